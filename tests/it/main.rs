@@ -5,5 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-mod support;
 mod answers;
+mod cancellation;
+mod passthrough;
+mod sessions;
+mod streams;
+mod support;

@@ -37,7 +37,8 @@ impl Launch {
 
     /// Another directory for what is kept between two runs.
     pub(crate) fn home(mut self, home: &Path) -> Self {
-        self.environment.insert("MCP_FERRY_HOME".to_owned(), home.into());
+        self.environment
+            .insert("MCP_FERRY_HOME".to_owned(), home.into());
         self
     }
 
@@ -54,17 +55,29 @@ impl Launch {
 
     pub(crate) fn start(mut self) -> Bridge {
         let home = TempDir::new().unwrap();
-        self.environment.entry("MCP_FERRY_HOME".to_owned()).or_insert_with(|| home.path().join("ferry").into());
+        self.environment
+            .entry("MCP_FERRY_HOME".to_owned())
+            .or_insert_with(|| home.path().join("ferry").into());
         // A loaded machine must not turn an upstream's real answer into a made-up one where that is not the question.
-        self.environment.entry("MCP_FERRY_STARTUP_WAIT".to_owned()).or_insert_with(|| "15".into());
+        self.environment
+            .entry("MCP_FERRY_STARTUP_WAIT".to_owned())
+            .or_insert_with(|| "15".into());
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ferry"));
-        command.args(&self.arguments).env_clear().env("HOME", home.path()).env("USERPROFILE", home.path());
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .env("HOME", home.path())
+            .env("USERPROFILE", home.path());
         for name in ["PATH", "SystemRoot", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        command.envs(&self.environment).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .envs(&self.environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Bridge::new(command.spawn().unwrap(), self.secrets, home)
     }
 }
@@ -113,12 +126,20 @@ pub(crate) struct Bridge {
 impl Bridge {
     /// A bridge to this URL, still to be started.
     pub(crate) fn to(url: &str) -> Launch {
-        Launch { arguments: vec![url.into()], environment: BTreeMap::new(), secrets: Vec::new() }
+        Launch {
+            arguments: vec![url.into()],
+            environment: BTreeMap::new(),
+            secrets: Vec::new(),
+        }
     }
 
     /// A bridge with no arguments at all.
     pub(crate) fn bare() -> Launch {
-        Launch { arguments: Vec::new(), environment: BTreeMap::new(), secrets: Vec::new() }
+        Launch {
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+            secrets: Vec::new(),
+        }
     }
 
     /// A bridge to this upstream's `/mcp` that has shaken hands.
@@ -145,7 +166,10 @@ impl Bridge {
         std::thread::spawn(move || {
             let mut reader = BufReader::with_capacity(1 << 20, stdout);
             let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            while reader
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|read| read > 0)
+            {
                 let text = String::from_utf8(std::mem::take(&mut line)).expect("stdout is UTF-8");
                 let mut heard = listener.heard.lock().unwrap();
                 heard.lines.push(text);
@@ -182,7 +206,12 @@ impl Bridge {
     /// Bytes as they are; what must be answered is the test's own business.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         // A bridge that has gone is noticed by whoever waits for its answer.
-        drop(self.stdin.as_ref().expect("an open stdin").send(bytes.to_vec()));
+        drop(
+            self.stdin
+                .as_ref()
+                .expect("an open stdin")
+                .send(bytes.to_vec()),
+        );
     }
 
     /// One line; if it is a request, its answer is due exactly once.
@@ -214,7 +243,10 @@ impl Bridge {
     pub(crate) fn shake_hands_in(&mut self, revision: &str) -> String {
         self.send(&initialize(r#""hello""#, revision));
         let answer = self.answer(r#""hello""#);
-        assert!(answer.contains(r#""result""#), "initialize should succeed: {answer}");
+        assert!(
+            answer.contains(r#""result""#),
+            "initialize should succeed: {answer}"
+        );
         self.send(&initialized());
         answer
     }
@@ -231,7 +263,10 @@ impl Bridge {
     pub(crate) fn still_works(&mut self) {
         let id = format!(r#""still works {}""#, self.due.len());
         let answer = self.ask(&id, "tools/list", "{}");
-        assert!(answer.contains(r#""result""#), "the next request should simply work: {answer}");
+        assert!(
+            answer.contains(r#""result""#),
+            "the next request should simply work: {answer}"
+        );
     }
 
     /// Waits for the answer to this id, given in its own letters. Without the line's end.
@@ -246,7 +281,9 @@ impl Bridge {
     /// Waits for a message (request or notification) of this method.
     #[track_caller]
     pub(crate) fn message(&mut self, method: &str) -> String {
-        self.line_where(method, |line| peek(line.as_bytes()).method.as_deref() == Some(method))
+        self.line_where(method, |line| {
+            peek(line.as_bytes()).method.as_deref() == Some(method)
+        })
     }
 
     /// Waits for a line that is so; each line is given once.
@@ -254,7 +291,8 @@ impl Bridge {
     pub(crate) fn line_where(&mut self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
         let mut looked_at = 0;
         self.wait(what, |heard| {
-            let found = (looked_at..heard.lines.len()).find(|&place| !heard.taken[place] && is_so(&heard.lines[place]));
+            let found = (looked_at..heard.lines.len())
+                .find(|&place| !heard.taken[place] && is_so(&heard.lines[place]));
             looked_at = heard.lines.len();
             let place = found?;
             heard.taken[place] = true;
@@ -273,7 +311,9 @@ impl Bridge {
 
     #[track_caller]
     pub(crate) fn stderr_until(&mut self, word: &str) -> String {
-        self.wait(&format!("{word:?} on stderr"), |heard| heard.stderr.contains(word).then(|| heard.stderr.clone()))
+        self.wait(&format!("{word:?} on stderr"), |heard| {
+            heard.stderr.contains(word).then(|| heard.stderr.clone())
+        })
     }
 
     /// The lines so far, looked at or not.
@@ -291,7 +331,11 @@ impl Bridge {
             }
             let left = give_up.saturating_duration_since(Instant::now());
             if left.is_zero() || (heard.stdout_ended && heard.stderr_ended) {
-                let ended = if heard.stdout_ended { "; it has ended" } else { "" };
+                let ended = if heard.stdout_ended {
+                    "; it has ended"
+                } else {
+                    ""
+                };
                 drop(heard);
                 panic!("the client waited in vain for {what}{ended}");
             }
@@ -310,7 +354,10 @@ impl Bridge {
 
     #[cfg(unix)]
     pub(crate) fn signal(&mut self, signal: rustix::process::Signal) {
-        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+        let id = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+            .unwrap();
         rustix::process::kill_process(id, signal).unwrap();
         self.asked_to_end.get_or_insert_with(Instant::now);
     }
@@ -320,7 +367,12 @@ impl Bridge {
     pub(crate) fn finish(mut self) -> Ended {
         self.close_stdin();
         let ended = self.ended();
-        assert_eq!(ended.code, Some(0), "the end of stdin is an orderly end; stderr: {}", ended.stderr);
+        assert_eq!(
+            ended.code,
+            Some(0),
+            "the end of stdin is an orderly end; stderr: {}",
+            ended.stderr
+        );
         ended
     }
 
@@ -338,23 +390,38 @@ impl Bridge {
         let took = started.elapsed();
         self.settled = true;
         let (lines, stderr) = self.wait("the end of stdout and stderr", |heard| {
-            (heard.stdout_ended && heard.stderr_ended).then(|| (heard.lines.clone(), heard.stderr.clone()))
+            (heard.stdout_ended && heard.stderr_ended)
+                .then(|| (heard.lines.clone(), heard.stderr.clone()))
         });
         self.settle(&lines, &stderr);
-        Ended { code: status.code(), lines, stderr, took }
+        Ended {
+            code: status.code(),
+            lines,
+            stderr,
+            took,
+        }
     }
 
     #[track_caller]
     fn settle(&self, lines: &[String], stderr: &str) {
         for secret in &self.secrets {
-            assert!(!stderr.contains(secret), "{secret:?} is a secret and stands on stderr: {stderr}");
+            assert!(
+                !stderr.contains(secret),
+                "{secret:?} is a secret and stands on stderr: {stderr}"
+            );
             let told = lines.iter().find(|line| line.contains(secret));
-            assert!(told.is_none(), "{secret:?} is a secret and stands on stdout: {told:?}");
+            assert!(
+                told.is_none(),
+                "{secret:?} is a secret and stands on stdout: {told:?}"
+            );
         }
         let mut answered = BTreeMap::<String, usize>::new();
         for message in messages(lines) {
             let said = peek(message.as_bytes());
-            assert!(said.is_object, "stdout holds nothing but JSON-RPC messages: {message:?}");
+            assert!(
+                said.is_object,
+                "stdout holds nothing but JSON-RPC messages: {message:?}"
+            );
             if let Some(id) = said.id.filter(|_| said.is_answer) {
                 *answered.entry(id).or_default() += 1;
             }
@@ -362,13 +429,24 @@ impl Bridge {
         for (id, due) in &self.due {
             let count = answered.get(id).copied().unwrap_or_default();
             if self.cancelled.contains(id) {
-                assert!(count <= *due, "request {id} was cancelled and answered {count} times");
+                assert!(
+                    count <= *due,
+                    "request {id} was cancelled and answered {count} times"
+                );
             } else {
-                assert_eq!(count, *due, "answers to request {id}: every request is answered exactly once; {lines:#?}");
+                assert_eq!(
+                    count, *due,
+                    "answers to request {id}: every request is answered exactly once; {lines:#?}"
+                );
             }
         }
-        let stray = answered.keys().find(|id| *id != "null" && !self.due.contains_key(*id));
-        assert!(stray.is_none(), "an answer to {stray:?}, which nobody asked: {lines:#?}");
+        let stray = answered
+            .keys()
+            .find(|id| *id != "null" && !self.due.contains_key(*id));
+        assert!(
+            stray.is_none(),
+            "an answer to {stray:?}, which nobody asked: {lines:#?}"
+        );
     }
 }
 
@@ -377,30 +455,60 @@ impl Drop for Bridge {
         if !self.settled && !std::thread::panicking() {
             self.close_stdin();
             let ended = self.ended();
-            assert_eq!(ended.code, Some(0), "the end of stdin is an orderly end; stderr: {}", ended.stderr);
+            assert_eq!(
+                ended.code,
+                Some(0),
+                "the end of stdin is an orderly end; stderr: {}",
+                ended.stderr
+            );
         }
         drop(self.child.kill());
         drop(self.child.wait());
         if std::thread::panicking() {
-            let heard = self.ears.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let lines: Vec<_> = heard.lines.iter().map(|line| line.chars().take(400).collect::<String>()).collect();
-            eprintln!("the bridge's stdout: {lines:#?}\nits stderr: {}", heard.stderr);
+            let heard = self
+                .ears
+                .heard
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let lines: Vec<_> = heard
+                .lines
+                .iter()
+                .map(|line| line.chars().take(400).collect::<String>())
+                .collect();
+            eprintln!(
+                "the bridge's stdout: {lines:#?}\nits stderr: {}",
+                heard.stderr
+            );
         }
     }
 }
 
 /// What stood on stdout, line by line or, where the client asked for it, by length.
 fn messages(lines: &[String]) -> Vec<String> {
-    if !lines.first().is_some_and(|line| line.starts_with("Content-")) {
+    if !lines
+        .first()
+        .is_some_and(|line| line.starts_with("Content-"))
+    {
         let unended = lines.iter().find(|line| !line.ends_with('\n'));
-        assert!(unended.is_none(), "every message on stdout ends its line: {unended:?}");
+        assert!(
+            unended.is_none(),
+            "every message on stdout ends its line: {unended:?}"
+        );
         return lines.to_vec();
     }
     let (all, mut messages) = (lines.concat(), Vec::new());
     let mut rest = all.as_str();
     while !rest.is_empty() {
-        let (head, body) = rest.split_once("\r\n\r\n").expect("a head before each message");
-        let length = head.split_once("Content-Length:").expect("a length").1.trim().parse().expect("a number");
+        let (head, body) = rest
+            .split_once("\r\n\r\n")
+            .expect("a head before each message");
+        let length = head
+            .split_once("Content-Length:")
+            .expect("a length")
+            .1
+            .trim()
+            .parse()
+            .expect("a number");
         let (message, next) = body.split_at(length);
         messages.push(message.to_owned());
         rest = next;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use super::upstream::State;
-use super::{DEADLINE, REVISION, Request, error, initialize_result, result, value};
+use super::{DEADLINE, REVISION, Request, error, initialize_result, result};
 
 /// The session id that `Exchange::usual` gives out.
 pub(crate) const SESSION: &str = "session-1";
@@ -34,7 +34,15 @@ impl Exchange {
         state: Arc<State>,
         done: Sender<After>,
     ) -> Self {
-        Self { request, nth, wire: Wire { stream: Some(stream), done }, state }
+        Self {
+            request,
+            nth,
+            wire: Wire {
+                stream: Some(stream),
+                done,
+            },
+            state,
+        }
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -49,13 +57,19 @@ impl Exchange {
         self.request.header(name)
     }
 
-    /// The request's id in its own letters.
+    /// The request's id in its own letters; nothing where there is none.
     pub(crate) fn id(&self) -> String {
-        self.request.id.clone().expect("a request with an id")
+        self.request.id.clone().unwrap_or_default()
     }
 
+    /// A member of `params` that is a string; nothing where there is none.
     pub(crate) fn param(&self, name: &str) -> String {
-        value(self.request.text())["params"][name].as_str().unwrap_or_default().to_owned()
+        let message: serde_json::Value =
+            serde_json::from_slice(&self.request.body).unwrap_or_default();
+        message["params"][name]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Leaves the exchange to the test, see `Upstream::take`.
@@ -104,7 +118,14 @@ impl Exchange {
     /// `initialize` answered as a server does that keeps this session.
     pub(crate) fn open_session(self, session: &str) {
         let answer = result(&self.id(), &initialize_result(REVISION));
-        self.respond("200 OK", &[("Content-Type", "application/json"), ("Mcp-Session-Id", session)], &answer);
+        self.respond(
+            "200 OK",
+            &[
+                ("Content-Type", "application/json"),
+                ("Mcp-Session-Id", session),
+            ],
+            &answer,
+        );
     }
 
     /// What an honest, simple server does: a session, empty results, no GET stream.
@@ -165,7 +186,8 @@ pub(crate) struct Events {
 impl Events {
     /// One chunk, as it is.
     pub(crate) fn chunk(&self, text: &str) -> &Self {
-        self.wire.write(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
+        self.wire
+            .write(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
         self
     }
 
@@ -226,12 +248,17 @@ impl Wire {
     }
 
     fn closed_by_client(&self) -> bool {
-        let Some(stream) = &self.stream else { return false };
+        let Some(stream) = &self.stream else {
+            return false;
+        };
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         // Zero bytes are an orderly end, an error other than the time limit an abrupt one.
         match (&**stream).read(&mut [0]) {
             Ok(read) => read == 0,
-            Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+            Err(error) => !matches!(
+                error.kind(),
+                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+            ),
         }
     }
 }

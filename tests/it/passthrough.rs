@@ -1,0 +1,350 @@
+//! What both sides say arrives in the letters it was said in.
+
+use crate::support::*;
+
+/// Numbers, spaces, order and members that any parse-and-print would change.
+const ODD_PARAMS: &str = r#"{"zebra":1,"apple":12345678901234567890,"f":1.0,"e":1E2,"neg":-0.0,"deep":{"b":[1.50,{"a":0.1e-7}]},"esc":"\u00e9\/\ud83d\ude00\t","é":"ü","empty":{},"dup":1,"dup":2}"#;
+
+#[test]
+fn a_request_reaches_the_upstream_byte_for_byte() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    let line = format!(
+        r#"{{"params": {ODD_PARAMS} ,"x-unknown":[1.0], "method":"tools/call","id": 7,"jsonrpc":"2.0"}}"#
+    );
+    bridge.send(&line);
+    bridge.answer("7");
+    let seen = upstream.wait_for("tools/call", 1);
+    assert_eq!(seen.text().trim_end(), line, "a message passes to the byte");
+    assert_eq!(seen.http_method, "POST");
+    let accept = seen.header("accept").unwrap_or_default();
+    assert!(
+        accept.contains("application/json") && accept.contains("text/event-stream"),
+        "both kinds are accepted: {accept}"
+    );
+    assert!(
+        seen.header("content-type")
+            .unwrap_or_default()
+            .starts_with("application/json")
+    );
+    bridge.finish();
+}
+
+#[test]
+fn an_answer_reaches_the_client_byte_for_byte() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.param("as").as_str()) {
+        ("tools/call", "sse") => {
+            let answer = result(&call.id(), ODD_PARAMS);
+            let events = call.sse();
+            events.event(&answer);
+            events.end();
+        }
+        ("tools/call", _) => call.result(ODD_PARAMS),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    for (id, form) in [("1", "json"), ("2", "sse")] {
+        let answer = bridge.ask(id, "tools/call", &format!(r#"{{"as":"{form}"}}"#));
+        assert_eq!(
+            answer,
+            result(id, ODD_PARAMS),
+            "an answer as {form} passes to the byte"
+        );
+    }
+    bridge.finish();
+}
+
+#[test]
+fn a_notification_reaches_the_upstream_byte_for_byte() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    let line = r#"{"jsonrpc":"2.0","extra":1.0,"method":"notifications/x/unheard-of","params":{"n":12345678901234567890}}"#;
+    bridge.send(line);
+    assert_eq!(
+        upstream
+            .wait_for("notifications/x/unheard-of", 1)
+            .text()
+            .trim_end(),
+        line
+    );
+    bridge.finish();
+}
+
+#[test]
+fn ids_of_every_kind_are_carried_as_they_are() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    let ids = [
+        "0",
+        "-1",
+        "12345678901234567890123",
+        "1.5",
+        "1.0",
+        "1E2",
+        r#""7""#,
+        "7",
+        r#""""#,
+        r#""\u00e9 \" \\ é""#,
+    ];
+    for id in ids {
+        bridge.send(&request(id, "tools/call", "{}"));
+    }
+    for id in ids {
+        assert_eq!(
+            bridge.answer(id),
+            result(id, "{}"),
+            "an id keeps its letters"
+        );
+    }
+    let carried: Vec<_> = upstream
+        .requests()
+        .iter()
+        .filter(|r| r.kind == "tools/call")
+        .map(|r| r.id.clone().unwrap())
+        .collect();
+    for id in ids {
+        assert!(
+            carried.iter().any(|have| have == id),
+            "the upstream sees {id}, it saw {carried:?}"
+        );
+    }
+    bridge.finish();
+}
+
+#[test]
+fn an_id_of_null_is_forwarded_or_answered_never_dropped() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send(r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{}}"#);
+    bridge.answer("null");
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn methods_and_members_nobody_has_heard_of_pass() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "vendor/strange" => {
+            let answer = format!(
+                r#"{{"jsonrpc":"2.0","id":{},"result":"not an object","vendor":[1.0]}}"#,
+                call.id()
+            );
+            call.json(&answer);
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    let answer = bridge.ask("1", "vendor/strange", r#"[1,2.0]"#);
+    assert_eq!(
+        answer,
+        r#"{"jsonrpc":"2.0","id":1,"result":"not an object","vendor":[1.0]}"#
+    );
+    assert_eq!(
+        upstream.wait_for("vendor/strange", 1).text().trim_end(),
+        request("1", "vendor/strange", "[1,2.0]")
+    );
+    bridge.finish();
+}
+
+#[test]
+fn errors_of_the_upstream_keep_code_data_and_letters() {
+    let body = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32042,"message":"née","data":{"n":1.0,"big":12345678901234567890}}}"#;
+    let upstream = Upstream::start(move |call| {
+        if call.kind() == "tools/call" {
+            call.json(body)
+        } else {
+            call.usual()
+        }
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    assert_eq!(bridge.ask("1", "tools/call", "{}"), body);
+    bridge.finish();
+}
+
+#[test]
+fn pretty_printed_answers_arrive_on_one_line() {
+    // Newlines between the values only: the ones inside strings are escapes, and stay.
+    let pretty = "{\n  \"jsonrpc\": \"2.0\",\n  \"id\": 1,\r\n  \"result\": {\n    \"text\": \"a\\nb  c\",\n    \"n\": 1.0\n  }\n}";
+    let upstream = Upstream::start(move |call| match (call.kind(), call.param("as").as_str()) {
+        ("tools/call", "json") => call.json(&pretty.replacen("\"id\": 1", "\"id\": 2", 1)),
+        ("tools/call", _) => {
+            let events = call.sse();
+            let data: Vec<_> = pretty
+                .lines()
+                .map(|line| format!("data: {line}\n"))
+                .collect();
+            events.chunk(&format!("event: message\n{}\n", data.concat()));
+            events.end();
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    for (id, form) in [("1", "sse"), ("2", "json")] {
+        let answer = bridge.ask(id, "tools/call", &format!(r#"{{"as":"{form}"}}"#));
+        let unspaced: String = answer
+            .replace(": ", ":")
+            .replace("  ", "")
+            .replace(", ", ",")
+            .replace("{ ", "{")
+            .replace(" }", "}");
+        assert!(
+            answer.contains(r#""text": "a\nb  c""#),
+            "what stands inside strings is untouched: {answer}"
+        );
+        assert!(answer.contains("1.0"), "numbers are untouched: {answer}");
+        assert_eq!(value(&unspaced)["id"].to_string(), id);
+    }
+    bridge.finish();
+}
+
+#[test]
+fn pagination_cursors_pass_both_ways() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.param("cursor").as_str()) {
+        ("resources/list", "") => {
+            call.result(r#"{"resources":[{"uri":"a:1","name":"1"}],"nextCursor":"eyJ+/=\u003d"}"#)
+        }
+        ("resources/list", cursor) => {
+            assert_eq!(cursor, "eyJ+/==", "the cursor comes back as it was given");
+            call.result(r#"{"resources":[{"uri":"a:2","name":"2"}]}"#);
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    let first = bridge.ask("1", "resources/list", "{}");
+    assert!(first.contains(r#""nextCursor":"eyJ+/=\u003d""#), "{first}");
+    let second = bridge.ask("2", "resources/list", r#"{"cursor":"eyJ+/=\u003d"}"#);
+    assert!(second.contains("a:2"), "{second}");
+    bridge.finish();
+}
+
+#[test]
+fn a_batch_is_posted_as_it_is_and_its_answers_are_lines() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "batch" => {
+            let answers = format!(
+                "[{},\n {}]",
+                result("2", r#"{"n":1.0}"#),
+                result(r#""a""#, "{}")
+            );
+            call.json(&answers);
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    let batch = format!(
+        "[{},{} , {}]",
+        request(r#""a""#, "tools/call", r#"{"n":1E2}"#),
+        notification("notifications/x", "{}"),
+        request("2", "ping", "{}")
+    );
+    bridge.send(&batch);
+    bridge.owe("2");
+    bridge.owe(r#""a""#);
+    assert_eq!(
+        bridge.answer("2"),
+        result("2", r#"{"n":1.0}"#),
+        "each answer of a batch is a line of its own, to the byte"
+    );
+    bridge.answer(r#""a""#);
+    assert_eq!(
+        upstream.wait_for("batch", 1).text().trim_end(),
+        batch,
+        "a batch is POSTed as it is"
+    );
+    bridge.finish();
+}
+
+#[test]
+fn each_request_of_a_batch_is_answered_when_the_upstream_answers_only_some() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "batch" => call.json(&format!("[{}]", result("1", "{}"))),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    bridge.send(&format!(
+        "[{},{}]",
+        request("1", "tools/call", "{}"),
+        request("2", "tools/call", "{}")
+    ));
+    bridge.owe("1");
+    bridge.owe("2");
+    bridge.answer("1");
+    own_error(&bridge.answer("2"));
+    bridge.finish();
+}
+
+#[test]
+fn eight_mebibytes_pass_both_ways() {
+    large_message(8 << 20);
+}
+
+#[test]
+fn sixty_four_mebibytes_pass_both_ways() {
+    large_message(64 << 20);
+}
+
+fn large_message(size: usize) {
+    let upstream = Upstream::start(move |call| match call.kind() {
+        "tools/call" => {
+            assert!(
+                call.request.body.len() > size,
+                "a large argument arrives whole"
+            );
+            let text = "y".repeat(size);
+            let answer = result(
+                &call.id(),
+                &format!(r#"{{"content":[{{"type":"text","text":"{text}"}}]}}"#),
+            );
+            if call.nth == 0 {
+                call.json(&answer);
+            } else {
+                let events = call.sse();
+                events.event(&answer);
+                events.end();
+            }
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    let text = "x".repeat(size);
+    for id in ["1", "2"] {
+        let answer = bridge.ask(id, "tools/call", &format!(r#"{{"text":"{text}"}}"#));
+        assert!(
+            answer.len() > size && answer.ends_with(r#"y"}]}}"#),
+            "a large result arrives whole"
+        );
+    }
+    bridge.finish();
+}
+
+#[test]
+fn blank_lines_and_carriage_returns_between_messages_mean_nothing() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send_raw(b"\n\r\n  \n");
+    bridge.owe("5");
+    bridge.send_raw(format!("{}\r\n", request("5", "tools/call", "{}")).as_bytes());
+    assert_eq!(bridge.answer("5"), result("5", "{}"));
+    assert_eq!(
+        upstream.wait_for("tools/call", 1).text().trim_end(),
+        request("5", "tools/call", "{}")
+    );
+    assert_eq!(
+        bridge.finish().lines.len(),
+        2,
+        "a blank line is not a message"
+    );
+}
+
+#[test]
+fn a_last_line_without_its_end_is_still_a_message() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.owe("5");
+    bridge.send_raw(request("5", "tools/call", "{}").as_bytes());
+    bridge.close_stdin();
+    bridge.answer("5");
+    bridge.finish();
+}

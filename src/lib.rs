@@ -1,10 +1,103 @@
 //! A bridge between programs that speak MCP over stdio and MCP servers that speak it over HTTP.
+//!
+//! # The way of a message
+//!
+//! ```text
+//!  stdin ─► stdio ─► message ─► bridge ─► upstream/{legacy, http_sse} ─► http ─► the net
+//! stdout ◄─ stdio ◄──────────── bridge ◄─ upstream/… ◄─ http/sse ◄──────────────┘
+//!                                            │ the header for this request, a 401
+//!                                            ▼
+//!                                          auth
+//! ```
+//!
+//! What was typed becomes a [`cli::Cli`], and with environment and files a [`config::Settings`]: what is meant. From then on a
+//! line of the client's becomes a [`message::Message`], which is the line itself and a peeked view of it. The [`bridge`] owns
+//! it while it is in flight and gives each request a task. The task asks the [`upstream::Upstream`] to carry it: that waits until a session
+//! is open, POSTs the text as it is, and reads messages from the body or the event stream that comes back. What answers nothing goes straight
+//! to the client; the answer goes to the bridge, which lets exactly one through.
+//!
+//! Bytes pass untouched. New JSON is written in three places only: our own errors ([`error::Failure`]), the first answer in the stead of
+//! a server that is slow (`upstream/first.rs`), and an answer that must be given its request's id.
+//!
+//! # Layout
+//!
+//! * [`cli`]: what can a user type?
+//! * [`config`]: what did the user mean?
+//! * [`error`]: how can a run, or a request, end badly?
+//! * [`log`]: how do we speak to people, and what must they not see?
+//! * [`message`]: what is a JSON-RPC message? No I/O.
+//! * [`stdio`]: lines in, lines out.
+//! * [`bridge`]: who owns a request in flight?
+//! * [`upstream`]: the server. `opening` finds out what it speaks, `gate` holds messages until then, `legacy` and `http_sse` are the
+//!   transports, `first` answers for a server that is slow, `memory` knows it from earlier runs.
+//! * [`http`]: the one HTTP client; `sse` makes events of bytes.
+//! * [`auth`]: which credential does a request get?
+//! * [`system`]: what do we ask of the operating system?
+//!
+//! Everyone knows `message`; `stdio` and `http` know no MCP; only `bridge` knows both sides.
+
+pub mod auth;
+pub mod bridge;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod http;
+pub mod log;
+pub mod message;
+pub mod stdio;
+pub mod system;
+pub mod upstream;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::Parser;
+
+use cli::{Cli, LogLevel};
+use config::Settings;
+use error::{Error, Exit};
+use upstream::Upstream;
+
 /// Runs the program with these arguments (the first is the program's name), on this process's stdin and stdout.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    drop(args.into_iter().count());
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse_from(config::rejoin(args)) {
+        Ok(cli) => cli,
+        Err(shown) => {
+            // `--help` and `--version` go to stdout and are no error; clap knows which is which.
+            shown.print().ok();
+            return if shown.use_stderr() { Exit::Usage } else { Exit::Orderly }.into();
+        }
+    };
+    log::start(match cli.log_level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    });
+    match carry(&cli) {
+        Ok(()) => Exit::Orderly.into(),
+        Err(error) => {
+            log::fatal(&error);
+            error.exit().into()
+        }
+    }
+}
+
+/// Carries messages until the client ends or a signal comes.
+fn carry(cli: &Cli) -> Result<(), Error> {
+    let settings = Settings::new(cli)?;
+    system::raise_descriptor_limit();
+    // One thread: a loopback request takes half the time and a quarter of the CPU that it does with several.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::System(format!("the runtime does not start: {error}")))?;
+    runtime.block_on(async {
+        let shutdown =
+            system::shutdown().map_err(|error| Error::System(format!("signals cannot be heard: {error}")))?;
+        let connection = stdio::stdio(settings.max_message);
+        bridge::run(connection, |client| Upstream::new(&settings, client), shutdown).await;
+        Ok(())
+    })?;
+    // A name that is still being looked up, on a thread that cannot be stopped, is nothing to wait for.
+    runtime.shutdown_background();
+    Ok(())
 }

@@ -1,0 +1,302 @@
+//! Who owns a request in flight? The loop here, alone.
+//!
+//! Each request runs in a task of its own and its answer is written by the loop, so that there is one place where "exactly one
+//! answer" holds: a request is in the [`Pending`] table from the moment it is read until its one answer goes out, and what is
+//! not in the table is not answered. Cancelling drops the task; dropping a task drops its HTTP exchange.
+
+mod pending;
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use crate::error::Failure;
+use crate::message::{self, Id, Kind, Message, code};
+use crate::stdio::{Connection, Line, Outgoing, Reserved};
+use crate::upstream::{Event, Outcome, ToClient, Upstream};
+use pending::{Pending, Ticket};
+
+/// How long requests in flight are waited for once the client has nothing more to say. Clients end a server that takes two
+/// seconds.
+const DRAIN: Duration = Duration::from_millis(1500);
+
+/// How long a client may take to read the last answers.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// Carries messages between a client and the upstream that `connect` makes, until the client ends or `shutdown` resolves; then ends in
+/// good order.
+pub async fn run(
+    connection: Connection,
+    connect: impl FnOnce(ToClient) -> Upstream,
+    shutdown: impl Future<Output = ()>,
+) {
+    let Connection { mut incoming, outgoing, mut written } = connection;
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let upstream = connect(ToClient::new(outgoing.clone(), sender));
+    let mut bridge = Bridge { upstream, outgoing, pending: Pending::default(), tasks: JoinSet::new(), notices: None };
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut ended = None;
+    loop {
+        // No answer is left to wait for, nothing of the client's on its way.
+        if ended.is_some() && bridge.tasks.is_empty() && bridge.pending.is_empty() {
+            break;
+        }
+        tokio::select! {
+            // Events first: a task's own come before its end is noticed. None can starve the rest, since there are never more
+            // of them than of requests.
+            biased;
+            () = &mut shutdown => break,
+            _ = &mut written => return bridge.end(None).await,
+            Some(event) = events.recv() => bridge.event(event),
+            Some(done) = bridge.tasks.join_next_with_id() => bridge.done(done),
+            line = incoming.recv(), if ended.is_none() => match line {
+                Some(line) => bridge.line(line),
+                None => {
+                    ended = Some(Instant::now() + DRAIN);
+                    // Its task ends when it has posted what it has.
+                    bridge.notices = None;
+                }
+            },
+            () = until(ended) => break,
+        }
+    }
+    bridge.end(Some(written)).await;
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Bridge {
+    upstream: Upstream,
+    outgoing: Outgoing,
+    pending: Pending,
+    tasks: JoinSet<Done>,
+    /// The queue of the task that posts the client's notifications in their order; started with the first.
+    notices: Option<mpsc::UnboundedSender<Message>>,
+}
+
+/// How a task ended.
+enum Done {
+    /// A request's or batch's. An answer comes with its room among what waits for the client.
+    Request(Ticket, Result<(Outcome, Option<Reserved>), Failure>),
+    /// A message that wants no answer.
+    Notice,
+}
+
+impl Bridge {
+    fn line(&mut self, line: Line) {
+        match line {
+            Line::Text(text) => match Message::parse(text) {
+                Ok(message) => self.message(message),
+                Err(error) => self.refuse("null", code::PARSE_ERROR, &error.to_string()),
+            },
+            Line::TooLong { request_id } => {
+                let failure = Failure::TooLarge("the message is longer than --max-message-size allows".to_owned());
+                tracing::warn!("{failure}");
+                self.outgoing.send_now(failure.answer(request_id.as_deref().unwrap_or("null")));
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        match message.kind() {
+            Kind::Request { .. } => self.request(message),
+            Kind::Notification { method } => match &**method {
+                "notifications/cancelled" => self.cancel(message),
+                "notifications/initialized" => self.upstream.initialized(message),
+                _ => self.notice(message),
+            },
+            Kind::Response { .. } => self.post(message),
+            Kind::Batch(elements) if elements.is_empty() => {
+                self.refuse("null", code::INVALID_REQUEST, "the batch is empty");
+            }
+            Kind::Batch(_) if message.requests().is_empty() => self.post(message),
+            Kind::Batch(_) => self.request(message),
+            Kind::Invalid(_) => {
+                self.refuse(message.raw_id().unwrap_or("null"), code::INVALID_REQUEST, "not a JSON-RPC message");
+            }
+        }
+    }
+
+    fn request(&mut self, message: Message) {
+        let method = message.method().unwrap_or_default();
+        if method == "server/discover" {
+            // Of the era without a handshake. Whoever asks falls back to `initialize`, which then passes through untranslated.
+            let raw_id = message.raw_id().unwrap_or("null");
+            return self.refuse(raw_id, code::METHOD_NOT_FOUND, "server/discover is not supported; use initialize");
+        }
+        let ids = message.requests();
+        if let Some((_, raw_id)) = ids.iter().find(|(id, _)| self.pending.contains(id)) {
+            return self.refuse(raw_id, code::INVALID_REQUEST, "a request with this id is still in flight");
+        }
+        let ticket = self.pending.ticket();
+        let upstream = self.upstream.clone();
+        let outgoing = self.outgoing.clone();
+        let task = if method == "initialize" {
+            let answer = upstream.initialize(message);
+            self.tasks.spawn(async move { Done::Request(ticket, make_room(&outgoing, answer.await).await) })
+        } else {
+            self.tasks.spawn(async move {
+                let outcome = upstream.request(&message).await;
+                // A large argument need not be held while its answer waits.
+                drop(message);
+                Done::Request(ticket, make_room(&outgoing, outcome).await)
+            })
+        };
+        self.pending.insert(ticket, ids, task);
+    }
+
+    /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is posted for a request
+    /// that is answered already, or that has not been sent.
+    fn cancel(&mut self, message: Message) {
+        #[derive(Deserialize)]
+        struct Cancelled {
+            params: Params,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params {
+            request_id: Box<RawValue>,
+        }
+        let Some(cancelled) = message.read::<Cancelled>() else { return self.notice(message) };
+        let id = Id::from_json(cancelled.params.request_id.get());
+        let Some(task) = self.pending.cancel(&id) else {
+            tracing::debug!("request {id} is not in flight; its cancellation goes no further");
+            return;
+        };
+        if !self.upstream.is_open() {
+            task.inspect(tokio::task::AbortHandle::abort);
+            return;
+        }
+        let upstream = self.upstream.clone();
+        self.tasks.spawn(async move {
+            notify(&upstream, &message).await;
+            task.inspect(tokio::task::AbortHandle::abort);
+            Done::Notice
+        });
+    }
+
+    /// Notifications keep their order, so they are posted one after the other.
+    fn notice(&mut self, message: Message) {
+        let Err(mpsc::error::SendError(message)) = self.queue().send(message) else { return };
+        // The task that posts them has died of a bug; this one starts another.
+        self.notices = None;
+        self.queue().send(message).ok();
+    }
+
+    fn queue(&mut self) -> &mpsc::UnboundedSender<Message> {
+        let Self { upstream, tasks, notices, .. } = self;
+        notices.get_or_insert_with(|| {
+            let (sender, mut queue) = mpsc::unbounded_channel::<Message>();
+            let upstream = upstream.clone();
+            tasks.spawn(async move {
+                while let Some(message) = queue.recv().await {
+                    notify(&upstream, &message).await;
+                }
+                Done::Notice
+            });
+            sender
+        })
+    }
+
+    /// An answer to the server is urgent and stands alone.
+    fn post(&mut self, message: Message) {
+        let upstream = self.upstream.clone();
+        self.tasks.spawn(async move {
+            notify(&upstream, &message).await;
+            Done::Notice
+        });
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Answer(message, line) => {
+                let Kind::Response { id, .. } = message.kind() else { return };
+                if self.pending.answered(id) {
+                    self.outgoing.commit(line);
+                } else {
+                    tracing::debug!("an answer to {id}, which nobody waits for, is dropped");
+                }
+            }
+            Event::StreamLost(number, failure) => {
+                for raw_id in self.pending.lost(number, failure.clone()) {
+                    self.outgoing.send_now(failure.answer(&raw_id));
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, done: Result<(tokio::task::Id, Done), JoinError>) {
+        let (unanswered, failure) = match done {
+            Ok((_, Done::Notice)) => return,
+            Ok((_, Done::Request(ticket, outcome))) => match outcome {
+                Ok((Outcome::Answer(answer), Some(line))) => {
+                    if self.pending.answer(ticket, &answer) {
+                        self.outgoing.commit(line);
+                    }
+                    return;
+                }
+                Ok((Outcome::Elsewhere(number), _)) => match self.pending.elsewhere(ticket, number) {
+                    Some((unanswered, failure)) => (unanswered, failure),
+                    None => return,
+                },
+                Ok(_) => {
+                    (self.pending.finish(ticket), Failure::Broken("the batch's answers are not complete".to_owned()))
+                }
+                Err(failure) => (self.pending.finish(ticket), failure),
+            },
+            // Cancelled, or a bug: what it owed is found by its task.
+            Err(error) => (self.pending.finish_task(error.id()), Failure::Panicked),
+        };
+        if !unanswered.is_empty() {
+            tracing::warn!("{failure}");
+        }
+        for raw_id in unanswered {
+            self.outgoing.send_now(failure.answer(&raw_id));
+        }
+    }
+
+    fn refuse(&self, raw_id: &str, code: i64, why: &str) {
+        self.outgoing.send_now(message::error(raw_id, code, why, None));
+    }
+
+    /// Answers what is unanswered, takes leave of the server, and sees the last line out, if the client still reads.
+    async fn end(mut self, written: Option<tokio::sync::oneshot::Receiver<()>>) {
+        for raw_id in self.pending.drain() {
+            self.outgoing.send_now(Failure::Ending.answer(&raw_id));
+        }
+        self.tasks.abort_all();
+        self.upstream.close().await;
+        drop(self);
+        if let Some(written) = written {
+            drop(tokio::time::timeout(FLUSH, written).await);
+        }
+    }
+}
+
+async fn make_room(
+    outgoing: &Outgoing,
+    outcome: Result<Outcome, Failure>,
+) -> Result<(Outcome, Option<Reserved>), Failure> {
+    let outcome = outcome?;
+    let room = match &outcome {
+        Outcome::Answer(answer) => Some(outgoing.reserve(answer.text().clone()).await),
+        _ => None,
+    };
+    Ok((outcome, room))
+}
+
+async fn notify(upstream: &Upstream, message: &Message) {
+    if let Err(failure) = upstream.notify(message).await {
+        tracing::warn!("{} did not arrive: {failure}", message.method().unwrap_or("the client's answer"));
+    }
+}

@@ -1,0 +1,110 @@
+//! The requests in flight.
+
+use std::collections::HashMap;
+
+use tokio::task::AbortHandle;
+
+use crate::error::Failure;
+use crate::message::{Id, Kind, Message};
+
+/// A number for each task that carries a request or a batch. Not the request's id: that may be used again once it is answered or
+/// cancelled, while the first task still ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
+/// Who waits for an answer, and who is to bring it.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    requests: HashMap<Id, Request>,
+    next: u64,
+    /// The last stream that was lost, and why.
+    lost: Option<(u64, Failure)>,
+}
+
+#[derive(Debug)]
+struct Request {
+    raw_id: Box<str>,
+    ticket: Ticket,
+    /// Several share one in a batch.
+    task: AbortHandle,
+    /// The stream its answer comes on, where that is not the task's own.
+    elsewhere: Option<u64>,
+}
+
+impl Pending {
+    pub(super) fn ticket(&mut self) -> Ticket {
+        self.next += 1;
+        Ticket(self.next)
+    }
+
+    pub(super) fn contains(&self, id: &Id) -> bool {
+        self.requests.contains_key(id)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, ticket: Ticket, ids: Vec<(Id, Box<str>)>, task: AbortHandle) {
+        for (id, raw_id) in ids {
+            self.requests.insert(id, Request { raw_id, ticket, task: task.clone(), elsewhere: None });
+        }
+    }
+
+    /// The client wants no answer to this one any more. `None` if it is not in flight; else the task to drop, unless a batch's
+    /// others need it.
+    pub(super) fn cancel(&mut self, id: &Id) -> Option<Option<AbortHandle>> {
+        let request = self.requests.remove(id)?;
+        let shared = self.requests.values().any(|other| other.ticket == request.ticket);
+        Some((!shared).then_some(request.task))
+    }
+
+    /// An answer came on a stream of its own. Its task, if it still runs, ends by itself.
+    pub(super) fn answered(&mut self, id: &Id) -> bool {
+        self.requests.remove(id).is_some()
+    }
+
+    /// A task has brought the answer to its one request; false if nobody waits for it any more. Looks at no other request: thousands
+    /// may be in flight.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Message) -> bool {
+        let Kind::Response { id, .. } = answer.kind() else { return false };
+        let waits = self.requests.get(id).is_some_and(|request| request.ticket == ticket);
+        waits && self.requests.remove(id).is_some()
+    }
+
+    /// A task has ended: the ids it leaves unanswered.
+    pub(super) fn finish(&mut self, ticket: Ticket) -> Vec<Box<str>> {
+        self.take(|request| request.ticket == ticket)
+    }
+
+    /// The same for a task that could not say its ticket.
+    pub(super) fn finish_task(&mut self, task: tokio::task::Id) -> Vec<Box<str>> {
+        self.take(|request| request.task.id() == task)
+    }
+
+    /// A task has ended, and its answers come on this stream; unless that is lost already, when this returns the ids and the reason.
+    pub(super) fn elsewhere(&mut self, ticket: Ticket, stream: u64) -> Option<(Vec<Box<str>>, Failure)> {
+        if let Some((_, failure)) = self.lost.clone().filter(|(lost, _)| *lost >= stream) {
+            return Some((self.finish(ticket), failure));
+        }
+        for request in self.requests.values_mut().filter(|request| request.ticket == ticket) {
+            request.elsewhere = Some(stream);
+        }
+        None
+    }
+
+    /// Streams up to this one are lost: the ids whose answers were to come on them.
+    pub(super) fn lost(&mut self, stream: u64, failure: Failure) -> Vec<Box<str>> {
+        self.lost = Some((stream, failure));
+        self.take(|request| request.elsewhere.is_some_and(|number| number <= stream))
+    }
+
+    /// All that are left.
+    pub(super) fn drain(&mut self) -> Vec<Box<str>> {
+        self.take(|_| true)
+    }
+
+    fn take(&mut self, which: impl Fn(&Request) -> bool) -> Vec<Box<str>> {
+        self.requests.extract_if(|_, request| which(request)).map(|(_, request)| request.raw_id).collect()
+    }
+}

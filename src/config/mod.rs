@@ -1,0 +1,162 @@
+//! What did the user mean? What was typed, the environment and files, folded once into [`Settings`]. After this nobody reads the
+//! environment or a flag.
+
+mod header;
+mod text;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::{HeaderMap, Uri};
+
+use crate::auth::Credential;
+use crate::cli::{Cli, Transport};
+use crate::error::Error;
+use crate::log::{self, Secret};
+
+pub use header::rejoin;
+pub(crate) use text::bare_token;
+
+/// Everything a run needs to know.
+#[derive(Debug)]
+pub struct Settings {
+    /// The server's endpoint, as HTTP wants it.
+    pub upstream: Uri,
+    /// The user's own headers, for this server's origin only.
+    pub headers: HeaderMap,
+    /// Where the bearer token comes from, if from anywhere but `headers`.
+    pub credential: Option<Credential>,
+    /// Which transports, in which order.
+    pub transport: Transport,
+    /// When the first message is answered without the server.
+    pub startup_wait: Duration,
+    /// How long a request waits for a server out of reach.
+    pub patience: Duration,
+    /// How long one connection may take.
+    pub connect_timeout: Duration,
+    /// The longest line, event or body, in bytes.
+    pub max_message: usize,
+    /// Where results of earlier runs rest; `None` where there is no home.
+    pub home: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads what the options name.
+    pub fn new(cli: &Cli) -> Result<Self, Error> {
+        let upstream = upstream(&cli.url, cli.allow_http)?;
+        Ok(Self {
+            upstream,
+            headers: header::read(&cli.header, &cli.header_file)?,
+            credential: credential(cli)?,
+            transport: cli.transport,
+            startup_wait: Duration::from_secs_f64(cli.startup_wait),
+            patience: Duration::from_secs_f64(cli.patience),
+            connect_timeout: Duration::from_secs_f64(cli.connect_timeout),
+            max_message: cli.max_message_size as usize * 1024 * 1024,
+            home: home(),
+        })
+    }
+}
+
+/// From the home directory alone: hosts pass different XDG and APPDATA variables, or none, and one sees a virtual APPDATA.
+fn home() -> Option<PathBuf> {
+    if let Some(given) = std::env::var_os("MCP_FERRY_HOME").filter(|given| !given.is_empty()) {
+        return Some(given.into());
+    }
+    directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mcp-ferry"))
+}
+
+fn upstream(typed: &str, allow_http: bool) -> Result<Uri, Error> {
+    if text::is_unset(typed) {
+        return Err(Error::Usage("no URL is given".to_owned()));
+    }
+    let expanded = text::expand(typed).map_err(|variable| {
+        Error::Usage(format!("the URL needs the environment variable {variable}, which is not set"))
+    })?;
+    if expanded.contains("${user_config.") {
+        return Err(Error::Usage("the URL still holds a ${user_config.…} that the host did not fill in".to_owned()));
+    }
+    let url = url::Url::parse(expanded.trim()).map_err(|error| {
+        // The text itself may hold a secret, or be one that slipped into the wrong place.
+        Error::Usage(format!("the URL is not one: {error}"))
+    })?;
+    hide_secrets(&url);
+    let host = url.host().map(|host| host.to_owned());
+    match (url.scheme(), &host) {
+        (_, None) => return Err(Error::Usage("the URL names no host".to_owned())),
+        ("https", _) => {}
+        ("http", Some(host)) if allow_http || is_loopback(host) => {}
+        ("http", Some(host)) => {
+            return Err(Error::Usage(format!(
+                "http://{host} would carry everything in the clear; use https, or --allow-http if that network is yours"
+            )));
+        }
+        (scheme, _) => return Err(Error::Usage(format!("the URL's scheme is {scheme}; it must be https or http"))),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::Usage("the URL holds a user name or password; give them with --header instead".to_owned()));
+    }
+    let mut url = url;
+    url.set_fragment(None);
+    url.as_str().parse().map_err(|error| Error::Usage(format!("the URL is not one: {error}")))
+}
+
+fn is_loopback(host: &url::Host<String>) -> bool {
+    match host {
+        url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// Some servers take their token in the path or the query, and quote the path in their errors.
+fn hide_secrets(url: &url::Url) {
+    url.path_segments().into_iter().flatten().for_each(log::hide);
+    url.query_pairs().for_each(|(_, value)| log::hide(&value));
+    url.query().into_iter().for_each(log::hide);
+    if let Some(password) = url.password() {
+        log::hide(password);
+    }
+}
+
+fn credential(cli: &Cli) -> Result<Option<Credential>, Error> {
+    let given = |value: &Option<String>| value.clone().filter(|value| !text::is_unset(value));
+    let mut found = Vec::new();
+    if let Some(command) = given(&cli.token_command) {
+        let argv = text::split_command(&command);
+        if argv.is_empty() {
+            return Err(Error::Usage("--token-command names no program, or has an open quote".to_owned()));
+        }
+        found.push(Credential::Command { argv });
+    }
+    if let Some(path) = given(&cli.bearer_token_file) {
+        // Read now, so that a wrong path is told at once.
+        read_file(&path)?;
+        found.push(Credential::File { path: PathBuf::from(path) });
+    }
+    if let Some(variable) = given(&cli.bearer_token_env) {
+        match std::env::var(&variable).ok().filter(|value| !text::is_unset(value)) {
+            Some(value) => {
+                found.push(Credential::Environment { token: Secret::new(text::bare_token(&value)), variable });
+            }
+            None => tracing::warn!(
+                "no bearer token is sent: the environment variable {variable} of --bearer-token-env is not set"
+            ),
+        }
+    }
+    if found.len() > 1 {
+        tracing::warn!(
+            "several bearer tokens are given; --token-command goes before --bearer-token-file before --bearer-token-env"
+        );
+    }
+    Ok(found.into_iter().next())
+}
+
+fn read_file(path: impl AsRef<Path>) -> Result<String, Error> {
+    let path = path.as_ref();
+    std::fs::read_to_string(path)
+        .map_err(|error| Error::File { path: path.display().to_string(), cause: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! How can a run, or a request, end badly?
+//!
+//! [`Error`] ends the program: bad arguments or files. [`Failure`] ends one request: it becomes that request's one answer.
+
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::http::HttpError;
+use crate::log;
+use crate::message::{self, Message};
+
+/// Why the program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Arguments that make no sense together or alone.
+    #[error("{0}")]
+    Usage(String),
+    /// A file that an option names.
+    #[error("cannot read {path}: {cause}")]
+    File {
+        /// As it was typed.
+        path: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// What the program stands on does not work.
+    #[error("{0}")]
+    System(String),
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "run `mcp-ferry --help` for what can be given",
+            Self::File { .. } => "check that the file exists and that this user may read it",
+            Self::System(_) => "try again; if it stays so, the machine lacks memory, threads or file descriptors",
+        }
+    }
+
+    /// The status this process ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::File { .. } => Exit::Usage,
+            Self::System(_) => Exit::Failure,
+        }
+    }
+}
+
+/// The exit statuses, all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The client closed stdin or stdout, or a signal asked for the end.
+    Orderly = 0,
+    /// The program could not run.
+    Failure = 1,
+    /// The arguments, or a file they name, are wrong.
+    Usage = 2,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a request has no answer of the upstream's own.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// No connection: the request was not sent.
+    #[error("{0}")]
+    Unreachable(HttpError),
+    /// The upstream, or somebody before it, answered with an HTTP error and no JSON-RPC error in it.
+    #[error("{host} answered {status}{}", reason(.said))]
+    Status {
+        /// Scheme and host.
+        host: String,
+        /// Code and phrase.
+        status: http::StatusCode,
+        /// The gist of the body, one line, without secrets; may be empty.
+        said: String,
+        /// Seconds the upstream asks to wait.
+        retry_after: Option<u64>,
+    },
+    /// 401 or the like to a credential the user gave.
+    #[error("{host} refused the credential from {source_name} ({status}{})", reason(.said))]
+    Refused {
+        /// Scheme and host.
+        host: String,
+        /// Code and phrase.
+        status: http::StatusCode,
+        /// The gist of the body.
+        said: String,
+        /// Which option it came from.
+        source_name: String,
+        /// The JSON-RPC error in the body, if there was one: its code and data are kept.
+        rpc: Option<(Value, Option<Value>)>,
+    },
+    /// 401 and no credential was given.
+    #[error("{host} wants a login ({status}{})", reason(.said))]
+    LoginNeeded {
+        /// Scheme and host.
+        host: String,
+        /// Code and phrase.
+        status: http::StatusCode,
+        /// The gist of the body.
+        said: String,
+    },
+    /// A credential could not be had from its source.
+    #[error("{0}")]
+    Credential(String),
+    /// The upstream does not know our session any more. Replayed once; the second time it is an answer.
+    #[error("{host} has lost this session ({status}{})", reason(.said))]
+    SessionLost {
+        /// Scheme and host.
+        host: String,
+        /// Code and phrase.
+        status: http::StatusCode,
+        /// The gist of the body.
+        said: String,
+        /// The JSON-RPC error in the body, for the second time.
+        rpc: Option<Message>,
+    },
+    /// The connection or stream ended before the answer.
+    #[error("{0}")]
+    Broken(String),
+    /// There was an answer, but not one to this request.
+    #[error("{0}")]
+    Unusable(String),
+    /// Too long, ours or theirs.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A JSON-RPC error of the server's that belongs to more than the one request it answers: to a whole batch, or to all that
+    /// waited for `initialize`.
+    #[error("the server answered with an error: {}", .0.text().escape_ascii())]
+    Rpc(Message),
+    /// This process is ending.
+    #[error("the bridge is shutting down; the request was abandoned")]
+    Ending,
+    /// A bug.
+    #[error("the bridge failed within: a bug; this request is lost, others are not")]
+    Panicked,
+}
+
+fn reason(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
+impl Failure {
+    /// Its JSON-RPC code: outside the range that JSON-RPC and MCP reserve.
+    pub fn code(&self) -> i64 {
+        match self {
+            Self::Unreachable(_) => -31001,
+            Self::Status { .. } => -31002,
+            Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Credential(_) => -31003,
+            Self::SessionLost { .. } => -31004,
+            Self::Broken(_) => -31005,
+            Self::Unusable(_) => -31006,
+            Self::TooLarge(_) => -31007,
+            Self::Rpc(_) => -31008,
+            Self::Ending => -31009,
+            Self::Panicked => -31010,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unreachable(HttpError::Connect { tls: true, .. }) => {
+                "the other side is there but not trusted; check the address, the clock, and the system's certificates"
+            }
+            Self::Unreachable(HttpError::Redirect { .. }) => "use the address it redirects to, if you trust it",
+            Self::Unreachable(_) => "check the address and the network; the bridge keeps trying",
+            Self::Status { status, .. } => match status.as_u16() {
+                403 => "the server knows you but does not allow this; ask whoever runs the account",
+                404 | 405 => "check the path of the URL: there is no MCP server at it, or none for this account",
+                429 => "too many requests; wait, then try again",
+                500.. => "the fault is on the server's side; try again later",
+                _ => return None,
+            },
+            Self::Refused { .. } => "check that the value is complete, not expired, and meant for this server",
+            Self::LoginNeeded { .. } => "give a token with --bearer-token-env, --bearer-token-file or --header",
+            Self::Credential(_) => "run the command, or look at the file, yourself",
+            Self::TooLarge(_) => "raise --max-message-size",
+            Self::SessionLost { .. } | Self::Broken(_) => {
+                "the request may have been carried out; look before repeating it"
+            }
+            Self::Unusable(_) => "check the URL: it should be the server's MCP endpoint, not a web page",
+            Self::Rpc(_) | Self::Ending | Self::Panicked => return None,
+        })
+    }
+
+    /// Another attempt may go better by itself, and this one had no effect.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable(HttpError::Connect { tls, .. }) => !tls,
+            Self::Unreachable(HttpError::Broken { .. }) | Self::Broken(_) => true,
+            Self::Status { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 502..=504),
+            _ => false,
+        }
+    }
+
+    /// The server, or its credential's source, has said no; on another transport it would say the same.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Credential(_) | Self::Unreachable(_))
+    }
+
+    /// The answer to the request with this id.
+    pub fn answer(&self, raw_id: &str) -> Bytes {
+        if let Self::SessionLost { rpc: Some(error), .. } | Self::Rpc(error) = self {
+            return error.with_id(raw_id).text().clone();
+        }
+        let mut text = log::redact(&self.to_string());
+        if let Some(hint) = self.hint() {
+            text.push_str("; hint: ");
+            text.push_str(hint);
+        }
+        if let Self::Refused { rpc: Some((code, data)), .. } = self {
+            if let Some(code) = code.as_i64() {
+                return message::error(raw_id, code, &text, data.as_ref());
+            }
+        }
+        message::error(raw_id, self.code(), &text, self.data().as_ref())
+    }
+
+    fn data(&self) -> Option<Value> {
+        match self {
+            Self::Status { status, .. }
+            | Self::Refused { status, .. }
+            | Self::LoginNeeded { status, .. }
+            | Self::SessionLost { status, .. } => Some(json!({ "httpStatus": status.as_u16() })),
+            _ => None,
+        }
+    }
+}

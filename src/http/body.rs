@@ -1,0 +1,55 @@
+//! A body as a whole.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+/// How much of an error's body is read in search of its reason, and for how long nobody waits for more.
+const REASON_SIZE: usize = 1024 * 1024;
+const REASON_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Why there is no whole body.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BodyError {
+    /// Longer than the limit.
+    #[error("its answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// The connection broke within it.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Reads a body to its end, into memory of its own size.
+pub async fn read(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let promised =
+        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+    let promised: usize = promised.unwrap_or(0);
+    if promised > limit {
+        return Err(BodyError::TooLong(limit));
+    }
+    // A promise costs nothing; memory is taken as the bytes come.
+    let mut bytes = Vec::with_capacity(promised.min(limit));
+    append(&mut bytes, body, limit).await?;
+    Ok(bytes)
+}
+
+async fn append(bytes: &mut Vec<u8>, mut body: Incoming, limit: usize) -> Result<(), BodyError> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| BodyError::Broken(super::error::chain(&error)))?;
+        let Ok(data): Result<Bytes, _> = frame.into_data() else { continue };
+        if bytes.len() + data.len() > limit {
+            return Err(BodyError::TooLong(limit));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(())
+}
+
+/// As much of an error's body as it takes to say why: never fails, never waits long.
+pub async fn snippet(body: Incoming) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    tokio::time::timeout(REASON_WAIT, append(&mut bytes, body, REASON_SIZE)).await.ok();
+    bytes
+}

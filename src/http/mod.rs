@@ -1,0 +1,103 @@
+//! The one HTTP client: pool, time limits, redirects. It knows no MCP.
+
+mod body;
+mod connector;
+mod error;
+mod sse;
+mod tls;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use connector::Connector;
+
+pub use body::{BodyError, read, snippet};
+pub use error::HttpError;
+pub use sse::{Event, Events, Guard, SseError};
+
+/// How long an idle connection is kept for the next request. Node's and uvicorn's servers close theirs after five seconds,
+/// and a request that crosses such a close is lost.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// Redirects followed for one request.
+const MOST_REDIRECTS: usize = 5;
+
+/// A pool of connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Http {
+    client: Client<Connector, Full<Bytes>>,
+}
+
+/// An answer's head, and where it came from if that is not where the request was sent.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status, headers, and a body still to be read.
+    pub response: Response<Incoming>,
+    /// The address after redirects.
+    pub moved: Option<Uri>,
+}
+
+impl Http {
+    /// For an upstream at this address; TLS is made ready only if it needs it.
+    pub fn new(uri: &Uri, connect_timeout: Duration) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(Connector::new(uri, connect_timeout));
+        Self { client }
+    }
+
+    /// Sends a request and waits for the answer's head, however long it takes. Redirects to the same origin are followed with
+    /// the same method and body; any other is an error, because the headers belong to this origin alone.
+    pub async fn send(&self, method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Answer, HttpError> {
+        let mut moved: Option<Uri> = None;
+        for _ in 0..=MOST_REDIRECTS {
+            let target = moved.as_ref().unwrap_or(uri);
+            let mut request = Request::new(Full::new(body.clone()));
+            *request.method_mut() = method.clone();
+            *request.uri_mut() = target.clone();
+            *request.headers_mut() = headers.clone();
+            let response = self.client.request(request).await.map_err(|error| HttpError::new(target, &error))?;
+            match redirect(target, &response)? {
+                Some(next) => moved = Some(next),
+                None => return Ok(Answer { response, moved }),
+            }
+        }
+        Err(HttpError::Redirect { host: host(uri), why: format!("it redirects more than {MOST_REDIRECTS} times") })
+    }
+}
+
+/// Scheme and host, and the port if it is given: what may be shown of an address whose path may hold a secret.
+pub fn host(uri: &Uri) -> String {
+    format!("{}://{}", uri.scheme_str().unwrap_or("http"), uri.authority().map_or("", http::uri::Authority::as_str))
+}
+
+/// Where a same-origin redirect leads; `None` for any other answer.
+fn redirect(from: &Uri, response: &Response<Incoming>) -> Result<Option<Uri>, HttpError> {
+    let followed = [
+        StatusCode::MOVED_PERMANENTLY,
+        StatusCode::FOUND,
+        StatusCode::TEMPORARY_REDIRECT,
+        StatusCode::PERMANENT_REDIRECT,
+    ];
+    if !followed.contains(&response.status()) {
+        return Ok(None);
+    }
+    let refuse = |why: String| HttpError::Redirect { host: host(from), why };
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.ok_or_else(|| refuse("it redirects without saying where".to_owned()))?;
+    let base = url::Url::parse(&from.to_string()).map_err(|error| refuse(error.to_string()))?;
+    let next = base.join(location).map_err(|error| refuse(format!("it redirects to no address: {error}")))?;
+    if next.origin() != base.origin() {
+        let there = next.origin().ascii_serialization();
+        return Err(refuse(format!("it redirects to {there}, which must not get this origin's credentials")));
+    }
+    next.as_str().parse().map(Some).map_err(|_| refuse("it redirects to no address".to_owned()))
+}

@@ -1,0 +1,118 @@
+#![allow(clippy::unwrap_used)]
+
+use futures_util::stream;
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a stream says, event by event, then its last id and delay.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    events: Vec<Result<(String, String), SseError>>,
+    last_event_id: Option<String>,
+    retry: Option<u64>,
+}
+
+fn parse(chunks: Vec<Vec<u8>>, limit: usize) -> Said {
+    let body = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
+    let mut events = Events::new(body, limit);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut said = Vec::new();
+        while let Some(event) = events.next().await {
+            said.push(event.map(|event| (event.name, String::from_utf8(event.data).unwrap())));
+        }
+        let retry = events.retry().map(|retry| u64::try_from(retry.as_millis()).unwrap());
+        Said { events: said, last_event_id: events.last_event_id(), retry }
+    })
+}
+
+fn whole(text: &str) -> Said {
+    parse(vec![text.as_bytes().to_vec()], 1 << 20)
+}
+
+fn messages(data: &[&str]) -> Vec<Result<(String, String), SseError>> {
+    data.iter().map(|data| Ok(("message".to_owned(), (*data).to_owned()))).collect()
+}
+
+#[test]
+fn events_are_read_as_the_html_standard_says() {
+    for (text, data) in [
+        ("data: a\n\n", &["a"][..]),
+        ("\u{feff}data: a\n\n", &["a"]),
+        ("data:a\r\n\r\ndata:b\r\rdata: c\n\n", &["a", "b", "c"]),
+        ("data: a\ndata:\ndata:  b\n\n", &["a\n\n b"]),
+        (": comment\n\nevent: x\n\ndata: a\n\n", &["a"]),
+        ("data\n\n", &[""]),
+        ("data: unfinished\n", &[]),
+        ("data: a\n\ndata: unfinished", &["a"]),
+        ("unknown: x\ndata: a\n\n", &["a"]),
+    ] {
+        assert_eq!(whole(text).events, messages(data), "{text:?}");
+    }
+    assert_eq!(whole("event: endpoint\ndata: /m\n\n").events, [Ok(("endpoint".to_owned(), "/m".to_owned()))]);
+}
+
+#[test]
+fn ids_and_delays_count_without_data_but_not_without_an_end() {
+    let said = whole("retry: 1500\n\nid: 7\n\n");
+    assert_eq!((said.last_event_id.as_deref(), said.retry), (Some("7"), Some(1500)));
+    assert_eq!(whole("id: 7\n\nid: 8\n").last_event_id.as_deref(), Some("7"), "an event cut off is no event");
+    assert_eq!(whole("id: 7\n\nid\ndata: a\n\n").last_event_id, None, "an empty id forgets");
+    assert_eq!(whole("id: a\0b\n\n").last_event_id, None);
+    assert_eq!(whole("retry: +5\n\nretry: 1.5\n\nretry:\n\n").retry, None);
+}
+
+#[test]
+fn an_event_over_the_limit_is_skipped_and_the_next_one_read() {
+    let long = "x".repeat(5000);
+    for text in
+        [format!("data: {long}\n\n"), format!("event: e\n{}\n", "data: xxxx\n".repeat(500)), format!(": {long}\n\n")]
+    {
+        let said = parse(vec![format!("data: a\n\n{text}data: b\n\n").into_bytes()], 4000);
+        let [first, lost, last] = &said.events[..] else { panic!("{:?}", said.events) };
+        assert_eq!((first, last), (&messages(&["a"])[0], &messages(&["b"])[0]));
+        assert_eq!(lost, &Err(SseError::TooLong(4000)));
+    }
+}
+
+#[test]
+fn invalid_utf8_is_replaced() {
+    let said = parse(vec![b"data: a\xff\n\n".to_vec(), b"data: b\n\n".to_vec()], 100);
+    assert_eq!(said.events, messages(&["a\u{fffd}", "b"]));
+}
+
+#[test]
+fn a_long_line_is_the_same_as_a_short_one() {
+    let long = "é".repeat(LONG_LINE);
+    let said = whole(&format!("data: {long}\n\ndata: [\ndata:{long}\ndata: ]\n\ndata: \0\u{30}\n\n"));
+    assert_eq!(said.events, messages(&[&long, &format!("[\n{long}\n]"), "\u{0}0"]));
+}
+
+#[test]
+fn eight_megabytes_in_small_chunks_take_linear_time() {
+    // Instead of a clock: a quadratic parser would copy some 24 GB here and never come back within a test's patience.
+    let data = "y".repeat(8 << 20);
+    let chunks = format!("data: {data}\n\n").into_bytes().chunks(1400).map(<[u8]>::to_vec).collect();
+    assert_eq!(parse(chunks, 1 << 24).events, messages(&[&data]));
+    let lines = "data: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\n".repeat(1 << 17) + "\n";
+    let chunks = lines.into_bytes().chunks(1400).map(<[u8]>::to_vec).collect();
+    assert_eq!(parse(chunks, 1 << 24).events.len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn how_the_bytes_are_cut_changes_nothing(
+        lines in proptest::collection::vec("(data|event|id|retry|:|x)?:? ?[a-z0-9é\u{0}]{0,6}(\n|\r\n|\r|\n\n|\r\n\r\n)", 0..12),
+        bom in any::<bool>(),
+        cuts in proptest::collection::vec(0..160usize, 0..8),
+        limit in 8..60usize,
+    ) {
+        let text = format!("{}{}", if bom { "\u{feff}" } else { "" }, lines.concat()).into_bytes();
+        let mut cuts: Vec<usize> = cuts.into_iter().filter(|&cut| cut <= text.len()).collect();
+        cuts.extend([0, text.len()]);
+        cuts.sort_unstable();
+        let pieces = cuts.windows(2).map(|pair| text[pair[0]..pair[1]].to_vec()).collect();
+        prop_assert_eq!(parse(pieces, limit), parse(vec![text], limit));
+    }
+}

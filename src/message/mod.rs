@@ -1,0 +1,177 @@
+//! What is a JSON-RPC message? The raw line and a peeked view of it.
+//!
+//! A [`Message`] keeps the text it arrived as. Only what routing needs is looked at: kind, id, method. It is never parsed into a
+//! tree and written out again, so big integers, `1.0`, key order and members nobody has heard of survive to the byte. Nothing
+//! here does I/O.
+
+mod id;
+mod oversize;
+mod peek;
+mod reply;
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+pub use id::Id;
+pub use oversize::Oversize;
+pub use reply::{error, list_changed, result};
+
+/// Error codes of JSON-RPC 2.0 that the bridge itself uses. Its own lie outside the reserved range, see [`crate::error::Failure`].
+pub mod code {
+    /// The line is not JSON.
+    pub const PARSE_ERROR: i64 = -32700;
+    /// The line is JSON, but no message.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// There is no such method here.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+}
+
+/// One JSON-RPC message, or a batch of them: the text as it came, on one line, and what was peeked from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    text: Bytes,
+    kind: Kind,
+    /// Where the `id` member's value stands in `text`.
+    id_at: Option<Range<usize>>,
+}
+
+/// What a message is, as far as routing needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Wants exactly one answer. An `id` of `null` counts: it is odd, but somebody waits.
+    Request {
+        /// Compares as JSON does, not as text does.
+        id: Id,
+        /// Unescaped.
+        method: Box<str>,
+    },
+    /// Wants none.
+    Notification {
+        /// Unescaped.
+        method: Box<str>,
+    },
+    /// Answers a request.
+    Response {
+        /// `null` where the member is missing.
+        id: Id,
+        /// Has an `error` member.
+        is_error: bool,
+    },
+    /// A JSON array (2025-03-26): its elements, each with its own text.
+    Batch(Vec<Message>),
+    /// JSON, but nothing of the above; the id if there is one.
+    Invalid(Option<Id>),
+}
+
+/// A line that is not one JSON value.
+#[derive(Debug, thiserror::Error)]
+#[error("not JSON: {0}")]
+pub struct NotJson(String);
+
+impl Message {
+    /// Peeks at one line or body. Raw newlines, which JSON knows only between tokens, become spaces, so that the text fits
+    /// on one line; nothing else is changed but white space and a byte order mark around the value.
+    pub fn parse(text: impl Into<Vec<u8>>) -> Result<Self, NotJson> {
+        let mut text: Vec<u8> = text.into();
+        if text.starts_with(b"\xEF\xBB\xBF") {
+            text.drain(..3);
+        }
+        while text.last().is_some_and(u8::is_ascii_whitespace) {
+            text.pop();
+        }
+        let mut from = 0;
+        while let Some(at) = memchr::memchr2(b'\n', b'\r', &text[from..]) {
+            text[from + at] = b' ';
+            from += at + 1;
+        }
+        let text = Bytes::from(text);
+        let start = text.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
+        Self::peek(text.slice(start..))
+    }
+
+    fn peek(text: Bytes) -> Result<Self, NotJson> {
+        let json = std::str::from_utf8(&text).map_err(|error| NotJson(error.to_string()))?;
+        if json.starts_with('[') {
+            let kind = peek::elements(json)
+                .map_err(|error| NotJson(error.to_string()))?
+                .into_iter()
+                .map(|element| Self::peek(text.slice_ref(element.as_bytes())))
+                .collect::<Result<Vec<_>, _>>()
+                .map(Kind::Batch)?;
+            return Ok(Self { text, kind, id_at: None });
+        }
+        let peeked = peek::object(json).map_err(|error| NotJson(error.to_string()))?;
+        let id = peeked.id.map(Id::from_json);
+        let id_at = peeked.id.map(|id| {
+            let start = id.as_ptr() as usize - json.as_ptr() as usize;
+            start..start + id.len()
+        });
+        let kind = match (peeked.method, id, peeked.has_result || peeked.has_error) {
+            (Some(method), Some(id), _) => Kind::Request { id, method: method.into() },
+            (Some(method), None, _) => Kind::Notification { method: method.into() },
+            (None, id, true) => Kind::Response { id: id.unwrap_or(Id::null()), is_error: peeked.has_error },
+            (None, id, false) => Kind::Invalid(id),
+        };
+        Ok(Self { text, kind, id_at })
+    }
+
+    /// The text, one line without its line end.
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The method of a request or notification.
+    pub fn method(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Request { method, .. } | Kind::Notification { method } => Some(method),
+            _ => None,
+        }
+    }
+
+    /// The `id` member's value as it is spelled.
+    pub fn raw_id(&self) -> Option<&str> {
+        std::str::from_utf8(&self.text[self.id_at.clone()?]).ok()
+    }
+
+    /// Reads the top-level members that `T` names; `None` where they are not of its shape.
+    pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.text).ok()
+    }
+
+    /// The requests in it that want an answer, with the spelling of their ids: one, or those of a batch.
+    pub fn requests(&self) -> Vec<(Id, Box<str>)> {
+        match &self.kind {
+            Kind::Request { id, .. } => vec![(id.clone(), self.raw_id().unwrap_or("null").into())],
+            Kind::Batch(elements) => elements.iter().flat_map(Self::requests).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same message with this id. For an answer whose server knows the request's id only as `null` or as the nearest
+    /// double: with any other than its own the client would wait for ever.
+    #[must_use]
+    pub fn with_id(&self, raw_id: &str) -> Self {
+        let mut text = Vec::with_capacity(self.text.len() + raw_id.len() + 6);
+        if let Some(at) = &self.id_at {
+            text.extend_from_slice(&self.text[..at.start]);
+            text.extend_from_slice(raw_id.as_bytes());
+            text.extend_from_slice(&self.text[at.end..]);
+        } else {
+            text.extend_from_slice(b"{\"id\":");
+            text.extend_from_slice(raw_id.as_bytes());
+            text.push(b',');
+            text.extend_from_slice(&self.text[1..]);
+        }
+        Self::peek(text.into()).unwrap_or_else(|_| self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Which request was in a line too long to keep?
+//!
+//! The line's bytes go by once and are not kept; what is wanted of them is the top-level `id` (which may stand at the very end)
+//! and whether there is a `method`, so that the one request gets its one error.
+
+/// The longest id worth remembering, in bytes.
+const LONGEST_ID: usize = 1024;
+
+/// Scans a JSON text in pieces, following strings and nesting only.
+#[derive(Debug, Default)]
+pub struct Oversize {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// The member name that stands before the next top-level colon.
+    name: Vec<u8>,
+    part: Part,
+    id: Vec<u8>,
+    has_method: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
+enum Part {
+    #[default]
+    Name,
+    Id,
+    OtherValue,
+}
+
+impl Oversize {
+    /// Takes the next piece of the text.
+    pub fn push(&mut self, piece: &[u8]) {
+        for &byte in piece {
+            self.step(byte);
+        }
+    }
+
+    fn step(&mut self, byte: u8) {
+        if self.in_string {
+            self.keep(byte);
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.in_string = false,
+                _ => {}
+            }
+            return;
+        }
+        match byte {
+            b'"' => self.in_string = true,
+            b'{' | b'[' => {
+                self.depth += 1;
+                if self.depth == 1 {
+                    return;
+                }
+            }
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                if self.depth == 0 {
+                    return;
+                }
+            }
+            b':' if self.depth == 1 && self.part == Part::Name => {
+                self.part = if self.name == b"\"id\"" { Part::Id } else { Part::OtherValue };
+                self.has_method |= self.name == b"\"method\"";
+                if self.part == Part::Id {
+                    self.id.clear();
+                }
+                return;
+            }
+            b',' if self.depth == 1 => {
+                self.part = Part::Name;
+                self.name.clear();
+                return;
+            }
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            self.keep(byte);
+        }
+    }
+
+    fn keep(&mut self, byte: u8) {
+        let room = match self.part {
+            Part::Name if self.depth == 1 => &mut self.name,
+            Part::Id => &mut self.id,
+            _ => return,
+        };
+        if room.len() < LONGEST_ID {
+            room.push(byte);
+        }
+    }
+
+    /// The id's JSON text, if the line was a request.
+    pub fn request_id(&self) -> Option<&str> {
+        let id = std::str::from_utf8(&self.id).ok()?;
+        (self.has_method && !id.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(id).is_ok()).then_some(id)
+    }
+}

@@ -1,0 +1,23 @@
+//! The few messages that the bridge writes itself.
+
+use bytes::Bytes;
+use serde_json::json;
+
+/// An error answer. `raw_id` is the id as its request spells it; `data` is left out where there is none.
+pub fn error(raw_id: &str, code: i64, message: &str, data: Option<&serde_json::Value>) -> Bytes {
+    let mut body = json!({ "code": code, "message": message });
+    if let Some(data) = data {
+        body["data"] = data.clone();
+    }
+    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"error":{body}}}"#).into()
+}
+
+/// A result.
+pub fn result(raw_id: &str, result: &serde_json::Value) -> Bytes {
+    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#).into()
+}
+
+/// `notifications/{tools,prompts,resources}/list_changed`.
+pub fn list_changed(what: &str) -> Bytes {
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/{what}/list_changed"}}"#).into()
+}

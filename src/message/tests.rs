@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn parse(text: &str) -> Message {
+    Message::parse(text).unwrap()
+}
+
+#[test]
+fn kinds_are_told_by_members() {
+    let request = |id: &str, method: &str| Kind::Request { id: Id::from_json(id), method: method.into() };
+    for (text, kind) in [
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, request("1", "ping")),
+        (r#"{"method":"a\u002fb","params":{"id":7,"method":"no"},"id":"x"}"#, request("\"x\"", "a/b")),
+        (r#"{"id":null,"method":"ping"}"#, request("null", "ping")),
+        (r#"{"method":"notifications/x"}"#, Kind::Notification { method: "notifications/x".into() }),
+        (r#"{"id":2,"result":{}}"#, Kind::Response { id: Id::from_json("2"), is_error: false }),
+        (r#"{"id":2,"result":{},"error":null}"#, Kind::Response { id: Id::from_json("2"), is_error: false }),
+        (r#"{"error":{"code":1.5},"id":null}"#, Kind::Response { id: Id::null(), is_error: true }),
+        (r#"{"id":3}"#, Kind::Invalid(Some(Id::from_json("3")))),
+        (r#"{"id":3,"method":4}"#, Kind::Invalid(Some(Id::from_json("3")))),
+        ("5", Kind::Invalid(None)),
+        (r#"{"id":1,"id":2,"method":"last one counts"}"#, request("2", "last one counts")),
+    ] {
+        assert_eq!(parse(text).kind(), &kind, "{text}");
+        assert_eq!(parse(text).text(), text, "the text stays as it is");
+    }
+}
+
+#[test]
+fn what_is_not_one_json_value_is_an_error() {
+    for text in ["", " ", "{", "{}{}", "nope", "{\"a\":1,}", "[1,", "\u{7f}"] {
+        assert!(Message::parse(text).is_err(), "{text:?}");
+    }
+    assert!(Message::parse(b"{\"a\":\"\xff\"}".to_vec()).is_err(), "JSON is UTF-8");
+}
+
+#[test]
+fn a_batch_is_its_elements_each_with_its_own_text() {
+    let batch = parse(r#" [ {"id":1.0,"method":"a"}, {"method":"b"} ,{"id":"2","method":"c"}] "#);
+    let Kind::Batch(elements) = batch.kind() else { panic!("not a batch") };
+    assert_eq!(elements[0].text(), r#"{"id":1.0,"method":"a"}"#);
+    let ids: Vec<_> = batch.requests().into_iter().map(|(_, raw)| raw).collect();
+    assert_eq!(ids, ["1.0".into(), "\"2\"".into()] as [Box<str>; 2]);
+}
+
+#[test]
+fn text_becomes_one_line() {
+    let message = parse("\u{feff}{\r\n  \"id\": 1,\n  \"result\": {\"text\": \"a\\nb\"}\n}\n");
+    assert_eq!(message.text(), "{    \"id\": 1,   \"result\": {\"text\": \"a\\nb\"} }");
+}
+
+#[test]
+fn ids_are_the_same_where_json_says_so() {
+    for (one, two, same) in [
+        ("1", "1.0", true),
+        ("1", "10e-1", true),
+        ("0", "-0.0", true),
+        ("1", "\"1\"", false),
+        ("\"\\u0041\"", "\"A\"", true),
+        ("9007199254740993", "9007199254740992", false),
+        ("1.5", "15e-1", true),
+        ("null", "\"null\"", false),
+    ] {
+        assert_eq!(Id::from_json(one) == Id::from_json(two), same, "{one} and {two}");
+    }
+    assert!(Id::from_json("12345678901234567890").same_as_double(&Id::from_json("12345678901234567000")));
+    assert!(!Id::from_json("\"1\"").same_as_double(&Id::from_json("\"1\"")), "strings do not go through doubles");
+}
+
+#[test]
+fn an_answer_can_be_given_its_request_id() {
+    let error = parse(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"m"}}"#);
+    assert_eq!(error.with_id("\"a\"").text(), r#"{"jsonrpc":"2.0","id":"a","error":{"code":-32000,"message":"m"}}"#);
+    let error = parse(r#"{"error":{"code":-32000}}"#).with_id("7");
+    assert_eq!(error.text(), r#"{"id":7,"error":{"code":-32000}}"#);
+    assert_eq!(error.raw_id(), Some("7"));
+}
+
+#[test]
+fn the_request_in_an_oversize_line_is_found_wherever_its_id_stands() {
+    for (text, id) in [
+        (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"id":1}}"#, Some("7")),
+        (
+            r#"{"method":"tools/call","params":{"a":["\"id\":3,{"],"id":1},"jsonrpc":"2.0","id" : "x y" }"#,
+            Some("\"x y\""),
+        ),
+        (r#"{"id":7,"result":{}}"#, None),
+        (r#"{"method":"notifications/x","params":{"id":1,"method":2}}"#, None),
+        (r#"[{"id":7,"method":"x"}]"#, None),
+    ] {
+        for size in 1..5 {
+            let mut scan = Oversize::default();
+            text.as_bytes().chunks(size).for_each(|piece| scan.push(piece));
+            assert_eq!(scan.request_id(), id, "{text} in pieces of {size}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn peeking_agrees_with_a_full_parse(id in "(0|[1-9][0-9]{0,20}|-[1-9][0-9]?|\"[a-z\\\\/ ]{0,4}\"|null|1\\.5e3)", method in ".{0,12}", pad in "[ \t]{0,3}", arg in ".{0,40}") {
+        let method = serde_json::to_string(&method).unwrap();
+        let arg = serde_json::to_string(&arg).unwrap();
+        let text = format!("{{\"params\":{{\"id\":{arg}}},{pad}\"method\":{pad}{method}, \"id\":{id}{pad}}}");
+        let whole = serde_json::from_str::<serde_json::Value>(&text);
+        let peeked = Message::parse(text.as_str());
+        prop_assert_eq!(whole.is_ok(), peeked.is_ok());
+        if let (Ok(whole), Ok(peeked)) = (whole, peeked) {
+            prop_assert_eq!(peeked.method(), whole["method"].as_str());
+            prop_assert_eq!(peeked.raw_id(), Some(id.as_str()));
+            prop_assert_eq!(peeked.text(), text.as_str());
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(message) = Message::parse(bytes) {
+            drop(message.with_id("1"));
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What does an HTTP answer say in MCP's terms?
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::send::{Sender, retry_after};
+use crate::error::Failure;
+use crate::http::{self as client, BodyError, Events, SseError};
+use crate::log;
+use crate::message::{Kind, Message};
+
+/// How much of what a server says in an error is shown.
+const GIST: usize = 300;
+
+/// A stream of events from a response.
+pub(super) type EventStream = Events<BoxStream<'static, Result<Bytes, SseError>>>;
+
+/// The body of a good answer.
+pub(super) enum Body {
+    /// 202, 204, or nothing at all.
+    Nothing(StatusCode),
+    /// JSON: a message, or an array of them.
+    Message(Message),
+    /// An event stream.
+    Events(EventStream),
+}
+
+/// Reads a 2xx answer.
+pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Result<Body, Failure> {
+    let host = sender.host();
+    let (head, body) = response.into_parts();
+    if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        let encoding = log::redact(&String::from_utf8_lossy(encoding.as_bytes()));
+        return Err(Failure::Unusable(format!("{host} sent a body encoded as {encoding}, which was not asked for")));
+    }
+    if is(&head.headers, "text/event-stream") {
+        return Ok(Body::Events(events(sender, body)));
+    }
+    let text = client::read(&head.headers, body, sender.limit()).await.map_err(|error| match error {
+        BodyError::TooLong(_) => Failure::TooLarge(format!("{host}: {error}")),
+        BodyError::Broken(cause) => {
+            Failure::Broken(format!("the connection to {host} broke within its answer: {cause}"))
+        }
+    })?;
+    if head.status == StatusCode::ACCEPTED || text.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Body::Nothing(head.status));
+    }
+    let start = gist(&text);
+    let what = |what: String| Failure::Unusable(format!("{host} answered {} with {what}: {start}", head.status));
+    match Message::parse(text) {
+        Ok(message) if !matches!(message.kind(), Kind::Invalid(_)) => Ok(Body::Message(message)),
+        Ok(_) => Err(what("JSON that is no JSON-RPC message".to_owned())),
+        Err(_) if is(&head.headers, "application/json") => Err(what("broken JSON".to_owned())),
+        Err(_) => {
+            let kind = head.headers.get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
+            Err(what(kind.map_or("no MCP message".to_owned(), |kind| format!("{}, not MCP", log::redact(&kind)))))
+        }
+    }
+}
+
+/// The events of a body whose content type says that it has some.
+pub(super) fn events(sender: &Sender, body: Incoming) -> EventStream {
+    let chunks = body.into_data_stream().map(|chunk| {
+        chunk.map_err(|error| {
+            SseError::Broken(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string))
+        })
+    });
+    Events::new(chunks.boxed(), sender.limit())
+}
+
+/// Whether the content type is this one, parameters aside.
+pub(super) fn is(headers: &HeaderMap, kind: &str) -> bool {
+    let given = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
+}
+
+/// Reads an answer that is not 2xx. `Ok` is a JSON-RPC error of the server's own, which passes through. `in_session`: the request
+/// named a session, so that the answer may mean that it is lost.
+pub(super) async fn refusal(
+    sender: &Sender,
+    response: Response<Incoming>,
+    in_session: bool,
+) -> Result<Message, Failure> {
+    let (head, body) = response.into_parts();
+    let (status, host) = (head.status, sender.host().to_owned());
+    let text = client::snippet(body).await;
+    let said = gist(&text);
+    let rpc =
+        Message::parse(text).ok().filter(|message| matches!(message.kind(), Kind::Response { is_error: true, .. }));
+    if in_session && is_session_lost(status, &said, rpc.as_ref()) {
+        return Err(Failure::SessionLost { host, status, said, rpc });
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        return Err(if sender.auth().is_given() {
+            let rpc = rpc.as_ref().and_then(code_and_data);
+            Failure::Refused { host, status, said, source_name: sender.auth().source(), rpc }
+        } else {
+            Failure::LoginNeeded { host, status, said }
+        });
+    }
+    if let Some(message) = rpc {
+        return Ok(message);
+    }
+    Err(Failure::Status { host, status, said, retry_after: retry_after(&head.headers).map(|delay| delay.as_secs()) })
+}
+
+/// 404 is what the specification says; many servers answer 400 or 401 and speak of a session.
+fn is_session_lost(status: StatusCode, said: &str, rpc: Option<&Message>) -> bool {
+    let method_not_found = || rpc.and_then(code_and_data).is_some_and(|(code, _)| code == -32601);
+    let speaks_of_it = || {
+        let said = said.to_ascii_lowercase();
+        said.contains("session") || said.contains("not initialized")
+    };
+    match status {
+        StatusCode::NOT_FOUND => !method_not_found(),
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => speaks_of_it(),
+        _ => false,
+    }
+}
+
+fn code_and_data(message: &Message) -> Option<(Value, Option<Value>)> {
+    #[derive(Deserialize)]
+    struct Answer {
+        error: Error,
+    }
+    #[derive(Deserialize)]
+    struct Error {
+        #[serde(default)]
+        code: Value,
+        data: Option<Value>,
+    }
+    message.read::<Answer>().map(|answer| (answer.error.code, answer.error.data))
+}
+
+/// One line of what a body says, for people: the message of a JSON error if it is one, else the text without its tags.
+fn gist(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(64 * 1024)]);
+    let told = serde_json::from_str::<Value>(&text).ok().and_then(|value| sentence(&value));
+    let told = told.unwrap_or_else(|| without_tags(&text));
+    let line = log::redact(&told).split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(GIST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// The human part of the error shapes in use: `{error: {message}}`, `{message}`, `{error, error_description}`, `{detail}`, with
+/// the machine's word for it where there is one.
+fn sentence(value: &Value) -> Option<String> {
+    let word = ["code", "error"].iter().find_map(|name| value.get(name)?.as_str());
+    if let Some(inner) = value.get("error").filter(|inner| inner.is_object()) {
+        return sentence(inner);
+    }
+    let text =
+        ["message", "error_description", "detail", "title", "reason"].iter().find_map(|name| value.get(name)?.as_str());
+    match (word, text) {
+        (Some(word), Some(text)) => Some(format!("{word}: {text}")),
+        (word, text) => text.or(word).map(str::to_owned),
+    }
+}
+
+fn without_tags(html: &str) -> String {
+    let mut text = String::new();
+    let mut depth = 0usize;
+    for c in html.chars() {
+        match c {
+            '<' => depth += 1,
+            '>' if depth > 0 => {
+                depth -= 1;
+                text.push(' ');
+            }
+            c if depth == 0 => text.push(c),
+            _ => {}
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_in_a_line() {
+        for (body, line) in [
+            (r#"{"code":"UNAUTHENTICATED","message":"key expired"}"#, "UNAUTHENTICATED: key expired"),
+            (r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"No session"},"id":null}"#, "No session"),
+            (r#"{"error":"invalid_token","error_description":"gone"}"#, "invalid_token: gone"),
+            ("<html><title>Not here</title>\n<p>x</html>", "Not here x"),
+            ("plain\ntext", "plain text"),
+            ("", ""),
+        ] {
+            assert_eq!(gist(body.as_bytes()), line);
+        }
+    }
+
+    #[test]
+    fn a_lost_session_is_told_from_other_refusals() {
+        let unknown = Message::parse(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#).ok();
+        for (status, said, rpc, lost) in [
+            (404, "", None, true),
+            (404, "no", unknown.as_ref(), false),
+            (400, "Bad Request: No valid session ID provided", None, true),
+            (400, "Server not initialized", None, true),
+            (400, "missing argument", None, false),
+            (401, "Unknown Session", None, true),
+            (401, "bad token", None, false),
+            (500, "session", None, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            assert_eq!(is_session_lost(status, said, rpc), lost, "{status} {said}");
+        }
+    }
+}

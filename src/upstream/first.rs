@@ -1,0 +1,126 @@
+//! The first answers, when the server's own do not come in time: the last real one, else one that promises to tell more later.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::message::{self, Kind, Message};
+
+/// The legacy revisions, latest first.
+const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
+/// The lists a server may have, with the capability each belongs to and the member that holds it.
+const LISTS: [(&str, &str, &str); 4] = [
+    ("tools/list", "tools", "tools"),
+    ("prompts/list", "prompts", "prompts"),
+    ("resources/list", "resources", "resources"),
+    ("resources/templates/list", "resources", "resourceTemplates"),
+];
+
+/// What the client has been told, and what is true.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    /// The capabilities in an answer that was not the server's.
+    promised: Option<Value>,
+    /// The server's own.
+    real: Option<Value>,
+}
+
+/// The parts of an `initialize` request or its result that matter here.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Greeting {
+    pub(super) protocol_version: Option<String>,
+    #[serde(default)]
+    pub(super) capabilities: Value,
+}
+
+/// The `params` of an `initialize`.
+pub(super) fn asked(initialize: &Message) -> Option<Greeting> {
+    #[derive(Deserialize)]
+    struct Request {
+        params: Greeting,
+    }
+    initialize.read::<Request>().map(|request| request.params)
+}
+
+/// The `result` of its answer, and its text.
+pub(super) fn answered(answer: &Message) -> Option<(Greeting, Box<RawValue>)> {
+    #[derive(Deserialize)]
+    struct Answer {
+        result: Box<RawValue>,
+    }
+    let raw = answer.read::<Answer>()?.result;
+    Some((serde_json::from_str(raw.get()).ok()?, raw))
+}
+
+impl Context {
+    fn promises(&self) -> MutexGuard<'_, Promises> {
+        self.promises.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An answer to `initialize` in the server's stead.
+    pub(super) fn first_answer(&self, initialize: &Message) -> Message {
+        let asked = asked(initialize).and_then(|asked| asked.protocol_version);
+        let revision = asked.filter(|asked| REVISIONS.contains(&asked.as_str()));
+        let mut result = self.memory.recall().map_or_else(|| self.synthetic(), |kept| kept.initialize);
+        // Revisions are dates, and the client's own is never too new for it.
+        let known = result["protocolVersion"].as_str().unwrap_or_default().to_owned();
+        let revision = revision.unwrap_or_else(|| REVISIONS[0].to_owned());
+        if known.is_empty() || known > revision {
+            result["protocolVersion"] = revision.into();
+        }
+        for (_, capability, _) in LISTS {
+            if result["capabilities"].get(capability).is_some_and(Value::is_object) {
+                result["capabilities"][capability]["listChanged"] = true.into();
+            }
+        }
+        self.promises().promised = Some(result["capabilities"].clone());
+        let text = message::result(initialize.raw_id().unwrap_or("null"), &result);
+        Message::parse(text).unwrap_or_else(|_| initialize.clone())
+    }
+
+    fn synthetic(&self) -> Value {
+        let list = json!({ "listChanged": true });
+        json!({
+            "capabilities": { "tools": list, "prompts": list, "resources": list },
+            "serverInfo": { "name": self.sender.host(), "version": "unknown" },
+        })
+    }
+
+    /// The server's own capabilities have come.
+    pub(super) fn learned(&self, capabilities: Value) {
+        self.promises().real = Some(capabilities);
+    }
+
+    /// The answer to a list that the client was promised and the server turns out not to have.
+    pub(super) fn empty_list(&self, request: &Message) -> Option<Message> {
+        let (_, capability, member) = LISTS.iter().find(|(method, ..)| Some(*method) == request.method())?;
+        let promises = self.promises();
+        promises.promised.as_ref()?.get(capability)?;
+        if promises.real.as_ref()?.get(capability).is_some() {
+            return None;
+        }
+        let Kind::Request { .. } = request.kind() else { return None };
+        Message::parse(message::result(request.raw_id()?, &json!({ *member: [] }))).ok()
+    }
+
+    /// Whether the client was answered in the server's stead.
+    pub(super) fn has_promised(&self) -> bool {
+        self.promises().promised.is_some()
+    }
+
+    /// Tells the client that what it knows of the server may have changed.
+    pub(super) fn tell_changed(&self) {
+        let promises = self.promises();
+        for what in ["tools", "prompts", "resources"] {
+            let known = |capabilities: &Option<Value>| capabilities.as_ref().is_some_and(|all| all.get(what).is_some());
+            if known(&promises.real) || known(&promises.promised) {
+                self.client.outgoing.send_now(message::list_changed(what));
+            }
+        }
+    }
+}

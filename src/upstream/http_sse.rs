@@ -1,0 +1,286 @@
+//! HTTP+SSE of 2024-11-05: the `endpoint` event, POST there, replies on the stream.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
+use tokio::sync::{oneshot, watch};
+use tokio::task::AbortHandle;
+
+use super::answer::{self, Body, EventStream};
+use super::backoff::Backoff;
+use super::opening::{NotOpened, Opened};
+use super::send::Sender;
+use super::{Context, Event, Outcome, Wire, first};
+use crate::error::Failure;
+use crate::http::{self as client, Answer, SseError};
+use crate::message::{Id, Kind, Message};
+
+/// How long a server may take to answer the `initialize` that is said to it again.
+const REPLAY: Duration = Duration::from_secs(30);
+
+/// A server's stream and where it wants its messages.
+pub(super) struct Session {
+    context: Arc<Context>,
+    stream: watch::Sender<Stream>,
+    /// Who waits for the answer to `initialize`: it is not the client's, or not yet.
+    greeting: Mutex<Option<(Id, oneshot::Sender<Message>)>>,
+    reader: Mutex<Option<AbortHandle>>,
+}
+
+#[derive(Default)]
+struct Stream {
+    /// Counts the streams that were opened, from 1.
+    number: u64,
+    /// Where to POST; none while the stream is broken or the server has not been greeted on it.
+    endpoint: Option<Uri>,
+}
+
+/// Opens the stream and says `initialize`. `endpoint` must come within `bound`.
+pub(super) async fn open(context: &Arc<Context>, initialize: &Message, bound: Duration) -> Result<Opened, NotOpened> {
+    let (events, endpoint) = connect(context, bound).await?;
+    let session = Arc::new(Session {
+        context: Arc::clone(context),
+        stream: watch::Sender::new(Stream { number: 1, endpoint: None }),
+        greeting: Mutex::default(),
+        reader: Mutex::default(),
+    });
+    let reader = tokio::spawn(Arc::clone(&session).read(events)).abort_handle();
+    *session.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.clone());
+    let answer = match session.greet(&endpoint, initialize).await {
+        Ok(answer) => answer,
+        Err(failure) => {
+            reader.abort();
+            return Err(failure.into());
+        }
+    };
+    if let Kind::Response { is_error: true, .. } = answer.kind() {
+        reader.abort();
+        return Err(NotOpened::Error(http::StatusCode::OK, answer));
+    }
+    tracing::info!("session opened with {} (HTTP+SSE)", context.sender.host());
+    session.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
+    Ok(Opened { wire: Wire::HttpSse(session), answer })
+}
+
+/// Opens the stream and waits for its first event, which says where messages go.
+async fn connect(context: &Context, bound: Duration) -> Result<(EventStream, Uri), Failure> {
+    let sender = &context.sender;
+    let none = || Failure::Unusable(format!("{} opened a stream but named no endpoint on it", sender.host()));
+    let connecting = async {
+        let Answer { response, moved } =
+            sender.send(Method::GET, sender.uri(), &Sender::get_headers(), Bytes::new(), Duration::ZERO).await?;
+        if !response.status().is_success() {
+            return match answer::refusal(sender, response, false).await {
+                Ok(error) => Err(Failure::Rpc(error)),
+                Err(failure) => Err(failure),
+            };
+        }
+        if !answer::is(response.headers(), "text/event-stream") {
+            return Err(Failure::Unusable(format!("{} opened no stream", sender.host())));
+        }
+        let Body::Events(mut events) = answer::body(sender, response).await? else { return Err(none()) };
+        loop {
+            match events.next().await {
+                Some(Ok(event)) if event.name == "endpoint" => {
+                    let base = moved.unwrap_or_else(|| sender.uri().clone());
+                    let endpoint = endpoint(&base, &event.data).map_err(Failure::Unusable)?;
+                    return Ok((events, endpoint));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    return Err(Failure::Broken(format!("the stream from {} broke: {error}", sender.host())));
+                }
+                None => return Err(none()),
+            }
+        }
+    };
+    tokio::time::timeout(bound, connecting).await.unwrap_or_else(|_| Err(none()))
+}
+
+/// What an `endpoint` event names, which must be of the stream's own origin.
+fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
+    let host = client::host(base);
+    let text = String::from_utf8_lossy(data);
+    let base = url::Url::parse(&base.to_string()).map_err(|error| error.to_string())?;
+    let endpoint =
+        base.join(text.trim()).map_err(|error| format!("the endpoint that {host} names is no address: {error}"))?;
+    if endpoint.origin() != base.origin() {
+        let there = endpoint.origin().ascii_serialization();
+        return Err(format!("{host} names an endpoint at {there}, which must not get this origin's messages"));
+    }
+    endpoint.as_str().parse().map_err(|_| format!("the endpoint that {host} names is no address"))
+}
+
+impl Session {
+    /// POSTs a request or batch; its answers come on the stream.
+    pub(super) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
+        let (number, endpoint) = self.endpoint().await?;
+        match self.post(&endpoint, message).await? {
+            Some(answer) => match message.raw_id() {
+                // A JSON-RPC error in an HTTP error, or a server that answers at once.
+                Some(raw_id) => Ok(Outcome::Answer(answer.with_id(raw_id))),
+                None => Err(Failure::Rpc(answer)),
+            },
+            None => Ok(Outcome::Elsewhere(number)),
+        }
+    }
+
+    /// POSTs a notification, or the client's answer to a request of the server.
+    pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
+        let (_, endpoint) = self.endpoint().await?;
+        self.post(&endpoint, message).await.map(drop)
+    }
+
+    /// Closing the stream is all the farewell there is.
+    pub(super) fn close(&self) {
+        if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            reader.abort();
+        }
+    }
+
+    /// Where to POST, once the server has been greeted on the stream that is open.
+    async fn endpoint(&self) -> Result<(u64, Uri), Failure> {
+        let mut changes = self.stream.subscribe();
+        let open = changes.wait_for(|stream| stream.endpoint.is_some());
+        match tokio::time::timeout(self.context.patience, open).await {
+            Ok(Ok(stream)) => stream.endpoint.clone().map(|endpoint| (stream.number, endpoint)).ok_or(Failure::Ending),
+            Ok(Err(_)) => Err(Failure::Ending),
+            Err(_) => Err(Failure::Broken(format!(
+                "the stream from {} broke and has not come back",
+                self.context.sender.host()
+            ))),
+        }
+    }
+
+    /// The server's answer where it does not come on the stream.
+    async fn post(&self, endpoint: &Uri, message: &Message) -> Result<Option<Message>, Failure> {
+        let sender = &self.context.sender;
+        let headers: HeaderMap = Sender::post_headers();
+        let body = message.text().clone();
+        let Answer { response, .. } =
+            sender.send(Method::POST, endpoint, &headers, body, self.context.patience).await?;
+        if !response.status().is_success() {
+            return answer::refusal(sender, response, false).await.map(Some);
+        }
+        match answer::body(sender, response).await {
+            Ok(Body::Message(answer)) if matches!(answer.kind(), Kind::Response { .. }) => Ok(Some(answer)),
+            // "Accepted" in plain text, as most say it.
+            _ => Ok(None),
+        }
+    }
+
+    /// Says `initialize` and waits for its answer on the stream.
+    async fn greet(&self, endpoint: &Uri, initialize: &Message) -> Result<Message, Failure> {
+        let Kind::Request { id, .. } = initialize.kind() else {
+            return Err(Failure::Unusable("initialize without an id".to_owned()));
+        };
+        let (waiter, answer) = oneshot::channel();
+        *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = Some((id.clone(), waiter));
+        if let Some(answer) = self.post(endpoint, initialize).await? {
+            return Ok(answer.with_id(initialize.raw_id().unwrap_or("null")));
+        }
+        answer.await.map_err(|_| {
+            Failure::Broken(format!("the stream from {} broke before the answer", self.context.sender.host()))
+        })
+    }
+
+    /// Reads the stream, and the next one when it breaks, for as long as the process lives.
+    async fn read(self: Arc<Self>, mut events: EventStream) {
+        let mut backoff = Backoff::new(Duration::from_millis(500));
+        let mut endpoint = None;
+        loop {
+            let cause = self.follow_and_greet(&mut events, &mut backoff, endpoint).await;
+            let mut number = 0;
+            self.stream.send_modify(|stream| {
+                stream.endpoint = None;
+                number = stream.number;
+            });
+            drop(self.greeting.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let lost = format!("the stream from {} broke before the answer: {cause}", self.context.sender.host());
+            self.context.client.tell(Event::StreamLost(number, Failure::Broken(lost)));
+            if number == 1 && !self.context.gate.is_open() {
+                // The first stream broke before the session was open: whoever opens it tries again.
+                return;
+            }
+            let mut retry = events.retry();
+            endpoint = loop {
+                tokio::time::sleep(backoff.after_stream(retry.take(), false)).await;
+                match connect(&self.context, REPLAY).await {
+                    Ok((next, endpoint)) => {
+                        events = next;
+                        break Some(endpoint);
+                    }
+                    Err(failure) => tracing::info!("{failure}; trying again"),
+                }
+            };
+            self.stream.send_modify(|stream| stream.number += 1);
+        }
+    }
+
+    /// Follows a stream to its end; on one that replaces another, the server is greeted meanwhile. One that does not take us back
+    /// counts as ended.
+    async fn follow_and_greet(&self, events: &mut EventStream, backoff: &mut Backoff, endpoint: Option<Uri>) -> String {
+        let Some(endpoint) = endpoint else { return self.follow(events, backoff).await };
+        let mut follow = std::pin::pin!(self.follow(events, backoff));
+        let greeted = tokio::select! {
+            cause = &mut follow => return cause,
+            greeted = tokio::time::timeout(REPLAY, self.return_to(endpoint)) => greeted,
+        };
+        match greeted {
+            Ok(Ok(())) => follow.await,
+            Ok(Err(failure)) => failure.to_string(),
+            Err(_) => "the server did not answer initialize".to_owned(),
+        }
+    }
+
+    /// Greets the server on a new stream with the client's own words, then lets requests through.
+    async fn return_to(&self, endpoint: Uri) -> Result<(), Failure> {
+        let (Some(initialize), initialized) = self.context.gate.greeting() else { return Err(Failure::Ending) };
+        let answer = self.greet(&endpoint, &initialize).await?;
+        let Some((greeting, _)) = first::answered(&answer) else { return Err(Failure::Rpc(answer)) };
+        self.context.learned(greeting.capabilities);
+        if let Some(initialized) = initialized {
+            self.post(&endpoint, &initialized).await?;
+        }
+        self.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
+        self.context.tell_changed();
+        Ok(())
+    }
+
+    /// Delivers what the stream says until it ends; why it did.
+    async fn follow(&self, events: &mut EventStream, backoff: &mut Backoff) -> String {
+        loop {
+            let event = match events.next().await {
+                Some(Ok(event)) if event.name == "endpoint" || event.data.is_empty() => continue,
+                Some(Ok(event)) => event,
+                Some(Err(error @ SseError::TooLong(_))) => {
+                    tracing::warn!("{error}; it is dropped");
+                    continue;
+                }
+                Some(Err(SseError::Broken(cause))) => return cause,
+                None => return "the server ended it".to_owned(),
+            };
+            let message = match Message::parse(event.data) {
+                Ok(message) => message,
+                Err(error) => {
+                    tracing::warn!("the server sent an event that is {error}; it is dropped");
+                    continue;
+                }
+            };
+            backoff.reset();
+            if let Some(waiter) = self.greeted_by(&message) {
+                waiter.send(message).ok();
+            } else {
+                self.context.client.deliver(message).await;
+            }
+        }
+    }
+
+    fn greeted_by(&self, message: &Message) -> Option<oneshot::Sender<Message>> {
+        let Kind::Response { id, .. } = message.kind() else { return None };
+        let mut greeting = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        greeting.take_if(|(awaited, _)| awaited == id).map(|(_, waiter)| waiter)
+    }
+}

@@ -1,0 +1,261 @@
+//! One request until its answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use super::{Session, Terms};
+use crate::error::Failure;
+use crate::http::{Answer, SseError};
+use crate::message::{Id, Kind, Message};
+use crate::upstream::answer::{self, Body, EventStream};
+use crate::upstream::backoff::Backoff;
+use crate::upstream::{Context, Outcome};
+
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Resumptions in a row that bring nothing new, after which the request is given up.
+const MOST_BARREN: u32 = 8;
+
+/// How long a stream may stay open after its answer before it costs its connection.
+const AFTERWORD: Duration = Duration::from_secs(5);
+
+/// The answers that a POST still owes.
+enum Owed<'a> {
+    One {
+        id: &'a Id,
+        raw_id: &'a str,
+    },
+    /// A batch's, with the spelling of their ids.
+    Many(HashMap<Id, Box<str>>),
+}
+
+impl<'a> Owed<'a> {
+    fn by(message: &'a Message) -> Self {
+        match message.kind() {
+            Kind::Request { id, .. } => Self::One { id, raw_id: message.raw_id().unwrap_or("null") },
+            _ => Self::Many(message.requests().into_iter().collect()),
+        }
+    }
+
+    /// Takes a message that came for this POST: delivers it, or returns what settles the POST.
+    async fn take(&mut self, context: &Context, message: Message) -> Option<Outcome> {
+        if let Kind::Batch(elements) = message.kind() {
+            let mut settled = None;
+            for element in elements.clone() {
+                settled = settled.or(Box::pin(self.take(context, element)).await);
+            }
+            return settled;
+        }
+        let Kind::Response { id, is_error } = message.kind() else {
+            context.client.deliver(message).await;
+            return None;
+        };
+        match self {
+            Self::One { id: owed, .. } if id == *owed => Some(Outcome::Answer(message)),
+            // What could not read the request, or read its id as a double, still answers it.
+            Self::One { id: owed, raw_id } if (id.is_null() && *is_error) || id.same_as_double(owed) => {
+                Some(Outcome::Answer(message.with_id(raw_id)))
+            }
+            Self::One { .. } => {
+                context.client.deliver(message).await;
+                None
+            }
+            Self::Many(owed) => {
+                owed.remove(id);
+                let settled = owed.is_empty();
+                context.client.deliver(message).await;
+                settled.then_some(Outcome::Done)
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Carries a request or batch. A session that the server has forgotten is renewed once: what was refused for lack of a
+    /// session has not been carried out, so it may be sent again.
+    pub(in crate::upstream) async fn request(self: &Arc<Self>, message: &Message) -> Result<Outcome, Failure> {
+        let terms = self.terms();
+        match self.exchange(&terms, message).await {
+            Err(Failure::SessionLost { .. }) => {
+                self.renew(terms.generation).await?;
+                self.exchange(&self.terms(), message).await
+            }
+            settled => settled,
+        }
+    }
+
+    async fn exchange(&self, terms: &Terms, message: &Message) -> Result<Outcome, Failure> {
+        let sender = &self.context.sender;
+        let body = message.text().clone();
+        let Answer { response, .. } =
+            sender.send(Method::POST, &terms.uri, &terms.post(), body, self.context.patience).await?;
+        let mut owed = Owed::by(message);
+        if !response.status().is_success() {
+            let error = answer::refusal(sender, response, terms.has_session()).await?;
+            return match &owed {
+                Owed::One { raw_id, .. } => Ok(Outcome::Answer(error.with_id(raw_id))),
+                Owed::Many(_) => Err(Failure::Rpc(error)),
+            };
+        }
+        match answer::body(sender, response).await? {
+            Body::Nothing(status) => Err(nothing(sender.host(), status)),
+            Body::Message(answer) => {
+                let settled = owed.take(&self.context, answer).await;
+                settled
+                    .ok_or_else(|| Failure::Unusable(format!("{} answered another request than this", sender.host())))
+            }
+            Body::Events(events) => self.follow(terms, events, &mut owed).await,
+        }
+    }
+
+    /// Reads a stream until the answer has come, resuming it where the server allows.
+    async fn follow(&self, terms: &Terms, mut events: EventStream, owed: &mut Owed<'_>) -> Result<Outcome, Failure> {
+        let mut backoff = Backoff::new(Duration::from_secs(1));
+        let mut last_event_id = None;
+        let mut barren = 0;
+        loop {
+            let ended = match read(&self.context, &mut events, owed).await {
+                Ok(outcome) => {
+                    afterword(&self.context, events);
+                    return Ok(outcome);
+                }
+                Err(ended) => ended,
+            };
+            if let Failure::TooLarge(_) = ended {
+                return Err(ended);
+            }
+            let news = events.last_event_id();
+            if news.is_some() && news != last_event_id {
+                last_event_id = news;
+                barren = 0;
+                backoff.reset();
+            }
+            let Some(id) = &last_event_id else { return Err(ended) };
+            let mut retry = events.retry();
+            events = loop {
+                barren += 1;
+                if barren > MOST_BARREN {
+                    return Err(ended);
+                }
+                tokio::time::sleep(backoff.after_stream(retry, barren == 1)).await;
+                retry = None;
+                if let Some(events) = self.resume(terms, id).await.map_err(|_| ended.clone())? {
+                    break events;
+                }
+            };
+        }
+    }
+
+    /// Asks for the rest of a stream. `None`: not now; an error: never.
+    async fn resume(&self, terms: &Terms, last_event_id: &str) -> Result<Option<EventStream>, Failure> {
+        let sender = &self.context.sender;
+        let mut headers = terms.get();
+        let id = HeaderValue::from_str(last_event_id)
+            .map_err(|_| Failure::Broken("the event id cannot stand in a header".to_owned()))?;
+        headers.insert(LAST_EVENT_ID, id);
+        match sender.send(Method::GET, &terms.uri, &headers, bytes::Bytes::new(), self.context.patience).await {
+            Ok(Answer { response, .. }) if response.status() == StatusCode::OK => {
+                match answer::body(sender, response).await? {
+                    Body::Events(events) => Ok(Some(events)),
+                    _ => Err(Failure::Broken("the stream cannot be resumed".to_owned())),
+                }
+            }
+            Ok(Answer { response, .. }) if response.status().is_server_error() => Ok(None),
+            Ok(Answer { response, .. }) => {
+                Err(Failure::Broken(format!("the stream cannot be resumed: {}", response.status())))
+            }
+            Err(failure) if failure.is_temporary() => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// Reads one stream: the outcome, or why it ended without one.
+async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) -> Result<Outcome, Failure> {
+    let host = context.sender.host();
+    let mut too_long = None;
+    loop {
+        match events.next().await {
+            Some(Ok(event)) if event.data.is_empty() => {}
+            Some(Ok(event)) => match Message::parse(event.data) {
+                Ok(message) => {
+                    if let Some(outcome) = owed.take(context, message).await {
+                        return Ok(outcome);
+                    }
+                }
+                Err(error) => tracing::warn!("{host} sent an event that is {error}; it is dropped"),
+            },
+            // It may have been the answer; if that comes all the same, it was not.
+            Some(Err(error @ SseError::TooLong(_))) => too_long = Some(Failure::TooLarge(format!("{host}: {error}"))),
+            Some(Err(SseError::Broken(cause))) => {
+                return Err(too_long.unwrap_or_else(|| {
+                    Failure::Broken(format!("the stream from {host} broke before the answer: {cause}"))
+                }));
+            }
+            None => {
+                return Err(
+                    too_long.unwrap_or_else(|| Failure::Broken(format!("{host} ended the stream without the answer")))
+                );
+            }
+        }
+    }
+}
+
+/// Lets a stream end by itself after its answer, because a connection whose stream is cut off is lost to the next request.
+fn afterword(context: &Context, mut events: EventStream) {
+    match events.next().now_or_never() {
+        Some(None | Some(Err(_))) => {}
+        said => {
+            let client = context.client.clone();
+            drop(tokio::spawn(tokio::time::timeout(AFTERWORD, async move {
+                let mut next = said.flatten();
+                loop {
+                    if let Some(Ok(event)) = next {
+                        if let Ok(message) = Message::parse(event.data) {
+                            client.deliver(message).await;
+                        }
+                    }
+                    next = events.next().await;
+                    if !matches!(next, Some(Ok(_))) {
+                        return;
+                    }
+                }
+            })));
+        }
+    }
+}
+
+/// Delivers all that a stream says to which nobody waits for an answer.
+pub(super) async fn drain(context: Arc<Context>, mut events: EventStream) {
+    while let Some(Ok(event)) = events.next().await {
+        if let Ok(message) = Message::parse(event.data) {
+            context.client.deliver(message).await;
+        }
+    }
+}
+
+/// The answer to a request that must have one at once: `initialize`.
+pub(super) async fn only_answer(context: &Context, body: Body, request: &Message) -> Result<Message, Failure> {
+    let mut owed = Owed::by(request);
+    let outcome = match body {
+        Body::Nothing(status) => return Err(nothing(context.sender.host(), status)),
+        Body::Message(answer) => owed.take(context, answer).await,
+        Body::Events(mut events) => {
+            let outcome = read(context, &mut events, &mut owed).await?;
+            afterword(context, events);
+            Some(outcome)
+        }
+    };
+    match outcome {
+        Some(Outcome::Answer(answer)) => Ok(answer),
+        _ => Err(Failure::Unusable(format!("{} answered another request than initialize", context.sender.host()))),
+    }
+}
+
+fn nothing(host: &str, status: StatusCode) -> Failure {
+    Failure::Unusable(format!("{host} answered {status} and nothing more to a request, which wants a result"))
+}

@@ -1,0 +1,214 @@
+//! Streamable HTTP as of 2025-03-26, 2025-06-18 and 2025-11-25 ("Transports"): session id, GET stream, resumption, re-initialise,
+//! DELETE.
+
+mod exchange;
+mod listen;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::answer::{self, Body};
+use super::opening::{NotOpened, Opened};
+use super::send::Sender;
+use super::{Context, Wire, first};
+use crate::error::Failure;
+use crate::http::Answer;
+use crate::message::{Kind, Message};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// How long the farewell to a server may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A session with a server, renewed when the server has forgotten it.
+pub(super) struct Session {
+    context: Arc<Context>,
+    /// Watched by the listener, which moves on to each new generation.
+    terms: watch::Sender<Arc<Terms>>,
+    /// Held by whoever renews; the others wait and find it done.
+    renewing: tokio::sync::Mutex<()>,
+    listener: Mutex<Option<AbortHandle>>,
+}
+
+/// What every request of one session says.
+struct Terms {
+    /// Counts renewals.
+    generation: u64,
+    /// Where redirects have led.
+    uri: Uri,
+    /// The session's own: id and revision.
+    headers: HeaderMap,
+}
+
+impl Terms {
+    fn has_session(&self) -> bool {
+        self.headers.contains_key(SESSION_ID)
+    }
+
+    fn post(&self) -> HeaderMap {
+        self.with(Sender::post_headers())
+    }
+
+    fn get(&self) -> HeaderMap {
+        self.with(Sender::get_headers())
+    }
+
+    fn with(&self, mut headers: HeaderMap) -> HeaderMap {
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        headers
+    }
+}
+
+/// Opens a session with the client's `initialize`.
+pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
+    let (terms, answer) = greet(context, initialize, 0, Duration::ZERO).await?;
+    let wire = Wire::Legacy(Arc::new(Session::new(context, terms)));
+    Ok(Opened { wire, answer })
+}
+
+/// POSTs `initialize` outside any session and reads the terms from its answer.
+async fn greet(
+    context: &Context,
+    initialize: &Message,
+    generation: u64,
+    patience: Duration,
+) -> Result<(Terms, Message), NotOpened> {
+    let sender = &context.sender;
+    let body = initialize.text().clone();
+    let Answer { response, moved } =
+        sender.send(Method::POST, sender.uri(), &Sender::post_headers(), body, patience).await?;
+    let status = response.status();
+    if !status.is_success() {
+        let error = answer::refusal(sender, response, false).await?;
+        return Err(NotOpened::Error(status, error.with_id(initialize.raw_id().unwrap_or("null"))));
+    }
+    let session_id = response.headers().get(SESSION_ID).cloned();
+    let answer = exchange::only_answer(context, answer::body(sender, response).await?, initialize).await?;
+    if let Kind::Response { is_error: true, .. } = answer.kind() {
+        return Err(NotOpened::Error(status, answer));
+    }
+    let mut headers = HeaderMap::new();
+    headers.extend(session_id.map(|id| (SESSION_ID, id)));
+    let revision = first::answered(&answer).and_then(|(greeting, _)| greeting.protocol_version);
+    let revision = revision.or_else(|| first::asked(initialize)?.protocol_version);
+    headers.extend(
+        revision.and_then(|revision| HeaderValue::try_from(revision).ok()).map(|value| (PROTOCOL_VERSION, value)),
+    );
+    let uri = moved.unwrap_or_else(|| sender.uri().clone());
+    tracing::info!(
+        "session opened with {} ({})",
+        sender.host(),
+        if headers.contains_key(SESSION_ID) { "stateful" } else { "stateless" }
+    );
+    Ok((Terms { generation, uri, headers }, answer))
+}
+
+impl Session {
+    fn new(context: &Arc<Context>, terms: Terms) -> Self {
+        Self {
+            context: Arc::clone(context),
+            terms: watch::Sender::new(Arc::new(terms)),
+            renewing: tokio::sync::Mutex::default(),
+            listener: Mutex::default(),
+        }
+    }
+
+    /// For a client that never initializes: every message stands alone.
+    pub(super) fn bare(context: &Arc<Context>) -> Arc<Self> {
+        let terms = Terms { generation: 0, uri: context.sender.uri().clone(), headers: HeaderMap::new() };
+        Arc::new(Self::new(context, terms))
+    }
+
+    fn terms(&self) -> Arc<Terms> {
+        Arc::clone(&self.terms.borrow())
+    }
+
+    /// Posts a notification, or the client's answer to a request of the server.
+    pub(super) async fn notify(self: &Arc<Self>, message: &Message) -> Result<(), Failure> {
+        let terms = self.terms();
+        match self.post_notice(&terms, message).await {
+            Err(Failure::SessionLost { .. }) => {
+                self.renew(terms.generation).await?;
+                self.post_notice(&self.terms(), message).await
+            }
+            settled => settled,
+        }
+    }
+
+    /// Posts `initialized` and begins to listen.
+    pub(super) async fn initialized(self: &Arc<Self>, message: &Message) -> Result<(), Failure> {
+        let told = self.notify(message).await;
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if listener.is_none() {
+            *listener = Some(tokio::spawn(listen::listen(Arc::clone(self))).abort_handle());
+        }
+        told
+    }
+
+    async fn post_notice(&self, terms: &Terms, message: &Message) -> Result<(), Failure> {
+        let sender = &self.context.sender;
+        let body = message.text().clone();
+        let Answer { response, .. } =
+            sender.send(Method::POST, &terms.uri, &terms.post(), body, self.context.patience).await?;
+        if !response.status().is_success() {
+            let error = answer::refusal(sender, response, terms.has_session()).await?;
+            return Err(Failure::Unusable(format!("{} refused it: {}", sender.host(), error.text().escape_ascii())));
+        }
+        // The specification says 202 and no body; what comes all the same is the client's.
+        match answer::body(sender, response).await {
+            Ok(Body::Message(message)) => self.context.client.deliver(message).await,
+            Ok(Body::Events(events)) => drop(tokio::spawn(exchange::drain(Arc::clone(&self.context), events))),
+            Ok(Body::Nothing(_)) | Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Opens a new session in place of the one of this generation, with the client's own words, and tells the client that its
+    /// lists may have changed. However many find the session lost at once, one renews it.
+    async fn renew(self: &Arc<Self>, lost: u64) -> Result<(), Failure> {
+        let _turn = self.renewing.lock().await;
+        if self.terms().generation != lost {
+            return Ok(());
+        }
+        let (Some(initialize), initialized) = self.context.gate.greeting() else {
+            return Err(Failure::Broken("the session is lost, and there is no initialize to repeat".to_owned()));
+        };
+        tracing::info!("{} has lost the session; opening a new one", self.context.sender.host());
+        let (terms, answer) =
+            greet(&self.context, &initialize, lost + 1, self.context.patience).await.map_err(|not| match not {
+                NotOpened::Failure(failure) => failure,
+                NotOpened::Error(_, error) => Failure::Rpc(error),
+            })?;
+        if let Some((greeting, _)) = first::answered(&answer) {
+            self.context.learned(greeting.capabilities);
+        }
+        if let Some(initialized) = initialized {
+            self.post_notice(&terms, &initialized).await?;
+        }
+        self.terms.send_replace(Arc::new(terms));
+        self.context.tell_changed();
+        Ok(())
+    }
+
+    /// Stops listening and deletes the session.
+    pub(super) async fn close(&self) {
+        if let Some(listener) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            listener.abort();
+        }
+        let terms = self.terms();
+        if terms.has_session() {
+            let headers = terms.get();
+            let farewell =
+                self.context.sender.send(Method::DELETE, &terms.uri, &headers, bytes::Bytes::new(), Duration::ZERO);
+            // A server may refuse to (405) or be gone; either way it is over.
+            drop(tokio::time::timeout(FAREWELL, farewell).await);
+        }
+    }
+}

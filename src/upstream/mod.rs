@@ -1,0 +1,239 @@
+//! `Upstream`: the server, whatever it speaks and whatever state it is in.
+//!
+//! The client's own `initialize` is the probe: it is carried to the server, and what comes back decides which [`Wire`] is spoken
+//! from then on. Until that is settled, requests wait at the gate; what keeps them waiting is known, so that the one that has
+//! waited long enough is told the reason.
+
+mod answer;
+mod backoff;
+mod first;
+mod gate;
+mod http_sse;
+mod legacy;
+mod memory;
+mod opening;
+mod send;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::auth::Authorizer;
+use crate::config::Settings;
+use crate::error::Failure;
+use crate::http::Http;
+use crate::message::{Kind, Message};
+use crate::stdio::{Outgoing, Reserved};
+use first::Promises;
+use gate::Gate;
+use memory::Memory;
+use send::Sender;
+
+/// A server and our connection to it. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstream(Arc<Context>);
+
+/// What came of a request that was carried.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its answer.
+    Answer(Message),
+    /// Its answers have gone their own way, as [`Event::Answer`]: a batch.
+    Done,
+    /// Accepted; the answer comes on the stream of this number, as [`Event::Answer`].
+    Elsewhere(u64),
+}
+
+/// What concerns requests but comes from no request's own exchange.
+#[derive(Debug)]
+pub enum Event {
+    /// An answer, with its room among what waits for the client.
+    Answer(Message, Reserved),
+    /// Streams up to this number are gone, and with them every answer that was to come on them.
+    StreamLost(u64, Failure),
+}
+
+/// Where messages from the server go: what answers nothing, straight to the client; answers, to whoever owns the requests.
+#[derive(Debug, Clone)]
+pub struct ToClient {
+    outgoing: Outgoing,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+impl ToClient {
+    /// `events` is read by the owner of the requests.
+    pub fn new(outgoing: Outgoing, events: mpsc::UnboundedSender<Event>) -> Self {
+        Self { outgoing, events }
+    }
+
+    /// Delivers one message, once the client has read enough of those before.
+    async fn deliver(&self, message: Message) {
+        match message.kind() {
+            Kind::Batch(elements) => {
+                for element in elements.clone() {
+                    Box::pin(self.deliver(element)).await;
+                }
+            }
+            Kind::Response { .. } => {
+                let room = self.outgoing.reserve(message.text().clone()).await;
+                self.events.send(Event::Answer(message, room)).ok();
+            }
+            Kind::Invalid(_) => tracing::warn!("the server sent JSON that is no JSON-RPC message; it is dropped"),
+            Kind::Request { .. } | Kind::Notification { .. } => self.outgoing.send(message.text().clone()).await,
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        self.events.send(event).ok();
+    }
+}
+
+/// What all transports share.
+struct Context {
+    sender: Sender,
+    client: ToClient,
+    gate: Gate,
+    memory: Memory,
+    promises: Mutex<Promises>,
+    transport: crate::cli::Transport,
+    startup_wait: Duration,
+    patience: Duration,
+}
+
+/// A transport on which a session is open.
+#[derive(Clone)]
+enum Wire {
+    Legacy(Arc<legacy::Session>),
+    HttpSse(Arc<http_sse::Session>),
+}
+
+impl Upstream {
+    /// Connects to nothing yet.
+    pub fn new(settings: &Settings, client: ToClient) -> Self {
+        let auth = Authorizer::new(settings.headers.clone(), settings.credential.clone());
+        let http = Http::new(&settings.upstream, settings.connect_timeout);
+        Self(Arc::new(Context {
+            sender: Sender::new(http, auth, settings.upstream.clone(), settings.max_message),
+            client,
+            gate: Gate::default(),
+            memory: Memory::new(settings.home.as_deref(), &settings.upstream),
+            promises: Mutex::default(),
+            transport: settings.transport,
+            startup_wait: settings.startup_wait,
+            patience: settings.patience,
+        }))
+    }
+
+    /// Begins to open a session with the client's `initialize`. The returned future gives the server's answer if that comes within
+    /// the startup wait, else one made from the last that is known; the opening goes on. Messages that follow wait for it.
+    pub fn initialize(&self, message: Message) -> impl Future<Output = Result<Outcome, Failure>> + use<> {
+        let answer = self.open(message.clone());
+        let context = Arc::clone(&self.0);
+        async move {
+            match tokio::time::timeout(context.startup_wait, answer).await {
+                Ok(Ok(answer)) => answer.map(Outcome::Answer),
+                Ok(Err(_)) => Err(Failure::Ending),
+                Err(_) => {
+                    tracing::info!("{} has not answered in time; answering initialize for it", context.sender.host());
+                    Ok(Outcome::Answer(context.first_answer(&message)))
+                }
+            }
+        }
+    }
+
+    fn open(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
+        let (settle, settled) = oneshot::channel();
+        if let Some(old) = self.0.gate.begin(initialize.clone()) {
+            // A client that initializes again leaves its first session behind.
+            tokio::spawn(async move { old.close().await });
+        }
+        let opener = tokio::spawn(opening::open(Arc::clone(&self.0), initialize, settle));
+        self.0.gate.opener(opener.abort_handle());
+        settled
+    }
+
+    /// Takes the client's `notifications/initialized`. Requests that come after it wait until the server has it.
+    pub fn initialized(&self, message: Message) {
+        let Some(wire) = self.0.gate.initialized(message.clone()) else { return };
+        let context = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            wire.initialized(&message).await;
+            context.gate.all_set();
+        });
+    }
+
+    /// Carries a request, or a batch, to the server and what it says on the way to the client.
+    pub async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
+        let wire = self.pass().await?;
+        if let Some(answer) = self.0.empty_list(message) {
+            return Ok(Outcome::Answer(answer));
+        }
+        match wire {
+            Some(Wire::Legacy(session)) => session.request(message).await,
+            Some(Wire::HttpSse(session)) => session.request(message).await,
+            None => legacy::Session::bare(&self.0).request(message).await,
+        }
+    }
+
+    /// Carries a notification, or the client's answer to a request of the server.
+    pub async fn notify(&self, message: &Message) -> Result<(), Failure> {
+        match self.pass().await? {
+            Some(Wire::Legacy(session)) => session.notify(message).await,
+            Some(Wire::HttpSse(session)) => session.notify(message).await,
+            None => legacy::Session::bare(&self.0).notify(message).await,
+        }
+    }
+
+    /// Whether messages go through at once, so that what was sent before may have arrived.
+    pub fn is_open(&self) -> bool {
+        self.0.gate.is_open()
+    }
+
+    /// Ends the session in good manners: at most a second.
+    pub async fn close(&self) {
+        if let Some(wire) = self.0.gate.close() {
+            wire.close().await;
+        }
+    }
+
+    /// Waits for a session, or for the reason why there is none. `None`: the client never asked for one.
+    async fn pass(&self) -> Result<Option<Wire>, Failure> {
+        if let Some(passed) = self.0.gate.try_pass() {
+            return passed;
+        }
+        if let Some(initialize) = self.0.gate.may_retry() {
+            drop(self.open_again(initialize));
+        }
+        self.0.gate.pass(self.0.patience).await
+    }
+
+    /// The first attempt failed for good, but it is a while ago, and somebody asks again.
+    fn open_again(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
+        let (settle, settled) = oneshot::channel();
+        self.0.gate.begin_again();
+        let opener = tokio::spawn(opening::open(Arc::clone(&self.0), initialize, settle));
+        self.0.gate.opener(opener.abort_handle());
+        settled
+    }
+}
+
+impl Wire {
+    /// Tells the server that the client is initialized, and begins to listen to it.
+    async fn initialized(&self, message: &Message) {
+        let told = match self {
+            Self::Legacy(session) => session.initialized(message).await,
+            Self::HttpSse(session) => session.notify(message).await,
+        };
+        if let Err(failure) = told {
+            tracing::warn!("the server did not take notifications/initialized: {failure}");
+        }
+    }
+
+    async fn close(&self) {
+        match self {
+            Self::Legacy(session) => session.close().await,
+            Self::HttpSse(session) => session.close(),
+        }
+    }
+}

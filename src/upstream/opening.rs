@@ -1,0 +1,133 @@
+//! How is a session opened? By the client's own `initialize`, on the transport that the server turns out to speak.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::sync::oneshot;
+
+use super::backoff::Backoff;
+use super::{Context, Wire, first, http_sse, legacy};
+use crate::cli::Transport;
+use crate::error::Failure;
+use crate::message::Message;
+
+/// How long the `endpoint` event may take where HTTP+SSE is a guess: within the startup wait, so that a server which speaks neither is
+/// reported with its own first answer.
+const GUESS: Duration = Duration::from_secs(2);
+
+/// How long it may take where it is what the user said or the server spoke last time.
+const KNOWN: Duration = Duration::from_secs(15);
+
+/// The client's `initialize`, answered.
+pub(super) struct Opened {
+    pub(super) wire: Wire,
+    /// A result.
+    pub(super) answer: Message,
+}
+
+/// Why there is no session.
+pub(super) enum NotOpened {
+    /// The server's JSON-RPC error, and the status it came with.
+    Error(StatusCode, Message),
+    /// Anything else.
+    Failure(Failure),
+}
+
+impl From<Failure> for NotOpened {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// Opens the session, trying for as long as there is hope that trying helps. `settle` gets the answer for the client, if that
+/// still waits.
+pub(super) async fn open(
+    context: Arc<Context>,
+    initialize: Message,
+    settle: oneshot::Sender<Result<Message, Failure>>,
+) {
+    let mut backoff = Backoff::new(Duration::from_millis(100));
+    loop {
+        let failure = match attempt(&context, &initialize).await {
+            Ok(opened) => {
+                greet(&context, &opened).await;
+                settle.send(Ok(opened.answer.clone())).ok();
+                remember(&context, &opened);
+                return;
+            }
+            Err(NotOpened::Error(_, error)) => {
+                context.gate.failed(Failure::Rpc(error.clone()));
+                settle.send(Ok(error)).ok();
+                return;
+            }
+            Err(NotOpened::Failure(failure)) => failure,
+        };
+        if !failure.is_temporary() {
+            tracing::warn!("{failure}");
+            context.gate.failed(failure.clone());
+            settle.send(Err(failure)).ok();
+            return;
+        }
+        tracing::info!("{failure}; trying again");
+        let asked = match &failure {
+            Failure::Status { retry_after: Some(seconds), .. } => Duration::from_secs(*seconds),
+            _ => Duration::ZERO,
+        };
+        context.gate.trouble(failure);
+        tokio::time::sleep(backoff.next().max(asked)).await;
+    }
+}
+
+/// Lets messages through; the client's `initialized` first, if it did not wait for the answer.
+async fn greet(context: &Context, opened: &Opened) {
+    if let Some((greeting, _)) = first::answered(&opened.answer) {
+        context.learned(greeting.capabilities);
+    }
+    if let Some(initialized) = context.gate.open(&opened.wire, false) {
+        opened.wire.initialized(&initialized).await;
+        context.gate.open(&opened.wire, true);
+    }
+    if context.has_promised() {
+        context.tell_changed();
+    }
+}
+
+fn remember(context: &Context, opened: &Opened) {
+    if let Some((_, result)) = first::answered(&opened.answer) {
+        context.memory.keep(&result, matches!(opened.wire, Wire::HttpSse(_)));
+    }
+}
+
+async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
+    match context.transport {
+        Transport::HttpOnly => legacy::open(context, initialize).await,
+        Transport::SseOnly => http_sse::open(context, initialize, KNOWN).await,
+        Transport::SseFirst => sse_first(context, initialize).await,
+        Transport::HttpFirst if context.memory.speaks_http_sse() => sse_first(context, initialize).await,
+        Transport::HttpFirst => match legacy::open(context, initialize).await {
+            Err(refused) if may_be_http_sse(&refused) => {
+                http_sse::open(context, initialize, GUESS).await.map_err(|_| refused)
+            }
+            settled => settled,
+        },
+    }
+}
+
+async fn sse_first(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
+    match http_sse::open(context, initialize, KNOWN).await {
+        // Nobody there, or there and refusing us: true of either transport.
+        Err(NotOpened::Failure(failure)) if failure.is_temporary() || failure.is_refusal() => Err(failure.into()),
+        Err(NotOpened::Failure(_)) => legacy::open(context, initialize).await,
+        settled => settled,
+    }
+}
+
+/// The statuses with which a server of the older transport, or the proxy before it, answers a POST to its stream's address.
+fn may_be_http_sse(refused: &NotOpened) -> bool {
+    let status = match refused {
+        NotOpened::Error(status, _) | NotOpened::Failure(Failure::Status { status, .. }) => status,
+        NotOpened::Failure(_) => return false,
+    };
+    matches!(status.as_u16(), 400 | 404 | 405 | 406 | 415 | 501)
+}

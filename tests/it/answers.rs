@@ -4,13 +4,7 @@ use crate::support::*;
 
 /// A bridge whose upstream meets each `tools/call` in this way, the answer it gave the client, and proof that the session goes on.
 fn answer_when(meet: impl Fn(Exchange) + Send + Sync + 'static) -> (String, Upstream) {
-    let upstream = Upstream::start(move |call| {
-        if call.kind() == "tools/call" {
-            meet(call)
-        } else {
-            call.usual()
-        }
-    });
+    let upstream = Upstream::start(move |call| if call.kind() == "tools/call" { meet(call) } else { call.usual() });
     let mut bridge = Bridge::connected(&upstream);
     let answer = bridge.ask("1", "tools/call", r#"{"name":"t"}"#);
     bridge.still_works();
@@ -33,19 +27,14 @@ fn a_204_to_a_request_is_an_error_for_it() {
 #[test]
 fn html_in_answer_to_a_request_is_an_error_that_says_so() {
     let (answer, upstream) = answer_when(|call| {
-        call.respond(
-            "200 OK",
-            &[("Content-Type", "text/html; charset=utf-8")],
-            "<html><title>Sign in</title></html>",
-        );
+        call.respond("200 OK", &[("Content-Type", "text/html; charset=utf-8")], "<html><title>Sign in</title></html>");
     });
     says(&answer, &[&upstream.host(), "html"]);
 }
 
 #[test]
 fn another_content_type_is_an_error_that_names_it() {
-    let (answer, upstream) =
-        answer_when(|call| call.respond("200 OK", &[("Content-Type", "application/pdf")], "%PDF"));
+    let (answer, upstream) = answer_when(|call| call.respond("200 OK", &[("Content-Type", "application/pdf")], "%PDF"));
     says(&answer, &[&upstream.host(), "application/pdf"]);
 }
 
@@ -62,11 +51,7 @@ fn json_without_a_content_type_is_taken_for_json_or_refused_in_words() {
 fn a_content_type_may_be_written_in_any_case_and_with_parameters() {
     let (answer, _upstream) = answer_when(|call| {
         let body = result(&call.id(), "{}");
-        call.respond(
-            "200 OK",
-            &[("CONTENT-TYPE", "Application/JSON; charset=UTF-8")],
-            &body,
-        );
+        call.respond("200 OK", &[("CONTENT-TYPE", "Application/JSON; charset=UTF-8")], &body);
     });
     assert_eq!(answer, result("1", "{}"));
 }
@@ -94,9 +79,7 @@ fn an_event_that_is_no_json_does_not_end_the_stream() {
     let (answer, _upstream) = answer_when(|call| {
         let id = call.id();
         let events = call.sse();
-        events
-            .chunk("data: this is no JSON\n\n")
-            .event(&result(&id, "{}"));
+        events.chunk("data: this is no JSON\n\n").event(&result(&id, "{}"));
         events.end();
     });
     assert_eq!(answer, result("1", "{}"));
@@ -107,11 +90,7 @@ fn an_error_with_an_id_of_null_answers_the_request_it_came_for() {
     let (answer, _upstream) = answer_when(|call| {
         call.json(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"who knows","data":{"n":1.0}}}"#);
     });
-    assert_eq!(
-        value(&answer)["id"],
-        1,
-        "the client's request is answered under its own id: {answer}"
-    );
+    assert_eq!(value(&answer)["id"], 1, "the client's request is answered under its own id: {answer}");
     assert_eq!(error_of(&answer), (-32600, "who knows".to_owned()));
 }
 
@@ -119,35 +98,25 @@ fn an_error_with_an_id_of_null_answers_the_request_it_came_for() {
 fn a_connection_cut_instead_of_a_response_is_an_error_and_nothing_is_sent_twice() {
     let (answer, upstream) = answer_when(Exchange::cut);
     says(&answer, &[&upstream.host()]);
-    assert_eq!(
-        upstream.count("tools/call"),
-        1,
-        "what may have reached the server is never sent twice"
-    );
+    assert_eq!(upstream.count("tools/call"), 1, "what may have reached the server is never sent twice");
 }
 
 #[test]
 fn a_connection_reset_instead_of_a_response_is_an_error_and_nothing_is_sent_twice() {
     let (answer, upstream) = answer_when(Exchange::reset);
     says(&answer, &[&upstream.host()]);
-    assert_eq!(
-        upstream.count("tools/call"),
-        1,
-        "what may have reached the server is never sent twice"
-    );
+    assert_eq!(upstream.count("tools/call"), 1, "what may have reached the server is never sent twice");
 }
 
 #[test]
 fn a_json_body_broken_off_is_an_error_and_nothing_is_sent_twice() {
     let (answer, upstream) = answer_when(|call| {
-        call.raw(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"jsonrpc\":\"2.0\",");
+        call.raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"jsonrpc\":\"2.0\",",
+        );
     });
     says(&answer, &[&upstream.host()]);
-    assert_eq!(
-        upstream.count("tools/call"),
-        1,
-        "what may have reached the server is never sent twice"
-    );
+    assert_eq!(upstream.count("tools/call"), 1, "what may have reached the server is never sent twice");
 }
 
 #[test]
@@ -170,10 +139,7 @@ fn error_bodies_that_are_json_rpc_pass_whatever_the_status() {
             call.respond(status, &[("Content-Type", "application/json")], body);
         });
         let expected = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no such tool","data":{"n":1.0}}}"#;
-        assert_eq!(
-            answer, expected,
-            "a JSON-RPC error passes with code and data on {status}"
-        );
+        assert_eq!(answer, expected, "a JSON-RPC error passes with code and data on {status}");
     }
 }
 
@@ -181,14 +147,9 @@ fn error_bodies_that_are_json_rpc_pass_whatever_the_status() {
 fn a_json_rpc_error_body_with_another_id_is_given_the_clients_id() {
     for id in ["null", r#""server-error""#, "99"] {
         let (answer, _upstream) = answer_when(move |call| {
-            let body = format!(
-                r#"{{"jsonrpc":"2.0","error":{{"code":-32050,"message":"no","data":[1.0]}},"id":{id}}}"#
-            );
-            call.respond(
-                "500 Internal Server Error",
-                &[("Content-Type", "application/json")],
-                &body,
-            );
+            let body =
+                format!(r#"{{"jsonrpc":"2.0","error":{{"code":-32050,"message":"no","data":[1.0]}},"id":{id}}}"#);
+            call.respond("500 Internal Server Error", &[("Content-Type", "application/json")], &body);
         });
         assert_eq!(value(&answer)["id"], 1, "the client's own id: {answer}");
         assert_eq!(error_of(&answer).0, -32050, "{answer}");
@@ -200,81 +161,33 @@ fn a_json_rpc_error_body_with_another_id_is_given_the_clients_id() {
 fn a_json_rpc_error_body_without_an_id_is_given_the_clients_id() {
     let (answer, _upstream) = answer_when(|call| {
         let body = r#"{"jsonrpc":"2.0","error":{"code":-32050,"message":"no"}}"#;
-        call.respond(
-            "400 Bad Request",
-            &[("Content-Type", "application/json")],
-            body,
-        );
+        call.respond("400 Bad Request", &[("Content-Type", "application/json")], body);
     });
-    assert_eq!(
-        (
-            value(&answer)["id"].to_string().as_str(),
-            error_of(&answer).0
-        ),
-        ("1", -32050),
-        "{answer}"
-    );
+    assert_eq!((value(&answer)["id"].to_string().as_str(), error_of(&answer).0), ("1", -32050), "{answer}");
 }
 
 #[test]
 fn other_error_bodies_become_a_sentence_with_host_status_and_cause() {
     let cases = [
-        (
-            "400 Bad Request",
-            "text/plain",
-            "the frobnicator is missing",
-            "frobnicator is missing",
-        ),
-        (
-            "500 Internal Server Error",
-            "application/json",
-            r#"{"error":"database gone"}"#,
-            "database gone",
-        ),
-        (
-            "502 Bad Gateway",
-            "text/html",
-            "<html><body><h1>502</h1></body></html>",
-            "502",
-        ),
-        (
-            "503 Service Unavailable",
-            "application/json",
-            r#"{"message":"back at noon"}"#,
-            "back at noon",
-        ),
-        (
-            "418 I'm a teapot",
-            "application/json",
-            r#"{"detail":"short and stout"}"#,
-            "short and stout",
-        ),
+        ("400 Bad Request", "text/plain", "the frobnicator is missing", "frobnicator is missing"),
+        ("500 Internal Server Error", "application/json", r#"{"error":"database gone"}"#, "database gone"),
+        ("502 Bad Gateway", "text/html", "<html><body><h1>502</h1></body></html>", "502"),
+        ("503 Service Unavailable", "application/json", r#"{"message":"back at noon"}"#, "back at noon"),
+        ("418 I'm a teapot", "application/json", r#"{"detail":"short and stout"}"#, "short and stout"),
     ];
     for (status, content_type, body, cause) in cases {
-        let (answer, upstream) =
-            answer_when(move |call| call.respond(status, &[("Content-Type", content_type)], body));
+        let (answer, upstream) = answer_when(move |call| call.respond(status, &[("Content-Type", content_type)], body));
         says(&answer, &[&upstream.host(), &status[..3], cause]);
-        assert_eq!(
-            upstream.count("tools/call"),
-            1,
-            "{status} is not a reason to send anything again"
-        );
+        assert_eq!(upstream.count("tools/call"), 1, "{status} is not a reason to send anything again");
     }
 }
 
 #[test]
 fn an_error_body_cannot_put_control_characters_into_our_words() {
-    let (answer, _upstream) = answer_when(|call| {
-        call.plain(
-            "500 Internal Server Error",
-            "red \u{1b}[31malert\u{7}\nnext",
-        )
-    });
+    let (answer, _upstream) =
+        answer_when(|call| call.plain("500 Internal Server Error", "red \u{1b}[31malert\u{7}\nnext"));
     let message = own_error(&answer);
-    assert!(
-        !message.chars().any(char::is_control),
-        "foreign words are made safe: {message:?}"
-    );
+    assert!(!message.chars().any(char::is_control), "foreign words are made safe: {message:?}");
 }
 
 #[test]
@@ -284,18 +197,10 @@ fn an_unparsable_line_is_answered_with_an_id_of_null() {
     for line in ["this is not JSON", r#"{"jsonrpc":"2.0","id":1,"#, "\u{1}"] {
         bridge.send_raw(format!("{line}\n").as_bytes());
         let answer = bridge.answer("null");
-        assert_eq!(
-            error_of(&answer).0,
-            -32700,
-            "an unparsable line is a parse error: {answer}"
-        );
+        assert_eq!(error_of(&answer).0, -32700, "an unparsable line is a parse error: {answer}");
     }
     bridge.send_raw(b"\xff\xfe broken \xc3\n");
-    assert_eq!(
-        error_of(&bridge.answer("null")).0,
-        -32700,
-        "so is one that is not UTF-8"
-    );
+    assert_eq!(error_of(&bridge.answer("null")).0, -32700, "so is one that is not UTF-8");
     bridge.still_works();
     bridge.finish();
 }
@@ -310,10 +215,7 @@ fn json_that_is_no_message_is_answered_or_forwarded_never_dropped() {
         bridge.send_raw(format!("{line}\n").as_bytes());
         bridge.still_works();
         let forwarded = upstream.requests().len() > before + 1;
-        let answered = bridge
-            .lines()
-            .iter()
-            .any(|answer| peek(answer.as_bytes()).id.as_deref() == Some("null"));
+        let answered = bridge.lines().iter().any(|answer| peek(answer.as_bytes()).id.as_deref() == Some("null"));
         assert!(forwarded || answered, "{line} vanished");
     }
     bridge.finish();
@@ -335,11 +237,7 @@ fn a_thousand_calls_pass_one_that_hangs() {
     }
     for id in 1..1000 {
         let id = id.to_string();
-        assert_eq!(
-            bridge.answer(&id),
-            result(&id, &format!(r#"{{"of":{id}}}"#)),
-            "each answer is its own request's"
-        );
+        assert_eq!(bridge.answer(&id), result(&id, &format!(r#"{{"of":{id}}}"#)), "each answer is its own request's");
     }
     upstream.take("tools/call").result(r#"{"of":0}"#);
     bridge.answer("0");
@@ -348,13 +246,7 @@ fn a_thousand_calls_pass_one_that_hangs() {
 
 #[test]
 fn two_hundred_calls_are_in_flight_at_once() {
-    let upstream = Upstream::start(|call| {
-        if call.kind() == "tools/call" {
-            call.hold()
-        } else {
-            call.usual()
-        }
-    });
+    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
     let mut bridge = Bridge::connected(&upstream);
     for id in 0..200 {
         bridge.send(&request(&id.to_string(), "tools/call", "{}"));
@@ -371,13 +263,7 @@ fn two_hundred_calls_are_in_flight_at_once() {
 
 #[test]
 fn one_id_used_for_two_requests_at_once_is_answered_twice() {
-    let upstream = Upstream::start(|call| {
-        if call.kind() == "tools/call" {
-            call.hold()
-        } else {
-            call.usual()
-        }
-    });
+    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", r#"{"n":1}"#));
     bridge.send(&request("1", "tools/call", r#"{"n":2}"#));

@@ -7,7 +7,22 @@
 
 mod answers;
 mod cancellation;
+mod cli;
+mod credentials;
+mod discover;
+mod endings;
+mod first_message;
+mod get_stream;
+mod http_sse;
+mod limits;
+mod lost_sessions;
 mod passthrough;
+mod post_stream;
+mod redirects;
+mod refused_credentials;
+mod resumption;
+mod retries;
 mod sessions;
-mod streams;
 mod support;
+mod token_command;
+mod users;

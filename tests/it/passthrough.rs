@@ -9,9 +9,8 @@ const ODD_PARAMS: &str = r#"{"zebra":1,"apple":12345678901234567890,"f":1.0,"e":
 fn a_request_reaches_the_upstream_byte_for_byte() {
     let upstream = Upstream::usual();
     let mut bridge = Bridge::connected(&upstream);
-    let line = format!(
-        r#"{{"params": {ODD_PARAMS} ,"x-unknown":[1.0], "method":"tools/call","id": 7,"jsonrpc":"2.0"}}"#
-    );
+    let line =
+        format!(r#"{{"params": {ODD_PARAMS} ,"x-unknown":[1.0], "method":"tools/call","id": 7,"jsonrpc":"2.0"}}"#);
     bridge.send(&line);
     bridge.answer("7");
     let seen = upstream.wait_for("tools/call", 1);
@@ -22,11 +21,7 @@ fn a_request_reaches_the_upstream_byte_for_byte() {
         accept.contains("application/json") && accept.contains("text/event-stream"),
         "both kinds are accepted: {accept}"
     );
-    assert!(
-        seen.header("content-type")
-            .unwrap_or_default()
-            .starts_with("application/json")
-    );
+    assert!(seen.header("content-type").unwrap_or_default().starts_with("application/json"));
     bridge.finish();
 }
 
@@ -45,11 +40,7 @@ fn an_answer_reaches_the_client_byte_for_byte() {
     let mut bridge = Bridge::connected(&upstream);
     for (id, form) in [("1", "json"), ("2", "sse")] {
         let answer = bridge.ask(id, "tools/call", &format!(r#"{{"as":"{form}"}}"#));
-        assert_eq!(
-            answer,
-            result(id, ODD_PARAMS),
-            "an answer as {form} passes to the byte"
-        );
+        assert_eq!(answer, result(id, ODD_PARAMS), "an answer as {form} passes to the byte");
     }
     bridge.finish();
 }
@@ -58,15 +49,10 @@ fn an_answer_reaches_the_client_byte_for_byte() {
 fn a_notification_reaches_the_upstream_byte_for_byte() {
     let upstream = Upstream::usual();
     let mut bridge = Bridge::connected(&upstream);
-    let line = r#"{"jsonrpc":"2.0","extra":1.0,"method":"notifications/x/unheard-of","params":{"n":12345678901234567890}}"#;
+    let line =
+        r#"{"jsonrpc":"2.0","extra":1.0,"method":"notifications/x/unheard-of","params":{"n":12345678901234567890}}"#;
     bridge.send(line);
-    assert_eq!(
-        upstream
-            .wait_for("notifications/x/unheard-of", 1)
-            .text()
-            .trim_end(),
-        line
-    );
+    assert_eq!(upstream.wait_for("notifications/x/unheard-of", 1).text().trim_end(), line);
     bridge.finish();
 }
 
@@ -74,39 +60,18 @@ fn a_notification_reaches_the_upstream_byte_for_byte() {
 fn ids_of_every_kind_are_carried_as_they_are() {
     let upstream = Upstream::usual();
     let mut bridge = Bridge::connected(&upstream);
-    let ids = [
-        "0",
-        "-1",
-        "12345678901234567890123",
-        "1.5",
-        "1.0",
-        "1E2",
-        r#""7""#,
-        "7",
-        r#""""#,
-        r#""\u00e9 \" \\ é""#,
-    ];
+    let ids =
+        ["0", "-1", "12345678901234567890123", "1.5", "1.0", "1E2", r#""7""#, "7", r#""""#, r#""\u00e9 \" \\ é""#];
     for id in ids {
         bridge.send(&request(id, "tools/call", "{}"));
     }
     for id in ids {
-        assert_eq!(
-            bridge.answer(id),
-            result(id, "{}"),
-            "an id keeps its letters"
-        );
+        assert_eq!(bridge.answer(id), result(id, "{}"), "an id keeps its letters");
     }
-    let carried: Vec<_> = upstream
-        .requests()
-        .iter()
-        .filter(|r| r.kind == "tools/call")
-        .map(|r| r.id.clone().unwrap())
-        .collect();
+    let carried: Vec<_> =
+        upstream.requests().iter().filter(|r| r.kind == "tools/call").map(|r| r.id.clone().unwrap()).collect();
     for id in ids {
-        assert!(
-            carried.iter().any(|have| have == id),
-            "the upstream sees {id}, it saw {carried:?}"
-        );
+        assert!(carried.iter().any(|have| have == id), "the upstream sees {id}, it saw {carried:?}");
     }
     bridge.finish();
 }
@@ -125,37 +90,23 @@ fn an_id_of_null_is_forwarded_or_answered_never_dropped() {
 fn methods_and_members_nobody_has_heard_of_pass() {
     let upstream = Upstream::start(|call| match call.kind() {
         "vendor/strange" => {
-            let answer = format!(
-                r#"{{"jsonrpc":"2.0","id":{},"result":"not an object","vendor":[1.0]}}"#,
-                call.id()
-            );
+            let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"result":"not an object","vendor":[1.0]}}"#, call.id());
             call.json(&answer);
         }
         _ => call.usual(),
     });
     let mut bridge = Bridge::connected(&upstream);
-    let answer = bridge.ask("1", "vendor/strange", r#"[1,2.0]"#);
-    assert_eq!(
-        answer,
-        r#"{"jsonrpc":"2.0","id":1,"result":"not an object","vendor":[1.0]}"#
-    );
-    assert_eq!(
-        upstream.wait_for("vendor/strange", 1).text().trim_end(),
-        request("1", "vendor/strange", "[1,2.0]")
-    );
+    let answer = bridge.ask("1", "vendor/strange", "[1,2.0]");
+    assert_eq!(answer, r#"{"jsonrpc":"2.0","id":1,"result":"not an object","vendor":[1.0]}"#);
+    assert_eq!(upstream.wait_for("vendor/strange", 1).text().trim_end(), request("1", "vendor/strange", "[1,2.0]"));
     bridge.finish();
 }
 
 #[test]
 fn errors_of_the_upstream_keep_code_data_and_letters() {
     let body = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32042,"message":"née","data":{"n":1.0,"big":12345678901234567890}}}"#;
-    let upstream = Upstream::start(move |call| {
-        if call.kind() == "tools/call" {
-            call.json(body)
-        } else {
-            call.usual()
-        }
-    });
+    let upstream =
+        Upstream::start(move |call| if call.kind() == "tools/call" { call.json(body) } else { call.usual() });
     let mut bridge = Bridge::connected(&upstream);
     assert_eq!(bridge.ask("1", "tools/call", "{}"), body);
     bridge.finish();
@@ -169,10 +120,7 @@ fn pretty_printed_answers_arrive_on_one_line() {
         ("tools/call", "json") => call.json(&pretty.replacen("\"id\": 1", "\"id\": 2", 1)),
         ("tools/call", _) => {
             let events = call.sse();
-            let data: Vec<_> = pretty
-                .lines()
-                .map(|line| format!("data: {line}\n"))
-                .collect();
+            let data: Vec<_> = pretty.lines().map(|line| format!("data: {line}\n")).collect();
             events.chunk(&format!("event: message\n{}\n", data.concat()));
             events.end();
         }
@@ -181,16 +129,9 @@ fn pretty_printed_answers_arrive_on_one_line() {
     let mut bridge = Bridge::connected(&upstream);
     for (id, form) in [("1", "sse"), ("2", "json")] {
         let answer = bridge.ask(id, "tools/call", &format!(r#"{{"as":"{form}"}}"#));
-        let unspaced: String = answer
-            .replace(": ", ":")
-            .replace("  ", "")
-            .replace(", ", ",")
-            .replace("{ ", "{")
-            .replace(" }", "}");
-        assert!(
-            answer.contains(r#""text": "a\nb  c""#),
-            "what stands inside strings is untouched: {answer}"
-        );
+        let unspaced: String =
+            answer.replace(": ", ":").replace("  ", "").replace(", ", ",").replace("{ ", "{").replace(" }", "}");
+        assert!(answer.contains(r#""text": "a\nb  c""#), "what stands inside strings is untouched: {answer}");
         assert!(answer.contains("1.0"), "numbers are untouched: {answer}");
         assert_eq!(value(&unspaced)["id"].to_string(), id);
     }
@@ -201,7 +142,7 @@ fn pretty_printed_answers_arrive_on_one_line() {
 fn pagination_cursors_pass_both_ways() {
     let upstream = Upstream::start(|call| match (call.kind(), call.param("cursor").as_str()) {
         ("resources/list", "") => {
-            call.result(r#"{"resources":[{"uri":"a:1","name":"1"}],"nextCursor":"eyJ+/=\u003d"}"#)
+            call.result(r#"{"resources":[{"uri":"a:1","name":"1"}],"nextCursor":"eyJ+/=\u003d"}"#);
         }
         ("resources/list", cursor) => {
             assert_eq!(cursor, "eyJ+/==", "the cursor comes back as it was given");
@@ -221,11 +162,7 @@ fn pagination_cursors_pass_both_ways() {
 fn a_batch_is_posted_as_it_is_and_its_answers_are_lines() {
     let upstream = Upstream::start(|call| match call.kind() {
         "batch" => {
-            let answers = format!(
-                "[{},\n {}]",
-                result("2", r#"{"n":1.0}"#),
-                result(r#""a""#, "{}")
-            );
+            let answers = format!("[{},\n {}]", result("2", r#"{"n":1.0}"#), result(r#""a""#, "{}"));
             call.json(&answers);
         }
         _ => call.usual(),
@@ -247,11 +184,7 @@ fn a_batch_is_posted_as_it_is_and_its_answers_are_lines() {
         "each answer of a batch is a line of its own, to the byte"
     );
     bridge.answer(r#""a""#);
-    assert_eq!(
-        upstream.wait_for("batch", 1).text().trim_end(),
-        batch,
-        "a batch is POSTed as it is"
-    );
+    assert_eq!(upstream.wait_for("batch", 1).text().trim_end(), batch, "a batch is POSTed as it is");
     bridge.finish();
 }
 
@@ -263,11 +196,7 @@ fn each_request_of_a_batch_is_answered_when_the_upstream_answers_only_some() {
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.shake_hands_in("2025-03-26");
-    bridge.send(&format!(
-        "[{},{}]",
-        request("1", "tools/call", "{}"),
-        request("2", "tools/call", "{}")
-    ));
+    bridge.send(&format!("[{},{}]", request("1", "tools/call", "{}"), request("2", "tools/call", "{}")));
     bridge.owe("1");
     bridge.owe("2");
     bridge.answer("1");
@@ -288,15 +217,9 @@ fn sixty_four_mebibytes_pass_both_ways() {
 fn large_message(size: usize) {
     let upstream = Upstream::start(move |call| match call.kind() {
         "tools/call" => {
-            assert!(
-                call.request.body.len() > size,
-                "a large argument arrives whole"
-            );
+            assert!(call.request.body.len() > size, "a large argument arrives whole");
             let text = "y".repeat(size);
-            let answer = result(
-                &call.id(),
-                &format!(r#"{{"content":[{{"type":"text","text":"{text}"}}]}}"#),
-            );
+            let answer = result(&call.id(), &format!(r#"{{"content":[{{"type":"text","text":"{text}"}}]}}"#));
             if call.nth == 0 {
                 call.json(&answer);
             } else {
@@ -311,10 +234,7 @@ fn large_message(size: usize) {
     let text = "x".repeat(size);
     for id in ["1", "2"] {
         let answer = bridge.ask(id, "tools/call", &format!(r#"{{"text":"{text}"}}"#));
-        assert!(
-            answer.len() > size && answer.ends_with(r#"y"}]}}"#),
-            "a large result arrives whole"
-        );
+        assert!(answer.len() > size && answer.ends_with(r#"y"}]}}"#), "a large result arrives whole");
     }
     bridge.finish();
 }
@@ -327,15 +247,8 @@ fn blank_lines_and_carriage_returns_between_messages_mean_nothing() {
     bridge.owe("5");
     bridge.send_raw(format!("{}\r\n", request("5", "tools/call", "{}")).as_bytes());
     assert_eq!(bridge.answer("5"), result("5", "{}"));
-    assert_eq!(
-        upstream.wait_for("tools/call", 1).text().trim_end(),
-        request("5", "tools/call", "{}")
-    );
-    assert_eq!(
-        bridge.finish().lines.len(),
-        2,
-        "a blank line is not a message"
-    );
+    assert_eq!(upstream.wait_for("tools/call", 1).text().trim_end(), request("5", "tools/call", "{}"));
+    assert_eq!(bridge.finish().lines.len(), 2, "a blank line is not a message");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One request that waits for its answer, and the ways, good and bad, of giving it one.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -34,15 +35,7 @@ impl Exchange {
         state: Arc<State>,
         done: Sender<After>,
     ) -> Self {
-        Self {
-            request,
-            nth,
-            wire: Wire {
-                stream: Some(stream),
-                done,
-            },
-            state,
-        }
+        Self { request, nth, wire: Wire { stream: Some(stream), done }, state }
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -64,12 +57,8 @@ impl Exchange {
 
     /// A member of `params` that is a string; nothing where there is none.
     pub(crate) fn param(&self, name: &str) -> String {
-        let message: serde_json::Value =
-            serde_json::from_slice(&self.request.body).unwrap_or_default();
-        message["params"][name]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        let message: serde_json::Value = serde_json::from_slice(&self.request.body).unwrap_or_default();
+        message["params"][name].as_str().unwrap_or_default().to_owned()
     }
 
     /// Leaves the exchange to the test, see `Upstream::take`.
@@ -81,11 +70,11 @@ impl Exchange {
     pub(crate) fn respond(self, status: &str, headers: &[(&str, &str)], body: &str) {
         let mut head = format!("HTTP/1.1 {status}\r\n");
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         // A 204 has no body, and says so by having no length either.
         if !status.starts_with("204") {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
         }
         head += "\r\n";
         self.wire.write(head.as_bytes());
@@ -118,14 +107,7 @@ impl Exchange {
     /// `initialize` answered as a server does that keeps this session.
     pub(crate) fn open_session(self, session: &str) {
         let answer = result(&self.id(), &initialize_result(REVISION));
-        self.respond(
-            "200 OK",
-            &[
-                ("Content-Type", "application/json"),
-                ("Mcp-Session-Id", session),
-            ],
-            &answer,
-        );
+        self.respond("200 OK", &[("Content-Type", "application/json"), ("Mcp-Session-Id", session)], &answer);
     }
 
     /// What an honest, simple server does: a session, empty results, no GET stream.
@@ -149,7 +131,7 @@ impl Exchange {
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n"
                 .to_owned();
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         head += "\r\n";
         self.wire.write(head.as_bytes());
@@ -186,8 +168,7 @@ pub(crate) struct Events {
 impl Events {
     /// One chunk, as it is.
     pub(crate) fn chunk(&self, text: &str) -> &Self {
-        self.wire
-            .write(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
+        self.wire.write(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
         self
     }
 
@@ -255,10 +236,7 @@ impl Wire {
         // Zero bytes are an orderly end, an error other than the time limit an abrupt one.
         match (&**stream).read(&mut [0]) {
             Ok(read) => read == 0,
-            Err(error) => !matches!(
-                error.kind(),
-                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-            ),
+            Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
         }
     }
 }

@@ -15,20 +15,13 @@ pub(crate) struct HttpSse {
 
 impl HttpSse {
     pub(crate) fn new(endpoint: &'static str) -> Self {
-        Self {
-            endpoint,
-            stream: Arc::default(),
-        }
+        Self { endpoint, stream: Arc::default() }
     }
 
     /// Answers as such a server does; a call of the tool `hang` is accepted and left unanswered.
     pub(crate) fn serve(&self, call: Exchange) {
-        let path = self
-            .endpoint
-            .rsplit_once("//")
-            .map_or(self.endpoint, |(_, rest)| {
-                &rest[rest.find('/').unwrap_or(0)..]
-            });
+        let path =
+            self.endpoint.rsplit_once("//").map_or(self.endpoint, |(_, rest)| &rest[rest.find('/').unwrap_or(0)..]);
         match call.request.http_method.as_str() {
             "GET" => self.open(call, self.endpoint),
             "POST" if call.path().trim_start_matches('/') == path.trim_start_matches('/') => {
@@ -36,11 +29,8 @@ impl HttpSse {
                 let hangs = call.request.text().contains(r#""hang""#);
                 call.accepted();
                 if let Some(id) = id.filter(|_| kind != "answer" && !hangs) {
-                    let answer = if kind == "initialize" {
-                        initialize_result(HTTP_SSE_REVISION)
-                    } else {
-                        "{}".to_owned()
-                    };
+                    let answer =
+                        if kind == "initialize" { initialize_result(HTTP_SSE_REVISION) } else { "{}".to_owned() };
                     self.event(&result(&id, &answer));
                 }
             }
@@ -63,11 +53,6 @@ impl HttpSse {
 
     /// The stream breaks.
     pub(crate) fn cut(&self) {
-        self.stream
-            .lock()
-            .unwrap()
-            .take()
-            .expect("a stream to cut")
-            .cut();
+        self.stream.lock().unwrap().take().expect("a stream to cut").cut();
     }
 }

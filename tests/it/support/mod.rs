@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+mod accounts;
 mod bridge;
 mod exchange;
 mod http_sse;
+mod launch;
 mod rpc;
 mod upstream;
 
-pub(crate) use bridge::{Bridge, Ended, Launch};
+pub(crate) use bridge::{Bridge, Ended};
 pub(crate) use exchange::{Events, Exchange};
-pub(crate) use http_sse::HttpSse;
+pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
+pub(crate) use launch::Launch;
 pub(crate) use rpc::*;
 pub(crate) use upstream::{Request, Upstream};
 

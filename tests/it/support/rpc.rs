@@ -26,29 +26,20 @@ pub(crate) fn peek(bytes: &[u8]) -> Peek {
     match serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(bytes) {
         Ok(members) => Peek {
             id: members.get("id").map(|id| id.get().to_owned()),
-            method: members
-                .get("method")
-                .map(|method| method.get().trim_matches('"').to_owned()),
+            method: members.get("method").map(|method| method.get().trim_matches('"').to_owned()),
             is_answer: members.contains_key("result") || members.contains_key("error"),
             is_array: false,
             is_object: true,
         },
-        Err(_) => Peek {
-            is_array: serde_json::from_slice::<Vec<&RawValue>>(bytes).is_ok(),
-            ..Peek::default()
-        },
+        Err(_) => Peek { is_array: serde_json::from_slice::<Vec<&RawValue>>(bytes).is_ok(), ..Peek::default() },
     }
 }
 
 fn peek_at_head(head: &str) -> Peek {
     let after = |member: &str| head.split_once(member).map(|(_, rest)| rest);
     Peek {
-        id: after(r#""id":"#)
-            .and_then(|rest| rest.split([',', '}']).next())
-            .map(str::to_owned),
-        method: after(r#""method":""#)
-            .and_then(|rest| rest.split('"').next())
-            .map(str::to_owned),
+        id: after(r#""id":"#).and_then(|rest| rest.split([',', '}']).next()).map(str::to_owned),
+        method: after(r#""method":""#).and_then(|rest| rest.split('"').next()).map(str::to_owned),
         is_answer: head.contains(r#""result":"#) || head.contains(r#""error":"#),
         is_array: false,
         is_object: head.starts_with('{'),
@@ -96,19 +87,9 @@ pub(crate) fn value(line: &str) -> Value {
 /// The code and the sentence of an error answer.
 pub(crate) fn error_of(line: &str) -> (i64, String) {
     let answer = value(line);
-    let error = answer
-        .get("error")
-        .unwrap_or_else(|| panic!("an error was due, this came: {line}"));
-    let code = error["code"]
-        .as_i64()
-        .unwrap_or_else(|| panic!("an error's code is an integer: {line}"));
-    (
-        code,
-        error["message"]
-            .as_str()
-            .unwrap_or_else(|| panic!("an error has a message: {line}"))
-            .to_owned(),
-    )
+    let error = answer.get("error").unwrap_or_else(|| panic!("an error was due, this came: {line}"));
+    let code = error["code"].as_i64().unwrap_or_else(|| panic!("an error's code is an integer: {line}"));
+    (code, error["message"].as_str().unwrap_or_else(|| panic!("an error has a message: {line}")).to_owned())
 }
 
 /// An error that the bridge made itself: its own codes or the specification's, and a sentence. Gives the sentence.
@@ -118,10 +99,7 @@ pub(crate) fn own_error(line: &str) -> String {
         (-31099..=-31000).contains(&code) || [-32700, -32600, -32601, -32603].contains(&code),
         "our own errors have codes of ours or of the specification: {line}"
     );
-    assert!(
-        message.contains(' ') && !message.contains('\n'),
-        "our own errors are a sentence: {line}"
-    );
+    assert!(message.contains(' ') && !message.contains('\n'), "our own errors are a sentence: {line}");
     message
 }
 
@@ -130,9 +108,6 @@ pub(crate) fn own_error(line: &str) -> String {
 pub(crate) fn says(line: &str, words: &[&str]) {
     let message = own_error(line);
     for word in words {
-        assert!(
-            message.to_lowercase().contains(&word.to_lowercase()),
-            "the error should speak of {word:?}: {message}"
-        );
+        assert!(message.to_lowercase().contains(&word.to_lowercase()), "the error should speak of {word:?}: {message}");
     }
 }

@@ -31,10 +31,7 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(have, _)| have.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -55,14 +52,7 @@ impl Request {
                 None => break,
             }
         }
-        let mut request = Self {
-            http_method,
-            path,
-            headers,
-            body: Vec::new(),
-            kind: String::new(),
-            id: None,
-        };
+        let mut request = Self { http_method, path, headers, body: Vec::new(), kind: String::new(), id: None };
         request.body = request.read_body(reader)?;
         let said = peek(&request.body);
         request.kind = match (request.http_method.as_str(), said.method) {
@@ -139,11 +129,7 @@ impl State {
             let request = Arc::new(request);
             let nth = {
                 let mut book = self.book.lock().unwrap();
-                let nth = book
-                    .requests
-                    .iter()
-                    .filter(|earlier| earlier.kind == request.kind)
-                    .count();
+                let nth = book.requests.iter().filter(|earlier| earlier.kind == request.kind).count();
                 book.requests.push(Arc::clone(&request));
                 nth
             };
@@ -152,13 +138,8 @@ impl State {
             let exchange = Exchange::new(request, nth, Arc::clone(&stream), Arc::clone(self), done);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.handler)(exchange))) {
                 let words = panic.downcast_ref::<String>().cloned();
-                let words =
-                    words.or_else(|| panic.downcast_ref::<&str>().map(|&words| words.to_owned()));
-                self.book
-                    .lock()
-                    .unwrap()
-                    .failures
-                    .push(words.unwrap_or_default());
+                let words = words.or_else(|| panic.downcast_ref::<&str>().map(|&words| words.to_owned()));
+                self.book.lock().unwrap().failures.push(words.unwrap_or_default());
             }
             match after.recv() {
                 Ok(After::NextRequest) => {}
@@ -202,13 +183,7 @@ impl Upstream {
             changed: Condvar::new(),
             stopping: AtomicBool::new(false),
         };
-        Self {
-            address,
-            state: Arc::new(state),
-            reserved: Some(reserved),
-            acceptor: None,
-            may_stay_unasked: false,
-        }
+        Self { address, state: Arc::new(state), reserved: Some(reserved), acceptor: None, may_stay_unasked: false }
     }
 
     /// The server most tests want: everything as `Exchange::usual` has it.
@@ -217,10 +192,7 @@ impl Upstream {
     }
 
     pub(crate) fn listen(&mut self) {
-        let socket = self
-            .reserved
-            .take()
-            .expect("an upstream that is not listening");
+        let socket = self.reserved.take().expect("an upstream that is not listening");
         socket.listen(1024).unwrap();
         self.state.stopping.store(false, Ordering::SeqCst);
         let (listener, state) = (TcpListener::from(socket), Arc::clone(&self.state));
@@ -241,11 +213,7 @@ impl Upstream {
     pub(crate) fn stop(&mut self) {
         self.state.stopping.store(true, Ordering::SeqCst);
         drop(TcpStream::connect(self.address));
-        self.acceptor
-            .take()
-            .expect("a listening upstream")
-            .join()
-            .unwrap();
+        self.acceptor.take().expect("a listening upstream").join().unwrap();
         self.reserved = Some(bound(self.address));
         self.disconnect();
     }
@@ -276,28 +244,18 @@ impl Upstream {
 
     /// `initialize`, `notifications/initialized`, `GET`, … in the order in which they came.
     pub(crate) fn kinds(&self) -> Vec<String> {
-        self.requests()
-            .iter()
-            .map(|request| request.kind.clone())
-            .collect()
+        self.requests().iter().map(|request| request.kind.clone()).collect()
     }
 
     pub(crate) fn count(&self, kind: &str) -> usize {
-        self.requests()
-            .iter()
-            .filter(|request| request.kind == kind)
-            .count()
+        self.requests().iter().filter(|request| request.kind == kind).count()
     }
 
     /// Waits for the n-th (from 1) request of this kind.
     #[track_caller]
     pub(crate) fn wait_for(&self, kind: &str, n: usize) -> Arc<Request> {
         self.wait(&format!("{kind} number {n}"), |book| {
-            book.requests
-                .iter()
-                .filter(|request| request.kind == kind)
-                .nth(n - 1)
-                .cloned()
+            book.requests.iter().filter(|request| request.kind == kind).nth(n - 1).cloned()
         })
     }
 
@@ -305,10 +263,7 @@ impl Upstream {
     #[track_caller]
     pub(crate) fn take(&self, kind: &str) -> Exchange {
         self.wait(&format!("{kind} to be held"), |book| {
-            let place = book
-                .held
-                .iter()
-                .position(|exchange| exchange.request.kind == kind)?;
+            let place = book.held.iter().position(|exchange| exchange.request.kind == kind)?;
             Some(book.held.remove(place))
         })
     }
@@ -323,11 +278,7 @@ impl Upstream {
             }
             let left = give_up.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let kinds: Vec<_> = book
-                    .requests
-                    .iter()
-                    .map(|request| request.kind.clone())
-                    .collect();
+                let kinds: Vec<_> = book.requests.iter().map(|request| request.kind.clone()).collect();
                 drop(book);
                 panic!("the upstream waited in vain for {what}; it saw {kinds:?}");
             }
@@ -350,14 +301,8 @@ impl Drop for Upstream {
         let book = self.state.book.lock().unwrap();
         let (failures, asked) = (book.failures.clone(), !book.requests.is_empty());
         drop(book);
-        assert!(
-            failures.is_empty(),
-            "in the upstream's handler: {failures:#?}"
-        );
-        assert!(
-            asked || self.may_stay_unasked,
-            "the upstream was never asked"
-        );
+        assert!(failures.is_empty(), "in the upstream's handler: {failures:#?}");
+        assert!(asked || self.may_stay_unasked, "the upstream was never asked");
     }
 }
 

@@ -1,0 +1,139 @@
+//! What a user can type, and what the program says to it.
+
+use std::process::{Command, Output};
+
+use crate::support::*;
+
+/// Runs the program to its end with nothing on stdin.
+fn run(arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_mcp-ferry"))
+        .args(arguments)
+        .env_clear()
+        .env("MCP_FERRY_HOME", home.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn said(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn help_lists_every_option_and_its_variable() {
+    let output = run(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = said(&output.stdout);
+    for option in [
+        "header",
+        "header-file",
+        "bearer-token-env",
+        "bearer-token-file",
+        "token-command",
+        "transport",
+        "allow-http",
+        "startup-wait",
+        "max-message-size",
+        "connect-timeout",
+        "patience",
+        "log-level",
+    ] {
+        assert!(help.contains(&format!("--{option}")), "--{option} is missing from the help:\n{help}");
+        let variable = format!("MCP_FERRY_{}", option.replace('-', "_").to_uppercase());
+        assert!(help.contains(&variable), "{variable} is missing from the help:\n{help}");
+    }
+    for word in ["http-first", "sse-first", "http-only", "sse-only", "MCP_FERRY_HOME"] {
+        assert!(help.contains(word), "{word} is missing from the help:\n{help}");
+    }
+}
+
+#[test]
+fn short_help_is_help() {
+    let output = run(&["-h"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said(&output.stdout).contains("--header"));
+}
+
+#[test]
+fn version_is_one_line() {
+    let output = run(&["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(said(&output.stdout).trim_end(), format!("mcp-ferry {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn bad_arguments_are_named_on_stderr_and_end_with_2() {
+    let cases: [(&[&str], &str); 10] = [
+        (&[], "URL"),
+        (&["not a url"], "not a url"),
+        (&["ftp://example.invalid/mcp"], "ftp"),
+        (&["http://example.invalid/mcp"], "--allow-http"),
+        (&["https://example.invalid/mcp", "--transport", "pigeon"], "pigeon"),
+        (&["https://example.invalid/mcp", "--startup-wait", "soon"], "soon"),
+        (&["https://example.invalid/mcp", "--max-message-size", "-1"], "-1"),
+        (&["https://example.invalid/mcp", "--log-level", "loud"], "loud"),
+        (&["https://example.invalid/mcp", "--header"], "--header"),
+        (&["https://example.invalid/mcp", "--no-such-option"], "--no-such-option"),
+    ];
+    for (arguments, word) in cases {
+        let output = run(arguments);
+        let stderr = said(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(word), "{arguments:?} should name {word:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{arguments:?}: stdout is for JSON-RPC alone");
+        assert!(!stderr.contains("panicked") && stderr.lines().count() < 15, "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn http_is_fine_on_the_loopback_in_all_its_names() {
+    for host in ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"] {
+        let output = run(&[&format!("http://{host}:9/mcp")]);
+        assert_eq!(output.status.code(), Some(0), "{host}: {}", said(&output.stderr));
+    }
+    assert_eq!(run(&["http://example.invalid/mcp", "--allow-http"]).status.code(), Some(0));
+    assert_eq!(run(&["http://localhost.example.invalid/mcp"]).status.code(), Some(2), "only looks like the loopback");
+}
+
+#[test]
+fn options_may_come_from_the_environment() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "initialize" => call.hold(),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp"))
+        .env("MCP_FERRY_STARTUP_WAIT", "0.2")
+        .env("MCP_FERRY_LOG_LEVEL", "debug")
+        .start();
+    bridge.send(&initialize("1", REVISION));
+    assert!(!bridge.answer("1").contains("mind the gap"), "answered without the upstream");
+    upstream.take("initialize").usual();
+    bridge.still_works();
+    assert!(!bridge.finish().stderr.is_empty(), "debug has something to say");
+}
+
+#[test]
+fn an_orderly_session_says_nothing_on_stderr() {
+    let upstream = Upstream::start(|call| if call.kind() == "GET" { call.hold() } else { call.usual() });
+    let mut bridge = Bridge::connected(&upstream);
+    let get = upstream.take("GET").sse();
+    get.event(&notification("notifications/x", "{}"));
+    bridge.message("notifications/x");
+    bridge.still_works();
+    assert_eq!(bridge.finish().stderr, "");
+}
+
+#[test]
+fn stderr_has_one_line_for_each_event_and_no_dumps() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => call.plain("500 Internal Server Error", "first line\nsecond \u{1b}[31mline"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--log-level", "debug"]).start();
+    bridge.shake_hands();
+    own_error(&bridge.ask("1", "tools/call", "{}"));
+    let stderr = bridge.finish().stderr;
+    assert!(!stderr.contains('\u{1b}'), "foreign words are made safe for a terminal: {stderr:?}");
+    assert!(stderr.lines().all(|line| !line.trim().is_empty() && line.len() < 500), "{stderr}");
+}

@@ -1,0 +1,237 @@
+//! Static credentials: every way of giving one, and what counts as giving none.
+
+use std::io::Write;
+
+use tempfile::NamedTempFile;
+
+use crate::support::*;
+
+const TOKEN: &str = "sk-org-0123456789abcdef";
+
+/// An upstream that wants this bearer on every request.
+fn guarded() -> Upstream {
+    Upstream::start(|call| {
+        let wanted = format!("Bearer {TOKEN}");
+        assert_eq!(call.header("authorization"), Some(wanted.as_str()), "on {}", call.kind());
+        call.usual();
+    })
+}
+
+/// Starts a session with this launch and ends it; the token must not have been told to anyone but the upstream.
+fn session(launch: Launch) {
+    let mut bridge = launch.env("MCP_FERRY_LOG_LEVEL", "debug").secret(TOKEN).start();
+    bridge.shake_hands();
+    bridge.still_works();
+    bridge.finish();
+}
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn a_header_is_given_in_each_spelling() {
+    let whole = format!("Authorization: Bearer {TOKEN}");
+    let tight = format!("Authorization:Bearer {TOKEN}");
+    let equals = format!("--header=Authorization: Bearer {TOKEN}");
+    let value = format!("Bearer {TOKEN}");
+    let spellings: [&[&str]; 6] = [
+        &["--header", &whole],
+        &["--header", &tight],
+        &[&equals],
+        // Hosts that split at spaces make these of it.
+        &["--header", "Authorization:", &value],
+        &["--header", "Authorization:", "Bearer", TOKEN],
+        &["--header", "Authorization:Bearer", TOKEN],
+    ];
+    for spelling in spellings {
+        let upstream = guarded();
+        let launch = spelling.iter().fold(Bridge::to(&upstream.url("/mcp")), |launch, argument| launch.arg(argument));
+        session(launch);
+    }
+}
+
+#[test]
+fn a_split_header_may_be_followed_by_other_options() {
+    let upstream = guarded();
+    let value = format!("Bearer {TOKEN}");
+    session(Bridge::to(&upstream.url("/mcp")).args(["--header", "Authorization:", &value, "--allow-http"]));
+}
+
+#[test]
+fn options_may_stand_before_the_url() {
+    let upstream = guarded();
+    session(Bridge::bare().args(["--header", &format!("Authorization: Bearer {TOKEN}"), &upstream.url("/mcp")]));
+}
+
+#[test]
+fn variables_in_a_header_come_from_the_environment() {
+    let upstream = guarded();
+    session(
+        Bridge::to(&upstream.url("/mcp"))
+            .args(["--header", "Authorization: Bearer ${MY_TOKEN}"])
+            .env("MY_TOKEN", TOKEN),
+    );
+    let upstream = guarded();
+    session(
+        Bridge::to(&upstream.url("/mcp"))
+            .args(["--header", "Authorization:${MY_AUTH}"])
+            .env("MY_AUTH", &format!("Bearer {TOKEN}")),
+    );
+}
+
+#[test]
+fn a_bearer_comes_from_a_variable() {
+    let upstream = guarded();
+    session(Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-env", "MY_TOKEN"]).env("MY_TOKEN", TOKEN));
+}
+
+#[test]
+fn a_bearer_comes_from_a_file() {
+    let (upstream, file) = (guarded(), file(&format!("{TOKEN}\n")));
+    session(Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-file", file.path().to_str().unwrap()]));
+}
+
+#[test]
+fn headers_come_from_a_file() {
+    let file = file("# the key of the test\n\nAuthorization: Bearer ${MY_TOKEN}\r\nX-Two:  two  \n  # no header\n");
+    let upstream = Upstream::start(|call| {
+        assert_eq!(call.header("x-two"), Some("two"));
+        assert_eq!(call.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+        call.usual();
+    });
+    session(
+        Bridge::to(&upstream.url("/mcp")).args(["--header-file", file.path().to_str().unwrap()]).env("MY_TOKEN", TOKEN),
+    );
+}
+
+#[test]
+fn several_headers_go_out_together() {
+    let upstream = Upstream::start(|call| {
+        assert_eq!(call.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+        assert_eq!(call.header("partly-integration-id"), Some("int-7"));
+        assert_eq!(call.header("x-empty-part"), Some("a::b: c"));
+        call.usual();
+    });
+    session(
+        Bridge::to(&upstream.url("/mcp"))
+            .args(["--header", &format!("Authorization: Bearer {TOKEN}")])
+            .args(["--header", "Partly-Integration-ID: int-7"])
+            .args(["--header", "X-Empty-Part: a::b: c"]),
+    );
+}
+
+#[test]
+fn values_that_nobody_filled_in_count_as_not_given() {
+    let upstream = Upstream::start(|call| {
+        for name in ["authorization", "x-a", "x-b", "x-c"] {
+            assert_eq!(call.header(name), None, "an empty {name} is not sent");
+        }
+        assert_eq!(call.header("x-d"), Some("d"));
+        call.usual();
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp"))
+        .args(["--header", "X-A: ${UNSET_VARIABLE}"])
+        .args(["--header", "X-B:"])
+        .args(["--header", "X-C: ${user_config.key}"])
+        .args(["--header", "X-D: d"])
+        .args(["--header", "Authorization: Bearer ${EMPTY}"])
+        .args(["--bearer-token-env", "EMPTY"])
+        .env("EMPTY", "")
+        .start();
+    bridge.shake_hands();
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn a_placeholder_of_the_host_in_the_variable_counts_as_not_given() {
+    let upstream = Upstream::start(|call| {
+        assert_eq!(call.header("authorization"), None);
+        call.usual();
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp"))
+        .args(["--bearer-token-env", "MY_TOKEN"])
+        .args(["--header", "Authorization: Bearer ${MY_TOKEN}"])
+        .env("MY_TOKEN", "${user_config.token}")
+        .start();
+    bridge.shake_hands();
+    bridge.finish();
+}
+
+#[test]
+fn variables_in_the_url_come_from_the_environment_and_stay_secret() {
+    let upstream = Upstream::start(|call| {
+        assert_eq!(call.path(), "/mcp/sk-org-0123456789abcdef/slot-1");
+        if call.kind() == "tools/call" { call.plain("500 Internal Server Error", "no") } else { call.usual() }
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp/${MCP_ACCESS_TOKEN}/slot-1"))
+        .env("MCP_ACCESS_TOKEN", TOKEN)
+        .args(["--log-level", "debug"])
+        .secret(TOKEN)
+        .start();
+    bridge.shake_hands();
+    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "500"]);
+    if cfg!(target_os = "linux") {
+        let title = std::fs::read_to_string(format!("/proc/{}/cmdline", bridge.process_id())).unwrap();
+        assert!(!title.contains(TOKEN), "the process's title is for everyone to read: {title}");
+    }
+    bridge.finish();
+}
+
+#[test]
+fn a_secret_in_the_path_never_shows_in_what_is_said_or_kept() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => call.cut(),
+        "prompts/get" => call.plain("404 Not Found", &format!("no route /mcp/{TOKEN}/slot-1")),
+        _ => call.usual(),
+    });
+    let home = tempfile::tempdir().unwrap();
+    let mut bridge = Bridge::to(&upstream.url(&format!("/mcp/{TOKEN}/slot-1")))
+        .home(home.path())
+        .args(["--log-level", "debug"])
+        .secret(TOKEN)
+        .start();
+    bridge.shake_hands();
+    own_error(&bridge.ask("1", "tools/call", "{}"));
+    own_error(&bridge.ask("2", "prompts/get", "{}"));
+    bridge.finish();
+    let mut kept = vec![home.path().to_owned()];
+    while let Some(path) = kept.pop() {
+        assert!(!path.to_string_lossy().contains(TOKEN), "a secret in a file's name: {}", path.display());
+        if path.is_dir() {
+            kept.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            assert!(
+                !String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(TOKEN),
+                "a secret in {}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_a_header_is_a_bad_argument() {
+    let upstream = Upstream::usual().may_stay_unasked();
+    for header in ["no colon here", "Bad Name: x", "X-A: line\nbreak", ": no name"] {
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--header", header]).start();
+        bridge.close_stdin();
+        let ended = bridge.ended();
+        assert_eq!(ended.code, Some(2), "{header:?} is a bad argument: {}", ended.stderr);
+        assert!(ended.stderr.contains("--header"), "{header:?}: {}", ended.stderr);
+        assert!(ended.lines.is_empty());
+    }
+}
+
+#[test]
+fn a_header_file_that_cannot_be_read_is_named() {
+    let upstream = Upstream::usual().may_stay_unasked();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--header-file", "/nonexistent/headers"]).start();
+    bridge.close_stdin();
+    let ended = bridge.ended();
+    assert!(matches!(ended.code, Some(1 | 2)), "{:?}", ended.code);
+    assert!(ended.stderr.contains("/nonexistent/headers"), "{}", ended.stderr);
+}

@@ -1,0 +1,190 @@
+//! The stream on which the upstream speaks first: opened once, taken up again for as long as the process lives.
+
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+/// Holds GET streams and tool calls for the test, and is usual otherwise.
+fn holding() -> Upstream {
+    Upstream::start(|call| match call.kind() {
+        "GET" | "tools/call" => call.hold(),
+        _ => call.usual(),
+    })
+}
+
+#[test]
+fn questions_and_notifications_on_the_get_stream_reach_the_client() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let get = upstream.take("GET");
+    assert_eq!(get.header("accept"), Some("text/event-stream"));
+    assert_eq!(get.header("mcp-session-id"), Some("session-1"));
+    assert_eq!(get.header("mcp-protocol-version"), Some(REVISION));
+    let events = get.sse();
+    for method in ["notifications/tools/list_changed", "notifications/resources/updated", "notifications/message"] {
+        let line = notification(method, r#"{"n":1.0}"#);
+        events.event(&line);
+        assert_eq!(bridge.message(method), line);
+    }
+    for (id, method) in [("0", "sampling/createMessage"), (r#""r""#, "roots/list"), ("2", "ping")] {
+        let question = request(id, method, r#"{"temperature":1E0}"#);
+        events.event(&question);
+        assert_eq!(bridge.message(method), question);
+        bridge.send(&result(id, r#"{"n":1.0}"#));
+    }
+    for n in 1..=3 {
+        upstream.wait_for("answer", n);
+    }
+    bridge.finish();
+}
+
+#[test]
+fn an_error_that_the_client_replies_is_posted_too() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let events = upstream.take("GET").sse();
+    events.event(&request("9", "sampling/createMessage", "{}"));
+    bridge.message("sampling/createMessage");
+    let refusal = r#"{"jsonrpc":"2.0","id":9,"error":{"code":-1,"message":"User rejected sampling request"}}"#;
+    bridge.send(refusal);
+    assert_eq!(upstream.wait_for("answer", 1).text().trim_end(), refusal);
+    bridge.finish();
+}
+
+#[test]
+fn one_get_stream_is_opened_and_only_after_initialized() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let events = upstream.take("GET").sse();
+    bridge.still_works();
+    let kinds = upstream.kinds();
+    assert_eq!(upstream.count("GET"), 1, "one GET stream: {kinds:?}");
+    let place = |kind: &str| kinds.iter().position(|have| have == kind).unwrap();
+    assert!(place("GET") > place("initialize"), "{kinds:?}");
+    assert_eq!(upstream.count("initialize"), 1, "one session: {kinds:?}");
+    drop(events);
+    bridge.finish();
+}
+
+#[test]
+fn a_get_stream_that_is_refused_with_405_is_never_asked_for_again() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    upstream.wait_for("GET", 1);
+    for _ in 0..20 {
+        bridge.still_works();
+    }
+    assert_eq!(upstream.count("GET"), 1, "405 means that there is no such stream, for good");
+    bridge.finish();
+}
+
+/// The GET stream breaks in this way, and comes back.
+fn get_stream_comes_back(end: fn(Events)) {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let events = upstream.take("GET").sse();
+    events.event_with_id("41", &notification("notifications/message", r#"{"level":"info","data":1}"#));
+    bridge.message("notifications/message");
+    events.chunk("retry: 10\n\n");
+    end(events);
+    let again = upstream.take("GET");
+    assert_eq!(again.header("last-event-id"), Some("41"), "nothing in between is lost");
+    again.sse().event(&notification("notifications/tools/list_changed", "{}"));
+    bridge.message("notifications/tools/list_changed");
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn the_get_stream_comes_back_after_its_end() {
+    get_stream_comes_back(Events::end);
+}
+
+#[test]
+fn the_get_stream_comes_back_after_a_cut() {
+    get_stream_comes_back(Events::cut);
+}
+
+#[test]
+fn the_get_stream_comes_back_after_a_reset() {
+    get_stream_comes_back(Events::reset);
+}
+
+#[test]
+fn the_get_stream_comes_back_through_any_number_of_failures() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    upstream.take("GET").sse().chunk("retry: 10\n\n");
+    upstream.take("GET").plain("503 Service Unavailable", "rolling out");
+    upstream.take("GET").plain("502 Bad Gateway", "rolling out");
+    upstream.take("GET").reset();
+    upstream.take("GET").sse().event(&notification("notifications/tools/list_changed", "{}"));
+    bridge.message("notifications/tools/list_changed");
+    assert_eq!(upstream.count("initialize"), 1, "the session was never in doubt");
+    bridge.finish();
+}
+
+#[test]
+fn the_get_stream_comes_back_after_an_outage() {
+    let mut upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let events = upstream.take("GET").sse();
+    events.chunk("retry: 10\n\n");
+    upstream.stop();
+    drop(events);
+    // A request in the outage waits for the server, and so shows that the outage has been noticed.
+    bridge.send(&request("1", "tools/list", "{}"));
+    upstream.listen();
+    upstream.take("GET").sse().event(&notification("notifications/tools/list_changed", "{}"));
+    bridge.message("notifications/tools/list_changed");
+    bridge.answer("1");
+    bridge.finish();
+}
+
+#[test]
+fn a_retry_of_zero_does_not_spin() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "GET" => {
+            let events = call.sse();
+            events.chunk("retry: 0\n\n");
+            events.end();
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    upstream.wait_for("GET", 1);
+    let started = Instant::now();
+    upstream.wait_for("GET", 4);
+    assert!(started.elapsed() > Duration::from_millis(250), "three more streams in {:?}", started.elapsed());
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn the_retry_time_that_the_server_asks_for_is_honoured() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let events = upstream.take("GET").sse();
+    events.chunk("retry: 1500\n\n").event(&notification("notifications/message", r#"{"level":"info","data":1}"#));
+    bridge.message("notifications/message");
+    let ended = Instant::now();
+    events.end();
+    drop(upstream.take("GET"));
+    assert!(ended.elapsed() >= Duration::from_millis(1200), "the server asked for 1.5 s, it got {:?}", ended.elapsed());
+    bridge.finish();
+}
+
+#[test]
+fn an_answer_that_comes_on_the_get_stream_is_an_answer() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let get = upstream.take("GET").sse();
+    bridge.send(&request("1", "tools/call", "{}"));
+    let post = upstream.take("tools/call");
+    get.event(&result("1", r#"{"by":"GET"}"#));
+    let answer = bridge.answer("1");
+    assert_eq!(answer, result("1", r#"{"by":"GET"}"#));
+    post.result(r#"{"by":"POST"}"#);
+    bridge.still_works();
+    bridge.finish();
+}

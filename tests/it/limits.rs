@@ -1,0 +1,189 @@
+//! What is too large is one error for one request; what is slow holds up nothing else.
+
+use crate::support::*;
+
+const MIB: usize = 1 << 20;
+
+fn small(upstream: &Upstream) -> Bridge {
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--max-message-size", "1"]).start();
+    bridge.shake_hands();
+    bridge
+}
+
+#[test]
+fn an_over_long_line_is_one_error_for_its_request() {
+    let upstream = Upstream::usual();
+    let mut bridge = small(&upstream);
+    let filling = "x".repeat(MIB + MIB / 2);
+    let lines = [
+        ("1", format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"text":"{filling}"}}}}"#)),
+        // The id comes after all the rest, and another one stands inside.
+        (
+            "2",
+            format!(
+                r#"{{"params":{{"id":99,"text":"{filling}","more":{{"id":98}}}},"method":"tools/call","jsonrpc":"2.0","id":2}}"#
+            ),
+        ),
+        (r#""three""#, format!(r#"{{"method":"tools/call","id":"three","params":["\"id\":97","{filling}"]}}"#)),
+    ];
+    for (id, line) in lines {
+        bridge.owe(id);
+        bridge.send_raw(format!("{line}\n").as_bytes());
+        says(&bridge.answer(id), &["1 MiB", "--max-message-size"]);
+        bridge.still_works();
+    }
+    bridge.finish();
+    assert_eq!(upstream.count("tools/call"), 0, "what is too large is not sent");
+}
+
+#[test]
+fn an_over_long_notification_is_dropped_and_the_rest_goes_on() {
+    let upstream = Upstream::usual();
+    let mut bridge = small(&upstream);
+    bridge.send(&notification("notifications/x", &format!(r#"{{"text":"{}"}}"#, "x".repeat(2 * MIB))));
+    bridge.still_works();
+    bridge.finish();
+    assert_eq!(upstream.count("notifications/x"), 0);
+}
+
+#[test]
+fn a_message_just_below_the_limit_passes_both_ways() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => {
+            let text = "y".repeat(MIB - 1000);
+            call.result(&format!(r#"{{"text":"{text}"}}"#));
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = small(&upstream);
+    let answer = bridge.ask("1", "tools/call", &format!(r#"{{"text":"{}"}}"#, "x".repeat(MIB - 1000)));
+    assert!(answer.len() > MIB - 1000);
+    bridge.finish();
+}
+
+#[test]
+fn an_over_long_json_body_is_one_error_for_its_request() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => {
+            let text = "y".repeat(2 * MIB);
+            call.result(&format!(r#"{{"text":"{text}"}}"#));
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = small(&upstream);
+    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "1 MiB", "--max-message-size"]);
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn an_over_long_event_is_one_error_for_its_request() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => {
+            let answer = result(&call.id(), &format!(r#"{{"text":"{}"}}"#, "y".repeat(2 * MIB)));
+            let events = call.sse();
+            events.event(&answer);
+            events.end();
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = small(&upstream);
+    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "1 MiB", "--max-message-size"]);
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn an_over_long_event_on_the_get_stream_does_not_end_what_comes_there() {
+    let upstream = Upstream::start(|call| if call.kind() == "GET" { call.hold() } else { call.usual() });
+    let mut bridge = small(&upstream);
+    let get = upstream.take("GET").sse();
+    get.chunk("retry: 10\n\n");
+    get.event(&notification("notifications/x", &format!(r#"{{"text":"{}"}}"#, "y".repeat(2 * MIB))));
+    get.event(&notification("notifications/y", "{}"));
+    drop(get);
+    // On this stream or on the next one.
+    upstream.take("GET").sse().event(&notification("notifications/z", "{}"));
+    bridge.message("notifications/z");
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn the_limit_is_for_one_message_not_for_a_stream() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => {
+            let id = call.id();
+            let events = call.sse();
+            let log = notification(
+                "notifications/message",
+                &format!(r#"{{"level":"info","data":"{}"}}"#, "y".repeat(MIB / 2)),
+            );
+            for _ in 0..6 {
+                events.event(&log);
+            }
+            events.event(&result(&id, "{}"));
+            events.end();
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = small(&upstream);
+    assert_eq!(bridge.ask("1", "tools/call", "{}"), result("1", "{}"));
+    let ended = bridge.finish();
+    assert_eq!(ended.lines.iter().filter(|line| line.contains("notifications/message")).count(), 6);
+}
+
+#[test]
+fn a_client_that_does_not_read_can_still_cancel() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" if call.param("name") == "hang" => call.hold(),
+        "tools/call" => {
+            let text = "y".repeat(MIB);
+            call.result(&format!(r#"{{"text":"{text}"}}"#));
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send(&request("0", "tools/call", r#"{"name":"hang"}"#));
+    let call = upstream.take("tools/call");
+    bridge.without_reading(|bridge| {
+        for id in 1..=20 {
+            bridge.send(&request(&id.to_string(), "tools/call", "{}"));
+        }
+        bridge.cancel("0");
+        upstream.wait_for("notifications/cancelled", 1);
+        assert!(call.closed_by_client());
+    });
+    for id in 1..=20 {
+        bridge.answer(&id.to_string());
+    }
+    bridge.finish();
+}
+
+#[test]
+fn ten_thousand_events_arrive_in_order() {
+    let progress = |n| notification("notifications/progress", &format!(r#"{{"n":{n}}}"#));
+    let upstream = Upstream::start(move |call| match call.kind() {
+        "tools/call" => {
+            let id = call.id();
+            let events = call.sse();
+            for hundred in 0..100 {
+                let numbers = hundred * 100..(hundred + 1) * 100;
+                let text: Vec<_> = numbers.map(|n| format!("data: {}\n\n", progress(n))).collect();
+                events.chunk(&text.concat());
+            }
+            events.event(&result(&id, "{}"));
+            events.end();
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.ask("1", "tools/call", "{}");
+    let ended = bridge.finish();
+    let progress: Vec<_> = ended.lines.iter().filter(|line| line.contains("notifications/progress")).collect();
+    assert_eq!(progress.len(), 10_000);
+    for (n, line) in progress.iter().enumerate() {
+        assert!(line.contains(&format!(r#""n":{n}}}"#)), "event {n} is {line}");
+    }
+    assert!(ended.lines.last().unwrap().contains(r#""id":1"#), "the answer comes last");
+}

@@ -1,0 +1,183 @@
+//! A session that the upstream has forgotten is opened again, once, and the client is told.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::*;
+
+/// A session is found lost in this way in answer to the tool call that carries the first session's id.
+fn lost_session(status: &'static str, body: &'static str) {
+    let sessions = AtomicUsize::new(0);
+    let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
+        ("initialize", _) => {
+            let number = sessions.fetch_add(1, Ordering::SeqCst) + 1;
+            call.open_session(&format!("session-{number}"));
+        }
+        ("tools/call", Some("session-1")) => {
+            let body = body.replace("$ID", &call.id());
+            call.respond(status, &[("Content-Type", "application/json")], &body);
+        }
+        ("GET", Some("session-1")) => call.plain("404 Not Found", "Session not found"),
+        ("DELETE", Some(session)) => {
+            assert_eq!(session, "session-2", "the session that is closed is the one that lives");
+            call.respond("200 OK", &[], "");
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    let answer = bridge.ask("1", "tools/call", r#"{"name":"t","n":1.0}"#);
+    assert_eq!(answer, result("1", "{}"), "the request is tried again in the new session");
+    bridge.message("notifications/tools/list_changed");
+    bridge.still_works();
+    bridge.finish();
+    let requests = upstream.requests();
+    let opened: Vec<_> = requests.iter().filter(|request| request.kind == "initialize").collect();
+    assert_eq!(opened.len(), 2, "one session was lost, one was opened: {:?}", upstream.kinds());
+    assert_eq!(opened[0].body, opened[1].body, "it is the client's own initialize that is said again");
+    assert_eq!(opened[1].header("mcp-session-id"), None, "a new session is not asked for in the name of the lost one");
+    let initialized: Vec<_> = requests
+        .iter()
+        .filter(|request| request.kind == "notifications/initialized")
+        .map(|r| r.header("mcp-session-id"))
+        .collect();
+    assert_eq!(
+        initialized,
+        [Some("session-1"), Some("session-2")],
+        "each session is told once that the client is ready"
+    );
+}
+
+#[test]
+fn a_session_lost_as_404_is_opened_again() {
+    lost_session(
+        "404 Not Found",
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}"#,
+    );
+}
+
+#[test]
+fn a_session_lost_as_404_without_words_is_opened_again() {
+    lost_session("404 Not Found", "");
+}
+
+#[test]
+fn a_session_lost_as_400_is_opened_again() {
+    lost_session(
+        "400 Bad Request",
+        r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#,
+    );
+}
+
+#[test]
+fn a_session_lost_as_400_in_plain_words_is_opened_again() {
+    lost_session("400 Bad Request", "Invalid or expired session");
+}
+
+#[test]
+fn a_session_lost_as_401_is_opened_again() {
+    lost_session("401 Unauthorized", r#"{"error":"Session expired or unknown"}"#);
+}
+
+#[test]
+fn a_400_that_does_not_speak_of_a_session_is_just_an_error() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => call.plain("400 Bad Request", "the name is missing"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    says(&bridge.ask("1", "tools/call", "{}"), &["400", "the name is missing"]);
+    bridge.still_works();
+    bridge.finish();
+    assert_eq!((upstream.count("initialize"), upstream.count("tools/call")), (1, 1));
+}
+
+#[test]
+fn a_second_loss_in_a_row_is_not_hidden() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => call.plain("404 Not Found", "Session not found"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "404"]);
+    bridge.still_works();
+    bridge.finish();
+    assert_eq!(upstream.count("tools/call"), 2, "tried again once, not for ever");
+    assert_eq!(upstream.count("initialize"), 2);
+}
+
+#[test]
+fn a_new_session_that_cannot_be_opened_is_an_error_that_says_why() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("initialize", 1) => call.plain("500 Internal Server Error", "license expired"),
+        ("tools/call", 0) => call.plain("404 Not Found", "Session not found"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host()]);
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn requests_in_flight_together_lose_a_session_together_and_open_one() {
+    let sessions = AtomicUsize::new(0);
+    let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
+        ("initialize", _) => {
+            let number = sessions.fetch_add(1, Ordering::SeqCst) + 1;
+            call.open_session(&format!("session-{number}"));
+        }
+        ("tools/call", Some("session-1")) => call.hold(),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    for id in 1..=10 {
+        bridge.send(&request(&id.to_string(), "tools/call", "{}"));
+    }
+    upstream.wait_for("tools/call", 10);
+    for _ in 1..=10 {
+        upstream.take("tools/call").plain("404 Not Found", "Session not found");
+    }
+    for id in 1..=10 {
+        let id = id.to_string();
+        assert_eq!(bridge.answer(&id), result(&id, "{}"));
+    }
+    bridge.finish();
+    assert_eq!(upstream.count("initialize"), 2, "one lost session is one new session: {:?}", upstream.kinds());
+}
+
+#[test]
+fn a_session_that_the_get_stream_finds_lost_is_opened_again() {
+    let sessions = AtomicUsize::new(0);
+    let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
+        ("initialize", _) => {
+            let number = sessions.fetch_add(1, Ordering::SeqCst) + 1;
+            call.open_session(&format!("session-{number}"));
+        }
+        ("GET", _) => call.hold(),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    let events = upstream.take("GET").sse();
+    events.chunk("retry: 10\n\n");
+    events.end();
+    upstream.take("GET").plain("404 Not Found", "Session not found");
+    let again = upstream.take("GET");
+    assert_eq!(again.header("mcp-session-id"), Some("session-2"), "the stream belongs to the new session");
+    assert_eq!(again.header("last-event-id"), None, "event ids belong to the lost session");
+    again.sse().event(&notification("notifications/x", "{}"));
+    bridge.message("notifications/x");
+    bridge.message("notifications/tools/list_changed");
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn the_answer_to_a_replayed_initialize_never_reaches_the_client() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("tools/call", 0) => call.plain("404 Not Found", "Session not found"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.ask("1", "tools/call", "{}");
+    let ended = bridge.finish();
+    assert_eq!(ended.lines.iter().filter(|line| line.contains("serverInfo")).count(), 1, "{:?}", ended.lines);
+}

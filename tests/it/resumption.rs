@@ -1,0 +1,85 @@
+//! A POST stream that breaks off is taken up again where its events have ids.
+
+use crate::support::*;
+
+/// A POST stream whose events have ids, ended in this way before its answer, is taken up again with a GET.
+fn resumed_post_stream(end: fn(Events)) {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "GET" if call.header("last-event-id").is_none() => call.plain("405 Method Not Allowed", "resumption only"),
+        "GET" | "tools/call" => call.hold(),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send(&request("1", "tools/call", "{}"));
+    let events = upstream.take("tools/call").sse();
+    events.chunk("id: prime\nretry: 10\ndata: \n\n");
+    events.event_with_id("é-7", &notification("notifications/progress", r#"{"progressToken":1,"progress":1}"#));
+    bridge.message("notifications/progress");
+    end(events);
+
+    let again = upstream.take("GET");
+    assert_eq!(again.header("last-event-id"), Some("é-7"), "the stream is taken up after the last event that came");
+    assert_eq!(again.header("mcp-session-id"), Some("session-1"));
+    let events = again.sse();
+    // Broken once more; a further event is news, so the resumption goes on from there.
+    events.event_with_id("8", &notification("notifications/progress", r#"{"progressToken":1,"progress":2}"#));
+    bridge.message("notifications/progress");
+    events.cut();
+
+    let again = upstream.take("GET");
+    assert_eq!(again.header("last-event-id"), Some("8"));
+    let events = again.sse();
+    events.event_with_id("9", &result("1", r#"{"n":1.0}"#));
+    assert_eq!(bridge.answer("1"), result("1", r#"{"n":1.0}"#));
+    assert_eq!(upstream.count("tools/call"), 1, "resumed, not sent again");
+    drop(events);
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn a_post_stream_with_event_ids_is_resumed_after_an_early_end() {
+    resumed_post_stream(Events::end);
+}
+
+#[test]
+fn a_post_stream_with_event_ids_is_resumed_after_a_cut() {
+    resumed_post_stream(Events::cut);
+}
+
+#[test]
+fn a_post_stream_with_event_ids_is_resumed_after_a_reset() {
+    resumed_post_stream(Events::reset);
+}
+
+#[test]
+fn a_resumption_that_the_server_refuses_is_an_error_for_the_request() {
+    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send(&request("1", "tools/call", "{}"));
+    let events = upstream.take("tools/call").sse();
+    events.chunk("id: 1\nretry: 10\ndata: \n\n");
+    events.end();
+    says(&bridge.answer("1"), &[&upstream.host()]);
+    assert_eq!(upstream.count("tools/call"), 1);
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn a_resumption_survives_a_server_that_is_away_for_a_moment() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.header("last-event-id").is_some()) {
+        ("GET", true) if call.request.header("last-event-id") == Some("1") => call.hold(),
+        ("tools/call", _) => call.hold(),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send(&request("1", "tools/call", "{}"));
+    let events = upstream.take("tools/call").sse();
+    events.chunk("id: 1\nretry: 10\ndata: \n\n");
+    events.cut();
+    upstream.take("GET").plain("503 Service Unavailable", "rolling out");
+    upstream.take("GET").sse().event(&result("1", "{}"));
+    assert_eq!(bridge.answer("1"), result("1", "{}"));
+    bridge.finish();
+}

@@ -1,0 +1,75 @@
+//! Starting the bridge: arguments, an environment with nothing else in it, a home of its own.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::Bridge;
+
+/// How the bridge is to be started.
+#[derive(Default)]
+pub(crate) struct Launch {
+    arguments: Vec<OsString>,
+    environment: BTreeMap<String, OsString>,
+    pub(super) secrets: Vec<String>,
+    pub(super) hang_up_after: Option<usize>,
+}
+
+impl Launch {
+    pub(crate) fn arg(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    pub(crate) fn args<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+        self.arguments.extend(arguments.iter().map(OsString::from));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Another directory for what is kept between two runs.
+    pub(crate) fn home(mut self, home: &Path) -> Self {
+        self.environment.insert("MCP_FERRY_HOME".to_owned(), home.into());
+        self
+    }
+
+    /// Seconds until a first message is answered without the upstream's word.
+    pub(crate) fn startup_wait(self, seconds: &str) -> Self {
+        self.args(["--startup-wait", seconds])
+    }
+
+    /// Something that may be said to the upstream and to nobody else.
+    pub(crate) fn secret(mut self, secret: &str) -> Self {
+        self.secrets.push(secret.to_owned());
+        self
+    }
+
+    /// The client closes the bridge's stdout after this many lines.
+    pub(crate) fn hang_up_after(mut self, lines: usize) -> Self {
+        self.hang_up_after = Some(lines);
+        self
+    }
+
+    pub(crate) fn start(mut self) -> Bridge {
+        let home = TempDir::new().unwrap();
+        self.environment.entry("MCP_FERRY_HOME".to_owned()).or_insert_with(|| home.path().join("ferry").into());
+        // A loaded machine must not turn an upstream's real answer into a made-up one where that is not the question.
+        self.environment.entry("MCP_FERRY_STARTUP_WAIT".to_owned()).or_insert_with(|| "15".into());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ferry"));
+        command.args(&self.arguments).env_clear().env("HOME", home.path()).env("USERPROFILE", home.path());
+        for name in ["PATH", "SystemRoot", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.envs(&self.environment).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Bridge::new(command.spawn().unwrap(), self, home)
+    }
+}

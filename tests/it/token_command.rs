@@ -1,0 +1,127 @@
+//! A bearer that a command prints: run once, and once more when its token is refused.
+
+#![cfg(unix)]
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::*;
+
+/// A program in a directory of its own that prints `token-1`, `token-2`, … and a name that reaches it.
+fn counting_tokens() -> (tempfile::TempDir, String) {
+    program(
+        "count=$(cat \"$0.count\" 2>/dev/null || echo 0)\ncount=$((count + 1))\necho $count > \"$0.count\"\necho \"token-$count\"\n",
+    )
+}
+
+fn program(script: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let name = path.to_str().unwrap().to_owned();
+    (directory, name)
+}
+
+#[test]
+fn a_bearer_comes_from_a_command() {
+    let (_directory, command) = counting_tokens();
+    let upstream = Upstream::start(|call| {
+        assert_eq!(call.header("authorization"), Some("Bearer token-1"), "the command is run once");
+        call.usual();
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--token-command", &command]).secret("token-1").start();
+    bridge.shake_hands();
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn a_command_is_split_in_words_and_run_without_a_shell() {
+    let (_directory, command) = program("echo \"$#:$1:$2\"\n");
+    let upstream = Upstream::start(|call| {
+        assert_eq!(call.header("authorization"), Some("Bearer 2:two words:$HOME;ls"));
+        call.usual();
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp"))
+        .args(["--token-command", &format!("{command} 'two words' \"$HOME;ls\"")])
+        .start();
+    bridge.shake_hands();
+    bridge.finish();
+}
+
+#[test]
+fn the_command_is_run_again_once_when_its_token_is_refused() {
+    let (_directory, command) = counting_tokens();
+    let upstream = Upstream::start(|call| match (call.kind(), call.header("authorization").unwrap()) {
+        ("tools/call", "Bearer token-1") => call.plain("401 Unauthorized", "expired"),
+        (_, "Bearer token-1" | "Bearer token-2") => call.usual(),
+        (kind, other) => panic!("{other} on {kind}"),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--token-command", &command]).start();
+    bridge.shake_hands();
+    assert_eq!(bridge.ask("1", "tools/call", "{}"), result("1", "{}"), "the request is tried again with the new token");
+    bridge.still_works();
+    assert_eq!(upstream.wait_for("tools/list", 1).header("authorization"), Some("Bearer token-2"));
+    bridge.finish();
+    assert_eq!(upstream.count("tools/call"), 2);
+}
+
+#[test]
+fn many_refusals_at_once_run_the_command_once() {
+    let (_directory, command) = counting_tokens();
+    let upstream = Upstream::start(|call| match (call.kind(), call.header("authorization").unwrap()) {
+        ("tools/call", "Bearer token-1") => call.hold(),
+        (_, "Bearer token-1" | "Bearer token-2") => call.usual(),
+        (kind, other) => panic!("{other} on {kind}"),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--token-command", &command]).start();
+    bridge.shake_hands();
+    for id in 1..=5 {
+        bridge.send(&request(&id.to_string(), "tools/call", "{}"));
+    }
+    upstream.wait_for("tools/call", 5);
+    for _ in 1..=5 {
+        upstream.take("tools/call").plain("401 Unauthorized", "expired");
+    }
+    for id in 1..=5 {
+        let id = id.to_string();
+        assert_eq!(bridge.answer(&id), result(&id, "{}"));
+    }
+    bridge.finish();
+}
+
+#[test]
+fn a_second_refusal_is_reported() {
+    let (_directory, command) = counting_tokens();
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => call.plain("401 Unauthorized", "no"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--token-command", &command]).start();
+    bridge.shake_hands();
+    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "401", "--token-command"]);
+    bridge.finish();
+    assert_eq!(upstream.count("tools/call"), 2, "tried again once");
+}
+
+#[test]
+fn a_command_that_fails_is_an_error_that_names_it() {
+    for script in ["echo 'vault is sealed' >&2\nexit 3\n", "true\n"] {
+        let (_directory, command) = program(script);
+        let upstream = Upstream::usual().may_stay_unasked();
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--token-command", &command]).start();
+        bridge.send(&initialize("1", REVISION));
+        says(&bridge.answer("1"), &["--token-command"]);
+        bridge.finish();
+    }
+}
+
+#[test]
+fn a_command_that_hangs_holds_up_no_ending() {
+    let (_directory, command) = program("exec sleep 60\n");
+    let upstream = Upstream::usual().may_stay_unasked();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--token-command", &command]).start();
+    bridge.send(&initialize("1", REVISION));
+    let ended = bridge.finish();
+    assert!(ended.took.as_secs() < 4, "gone {:?} after the end of stdin", ended.took);
+}

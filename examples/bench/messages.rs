@@ -1,0 +1,130 @@
+//! What is sent, and what a right answer to it is.
+
+use std::fmt::Write;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use memchr::memmem;
+use serde_json::Value;
+
+/// How the server is asked to send an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Json,
+    Sse,
+}
+
+impl Form {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Sse => "sse",
+        }
+    }
+}
+
+pub const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
+pub const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+pub const SERVER_NAME: &str = "load";
+
+pub fn echo(id: u64, form: Form) -> String {
+    let form = form.word();
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"echo","arguments":{{"as":"{form}","text":"call {id}"}}}}}}"#
+    )
+}
+
+/// Asks for a result of so many MiB.
+pub fn large_result(id: u64, mib: usize, form: Form) -> String {
+    let form = form.word();
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"large","arguments":{{"as":"{form}","mib":{mib}}}}}}}"#
+    )
+}
+
+/// Sends an argument of so many MiB.
+pub fn large_argument(id: u64, mib: usize) -> Vec<u8> {
+    let head = format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"swallow","arguments":{{"mib":{mib},"text":""#
+    );
+    [head.as_bytes(), &payload(mib), br#""}}}"#].concat()
+}
+
+/// Asks for so many notifications on the stream of the answer.
+pub fn events(id: u64, count: usize) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"events","arguments":{{"count":{count}}}}}}}"#
+    )
+}
+
+pub fn event(number: usize) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"info","data":"event {number:06} of a long series"}}}}"#
+    )
+}
+
+pub fn text_result(id: &str, text: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"{text}"}}]}}}}"#)
+}
+
+/// JSON text (escapes and all) in which every 64 bytes differ, so that nothing lost or doubled goes unseen.
+pub fn payload(mib: usize) -> Bytes {
+    static KEPT: Mutex<(usize, Bytes)> = Mutex::new((0, Bytes::new()));
+    let mut kept = KEPT.lock().expect("no panic while held");
+    if kept.0 != mib {
+        let mut text = String::with_capacity(mib * 1024 * 1024);
+        for row in 0..mib * 1024 * 1024 / 64 {
+            let _ = write!(text, "{row:08} the quick brown fox jumps over the lazy dog, at last\\n");
+        }
+        *kept = (mib, text.into());
+    }
+    kept.1.clone()
+}
+
+/// The id of a right answer to [`echo`].
+pub fn echoed(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line).ok()?;
+    let digits = text.strip_prefix(r#"{"jsonrpc":"2.0","id":"#).and_then(|rest| rest.split_once(','));
+    if let Some(id) = digits.and_then(|(digits, _)| digits.parse::<u64>().ok())
+        && text == text_result(&id.to_string(), &format!("call {id}"))
+    {
+        return Some(id);
+    }
+    // A bridge may write the same answer in another order.
+    let answer: Value = serde_json::from_slice(line).ok()?;
+    let id = answer["id"].as_u64()?;
+    (answer["result"]["content"][0]["text"] == format!("call {id}")).then_some(id)
+}
+
+pub fn is_initialized(line: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(line)
+        .is_ok_and(|answer| answer["id"] == 0 && answer["result"]["serverInfo"]["name"] == SERVER_NAME)
+}
+
+pub fn is_text(line: &[u8], id: u64, text: &str) -> bool {
+    serde_json::from_slice::<Value>(line)
+        .is_ok_and(|answer| answer["id"] == id && answer["result"]["content"][0]["text"] == text)
+}
+
+/// Whether this is the answer to [`large_result`], whole and in order.
+pub fn is_large(line: &[u8], id: u64, mib: usize) -> bool {
+    let wanted = payload(mib);
+    let Some(start) = memmem::find(line, &wanted[..64]) else {
+        return false;
+    };
+    let end = start + wanted.len();
+    // What is left is small; with the payload out of it the frame can be read as usual.
+    line.get(start..end) == Some(&wanted[..]) && is_text(&[&line[..start], &line[end..]].concat(), id, "")
+}
+
+/// Which event of a series this line is.
+pub fn event_number(line: &[u8]) -> Option<usize> {
+    const MARK: &[u8] = b"\"event ";
+    let start = memmem::find(line, MARK)? + MARK.len();
+    std::str::from_utf8(line.get(start..start + 6)?).ok()?.parse().ok()
+}
+
+/// Requests and notifications that come by themselves are no answers.
+pub fn is_answer(line: &[u8]) -> bool {
+    line.len() > 4096 || memmem::find(line, br#""method":"#).is_none()
+}

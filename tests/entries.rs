@@ -34,40 +34,23 @@ impl Entry {
         Self {
             command: text(&entry["command"]),
             args: entry["args"].as_array().unwrap().iter().map(text).collect(),
-            env: entry["env"]
-                .as_object()
-                .unwrap()
-                .iter()
-                .map(|(k, v)| (k.clone(), text(v)))
-                .collect(),
+            env: entry["env"].as_object().unwrap().iter().map(|(k, v)| (k.clone(), text(v))).collect(),
         }
     }
 
     /// Starts it, says `initialize`, and looks at the answer and at the token the server was shown.
     fn answers_initialize(&self, token: &str, requests: &Receiver<Request>) {
-        assert!(
-            self.args.iter().all(|arg| !arg.contains(token)),
-            "the token is in argv: {:?}",
-            self.args
-        );
+        assert!(self.args.iter().all(|arg| !arg.contains(token)), "the token is in argv: {:?}", self.args);
         let home = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ferry"));
-        command
-            .args(&self.args)
-            .env_clear()
-            .envs(&self.env)
-            .env("MCP_FERRY_HOME", home.path());
+        command.args(&self.args).env_clear().envs(&self.env).env("MCP_FERRY_HOME", home.path());
         // SystemRoot: without it Windows finds no sockets; its hosts pass it on.
         for name in ["HOME", "PATH", "USER", "SystemRoot", "USERPROFILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        let mut ferry = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut ferry = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdin = ferry.stdin.take().unwrap();
         let mut stdout = BufReader::new(ferry.stdout.take().unwrap());
 
@@ -81,19 +64,11 @@ impl Entry {
         stdout.read_line(&mut line).unwrap();
         let answer: Value = serde_json::from_str(&line).expect("one line of JSON");
         assert_eq!(answer["id"], 0);
-        assert_eq!(
-            answer["result"]["serverInfo"]["name"], "entries",
-            "{answer}"
-        );
+        assert_eq!(answer["result"]["serverInfo"]["name"], "entries", "{answer}");
 
-        let request = requests
-            .recv_timeout(PATIENCE)
-            .expect("the server was asked");
+        let request = requests.recv_timeout(PATIENCE).expect("the server was asked");
         assert_eq!(request.method, "initialize");
-        assert_eq!(
-            request.authorization.as_deref(),
-            Some(format!("Bearer {token}").as_str())
-        );
+        assert_eq!(request.authorization.as_deref(), Some(format!("Bearer {token}").as_str()));
 
         drop(stdin);
         assert!(ferry.wait().unwrap().success());
@@ -141,33 +116,24 @@ fn serve(mut stream: TcpStream, tell: &Sender<Request>) {
                 .map(|(_, value)| value.trim().to_owned())
                 .next()
         };
-        let mut body =
-            vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
+        let mut body = vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
         reader.read_exact(&mut body).unwrap();
 
         let (status, answer) = if head[0].starts_with("POST ") {
             let message: Value = serde_json::from_slice(&body).unwrap();
             let method = message["method"].as_str().unwrap_or_default().to_owned();
-            let _ = tell.send(Request {
-                method,
-                authorization: header("authorization"),
-            });
+            let _ = tell.send(Request { method, authorization: header("authorization") });
             let result = json!({
                 "protocolVersion": message["params"]["protocolVersion"],
                 "capabilities": {},
                 "serverInfo": {"name": "entries", "version": "1"},
             });
-            (
-                "200 OK",
-                json!({"jsonrpc": "2.0", "id": message["id"], "result": result}).to_string(),
-            )
+            ("200 OK", json!({"jsonrpc": "2.0", "id": message["id"], "result": result}).to_string())
         } else {
             ("405 Method Not Allowed", String::new())
         };
         let length = answer.len();
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
-        );
+        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
         if stream.write_all((head + &answer).as_bytes()).is_err() {
             return;
         }
@@ -188,26 +154,17 @@ fn is_absolute_path_of_ours(command: &str, system: &str) -> bool {
 
 fn entries_of(host: &str) {
     for system in ["macos", "windows", "linux"] {
-        let config: Value =
-            serde_json::from_str(&read(&format!("examples/{host}/{system}.json"))).unwrap();
+        let config: Value = serde_json::from_str(&read(&format!("examples/{host}/{system}.json"))).unwrap();
         let (url, requests) = server();
         let servers = config["mcpServers"].as_object().unwrap();
         assert!(!servers.is_empty());
         for entry in servers.values() {
             let token = "secret-of-the-test";
             let entry = Entry::from_json(entry, |text| {
-                text.replace("REPLACE-WITH-YOUR-TOKEN", token)
-                    .replace(URL_IN_EXAMPLES, &url)
+                text.replace("REPLACE-WITH-YOUR-TOKEN", token).replace(URL_IN_EXAMPLES, &url)
             });
-            assert!(
-                is_absolute_path_of_ours(&entry.command, system),
-                "{}",
-                entry.command
-            );
-            assert!(
-                entry.args.contains(&url),
-                "{host}/{system} names {URL_IN_EXAMPLES}"
-            );
+            assert!(is_absolute_path_of_ours(&entry.command, system), "{}", entry.command);
+            assert!(entry.args.contains(&url), "{host}/{system} names {URL_IN_EXAMPLES}");
             entry.answers_initialize(token, &requests);
         }
     }
@@ -235,13 +192,8 @@ fn manifest() -> Value {
         ("@URL@", "${user_config.server}/${user_config.account}/mcp"),
     ];
     let template = read("dist/mcpb/manifest.template.json");
-    let text = filled
-        .iter()
-        .fold(template, |text, (word, value)| text.replace(word, value));
-    assert!(
-        !text.contains('@'),
-        "a word of the template is not known here"
-    );
+    let text = filled.iter().fold(template, |text, (word, value)| text.replace(word, value));
+    assert!(!text.contains('@'), "a word of the template is not known here");
     serde_json::from_str(&text).unwrap()
 }
 
@@ -257,11 +209,7 @@ fn the_bundle_s_command_works() {
         ("${user_config.token}", token),
     ];
     let config = &manifest["server"]["mcp_config"];
-    let substitute = |text: &str| {
-        answers.iter().fold(text.to_owned(), |text, (word, value)| {
-            text.replace(word, value)
-        })
-    };
+    let substitute = |text: &str| answers.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value));
     let entry = Entry::from_json(config, substitute);
     assert_eq!(entry.command, "/opt/bundle/server/mcp-ferry-linux");
     entry.answers_initialize(token, &requests);
@@ -272,22 +220,14 @@ fn the_bundle_keeps_the_token_secret() {
     let manifest = manifest();
     assert_eq!(manifest["user_config"]["token"]["sensitive"], true);
     let args = manifest["server"]["mcp_config"]["args"].to_string();
-    assert!(
-        !args.contains("user_config"),
-        "answers belong in the environment, not in argv: {args}"
-    );
+    assert!(!args.contains("user_config"), "answers belong in the environment, not in argv: {args}");
 }
 
 /// One program reads bundles more strictly than the format asks: it knows the keys of format 0.2 only.
 #[test]
 fn the_bundle_has_no_keys_that_a_strict_host_refuses() {
     let manifest = manifest();
-    let keys: Vec<_> = manifest
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let keys: Vec<_> = manifest.as_object().unwrap().keys().map(String::as_str).collect();
     for unknown in ["icons", "localization", "_meta"] {
         assert!(!keys.contains(&unknown), "{unknown}");
     }

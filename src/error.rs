@@ -96,7 +96,7 @@ pub enum Failure {
         /// Which option it came from.
         source_name: String,
         /// The JSON-RPC error in the body, if there was one: its code and data are kept.
-        rpc: Option<(Value, Option<Value>)>,
+        rpc: Option<Box<(Value, Option<Value>)>>,
     },
     /// 401 and no credential was given.
     #[error("{host} wants a login ({status}{})", reason(.said))]
@@ -121,7 +121,7 @@ pub enum Failure {
         /// The gist of the body.
         said: String,
         /// The JSON-RPC error in the body, for the second time.
-        rpc: Option<Message>,
+        rpc: Option<Box<Message>>,
     },
     /// The connection or stream ended before the answer.
     #[error("{0}")]
@@ -209,18 +209,20 @@ impl Failure {
 
     /// The answer to the request with this id.
     pub fn answer(&self, raw_id: &str) -> Bytes {
-        if let Self::SessionLost { rpc: Some(error), .. } | Self::Rpc(error) = self {
-            return error.with_id(raw_id).text().clone();
+        match self {
+            Self::SessionLost { rpc: Some(error), .. } => return error.with_id(raw_id).text().clone(),
+            Self::Rpc(error) => return error.with_id(raw_id).text().clone(),
+            _ => {}
         }
         let mut text = log::redact(&self.to_string());
         if let Some(hint) = self.hint() {
             text.push_str("; hint: ");
             text.push_str(hint);
         }
-        if let Self::Refused { rpc: Some((code, data)), .. } = self {
-            if let Some(code) = code.as_i64() {
-                return message::error(raw_id, code, &text, data.as_ref());
-            }
+        if let Self::Refused { rpc: Some(rpc), .. } = self
+            && let Some(code) = rpc.0.as_i64()
+        {
+            return message::error(raw_id, code, &text, rpc.1.as_ref());
         }
         message::error(raw_id, self.code(), &text, self.data().as_ref())
     }

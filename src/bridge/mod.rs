@@ -152,7 +152,7 @@ impl Bridge {
                 Done::Request(ticket, make_room(&outgoing, outcome).await)
             })
         };
-        self.pending.insert(ticket, ids, task);
+        self.pending.insert(ticket, ids, &task);
     }
 
     /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is posted for a request
@@ -173,14 +173,17 @@ impl Bridge {
             tracing::debug!("request {id} is not in flight; its cancellation goes no further");
             return;
         };
-        if !self.upstream.is_open() {
-            task.inspect(tokio::task::AbortHandle::abort);
+        let wanted = self.pending.is_wanted(&task);
+        if !self.upstream.is_open() && !wanted {
+            task.abort();
             return;
         }
         let upstream = self.upstream.clone();
         self.tasks.spawn(async move {
             notify(&upstream, &message).await;
-            task.inspect(tokio::task::AbortHandle::abort);
+            if !wanted {
+                task.abort();
+            }
             Done::Notice
         });
     }

@@ -45,18 +45,21 @@ impl Pending {
         self.requests.is_empty()
     }
 
-    pub(super) fn insert(&mut self, ticket: Ticket, ids: Vec<(Id, Box<str>)>, task: AbortHandle) {
+    pub(super) fn insert(&mut self, ticket: Ticket, ids: Vec<(Id, Box<str>)>, task: &AbortHandle) {
         for (id, raw_id) in ids {
             self.requests.insert(id, Request { raw_id, ticket, task: task.clone(), elsewhere: None });
         }
     }
 
-    /// The client wants no answer to this one any more. `None` if it is not in flight; else the task to drop, unless a batch's
-    /// others need it.
-    pub(super) fn cancel(&mut self, id: &Id) -> Option<Option<AbortHandle>> {
-        let request = self.requests.remove(id)?;
-        let shared = self.requests.values().any(|other| other.ticket == request.ticket);
-        Some((!shared).then_some(request.task))
+    /// The client wants no answer to this one any more. `None` if it is not in flight; else its task, to be dropped when
+    /// nobody [waits for it](Self::is_wanted).
+    pub(super) fn cancel(&mut self, id: &Id) -> Option<AbortHandle> {
+        Some(self.requests.remove(id)?.task)
+    }
+
+    /// Whether this task still owes an answer: others of its batch may.
+    pub(super) fn is_wanted(&self, task: &AbortHandle) -> bool {
+        self.requests.values().any(|request| request.task.id() == task.id())
     }
 
     /// An answer came on a stream of its own. Its task, if it still runs, ends by itself.

@@ -89,7 +89,7 @@ fn add(headers: &mut HeaderMap, header: &str, source: &str) {
             headers.append(name, value);
         }
         Err(_) => {
-            tracing::warn!("the header {name} from {source} is not sent: its value has characters no header can hold")
+            tracing::warn!("the header {name} from {source} is not sent: its value has characters no header can hold");
         }
     }
 }

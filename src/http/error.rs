@@ -65,10 +65,10 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
             return Some(found);
         }
         // A TLS error travels inside an I/O error, which shows it only through `get_ref`.
-        if let Some(inner) = this.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            if let Some(found) = find(inner as &(dyn Error + 'static)) {
-                return Some(found);
-            }
+        if let Some(inner) = this.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
+            && let Some(found) = find(inner as &(dyn Error + 'static))
+        {
+            return Some(found);
         }
         error = this.source();
     }

@@ -31,8 +31,8 @@ pub(super) struct Kept {
 impl Memory {
     pub(super) fn new(home: Option<&Path>, uri: &Uri) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, uri.to_string().as_bytes());
-        let name: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { path: home.map(|home| home.join("servers").join(name + ".json")) }
+        let name = digest.as_ref()[..16].iter().fold(0u128, |name, &byte| name << 8 | u128::from(byte));
+        Self { path: home.map(|home| home.join("servers").join(format!("{name:032x}.json"))) }
     }
 
     /// What was kept, however old; nothing if there is none that can be read.

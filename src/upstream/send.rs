@@ -116,15 +116,13 @@ impl Sender {
             }
             if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
                 && retries < MOST_RETRIES
+                && let Some(delay) = retry_after(answer.response.headers())
+                && delay <= left.min(LONGEST_RETRY)
             {
-                if let Some(delay) =
-                    retry_after(answer.response.headers()).filter(|delay| *delay <= left.min(LONGEST_RETRY))
-                {
-                    retries += 1;
-                    tracing::info!("{} asks to wait {} s ({status})", self.host, delay.as_secs());
-                    tokio::time::sleep(delay).await;
-                    continue;
-                }
+                retries += 1;
+                tracing::info!("{} asks to wait {} s ({status})", self.host, delay.as_secs());
+                tokio::time::sleep(delay).await;
+                continue;
             }
             return Ok(answer);
         }

@@ -214,10 +214,10 @@ fn afterword(context: &Context, mut events: EventStream) {
             drop(tokio::spawn(tokio::time::timeout(AFTERWORD, async move {
                 let mut next = said.flatten();
                 loop {
-                    if let Some(Ok(event)) = next {
-                        if let Ok(message) = Message::parse(event.data) {
-                            client.deliver(message).await;
-                        }
+                    if let Some(Ok(event)) = next
+                        && let Ok(message) = Message::parse(event.data)
+                    {
+                        client.deliver(message).await;
                     }
                     next = events.next().await;
                     if !matches!(next, Some(Ok(_))) {

@@ -66,7 +66,7 @@ fn version_is_one_line() {
 fn bad_arguments_are_named_on_stderr_and_end_with_2() {
     let cases: [(&[&str], &str); 10] = [
         (&[], "URL"),
-        (&["not a url"], "not a url"),
+        (&["not a url"], "URL"),
         (&["ftp://example.invalid/mcp"], "ftp"),
         (&["http://example.invalid/mcp"], "--allow-http"),
         (&["https://example.invalid/mcp", "--transport", "pigeon"], "pigeon"),

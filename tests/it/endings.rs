@@ -69,7 +69,7 @@ fn end_of_stdin_while_connecting_to_a_black_hole() {
     let ended = bridge.finish();
     prompt(&ended, Duration::from_millis(1500));
     let answer = ended.lines.iter().find(|line| peek(line.as_bytes()).id.as_deref() == Some("2")).unwrap();
-    says(answer, &[&address.to_string()]);
+    own_error(answer);
 }
 
 #[test]

@@ -178,6 +178,22 @@ fn an_upstream_that_refuses_at_once_is_reported_in_the_first_answer() {
 }
 
 #[test]
+fn an_upstream_behind_a_gateway_that_is_not_ready_is_waited_for_and_then_reported() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("initialize", 0) => call.plain("502 Bad Gateway", "nobody home yet"),
+        _ => call.usual(),
+    });
+    Bridge::connected(&upstream).finish();
+
+    let upstream = Upstream::start(|call| call.plain("502 Bad Gateway", "nobody home"));
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("0.2").args(["--patience", "0.5"]).start();
+    bridge.send(&initialize("1", REVISION));
+    bridge.answer("1");
+    says(&bridge.ask("2", "tools/list", "{}"), &[&upstream.host(), "502", "nobody home"]);
+    bridge.finish();
+}
+
+#[test]
 fn an_initialize_that_failed_may_be_tried_again() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", 0) => call.plain("500 Internal Server Error", "starting"),
@@ -226,7 +242,7 @@ fn a_client_that_frames_by_length_is_answered_in_kind() {
         "tools/call" => call.result(r#"{"text":"é"}"#),
         _ => call.usual(),
     });
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).framed().start();
     let framed = |message: &str| format!("Content-Length: {}\r\n\r\n{message}", message.len()).into_bytes();
     bridge.owe("1");
     bridge.send_raw(&framed(&initialize("1", REVISION)));

@@ -111,7 +111,7 @@ fn a_command_that_fails_is_an_error_that_names_it() {
         let upstream = Upstream::usual().may_stay_unasked();
         let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--token-command", &command]).start();
         bridge.send(&initialize("1", REVISION));
-        says(&bridge.answer("1"), &["--token-command"]);
+        says(&bridge.answer("1"), &[&command]);
         bridge.finish();
     }
 }

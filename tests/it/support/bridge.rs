@@ -85,7 +85,9 @@ impl Bridge {
         std::thread::spawn(move || {
             let mut reader = BufReader::with_capacity(1 << 20, stdout);
             let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            // Framed messages end without a newline.
+            let end = if launch.framed { b'}' } else { b'\n' };
+            while reader.read_until(end, &mut line).is_ok_and(|read| read > 0) {
                 let text = String::from_utf8(std::mem::take(&mut line)).expect("stdout is UTF-8");
                 let mut heard = listener.heard.lock().unwrap();
                 heard.lines.push(text);

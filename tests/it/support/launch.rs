@@ -16,6 +16,7 @@ pub(crate) struct Launch {
     environment: BTreeMap<String, OsString>,
     pub(super) secrets: Vec<String>,
     pub(super) hang_up_after: Option<usize>,
+    pub(super) framed: bool,
 }
 
 impl Launch {
@@ -54,6 +55,12 @@ impl Launch {
     /// The client closes the bridge's stdout after this many lines.
     pub(crate) fn hang_up_after(mut self, lines: usize) -> Self {
         self.hang_up_after = Some(lines);
+        self
+    }
+
+    /// The client reads messages by their length, not by lines.
+    pub(crate) fn framed(mut self) -> Self {
+        self.framed = true;
         self
     }
 

@@ -99,7 +99,7 @@ pub enum Failure {
         rpc: Option<Box<(Value, Option<Value>)>>,
     },
     /// 401 and no credential was given.
-    #[error("{host} wants a login ({status}{})", reason(.said))]
+    #[error("{host} wants a login ({status}{}){}", reason(.said), also(.left_out))]
     LoginNeeded {
         /// Scheme and host.
         host: String,
@@ -107,6 +107,8 @@ pub enum Failure {
         status: http::StatusCode,
         /// The gist of the body.
         said: String,
+        /// What the user meant to give, in sentences; may be empty.
+        left_out: String,
     },
     /// A credential could not be had from its source.
     #[error("{0}")]
@@ -126,6 +128,9 @@ pub enum Failure {
     /// The connection or stream ended before the answer.
     #[error("{0}")]
     Broken(String),
+    /// No session was open within the request's patience: it was not sent.
+    #[error("{0}")]
+    NotOpen(String),
     /// There was an answer, but not one to this request.
     #[error("{0}")]
     Unusable(String),
@@ -148,11 +153,15 @@ fn reason(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
+fn also(left_out: &str) -> String {
+    if left_out.is_empty() { String::new() } else { format!("; {left_out}") }
+}
+
 impl Failure {
     /// Its JSON-RPC code: outside the range that JSON-RPC and MCP reserve.
     pub fn code(&self) -> i64 {
         match self {
-            Self::Unreachable(_) => -31001,
+            Self::Unreachable(_) | Self::NotOpen(_) => -31001,
             Self::Status { .. } => -31002,
             Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Credential(_) => -31003,
             Self::SessionLost { .. } => -31004,
@@ -172,7 +181,7 @@ impl Failure {
                 "the other side is there but not trusted; check the address, the clock, and the system's certificates"
             }
             Self::Unreachable(HttpError::Redirect { .. }) => "use the address it redirects to, if you trust it",
-            Self::Unreachable(_) => "check the address and the network; the bridge keeps trying",
+            Self::Unreachable(_) | Self::NotOpen(_) => "check the address and the network; the bridge keeps trying",
             Self::Status { status, .. } => match status.as_u16() {
                 403 => "the server knows you but does not allow this; ask whoever runs the account",
                 404 | 405 => "check the path of the URL: there is no MCP server at it, or none for this account",

@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use tokio::sync::Mutex;
 
-use crate::config::bare_token;
+use crate::config::{Headers, bare_token};
 use crate::log::Secret;
 
 /// How long a `--token-command` may take.
@@ -42,7 +42,7 @@ pub enum Credential {
 /// Gives requests their credential.
 #[derive(Debug)]
 pub struct Authorizer {
-    headers: HeaderMap,
+    headers: Headers,
     credential: Option<Credential>,
     token: Mutex<Option<Token>>,
 }
@@ -83,13 +83,13 @@ pub enum AuthError {
 
 impl Authorizer {
     /// The user's own headers and where the bearer comes from, if it is not among them.
-    pub fn new(headers: HeaderMap, credential: Option<Credential>) -> Self {
+    pub fn new(headers: Headers, credential: Option<Credential>) -> Self {
         Self { headers, credential, token: Mutex::new(None) }
     }
 
     /// Whether a user gave any credential at all.
     pub fn is_given(&self) -> bool {
-        self.credential.is_some() || !self.headers.is_empty()
+        self.credential.is_some() || !self.headers.map.is_empty()
     }
 
     /// Which option to look at when the credential is refused.
@@ -98,18 +98,19 @@ impl Authorizer {
             Some(Credential::Environment { variable, .. }) => format!("--bearer-token-env {variable}"),
             Some(Credential::File { path }) => format!("--bearer-token-file {}", path.display()),
             Some(Credential::Command { .. }) => "--token-command".to_owned(),
-            None if self.headers.contains_key(AUTHORIZATION) => "--header Authorization".to_owned(),
-            None => {
-                let names: Vec<_> = self.headers.keys().map(http::HeaderName::as_str).collect();
-                format!("--header {}", names.join(", "))
-            }
+            None => self.headers.sources.join(" or "),
         }
+    }
+
+    /// What the user meant to give but did not, in sentences.
+    pub fn left_out(&self) -> String {
+        self.headers.left_out.join("; ")
     }
 
     /// Adds the user's headers and the bearer to a request's own. What the protocol needs of a header is not the user's to
     /// replace.
     pub async fn apply(&self, headers: &mut HeaderMap) -> Result<Serial, AuthError> {
-        for (name, value) in &self.headers {
+        for (name, value) in &self.headers.map {
             if !is_protocols(name) {
                 headers.append(name.clone(), value.clone());
             }

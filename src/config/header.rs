@@ -33,18 +33,36 @@ pub fn rejoin(args: impl IntoIterator<Item = std::ffi::OsString>) -> Vec<std::ff
 fn is_unfinished(header: &str) -> bool {
     let Some((name, value)) = header.split_once(':') else { return false };
     let value = value.trim();
-    HeaderName::try_from(name.trim()).is_ok()
-        && (value.is_empty() || SCHEMES.iter().any(|scheme| value.eq_ignore_ascii_case(scheme)))
+    HeaderName::try_from(name.trim()).is_ok() && (value.is_empty() || is_scheme(value))
 }
 
 fn is_continuation(arg: &str) -> bool {
     !arg.starts_with("--") && !arg.starts_with("https://") && !arg.starts_with("http://")
 }
 
+/// The user's headers, and what to say of them when they are refused or missed.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    /// Variables filled in.
+    pub map: HeaderMap,
+    /// For each, the option to look at: `--header Authorization (${TOKEN})`.
+    pub sources: Vec<String>,
+    /// What was given but not set, a sentence each.
+    pub left_out: Vec<String>,
+}
+
+impl Headers {
+    /// Notes that something is left out, and says so.
+    pub(super) fn leave_out(&mut self, why: String) {
+        tracing::warn!("{why}");
+        self.left_out.push(why);
+    }
+}
+
 /// The headers of `--header` and `--header-file`, variables filled in. One whose value, or a variable in it, is not set is left out
 /// with a warning, as is one that is no header.
-pub(super) fn read(typed: &[String], files: &[String]) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
+pub(super) fn read(typed: &[String], files: &[String]) -> Result<Headers, Error> {
+    let mut headers = Headers::default();
     for header in typed.iter().filter(|header| !text::is_unset(header) || header.contains(':')) {
         add(&mut headers, header, "--header");
     }
@@ -59,7 +77,7 @@ pub(super) fn read(typed: &[String], files: &[String]) -> Result<HeaderMap, Erro
     Ok(headers)
 }
 
-fn add(headers: &mut HeaderMap, header: &str, source: &str) {
+fn add(headers: &mut Headers, header: &str, source: &str) {
     let parsed =
         header.split_once(':').and_then(|(name, value)| Some((HeaderName::try_from(name.trim()).ok()?, value.trim())));
     let Some((name, value)) = parsed else {
@@ -67,29 +85,32 @@ fn add(headers: &mut HeaderMap, header: &str, source: &str) {
         tracing::warn!("a header from {source} is not of the form 'Name: value' and is not sent");
         return;
     };
-    let value = match text::expand(value) {
+    let expanded = match text::expand(value) {
         Err(variable) => {
-            tracing::warn!(
+            return headers.leave_out(format!(
                 "the header {name} from {source} is not sent: the environment variable {variable} is not set"
-            );
-            return;
+            ));
         }
-        Ok(value)
-            if text::is_unset(&value) || SCHEMES.iter().any(|scheme| value.trim().eq_ignore_ascii_case(scheme)) =>
-        {
-            tracing::warn!("the header {name} from {source} is not sent: its value is not set");
-            return;
+        Ok(expanded) if text::is_unset(&expanded) || is_scheme(&expanded) => {
+            return headers.leave_out(format!("the header {name} from {source} is not sent: its value is not set"));
         }
-        Ok(value) => value,
+        Ok(expanded) => expanded,
     };
-    log::hide(&value);
-    match HeaderValue::from_str(&value) {
-        Ok(mut value) => {
-            value.set_sensitive(true);
-            headers.append(name, value);
+    log::hide(&expanded);
+    match HeaderValue::from_str(&expanded) {
+        Ok(mut expanded) => {
+            expanded.set_sensitive(true);
+            // Of the value only the variables in it may be shown.
+            let variables = text::variables(value).map(|variable| format!(" (${{{variable}}})")).collect::<String>();
+            headers.sources.push(format!("{source} {name}{variables}"));
+            headers.map.append(name, expanded);
         }
-        Err(_) => {
-            tracing::warn!("the header {name} from {source} is not sent: its value has characters no header can hold");
-        }
+        Err(_) => headers.leave_out(format!(
+            "the header {name} from {source} is not sent: its value has characters no header can hold"
+        )),
     }
+}
+
+fn is_scheme(value: &str) -> bool {
+    SCHEMES.iter().any(|scheme| value.trim().eq_ignore_ascii_case(scheme))
 }

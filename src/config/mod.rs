@@ -7,14 +7,14 @@ mod text;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::{HeaderMap, Uri};
+use http::Uri;
 
 use crate::auth::Credential;
 use crate::cli::{Cli, Transport};
 use crate::error::Error;
 use crate::log::{self, Secret};
 
-pub use header::rejoin;
+pub use header::{Headers, rejoin};
 pub(crate) use text::bare_token;
 
 /// Everything a run needs to know.
@@ -23,7 +23,7 @@ pub struct Settings {
     /// The server's endpoint, as HTTP wants it.
     pub upstream: Uri,
     /// The user's own headers, for this server's origin only.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Where the bearer token comes from, if from anywhere but `headers`.
     pub credential: Option<Credential>,
     /// Which transports, in which order.
@@ -44,10 +44,12 @@ impl Settings {
     /// Reads what the options name.
     pub fn new(cli: &Cli) -> Result<Self, Error> {
         let upstream = upstream(&cli.url, cli.allow_http)?;
+        let mut headers = header::read(&cli.header, &cli.header_file)?;
+        let credential = credential(cli, &mut headers)?;
         Ok(Self {
             upstream,
-            headers: header::read(&cli.header, &cli.header_file)?,
-            credential: credential(cli)?,
+            headers,
+            credential,
             transport: cli.transport,
             startup_wait: Duration::from_secs_f64(cli.startup_wait),
             patience: Duration::from_secs_f64(cli.patience),
@@ -119,7 +121,7 @@ fn hide_secrets(url: &url::Url) {
     }
 }
 
-fn credential(cli: &Cli) -> Result<Option<Credential>, Error> {
+fn credential(cli: &Cli, headers: &mut Headers) -> Result<Option<Credential>, Error> {
     let given = |value: &Option<String>| value.clone().filter(|value| !text::is_unset(value));
     let mut found = Vec::new();
     if let Some(command) = given(&cli.token_command) {
@@ -139,9 +141,9 @@ fn credential(cli: &Cli) -> Result<Option<Credential>, Error> {
             Some(value) => {
                 found.push(Credential::Environment { token: Secret::new(text::bare_token(&value)), variable });
             }
-            None => tracing::warn!(
+            None => headers.leave_out(format!(
                 "no bearer token is sent: the environment variable {variable} of --bearer-token-env is not set"
-            ),
+            )),
         }
     }
     if found.len() > 1 {

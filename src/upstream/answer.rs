@@ -92,8 +92,9 @@ pub(super) async fn refusal(
     let (status, host) = (head.status, sender.host().to_owned());
     let text = client::snippet(body).await;
     let said = gist(&text);
+    // Many a plain error has an `error` member; only JSON-RPC's has a number in it.
     let rpc =
-        Message::parse(text).ok().filter(|message| matches!(message.kind(), Kind::Response { is_error: true, .. }));
+        Message::parse(text).ok().filter(|message| code_and_data(message).is_some_and(|(code, _)| code.is_number()));
     if in_session && is_session_lost(status, &said, rpc.as_ref()) {
         return Err(Failure::SessionLost { host, status, said, rpc: rpc.map(Box::new) });
     }
@@ -102,7 +103,7 @@ pub(super) async fn refusal(
             let rpc = rpc.as_ref().and_then(code_and_data).map(Box::new);
             Failure::Refused { host, status, said, source_name: sender.auth().source(), rpc }
         } else {
-            Failure::LoginNeeded { host, status, said }
+            Failure::LoginNeeded { host, status, said, left_out: sender.auth().left_out() }
         });
     }
     if let Some(message) = rpc {

@@ -147,7 +147,7 @@ impl Gate {
     }
 
     /// Waits for the session, but no longer than `patience`; then the reason is the answer.
-    pub(super) async fn pass(&self, patience: Duration) -> Result<Option<Wire>, Failure> {
+    pub(super) async fn pass(&self, host: &str, patience: Duration) -> Result<Option<Wire>, Failure> {
         let mut changes = self.state.subscribe();
         let passed = async {
             loop {
@@ -162,7 +162,10 @@ impl Gate {
         match tokio::time::timeout(patience, passed).await {
             Ok(passed) => passed,
             Err(_) => Err(self.state.borrow().trouble.clone().unwrap_or_else(|| {
-                Failure::Broken(format!("the server has not answered initialize within {} seconds", patience.as_secs()))
+                Failure::NotOpen(format!(
+                    "{host} has not answered initialize within {} seconds",
+                    patience.as_secs_f64()
+                ))
             })),
         }
     }

@@ -147,7 +147,7 @@ impl Session {
         match tokio::time::timeout(self.context.patience, open).await {
             Ok(Ok(stream)) => stream.endpoint.clone().map(|endpoint| (stream.number, endpoint)).ok_or(Failure::Ending),
             Ok(Err(_)) => Err(Failure::Ending),
-            Err(_) => Err(Failure::Broken(format!(
+            Err(_) => Err(Failure::NotOpen(format!(
                 "the stream from {} broke and has not come back",
                 self.context.sender.host()
             ))),

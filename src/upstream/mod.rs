@@ -205,7 +205,7 @@ impl Upstream {
         if let Some(initialize) = self.0.gate.may_retry() {
             drop(self.open_again(initialize));
         }
-        self.0.gate.pass(self.0.patience).await
+        self.0.gate.pass(self.0.sender.host(), self.0.patience).await
     }
 
     /// The first attempt failed for good, but it is a while ago, and somebody asks again.

@@ -89,6 +89,8 @@ impl Sender {
         loop {
             let mut headers = headers.clone();
             let serial = self.auth.apply(&mut headers).await.map_err(|error| Failure::Credential(error.to_string()))?;
+            // Lets the runtime look at its sockets: a pooled connection that the server has closed by now must not get the request.
+            tokio::task::yield_now().await;
             let left = patience.saturating_sub(begun.elapsed());
             let answer = match self.http.send(method.clone(), uri, &headers, body.clone()).await {
                 Ok(answer) => answer,

@@ -101,7 +101,8 @@ fn add(headers: &mut Headers, header: &str, source: &str) {
         Ok(mut expanded) => {
             expanded.set_sensitive(true);
             // Of the value only the variables in it may be shown.
-            let variables = text::variables(value).map(|variable| format!(" (${{{variable}}})")).collect::<String>();
+            let variables: Vec<_> = text::variables(value).map(|variable| format!(" (${{{variable}}})")).collect();
+            let variables = variables.concat();
             headers.sources.push(format!("{source} {name}{variables}"));
             headers.map.append(name, expanded);
         }

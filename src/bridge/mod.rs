@@ -230,6 +230,11 @@ impl Bridge {
                     tracing::debug!("an answer to {id}, which nobody waits for, is dropped");
                 }
             }
+            Event::Undeliverable(id, failure) => {
+                if let Some(raw_id) = self.pending.give_up(&id) {
+                    self.outgoing.send_now(failure.answer(&raw_id));
+                }
+            }
             Event::StreamLost(number, failure) => {
                 for raw_id in self.pending.lost(number, failure.clone()) {
                     self.outgoing.send_now(failure.answer(&raw_id));
@@ -303,3 +308,6 @@ async fn notify(upstream: &Upstream, message: &Message) {
         tracing::warn!("{} did not arrive: {failure}", message.method().unwrap_or("the client's answer"));
     }
 }
+
+#[cfg(test)]
+mod tests;

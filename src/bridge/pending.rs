@@ -67,6 +67,11 @@ impl Pending {
         self.requests.remove(id).is_some()
     }
 
+    /// There will be no answer to this one: its id as spelled, if it is in flight.
+    pub(super) fn give_up(&mut self, id: &Id) -> Option<Box<str>> {
+        self.requests.remove(id).map(|request| request.raw_id)
+    }
+
     /// A task has brought the answer to its one request; false if nobody waits for it any more. Looks at no other request: thousands
     /// may be in flight.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: &Message) -> bool {

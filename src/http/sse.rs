@@ -14,6 +14,8 @@ use bytes::{Buf, Bytes};
 use eventsource_stream::{EventStream, EventStreamError};
 use futures_util::stream::{Stream, StreamExt};
 
+use crate::message::Oversize;
+
 /// A `data:` line from this length on is set aside.
 const LONG_LINE: usize = 16 * 1024;
 
@@ -36,8 +38,13 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SseError {
     /// The event passed the limit and was skipped; the stream goes on.
-    #[error("an event is longer than {0} bytes")]
-    TooLong(usize),
+    #[error("an event is longer than {limit} bytes")]
+    TooLong {
+        /// What it passed, in bytes.
+        limit: usize,
+        /// The id of the JSON-RPC answer it was, as spelled, if it was one on a line.
+        answer_id: Option<String>,
+    },
     /// The stream broke.
     #[error("{0}")]
     Broken(String),
@@ -56,6 +63,8 @@ struct Notes {
     retry: Option<Duration>,
     /// Long lines of the event under way.
     aside: Vec<Vec<u8>>,
+    /// Of the event that was skipped.
+    answer_id: Option<String>,
 }
 
 fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
@@ -80,7 +89,8 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
             Err(EventStreamError::Parser(_)) => return Some(Err(SseError::Broken("no event stream".to_owned()))),
         };
         if event.event == TOO_LONG {
-            return Some(Err(SseError::TooLong(self.limit)));
+            let answer_id = lock(&self.notes).answer_id.take();
+            return Some(Err(SseError::TooLong { limit: self.limit, answer_id }));
         }
         let data = self.restore(event.data);
         Some(Ok(Event { name: event.event, data }))
@@ -130,7 +140,8 @@ pub struct Guard<S> {
     /// Bytes of the event under way.
     size: usize,
     limit: usize,
-    skipping: bool,
+    /// Stands in for the rest of an event that passed the limit.
+    skipping: Option<Box<Oversize>>,
     at_start: bool,
     after_cr: bool,
     /// The `id:` of the event under way: it counts when the event is complete.
@@ -147,7 +158,7 @@ impl<S> Guard<S> {
             portion: Vec::new(),
             size: 0,
             limit,
-            skipping: false,
+            skipping: None,
             at_start: true,
             after_cr: false,
             id: None,
@@ -182,12 +193,15 @@ impl<S> Guard<S> {
 
     fn grow(&mut self, bytes: &[u8]) {
         self.size += bytes.len();
-        if self.size > self.limit && !self.skipping {
-            self.skipping = true;
+        if self.size > self.limit && self.skipping.is_none() {
+            let mut oversize = Box::new(Oversize::default());
+            oversize.push(&self.line);
+            self.skipping = Some(oversize);
             self.portion = Vec::new();
             lock(&self.notes).aside.clear();
         }
-        if self.skipping {
+        if let Some(oversize) = &mut self.skipping {
+            oversize.push(bytes);
             // Only whether the line is empty matters now.
             self.line.truncate(1);
             if self.line.is_empty() {
@@ -207,7 +221,7 @@ impl<S> Guard<S> {
             self.complete();
             return true;
         }
-        if self.skipping {
+        if self.skipping.is_some() {
             return false;
         }
         if std::str::from_utf8(&line).is_err() {
@@ -241,7 +255,8 @@ impl<S> Guard<S> {
         if let Some(id) = self.id.take() {
             lock(&self.notes).last_event_id = (!id.is_empty()).then_some(id);
         }
-        if std::mem::take(&mut self.skipping) {
+        if let Some(oversize) = self.skipping.take() {
+            lock(&self.notes).answer_id = oversize.answer_id().map(str::to_owned);
             // Renames the event of which the parser may know some lines.
             self.portion.extend_from_slice(format!("event:{TOO_LONG}\ndata:\0\n").as_bytes());
         }

@@ -70,9 +70,14 @@ fn an_event_over_the_limit_is_skipped_and_the_next_one_read() {
         [format!("data: {long}\n\n"), format!("event: e\n{}\n", "data: xxxx\n".repeat(500)), format!(": {long}\n\n")]
     {
         let said = parse(vec![format!("data: a\n\n{text}data: b\n\n").into_bytes()], 4000);
-        let [first, lost, last] = &said.events[..] else { panic!("{:?}", said.events) };
-        assert_eq!((first, last), (&messages(&["a"])[0], &messages(&["b"])[0]));
-        assert_eq!(lost, &Err(SseError::TooLong(4000)));
+        let [first, lost, next] = &said.events[..] else { panic!("{:?}", said.events) };
+        assert_eq!((first, next), (&messages(&["a"])[0], &messages(&["b"])[0]));
+        assert_eq!(lost, &Err(SseError::TooLong { limit: 4000, answer_id: None }));
+    }
+    let answer = format!("id: 1\ndata: {{\"result\":{{\"id\":2,\"x\":\"{long}\"}},\"id\":7}}\n\n");
+    for size in [1, 100, 4000, 9000] {
+        let said = parse(answer.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(), 4000);
+        assert_eq!(said.events, [Err(SseError::TooLong { limit: 4000, answer_id: Some("7".to_owned()) })]);
     }
 }
 

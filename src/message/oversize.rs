@@ -1,7 +1,8 @@
-//! Which request was in a line too long to keep?
+//! Which request, or which answer, was in a text too long to keep?
 //!
-//! The line's bytes go by once and are not kept; what is wanted of them is the top-level `id` (which may stand at the very end)
-//! and whether there is a `method`, so that the one request gets its one error.
+//! Its bytes go by once and are not kept; what is wanted of them is the top-level `id` (which may stand at the very end)
+//! and whether there is a `method`, so that the one request gets its one error. What stands before the first brace is
+//! passed over.
 
 /// The longest id worth remembering, in bytes.
 const LONGEST_ID: usize = 1024;
@@ -91,9 +92,18 @@ impl Oversize {
         }
     }
 
-    /// The id's JSON text, if the line was a request.
+    /// The id's JSON text, if it was a request.
     pub fn request_id(&self) -> Option<&str> {
+        self.id().filter(|_| self.has_method)
+    }
+
+    /// The id's JSON text, if it was an answer.
+    pub fn answer_id(&self) -> Option<&str> {
+        self.id().filter(|_| !self.has_method)
+    }
+
+    fn id(&self) -> Option<&str> {
         let id = std::str::from_utf8(&self.id).ok()?;
-        (self.has_method && !id.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(id).is_ok()).then_some(id)
+        serde_json::from_str::<serde::de::IgnoredAny>(id).ok().map(|_| id)
     }
 }

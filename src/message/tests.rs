@@ -95,6 +95,7 @@ fn the_request_in_an_oversize_line_is_found_wherever_its_id_stands() {
             let mut scan = Oversize::default();
             text.as_bytes().chunks(size).for_each(|piece| scan.push(piece));
             assert_eq!(scan.request_id(), id, "{text} in pieces of {size}");
+            assert_eq!(scan.answer_id(), (text == r#"{"id":7,"result":{}}"#).then_some("7"), "{text}");
         }
     }
 }

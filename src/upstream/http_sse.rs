@@ -255,8 +255,8 @@ impl Session {
             let event = match events.next().await {
                 Some(Ok(event)) if event.name == "endpoint" || event.data.is_empty() => continue,
                 Some(Ok(event)) => event,
-                Some(Err(error @ SseError::TooLong(_))) => {
-                    tracing::warn!("{error}; it is dropped");
+                Some(Err(error @ SseError::TooLong { .. })) => {
+                    self.context.client.too_long(self.context.sender.host(), &error);
                     continue;
                 }
                 Some(Err(SseError::Broken(cause))) => return cause,

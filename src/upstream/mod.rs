@@ -22,8 +22,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::auth::Authorizer;
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::http::Http;
-use crate::message::{Kind, Message};
+use crate::http::{Http, SseError};
+use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
 use first::Promises;
 use gate::Gate;
@@ -50,6 +50,8 @@ pub enum Outcome {
 pub enum Event {
     /// An answer, with its room among what waits for the client.
     Answer(Message, Reserved),
+    /// The answer to this request came, but cannot be delivered.
+    Undeliverable(Id, Failure),
     /// Streams up to this number are gone, and with them every answer that was to come on them.
     StreamLost(u64, Failure),
 }
@@ -86,6 +88,15 @@ impl ToClient {
 
     fn tell(&self, event: Event) {
         self.events.send(event).ok();
+    }
+
+    /// An event was too long; the request whose answer it was has none now.
+    fn too_long(&self, host: &str, error: &SseError) {
+        let failure = Failure::TooLarge(format!("{host}: {error}"));
+        tracing::warn!("{failure}");
+        if let SseError::TooLong { answer_id: Some(id), .. } = error {
+            self.tell(Event::Undeliverable(Id::from_json(id), failure));
+        }
     }
 }
 

@@ -190,7 +190,9 @@ async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) 
                 Err(error) => tracing::warn!("{host} sent an event that is {error}; it is dropped"),
             },
             // It may have been the answer; if that comes all the same, it was not.
-            Some(Err(error @ SseError::TooLong(_))) => too_long = Some(Failure::TooLarge(format!("{host}: {error}"))),
+            Some(Err(error @ SseError::TooLong { .. })) => {
+                too_long = Some(Failure::TooLarge(format!("{host}: {error}")));
+            }
             Some(Err(SseError::Broken(cause))) => {
                 return Err(too_long.unwrap_or_else(|| {
                     Failure::Broken(format!("the stream from {host} broke before the answer: {cause}"))

@@ -141,7 +141,9 @@ impl Position {
                     }
                     Err(error) => tracing::warn!("the server sent an event that is {error}; it is dropped"),
                 },
-                Some(Err(error @ SseError::TooLong(_))) => tracing::warn!("{error}; it is dropped"),
+                Some(Err(error @ SseError::TooLong { .. })) => {
+                    session.context.client.too_long(session.context.sender.host(), &error);
+                }
                 Some(Err(SseError::Broken(cause))) => {
                     tracing::debug!("the GET stream broke: {cause}");
                     in_order = false;

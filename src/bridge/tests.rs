@@ -1,0 +1,34 @@
+#![allow(clippy::unwrap_used)]
+
+use clap::Parser;
+
+use super::*;
+use crate::cli::Cli;
+use crate::config::Settings;
+use crate::stdio;
+
+#[test]
+fn a_bug_in_one_request_is_that_requests_answer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(async {
+        let (connection, _lines, queue) = stdio::memory();
+        let (sender, _events) = mpsc::unbounded_channel();
+        let settings = Settings::new(&Cli::parse_from(["mcp-ferry", "http://localhost/"])).unwrap();
+        let mut bridge = Bridge {
+            upstream: Upstream::new(&settings, ToClient::new(connection.outgoing.clone(), sender)),
+            outgoing: connection.outgoing,
+            pending: Pending::default(),
+            tasks: JoinSet::new(),
+            notices: None,
+        };
+        let ticket = bridge.pending.ticket();
+        let task = bridge.tasks.spawn(async { panic!("a bug, as this test wants it") });
+        bridge.pending.insert(ticket, vec![(Id::from_json("7"), "7".into())], &task);
+        let done = bridge.tasks.join_next_with_id().await.unwrap();
+        bridge.done(done);
+        assert!(bridge.pending.is_empty(), "answered is not pending");
+        queue.next().unwrap()
+    });
+    let answer = Message::parse(answer).unwrap();
+    assert_eq!(answer.kind(), &Kind::Response { id: Id::from_json("7"), is_error: true });
+}

@@ -74,6 +74,8 @@ impl Body for Parts {
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Parts>, Infallible> {
     Ok(match *request.method() {
+        // A bridge may look for what a login needs at addresses of its own: there is nothing here.
+        _ if request.uri().path() != "/mcp" => status(StatusCode::NOT_FOUND),
         Method::GET => stream(VecDeque::new(), true),
         Method::POST => {
             let length = request.body().size_hint().lower();

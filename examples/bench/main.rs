@@ -10,6 +10,7 @@
 //! median of the rounds and, in brackets, the best: on a machine that others use too, the best is the steadier of the two.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, clippy::exit)]
+#![allow(unreachable_pub, clippy::redundant_closure_for_method_calls, clippy::struct_field_names)]
 
 mod bridge;
 mod direct;

@@ -75,7 +75,7 @@ impl Report {
                 .iter()
                 .map(|samples| (!samples.is_empty()).then(|| (percentile(samples, 50.0), metric.best(samples))))
                 .collect();
-            self.line(&mut out, metric.name, &values);
+            line(&mut out, metric.name, &values);
             for (to, label) in [(floor, "    × floor"), (0, "    × direct")] {
                 let Some(base) = values[to] else { continue };
                 let ratios: Vec<_> = (values.iter().enumerate())
@@ -85,7 +85,7 @@ impl Report {
                     })
                     .collect();
                 if ratios.iter().any(Option::is_some) {
-                    self.line(&mut out, label, &ratios);
+                    line(&mut out, label, &ratios);
                 }
             }
         }
@@ -94,16 +94,16 @@ impl Report {
         }
         out
     }
+}
 
-    fn line(&self, out: &mut String, label: &str, values: &[Option<(f64, f64)>]) {
-        let _ = write!(out, "{label:44}");
-        for value in values {
-            let cell = value.map_or("–".to_owned(), |(median, best)| format!("{} ({})", short(median), short(best)));
-            let _ = write!(out, "{cell:>22}");
-        }
-        out.truncate(out.trim_end().len());
-        out.push('\n');
+fn line(out: &mut String, label: &str, values: &[Option<(f64, f64)>]) {
+    let _ = write!(out, "{label:44}");
+    for value in values {
+        let cell = value.map_or("–".to_owned(), |(median, best)| format!("{} ({})", short(median), short(best)));
+        let _ = write!(out, "{cell:>22}");
     }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
 }
 
 fn short(value: f64) -> String {

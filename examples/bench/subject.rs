@@ -63,7 +63,7 @@ impl Live {
         match self {
             Self::Direct(direct) => {
                 let mut answer = Vec::new();
-                direct.exchange(request, |line| answer = line.to_owned())?;
+                direct.exchange(request, |line| line.clone_into(&mut answer))?;
                 Ok(answer)
             }
             Self::Bridge(bridge) => {

@@ -1,0 +1,104 @@
+//! What is said: all that the own server can do, or a careful look at somebody else's.
+
+use serde_json::{Value, json};
+
+use super::client::{Client, Failure};
+use super::show::Show;
+
+/// A tool to call on a server that we do not know.
+pub struct Call {
+    pub tool: String,
+    pub arguments: Value,
+}
+
+pub fn with_own_server(show: &Show, client: &mut Client<'_>) -> Result<(), Failure> {
+    greet(show, client)?;
+
+    show.step("What tools are there?");
+    let tools = client.request("tools/list", &json!({}))?;
+    expect(tools["tools"].as_array().is_some_and(|tools| tools.len() == 5), "five tools", &tools)?;
+
+    show.step("A call");
+    let sum = client.request("tools/call", &json!({"name": "add", "arguments": {"a": 19, "b": 23}}))?;
+    expect_text(&sum, "42")?;
+
+    show.step("A longer call: progress arrives while it runs");
+    let counting = json!({"name": "count", "arguments": {"to": 3}, "_meta": {"progressToken": "counting"}});
+    expect_text(&client.request("tools/call", &counting)?, "counted to 3")?;
+
+    show.step("A call in which the server asks something back");
+    expect_text(&client.request("tools/call", &json!({"name": "ask", "arguments": {}}))?, "Good day, Ada!")?;
+
+    show.step("A resource and a prompt");
+    let resource = client.request("resources/read", &json!({"uri": "demo://timetable"}))?;
+    expect(resource["contents"][0]["text"].is_string(), "a text", &resource)?;
+    let prompt = client.request("prompts/get", &json!({"name": "haiku", "arguments": {"topic": "ferries"}}))?;
+    expect(prompt["messages"][0]["content"]["text"] == "Write a haiku about ferries.", "the haiku prompt", &prompt)
+}
+
+/// Lists what the server says it has. Tools may do anything, so only those are called that were named on the command line.
+pub fn with_any_server(show: &Show, client: &mut Client<'_>, calls: &[Call]) -> Result<(), Failure> {
+    let capabilities = greet(show, client)?["capabilities"].clone();
+    for (capability, method, list) in [
+        ("tools", "tools/list", "tools"),
+        ("resources", "resources/list", "resources"),
+        ("prompts", "prompts/list", "prompts"),
+    ] {
+        if capabilities[capability].is_object() {
+            show.step(&format!("What {list} are there?"));
+            let entries = all_pages(client, method, list)?;
+            let names: Vec<_> = entries.iter().map(|entry| entry["name"].as_str().unwrap_or("?")).collect();
+            show.note(&format!("{} {list}: {}", names.len(), names.join(", ")));
+        }
+    }
+    for call in calls {
+        show.step(&format!("A call of {}", call.tool));
+        let params = json!({"name": call.tool, "arguments": call.arguments, "_meta": {"progressToken": "demo"}});
+        let result = client.request("tools/call", &params)?;
+        if result["isError"] == true {
+            let why = result["content"][0]["text"].as_str().unwrap_or("no reason given");
+            return Err(Failure(format!("the tool {} reports an error: {why}", call.tool)));
+        }
+    }
+    if calls.is_empty() && capabilities["tools"].is_object() {
+        show.note("no tool was called; add --call NAME '{…}' for that");
+    }
+    Ok(())
+}
+
+fn greet(show: &Show, client: &mut Client<'_>) -> Result<Value, Failure> {
+    show.step("The client says who it is, and the server too");
+    let params = json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {"elicitation": {}},
+        "clientInfo": {"name": "mcp-ferry-demo-client", "version": env!("CARGO_PKG_VERSION")},
+    });
+    let result = client.request("initialize", &params)?;
+    expect(result["serverInfo"]["name"].is_string(), "a serverInfo", &result)?;
+    client.notify("notifications/initialized")?;
+    Ok(result)
+}
+
+fn all_pages(client: &mut Client<'_>, method: &str, list: &str) -> Result<Vec<Value>, Failure> {
+    /// A server whose pages never end is not followed for ever.
+    const PAGES: usize = 20;
+    let mut entries = Vec::new();
+    let mut params = json!({});
+    for _ in 0..PAGES {
+        let page = client.request(method, &params)?;
+        entries.extend(page[list].as_array().cloned().unwrap_or_default());
+        match page.get("nextCursor").filter(|cursor| cursor.is_string()) {
+            Some(cursor) => params = json!({"cursor": cursor}),
+            None => break,
+        }
+    }
+    Ok(entries)
+}
+
+fn expect_text(result: &Value, text: &str) -> Result<(), Failure> {
+    expect(result["content"][0]["text"] == text, &format!("\"{text}\""), result)
+}
+
+fn expect(right: bool, wanted: &str, got: &Value) -> Result<(), Failure> {
+    if right { Ok(()) } else { Err(Failure(format!("expected {wanted}, got {got}"))) }
+}

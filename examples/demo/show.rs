@@ -1,0 +1,77 @@
+//! How the conversation looks to a person: one line a message, with the time since the start.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub struct Show {
+    start: Instant,
+    colours: bool,
+    width: usize,
+}
+
+impl Show {
+    pub fn new() -> Self {
+        let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let width = std::env::var("COLUMNS").ok().and_then(|width| width.parse().ok()).unwrap_or(110);
+        Self { start: Instant::now(), colours, width }
+    }
+
+    pub fn title(&self, text: &str) {
+        println!("{}", self.painted("1", text));
+    }
+
+    /// What the next lines are about.
+    pub fn step(&self, text: &str) {
+        println!("\n{}", self.painted("1", text));
+    }
+
+    pub fn sent(&self, message: &Value) {
+        self.line(&self.painted("36", "→"), message, None);
+    }
+
+    pub fn received(&self, message: &Value, took: Option<Duration>) {
+        self.line(&self.painted("32", "←"), message, took);
+    }
+
+    pub fn note(&self, text: &str) {
+        println!("{}", self.painted("2", &format!("{:15}{}", "", printable(text))));
+    }
+
+    pub fn failure(&self, text: &str) {
+        eprintln!("\n{} {}", self.painted("31", "demo:"), printable(text));
+    }
+
+    fn line(&self, arrow: &str, message: &Value, took: Option<Duration>) {
+        let at = self.start.elapsed().as_secs_f64() * 1e3;
+        let took = took.map_or(String::new(), |took| format!(" ({:.1} ms)", took.as_secs_f64() * 1e3));
+        // Every message has this member, so it tells nobody anything.
+        let mut message = message.clone();
+        if let Some(members) = message.as_object_mut() {
+            members.remove("jsonrpc");
+        }
+        let room = self.width.saturating_sub(15 + took.len()).max(20);
+        println!(
+            "{at:9.1} ms {arrow} {}{}",
+            shortened(&printable(&message.to_string()), room),
+            self.painted("2", &took)
+        );
+    }
+
+    fn painted(&self, colour: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// What a server sends must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '·' } else { letter }).collect()
+}
+
+fn shortened(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room - 2).chain(" …".chars()).collect()
+}

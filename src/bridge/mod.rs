@@ -284,7 +284,7 @@ impl Bridge {
         }
         self.tasks.abort_all();
         self.upstream.close().await;
-        drop(self);
+        self.outgoing.finish();
         if let Some(written) = written {
             drop(tokio::time::timeout(FLUSH, written).await);
         }

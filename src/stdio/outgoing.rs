@@ -9,10 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Room for lines that wait for the client to read, in KiB. A client that stops reading stops the streams behind it, not us.
 const ROOM_KIB: u32 = 16 * 1024;
 
-/// The way to the client's end. Cheap to clone; the writing thread ends when the last one is gone.
+/// The way to the client's end. Cheap to clone; the writing thread ends with [`finish`](Self::finish) or when the last one is gone.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    lines: mpsc::Sender<Reserved>,
+    lines: mpsc::Sender<Option<Reserved>>,
     room: Arc<Semaphore>,
 }
 
@@ -26,7 +26,7 @@ pub struct Reserved {
 /// The other end of [`Outgoing`].
 #[derive(Debug)]
 pub struct Queue {
-    lines: mpsc::Receiver<Reserved>,
+    lines: mpsc::Receiver<Option<Reserved>>,
     room: Arc<Semaphore>,
 }
 
@@ -49,7 +49,12 @@ impl Outgoing {
     /// Writes a line that has its room.
     pub fn commit(&self, line: Reserved) {
         // A client that is gone ends the bridge through `Connection::written`.
-        self.lines.send(line).ok();
+        self.lines.send(Some(line)).ok();
+    }
+
+    /// What was committed before is written, nothing after.
+    pub fn finish(&self) {
+        self.lines.send(None).ok();
     }
 
     /// Waits for room and writes.
@@ -72,7 +77,7 @@ impl Queue {
     }
 
     fn write_all(&self, output: &mut impl Write, framed: impl Fn() -> bool) -> io::Result<()> {
-        while let Ok(mut line) = self.lines.recv() {
+        while let Ok(Some(mut line)) = self.lines.recv() {
             loop {
                 if framed() {
                     write!(output, "Content-Length: {}\r\n\r\n", line.text.len())?;
@@ -83,7 +88,8 @@ impl Queue {
                 }
                 drop(line.room.take());
                 match self.lines.try_recv() {
-                    Ok(next) => line = next,
+                    Ok(Some(next)) => line = next,
+                    Ok(None) => return output.flush(),
                     Err(_) => break,
                 }
             }
@@ -94,6 +100,6 @@ impl Queue {
 
     /// The next line, for tests.
     pub fn next(&self) -> Option<Bytes> {
-        self.lines.recv().ok().map(|line| line.text)
+        self.lines.recv().ok().flatten().map(|line| line.text)
     }
 }

@@ -102,18 +102,3 @@ fn a_server_that_closes_after_every_answer_loses_no_request() {
     bridge.finish();
     assert_eq!(upstream.count("tools/call"), 10, "and sends none twice");
 }
-
-#[test]
-fn a_server_restarted_between_two_calls_costs_no_call() {
-    let mut upstream = Upstream::usual();
-    let mut bridge = Bridge::connected(&upstream);
-    for id in 1..=5 {
-        let id = id.to_string();
-        assert_eq!(bridge.ask(&id, "tools/call", "{}"), result(&id, "{}"));
-        upstream.stop();
-        upstream.listen();
-    }
-    bridge.still_works();
-    bridge.finish();
-    assert_eq!(upstream.count("tools/call"), 5);
-}

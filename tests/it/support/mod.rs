@@ -19,3 +19,17 @@ pub(crate) use upstream::{Request, Upstream};
 
 /// How long anything that must happen may take. Generous, because it only ever passes when a test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What a machine with other work to do may add to any time limit.
+const SLACK: Duration = Duration::from_millis(200);
+
+/// The limit for a bridge that has nothing left to do, in milliseconds.
+pub(crate) const AT_ONCE: u64 = 100;
+
+/// Asserts that the bridge is gone within these milliseconds of being asked to end. A loaded machine gets a second and a third try.
+#[track_caller]
+pub(crate) fn gone_within(milliseconds: u64, session: impl Fn() -> Ended) {
+    let limit = Duration::from_millis(milliseconds);
+    let took: Vec<_> = (0..3).map(|_| session().took).take_while(|took| *took >= limit + SLACK).collect();
+    assert!(took.len() < 3, "gone after {took:?}, the limit is {limit:?}");
+}

@@ -159,7 +159,8 @@ impl State {
 pub(crate) struct Upstream {
     address: SocketAddr,
     state: Arc<State>,
-    /// Bound but not listening: the port stays ours and refuses connections.
+    /// Bound but not listening: the port stays ours, and refuses connections while no other socket listens there. Only Linux lets
+    /// two of our sockets have it, the next listener among them; elsewhere it is bound anew.
     reserved: Option<Socket>,
     acceptor: Option<JoinHandle<()>>,
     may_stay_unasked: bool,
@@ -175,7 +176,7 @@ impl Upstream {
 
     /// An upstream whose port refuses connections until `listen`.
     pub(crate) fn offline(handler: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
-        let reserved = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let reserved = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = reserved.local_addr().unwrap().as_socket().unwrap();
         let state = State {
             handler: Box::new(handler),
@@ -192,7 +193,9 @@ impl Upstream {
     }
 
     pub(crate) fn listen(&mut self) {
-        let socket = self.reserved.take().expect("an upstream that is not listening");
+        assert!(self.acceptor.is_none(), "an upstream listens once");
+        let socket = self.reserved.take().map_or_else(|| bound(self.address), Ok).unwrap();
+        self.reserved = bound(self.address).ok();
         socket.listen(1024).unwrap();
         self.state.stopping.store(false, Ordering::SeqCst);
         let (listener, state) = (TcpListener::from(socket), Arc::clone(&self.state));
@@ -214,7 +217,6 @@ impl Upstream {
         self.state.stopping.store(true, Ordering::SeqCst);
         drop(TcpStream::connect(self.address));
         self.acceptor.take().expect("a listening upstream").join().unwrap();
-        self.reserved = Some(bound(self.address));
         self.disconnect();
     }
 
@@ -306,11 +308,11 @@ impl Drop for Upstream {
     }
 }
 
-fn bound(address: SocketAddr) -> Socket {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+fn bound(address: SocketAddr) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     // On Windows this option would let two sockets share the port.
     #[cfg(unix)]
-    socket.set_reuse_address(true).unwrap();
-    socket.bind(&address.into()).unwrap();
-    socket
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }

@@ -1,0 +1,81 @@
+//! A server that vanishes, for a moment or for good.
+
+use crate::support::*;
+
+#[test]
+fn a_request_that_could_not_be_sent_waits_for_the_server() {
+    let mut upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.still_works();
+    upstream.stop();
+    bridge.send(&request("1", "tools/call", "{}"));
+    upstream.listen();
+    assert_eq!(bridge.answer("1"), result("1", "{}"));
+    bridge.finish();
+    assert_eq!(upstream.count("tools/call"), 1);
+}
+
+#[test]
+fn a_server_that_vanishes_for_good_is_an_error_for_each_request() {
+    let mut upstream = Upstream::usual();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--patience", "0.5"]).start();
+    bridge.shake_hands();
+    bridge.still_works();
+    upstream.stop();
+    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "refused"]);
+    says(&bridge.ask("2", "tools/call", "{}"), &[&upstream.host(), "refused"]);
+    bridge.finish();
+}
+
+#[test]
+fn a_server_that_vanishes_with_a_request_is_an_error_for_it_and_found_again() {
+    let mut upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send(&request("1", "tools/call", "{}"));
+    let call = upstream.take("tools/call");
+    upstream.stop();
+    drop(call);
+    says(&bridge.answer("1"), &[&upstream.host()]);
+    upstream.listen();
+    bridge.still_works();
+    bridge.finish();
+    assert_eq!(upstream.count("tools/call"), 1, "what has reached the server is not sent twice");
+}
+
+#[test]
+fn a_server_restarted_between_two_calls_costs_no_call() {
+    let mut upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    for id in 1..=5 {
+        let id = id.to_string();
+        assert_eq!(bridge.ask(&id, "tools/call", "{}"), result(&id, "{}"));
+        upstream.stop();
+        upstream.listen();
+    }
+    bridge.still_works();
+    bridge.finish();
+    assert_eq!(upstream.count("tools/call"), 5);
+}
+
+#[test]
+fn a_server_that_lost_its_sessions_in_a_restart_gets_a_new_one() {
+    let restarted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let forgetful = std::sync::Arc::clone(&restarted);
+    let mut upstream = Upstream::start(move |call| {
+        let anew = forgetful.load(std::sync::atomic::Ordering::SeqCst);
+        match (call.kind(), call.header("mcp-session-id")) {
+            ("initialize", _) if anew => call.open_session("session-2"),
+            (_, Some("session-1")) if anew => call.plain("404 Not Found", "Session not found"),
+            _ => call.usual(),
+        }
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.still_works();
+    upstream.stop();
+    restarted.store(true, std::sync::atomic::Ordering::SeqCst);
+    upstream.listen();
+    bridge.still_works();
+    bridge.message("notifications/tools/list_changed");
+    bridge.finish();
+    assert_eq!(upstream.count("initialize"), 2);
+}

@@ -222,46 +222,6 @@ fn json_that_is_no_message_is_answered_or_forwarded_never_dropped() {
 }
 
 #[test]
-fn a_thousand_calls_pass_one_that_hangs() {
-    let upstream = Upstream::start(|call| match (call.kind(), call.id().as_str()) {
-        ("tools/call", "0") => call.hold(),
-        ("tools/call", id) => {
-            let text = format!(r#"{{"of":{id}}}"#);
-            call.result(&text);
-        }
-        _ => call.usual(),
-    });
-    let mut bridge = Bridge::connected(&upstream);
-    for id in 0..1000 {
-        bridge.send(&request(&id.to_string(), "tools/call", "{}"));
-    }
-    for id in 1..1000 {
-        let id = id.to_string();
-        assert_eq!(bridge.answer(&id), result(&id, &format!(r#"{{"of":{id}}}"#)), "each answer is its own request's");
-    }
-    upstream.take("tools/call").result(r#"{"of":0}"#);
-    bridge.answer("0");
-    bridge.finish();
-}
-
-#[test]
-fn two_hundred_calls_are_in_flight_at_once() {
-    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
-    let mut bridge = Bridge::connected(&upstream);
-    for id in 0..200 {
-        bridge.send(&request(&id.to_string(), "tools/call", "{}"));
-    }
-    upstream.wait_for("tools/call", 200);
-    for _ in 0..200 {
-        upstream.take("tools/call").result("{}");
-    }
-    for id in 0..200 {
-        bridge.answer(&id.to_string());
-    }
-    bridge.finish();
-}
-
-#[test]
 fn one_id_used_for_two_requests_at_once_is_answered_twice() {
     let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
     let mut bridge = Bridge::connected(&upstream);
@@ -276,4 +236,50 @@ fn one_id_used_for_two_requests_at_once_is_answered_twice() {
     }
     bridge.answer("1");
     bridge.finish();
+}
+
+#[test]
+fn a_body_that_ends_with_its_connection_is_an_answer() {
+    let (answer, _upstream) = answer_when(|call| {
+        let body = result(&call.id(), "{}");
+        call.raw(format!("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{body}").as_bytes());
+    });
+    assert_eq!(answer, result("1", "{}"));
+}
+
+#[test]
+fn an_array_of_messages_in_answer_to_one_request_is_split_into_lines() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => {
+            let log = notification("notifications/message", r#"{"level":"info","data":1.0}"#);
+            let answers = format!("[ {log} ,{}]", result(&call.id(), "{}"));
+            call.json(&answers);
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    assert_eq!(bridge.ask("1", "tools/call", "{}"), result("1", "{}"));
+    let log = bridge.message("notifications/message");
+    assert_eq!(log, notification("notifications/message", r#"{"level":"info","data":1.0}"#));
+    bridge.finish();
+}
+
+#[test]
+fn an_answer_that_a_strict_reader_would_drop_passes() {
+    let odd = [
+        r#"{"jsonrpc":"2.0","id":1,"result":[1.0]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000.5,"message":"half"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1E2,"message":""},"trace":"t-1"}"#,
+    ];
+    for body in odd {
+        let (answer, _upstream) = answer_when(move |call| call.json(body));
+        assert_eq!(answer, body);
+        let (answer, _upstream) = answer_when(move |call| {
+            let events = call.sse();
+            events.event(body);
+            events.end();
+        });
+        assert_eq!(answer, body);
+    }
 }

@@ -63,21 +63,10 @@ fn during_initialize() {
     });
 }
 
-/// A listener whose queue is full: further connections neither succeed nor fail.
 #[cfg(target_os = "linux")]
 #[test]
 fn while_connecting_to_a_black_hole() {
-    use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-    use std::time::Duration;
-
-    let hole = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    hole.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-    hole.listen(0).unwrap();
-    let address = hole.local_addr().unwrap().as_socket().unwrap();
-    let mut waiting = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-        waiting.push(stream);
-    }
+    let (address, _waiting) = black_hole();
     gone_within(1500, || {
         let mut bridge = Bridge::to(&format!("http://{address}/mcp")).startup_wait("0.2").start();
         bridge.send(&initialize("1", REVISION));

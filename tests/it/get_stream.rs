@@ -187,3 +187,24 @@ fn an_answer_that_comes_on_the_get_stream_is_an_answer() {
     bridge.still_works();
     bridge.finish();
 }
+
+#[test]
+fn a_server_without_the_stream_may_say_so_in_other_ways() {
+    let refusals: [fn(Exchange); 4] = [
+        |call| call.plain("404 Not Found", "Cannot GET /mcp"),
+        |call| call.plain("400 Bad Request", "what is that?"),
+        |call| call.json(r#"{"status":"alive"}"#),
+        |call| call.respond("200 OK", &[("Content-Type", "text/html")], "<h1>An MCP server</h1>"),
+    ];
+    for refuse in refusals {
+        let upstream = Upstream::start(move |call| if call.kind() == "GET" { refuse(call) } else { call.usual() });
+        let mut bridge = Bridge::connected(&upstream);
+        upstream.wait_for("GET", 1);
+        for _ in 0..5 {
+            bridge.still_works();
+        }
+        bridge.finish();
+        assert!(upstream.count("initialize") <= 2, "POSTs go well, so the session lives: {:?}", upstream.kinds());
+        assert!(upstream.count("GET") <= 3, "{:?}", upstream.kinds());
+    }
+}

@@ -280,3 +280,21 @@ fn a_cancellation_is_posted_and_its_late_answer_suppressed() {
     let ended = bridge.finish();
     assert!(!ended.lines.iter().any(|line| line.contains("late")));
 }
+
+#[test]
+fn a_session_that_the_endpoint_does_not_know_is_opened_again() {
+    for status in ["404 Not Found", "400 Bad Request"] {
+        let voice = HttpSse::new("/messages");
+        let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
+            ("tools/call", 0) => call.plain(status, "Could not find session"),
+            _ => voice.serve(call),
+        });
+        let mut bridge = connected(&upstream);
+        bridge.send(&request("1", "tools/call", "{}"));
+        let answer = bridge.answer("1");
+        assert!(answer == result("1", "{}") || own_error(&answer).contains(&status[..3]), "{answer}");
+        bridge.still_works();
+        bridge.finish();
+        assert_eq!(upstream.count("GET"), 2, "{status}: a new stream is a new session: {:?}", upstream.kinds());
+    }
+}

@@ -187,3 +187,51 @@ fn ten_thousand_events_arrive_in_order() {
     }
     assert!(ended.lines.last().unwrap().contains(r#""id":1"#), "the answer comes last");
 }
+
+#[test]
+fn a_thousand_calls_pass_one_that_hangs() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.id().as_str()) {
+        ("tools/call", "0") => call.hold(),
+        ("tools/call", id) => {
+            let text = format!(r#"{{"of":{id}}}"#);
+            call.result(&text);
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    for id in 0..1000 {
+        bridge.send(&request(&id.to_string(), "tools/call", "{}"));
+    }
+    for id in 1..1000 {
+        let id = id.to_string();
+        assert_eq!(bridge.answer(&id), result(&id, &format!(r#"{{"of":{id}}}"#)), "each answer is its own request's");
+    }
+    upstream.take("tools/call").result(r#"{"of":0}"#);
+    bridge.answer("0");
+    bridge.finish();
+}
+
+#[cfg(unix)]
+#[test]
+fn two_thousand_calls_are_in_flight_at_once() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+    let mut bridge = Bridge::connected(&upstream);
+    // For the test's own end of each connection, and after the start of the bridge, which must see to its own.
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    for id in 0..2000 {
+        bridge.send(&request(&id.to_string(), "tools/call", "{}"));
+    }
+    upstream.wait_for("tools/call", 2000);
+    bridge.still_works();
+    for _ in 0..2000 {
+        upstream.take("tools/call").result("{}");
+    }
+    for id in 0..2000 {
+        bridge.answer(&id.to_string());
+    }
+    bridge.finish();
+}

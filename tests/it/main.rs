@@ -16,6 +16,7 @@ mod get_stream;
 mod http_sse;
 mod limits;
 mod lost_sessions;
+mod notifications;
 mod outages;
 mod passthrough;
 mod post_stream;

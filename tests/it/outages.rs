@@ -79,3 +79,17 @@ fn a_server_that_lost_its_sessions_in_a_restart_gets_a_new_one() {
     bridge.finish();
     assert_eq!(upstream.count("initialize"), 2);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_that_is_never_made_is_given_up_and_reported() {
+    let (address, _waiting) = black_hole();
+    let mut bridge = Bridge::to(&format!("http://{address}/mcp"))
+        .startup_wait("0.2")
+        .args(["--connect-timeout", "0.3", "--patience", "1"])
+        .start();
+    bridge.send(&initialize("1", REVISION));
+    bridge.answer("1");
+    says(&bridge.ask("2", "tools/list", "{}"), &[&address.to_string()]);
+    bridge.finish();
+}

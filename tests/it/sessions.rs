@@ -94,3 +94,33 @@ fn requests_sent_together_with_initialize_wait_for_the_session() {
     bridge.answer("1");
     bridge.finish();
 }
+
+#[test]
+fn an_initialize_answered_as_a_stream_opens_a_session_too() {
+    let upstream = Upstream::start(|call| if call.kind() == "initialize" { call.hold() } else { call.usual() });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.send(&initialize("0", REVISION));
+    let events = upstream.take("initialize").sse_with(&[("Mcp-Session-Id", "session-1")]);
+    let log = notification("notifications/message", r#"{"level":"info","data":"waking up"}"#);
+    events.chunk("id: 1\ndata: \n\n").event(&log).event_with_id("2", &result("0", &initialize_result(REVISION)));
+    events.end();
+    assert_eq!(bridge.answer("0"), result("0", &initialize_result(REVISION)));
+    bridge.send(&initialized());
+    bridge.still_works();
+    assert_eq!(upstream.wait_for("tools/list", 1).header("mcp-session-id"), Some("session-1"));
+    bridge.finish();
+    assert_eq!(upstream.count("DELETE"), 1);
+}
+
+#[test]
+fn requests_ask_for_no_encoding_that_the_bridge_cannot_read() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.still_works();
+    bridge.finish();
+    for request in upstream.requests() {
+        assert!(matches!(request.header("accept-encoding"), None | Some("identity")), "on {}", request.kind);
+        assert_eq!(request.header("host"), Some(upstream.host().as_str()));
+        assert!(request.header("user-agent").unwrap_or_default().starts_with("mcp-ferry/"), "on {}", request.kind);
+    }
+}

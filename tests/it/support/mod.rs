@@ -15,6 +15,8 @@ pub(crate) use exchange::{Events, Exchange};
 pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
 pub(crate) use launch::Launch;
 pub(crate) use rpc::*;
+#[cfg(target_os = "linux")]
+pub(crate) use upstream::black_hole;
 pub(crate) use upstream::{Request, Upstream};
 
 /// How long anything that must happen may take. Generous, because it only ever passes when a test fails.

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -315,4 +315,15 @@ fn bound(address: SocketAddr) -> std::io::Result<Socket> {
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// An address where connections neither succeed nor fail, because the listener's queue is full. It lasts as long as what fills it.
+#[cfg(target_os = "linux")]
+pub(crate) fn black_hole() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
+    let hole = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    hole.listen(0).unwrap();
+    let address = hole.local_addr().unwrap().as_socket().unwrap();
+    let filling = std::iter::from_fn(|| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok());
+    let filling = filling.collect();
+    (address, (hole, filling))
 }

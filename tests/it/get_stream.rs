@@ -111,16 +111,22 @@ fn the_get_stream_comes_back_after_a_reset() {
 }
 
 #[test]
-fn the_get_stream_comes_back_through_any_number_of_failures() {
-    let upstream = holding();
-    let mut bridge = Bridge::connected(&upstream);
-    upstream.take("GET").sse().chunk("retry: 10\n\n");
-    upstream.take("GET").plain("503 Service Unavailable", "rolling out");
-    upstream.take("GET").reset();
-    upstream.take("GET").sse().event(&notification("notifications/tools/list_changed", "{}"));
-    bridge.message("notifications/tools/list_changed");
-    assert_eq!(upstream.count("initialize"), 1, "the session was never in doubt");
-    bridge.finish();
+fn the_get_stream_comes_back_through_any_failure() {
+    let failures: [fn(Exchange); 3] =
+        [|call| call.plain("503 Service Unavailable", "rolling out"), Exchange::cut, Exchange::reset];
+    for fail in failures {
+        let upstream = holding();
+        let mut bridge = Bridge::connected(&upstream);
+        let events = upstream.take("GET").sse();
+        events.chunk("retry: 10\n\n").event(&notification("notifications/x", "{}"));
+        bridge.message("notifications/x");
+        drop(events);
+        fail(upstream.take("GET"));
+        upstream.take("GET").sse().event(&notification("notifications/tools/list_changed", "{}"));
+        bridge.message("notifications/tools/list_changed");
+        assert_eq!(upstream.count("initialize"), 1, "the session was never in doubt");
+        bridge.finish();
+    }
 }
 
 #[test]

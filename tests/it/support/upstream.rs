@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -97,6 +97,7 @@ struct Book {
     held: Vec<Exchange>,
     open: HashMap<usize, Arc<TcpStream>>,
     connections: usize,
+    closed: usize,
     failures: Vec<String>,
 }
 
@@ -105,7 +106,8 @@ pub(super) struct State {
     handler: Box<Handler>,
     book: Mutex<Book>,
     changed: Condvar,
-    stopping: AtomicBool,
+    /// How often this upstream was stopped: a connection of an earlier time has no place in the present.
+    stops: AtomicUsize,
 }
 
 impl State {
@@ -115,10 +117,13 @@ impl State {
         self.changed.notify_all();
     }
 
-    fn serve(self: &Arc<Self>, stream: TcpStream) {
+    fn serve(self: &Arc<Self>, stream: TcpStream, accepted_after: usize) {
         let stream = Arc::new(stream);
         let number = {
             let mut book = self.book.lock().unwrap();
+            if self.stops.load(Ordering::SeqCst) != accepted_after {
+                return;
+            }
             book.connections += 1;
             let number = book.connections;
             book.open.insert(number, Arc::clone(&stream));
@@ -150,8 +155,11 @@ impl State {
                 _ => break,
             }
         }
-        self.book.lock().unwrap().open.remove(&number);
         drop(stream.shutdown(Shutdown::Both));
+        let mut book = self.book.lock().unwrap();
+        book.open.remove(&number);
+        book.closed += 1;
+        self.changed.notify_all();
     }
 }
 
@@ -182,7 +190,7 @@ impl Upstream {
             handler: Box::new(handler),
             book: Mutex::default(),
             changed: Condvar::new(),
-            stopping: AtomicBool::new(false),
+            stops: AtomicUsize::new(0),
         };
         Self { address, state: Arc::new(state), reserved: Some(reserved), acceptor: None, may_stay_unasked: false }
     }
@@ -197,26 +205,31 @@ impl Upstream {
         let socket = self.reserved.take().map_or_else(|| bound(self.address), Ok).unwrap();
         self.reserved = bound(self.address).ok();
         socket.listen(1024).unwrap();
-        self.state.stopping.store(false, Ordering::SeqCst);
         let (listener, state) = (TcpListener::from(socket), Arc::clone(&self.state));
+        let stops = self.state.stops.load(Ordering::SeqCst);
         self.acceptor = Some(std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                if state.stopping.load(Ordering::SeqCst) {
+                if state.stops.load(Ordering::SeqCst) != stops {
                     return;
                 }
                 drop(stream.set_nodelay(true));
                 let state = Arc::clone(&state);
                 let connection = std::thread::Builder::new().stack_size(256 << 10);
-                drop(connection.spawn(move || state.serve(stream)).unwrap());
+                drop(connection.spawn(move || state.serve(stream, stops)).unwrap());
             }
         }));
     }
 
     /// Cuts every connection; from now on the port refuses new ones.
     pub(crate) fn stop(&mut self) {
-        self.state.stopping.store(true, Ordering::SeqCst);
+        self.state.stops.fetch_add(1, Ordering::SeqCst);
         drop(TcpStream::connect(self.address));
         self.acceptor.take().expect("a listening upstream").join().unwrap();
+        // A program that is being started at this moment holds a copy of the listener until it runs.
+        let give_up = Instant::now() + DEADLINE;
+        while TcpStream::connect(self.address).is_ok() {
+            assert!(Instant::now() < give_up, "the port should refuse connections by now");
+        }
         self.disconnect();
     }
 
@@ -259,6 +272,12 @@ impl Upstream {
         self.wait(&format!("{kind} number {n}"), |book| {
             book.requests.iter().filter(|request| request.kind == kind).nth(n - 1).cloned()
         })
+    }
+
+    /// Waits until this many connections have been closed by this side.
+    #[track_caller]
+    pub(crate) fn wait_for_closed(&self, connections: usize) {
+        self.wait(&format!("{connections} closed connections"), |book| (book.closed >= connections).then_some(()));
     }
 
     /// Takes the oldest exchange of this kind that the handler holds.

@@ -9,6 +9,7 @@ mod pending;
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -33,13 +34,22 @@ const FLUSH: Duration = Duration::from_millis(500);
 pub async fn run(
     connection: Connection,
     connect: impl FnOnce(ToClient) -> Upstream,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
-    let Connection { mut incoming, outgoing, mut written } = connection;
+    let Connection { mut incoming, outgoing, written } = connection;
     let (sender, mut events) = mpsc::unbounded_channel();
     let upstream = connect(ToClient::new(outgoing.clone(), sender));
     let mut bridge = Bridge { upstream, outgoing, pending: Pending::default(), tasks: JoinSet::new(), notices: None };
-    let mut shutdown = std::pin::pin!(shutdown);
+    let written = written.shared();
+    // One task watches for the end, so that the loop has one thing to look at, not one for every signal.
+    let gone = written.clone();
+    let mut end = tokio::spawn(async move {
+        tokio::select! {
+            () = shutdown => {}
+            _ = gone => {}
+        }
+    });
+    let flushing = tokio::spawn(bridge.outgoing.clone().flush_when_due());
     let mut ended = None;
     loop {
         // No answer is left to wait for, nothing of the client's on its way.
@@ -50,8 +60,7 @@ pub async fn run(
             // Events first: a task's own come before its end is noticed. None can starve the rest, since there are never more
             // of them than of requests.
             biased;
-            () = &mut shutdown => break,
-            _ = &mut written => return bridge.end(None).await,
+            _ = &mut end => break,
             Some(event) = events.recv() => bridge.event(event),
             Some(done) = bridge.tasks.join_next_with_id() => bridge.done(done),
             line = incoming.recv(), if ended.is_none() => match line {
@@ -65,7 +74,10 @@ pub async fn run(
             () = until(ended) => break,
         }
     }
-    bridge.end(Some(written)).await;
+    bridge.end().await;
+    // A client that is gone has "written" settled, and one that does not read gets no more time than this.
+    drop(tokio::time::timeout(FLUSH, written).await);
+    flushing.abort();
 }
 
 async fn until(instant: Option<Instant>) {
@@ -277,17 +289,15 @@ impl Bridge {
         self.outgoing.send_now(message::error(raw_id, code, why, None));
     }
 
-    /// Answers what is unanswered, takes leave of the server, and sees the last line out, if the client still reads.
-    async fn end(mut self, written: Option<tokio::sync::oneshot::Receiver<()>>) {
+    /// Answers what is unanswered and takes leave of the server.
+    async fn end(mut self) {
         for raw_id in self.pending.drain() {
             self.outgoing.send_now(Failure::Ending.answer(&raw_id));
         }
         self.tasks.abort_all();
+        self.outgoing.flush();
         self.upstream.close().await;
         self.outgoing.finish();
-        if let Some(written) = written {
-            drop(tokio::time::timeout(FLUSH, written).await);
-        }
     }
 }
 

@@ -11,7 +11,8 @@ use crate::stdio;
 fn a_bug_in_one_request_is_that_requests_answer() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answer = runtime.block_on(async {
-        let (connection, _lines, queue) = stdio::memory();
+        let (read, write) = std::io::pipe().unwrap();
+        let connection = stdio::join(std::io::empty(), write, 1024);
         let (sender, _events) = mpsc::unbounded_channel();
         let settings = Settings::new(&Cli::parse_from(["mcp-ferry", "http://localhost/"])).unwrap();
         let mut bridge = Bridge {
@@ -27,7 +28,12 @@ fn a_bug_in_one_request_is_that_requests_answer() {
         let done = bridge.tasks.join_next_with_id().await.unwrap();
         bridge.done(done);
         assert!(bridge.pending.is_empty(), "answered is not pending");
-        queue.next().unwrap()
+        bridge.outgoing.finish();
+        connection.written.await.unwrap_err();
+        let mut answer = Vec::new();
+        drop(bridge);
+        std::io::Read::read_to_end(&mut { read }, &mut answer).unwrap();
+        answer
     });
     let answer = Message::parse(answer).unwrap();
     assert_eq!(answer.kind(), &Kind::Response { id: Id::from_json("7"), is_error: true });

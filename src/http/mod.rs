@@ -20,14 +20,11 @@ use connector::Connector;
 
 pub use body::{BodyError, read, snippet};
 pub use error::HttpError;
-pub use sse::{Event, Events, Guard, SseError};
+pub use sse::{Event, Events, SseError};
 
 /// How long an idle connection is kept for the next request. Node's and uvicorn's servers close theirs after five seconds,
 /// and a request that crosses such a close is lost.
 const IDLE: Duration = Duration::from_secs(4);
-
-/// Redirects followed for one request.
-const MOST_REDIRECTS: usize = 5;
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone)]
@@ -35,13 +32,13 @@ pub struct Http {
     client: Client<Connector, Full<Bytes>>,
 }
 
-/// An answer's head, and where it came from if that is not where the request was sent.
+/// What a request was answered with.
 #[derive(Debug)]
-pub struct Answer {
+pub enum Answer {
     /// Status, headers, and a body still to be read.
-    pub response: Response<Incoming>,
-    /// The address after redirects.
-    pub moved: Option<Uri>,
+    Response(Response<Incoming>),
+    /// A redirect to this address, of the same origin: the same request is wanted there.
+    Moved(Uri),
 }
 
 impl Http {
@@ -54,23 +51,18 @@ impl Http {
         Self { client }
     }
 
-    /// Sends a request and waits for the answer's head, however long it takes. Redirects to the same origin are followed with
-    /// the same method and body; any other is an error, because the headers belong to this origin alone.
-    pub async fn send(&self, method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Answer, HttpError> {
-        let mut moved: Option<Uri> = None;
-        for _ in 0..=MOST_REDIRECTS {
-            let target = moved.as_ref().unwrap_or(uri);
-            let mut request = Request::new(Full::new(body.clone()));
-            *request.method_mut() = method.clone();
-            *request.uri_mut() = target.clone();
-            *request.headers_mut() = headers.clone();
-            let response = self.client.request(request).await.map_err(|error| HttpError::new(target, &error))?;
-            match redirect(target, &response)? {
-                Some(next) => moved = Some(next),
-                None => return Ok(Answer { response, moved }),
-            }
-        }
-        Err(HttpError::Redirect { host: host(uri), why: format!("it redirects more than {MOST_REDIRECTS} times") })
+    /// Sends a request and waits for the answer's head, however long it takes. A redirect to another origin is an error,
+    /// because the headers belong to this origin alone.
+    pub async fn send(&self, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Answer, HttpError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers;
+        let response = self.client.request(request).await.map_err(|error| HttpError::new(uri, &error))?;
+        Ok(match redirect(uri, &response)? {
+            Some(next) => Answer::Moved(next),
+            None => Answer::Response(response),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ mod reply;
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 
 pub use id::Id;
@@ -73,22 +73,23 @@ pub struct NotJson(String);
 impl Message {
     /// Peeks at one line or body. Raw newlines, which JSON knows only between tokens, become spaces, so that the text fits
     /// on one line; nothing else is changed but white space and a byte order mark around the value.
-    pub fn parse(text: impl Into<Vec<u8>>) -> Result<Self, NotJson> {
-        let mut text: Vec<u8> = text.into();
+    pub fn parse(text: impl Into<Bytes>) -> Result<Self, NotJson> {
+        let mut text: Bytes = text.into();
         if text.starts_with(b"\xEF\xBB\xBF") {
-            text.drain(..3);
+            text.advance(3);
         }
-        while text.last().is_some_and(u8::is_ascii_whitespace) {
-            text.pop();
+        text.truncate(text.trim_ascii_end().len());
+        text.advance(text.len() - text.trim_ascii_start().len());
+        if memchr::memchr2(b'\n', b'\r', &text).is_some() {
+            let mut line = BytesMut::from(text);
+            let mut from = 0;
+            while let Some(at) = memchr::memchr2(b'\n', b'\r', &line[from..]) {
+                line[from + at] = b' ';
+                from += at + 1;
+            }
+            text = line.freeze();
         }
-        let mut from = 0;
-        while let Some(at) = memchr::memchr2(b'\n', b'\r', &text[from..]) {
-            text[from + at] = b' ';
-            from += at + 1;
-        }
-        let text = Bytes::from(text);
-        let start = text.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
-        Self::peek(text.slice(start..))
+        Self::peek(text)
     }
 
     fn peek(text: Bytes) -> Result<Self, NotJson> {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn parse(text: &str) -> Message {
-    Message::parse(text).unwrap()
+    Message::parse(text.to_owned()).unwrap()
 }
 
 #[test]
@@ -107,7 +107,7 @@ proptest! {
         let arg = serde_json::to_string(&arg).unwrap();
         let text = format!("{{\"params\":{{\"id\":{arg}}},{pad}\"method\":{pad}{method}, \"id\":{id}{pad}}}");
         let whole = serde_json::from_str::<serde_json::Value>(&text);
-        let peeked = Message::parse(text.as_str());
+        let peeked = Message::parse(text.clone());
         prop_assert_eq!(whole.is_ok(), peeked.is_ok());
         if let (Ok(whole), Ok(peeked)) = (whole, peeked) {
             prop_assert_eq!(peeked.method(), whole["method"].as_str());

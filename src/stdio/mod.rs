@@ -1,19 +1,20 @@
 //! Lines in, lines out.
 //!
-//! A [`Connection`] is a pair of channels: [`stdio`] joins them to the process's own stdin and stdout for life, [`memory`] to a
-//! test. Two OS threads do the blocking: one reads, one writes. tokio's own stdin cannot be cancelled and holds the runtime at
+//! A [`Connection`] is a pair of channels: [`stdio`] joins them to the process's own stdin and stdout for life, [`join`] to any other
+//! ends. Two OS threads do what can block: one reads, one writes. tokio's own stdin cannot be cancelled and holds the runtime at
 //! exit, and a client that stops reading must not stall cancellation or keep-alive.
 
 mod lines;
 mod outgoing;
 
-use std::io::{BufWriter, Read, Write};
-use std::sync::atomic::Ordering;
+use std::io::{Read, Write};
 use std::thread;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 pub use lines::{Line, Lines};
+use outgoing::WriteNow;
 pub use outgoing::{Outgoing, Reserved};
 
 /// Lines that may wait between the reading thread and the bridge. The bridge only ever hands them on, so few are enough.
@@ -29,37 +30,57 @@ pub struct Connection {
     pub incoming: mpsc::Receiver<Line>,
     /// Where its answers go.
     pub outgoing: Outgoing,
-    /// Resolves when nothing more can be written: all is out after the last [`Outgoing`] went, or the client closed its end.
+    /// Resolves when nothing more can be written: all is out after [`Outgoing::finish`], or the client closed its end.
     pub written: oneshot::Receiver<()>,
 }
 
 /// Joins a connection to this process's stdin and stdout. `limit` is the longest line in bytes.
 pub fn stdio(limit: usize) -> Connection {
-    join(std::io::stdin(), std::io::stdout(), limit)
+    connect(std::io::stdin(), std::io::stdout(), limit, stdout_now)
 }
 
-/// A connection to these ends, for tests.
+/// Joins a connection to these ends.
 pub fn join(input: impl Read + Send + 'static, output: impl Write + Send + 'static, limit: usize) -> Connection {
+    connect(input, output, limit, |_| false)
+}
+
+fn connect(
+    input: impl Read + Send + 'static,
+    mut output: impl Write + Send + 'static,
+    limit: usize,
+    write_now: WriteNow,
+) -> Connection {
     let (lines, incoming) = mpsc::channel(LINES_WAITING);
     let splitter = Lines::new(limit);
-    let framed = splitter.framed();
-    thread::spawn(move || read(input, &lines, splitter));
-    let (outgoing, queue) = outgoing::queue();
+    let (outgoing, queue) = outgoing::queue(splitter.framed(), write_now);
     let (done, written) = oneshot::channel();
+    thread::spawn(move || read(input, &lines, splitter));
     thread::spawn(move || {
         // A client that closed its end wants nothing more; the bridge ends when `done` is dropped.
-        queue.drain(&mut BufWriter::with_capacity(READ_SIZE, output), || framed.load(Ordering::Acquire)).ok();
+        queue.drain(&mut output).ok();
         drop(done);
     });
     Connection { incoming, outgoing, written }
 }
 
-/// A connection whose client is the other pair of channels.
-pub fn memory() -> (Connection, mpsc::Sender<Line>, outgoing::Queue) {
-    let (lines, incoming) = mpsc::channel(LINES_WAITING);
-    let (outgoing, queue) = outgoing::queue();
-    let (_, written) = oneshot::channel();
-    (Connection { incoming, outgoing, written }, lines, queue)
+/// Writes to stdout if that cannot block: a pipe or socket that is ready takes this much as a whole, whatever its kind.
+#[cfg(unix)]
+fn stdout_now(bytes: &[u8]) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    const AT_ONCE: usize = rustix::pipe::PIPE_BUF;
+    let mut stdout = std::io::stdout();
+    let mut polled = [PollFd::new(&stdout, PollFlags::OUT)];
+    bytes.len() <= AT_ONCE
+        && poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok()
+        && polled[0].revents() == PollFlags::OUT
+        // Framed messages end in no newline, for which stdout would wait.
+        && stdout.write_all(bytes).and_then(|()| stdout.flush()).is_ok()
+}
+
+/// Windows cannot tell whether a pipe is ready.
+#[cfg(windows)]
+fn stdout_now(_: &[u8]) -> bool {
+    false
 }
 
 fn read(mut input: impl Read, lines: &mpsc::Sender<Line>, mut splitter: Lines) {
@@ -71,7 +92,13 @@ fn read(mut input: impl Read, lines: &mpsc::Sender<Line>, mut splitter: Lines) {
             Err(_) => 0,
         };
         let mut ours = true;
-        let mut hand_on = |line| ours &= lines.blocking_send(line).is_ok();
+        let mut hand_on = |line| {
+            ours &= match lines.try_send(line) {
+                Ok(()) => true,
+                Err(TrySendError::Full(line)) => lines.blocking_send(line).is_ok(),
+                Err(TrySendError::Closed(_)) => false,
+            };
+        };
         if size == 0 {
             splitter.end(&mut hand_on);
             return;

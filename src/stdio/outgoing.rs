@@ -1,19 +1,49 @@
 //! What waits to be written, and how much of it may.
+//!
+//! Small lines gather until the tasks that are ready now have had their say; then one write takes them all. If the client's end can
+//! take them at once, the write is made here and now: waking the writing thread would cost more than all else about a call. Whatever could
+//! block goes to that thread.
 
 use std::io::{self, Write};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Room for lines that wait for the client to read, in KiB. A client that stops reading stops the streams behind it, not us.
 const ROOM_KIB: u32 = 16 * 1024;
 
+/// Lines up to this size gather; a longer one is not worth copying.
+const GATHERED: usize = 8 * 1024;
+
+/// What gathers is handed on when it is this long.
+const BATCH: usize = 32 * 1024;
+
+/// Writes without blocking, or says that it cannot.
+pub(super) type WriteNow = fn(&[u8]) -> bool;
+
 /// The way to the client's end. Cheap to clone; the writing thread ends with [`finish`](Self::finish) or when the last one is gone.
 #[derive(Debug, Clone)]
-pub struct Outgoing {
-    lines: mpsc::Sender<Option<Reserved>>,
+pub struct Outgoing(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    thread: mpsc::Sender<Item>,
     room: Arc<Semaphore>,
+    gathered: Mutex<Gathered>,
+    /// Wakes whoever runs [`Outgoing::flush_when_due`].
+    due: Notify,
+    /// Items that the thread has not written yet; nothing may overtake them.
+    waiting: Arc<AtomicUsize>,
+    framed: Arc<AtomicBool>,
+    write_now: WriteNow,
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// A line that has its room; dropped unwritten, it gives the room back.
@@ -23,17 +53,31 @@ pub struct Reserved {
     room: Option<OwnedSemaphorePermit>,
 }
 
-/// The other end of [`Outgoing`].
 #[derive(Debug)]
-pub struct Queue {
-    lines: mpsc::Receiver<Option<Reserved>>,
-    room: Arc<Semaphore>,
+enum Item {
+    Batch(Gathered),
+    /// One long line, without its end.
+    Line(Reserved),
+    End,
 }
 
-pub(super) fn queue() -> (Outgoing, Queue) {
-    let (sender, receiver) = mpsc::channel();
+/// The other end of [`Outgoing`].
+#[derive(Debug)]
+pub(super) struct Queue {
+    items: mpsc::Receiver<Item>,
+    room: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    framed: Arc<AtomicBool>,
+}
+
+/// `framed`: the client wants `Content-Length` framing.
+pub(super) fn queue(framed: Arc<AtomicBool>, write_now: WriteNow) -> (Outgoing, Queue) {
+    let (thread, items) = mpsc::channel();
     let room = Arc::new(Semaphore::new(ROOM_KIB as usize));
-    (Outgoing { lines: sender, room: Arc::clone(&room) }, Queue { lines: receiver, room })
+    let waiting = Arc::<AtomicUsize>::default();
+    let queue = Queue { items, room: Arc::clone(&room), waiting: Arc::clone(&waiting), framed: Arc::clone(&framed) };
+    let shared = Shared { thread, room, gathered: Mutex::default(), due: Notify::new(), waiting, framed, write_now };
+    (Outgoing(Arc::new(shared)), queue)
 }
 
 impl Outgoing {
@@ -42,19 +86,35 @@ impl Outgoing {
     pub async fn reserve(&self, text: Bytes) -> Reserved {
         let kib = u32::try_from(text.len() / 1024 + 1).unwrap_or(ROOM_KIB).min(ROOM_KIB);
         // Closed means that the client is gone; the line will go nowhere, at once.
-        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.ok();
+        let room = Arc::clone(&self.0.room).acquire_many_owned(kib).await.ok();
         Reserved { text, room }
     }
 
     /// Writes a line that has its room.
     pub fn commit(&self, line: Reserved) {
-        // A client that is gone ends the bridge through `Connection::written`.
-        self.lines.send(Some(line)).ok();
-    }
-
-    /// What was committed before is written, nothing after.
-    pub fn finish(&self) {
-        self.lines.send(None).ok();
+        let mut gathered = self.0.gathered();
+        if line.text.len() > GATHERED {
+            self.0.hand_on(&mut gathered);
+            return self.0.to_thread(Item::Line(line));
+        }
+        if gathered.bytes.is_empty() {
+            self.0.due.notify_one();
+        }
+        gathered.bytes.reserve(line.text.len() + 32);
+        if self.0.framed.load(Ordering::Acquire) {
+            gathered.bytes.extend_from_slice(header(line.text.len()).as_bytes());
+            gathered.bytes.extend_from_slice(&line.text);
+        } else {
+            gathered.bytes.extend_from_slice(&line.text);
+            gathered.bytes.push(b'\n');
+        }
+        match (&mut gathered.room, line.room) {
+            (Some(room), Some(more)) => room.merge(more),
+            (room, more) => *room = room.take().or(more),
+        }
+        if gathered.bytes.len() >= BATCH {
+            self.0.hand_on(&mut gathered);
+        }
     }
 
     /// Waits for room and writes.
@@ -66,40 +126,84 @@ impl Outgoing {
     pub fn send_now(&self, text: Bytes) {
         self.commit(Reserved { text, room: None });
     }
+
+    /// Sees to it that what gathers goes out when the tasks that are ready have run. Runs for ever, as a task among them.
+    pub async fn flush_when_due(self) {
+        loop {
+            self.0.due.notified().await;
+            self.flush();
+        }
+    }
+
+    /// Sends what gathered on its way.
+    pub fn flush(&self) {
+        let mut gathered = self.0.gathered();
+        if gathered.bytes.is_empty() {
+            return;
+        }
+        // Only this process writes here, and the thread has nothing: so what there is room for now, there is room for.
+        if self.0.waiting.load(Ordering::Acquire) == 0 && (self.0.write_now)(&gathered.bytes) {
+            gathered.bytes.clear();
+            gathered.room = None;
+        } else {
+            self.0.hand_on(&mut gathered);
+        }
+    }
+
+    /// What was committed before is written, nothing after.
+    pub fn finish(&self) {
+        self.0.hand_on(&mut self.0.gathered());
+        self.0.to_thread(Item::End);
+    }
+}
+
+impl Shared {
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hand_on(&self, gathered: &mut Gathered) {
+        if !gathered.bytes.is_empty() {
+            self.to_thread(Item::Batch(std::mem::take(gathered)));
+        }
+    }
+
+    fn to_thread(&self, item: Item) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // A client that is gone ends the bridge through `Connection::written`.
+        self.thread.send(item).ok();
+    }
+}
+
+fn header(length: usize) -> String {
+    format!("Content-Length: {length}\r\n\r\n")
 }
 
 impl Queue {
-    /// Writes lines until the last sender is gone or the client is. Flushes whenever nothing waits.
-    pub(super) fn drain(self, output: &mut impl Write, framed: impl Fn() -> bool) -> io::Result<()> {
-        let result = self.write_all(output, framed);
+    /// Writes until all is written that ever will be, or the client is gone.
+    pub(super) fn drain(self, output: &mut impl Write) -> io::Result<()> {
+        let result = self.write_all(output);
         self.room.close();
         result
     }
 
-    fn write_all(&self, output: &mut impl Write, framed: impl Fn() -> bool) -> io::Result<()> {
-        while let Ok(Some(mut line)) = self.lines.recv() {
-            loop {
-                if framed() {
-                    write!(output, "Content-Length: {}\r\n\r\n", line.text.len())?;
+    fn write_all(&self, output: &mut impl Write) -> io::Result<()> {
+        while let Ok(item) = self.items.recv() {
+            match item {
+                Item::Batch(batch) => output.write_all(&batch.bytes)?,
+                Item::Line(line) if self.framed.load(Ordering::Acquire) => {
+                    output.write_all(header(line.text.len()).as_bytes())?;
                     output.write_all(&line.text)?;
-                } else {
+                }
+                Item::Line(line) => {
                     output.write_all(&line.text)?;
                     output.write_all(b"\n")?;
                 }
-                drop(line.room.take());
-                match self.lines.try_recv() {
-                    Ok(Some(next)) => line = next,
-                    Ok(None) => return output.flush(),
-                    Err(_) => break,
-                }
+                Item::End => return output.flush(),
             }
             output.flush()?;
+            self.waiting.fetch_sub(1, Ordering::Release);
         }
         Ok(())
-    }
-
-    /// The next line, for tests.
-    pub fn next(&self) -> Option<Bytes> {
-        self.lines.recv().ok().flatten().map(|line| line.text)
     }
 }

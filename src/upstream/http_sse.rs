@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::answer::{self, Body, EventStream};
 use super::backoff::Backoff;
 use super::opening::{NotOpened, Opened};
-use super::send::Sender;
+use super::send::{Sender, Sent};
 use super::{Context, Event, Outcome, Wire, first};
 use crate::error::Failure;
-use crate::http::{self as client, Answer, SseError};
+use crate::http::{self as client, SseError};
 use crate::message::{Id, Kind, Message};
 
 /// How long a server may take to answer the `initialize` that is said to it again.
@@ -27,6 +27,8 @@ pub(super) struct Session {
     /// Who waits for the answer to `initialize`: it is not the client's, or not yet.
     greeting: Mutex<Option<(Id, oneshot::Sender<Message>)>>,
     reader: Mutex<Option<AbortHandle>>,
+    /// Tells the reader that its stream is of a session that the server has forgotten.
+    forgotten: Notify,
 }
 
 #[derive(Default)]
@@ -45,6 +47,7 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message, bound: Du
         stream: watch::Sender::new(Stream { number: 1, endpoint: None }),
         greeting: Mutex::default(),
         reader: Mutex::default(),
+        forgotten: Notify::new(),
     });
     let reader = tokio::spawn(Arc::clone(&session).read(events)).abort_handle();
     *session.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.clone());
@@ -69,7 +72,7 @@ async fn connect(context: &Context, bound: Duration) -> Result<(EventStream, Uri
     let sender = &context.sender;
     let none = || Failure::Unusable(format!("{} opened a stream but named no endpoint on it", sender.host()));
     let connecting = async {
-        let Answer { response, moved } =
+        let Sent { response, moved } =
             sender.send(Method::GET, sender.uri(), &Sender::get_headers(), Bytes::new(), Duration::ZERO).await?;
         if !response.status().is_success() {
             return match answer::refusal(sender, response, false).await {
@@ -116,8 +119,8 @@ fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
 impl Session {
     /// POSTs a request or batch; its answers come on the stream.
     pub(super) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
-        let (number, endpoint) = self.endpoint().await?;
-        match self.post(&endpoint, message).await? {
+        let (number, answer) = self.post_in_session(message).await?;
+        match answer {
             Some(answer) => match message.raw_id() {
                 // A JSON-RPC error in an HTTP error, or a server that answers at once.
                 Some(raw_id) => Ok(Outcome::Answer(answer.with_id(raw_id))),
@@ -129,8 +132,21 @@ impl Session {
 
     /// POSTs a notification, or the client's answer to a request of the server.
     pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
-        let (_, endpoint) = self.endpoint().await?;
-        self.post(&endpoint, message).await.map(drop)
+        self.post_in_session(message).await.map(drop)
+    }
+
+    /// POSTs where the open stream says. If the server has forgotten that stream's session, a new stream is opened, and what was
+    /// refused for lack of a session is POSTed there, once.
+    async fn post_in_session(&self, message: &Message) -> Result<(u64, Option<Message>), Failure> {
+        let (number, endpoint) = self.endpoint(0).await?;
+        match self.post(&endpoint, message).await {
+            Err(Failure::SessionLost { .. }) => {
+                self.forgotten.notify_one();
+                let (number, endpoint) = self.endpoint(number).await?;
+                Ok((number, self.post(&endpoint, message).await?))
+            }
+            settled => Ok((number, settled?)),
+        }
     }
 
     /// Closing the stream is all the farewell there is.
@@ -140,10 +156,10 @@ impl Session {
         }
     }
 
-    /// Where to POST, once the server has been greeted on the stream that is open.
-    async fn endpoint(&self) -> Result<(u64, Uri), Failure> {
+    /// Where to POST, once the server has been greeted on a stream after this one.
+    async fn endpoint(&self, after: u64) -> Result<(u64, Uri), Failure> {
         let mut changes = self.stream.subscribe();
-        let open = changes.wait_for(|stream| stream.endpoint.is_some());
+        let open = changes.wait_for(|stream| stream.number > after && stream.endpoint.is_some());
         match tokio::time::timeout(self.context.patience, open).await {
             Ok(Ok(stream)) => stream.endpoint.clone().map(|endpoint| (stream.number, endpoint)).ok_or(Failure::Ending),
             Ok(Err(_)) => Err(Failure::Ending),
@@ -159,10 +175,9 @@ impl Session {
         let sender = &self.context.sender;
         let headers: HeaderMap = Sender::post_headers();
         let body = message.text().clone();
-        let Answer { response, .. } =
-            sender.send(Method::POST, endpoint, &headers, body, self.context.patience).await?;
+        let Sent { response, .. } = sender.send(Method::POST, endpoint, &headers, body, self.context.patience).await?;
         if !response.status().is_success() {
-            return answer::refusal(sender, response, false).await.map(Some);
+            return answer::refusal(sender, response, true).await.map(Some);
         }
         match answer::body(sender, response).await {
             Ok(Body::Message(answer)) if matches!(answer.kind(), Kind::Response { .. }) => Ok(Some(answer)),
@@ -252,7 +267,11 @@ impl Session {
     /// Delivers what the stream says until it ends; why it did.
     async fn follow(&self, events: &mut EventStream, backoff: &mut Backoff) -> String {
         loop {
-            let event = match events.next().await {
+            let said = tokio::select! {
+                said = events.next() => said,
+                () = self.forgotten.notified() => return "the server has forgotten its session".to_owned(),
+            };
+            let event = match said {
                 Some(Ok(event)) if event.name == "endpoint" || event.data.is_empty() => continue,
                 Some(Ok(event)) => event,
                 Some(Err(error @ SseError::TooLong { .. })) => {

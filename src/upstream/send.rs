@@ -1,11 +1,13 @@
 //! One HTTP request to the server, with the manners that every transport shares: its credential, patience with a server out of reach,
 //! `Retry-After`.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use hyper::body::Incoming;
 
 use super::backoff::Backoff;
 use crate::auth::Authorizer;
@@ -21,6 +23,19 @@ const LONGEST_RETRY: Duration = Duration::from_secs(15);
 /// How soon an attempt follows one that found no free file descriptor: as soon as another request may have ended.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(20);
 
+/// Redirects followed for one request.
+const MOST_REDIRECTS: u32 = 5;
+
+/// A connection that was in use this long ago is still there. After longer, the runtime looks at its sockets first.
+const FRESH: Duration = Duration::from_micros(250);
+
+/// The head of an answer, and where it came from if that is not where the request was sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) response: Response<Incoming>,
+    pub(super) moved: Option<Uri>,
+}
+
 /// The way to one server.
 pub(super) struct Sender {
     http: Http,
@@ -28,12 +43,14 @@ pub(super) struct Sender {
     uri: Uri,
     host: String,
     limit: usize,
+    /// When an answer last came.
+    last_used: Mutex<Instant>,
 }
 
 impl Sender {
     pub(super) fn new(http: Http, auth: Authorizer, uri: Uri, limit: usize) -> Self {
         let host = client::host(&uri);
-        Self { http, auth, uri, host, limit }
+        Self { http, auth, uri, host, limit, last_used: Mutex::new(Instant::now()) }
     }
 
     /// The address the user gave.
@@ -81,19 +98,30 @@ impl Sender {
         headers: &HeaderMap,
         body: Bytes,
         patience: Duration,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Sent, Failure> {
         let begun = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(100));
         let mut retries = 0;
         let mut renewed = false;
+        let mut moved: Option<Uri> = None;
+        let mut redirects = 0;
         loop {
             let mut headers = headers.clone();
             let serial = self.auth.apply(&mut headers).await.map_err(|error| Failure::Credential(error.to_string()))?;
-            // Lets the runtime look at its sockets: a pooled connection that the server has closed by now must not get the request.
-            tokio::task::yield_now().await;
+            self.look_at_sockets().await;
             let left = patience.saturating_sub(begun.elapsed());
-            let answer = match self.http.send(method.clone(), uri, &headers, body.clone()).await {
-                Ok(answer) => answer,
+            let target = moved.as_ref().unwrap_or(uri);
+            let response = match self.http.send(method.clone(), target, headers, body.clone()).await {
+                Ok(Answer::Response(response)) => response,
+                Ok(Answer::Moved(_)) if redirects == MOST_REDIRECTS => {
+                    let why = format!("it redirects more than {MOST_REDIRECTS} times");
+                    return Err(Failure::Unreachable(HttpError::Redirect { host: self.host.clone(), why }));
+                }
+                Ok(Answer::Moved(next)) => {
+                    redirects += 1;
+                    moved = Some(next);
+                    continue;
+                }
                 Err(HttpError::Connect { exhausted: true, .. }) => {
                     tokio::time::sleep(DESCRIPTOR_WAIT).await;
                     continue;
@@ -109,7 +137,8 @@ impl Sender {
                 Err(error @ HttpError::Broken { .. }) => return Err(Failure::Broken(error.to_string())),
                 Err(error) => return Err(Failure::Unreachable(error)),
             };
-            let status = answer.response.status();
+            *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            let status = response.status();
             if status == StatusCode::UNAUTHORIZED && !renewed {
                 renewed = true;
                 if self.auth.refused(serial).await.map_err(|error| Failure::Credential(error.to_string()))? {
@@ -118,7 +147,7 @@ impl Sender {
             }
             if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
                 && retries < MOST_RETRIES
-                && let Some(delay) = retry_after(answer.response.headers())
+                && let Some(delay) = retry_after(response.headers())
                 && delay <= left.min(LONGEST_RETRY)
             {
                 retries += 1;
@@ -126,7 +155,18 @@ impl Sender {
                 tokio::time::sleep(delay).await;
                 continue;
             }
-            return Ok(answer);
+            return Ok(Sent { response, moved });
+        }
+    }
+}
+
+impl Sender {
+    /// Lets the runtime look at its sockets, if it has been a while: a pooled connection that the server has closed since must not
+    /// get a request, which would be lost.
+    async fn look_at_sockets(&self) {
+        let idle = self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        if idle > FRESH {
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -9,10 +9,11 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{Session, Terms};
 use crate::error::Failure;
-use crate::http::{Answer, SseError};
+use crate::http::SseError;
 use crate::message::{Id, Kind, Message};
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::backoff::Backoff;
+use crate::upstream::send::Sent;
 use crate::upstream::{Context, Outcome};
 
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -91,8 +92,8 @@ impl Session {
     async fn exchange(&self, terms: &Terms, message: &Message) -> Result<Outcome, Failure> {
         let sender = &self.context.sender;
         let body = message.text().clone();
-        let Answer { response, .. } =
-            sender.send(Method::POST, &terms.uri, &terms.post(), body, self.context.patience).await?;
+        let Sent { response, .. } =
+            sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.patience).await?;
         let mut owed = Owed::by(message);
         if !response.status().is_success() {
             let error = answer::refusal(sender, response, terms.has_session()).await?;
@@ -153,19 +154,19 @@ impl Session {
     /// Asks for the rest of a stream. `None`: not now; an error: never.
     async fn resume(&self, terms: &Terms, last_event_id: &str) -> Result<Option<EventStream>, Failure> {
         let sender = &self.context.sender;
-        let mut headers = terms.get();
+        let mut headers = terms.get.clone();
         let id = HeaderValue::from_str(last_event_id)
             .map_err(|_| Failure::Broken("the event id cannot stand in a header".to_owned()))?;
         headers.insert(LAST_EVENT_ID, id);
         match sender.send(Method::GET, &terms.uri, &headers, bytes::Bytes::new(), self.context.patience).await {
-            Ok(Answer { response, .. }) if response.status() == StatusCode::OK => {
+            Ok(Sent { response, .. }) if response.status() == StatusCode::OK => {
                 match answer::body(sender, response).await? {
                     Body::Events(events) => Ok(Some(events)),
                     _ => Err(Failure::Broken("the stream cannot be resumed".to_owned())),
                 }
             }
-            Ok(Answer { response, .. }) if response.status().is_server_error() => Ok(None),
-            Ok(Answer { response, .. }) => {
+            Ok(Sent { response, .. }) if response.status().is_server_error() => Ok(None),
+            Ok(Sent { response, .. }) => {
                 Err(Failure::Broken(format!("the stream cannot be resumed: {}", response.status())))
             }
             Err(failure) if failure.is_temporary() => Ok(None),

@@ -8,10 +8,11 @@ use http::{HeaderValue, Method, StatusCode};
 use super::exchange::LAST_EVENT_ID;
 use super::{Session, Terms};
 use crate::error::Failure;
-use crate::http::{Answer, SseError};
+use crate::http::SseError;
 use crate::message::Message;
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::backoff::Backoff;
+use crate::upstream::send::Sent;
 
 /// What a GET was answered with. Taken apart where it is made, so its size costs nothing.
 #[allow(clippy::large_enum_variant)]
@@ -87,13 +88,13 @@ impl Default for Position {
 impl Position {
     async fn connect(&self, session: &Session, terms: &Terms) -> Heard {
         let sender = &session.context.sender;
-        let mut headers = terms.get();
+        let mut headers = terms.get.clone();
         if let Some(id) = self.last_event_id.as_ref().and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT_ID, id);
         }
         let sent = sender.send(Method::GET, &terms.uri, &headers, bytes::Bytes::new(), Duration::ZERO).await;
         let response = match sent {
-            Ok(Answer { response, .. }) => response,
+            Ok(Sent { response, .. }) => response,
             Err(failure) => {
                 tracing::debug!("the GET stream is not open: {failure}");
                 return Heard::Later;

@@ -13,10 +13,9 @@ use tokio::task::AbortHandle;
 
 use super::answer::{self, Body};
 use super::opening::{NotOpened, Opened};
-use super::send::Sender;
+use super::send::{Sender, Sent};
 use super::{Context, Wire, first};
 use crate::error::Failure;
-use crate::http::Answer;
 use crate::message::{Kind, Message};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -41,28 +40,22 @@ struct Terms {
     generation: u64,
     /// Where redirects have led.
     uri: Uri,
-    /// The session's own: id and revision.
-    headers: HeaderMap,
+    /// The headers of its POSTs and of its GETs: id and revision among them.
+    post: HeaderMap,
+    get: HeaderMap,
 }
 
 impl Terms {
+    fn new(generation: u64, uri: Uri, session: &[(HeaderName, HeaderValue)]) -> Self {
+        let with = |mut headers: HeaderMap| {
+            headers.extend(session.iter().cloned());
+            headers
+        };
+        Self { generation, uri, post: with(Sender::post_headers()), get: with(Sender::get_headers()) }
+    }
+
     fn has_session(&self) -> bool {
-        self.headers.contains_key(SESSION_ID)
-    }
-
-    fn post(&self) -> HeaderMap {
-        self.with(Sender::post_headers())
-    }
-
-    fn get(&self) -> HeaderMap {
-        self.with(Sender::get_headers())
-    }
-
-    fn with(&self, mut headers: HeaderMap) -> HeaderMap {
-        for (name, value) in &self.headers {
-            headers.insert(name.clone(), value.clone());
-        }
-        headers
+        self.post.contains_key(SESSION_ID)
     }
 }
 
@@ -82,7 +75,7 @@ async fn greet(
 ) -> Result<(Terms, Message), NotOpened> {
     let sender = &context.sender;
     let body = initialize.text().clone();
-    let Answer { response, moved } =
+    let Sent { response, moved } =
         sender.send(Method::POST, sender.uri(), &Sender::post_headers(), body, patience).await?;
     let status = response.status();
     if !status.is_success() {
@@ -94,20 +87,20 @@ async fn greet(
     if let Kind::Response { is_error: true, .. } = answer.kind() {
         return Err(NotOpened::Error(status, answer));
     }
-    let mut headers = HeaderMap::new();
-    headers.extend(session_id.map(|id| (SESSION_ID, id)));
+    let mut session = Vec::new();
+    session.extend(session_id.map(|id| (SESSION_ID, id)));
     let revision = first::answered(&answer).and_then(|(greeting, _)| greeting.protocol_version);
     let revision = revision.or_else(|| first::asked(initialize)?.protocol_version);
-    headers.extend(
+    session.extend(
         revision.and_then(|revision| HeaderValue::try_from(revision).ok()).map(|value| (PROTOCOL_VERSION, value)),
     );
-    let uri = moved.unwrap_or_else(|| sender.uri().clone());
+    let terms = Terms::new(generation, moved.unwrap_or_else(|| sender.uri().clone()), &session);
     tracing::info!(
         "session opened with {} ({})",
         sender.host(),
-        if headers.contains_key(SESSION_ID) { "stateful" } else { "stateless" }
+        if terms.has_session() { "stateful" } else { "stateless" }
     );
-    Ok((Terms { generation, uri, headers }, answer))
+    Ok((terms, answer))
 }
 
 impl Session {
@@ -122,7 +115,7 @@ impl Session {
 
     /// For a client that never initializes: every message stands alone.
     pub(super) fn bare(context: &Arc<Context>) -> Arc<Self> {
-        let terms = Terms { generation: 0, uri: context.sender.uri().clone(), headers: HeaderMap::new() };
+        let terms = Terms::new(0, context.sender.uri().clone(), &[]);
         Arc::new(Self::new(context, terms))
     }
 
@@ -155,8 +148,8 @@ impl Session {
     async fn post_notice(&self, terms: &Terms, message: &Message) -> Result<(), Failure> {
         let sender = &self.context.sender;
         let body = message.text().clone();
-        let Answer { response, .. } =
-            sender.send(Method::POST, &terms.uri, &terms.post(), body, self.context.patience).await?;
+        let Sent { response, .. } =
+            sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.patience).await?;
         if !response.status().is_success() {
             let error = answer::refusal(sender, response, terms.has_session()).await?;
             return Err(Failure::Unusable(format!("{} refused it: {}", sender.host(), error.text().escape_ascii())));
@@ -204,9 +197,8 @@ impl Session {
         }
         let terms = self.terms();
         if terms.has_session() {
-            let headers = terms.get();
             let farewell =
-                self.context.sender.send(Method::DELETE, &terms.uri, &headers, bytes::Bytes::new(), Duration::ZERO);
+                self.context.sender.send(Method::DELETE, &terms.uri, &terms.get, bytes::Bytes::new(), Duration::ZERO);
             // A server may refuse to (405) or be gone; either way it is over.
             drop(tokio::time::timeout(FAREWELL, farewell).await);
         }

@@ -16,7 +16,10 @@ pub fn with_own_server(show: &Show, client: &mut Client<'_>) -> Result<(), Failu
 
     show.step("What tools are there?");
     let tools = client.request("tools/list", &json!({}))?;
-    expect(tools["tools"].as_array().is_some_and(|tools| tools.len() == 5), "five tools", &tools)?;
+    let names: Vec<_> =
+        tools["tools"].as_array().into_iter().flatten().filter_map(|tool| tool["name"].as_str()).collect();
+    show.note(&names.join(", "));
+    expect(names.len() == 5, "five tools", &tools)?;
 
     show.step("A call");
     let sum = client.request("tools/call", &json!({"name": "add", "arguments": {"a": 19, "b": 23}}))?;
@@ -75,6 +78,9 @@ fn greet(show: &Show, client: &mut Client<'_>) -> Result<Value, Failure> {
     });
     let result = client.request("initialize", &params)?;
     expect(result["serverInfo"]["name"].is_string(), "a serverInfo", &result)?;
+    let (server, revision) = (&result["serverInfo"], result["protocolVersion"].as_str().unwrap_or("?"));
+    let name = server["title"].as_str().or(server["name"].as_str()).unwrap_or("?");
+    show.note(&format!("{name} {}, revision {revision}", server["version"].as_str().unwrap_or("")));
     client.notify("notifications/initialized")?;
     Ok(result)
 }

@@ -136,12 +136,14 @@ impl Session {
     }
 
     /// POSTs where the open stream says. If the server has forgotten that stream's session, a new stream is opened, and what was
-    /// refused for lack of a session is POSTed there, once.
+    /// refused for lack of a session is sent there, once.
     async fn post_in_session(&self, message: &Message) -> Result<(u64, Option<Message>), Failure> {
         let (number, endpoint) = self.endpoint(0).await?;
         match self.post(&endpoint, message).await {
             Err(Failure::SessionLost { .. }) => {
-                self.forgotten.notify_one();
+                if self.stream.borrow().number == number {
+                    self.forgotten.notify_one();
+                }
                 let (number, endpoint) = self.endpoint(number).await?;
                 Ok((number, self.post(&endpoint, message).await?))
             }

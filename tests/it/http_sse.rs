@@ -86,9 +86,8 @@ fn an_endpoint_may_be_relative_or_absolute_on_the_same_origin() {
             "GET" => {
                 let origin = format!("http://{}", call.header("host").unwrap());
                 let endpoint = if endpoint == "absolute" { format!("{origin}/m/2") } else { endpoint.to_owned() };
-                let events = call.sse();
-                events.chunk(&format!("event: endpoint\ndata: {endpoint}\n\n"));
-                *stream.lock().unwrap() = Some(events);
+                let mut stream = stream.lock().unwrap();
+                stream.insert(call.sse()).chunk(&format!("event: endpoint\ndata: {endpoint}\n\n"));
             }
             _ if call.path() == path => {
                 let (kind, id) = (call.kind().to_owned(), call.request.id.clone());

@@ -2,24 +2,22 @@
 
 #![cfg(unix)]
 
-use std::os::unix::fs::PermissionsExt;
-
 use crate::support::*;
 
-/// A program in a directory of its own that prints `token-1`, `token-2`, … and a name that reaches it.
+/// A command that prints `token-1`, `token-2`, …, and the directory that it lives in.
 fn counting_tokens() -> (tempfile::TempDir, String) {
-    program(
+    script(
         "count=$(cat \"$0.count\" 2>/dev/null || echo 0)\ncount=$((count + 1))\necho $count > \"$0.count\"\necho \"token-$count\"\n",
     )
 }
 
-fn program(script: &str) -> (tempfile::TempDir, String) {
+/// Read by `sh`, not run itself: a program that is being started elsewhere may still hold the file open for writing.
+fn script(text: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let name = path.to_str().unwrap().to_owned();
-    (directory, name)
+    std::fs::write(&path, text).unwrap();
+    let command = format!("sh {}", path.display());
+    (directory, command)
 }
 
 #[test]
@@ -37,7 +35,7 @@ fn a_bearer_comes_from_a_command() {
 
 #[test]
 fn a_command_is_split_in_words_and_run_without_a_shell() {
-    let (_directory, command) = program("echo \"$#:$1:$2\"\n");
+    let (_directory, command) = script("echo \"$#:$1:$2\"\n");
     let upstream = Upstream::start(|call| {
         assert_eq!(call.header("authorization"), Some("Bearer 2:two words:$HOME;ls"));
         call.usual();
@@ -106,19 +104,19 @@ fn a_second_refusal_is_reported() {
 
 #[test]
 fn a_command_that_fails_is_an_error_that_names_it() {
-    for script in ["echo 'vault is sealed' >&2\nexit 3\n", "true\n"] {
-        let (_directory, command) = program(script);
+    for text in ["echo 'vault is sealed' >&2\nexit 3\n", "true\n"] {
+        let (_directory, command) = script(text);
         let upstream = Upstream::usual().may_stay_unasked();
         let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--token-command", &command]).start();
         bridge.send(&initialize("1", REVISION));
-        says(&bridge.answer("1"), &[&command]);
+        says(&bridge.answer("1"), &["--token-command"]);
         bridge.finish();
     }
 }
 
 #[test]
 fn a_command_that_hangs_holds_up_no_ending() {
-    let (_directory, command) = program("exec sleep 60\n");
+    let (_directory, command) = script("exec sleep 60\n");
     let upstream = Upstream::usual().may_stay_unasked();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--token-command", &command]).start();
     bridge.send(&initialize("1", REVISION));

@@ -40,9 +40,9 @@ impl HttpSse {
 
     /// Begins the stream and names the endpoint in its first event.
     pub(crate) fn open(&self, call: Exchange, endpoint: &str) {
-        let events = call.sse();
-        events.chunk(&format!("event: endpoint\ndata: {endpoint}\n\n"));
-        *self.stream.lock().unwrap() = Some(events);
+        // Whoever answers on the stream must find it there, however quick the client is to use the endpoint.
+        let mut stream = self.stream.lock().unwrap();
+        stream.insert(call.sse()).chunk(&format!("event: endpoint\ndata: {endpoint}\n\n"));
     }
 
     pub(crate) fn event(&self, data: &str) {

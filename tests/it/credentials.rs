@@ -237,3 +237,54 @@ fn a_header_file_that_cannot_be_read_is_named() {
     assert!(matches!(ended.code, Some(1 | 2)), "{:?}", ended.code);
     assert!(ended.stderr.contains("/nonexistent/headers"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_secret_that_the_server_repeats_goes_no_further() {
+    for (status, kind) in [
+        ("401 Unauthorized", "tools/call"),
+        ("500 Internal Server Error", "tools/call"),
+        ("403 Forbidden", "initialize"),
+    ] {
+        let upstream = Upstream::start(move |call| {
+            if call.kind() == kind {
+                let said = call.header("authorization").unwrap_or_default().to_owned();
+                call.plain(status, &format!("I was given {said} and do not like it"));
+            } else {
+                call.usual();
+            }
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp"))
+            .args(["--bearer-token-env", "MY_TOKEN", "--log-level", "debug"])
+            .env("MY_TOKEN", TOKEN)
+            .secret(TOKEN)
+            .start();
+        bridge.send(&initialize("1", REVISION));
+        bridge.answer("1");
+        bridge.send(&request("2", "tools/call", "{}"));
+        own_error(&bridge.answer("2"));
+        bridge.finish();
+    }
+}
+
+#[test]
+fn a_secret_in_the_query_never_shows() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => call.plain("500 Internal Server Error", "no"),
+        _ => call.usual(),
+    });
+    let url = upstream.url(&format!("/mcp?api_key={TOKEN}"));
+    let mut bridge = Bridge::to(&url).args(["--log-level", "debug"]).secret(TOKEN).start();
+    bridge.shake_hands();
+    own_error(&bridge.ask("2", "tools/call", "{}"));
+    assert_eq!(upstream.wait_for("tools/call", 1).path, format!("/mcp?api_key={TOKEN}"));
+    bridge.finish();
+}
+
+#[test]
+fn a_password_before_the_host_is_refused_without_being_shown() {
+    let mut bridge = Bridge::to(&format!("https://me:{TOKEN}@example.invalid/mcp")).secret(TOKEN).start();
+    bridge.close_stdin();
+    let ended = bridge.ended();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("password"), "{}", ended.stderr);
+}

@@ -265,3 +265,51 @@ fn a_client_that_frames_by_length_is_answered_in_kind() {
     upstream.wait_for("notifications/x", 1);
     bridge.finish();
 }
+
+#[test]
+fn an_error_in_answer_to_initialize_passes_to_the_byte() {
+    for status in ["200 OK", "400 Bad Request"] {
+        for code in ["-32602", "-32022"] {
+            let data = r#"{"supported":["2026-07-28"],"requested":"2025-06-18","n":1.0}"#;
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":{code},"message":"no","data":{data}}}}}"#);
+            let answer = body.clone();
+            let upstream = Upstream::start(move |call| match call.kind() {
+                "initialize" => call.respond(status, &[("Content-Type", "application/json")], &answer),
+                _ => call.usual(),
+            });
+            let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+            bridge.send(&initialize("1", REVISION));
+            assert_eq!(bridge.answer("1"), body, "{status}");
+            bridge.finish();
+        }
+    }
+}
+
+#[test]
+fn a_client_that_never_says_initialize_is_carried_too() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.still_works();
+    bridge.finish();
+    assert_eq!(upstream.count("initialize"), 0, "what the client did not say is not said: {:?}", upstream.kinds());
+}
+
+#[test]
+fn a_second_initialize_is_a_new_session() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("initialize", 0) => call.open_session("session-a"),
+        ("initialize", _) => call.open_session("session-b"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.still_works();
+    bridge.send(&initialize("2", REVISION));
+    assert!(bridge.answer("2").contains("mind the gap"));
+    bridge.send(&initialized());
+    bridge.still_works();
+    assert_eq!(upstream.wait_for("tools/list", 2).header("mcp-session-id"), Some("session-b"));
+    bridge.finish();
+    let requests = upstream.requests();
+    let deleted: Vec<_> = requests.iter().filter(|r| r.kind == "DELETE").map(|r| r.header("mcp-session-id")).collect();
+    assert!(deleted.contains(&Some("session-b")), "{deleted:?}");
+}

@@ -181,3 +181,84 @@ fn the_answer_to_a_replayed_initialize_never_reaches_the_client() {
     let ended = bridge.finish();
     assert_eq!(ended.lines.iter().filter(|line| line.contains("serverInfo")).count(), 1, "{:?}", ended.lines);
 }
+
+#[test]
+fn the_get_stream_moves_to_the_new_session() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("initialize", n) => call.open_session(&format!("session-{}", n + 1)),
+        ("tools/call", 0) => call.plain("404 Not Found", "Session not found"),
+        ("GET", _) => call.hold(),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    let old = upstream.take("GET").sse();
+    assert_eq!(bridge.ask("1", "tools/call", "{}"), result("1", "{}"));
+    let new = upstream.take("GET");
+    assert_eq!(new.header("mcp-session-id"), Some("session-2"));
+    assert!(old.closed_by_client(), "the stream of the lost session is closed");
+    new.sse().event(&notification("notifications/x", "{}"));
+    bridge.message("notifications/x");
+    bridge.finish();
+    assert_eq!(upstream.count("GET"), 2, "{:?}", upstream.kinds());
+    let kinds = upstream.kinds();
+    let place = |kind: &str| kinds.iter().rposition(|have| have == kind).unwrap();
+    assert!(place("notifications/initialized") < place("tools/call"), "greeted, then asked: {kinds:?}");
+}
+
+#[test]
+fn a_session_lost_while_a_stream_is_taken_up_again_is_an_error_for_its_request() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.header("last-event-id").is_some()) {
+        ("initialize", _) => {
+            let session = format!("session-{}", call.nth + 1);
+            call.open_session(&session);
+        }
+        ("tools/call", _) => {
+            let events = call.sse();
+            events.chunk("id: 1\nretry: 10\ndata: \n\n");
+            events.end();
+        }
+        ("GET", true) => call.plain("404 Not Found", "Session not found"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    own_error(&bridge.ask("1", "tools/call", "{}"));
+    assert_eq!(upstream.count("tools/call"), 1, "it has reached the server, and is not sent again");
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn a_401_that_speaks_of_a_session_is_not_the_credentials_fault() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("tools/call", 0) => call.plain("401 Unauthorized", "unknown session, initialize first"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp"))
+        .args(["--bearer-token-env", "MY_TOKEN"])
+        .env("MY_TOKEN", "tok-1")
+        .secret("tok-1")
+        .start();
+    bridge.shake_hands();
+    assert_eq!(bridge.ask("1", "tools/call", "{}"), result("1", "{}"));
+    bridge.finish();
+    assert_eq!(upstream.count("initialize"), 2);
+    assert!(upstream.requests().iter().all(|r| r.header("authorization") == Some("Bearer tok-1")));
+}
+
+#[test]
+fn a_notification_that_finds_the_session_lost_opens_a_new_one() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("initialize", n) => call.open_session(&format!("session-{}", n + 1)),
+        (_, _) if call.header("mcp-session-id") == Some("session-1") && call.kind() == "notifications/x" => {
+            call.plain("404 Not Found", "Session not found");
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send(&notification("notifications/x", "{}"));
+    bridge.message("notifications/tools/list_changed");
+    bridge.still_works();
+    assert_eq!(upstream.wait_for("tools/list", 1).header("mcp-session-id"), Some("session-2"));
+    bridge.finish();
+    assert_eq!(upstream.count("initialize"), 2);
+}

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod answers;
+mod batches;
 mod cancellation;
 mod cli;
 mod credentials;
@@ -14,6 +15,7 @@ mod endings;
 mod first_message;
 mod get_stream;
 mod http_sse;
+mod ids;
 mod limits;
 mod lost_sessions;
 mod notifications;

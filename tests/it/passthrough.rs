@@ -57,36 +57,6 @@ fn a_notification_reaches_the_upstream_byte_for_byte() {
 }
 
 #[test]
-fn ids_of_every_kind_are_carried_as_they_are() {
-    let upstream = Upstream::usual();
-    let mut bridge = Bridge::connected(&upstream);
-    let ids =
-        ["0", "-1", "12345678901234567890123", "1.5", "1.0", "1E2", r#""7""#, "7", r#""""#, r#""\u00e9 \" \\ é""#];
-    for id in ids {
-        bridge.send(&request(id, "tools/call", "{}"));
-    }
-    for id in ids {
-        assert_eq!(bridge.answer(id), result(id, "{}"), "an id keeps its letters");
-    }
-    let carried: Vec<_> =
-        upstream.requests().iter().filter(|r| r.kind == "tools/call").map(|r| r.id.clone().unwrap()).collect();
-    for id in ids {
-        assert!(carried.iter().any(|have| have == id), "the upstream sees {id}, it saw {carried:?}");
-    }
-    bridge.finish();
-}
-
-#[test]
-fn an_id_of_null_is_forwarded_or_answered_never_dropped() {
-    let upstream = Upstream::usual();
-    let mut bridge = Bridge::connected(&upstream);
-    bridge.send(r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{}}"#);
-    bridge.answer("null");
-    bridge.still_works();
-    bridge.finish();
-}
-
-#[test]
 fn methods_and_members_nobody_has_heard_of_pass() {
     let upstream = Upstream::start(|call| match call.kind() {
         "vendor/strange" => {
@@ -159,52 +129,6 @@ fn pagination_cursors_pass_both_ways() {
 }
 
 #[test]
-fn a_batch_is_posted_as_it_is_and_its_answers_are_lines() {
-    let upstream = Upstream::start(|call| match call.kind() {
-        "batch" => {
-            let answers = format!("[{},\n {}]", result("2", r#"{"n":1.0}"#), result(r#""a""#, "{}"));
-            call.json(&answers);
-        }
-        _ => call.usual(),
-    });
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.shake_hands_in("2025-03-26");
-    let batch = format!(
-        "[{},{} , {}]",
-        request(r#""a""#, "tools/call", r#"{"n":1E2}"#),
-        notification("notifications/x", "{}"),
-        request("2", "ping", "{}")
-    );
-    bridge.send(&batch);
-    bridge.owe("2");
-    bridge.owe(r#""a""#);
-    assert_eq!(
-        bridge.answer("2"),
-        result("2", r#"{"n":1.0}"#),
-        "each answer of a batch is a line of its own, to the byte"
-    );
-    bridge.answer(r#""a""#);
-    assert_eq!(upstream.wait_for("batch", 1).text().trim_end(), batch, "a batch is POSTed as it is");
-    bridge.finish();
-}
-
-#[test]
-fn each_request_of_a_batch_is_answered_when_the_upstream_answers_only_some() {
-    let upstream = Upstream::start(|call| match call.kind() {
-        "batch" => call.json(&format!("[{}]", result("1", "{}"))),
-        _ => call.usual(),
-    });
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.shake_hands_in("2025-03-26");
-    bridge.send(&format!("[{},{}]", request("1", "tools/call", "{}"), request("2", "tools/call", "{}")));
-    bridge.owe("1");
-    bridge.owe("2");
-    bridge.answer("1");
-    own_error(&bridge.answer("2"));
-    bridge.finish();
-}
-
-#[test]
 fn eight_mebibytes_pass_both_ways_as_json() {
     large_message(8 << 20, false);
 }
@@ -257,5 +181,31 @@ fn a_last_line_without_its_end_is_still_a_message() {
     bridge.send_raw(request("5", "tools/call", "{}").as_bytes());
     bridge.close_stdin();
     bridge.answer("5");
+    bridge.finish();
+}
+
+#[test]
+fn depth_is_no_obstacle() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    bridge.send_raw(format!("{}\n", request("1", "tools/call", &deep)).as_bytes());
+    bridge.owe("1");
+    bridge.answer("1");
+    bridge.still_works();
+    bridge.finish();
+}
+
+#[test]
+fn a_line_may_come_in_pieces() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.owe("1");
+    let line = format!("{}\n", request("1", "tools/call", r#"{"text":"é"}"#));
+    for byte in line.bytes() {
+        bridge.send_raw(&[byte]);
+    }
+    bridge.answer("1");
+    assert_eq!(upstream.wait_for("tools/call", 1).text().trim_end(), line.trim_end());
     bridge.finish();
 }

@@ -127,9 +127,13 @@ impl Exchange {
     }
 
     pub(crate) fn sse_with(self, headers: &[(&str, &str)]) -> Events {
-        let mut head =
-            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n"
-                .to_owned();
+        let kind = [("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-cache")];
+        self.chunked(&[&kind, headers].concat())
+    }
+
+    /// Begins a body that comes in pieces.
+    pub(crate) fn chunked(self, headers: &[(&str, &str)]) -> Events {
+        let mut head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n".to_owned();
         for (name, value) in headers {
             write!(head, "{name}: {value}\r\n").unwrap();
         }

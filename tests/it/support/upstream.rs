@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
 
@@ -342,7 +342,8 @@ pub(crate) fn black_hole() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
     let hole = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     hole.listen(0).unwrap();
     let address = hole.local_addr().unwrap().as_socket().unwrap();
-    let filling = std::iter::from_fn(|| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok());
+    let filling =
+        std::iter::from_fn(|| TcpStream::connect_timeout(&address, std::time::Duration::from_millis(200)).ok());
     let filling = filling.collect();
     (address, (hole, filling))
 }

@@ -1,0 +1,154 @@
+//! Batches of 2025-03-26: one POST, and each request in it answered.
+
+use crate::support::*;
+
+/// A batch of two calls, and a notification between them.
+fn batch() -> String {
+    let (first, second) = (request("1", "tools/call", "{}"), request("2", "tools/call", "{}"));
+    format!("[{first},{},{second}]", notification("notifications/x", "{}"))
+}
+
+fn sent(upstream: &Upstream) -> Bridge {
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    bridge.owe("1");
+    bridge.owe("2");
+    bridge.send(&batch());
+    bridge
+}
+
+#[test]
+fn a_batch_is_posted_as_it_is_and_its_answers_are_lines() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "batch" => {
+            let answers = format!("[{},\n {}]", result("2", r#"{"n":1.0}"#), result(r#""a""#, "{}"));
+            call.json(&answers);
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    let batch = format!(
+        "[{},{} , {}]",
+        request(r#""a""#, "tools/call", r#"{"n":1E2}"#),
+        notification("notifications/x", "{}"),
+        request("2", "ping", "{}")
+    );
+    bridge.send(&batch);
+    bridge.owe("2");
+    bridge.owe(r#""a""#);
+    assert_eq!(
+        bridge.answer("2"),
+        result("2", r#"{"n":1.0}"#),
+        "each answer of a batch is a line of its own, to the byte"
+    );
+    bridge.answer(r#""a""#);
+    assert_eq!(upstream.wait_for("batch", 1).text().trim_end(), batch, "a batch is POSTed as it is");
+    bridge.finish();
+}
+
+#[test]
+fn each_request_of_a_batch_is_answered_when_the_upstream_answers_only_some() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "batch" => call.json(&format!("[{}]", result("1", "{}"))),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    bridge.send(&format!("[{},{}]", request("1", "tools/call", "{}"), request("2", "tools/call", "{}")));
+    bridge.owe("1");
+    bridge.owe("2");
+    bridge.answer("1");
+    own_error(&bridge.answer("2"));
+    bridge.finish();
+}
+
+#[test]
+fn the_answers_of_a_batch_may_come_as_a_stream() {
+    let upstream = Upstream::start(|call| if call.kind() == "batch" { call.hold() } else { call.usual() });
+    let mut bridge = sent(&upstream);
+    let events = upstream.take("batch").sse();
+    events.event(&result("2", r#"{"n":1.0}"#));
+    assert_eq!(bridge.answer("2"), result("2", r#"{"n":1.0}"#), "each as it comes");
+    events.event(&notification("notifications/y", "{}"));
+    bridge.message("notifications/y");
+    events.event(&format!("[{}]", result("1", "{}")));
+    events.end();
+    assert_eq!(bridge.answer("1"), result("1", "{}"));
+    bridge.finish();
+}
+
+#[test]
+fn a_stream_that_ends_early_is_an_error_for_what_is_still_due() {
+    let upstream = Upstream::start(|call| if call.kind() == "batch" { call.hold() } else { call.usual() });
+    let mut bridge = sent(&upstream);
+    let events = upstream.take("batch").sse();
+    events.event(&result("1", "{}"));
+    bridge.answer("1");
+    events.end();
+    own_error(&bridge.answer("2"));
+    bridge.finish();
+    assert_eq!(upstream.count("batch"), 1);
+}
+
+#[test]
+fn a_batch_that_is_refused_is_an_error_for_each_request_in_it() {
+    let refusals: [fn(Exchange); 4] = [
+        |call| call.plain("400 Bad Request", "no batches here"),
+        |call| {
+            let body = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no batches here"}}"#;
+            call.respond("400 Bad Request", &[("Content-Type", "application/json")], body);
+        },
+        Exchange::accepted,
+        Exchange::cut,
+    ];
+    for refuse in refusals {
+        let upstream = Upstream::start(move |call| if call.kind() == "batch" { refuse(call) } else { call.usual() });
+        let mut bridge = sent(&upstream);
+        for id in ["1", "2"] {
+            error_of(&bridge.answer(id));
+        }
+        bridge.still_works();
+        bridge.finish();
+        assert_eq!(upstream.count("batch"), 1);
+    }
+}
+
+#[test]
+fn a_batch_without_requests_is_not_answered() {
+    let upstream = Upstream::start(|call| if call.kind() == "batch" { call.accepted() } else { call.usual() });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    let batch = format!("[{},{}]", notification("notifications/x", "{}"), result("7", "{}"));
+    bridge.send(&batch);
+    assert_eq!(upstream.wait_for("batch", 1).text().trim_end(), batch);
+    bridge.still_works();
+    let ended = bridge.finish();
+    assert_eq!(ended.lines.len(), 2, "{:?}", ended.lines);
+}
+
+#[test]
+fn a_request_in_a_batch_can_be_cancelled() {
+    let upstream = Upstream::start(|call| if call.kind() == "batch" { call.hold() } else { call.usual() });
+    let mut bridge = sent(&upstream);
+    let call = upstream.take("batch");
+    bridge.cancel("1");
+    upstream.wait_for("notifications/cancelled", 1);
+    call.json(&format!("[{}]", result("2", r#"{"left":"alone"}"#)));
+    assert_eq!(bridge.answer("2"), result("2", r#"{"left":"alone"}"#));
+    bridge.finish();
+}
+
+#[test]
+fn a_batch_from_the_upstream_reaches_the_client_line_by_line() {
+    let upstream = Upstream::start(|call| if call.kind() == "GET" { call.hold() } else { call.usual() });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    let (question, log) = (request("5", "roots/list", r#"{"n":1.0}"#), notification("notifications/message", "{}"));
+    upstream.take("GET").sse().event(&format!("[{question},\t{log}]"));
+    assert_eq!(bridge.message("roots/list"), question);
+    assert_eq!(bridge.message("notifications/message"), log);
+    bridge.send(&result("5", "{}"));
+    upstream.wait_for("answer", 1);
+    bridge.finish();
+}

@@ -169,7 +169,7 @@ async fn fetch(credential: &Credential, serial: u64) -> Result<Token, AuthError>
                 .map_err(|error| AuthError::File { path: path_text.clone(), cause: error.to_string() })?;
             (text, path_text)
         }
-        Credential::Command { argv } => (run(argv).await?, argv.first().cloned().unwrap_or_default()),
+        Credential::Command { argv } => (run(argv).await?, "--token-command".to_owned()),
     };
     let token = Secret::new(bare_token(&text));
     let header = HeaderValue::try_from(format!("Bearer {}", token.expose()));

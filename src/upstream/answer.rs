@@ -18,6 +18,9 @@ use crate::message::{Kind, Message};
 /// How much of what a server says in an error is shown.
 const GIST: usize = 300;
 
+/// How much of an answer that is none is looked at for what it is.
+const START: usize = 1024;
+
 /// A stream of events from a response.
 pub(super) type EventStream = Events<BoxStream<'static, Result<Bytes, SseError>>>;
 
@@ -52,17 +55,18 @@ pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Resul
     if head.status == StatusCode::ACCEPTED || text.iter().all(u8::is_ascii_whitespace) {
         return Ok(Body::Nothing(head.status));
     }
-    let start = gist(&text);
-    let what = |what: String| Failure::Unusable(format!("{host} answered {} with {what}: {start}", head.status));
-    match Message::parse(text) {
-        Ok(message) if !matches!(message.kind(), Kind::Invalid(_)) => Ok(Body::Message(message)),
-        Ok(_) => Err(what("JSON that is no JSON-RPC message".to_owned())),
-        Err(_) if is(&head.headers, "application/json") => Err(what("broken JSON".to_owned())),
-        Err(_) => {
-            let kind = head.headers.get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
-            Err(what(kind.map_or("no MCP message".to_owned(), |kind| format!("{}, not MCP", log::redact(&kind)))))
-        }
-    }
+    // A copy, because a large text must stay the only one.
+    let start = text[..text.len().min(START)].to_vec();
+    let what = match Message::parse(text) {
+        Ok(message) if !matches!(message.kind(), Kind::Invalid(_)) => return Ok(Body::Message(message)),
+        Ok(_) => "JSON that is no JSON-RPC message".to_owned(),
+        Err(_) if is(&head.headers, "application/json") => "broken JSON".to_owned(),
+        Err(_) => match head.headers.get(CONTENT_TYPE) {
+            Some(kind) => format!("{}, not MCP", log::redact(&String::from_utf8_lossy(kind.as_bytes()))),
+            None => "no MCP message".to_owned(),
+        },
+    };
+    Err(Failure::Unusable(format!("{host} answered {} with {what}: {}", head.status, gist(&start))))
 }
 
 /// The events of a body whose content type says that it has some.

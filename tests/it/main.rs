@@ -8,6 +8,7 @@
 mod answers;
 mod batches;
 mod cancellation;
+mod chaos;
 mod cli;
 mod credentials;
 mod discover;

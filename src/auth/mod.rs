@@ -116,13 +116,18 @@ impl Authorizer {
             }
         }
         let Some(credential) = &self.credential else { return Ok(Serial(0)) };
-        let mut token = self.token.lock().await;
-        let current = match &*token {
-            Some(current) => current.clone(),
-            None => token.insert(fetch(credential, 0).await?).clone(),
-        };
+        // Boxed, for this is part of every request's future and its size.
+        let current = Box::pin(self.current(credential)).await?;
         headers.insert(AUTHORIZATION, current.header);
         Ok(Serial(current.serial))
+    }
+
+    async fn current(&self, credential: &Credential) -> Result<Token, AuthError> {
+        let mut token = self.token.lock().await;
+        Ok(match &*token {
+            Some(current) => current.clone(),
+            None => token.insert(fetch(credential, 0).await?).clone(),
+        })
     }
 
     /// The credential with this serial was refused. True if there is another to try now: fetched here, or by a request that

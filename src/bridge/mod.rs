@@ -147,8 +147,11 @@ impl Bridge {
             return self.refuse(raw_id, code::METHOD_NOT_FOUND, "server/discover is not supported; use initialize");
         }
         let ids = message.requests();
-        if let Some((_, raw_id)) = ids.iter().find(|(id, _)| self.pending.contains(id)) {
-            return self.refuse(raw_id, code::INVALID_REQUEST, "a request with this id is still in flight");
+        if ids.iter().any(|(id, _)| self.pending.contains(id)) {
+            for (_, raw_id) in ids {
+                self.refuse(&raw_id, code::INVALID_REQUEST, "a request with this id is still in flight");
+            }
+            return;
         }
         let ticket = self.pending.ticket();
         let upstream = self.upstream.clone();
@@ -157,12 +160,13 @@ impl Bridge {
             let answer = upstream.initialize(message);
             self.tasks.spawn(async move { Done::Request(ticket, make_room(&outgoing, answer.await).await) })
         } else {
-            self.tasks.spawn(async move {
+            // Boxed, because a task's future is copied several times while the task is made.
+            self.tasks.spawn(Box::pin(async move {
                 let outcome = upstream.request(&message).await;
                 // A large argument need not be held while its answer waits.
                 drop(message);
                 Done::Request(ticket, make_room(&outgoing, outcome).await)
-            })
+            }))
         };
         self.pending.insert(ticket, ids, &task);
     }

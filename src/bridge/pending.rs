@@ -76,8 +76,15 @@ impl Pending {
     /// may be in flight.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: &Message) -> bool {
         let Kind::Response { id, .. } = answer.kind() else { return false };
-        let waits = self.requests.get(id).is_some_and(|request| request.ticket == ticket);
-        waits && self.requests.remove(id).is_some()
+        match self.requests.remove(id) {
+            Some(request) if request.ticket == ticket => true,
+            // A later request of the same id, which is none of this task's business.
+            Some(request) => {
+                self.requests.insert(id.clone(), request);
+                false
+            }
+            None => false,
+        }
     }
 
     /// A task has ended: the ids it leaves unanswered.

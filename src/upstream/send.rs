@@ -141,7 +141,7 @@ impl Sender {
             let status = response.status();
             if status == StatusCode::UNAUTHORIZED && !renewed {
                 renewed = true;
-                if self.auth.refused(serial).await.map_err(|error| Failure::Credential(error.to_string()))? {
+                if Box::pin(self.auth.refused(serial)).await.map_err(|error| Failure::Credential(error.to_string()))? {
                     continue;
                 }
             }

@@ -82,7 +82,8 @@ impl Session {
         let terms = self.terms();
         match self.exchange(&terms, message).await {
             Err(Failure::SessionLost { .. }) => {
-                self.renew(terms.generation).await?;
+                // Boxed, as all that is rare: the future of a request is copied when its task is made.
+                Box::pin(self.renew(terms.generation)).await?;
                 self.exchange(&self.terms(), message).await
             }
             settled => settled,
@@ -96,7 +97,7 @@ impl Session {
             sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.patience).await?;
         let mut owed = Owed::by(message);
         if !response.status().is_success() {
-            let error = answer::refusal(sender, response, terms.has_session()).await?;
+            let error = Box::pin(answer::refusal(sender, response, terms.has_session())).await?;
             return match &owed {
                 Owed::One { raw_id, .. } => Ok(Outcome::Answer(error.with_id(raw_id))),
                 Owed::Many(_) => Err(Failure::Rpc(error)),
@@ -144,7 +145,7 @@ impl Session {
                 }
                 tokio::time::sleep(backoff.after_stream(retry, barren == 1)).await;
                 retry = None;
-                if let Some(events) = self.resume(terms, id).await.map_err(|_| ended.clone())? {
+                if let Some(events) = Box::pin(self.resume(terms, id)).await.map_err(|_| ended.clone())? {
                     break events;
                 }
             };

@@ -189,6 +189,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn how_the_bytes_are_cut_changes_nothing(
             text in "(Content-Length: ?[0-9]{1,2}\r?\n)?(\r?\n)?([a-z\"{}:,]{0,12}\r?\n){0,5}[a-z]{0,3}",

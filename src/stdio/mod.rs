@@ -14,13 +14,13 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 pub use lines::{Line, Lines};
-use outgoing::WriteNow;
 pub use outgoing::{Outgoing, Reserved};
 
 /// Lines that may wait between the reading thread and the bridge. The bridge only ever hands them on, so few are enough.
 const LINES_WAITING: usize = 256;
 
-/// How much is asked of the operating system in one read: what a pipe holds.
+/// How much is asked of the operating system in one read: at first what a chat needs, then what a pipe holds.
+const FIRST_READ: usize = 8 * 1024;
 const READ_SIZE: usize = 64 * 1024;
 
 /// The client: what it says and what it is told.
@@ -48,18 +48,20 @@ fn connect(
     input: impl Read + Send + 'static,
     mut output: impl Write + Send + 'static,
     limit: usize,
-    write_now: WriteNow,
+    write_now: outgoing::WriteNow,
 ) -> Connection {
     let (lines, incoming) = mpsc::channel(LINES_WAITING);
     let splitter = Lines::new(limit);
-    let (outgoing, queue) = outgoing::queue(splitter.framed(), write_now);
     let (done, written) = oneshot::channel();
+    let start = move |queue: outgoing::Queue| {
+        thread::spawn(move || {
+            // A client that closed its end wants nothing more; the bridge ends when `done` is dropped.
+            queue.drain(&mut output).ok();
+            drop(done);
+        });
+    };
+    let outgoing = outgoing::outgoing(splitter.framed(), write_now, Box::new(start));
     thread::spawn(move || read(input, &lines, splitter));
-    thread::spawn(move || {
-        // A client that closed its end wants nothing more; the bridge ends when `done` is dropped.
-        queue.drain(&mut output).ok();
-        drop(done);
-    });
     Connection { incoming, outgoing, written }
 }
 
@@ -84,7 +86,7 @@ fn stdout_now(_: &[u8]) -> bool {
 }
 
 fn read(mut input: impl Read, lines: &mpsc::Sender<Line>, mut splitter: Lines) {
-    let mut buffer = vec![0; READ_SIZE];
+    let mut buffer = vec![0; FIRST_READ];
     loop {
         let size = match input.read(&mut buffer) {
             Ok(size) => size,
@@ -104,6 +106,9 @@ fn read(mut input: impl Read, lines: &mpsc::Sender<Line>, mut splitter: Lines) {
             return;
         }
         splitter.push(&buffer[..size], &mut hand_on);
+        if size == FIRST_READ {
+            buffer.resize(READ_SIZE, 0);
+        }
         if !ours {
             return;
         }

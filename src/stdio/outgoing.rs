@@ -4,6 +4,7 @@
 //! take them at once, the write is made here and now: waking the writing thread would cost more than all else about a call. Whatever could
 //! block goes to that thread.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -23,13 +24,23 @@ const BATCH: usize = 32 * 1024;
 /// Writes without blocking, or says that it cannot.
 pub(super) type WriteNow = fn(&[u8]) -> bool;
 
+/// Starts the writing thread. Dropped unused, it counts as a thread that has written all.
+pub(super) type StartThread = Box<dyn FnOnce(Queue) + Send>;
+
 /// The way to the client's end. Cheap to clone; the writing thread ends with [`finish`](Self::finish) or when the last one is gone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Outgoing(Arc<Shared>);
 
-#[derive(Debug)]
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outgoing")
+    }
+}
+
 struct Shared {
     thread: mpsc::Sender<Item>,
+    /// Until something must wait there is nothing for a thread to do, and often that is never.
+    start: Mutex<Option<(StartThread, Queue)>>,
     room: Arc<Semaphore>,
     gathered: Mutex<Gathered>,
     /// Wakes whoever runs [`Outgoing::flush_when_due`].
@@ -62,7 +73,6 @@ enum Item {
 }
 
 /// The other end of [`Outgoing`].
-#[derive(Debug)]
 pub(super) struct Queue {
     items: mpsc::Receiver<Item>,
     room: Arc<Semaphore>,
@@ -71,13 +81,22 @@ pub(super) struct Queue {
 }
 
 /// `framed`: the client wants `Content-Length` framing.
-pub(super) fn queue(framed: Arc<AtomicBool>, write_now: WriteNow) -> (Outgoing, Queue) {
+pub(super) fn outgoing(framed: Arc<AtomicBool>, write_now: WriteNow, start: StartThread) -> Outgoing {
     let (thread, items) = mpsc::channel();
     let room = Arc::new(Semaphore::new(ROOM_KIB as usize));
     let waiting = Arc::<AtomicUsize>::default();
     let queue = Queue { items, room: Arc::clone(&room), waiting: Arc::clone(&waiting), framed: Arc::clone(&framed) };
-    let shared = Shared { thread, room, gathered: Mutex::default(), due: Notify::new(), waiting, framed, write_now };
-    (Outgoing(Arc::new(shared)), queue)
+    let shared = Shared {
+        thread,
+        start: Mutex::new(Some((start, queue))),
+        room,
+        gathered: Mutex::default(),
+        due: Notify::new(),
+        waiting,
+        framed,
+        write_now,
+    };
+    Outgoing(Arc::new(shared))
 }
 
 impl Outgoing {
@@ -131,6 +150,8 @@ impl Outgoing {
     pub async fn flush_when_due(self) {
         loop {
             self.0.due.notified().await;
+            // The runtime comes back to this only when the tasks that are ready now have run.
+            tokio::task::yield_now().await;
             self.flush();
         }
     }
@@ -152,8 +173,10 @@ impl Outgoing {
 
     /// What was committed before is written, nothing after.
     pub fn finish(&self) {
-        self.0.hand_on(&mut self.0.gathered());
-        self.0.to_thread(Item::End);
+        self.flush();
+        if !self.0.never_started() {
+            self.0.to_thread(Item::End);
+        }
     }
 }
 
@@ -168,7 +191,15 @@ impl Shared {
         }
     }
 
+    /// Whether there is no thread; then there will be none.
+    fn never_started(&self) -> bool {
+        self.start.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+    }
+
     fn to_thread(&self, item: Item) {
+        if let Some((start, queue)) = self.start.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            start(queue);
+        }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         // A client that is gone ends the bridge through `Connection::written`.
         self.thread.send(item).ok();

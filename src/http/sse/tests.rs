@@ -106,6 +106,8 @@ fn eight_megabytes_in_small_chunks_take_linear_time() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn how_the_bytes_are_cut_changes_nothing(
         lines in proptest::collection::vec("(data|event|id|retry|:|x)?:? ?[a-z0-9é\u{0}]{0,6}(\n|\r\n|\r|\n\n|\r\n\r\n)", 0..12),

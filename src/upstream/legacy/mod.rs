@@ -31,7 +31,17 @@ pub(super) struct Session {
     terms: watch::Sender<Arc<Terms>>,
     /// Held by whoever renews; the others wait and find it done.
     renewing: tokio::sync::Mutex<()>,
-    listener: Mutex<Option<AbortHandle>>,
+    listener: Mutex<Listener>,
+}
+
+/// Who reads the GET stream.
+#[derive(Default)]
+enum Listener {
+    #[default]
+    NotYet,
+    Running(AbortHandle),
+    /// None any more: after the DELETE there is nothing to GET.
+    Closed,
 }
 
 /// What every request of one session says.
@@ -139,8 +149,8 @@ impl Session {
     pub(super) async fn initialized(self: &Arc<Self>, message: &Message) -> Result<(), Failure> {
         let told = self.notify(message).await;
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        if listener.is_none() {
-            *listener = Some(tokio::spawn(listen::listen(Arc::clone(self))).abort_handle());
+        if matches!(*listener, Listener::NotYet) {
+            *listener = Listener::Running(tokio::spawn(listen::listen(Arc::clone(self))).abort_handle());
         }
         told
     }
@@ -192,7 +202,9 @@ impl Session {
 
     /// Stops listening and deletes the session.
     pub(super) async fn close(&self) {
-        if let Some(listener) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let listener =
+            std::mem::replace(&mut *self.listener.lock().unwrap_or_else(PoisonError::into_inner), Listener::Closed);
+        if let Listener::Running(listener) = listener {
             listener.abort();
         }
         let terms = self.terms();

@@ -13,11 +13,11 @@ pub struct Cli {
     #[arg(value_name = "URL")]
     pub url: String,
 
-    /// A header for the server, `Name: value`; `${VAR}` is taken from the environment [repeatable]
+    /// A header for the server, `Name: value`; `${VAR}` is taken from the environment (repeatable)
     #[arg(long, value_name = "HEADER", help_heading = "Credentials", env = "MCP_FERRY_HEADER", hide_env_values = true)]
     pub header: Vec<String>,
 
-    /// A file of headers, one `Name: value` a line, `#` for comments [repeatable]
+    /// A file of headers, one `Name: value` a line, `#` for comments (repeatable)
     #[arg(long, value_name = "FILE", help_heading = "Credentials", env = "MCP_FERRY_HEADER_FILE")]
     pub header_file: Vec<String>,
 

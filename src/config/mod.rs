@@ -80,7 +80,10 @@ fn upstream(typed: &str, allow_http: bool) -> Result<Uri, Error> {
     }
     let url = url::Url::parse(expanded.trim()).map_err(|error| {
         // The text itself may hold a secret, or be one that slipped into the wrong place.
-        Error::Usage(format!("the URL is not one: {error}"))
+        Error::Usage(match error {
+            url::ParseError::RelativeUrlWithoutBase => "the URL must begin with https:// or http://".to_owned(),
+            error => format!("the URL is not one: {error}"),
+        })
     })?;
     hide_secrets(&url);
     let host = url.host().map(|host| host.to_owned());

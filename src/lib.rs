@@ -52,6 +52,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use cli::{Cli, LogLevel};
 use config::Settings;
@@ -62,11 +63,7 @@ use upstream::Upstream;
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(config::rejoin(args)) {
         Ok(cli) => cli,
-        Err(shown) => {
-            // `--help` and `--version` go to stdout and are no error; clap knows which is which.
-            shown.print().ok();
-            return if shown.use_stderr() { Exit::Usage } else { Exit::Orderly }.into();
-        }
+        Err(shown) => return say(&shown).into(),
     };
     log::start(match cli.log_level {
         LogLevel::Error => tracing::Level::ERROR,
@@ -81,6 +78,24 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             error.exit().into()
         }
     }
+}
+
+/// Shows what clap has to say: help and version on stdout, what is wrong on stderr.
+fn say(shown: &clap::Error) -> Exit {
+    let stray = match shown.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) if shown.kind() == ErrorKind::UnknownArgument => {
+            !argument.starts_with('-')
+        }
+        _ => false,
+    };
+    if stray {
+        // Not quoted: it may be the rest of a header that was split at its spaces.
+        let error = Error::Usage("there is an argument too many; values with spaces need quotes".to_owned());
+        log::fatal(&error);
+        return error.exit();
+    }
+    shown.print().ok();
+    if shown.use_stderr() { Exit::Usage } else { Exit::Orderly }
 }
 
 /// Carries messages until the client ends or a signal comes.

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -222,6 +222,7 @@ impl Upstream {
 
     /// Cuts every connection; from now on the port refuses new ones.
     pub(crate) fn stop(&mut self) {
+        idle();
         self.state.stops.fetch_add(1, Ordering::SeqCst);
         drop(TcpStream::connect(self.address));
         self.acceptor.take().expect("a listening upstream").join().unwrap();
@@ -274,10 +275,11 @@ impl Upstream {
         })
     }
 
-    /// Waits until this many connections have been closed by this side.
+    /// Waits until this many connections have been closed by this side, and a moment longer.
     #[track_caller]
     pub(crate) fn wait_for_closed(&self, connections: usize) {
         self.wait(&format!("{connections} closed connections"), |book| (book.closed >= connections).then_some(()));
+        idle();
     }
 
     /// Takes the oldest exchange of this kind that the handler holds.
@@ -327,6 +329,12 @@ impl Drop for Upstream {
     }
 }
 
+/// A connection that ends within the millisecond of its use may take a request with it, and nobody can tell; one that ends when it
+/// has been idle must not.
+fn idle() {
+    std::thread::sleep(Duration::from_millis(2));
+}
+
 fn bound(address: SocketAddr) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     // On Windows this option would let two sockets share the port.
@@ -342,8 +350,7 @@ pub(crate) fn black_hole() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
     let hole = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     hole.listen(0).unwrap();
     let address = hole.local_addr().unwrap().as_socket().unwrap();
-    let filling =
-        std::iter::from_fn(|| TcpStream::connect_timeout(&address, std::time::Duration::from_millis(200)).ok());
+    let filling = std::iter::from_fn(|| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok());
     let filling = filling.collect();
     (address, (hole, filling))
 }

@@ -49,6 +49,7 @@ pub mod system;
 pub mod upstream;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -74,7 +75,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match carry(&cli) {
         Ok(()) => Exit::Orderly.into(),
         Err(error) => {
-            log::fatal(&error);
+            fatal(&error);
             error.exit().into()
         }
     }
@@ -91,11 +92,17 @@ fn say(shown: &clap::Error) -> Exit {
     if stray {
         // Not quoted: it may be the rest of a header that was split at its spaces.
         let error = Error::Usage("there is an argument too many; values with spaces need quotes".to_owned());
-        log::fatal(&error);
+        fatal(&error);
         return error.exit();
     }
     shown.print().ok();
     if shown.use_stderr() { Exit::Usage } else { Exit::Orderly }
+}
+
+/// Shows an error that ends the program: cause, empty line, hint.
+fn fatal(error: &Error) {
+    let text = format!("mcp-ferry: error: {}\n\nhint: {}\n", log::redact(&error.to_string()), error.hint());
+    std::io::stderr().write_all(text.as_bytes()).ok();
 }
 
 /// Carries messages until the client ends or a signal comes.

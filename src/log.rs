@@ -4,7 +4,6 @@
 //! says back to us goes through [`redact`], because servers quote paths and headers.
 
 use std::fmt;
-use std::io::Write;
 use std::sync::{PoisonError, RwLock};
 
 use tracing::field::{Field, Visit};
@@ -74,12 +73,6 @@ pub fn start(level: tracing::Level) {
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).event_format(OneLine);
     let ours = Targets::new().with_target("mcp_ferry", level);
     tracing_subscriber::registry().with(ours).with(layer).try_init().ok();
-}
-
-/// Shows an error that ends the program: cause, empty line, hint.
-pub fn fatal(error: &crate::error::Error) {
-    let text = format!("mcp-ferry: error: {}\n\nhint: {}\n", redact(&error.to_string()), error.hint());
-    std::io::stderr().write_all(text.as_bytes()).ok();
 }
 
 struct OneLine;

@@ -11,7 +11,6 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use tokio::sync::Mutex;
 
-use crate::config::{Headers, bare_token};
 use crate::log::Secret;
 
 /// How long a `--token-command` may take.
@@ -37,6 +36,25 @@ pub enum Credential {
         /// Program and arguments; at least the program.
         argv: Vec<String>,
     },
+}
+
+/// The user's headers, and what to say of them when they are refused or missed.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    /// Variables filled in.
+    pub map: HeaderMap,
+    /// For each, the option to look at: `--header Authorization (${TOKEN})`.
+    pub sources: Vec<String>,
+    /// What was given but not set, a sentence each.
+    pub left_out: Vec<String>,
+}
+
+impl Headers {
+    /// Notes that something is left out, and says so.
+    pub(crate) fn leave_out(&mut self, why: String) {
+        tracing::warn!("{why}");
+        self.left_out.push(why);
+    }
 }
 
 /// Gives requests their credential.
@@ -200,4 +218,13 @@ async fn run(argv: &[String]) -> Result<String, AuthError> {
         return Err(failed(format!("failed ({})", output.status)));
     }
     String::from_utf8(output.stdout).map_err(|_| failed("printed no text".to_owned()))
+}
+
+/// The token alone, where somebody kept it together with its scheme.
+fn bare_token(text: &str) -> &str {
+    let text = text.trim();
+    match text.split_once(char::is_whitespace) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => text,
+    }
 }

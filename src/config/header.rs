@@ -1,8 +1,9 @@
 //! Which headers did the user give, in whatever spelling?
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::text;
+use crate::auth::Headers;
 use crate::error::Error;
 use crate::log;
 
@@ -38,25 +39,6 @@ fn is_unfinished(header: &str) -> bool {
 
 fn is_continuation(arg: &str) -> bool {
     !arg.starts_with("--") && !arg.starts_with("https://") && !arg.starts_with("http://")
-}
-
-/// The user's headers, and what to say of them when they are refused or missed.
-#[derive(Debug, Clone, Default)]
-pub struct Headers {
-    /// Variables filled in.
-    pub map: HeaderMap,
-    /// For each, the option to look at: `--header Authorization (${TOKEN})`.
-    pub sources: Vec<String>,
-    /// What was given but not set, a sentence each.
-    pub left_out: Vec<String>,
-}
-
-impl Headers {
-    /// Notes that something is left out, and says so.
-    pub(super) fn leave_out(&mut self, why: String) {
-        tracing::warn!("{why}");
-        self.left_out.push(why);
-    }
 }
 
 /// The headers of `--header` and `--header-file`, variables filled in. One whose value, or a variable in it, is not set is left out

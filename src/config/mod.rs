@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use http::Uri;
 
-use crate::auth::Credential;
+use crate::auth::{Credential, Headers};
 use crate::cli::{Cli, Transport};
 use crate::error::Error;
 use crate::log::{self, Secret};
 
-pub use header::{Headers, rejoin};
-pub(crate) use text::bare_token;
+pub use header::rejoin;
 
 /// Everything a run needs to know.
 #[derive(Debug)]
@@ -142,7 +141,7 @@ fn credential(cli: &Cli, headers: &mut Headers) -> Result<Option<Credential>, Er
     if let Some(variable) = given(&cli.bearer_token_env) {
         match std::env::var(&variable).ok().filter(|value| !text::is_unset(value)) {
             Some(value) => {
-                found.push(Credential::Environment { token: Secret::new(text::bare_token(&value)), variable });
+                found.push(Credential::Environment { token: Secret::new(value), variable });
             }
             None => headers.leave_out(format!(
                 "no bearer token is sent: the environment variable {variable} of --bearer-token-env is not set"

@@ -43,15 +43,6 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// The token alone, where somebody kept it together with its scheme.
-pub(crate) fn bare_token(text: &str) -> &str {
-    let text = text.trim();
-    match text.split_once(char::is_whitespace) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => text,
-    }
-}
-
 /// Splits a command into program and arguments: at white space, not within quotes. A backslash escapes the next character,
 /// but on Windows, where it belongs to paths, only a quote. Empty where a quote stays open.
 pub(super) fn split_command(command: &str) -> Vec<String> {

@@ -10,9 +10,8 @@ use tokio::task::AbortHandle;
 
 use super::answer::{self, Body, EventStream};
 use super::backoff::Backoff;
-use super::opening::{NotOpened, Opened};
 use super::send::{Sender, Sent};
-use super::{Context, Event, Outcome, Wire, first};
+use super::{Context, Event, NotOpened, Opened, Outcome, Wire, first};
 use crate::error::Failure;
 use crate::http::{self as client, SseError};
 use crate::message::{Id, Kind, Message};

@@ -17,6 +17,7 @@ mod send;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::Authorizer;
@@ -117,6 +118,27 @@ struct Context {
 enum Wire {
     Legacy(Arc<legacy::Session>),
     HttpSse(Arc<http_sse::Session>),
+}
+
+/// The client's `initialize`, answered.
+struct Opened {
+    wire: Wire,
+    /// A result.
+    answer: Message,
+}
+
+/// Why there is no session.
+enum NotOpened {
+    /// The server's JSON-RPC error, and the status it came with.
+    Error(StatusCode, Message),
+    /// Anything else.
+    Failure(Failure),
+}
+
+impl From<Failure> for NotOpened {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
 }
 
 impl Upstream {

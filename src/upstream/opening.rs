@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
-use super::{Context, Wire, first, http_sse, legacy};
+use super::{Context, NotOpened, Opened, Wire, first, http_sse, legacy};
 use crate::cli::Transport;
 use crate::error::Failure;
 use crate::message::Message;
@@ -18,27 +17,6 @@ const GUESS: Duration = Duration::from_secs(2);
 
 /// How long it may take where it is what the user said or the server spoke last time.
 const KNOWN: Duration = Duration::from_secs(15);
-
-/// The client's `initialize`, answered.
-pub(super) struct Opened {
-    pub(super) wire: Wire,
-    /// A result.
-    pub(super) answer: Message,
-}
-
-/// Why there is no session.
-pub(super) enum NotOpened {
-    /// The server's JSON-RPC error, and the status it came with.
-    Error(StatusCode, Message),
-    /// Anything else.
-    Failure(Failure),
-}
-
-impl From<Failure> for NotOpened {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
-}
 
 /// Opens the session, trying for as long as there is hope that trying helps. `settle` gets the answer for the client, if that
 /// still waits.

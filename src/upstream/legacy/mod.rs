@@ -12,9 +12,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::answer::{self, Body};
-use super::opening::{NotOpened, Opened};
 use super::send::{Sender, Sent};
-use super::{Context, Wire, first};
+use super::{Context, NotOpened, Opened, Wire, first};
 use crate::error::Failure;
 use crate::message::{Kind, Message};
 

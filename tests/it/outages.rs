@@ -2,11 +2,19 @@
 
 use crate::support::*;
 
+/// A bridge that has nothing under way: the stream that the upstream does not have has been asked for, too.
+fn quiet(upstream: &Upstream, launch: Launch) -> Bridge {
+    let mut bridge = launch.start();
+    bridge.shake_hands();
+    bridge.still_works();
+    upstream.wait_for("GET", 1);
+    bridge
+}
+
 #[test]
 fn a_request_that_could_not_be_sent_waits_for_the_server() {
     let mut upstream = Upstream::usual();
-    let mut bridge = Bridge::connected(&upstream);
-    bridge.still_works();
+    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")));
     upstream.stop();
     bridge.send(&request("1", "tools/call", "{}"));
     upstream.listen();
@@ -18,9 +26,7 @@ fn a_request_that_could_not_be_sent_waits_for_the_server() {
 #[test]
 fn a_server_that_vanishes_for_good_is_an_error_for_each_request() {
     let mut upstream = Upstream::usual();
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--patience", "0.5"]).start();
-    bridge.shake_hands();
-    bridge.still_works();
+    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")).args(["--patience", "0.5"]));
     upstream.stop();
     says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "refused"]);
     says(&bridge.ask("2", "tools/call", "{}"), &[&upstream.host(), "refused"]);
@@ -45,7 +51,7 @@ fn a_server_that_vanishes_with_a_request_is_an_error_for_it_and_found_again() {
 #[test]
 fn a_server_restarted_between_two_calls_costs_no_call() {
     let mut upstream = Upstream::usual();
-    let mut bridge = Bridge::connected(&upstream);
+    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")));
     for id in 1..=5 {
         let id = id.to_string();
         assert_eq!(bridge.ask(&id, "tools/call", "{}"), result(&id, "{}"));
@@ -69,8 +75,7 @@ fn a_server_that_lost_its_sessions_in_a_restart_gets_a_new_one() {
             _ => call.usual(),
         }
     });
-    let mut bridge = Bridge::connected(&upstream);
-    bridge.still_works();
+    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")));
     upstream.stop();
     restarted.store(true, std::sync::atomic::Ordering::SeqCst);
     upstream.listen();

@@ -93,6 +93,7 @@ fn a_server_that_closes_after_every_answer_loses_no_request() {
         _ => call.usual(),
     });
     let mut bridge = Bridge::connected(&upstream);
+    upstream.wait_for("GET", 1);
     for n in 1..=10 {
         let id = n.to_string();
         assert_eq!(bridge.ask(&id, "tools/call", "{}"), result(&id, "{}"));

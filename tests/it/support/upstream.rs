@@ -232,6 +232,7 @@ impl Upstream {
             assert!(Instant::now() < give_up, "the port should refuse connections by now");
         }
         self.disconnect();
+        idle();
     }
 
     /// Cuts every connection, and goes on listening.

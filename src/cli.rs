@@ -91,6 +91,28 @@ pub struct Cli {
     )]
     pub connect_timeout: f64,
 
+    /// How long the server may be silent on a request before it counts as broken; progress counts as speech, 0 is for ever
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "0",
+        help_heading = "Connection",
+        env = "MCP_FERRY_IDLE_TIMEOUT",
+        value_parser = seconds
+    )]
+    pub idle_timeout: f64,
+
+    /// How long a request may take in all before it is cancelled; 0 is for ever
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "0",
+        help_heading = "Connection",
+        env = "MCP_FERRY_REQUEST_TIMEOUT",
+        value_parser = seconds
+    )]
+    pub request_timeout: f64,
+
     /// The largest message carried in either direction, in MiB
     #[arg(
         long,

@@ -131,6 +131,9 @@ pub enum Failure {
     /// No session was open within the request's patience: it was not sent.
     #[error("{0}")]
     NotOpen(String),
+    /// The user's own limit on a request.
+    #[error("no answer within the {} seconds of --request-timeout", .0.as_secs_f64())]
+    TimedOut(std::time::Duration),
     /// There was an answer, but not one to this request.
     #[error("{0}")]
     Unusable(String),
@@ -170,6 +173,7 @@ impl Failure {
             Self::TooLarge(_) => -31007,
             Self::Rpc(_) => -31008,
             Self::Ending => -31009,
+            Self::TimedOut(_) => -31011,
             Self::Panicked => -31010,
         }
     }
@@ -197,6 +201,7 @@ impl Failure {
                 "the request may have been carried out; look before repeating it"
             }
             Self::Unusable(_) => "check the URL: it should be the server's MCP endpoint, not a web page",
+            Self::TimedOut(_) => "the request was cancelled; it may have been carried out in part",
             Self::Rpc(_) | Self::Ending | Self::Panicked => return None,
         })
     }

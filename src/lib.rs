@@ -116,7 +116,7 @@ fn carry(cli: &Cli) -> Result<(), Error> {
         let shutdown =
             system::shutdown().map_err(|error| Error::System(format!("signals cannot be heard: {error}")))?;
         let connection = stdio::stdio(settings.max_message);
-        bridge::run(connection, |client| Upstream::new(&settings, client), shutdown).await;
+        bridge::run(connection, |client| Upstream::new(&settings, client), settings.request_timeout, shutdown).await;
         Ok(())
     })?;
     // A name that is still being looked up, on a thread that cannot be stopped, is nothing to wait for.

@@ -6,6 +6,7 @@
 
 mod pending;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::error::Failure;
@@ -30,16 +31,25 @@ const DRAIN: Duration = Duration::from_millis(1500);
 const FLUSH: Duration = Duration::from_millis(500);
 
 /// Carries messages between a client and the upstream that `connect` makes, until the client ends or `shutdown` resolves; then ends in
-/// good order.
+/// good order. `limit` is the time that a request may take.
 pub async fn run(
     connection: Connection,
     connect: impl FnOnce(ToClient) -> Upstream,
+    limit: Option<Duration>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     let Connection { mut incoming, outgoing, written } = connection;
     let (sender, mut events) = mpsc::unbounded_channel();
     let upstream = connect(ToClient::new(outgoing.clone(), sender));
-    let mut bridge = Bridge { upstream, outgoing, pending: Pending::default(), tasks: JoinSet::new(), notices: None };
+    let mut bridge = Bridge {
+        upstream,
+        outgoing,
+        pending: Pending::default(),
+        tasks: JoinSet::new(),
+        notices: None,
+        limit,
+        deadlines: VecDeque::new(),
+    };
     let written = written.shared();
     // One task watches for the end, so that the loop has one thing to look at, not one for every signal.
     let gone = written.clone();
@@ -72,6 +82,7 @@ pub async fn run(
                 }
             },
             () = until(ended) => break,
+            () = until(bridge.deadlines.front().map(|(at, _)| *at)) => bridge.expire(),
         }
     }
     bridge.end().await;
@@ -94,6 +105,9 @@ struct Bridge {
     tasks: JoinSet<Done>,
     /// The queue of the task that posts the client's notifications in their order; started with the first.
     notices: Option<mpsc::UnboundedSender<Message>>,
+    limit: Option<Duration>,
+    /// In the order of the requests, answered ones among them.
+    deadlines: VecDeque<(Instant, Ticket)>,
 }
 
 /// How a task ended.
@@ -156,7 +170,8 @@ impl Bridge {
         let ticket = self.pending.ticket();
         let upstream = self.upstream.clone();
         let outgoing = self.outgoing.clone();
-        let task = if method == "initialize" {
+        let first = method == "initialize";
+        let task = if first {
             let answer = upstream.initialize(message);
             self.tasks.spawn(async move { Done::Request(ticket, make_room(&outgoing, answer.await).await) })
         } else {
@@ -168,6 +183,10 @@ impl Bridge {
                 Done::Request(ticket, make_room(&outgoing, outcome).await)
             }))
         };
+        // `initialize` has its own limit, and must not be cancelled.
+        if let Some(limit) = self.limit.filter(|_| !first) {
+            self.deadlines.push_back((Instant::now() + limit, ticket));
+        }
         self.pending.insert(ticket, ids, &task);
     }
 
@@ -189,6 +208,24 @@ impl Bridge {
             tracing::debug!("request {id} is not in flight; its cancellation goes no further");
             return;
         };
+        self.withdraw(task, message);
+    }
+
+    /// The oldest request in flight has had its time: it is answered, and cancelled with the server.
+    fn expire(&mut self) {
+        let (Some((_, ticket)), Some(limit)) = (self.deadlines.pop_front(), self.limit) else { return };
+        for (raw_id, task) in self.pending.abandon(ticket) {
+            let failure = Failure::TimedOut(limit);
+            tracing::warn!("{failure}");
+            self.outgoing.send_now(failure.answer(&raw_id));
+            if let Ok(cancelled) = Message::parse(message::cancelled(&raw_id, "timed out")) {
+                self.withdraw(task, cancelled);
+            }
+        }
+    }
+
+    /// Tells the server that nobody waits any more, if it has been asked, then drops the task, unless others of its batch need it.
+    fn withdraw(&mut self, task: AbortHandle, message: Message) {
         let wanted = self.pending.is_wanted(&task);
         if !self.upstream.is_open() && !wanted {
             task.abort();

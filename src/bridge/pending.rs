@@ -72,6 +72,12 @@ impl Pending {
         self.requests.remove(id).map(|request| request.raw_id)
     }
 
+    /// A task has had its time: what it still owes, and itself.
+    pub(super) fn abandon(&mut self, ticket: Ticket) -> Vec<(Box<str>, AbortHandle)> {
+        let owed = self.requests.extract_if(|_, request| request.ticket == ticket);
+        owed.map(|(_, request)| (request.raw_id, request.task)).collect()
+    }
+
     /// A task has brought the answer to its one request; false if nobody waits for it any more. Looks at no other request: thousands
     /// may be in flight.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: &Message) -> bool {

@@ -21,6 +21,8 @@ fn a_bug_in_one_request_is_that_requests_answer() {
             pending: Pending::default(),
             tasks: JoinSet::new(),
             notices: None,
+            limit: None,
+            deadlines: VecDeque::new(),
         };
         let ticket = bridge.pending.ticket();
         let task = bridge.tasks.spawn(async { panic!("a bug, as this test wants it") });

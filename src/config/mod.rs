@@ -33,6 +33,10 @@ pub struct Settings {
     pub patience: Duration,
     /// How long one connection may take.
     pub connect_timeout: Duration,
+    /// How long a server may be silent on a request.
+    pub idle_timeout: Option<Duration>,
+    /// How long a request may take in all.
+    pub request_timeout: Option<Duration>,
     /// The longest line, event or body, in bytes.
     pub max_message: usize,
     /// Where results of earlier runs rest; `None` where there is no home.
@@ -53,10 +57,17 @@ impl Settings {
             startup_wait: Duration::from_secs_f64(cli.startup_wait),
             patience: Duration::from_secs_f64(cli.patience),
             connect_timeout: Duration::from_secs_f64(cli.connect_timeout),
+            idle_timeout: limit(cli.idle_timeout),
+            request_timeout: limit(cli.request_timeout),
             max_message: cli.max_message_size as usize * 1024 * 1024,
             home: home(),
         })
     }
+}
+
+/// Nothing is no limit.
+fn limit(seconds: f64) -> Option<Duration> {
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
 }
 
 /// From the home directory alone: hosts pass different XDG and APPDATA variables, or none, and one sees a virtual APPDATA.

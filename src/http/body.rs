@@ -1,5 +1,7 @@
 //! A body as a whole.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
@@ -8,7 +10,7 @@ use hyper::body::Incoming;
 
 /// How much of an error's body is read in search of its reason, and for how long nobody waits for more.
 const REASON_SIZE: usize = 1024 * 1024;
-const REASON_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+const REASON_WAIT: Duration = Duration::from_secs(5);
 
 /// Why there is no whole body.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -21,8 +23,13 @@ pub enum BodyError {
     Broken(String),
 }
 
-/// Reads a body to its end, into memory of its own size.
-pub async fn read(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<Vec<u8>, BodyError> {
+/// Reads a body to its end, into memory of its own size. `idle`: how long nothing may come before it counts as broken.
+pub async fn read(
+    headers: &HeaderMap,
+    body: Incoming,
+    limit: usize,
+    idle: Option<Duration>,
+) -> Result<Vec<u8>, BodyError> {
     let promised =
         headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
     let promised: usize = promised.unwrap_or(0);
@@ -31,12 +38,24 @@ pub async fn read(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<V
     }
     // A promise costs nothing; memory is taken as the bytes come.
     let mut bytes = Vec::with_capacity(promised.min(limit));
-    append(&mut bytes, body, limit).await?;
+    append(&mut bytes, body, limit, idle).await?;
     Ok(bytes)
 }
 
-async fn append(bytes: &mut Vec<u8>, mut body: Incoming, limit: usize) -> Result<(), BodyError> {
-    while let Some(frame) = body.frame().await {
+async fn append(
+    bytes: &mut Vec<u8>,
+    mut body: Incoming,
+    limit: usize,
+    idle: Option<Duration>,
+) -> Result<(), BodyError> {
+    loop {
+        let frame = match idle {
+            Some(idle) => tokio::time::timeout(idle, body.frame())
+                .await
+                .map_err(|_| BodyError::Broken(format!("nothing came for {} seconds", idle.as_secs_f64())))?,
+            None => body.frame().await,
+        };
+        let Some(frame) = frame else { return Ok(()) };
         let frame = frame.map_err(|error| BodyError::Broken(super::error::chain(&error)))?;
         let Ok(data): Result<Bytes, _> = frame.into_data() else { continue };
         if bytes.len() + data.len() > limit {
@@ -44,12 +63,11 @@ async fn append(bytes: &mut Vec<u8>, mut body: Incoming, limit: usize) -> Result
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(())
 }
 
 /// As much of an error's body as it takes to say why: never fails, never waits long.
 pub async fn snippet(body: Incoming) -> Vec<u8> {
     let mut bytes = Vec::new();
-    tokio::time::timeout(REASON_WAIT, append(&mut bytes, body, REASON_SIZE)).await.ok();
+    tokio::time::timeout(REASON_WAIT, append(&mut bytes, body, REASON_SIZE, None)).await.ok();
     bytes
 }

@@ -17,6 +17,15 @@ pub fn result(raw_id: &str, result: &serde_json::Value) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#).into()
 }
 
+/// `notifications/cancelled` for the request with this id.
+pub fn cancelled(raw_id: &str, reason: &str) -> Bytes {
+    let reason = json!(reason);
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{raw_id},"reason":{reason}}}}}"#
+    )
+    .into()
+}
+
 /// `notifications/{tools,prompts,resources}/list_changed`.
 pub fn list_changed(what: &str) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","method":"notifications/{what}/list_changed"}}"#).into()

@@ -147,7 +147,7 @@ impl Upstream {
         let auth = Authorizer::new(settings.headers.clone(), settings.credential.clone());
         let http = Http::new(&settings.upstream, settings.connect_timeout);
         Self(Arc::new(Context {
-            sender: Sender::new(http, auth, settings.upstream.clone(), settings.max_message),
+            sender: Sender::new(http, auth, settings),
             client,
             gate: Gate::default(),
             memory: Memory::new(settings.home.as_deref(), &settings.upstream),

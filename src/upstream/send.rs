@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use super::backoff::Backoff;
 use crate::auth::Authorizer;
+use crate::config::Settings;
 use crate::error::Failure;
 use crate::http::{self as client, Answer, Http, HttpError};
 
@@ -43,14 +44,24 @@ pub(super) struct Sender {
     uri: Uri,
     host: String,
     limit: usize,
+    idle: Option<Duration>,
     /// When an answer last came.
     last_used: Mutex<Instant>,
 }
 
 impl Sender {
-    pub(super) fn new(http: Http, auth: Authorizer, uri: Uri, limit: usize) -> Self {
+    pub(super) fn new(http: Http, auth: Authorizer, settings: &Settings) -> Self {
+        let uri = settings.upstream.clone();
         let host = client::host(&uri);
-        Self { http, auth, uri, host, limit, last_used: Mutex::new(Instant::now()) }
+        Self {
+            http,
+            auth,
+            uri,
+            host,
+            limit: settings.max_message,
+            idle: settings.idle_timeout,
+            last_used: Mutex::new(Instant::now()),
+        }
     }
 
     /// The address the user gave.
@@ -66,6 +77,19 @@ impl Sender {
     /// The longest event or body, in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// How long the server may be silent on a request.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        self.idle
+    }
+
+    /// Waits for what the server says next, but no longer than it may be silent.
+    pub(super) async fn listen<T>(&self, speech: impl Future<Output = T>) -> Result<T, Failure> {
+        let Some(idle) = self.idle else { return Ok(speech.await) };
+        tokio::time::timeout(idle, speech)
+            .await
+            .map_err(|_| Failure::Broken(format!("{} has been silent for {} seconds", self.host, idle.as_secs_f64())))
     }
 
     pub(super) fn auth(&self) -> &Authorizer {
@@ -111,7 +135,8 @@ impl Sender {
             self.look_at_sockets().await;
             let left = patience.saturating_sub(begun.elapsed());
             let target = moved.as_ref().unwrap_or(uri);
-            let response = match self.http.send(method.clone(), target, headers, body.clone()).await {
+            let sending = self.http.send(method.clone(), target, headers, body.clone());
+            let response = match self.listen(sending).await? {
                 Ok(Answer::Response(response)) => response,
                 Ok(Answer::Moved(_)) if redirects == MOST_REDIRECTS => {
                     let why = format!("it redirects more than {MOST_REDIRECTS} times");

@@ -181,7 +181,7 @@ async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) 
     let host = context.sender.host();
     let mut too_long = None;
     loop {
-        match events.next().await {
+        match context.sender.listen(events.next()).await? {
             Some(Ok(event)) if event.data.is_empty() => {}
             Some(Ok(event)) => match Message::parse(event.data) {
                 Ok(message) => {

@@ -28,7 +28,7 @@ const DESCRIPTOR_WAIT: Duration = Duration::from_millis(20);
 const MOST_REDIRECTS: u32 = 5;
 
 /// A connection that was in use this long ago is still there. After longer, the runtime looks at its sockets first.
-const FRESH: Duration = Duration::from_micros(250);
+const FRESH: Duration = Duration::from_micros(100);
 
 /// The head of an answer, and where it came from if that is not where the request was sent.
 #[derive(Debug)]

@@ -30,5 +30,6 @@ mod retries;
 mod sessions;
 mod signals;
 mod support;
+mod timeouts;
 mod token_command;
 mod users;

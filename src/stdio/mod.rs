@@ -36,7 +36,10 @@ pub struct Connection {
 
 /// Joins a connection to this process's stdin and stdout. `limit` is the longest line in bytes.
 pub fn stdio(limit: usize) -> Connection {
-    connect(std::io::stdin(), std::io::stdout(), limit, stdout_now)
+    match unbuffered_stdout() {
+        Ok(stdout) => connect(std::io::stdin(), stdout, limit, stdout_now),
+        Err(_) => connect(std::io::stdin(), std::io::stdout(), limit, stdout_now),
+    }
 }
 
 /// Joins a connection to these ends.
@@ -63,6 +66,20 @@ fn connect(
     let outgoing = outgoing::outgoing(splitter.framed(), write_now, Box::new(start));
     thread::spawn(move || read(input, &lines, splitter));
     Connection { incoming, outgoing, written }
+}
+
+/// Stdout without the search for line ends that std's makes in every megabyte.
+#[cfg(unix)]
+fn unbuffered_stdout() -> std::io::Result<std::fs::File> {
+    use std::os::fd::AsFd;
+    std::io::stdout().as_fd().try_clone_to_owned().map(Into::into)
+}
+
+/// Stdout without the search for line ends that std's makes in every megabyte.
+#[cfg(windows)]
+fn unbuffered_stdout() -> std::io::Result<std::fs::File> {
+    use std::os::windows::io::AsHandle;
+    std::io::stdout().as_handle().try_clone_to_owned().map(Into::into)
 }
 
 /// Writes to stdout if that cannot block: a pipe or socket that is ready takes this much as a whole, whatever its kind.

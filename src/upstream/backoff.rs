@@ -10,7 +10,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 const SHORTEST: Duration = Duration::from_millis(250);
 
 /// A server that names a delay of at least this much has thought about it, and is taken at its word each time.
-const CONSIDERED: Duration = Duration::from_millis(500);
+pub(super) const CONSIDERED: Duration = Duration::from_millis(500);
 
 /// Delays that double up to half a minute, with jitter, so that many bridges do not return to a server in step.
 #[derive(Debug)]

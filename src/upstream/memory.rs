@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 /// After this the transport is found out anew.
 const VERDICT_HOLDS: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// After this a result is kept again though it is the same, so that the verdict stays fresh.
+const KEPT_ANEW: Duration = Duration::from_secs(24 * 3600);
+
 /// One server's file. Its name is a hash, because the address may hold a secret.
 pub(super) struct Memory {
     path: Option<PathBuf>,
@@ -45,9 +48,17 @@ impl Memory {
         self.recall().is_some_and(|kept| kept.http_sse && now().saturating_sub(kept.saved) < VERDICT_HOLDS.as_secs())
     }
 
-    /// Keeps a result. Failing to is no reason to bother anybody: it costs a synthetic answer some day.
+    /// Keeps a result, unless it is what was kept a short while ago: programs start us all the time. Failing to is no reason to bother anybody: it costs a synthetic answer some day.
     pub(super) fn keep(&self, result: &RawValue, http_sse: bool) {
         let Ok(initialize) = serde_json::from_str(result.get()) else { return };
+        let known = self.recall().is_some_and(|kept| {
+            kept.initialize == initialize
+                && kept.http_sse == http_sse
+                && now().saturating_sub(kept.saved) < KEPT_ANEW.as_secs()
+        });
+        if known {
+            return;
+        }
         if let Err(error) = self.write(&Kept { initialize, http_sse, saved: now() }) {
             tracing::debug!("the server's answer could not be kept: {error}");
         }

@@ -83,3 +83,35 @@ fn a_resumption_survives_a_server_that_is_away_for_a_moment() {
     assert_eq!(bridge.answer("1"), result("1", "{}"));
     bridge.finish();
 }
+
+#[test]
+fn a_long_call_may_be_polled_for_as_long_as_it_takes() {
+    let polls = 10;
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let upstream = Upstream::start(move |call| match call.kind() {
+        "tools/call" => {
+            let events = call.sse();
+            events.chunk("id: 1\nretry: 500\ndata:\n\n");
+            events.end();
+        }
+        "GET" if call.header("last-event-id").is_some() => {
+            let nth = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let events = call.sse();
+            if nth == polls {
+                events.event(&result("1", r#"{"at":"last"}"#));
+            } else {
+                events.chunk("retry: 500\n\n");
+            }
+            events.end();
+        }
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send(&request("1", "tools/call", "{}"));
+    assert_eq!(
+        bridge.answer("1"),
+        result("1", r#"{"at":"last"}"#),
+        "each poll ended in good order, and said when to come"
+    );
+    bridge.finish();
+}

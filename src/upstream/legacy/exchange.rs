@@ -12,13 +12,14 @@ use crate::error::Failure;
 use crate::http::SseError;
 use crate::message::{Id, Kind, Message};
 use crate::upstream::answer::{self, Body, EventStream};
-use crate::upstream::backoff::Backoff;
+use crate::upstream::backoff::{self, Backoff};
 use crate::upstream::send::Sent;
 use crate::upstream::{Context, Outcome};
 
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Resumptions in a row that bring nothing new, after which the request is given up.
+/// Resumptions in a row that bring nothing, after which the request is given up. A stream that ends in good order and says when to
+/// come back is not among them: that is how a server has a long call polled (2025-11-25).
 const MOST_BARREN: u32 = 8;
 
 /// How long a stream may stay open after its answer before it costs its connection.
@@ -127,12 +128,14 @@ impl Session {
                 }
                 Err(ended) => ended,
             };
+            let Ended { failure: ended, in_order } = ended;
             if let Failure::TooLarge(_) = ended {
                 return Err(ended);
             }
             let news = events.last_event_id();
-            if news.is_some() && news != last_event_id {
-                last_event_id = news;
+            let polled = in_order && events.retry().is_some_and(|retry| retry >= backoff::CONSIDERED);
+            if polled || (news.is_some() && news != last_event_id) {
+                last_event_id = news.or(last_event_id);
                 barren = 0;
                 backoff.reset();
             }
@@ -143,7 +146,7 @@ impl Session {
                 if barren > MOST_BARREN {
                     return Err(ended);
                 }
-                tokio::time::sleep(backoff.after_stream(retry, barren == 1)).await;
+                tokio::time::sleep(backoff.after_stream(retry, in_order && barren == 1)).await;
                 retry = None;
                 if let Some(events) = Box::pin(self.resume(terms, id)).await.map_err(|_| ended.clone())? {
                     break events;
@@ -176,12 +179,25 @@ impl Session {
     }
 }
 
-/// Reads one stream: the outcome, or why it ended without one.
-async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) -> Result<Outcome, Failure> {
+/// How a stream ended without the outcome.
+struct Ended {
+    failure: Failure,
+    /// The server ended it as one ends a stream; else it broke.
+    in_order: bool,
+}
+
+/// Reads one stream: the outcome, or how it ended without one.
+async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) -> Result<Outcome, Ended> {
     let host = context.sender.host();
-    let mut too_long = None;
+    // What was skipped may have been the answer; if that comes all the same, it was not.
+    let mut too_long: Option<Failure> = None;
+    let ended = |too_long: Option<Failure>, failure, in_order| Ended { failure: too_long.unwrap_or(failure), in_order };
     loop {
-        match context.sender.listen(events.next()).await? {
+        let said = match context.sender.listen(events.next()).await {
+            Ok(said) => said,
+            Err(silent) => return Err(ended(too_long, silent, false)),
+        };
+        match said {
             Some(Ok(event)) if event.data.is_empty() => {}
             Some(Ok(event)) => match Message::parse(event.data) {
                 Ok(message) => {
@@ -191,19 +207,16 @@ async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) 
                 }
                 Err(error) => tracing::warn!("{host} sent an event that is {error}; it is dropped"),
             },
-            // It may have been the answer; if that comes all the same, it was not.
             Some(Err(error @ SseError::TooLong { .. })) => {
                 too_long = Some(Failure::TooLarge(format!("{host}: {error}")));
             }
             Some(Err(SseError::Broken(cause))) => {
-                return Err(too_long.unwrap_or_else(|| {
-                    Failure::Broken(format!("the stream from {host} broke before the answer: {cause}"))
-                }));
+                let broke = format!("the stream from {host} broke before the answer: {cause}");
+                return Err(ended(too_long, Failure::Broken(broke), false));
             }
             None => {
-                return Err(
-                    too_long.unwrap_or_else(|| Failure::Broken(format!("{host} ended the stream without the answer")))
-                );
+                let quiet = format!("{host} ended the stream without the answer");
+                return Err(ended(too_long, Failure::Broken(quiet), true));
             }
         }
     }
@@ -249,7 +262,7 @@ pub(super) async fn only_answer(context: &Context, body: Body, request: &Message
         Body::Nothing(status) => return Err(nothing(context.sender.host(), status)),
         Body::Message(answer) => owed.take(context, answer).await,
         Body::Events(mut events) => {
-            let outcome = read(context, &mut events, &mut owed).await?;
+            let outcome = read(context, &mut events, &mut owed).await.map_err(|ended| ended.failure)?;
             afterword(context, events);
             Some(outcome)
         }

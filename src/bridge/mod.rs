@@ -332,8 +332,10 @@ impl Bridge {
 
     /// Answers what is unanswered and takes leave of the server.
     async fn end(mut self) {
+        // Whoever asks on the command line, with the end of input right behind, wants to know why.
+        let failure = self.upstream.trouble().unwrap_or(Failure::Ending);
         for raw_id in self.pending.drain() {
-            self.outgoing.send_now(Failure::Ending.answer(&raw_id));
+            self.outgoing.send_now(failure.answer(&raw_id));
         }
         self.tasks.abort_all();
         self.outgoing.flush();

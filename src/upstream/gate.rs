@@ -81,6 +81,11 @@ impl Gate {
         self.state.send_modify(|state| state.trouble = Some(failure));
     }
 
+    pub(super) fn known_trouble(&self) -> Option<Failure> {
+        let state = self.state.borrow();
+        matches!(state.phase, Phase::Opening).then(|| state.trouble.clone())?
+    }
+
     pub(super) fn failed(&self, failure: Failure) {
         self.state.send_modify(|state| state.phase = Phase::Failed(failure, Instant::now()));
     }

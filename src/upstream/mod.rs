@@ -223,6 +223,11 @@ impl Upstream {
         self.0.gate.is_open()
     }
 
+    /// Why no session is open yet, if none is and there is a reason.
+    pub fn trouble(&self) -> Option<Failure> {
+        self.0.gate.known_trouble()
+    }
+
     /// Ends the session in good manners: at most a second.
     pub async fn close(&self) {
         if let Some(wire) = self.0.gate.close() {

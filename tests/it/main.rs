@@ -31,5 +31,6 @@ mod sessions;
 mod signals;
 mod support;
 mod timeouts;
+mod tls;
 mod token_command;
 mod users;

@@ -1,7 +1,7 @@
 //! How bytes are cut changes nothing, and the lines are those that a reader of the whole input finds.
 #![no_main]
 
-mod pieces;
+mod input;
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use mcp_ferry::message::Oversize;
 use mcp_ferry::stdio::{Line, Lines};
 
-use pieces::Input;
+use input::Input;
 
 /// What a reader says: its lines, and whether the client frames.
 #[derive(Debug, PartialEq, Eq, Default)]
@@ -20,9 +20,9 @@ struct Said {
 
 fuzz_target!(|data: &[u8]| {
     let Some(input) = Input::new(data, 0) else { return };
-    let expected = Reference { limit: input.limit, said: Said::default() }.read(input.bytes);
-    assert_eq!(split(&[input.bytes], input.limit), expected, "in one piece");
-    assert_eq!(split(&input.cut(input.bytes), input.limit), expected, "in pieces");
+    let expected = Reference { limit: input.limit, said: Said::default() }.read(&input.bytes);
+    assert_eq!(split(&[&input.bytes], input.limit), expected, "in one piece");
+    assert_eq!(split(&input.pieces(), input.limit), expected, "in pieces");
 });
 
 fn split(pieces: &[&[u8]], limit: usize) -> Said {

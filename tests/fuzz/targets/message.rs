@@ -1,11 +1,14 @@
 //! The peek agrees with a full parse, and nothing makes it panic.
 #![no_main]
 
+mod input;
+
 use libfuzzer_sys::fuzz_target;
 use mcp_ferry::message::{Id, Kind, Message, Oversize};
 use serde_json::Value;
 
 fuzz_target!(|data: &[u8]| {
+    let data = &input::stretched(data)[..];
     if let Ok(text) = std::str::from_utf8(data) {
         let id = Id::from_json(text);
         std::hint::black_box(id.same_as_double(&Id::from_json("1")));

@@ -23,7 +23,7 @@ struct Said {
     retry: Option<u128>,
 }
 
-/// The data of an event that was skipped, or the id that was found in it.
+/// The id that was found in an event that was skipped.
 #[derive(Debug, PartialEq, Eq)]
 struct TooLong(Option<String>);
 
@@ -32,8 +32,9 @@ fuzz_target!(|data: &[u8]| {
     let Some(input) = Input::new(data, 3) else { return };
     let expected = standard::interpret(&input.bytes, input.limit);
     let whole = read(&[&input.bytes], input.limit);
-    expected.compare(&whole);
-    assert_eq!(read(&input.pieces(), input.limit), whole, "in pieces");
+    expected.compare(&whole, true);
+    // A cut in the word `data` itself may hide that an answer begins there, when just there the limit is passed.
+    expected.compare(&read(&input.pieces(), input.limit), false);
 });
 
 /// Each piece has to be waited for, and each wait is given up once.

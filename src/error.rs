@@ -85,7 +85,7 @@ pub enum Failure {
         retry_after: Option<u64>,
     },
     /// 401 or the like to a credential the user gave.
-    #[error("{host} refused the credential from {source_name} ({status}{})", reason(.said))]
+    #[error("{host} refused the credential from {source_name} ({status}{}){}", reason(.said), also(.left_out))]
     Refused {
         /// Scheme and host.
         host: String,
@@ -95,6 +95,8 @@ pub enum Failure {
         said: String,
         /// Which option it came from.
         source_name: String,
+        /// What the user meant to give besides, in sentences; may be empty.
+        left_out: String,
         /// The JSON-RPC error in the body, if there was one: its code and data are kept.
         rpc: Option<Box<(Value, Option<Value>)>>,
     },

@@ -16,7 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Values too short to be a secret; redacting them would only garble sentences.
-const SHORTEST_SECRET: usize = 8;
+const SHORTEST_SECRET: usize = 6;
 
 static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
@@ -54,6 +54,11 @@ pub fn hide(value: &str) {
     }
     // The whole before its parts, or the rest of it would stand there.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+}
+
+/// The length of the longest value that is redacted, in bytes.
+pub fn longest_secret() -> usize {
+    SECRETS.read().unwrap_or_else(PoisonError::into_inner).first().map_or(0, String::len)
 }
 
 /// The text without secrets and without control characters, which a terminal would obey.

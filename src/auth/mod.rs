@@ -116,7 +116,11 @@ impl Authorizer {
             Some(Credential::Environment { variable, .. }) => format!("--bearer-token-env {variable}"),
             Some(Credential::File { path }) => format!("--bearer-token-file {}", path.display()),
             Some(Credential::Command { .. }) => "--token-command".to_owned(),
-            None => self.headers.sources.join(" or "),
+            None => {
+                let sources = &self.headers.sources;
+                let authorization = sources.iter().find(|source| source.to_ascii_lowercase().contains("authorization"));
+                authorization.cloned().unwrap_or_else(|| sources.join(" or "))
+            }
         }
     }
 
@@ -125,11 +129,12 @@ impl Authorizer {
         self.headers.left_out.join("; ")
     }
 
-    /// Adds the user's headers and the bearer to a request's own. What the protocol needs of a header is not the user's to
-    /// replace.
+    /// Adds the user's headers and the bearer to a request's own.
     pub async fn apply(&self, headers: &mut HeaderMap) -> Result<Serial, AuthError> {
-        for (name, value) in &self.headers.map {
-            if !is_protocols(name) {
+        for name in self.headers.map.keys() {
+            // In place of one of ours; several of theirs stay several.
+            headers.remove(name);
+            for value in self.headers.map.get_all(name) {
                 headers.append(name.clone(), value.clone());
             }
         }
@@ -165,22 +170,6 @@ impl Authorizer {
         *token = Some(next);
         Ok(other)
     }
-}
-
-/// Headers that carry the protocol itself.
-fn is_protocols(name: &http::HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "accept"
-            | "content-type"
-            | "content-length"
-            | "transfer-encoding"
-            | "connection"
-            | "host"
-            | "mcp-session-id"
-            | "mcp-protocol-version"
-            | "last-event-id"
-    )
 }
 
 async fn fetch(credential: &Credential, serial: u64) -> Result<Token, AuthError> {

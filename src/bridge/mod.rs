@@ -27,6 +27,9 @@ use pending::{Pending, Ticket};
 /// seconds.
 const DRAIN: Duration = Duration::from_millis(1500);
 
+/// How long a notification may keep those that follow it waiting.
+const NOTICE: Duration = Duration::from_secs(30);
+
 /// How long a client may take to read the last answers.
 const FLUSH: Duration = Duration::from_millis(500);
 
@@ -256,7 +259,9 @@ impl Bridge {
             let upstream = upstream.clone();
             tasks.spawn(async move {
                 while let Some(message) = queue.recv().await {
-                    notify(&upstream, &message).await;
+                    if tokio::time::timeout(NOTICE, notify(&upstream, &message)).await.is_err() {
+                        tracing::warn!("the server does not take {}", message.method().unwrap_or_default());
+                    }
                 }
                 Done::Notice
             });
@@ -279,6 +284,8 @@ impl Bridge {
                 let Kind::Response { id, .. } = message.kind() else { return };
                 if self.pending.answered(id) {
                     self.outgoing.commit(line);
+                } else if let Some(raw_id) = self.pending.answered_inexactly(&message) {
+                    self.outgoing.send_now(message.with_id(&raw_id).text().clone());
                 } else {
                     tracing::debug!("an answer to {id}, which nobody waits for, is dropped");
                 }
@@ -302,9 +309,11 @@ impl Bridge {
             Ok((_, Done::Request(ticket, outcome))) => match outcome {
                 Ok((Outcome::Answer(answer), Some(line))) => {
                     if self.pending.answer(ticket, &answer) {
-                        self.outgoing.commit(line);
+                        return self.outgoing.commit(line);
                     }
-                    return;
+                    // Cancelled, so that nothing is owed; or what came fits no request, which still has its one answer.
+                    let misfit = "the server's answer does not belong to the request".to_owned();
+                    (self.pending.finish(ticket), Failure::Unusable(misfit))
                 }
                 Ok((Outcome::Elsewhere(number), _)) => match self.pending.elsewhere(ticket, number) {
                     Some((unanswered, failure)) => (unanswered, failure),

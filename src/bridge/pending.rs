@@ -67,6 +67,20 @@ impl Pending {
         self.requests.remove(id).is_some()
     }
 
+    /// The same for an answer whose server could not read the request's id, or read it as a double. On a shared stream that is only
+    /// certain where a single request fits. Returns its id as spelled.
+    pub(super) fn answered_inexactly(&mut self, answer: &Message) -> Option<Box<str>> {
+        let Kind::Response { id, is_error } = answer.kind() else { return None };
+        let fits = |(owed, request): &(&Id, &Request)| {
+            request.elsewhere.is_some() && (id.same_as_double(owed) || (id.is_null() && *is_error))
+        };
+        let mut fitting = self.requests.iter().filter(fits).map(|(owed, _)| owed.clone());
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => self.give_up(&only),
+            _ => None,
+        }
+    }
+
     /// There will be no answer to this one: its id as spelled, if it is in flight.
     pub(super) fn give_up(&mut self, id: &Id) -> Option<Box<str>> {
         self.requests.remove(id).map(|request| request.raw_id)

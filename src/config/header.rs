@@ -67,6 +67,9 @@ fn add(headers: &mut Headers, header: &str, source: &str) {
         tracing::warn!("a header from {source} is not of the form 'Name: value' and is not sent");
         return;
     };
+    if is_protocols(&name) {
+        return headers.leave_out(format!("the header {name} from {source} is not sent: the protocol sets it itself"));
+    }
     let expanded = match text::expand(value) {
         Err(variable) => {
             return headers.leave_out(format!(
@@ -96,4 +99,20 @@ fn add(headers: &mut Headers, header: &str, source: &str) {
 
 fn is_scheme(value: &str) -> bool {
     SCHEMES.iter().any(|scheme| value.trim().eq_ignore_ascii_case(scheme))
+}
+
+/// Headers that carry the protocol itself.
+fn is_protocols(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "accept"
+            | "content-type"
+            | "content-length"
+            | "transfer-encoding"
+            | "connection"
+            | "host"
+            | "mcp-session-id"
+            | "mcp-protocol-version"
+            | "last-event-id"
+    )
 }

@@ -126,8 +126,18 @@ fn is_loopback(host: &url::Host<String>) -> bool {
 
 /// Some servers take their token in the path or the query, and quote the path in their errors.
 fn hide_secrets(url: &url::Url) {
-    url.path_segments().into_iter().flatten().for_each(log::hide);
-    url.query_pairs().for_each(|(_, value)| log::hide(&value));
+    let values = url.query().into_iter().flat_map(|query| query.split('&'));
+    let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    // As they are spelled, and as a server reads them. A short one is a word of the path.
+    for spelled in url.path_segments().into_iter().flatten().chain(values).filter(|part| part.len() >= 8) {
+        log::hide(spelled);
+        for (read, _) in url::form_urlencoded::parse(spelled.replace('=', "%3D").as_bytes()) {
+            log::hide(&read);
+        }
+        for (read, _) in url::form_urlencoded::parse(spelled.replace('=', "%3D").replace('+', "%2B").as_bytes()) {
+            log::hide(&read);
+        }
+    }
     url.query().into_iter().for_each(log::hide);
     if let Some(password) = url.password() {
         log::hide(password);

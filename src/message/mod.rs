@@ -92,13 +92,22 @@ impl Message {
         Self::peek(text)
     }
 
+    /// A batch holds no batches. Looking for them would follow the text's nesting with our own stack.
+    fn element(text: Bytes) -> Result<Self, NotJson> {
+        if text.starts_with(b"[") {
+            Ok(Self { text, kind: Kind::Invalid(None), id_at: None })
+        } else {
+            Self::peek(text)
+        }
+    }
+
     fn peek(text: Bytes) -> Result<Self, NotJson> {
         let json = std::str::from_utf8(&text).map_err(|error| NotJson(error.to_string()))?;
         if json.starts_with('[') {
             let kind = peek::elements(json)
                 .map_err(|error| NotJson(error.to_string()))?
                 .into_iter()
-                .map(|element| Self::peek(text.slice_ref(element.as_bytes())))
+                .map(|element| Self::element(text.slice_ref(element.as_bytes())))
                 .collect::<Result<Vec<_>, _>>()
                 .map(Kind::Batch)?;
             return Ok(Self { text, kind, id_at: None });

@@ -8,6 +8,7 @@
 const LONGEST_ID: usize = 1024;
 
 /// Scans a JSON text in pieces, following strings and nesting only.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact about the text so far")]
 #[derive(Debug, Default)]
 pub struct Oversize {
     depth: usize,
@@ -18,6 +19,7 @@ pub struct Oversize {
     part: Part,
     id: Vec<u8>,
     has_method: bool,
+    begun: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
@@ -51,6 +53,7 @@ impl Oversize {
             b'"' => self.in_string = true,
             b'{' | b'[' => {
                 self.depth += 1;
+                self.begun = true;
                 if self.depth == 1 {
                     return;
                 }
@@ -100,6 +103,11 @@ impl Oversize {
     /// The id's JSON text, if it was an answer.
     pub fn answer_id(&self) -> Option<&str> {
         self.id().filter(|_| !self.has_method)
+    }
+
+    /// Whether the text has come to the end of its outermost value.
+    pub fn is_whole(&self) -> bool {
+        self.begun && self.depth == 0
     }
 
     fn id(&self) -> Option<&str> {

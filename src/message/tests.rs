@@ -47,6 +47,15 @@ fn a_batch_is_its_elements_each_with_its_own_text() {
 }
 
 #[test]
+fn a_batch_in_a_batch_is_no_message_however_deep() {
+    let depth = 200_000;
+    let Kind::Batch(elements) = parse(&("[".repeat(depth) + &"]".repeat(depth))).kind().clone() else {
+        panic!("no batch")
+    };
+    assert_eq!(elements[0].kind(), &Kind::Invalid(None));
+}
+
+#[test]
 fn text_becomes_one_line() {
     let message = parse("\u{feff}{\r\n  \"id\": 1,\n  \"result\": {\"text\": \"a\\nb\"}\n}\n");
     assert_eq!(message.text(), "{    \"id\": 1,   \"result\": {\"text\": \"a\\nb\"} }");

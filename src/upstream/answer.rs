@@ -39,6 +39,10 @@ pub(super) enum Body {
 pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Result<Body, Failure> {
     let host = sender.host();
     let (head, body) = response.into_parts();
+    if matches!(head.status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+        // Some leave the body open, which says nothing more.
+        return Ok(Body::Nothing(head.status));
+    }
     if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
         let encoding = log::redact(&String::from_utf8_lossy(encoding.as_bytes()));
         return Err(Failure::Unusable(format!("{host} sent a body encoded as {encoding}, which was not asked for")));
@@ -52,11 +56,11 @@ pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Resul
             Failure::Broken(format!("the connection to {host} broke within its answer: {cause}"))
         }
     })?;
-    if head.status == StatusCode::ACCEPTED || text.iter().all(u8::is_ascii_whitespace) {
+    if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(Body::Nothing(head.status));
     }
     // A copy, because a large text must stay the only one.
-    let start = text[..text.len().min(START)].to_vec();
+    let start = text[..text.len().min(START + log::longest_secret())].to_vec();
     let what = match Message::parse(text) {
         Ok(message) if !matches!(message.kind(), Kind::Invalid(_)) => return Ok(Body::Message(message)),
         Ok(_) => "JSON that is no JSON-RPC message".to_owned(),
@@ -96,16 +100,21 @@ pub(super) async fn refusal(
     let (status, host) = (head.status, sender.host().to_owned());
     let text = client::snippet(body).await;
     let said = gist(&text);
-    // Many a plain error has an `error` member; only JSON-RPC's has a number in it.
-    let rpc =
-        Message::parse(text).ok().filter(|message| code_and_data(message).is_some_and(|(code, _)| code.is_number()));
+    let rpc = Message::parse(text).ok().filter(is_rpc_error);
     if in_session && is_session_lost(status, &said, rpc.as_ref()) {
         return Err(Failure::SessionLost { host, status, said, rpc: rpc.map(Box::new) });
     }
     if status == StatusCode::UNAUTHORIZED {
         return Err(if sender.auth().is_given() {
             let rpc = rpc.as_ref().and_then(code_and_data).map(Box::new);
-            Failure::Refused { host, status, said, source_name: sender.auth().source(), rpc }
+            Failure::Refused {
+                host,
+                status,
+                said,
+                source_name: sender.auth().source(),
+                left_out: sender.auth().left_out(),
+                rpc,
+            }
         } else {
             Failure::LoginNeeded { host, status, said, left_out: sender.auth().left_out() }
         });
@@ -130,6 +139,17 @@ fn is_session_lost(status: StatusCode, said: &str, rpc: Option<&Message>) -> boo
     }
 }
 
+/// Many a plain error has an `error` member with a code and a message in it. A client that waits for JSON-RPC would pass over it.
+fn is_rpc_error(message: &Message) -> bool {
+    #[derive(Deserialize)]
+    struct Version {
+        jsonrpc: String,
+    }
+    matches!(message.kind(), Kind::Response { is_error: true, .. })
+        && message.read::<Version>().is_some_and(|version| version.jsonrpc == "2.0")
+        && code_and_data(message).is_some_and(|(code, _)| code.is_number())
+}
+
 fn code_and_data(message: &Message) -> Option<(Value, Option<Value>)> {
     #[derive(Deserialize)]
     struct Answer {
@@ -146,9 +166,11 @@ fn code_and_data(message: &Message) -> Option<(Value, Option<Value>)> {
 
 /// One line of what a body says, for people: the message of a JSON error if it is one, else the text without its tags.
 fn gist(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(64 * 1024)]);
-    let told = serde_json::from_str::<Value>(&text).ok().and_then(|value| sentence(&value));
-    let told = told.unwrap_or_else(|| without_tags(&text));
+    // Redacted before it is cut anywhere, or the beginning of a secret could stand at the cut.
+    let text = log::redact(&String::from_utf8_lossy(&body[..body.len().min(START + log::longest_secret())]));
+    let text = text.char_indices().nth(START).map_or(&*text, |(end, _)| &text[..end]);
+    let told = serde_json::from_str::<Value>(text).ok().and_then(|value| sentence(&value));
+    let told = told.unwrap_or_else(|| without_tags(text));
     let line = log::redact(&told).split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(GIST) {
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -1,9 +1,11 @@
 //! HTTP+SSE of 2024-11-05: the `endpoint` event, POST there, replies on the stream.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Uri};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -26,16 +28,23 @@ pub(super) struct Session {
     /// Who waits for the answer to `initialize`: it is not the client's, or not yet.
     greeting: Mutex<Option<(Id, oneshot::Sender<Message>)>>,
     reader: Mutex<Option<AbortHandle>>,
+    /// The server has answered `initialize`, so that the session is worth coming back to.
+    greeted: AtomicBool,
     /// Tells the reader that its stream is of a session that the server has forgotten.
     forgotten: Notify,
 }
 
-#[derive(Default)]
 struct Stream {
-    /// Counts the streams that were opened, from 1.
+    /// Of all the streams of this process.
     number: u64,
     /// Where to POST; none while the stream is broken or the server has not been greeted on it.
     endpoint: Option<Uri>,
+}
+
+impl Context {
+    fn next_stream(&self) -> u64 {
+        self.streams.fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 /// Opens the stream and says `initialize`. `endpoint` must come within `bound`.
@@ -43,7 +52,8 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message, bound: Du
     let (events, endpoint) = connect(context, bound).await?;
     let session = Arc::new(Session {
         context: Arc::clone(context),
-        stream: watch::Sender::new(Stream { number: 1, endpoint: None }),
+        stream: watch::Sender::new(Stream { number: context.next_stream(), endpoint: None }),
+        greeted: AtomicBool::new(false),
         greeting: Mutex::default(),
         reader: Mutex::default(),
         forgotten: Notify::new(),
@@ -62,6 +72,7 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message, bound: Du
         return Err(NotOpened::Error(http::StatusCode::OK, answer));
     }
     tracing::info!("session opened with {} (HTTP+SSE)", context.sender.host());
+    session.greeted.store(true, Ordering::Relaxed);
     session.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
     Ok(Opened { wire: Wire::HttpSse(session), answer })
 }
@@ -150,8 +161,9 @@ impl Session {
         }
     }
 
-    /// Closing the stream is all the farewell there is.
+    /// Closing the stream is all the farewell there is. Whoever waits for an answer on it is told.
     pub(super) fn close(&self) {
+        self.context.client.tell(Event::StreamLost(self.stream.borrow().number, Failure::Ending));
         if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
             reader.abort();
         }
@@ -180,10 +192,14 @@ impl Session {
         if !response.status().is_success() {
             return answer::refusal(sender, response, true).await.map(Some);
         }
+        // "Accepted" in plain text, as most say it.
+        let plain = !response.headers().contains_key(CONTENT_TYPE) || answer::is(response.headers(), "text/plain");
         match answer::body(sender, response).await {
             Ok(Body::Message(answer)) if matches!(answer.kind(), Kind::Response { .. }) => Ok(Some(answer)),
-            // "Accepted" in plain text, as most say it.
-            _ => Ok(None),
+            Ok(Body::Nothing(_)) => Ok(None),
+            Ok(_) => Err(Failure::Unusable(format!("{} took the message but answered with another", sender.host()))),
+            Err(failure) if !plain => Err(failure),
+            Err(_) => Ok(None),
         }
     }
 
@@ -216,8 +232,8 @@ impl Session {
             drop(self.greeting.lock().unwrap_or_else(PoisonError::into_inner).take());
             let lost = format!("the stream from {} broke before the answer: {cause}", self.context.sender.host());
             self.context.client.tell(Event::StreamLost(number, Failure::Broken(lost)));
-            if number == 1 && !self.context.gate.is_open() {
-                // The first stream broke before the session was open: whoever opens it tries again.
+            if !self.greeted.load(Ordering::Relaxed) {
+                // There is no session yet: whoever opens it tries again.
                 return;
             }
             let mut retry = events.retry();
@@ -231,7 +247,8 @@ impl Session {
                     Err(failure) => tracing::info!("{failure}; trying again"),
                 }
             };
-            self.stream.send_modify(|stream| stream.number += 1);
+            let number = self.context.next_stream();
+            self.stream.send_modify(|stream| stream.number = number);
         }
     }
 

@@ -14,6 +14,7 @@ mod memory;
 mod opening;
 mod send;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -101,6 +102,9 @@ impl ToClient {
     }
 }
 
+/// How long requests wait for the server to take `initialized`.
+const INITIALIZED: Duration = Duration::from_secs(5);
+
 /// What all transports share.
 struct Context {
     sender: Sender,
@@ -108,6 +112,8 @@ struct Context {
     gate: Gate,
     memory: Memory,
     promises: Mutex<Promises>,
+    /// Counts the HTTP+SSE streams of this process, whichever session they belong to.
+    streams: AtomicU64,
     transport: crate::cli::Transport,
     startup_wait: Duration,
     patience: Duration,
@@ -152,6 +158,7 @@ impl Upstream {
             gate: Gate::default(),
             memory: Memory::new(settings.home.as_deref(), &settings.upstream),
             promises: Mutex::default(),
+            streams: AtomicU64::new(0),
             transport: settings.transport,
             startup_wait: settings.startup_wait,
             patience: settings.patience,
@@ -259,12 +266,16 @@ impl Upstream {
 impl Wire {
     /// Tells the server that the client is initialized, and begins to listen to it.
     async fn initialized(&self, message: &Message) {
-        let told = match self {
-            Self::Legacy(session) => session.initialized(message).await,
-            Self::HttpSse(session) => session.notify(message).await,
+        let telling = async {
+            match self {
+                Self::Legacy(session) => session.initialized(message).await,
+                Self::HttpSse(session) => session.notify(message).await,
+            }
         };
-        if let Err(failure) = told {
-            tracing::warn!("the server did not take notifications/initialized: {failure}");
+        match tokio::time::timeout(INITIALIZED, telling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => tracing::warn!("the server did not take notifications/initialized: {failure}"),
+            Err(_) => tracing::warn!("the server does not say whether it took notifications/initialized; going on"),
         }
     }
 

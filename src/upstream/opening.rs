@@ -18,6 +18,9 @@ const GUESS: Duration = Duration::from_secs(2);
 /// How long it may take where it is what the user said or the server spoke last time.
 const KNOWN: Duration = Duration::from_secs(15);
 
+/// A server that asks for more patience than this is tried all the same: it may have been restarted since.
+const LONGEST_ASKED: Duration = Duration::from_secs(30);
+
 /// Opens the session, trying for as long as there is hope that trying helps. `settle` gets the answer for the client, if that
 /// still waits.
 pub(super) async fn open(
@@ -53,7 +56,7 @@ pub(super) async fn open(
             _ => Duration::ZERO,
         };
         context.gate.trouble(failure);
-        tokio::time::sleep(backoff.next().max(asked)).await;
+        tokio::time::sleep(backoff.next().max(asked.min(LONGEST_ASKED))).await;
     }
 }
 

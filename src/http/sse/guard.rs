@@ -26,10 +26,20 @@ pub(super) struct Guard {
     size: usize,
     limit: usize,
     /// Stands in for the rest of an event that passed the limit.
-    skipping: Option<Box<Oversize>>,
+    skipping: Option<Skipping>,
+    /// The event under way has had a `data:` line.
+    has_data: bool,
     at_start: bool,
     /// The last line ended in CR: a LF that follows belongs to it. Not waited for, or the last event would be withheld.
     after_cr: bool,
+}
+
+/// What is left of an event that passed the limit.
+struct Skipping {
+    /// Looks for its id, if it is an answer on one `data:` line: only there is the top level known.
+    answer: Option<Box<Oversize>>,
+    /// That line has ended.
+    at_end: bool,
 }
 
 impl Guard {
@@ -40,6 +50,7 @@ impl Guard {
             size: 0,
             limit,
             skipping: None,
+            has_data: false,
             at_start: true,
             after_cr: false,
         }
@@ -87,12 +98,14 @@ impl Guard {
     fn count(&mut self, bytes: &[u8]) {
         self.size += bytes.len();
         if self.size > self.limit && self.skipping.is_none() {
-            let mut oversize = Box::new(Oversize::default());
-            oversize.push(&self.partial);
-            self.skipping = Some(oversize);
+            let mut line = self.partial.iter().chain(bytes);
+            let only = !self.has_data && b"data:".iter().all(|byte| line.next() == Some(byte));
+            let mut answer = Box::new(Oversize::default());
+            answer.push(&self.partial);
+            self.skipping = Some(Skipping { answer: only.then_some(answer), at_end: false });
         }
-        if let Some(oversize) = &mut self.skipping {
-            oversize.push(bytes);
+        if let Some(Skipping { answer: Some(answer), at_end: false }) = &mut self.skipping {
+            answer.push(bytes);
         }
     }
 
@@ -114,14 +127,20 @@ impl Guard {
         }
         if line.is_empty() {
             self.size = 0;
+            self.has_data = false;
             return Some(match self.skipping.take() {
-                Some(oversize) => Item::TooLong { answer_id: oversize.answer_id().map(str::to_owned) },
+                Some(skipped) => {
+                    let answer = skipped.answer.filter(|answer| answer.is_whole());
+                    Item::TooLong { answer_id: answer.and_then(|answer| answer.answer_id().map(str::to_owned)) }
+                }
                 None => Item::Blank,
             });
         }
-        if self.skipping.is_some() {
+        if let Some(skipping) = &mut self.skipping {
+            skipping.at_end = true;
             return None;
         }
+        self.has_data |= line.starts_with(b"data");
         if std::str::from_utf8(&line).is_err() {
             // As the HTML standard decodes event streams.
             line = String::from_utf8_lossy(&line).into_owned().into();

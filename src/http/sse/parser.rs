@@ -56,8 +56,9 @@ impl Parser {
 
     /// Takes an `event:` or `data:` line whose value begins at `value_at`.
     pub(super) fn line(&mut self, line: &Bytes, value_at: usize) {
-        if line.starts_with(b"data") && line.len() - value_at >= LONG_LINE {
-            // JSON holds no NUL, so the token is none of the server's; if it is, it finds nothing.
+        // What the server itself begins with a NUL goes aside as well: so every token is ours.
+        let aside = line.len() - value_at >= LONG_LINE || line.get(value_at) == Some(&0);
+        if line.starts_with(b"data") && aside {
             self.portion.extend_from_slice(format!("data:\0{}\n", self.aside.len()).as_bytes());
             self.aside.push(line.slice(value_at..));
         } else {

@@ -113,6 +113,42 @@ fn options_may_come_from_the_environment() {
     assert!(!bridge.finish().stderr.is_empty(), "debug has something to say");
 }
 
+/// Hosts with optional settings pass the ones that nobody filled in as nothing, or as the place that was to be filled.
+#[test]
+fn variables_that_hold_nothing_count_as_not_given() {
+    let upstream = Upstream::usual();
+    let names = [
+        "HEADER",
+        "HEADER_FILE",
+        "BEARER_TOKEN_ENV",
+        "BEARER_TOKEN_FILE",
+        "TOKEN_COMMAND",
+        "TRANSPORT",
+        "ALLOW_HTTP",
+        "STARTUP_WAIT",
+        "MAX_MESSAGE_SIZE",
+        "CONNECT_TIMEOUT",
+        "PATIENCE",
+        "LOG_LEVEL",
+    ];
+    for unfilled in ["", " ", "${user_config.optional}"] {
+        for name in names {
+            let launch = Bridge::to(&upstream.url("/mcp")).env(&format!("MCP_FERRY_{name}"), unfilled);
+            let mut bridge = launch.start();
+            bridge.shake_hands();
+            bridge.still_works();
+            let stderr = bridge.finish().stderr;
+            assert_eq!(stderr, "", "MCP_FERRY_{name}={unfilled:?} is as if it were not there");
+        }
+        let all = names
+            .iter()
+            .fold(Bridge::to(&upstream.url("/mcp")), |launch, name| launch.env(&format!("MCP_FERRY_{name}"), unfilled));
+        let mut bridge = all.start();
+        bridge.shake_hands();
+        bridge.finish();
+    }
+}
+
 #[test]
 fn an_orderly_session_says_nothing_on_stderr() {
     let upstream = Upstream::start(|call| if call.kind() == "GET" { call.hold() } else { call.usual() });

@@ -288,3 +288,14 @@ fn a_password_before_the_host_is_refused_without_being_shown() {
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("password"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_user_agent_of_the_users_takes_the_place_of_ours() {
+    let upstream = Upstream::start(|call| {
+        let agents = call.request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+        let agents: Vec<_> = agents.map(|(_, value)| value.as_str()).collect();
+        assert_eq!(agents, ["mine/1"], "theirs, once, on {}", call.kind());
+        call.usual();
+    });
+    session(Bridge::to(&upstream.url("/mcp")).args(["--header", "User-Agent: mine/1"]));
+}

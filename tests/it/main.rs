@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod acceptances;
 mod answers;
 mod batches;
 mod cancellation;
@@ -13,22 +14,28 @@ mod cli;
 mod credentials;
 mod discover;
 mod endings;
+mod error_bodies;
 mod first_message;
 mod get_stream;
 mod http_sse;
+mod http_sse_answers;
+mod http_sse_breaks;
 mod ids;
 mod limits;
 mod lost_sessions;
+mod nesting;
 mod notifications;
 mod outages;
 mod passthrough;
 mod post_stream;
+mod redaction;
 mod redirects;
 mod refused_credentials;
 mod resumption;
 mod retries;
 mod sessions;
 mod signals;
+mod stderr;
 mod support;
 mod timeouts;
 mod tls;

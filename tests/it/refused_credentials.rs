@@ -56,6 +56,48 @@ fn a_missing_credential_is_reported_as_that() {
 }
 
 #[test]
+fn an_authorization_that_was_left_out_is_named_whatever_other_headers_were_sent() {
+    let upstream = refusing();
+    for arguments in [
+        ["--header", "X-Trace: abcdefgh", "--header", "Authorization: Bearer ${NOPE}"],
+        ["--header", "Authorization: Bearer ${NOPE}", "--header", "X-Trace: abcdefgh"],
+    ] {
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).args(arguments).start();
+        bridge.send(&initialize("1", REVISION));
+        says(&bridge.answer("1"), &[&upstream.host(), "401", "authorization", "NOPE"]);
+        bridge.finish();
+    }
+}
+
+#[test]
+fn an_authorization_is_named_before_any_other_header() {
+    let upstream = refusing();
+    let header = format!("Authorization: Bearer {TOKEN}");
+    let mut bridge = Bridge::to(&upstream.url("/mcp"))
+        .args(["--header", "X-Trace: abcdefgh", "--header", &header])
+        .secret(TOKEN)
+        .start();
+    bridge.send(&initialize("1", REVISION));
+    let answer = bridge.answer("1");
+    says(&answer, &[&upstream.host(), "401", "authorization"]);
+    assert!(!own_error(&answer).to_lowercase().contains("x-trace"), "no credential, so not to blame: {answer}");
+    bridge.finish();
+}
+
+#[test]
+fn an_error_object_that_is_no_json_rpc_does_not_lend_us_its_code() {
+    let upstream = Upstream::start(|call| {
+        let body = r#"{"error":{"code":401,"message":"key expired","status":"UNAUTHENTICATED"}}"#;
+        call.respond("401 Unauthorized", &[("Content-Type", "application/json")], body);
+    });
+    let header = format!("Authorization: Bearer {TOKEN}");
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--header", &header]).secret(TOKEN).start();
+    bridge.send(&initialize("1", REVISION));
+    says(&bridge.answer("1"), &[&upstream.host(), "401", "key expired"]);
+    bridge.finish();
+}
+
+#[test]
 fn a_credential_refused_in_the_middle_is_an_error_for_its_request() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/call", 0) => call.respond(

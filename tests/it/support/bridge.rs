@@ -105,6 +105,11 @@ impl Bridge {
         });
         let listener = Arc::clone(&ears);
         std::thread::spawn(move || {
+            if launch.stderr_unread {
+                // Its end must not hang on a reader either: what is in the pipe is looked at when all is over.
+                let heard = listener.heard.lock().unwrap();
+                drop(listener.changed.wait_while(heard, |heard| !heard.stdout_ended).unwrap());
+            }
             let mut reader = BufReader::new(stderr);
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = reader.read(&mut bytes) {

@@ -133,7 +133,12 @@ impl Exchange {
 
     /// Begins a body that comes in pieces.
     pub(crate) fn chunked(self, headers: &[(&str, &str)]) -> Events {
-        let mut head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n".to_owned();
+        self.begin("200 OK", headers)
+    }
+
+    /// Begins a response with this status; its body stays open until the test ends it.
+    pub(crate) fn begin(self, status: &str, headers: &[(&str, &str)]) -> Events {
+        let mut head = format!("HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n");
         for (name, value) in headers {
             write!(head, "{name}: {value}\r\n").unwrap();
         }

@@ -17,6 +17,7 @@ pub(crate) struct Launch {
     pub(super) secrets: Vec<String>,
     pub(super) hang_up_after: Option<usize>,
     pub(super) framed: bool,
+    pub(super) stderr_unread: bool,
 }
 
 impl Launch {
@@ -61,6 +62,12 @@ impl Launch {
     /// The client reads messages by their length, not by lines.
     pub(crate) fn framed(mut self) -> Self {
         self.framed = true;
+        self
+    }
+
+    /// The client keeps the bridge's stderr open and never reads it.
+    pub(crate) fn stderr_unread(mut self) -> Self {
+        self.stderr_unread = true;
         self
     }
 

@@ -1,0 +1,58 @@
+//! Secrets that a server quotes back, in whatever spelling: they stand neither on stdout nor on stderr.
+
+use crate::support::*;
+
+const TOKEN: &str = "sk-org-0123456789abcdef";
+
+/// `%2F` and the like as the letters they stand for.
+fn decoded(text: &str) -> String {
+    text.replace("%2F", "/").replace("%2B", "+").replace("%20", " ").replace("%3D", "=")
+}
+
+#[test]
+fn a_secret_in_the_url_is_hidden_as_it_is_spelled_and_as_it_is_read() {
+    let cases: [(&str, &[&str]); 6] = [
+        ("/sec%2Fret%2Btoken123/mcp", &["sec%2Fret%2Btoken123", "sec/ret+token123"]),
+        ("/mcp/secret-token-123%20b", &["secret-token-123%20b", "secret-token-123 b"]),
+        ("/mcp?x=1&key=to%2Bken%2Fvalue1", &["to%2Bken%2Fvalue1", "to+ken/value1"]),
+        ("/mcp?key=to%2Bken%2Fvalue1&x=1", &["to%2Bken%2Fvalue1", "to+ken/value1"]),
+        ("/mcp?key=token+value+1", &["token+value+1", "token value 1"]),
+        ("/mcp?key=dG9rZW4tdmFsdWU%3D", &["dG9rZW4tdmFsdWU%3D", "dG9rZW4tdmFsdWU="]),
+    ];
+    for (path, secrets) in cases {
+        let upstream = Upstream::start(|call| {
+            let path = call.path().to_owned();
+            let (_, value) = path.rsplit_once("key=").unwrap_or_default();
+            let value = value.trim_end_matches("&x=1");
+            let plus = decoded(value).replace('+', " ");
+            let said = format!("no route {path} or {}, with {value} or {} or {plus}", decoded(&path), decoded(value));
+            call.plain("403 Forbidden", &said);
+        });
+        let launch = Bridge::to(&upstream.url(path)).args(["--log-level", "debug"]);
+        let mut bridge = secrets.iter().fold(launch, |launch, secret| launch.secret(secret)).start();
+        bridge.send(&initialize("1", REVISION));
+        says(&bridge.answer("1"), &[&upstream.host(), "403", "no route"]);
+        bridge.finish();
+    }
+}
+
+/// However far into the body the secret stands, and so wherever a quotation is cut short, not half of it is told.
+#[test]
+fn a_secret_is_hidden_before_a_quotation_is_cut() {
+    for status in ["200 OK", "403 Forbidden"] {
+        for (places, filling) in [(100..450, "x"), (1000..1040, " "), (1000..1040, "x ")] {
+            for place in places.step_by(7) {
+                let upstream = Upstream::start(move |call| {
+                    let before: String = filling.chars().cycle().take(place).collect();
+                    call.plain(status, &format!("{before} tok {TOKEN} and more"));
+                });
+                let header = format!("Authorization: Bearer {TOKEN}");
+                let launch = Bridge::to(&upstream.url("/mcp")).args(["--header", &header, "--log-level", "debug"]);
+                let mut bridge = launch.secret("sk-or").start();
+                bridge.send(&initialize("1", REVISION));
+                says(&bridge.answer("1"), &[&upstream.host()]);
+                bridge.finish();
+            }
+        }
+    }
+}

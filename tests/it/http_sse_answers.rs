@@ -77,3 +77,45 @@ fn an_error_with_an_id_of_null_answers_the_only_request_there_is() {
     bridge.still_works();
     bridge.finish();
 }
+
+#[test]
+fn an_answer_may_overtake_the_acceptance_of_its_request() {
+    let answers: [(&str, fn(&str) -> String); 3] = [
+        ("1", |id| result(id, "{}")),
+        ("9007199254740993", |_| result("9007199254740992", "{}")),
+        ("3", |_| error("null", -32600, "no")),
+    ];
+    for (id, answer) in answers {
+        let (mut bridge, upstream) = session(move |voice, call| {
+            voice.event(&answer(&call.id()));
+            voice.event(&notification("notifications/x", "{}"));
+            call.hold();
+        });
+        bridge.send(&request(id, "tools/call", "{}"));
+        let call = upstream.take("tools/call");
+        // What came after the answer has been read, so the answer has been read before the acceptance.
+        bridge.message("notifications/x");
+        call.accepted();
+        bridge.answer(id);
+        bridge.still_works();
+        bridge.finish();
+    }
+}
+
+#[test]
+fn an_error_with_an_id_of_null_is_given_to_none_of_several_requests() {
+    let (mut bridge, upstream) = session(|voice, call| {
+        let (id, first) = (call.id(), call.nth == 0);
+        call.accepted();
+        if !first {
+            voice.event(&error("null", -32700, "parse"));
+            voice.event(&result("1", r#"{"n":1}"#));
+            voice.event(&result(&id, r#"{"n":2}"#));
+        }
+    });
+    bridge.send(&request("1", "tools/call", "{}"));
+    upstream.wait_for("tools/call", 1);
+    assert_eq!(bridge.ask("2", "tools/call", "{}"), result("2", r#"{"n":2}"#));
+    assert_eq!(bridge.answer("1"), result("1", r#"{"n":1}"#));
+    bridge.finish();
+}

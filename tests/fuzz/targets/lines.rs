@@ -32,7 +32,7 @@ fn split(pieces: &[&[u8]], limit: usize) -> Said {
     let mut hand_on = |line| {
         said.lines.push(match line {
             Line::Text(text) => Ok(text),
-            Line::TooLong { request_id } => Err(request_id),
+            Line::TooLong { request_id, .. } => Err(request_id),
         });
         assert!(said.lines.len() == 1 || said.framed == framed.load(Ordering::Acquire), "news comes before lines");
         said.framed = framed.load(Ordering::Acquire);

@@ -3,7 +3,12 @@
 //! House rules: no short flags but the usual ones; value names in upper case; the first line of a doc comment is the short help and
 //! says what it is for; every option has an environment variable `MCP_FERRY_…`, because hosts differ in what they let one configure.
 
-use clap::{Parser, ValueEnum};
+use std::ffi::OsStr;
+
+use clap::builder::{EnumValueParser, FalseyValueParser, PossibleValue, RangedU64ValueParser, TypedValueParser};
+use clap::{Arg, Command, Parser, ValueEnum};
+
+use crate::config::is_unset;
 
 /// Reach a remote MCP server from a program that speaks MCP only over stdio.
 #[derive(Debug, Parser)]
@@ -45,7 +50,8 @@ pub struct Cli {
         value_name = "STRATEGY",
         default_value = "http-first",
         help_heading = "Connection",
-        env = "MCP_FERRY_TRANSPORT"
+        env = "MCP_FERRY_TRANSPORT",
+        value_parser = OrDefault(EnumValueParser::<Transport>::new(), Transport::HttpFirst)
     )]
     pub transport: Transport,
 
@@ -54,7 +60,7 @@ pub struct Cli {
         long,
         help_heading = "Connection",
         env = "MCP_FERRY_ALLOW_HTTP",
-        value_parser = clap::builder::FalseyValueParser::new()
+        value_parser = OrDefault(FalseyValueParser::new(), false)
     )]
     pub allow_http: bool,
 
@@ -65,7 +71,7 @@ pub struct Cli {
         default_value = "2.5",
         help_heading = "Connection",
         env = "MCP_FERRY_STARTUP_WAIT",
-        value_parser = seconds
+        value_parser = OrDefault(seconds, 2.5)
     )]
     pub startup_wait: f64,
 
@@ -76,7 +82,7 @@ pub struct Cli {
         default_value = "20",
         help_heading = "Connection",
         env = "MCP_FERRY_PATIENCE",
-        value_parser = seconds
+        value_parser = OrDefault(seconds, 20.0)
     )]
     pub patience: f64,
 
@@ -87,7 +93,7 @@ pub struct Cli {
         default_value = "10",
         help_heading = "Connection",
         env = "MCP_FERRY_CONNECT_TIMEOUT",
-        value_parser = seconds
+        value_parser = OrDefault(seconds, 10.0)
     )]
     pub connect_timeout: f64,
 
@@ -98,7 +104,7 @@ pub struct Cli {
         default_value = "0",
         help_heading = "Connection",
         env = "MCP_FERRY_IDLE_TIMEOUT",
-        value_parser = seconds
+        value_parser = OrDefault(seconds, 0.0)
     )]
     pub idle_timeout: f64,
 
@@ -109,7 +115,7 @@ pub struct Cli {
         default_value = "0",
         help_heading = "Connection",
         env = "MCP_FERRY_REQUEST_TIMEOUT",
-        value_parser = seconds
+        value_parser = OrDefault(seconds, 0.0)
     )]
     pub request_timeout: f64,
 
@@ -120,12 +126,19 @@ pub struct Cli {
         default_value_t = 256,
         help_heading = "Connection",
         env = "MCP_FERRY_MAX_MESSAGE_SIZE",
-        value_parser = clap::value_parser!(u32).range(1..=2047)
+        value_parser = OrDefault(RangedU64ValueParser::<u32>::new().range(1..=2047), 256)
     )]
     pub max_message_size: u32,
 
     /// How much is said on stderr
-    #[arg(long, value_name = "LEVEL", default_value = "warn", help_heading = "Logging", env = "MCP_FERRY_LOG_LEVEL")]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "warn",
+        help_heading = "Logging",
+        env = "MCP_FERRY_LOG_LEVEL",
+        value_parser = OrDefault(EnumValueParser::<LogLevel>::new(), LogLevel::Warn)
+    )]
     pub log_level: LogLevel,
 }
 
@@ -161,6 +174,28 @@ pub enum LogLevel {
     Info,
     /// Every message's way, without its content
     Debug,
+}
+
+/// A parser, and the value for what hosts pass for an option that nobody filled in.
+#[derive(Clone)]
+struct OrDefault<P: TypedValueParser>(P, P::Value);
+
+impl<P: TypedValueParser> TypedValueParser for OrDefault<P>
+where
+    P::Value: Clone + Send + Sync + 'static,
+{
+    type Value = P::Value;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Self::Value, clap::Error> {
+        if value.to_str().is_some_and(is_unset) {
+            return Ok(self.1.clone());
+        }
+        self.0.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -186,7 +186,7 @@ impl Failure {
             Self::Unreachable(HttpError::Connect { tls: true, .. }) => {
                 "the other side is there but not trusted; check the address, the clock, and the system's certificates"
             }
-            Self::Unreachable(HttpError::Redirect { .. }) => "use the address it redirects to, if you trust it",
+            Self::Unreachable(HttpError::Redirect { .. }) => "if there is another address that you trust, use that one",
             Self::Unreachable(_) | Self::NotOpen(_) => "check the address and the network; the bridge keeps trying",
             Self::Status { status, .. } => match status.as_u16() {
                 403 => "the server knows you but does not allow this; ask whoever runs the account",
@@ -199,9 +199,8 @@ impl Failure {
             Self::LoginNeeded { .. } => "give a token with --bearer-token-env, --bearer-token-file or --header",
             Self::Credential(_) => "run the command, or look at the file, yourself",
             Self::TooLarge(_) => "raise --max-message-size",
-            Self::SessionLost { .. } | Self::Broken(_) => {
-                "the request may have been carried out; look before repeating it"
-            }
+            Self::SessionLost { .. } => "it was opened again once already; try again later",
+            Self::Broken(_) => "the request may have been carried out; look before repeating it",
             Self::Unusable(_) => "check the URL: it should be the server's MCP endpoint, not a web page",
             Self::TimedOut(_) => "the request was cancelled; it may have been carried out in part",
             Self::Rpc(_) | Self::Ending | Self::Panicked => return None,

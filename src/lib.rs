@@ -72,7 +72,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         LogLevel::Info => tracing::Level::INFO,
         LogLevel::Debug => tracing::Level::DEBUG,
     });
-    match carry(&cli) {
+    log::hook_panics();
+    let carried = carry(&cli);
+    log::finish();
+    match carried {
         Ok(()) => Exit::Orderly.into(),
         Err(error) => {
             fatal(&error);

@@ -4,7 +4,10 @@
 //! says back to us goes through [`redact`], because servers quote paths and headers.
 
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
+use std::io::Write;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -73,9 +76,68 @@ pub fn redact(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// Lines that may wait for stderr. A host that keeps stderr open but never reads it must not stop the protocol.
+const LINES_WAITING: usize = 256;
+
+/// How long the end of the process waits for the last of them.
+const LAST_LINES: Duration = Duration::from_millis(100);
+
+static LINES: OnceLock<SyncSender<Said>> = OnceLock::new();
+
+enum Said {
+    Line(Vec<u8>),
+    /// Tells when all before is written.
+    Flush(SyncSender<()>),
+}
+
+/// Hands each line to a thread that may block; a line for which there is no room is lost.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let lines = LINES.get_or_init(|| {
+            let (lines, waiting) = sync_channel(LINES_WAITING);
+            std::thread::spawn(move || write_lines(&waiting));
+            lines
+        });
+        lines.try_send(Said::Line(line.to_vec())).ok();
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write_lines(waiting: &Receiver<Said>) {
+    while let Ok(said) = waiting.recv() {
+        match said {
+            Said::Line(line) => drop(std::io::stderr().write_all(&line)),
+            Said::Flush(done) => drop(done.try_send(())),
+        }
+    }
+}
+
+/// Sees the last lines out, if somebody reads them.
+pub fn finish() {
+    let Some(lines) = LINES.get() else { return };
+    let (done, written) = sync_channel(1);
+    if lines.try_send(Said::Flush(done)).is_ok() {
+        written.recv_timeout(LAST_LINES).ok();
+    }
+}
+
+/// A bug is told in one line too, and without secrets. Where it was is in it; the rest is in a debugger.
+pub fn hook_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!("a bug in the bridge at {place}");
+    }));
+}
+
 /// Sends log lines of this level and above to stderr. Once a process; later calls change nothing.
 pub fn start(level: tracing::Level) {
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).event_format(OneLine);
+    let layer = tracing_subscriber::fmt::layer().with_writer(|| Stderr).event_format(OneLine);
     let ours = Targets::new().with_target("mcp_ferry", level);
     tracing_subscriber::registry().with(ours).with(layer).try_init().ok();
 }
@@ -99,7 +161,7 @@ struct Line(String);
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        use fmt::Write;
+        use fmt::Write as _;
         if field.name() == "message" {
             let rest = std::mem::take(&mut self.0);
             write!(self.0, "{value:?}{rest}").ok();

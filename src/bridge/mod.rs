@@ -27,6 +27,9 @@ use pending::{Pending, Ticket};
 /// seconds.
 const DRAIN: Duration = Duration::from_millis(1500);
 
+/// How long a server may take to hear of a cancellation before its exchange is dropped all the same.
+const CANCEL: Duration = Duration::from_secs(5);
+
 /// How long a notification may keep those that follow it waiting.
 const NOTICE: Duration = Duration::from_secs(30);
 
@@ -70,8 +73,7 @@ pub async fn run(
             break;
         }
         tokio::select! {
-            // Events first: a task's own come before its end is noticed. None can starve the rest, since there are never more
-            // of them than of requests.
+            // Events first: a task's own come before its end is noticed.
             biased;
             _ = &mut end => break,
             Some(event) = events.recv() => bridge.event(event),
@@ -128,7 +130,14 @@ impl Bridge {
                 Ok(message) => self.message(message),
                 Err(error) => self.refuse("null", code::PARSE_ERROR, &error.to_string()),
             },
-            Line::TooLong { request_id } => {
+            Line::TooLong { answer_id: Some(raw_id), .. } => {
+                tracing::warn!("the client's answer {raw_id} is longer than --max-message-size allows");
+                let why = "the client's answer is too long to be carried";
+                if let Ok(error) = Message::parse(message::error(&raw_id, code::INTERNAL_ERROR, why, None)) {
+                    self.post(error);
+                }
+            }
+            Line::TooLong { request_id, .. } => {
                 let failure = Failure::TooLarge("the message is longer than --max-message-size allows".to_owned());
                 tracing::warn!("{failure}");
                 self.outgoing.send_now(failure.answer(request_id.as_deref().unwrap_or("null")));
@@ -148,8 +157,19 @@ impl Bridge {
             Kind::Batch(elements) if elements.is_empty() => {
                 self.refuse("null", code::INVALID_REQUEST, "the batch is empty");
             }
-            Kind::Batch(_) if message.requests().is_empty() => self.post(message),
-            Kind::Batch(_) => self.request(message),
+            Kind::Batch(elements) => {
+                let (messages, others): (Vec<_>, Vec<_>) =
+                    elements.iter().partition(|element| !matches!(element.kind(), Kind::Invalid(_)));
+                for other in others {
+                    let raw_id = other.raw_id().unwrap_or("null");
+                    self.refuse(raw_id, code::INVALID_REQUEST, "an element of the batch is no JSON-RPC message");
+                }
+                if messages.iter().any(|message| matches!(message.kind(), Kind::Request { .. })) {
+                    self.request(message);
+                } else if !messages.is_empty() {
+                    self.post(message);
+                }
+            }
             Kind::Invalid(_) => {
                 self.refuse(message.raw_id().unwrap_or("null"), code::INVALID_REQUEST, "not a JSON-RPC message");
             }
@@ -164,7 +184,8 @@ impl Bridge {
             return self.refuse(raw_id, code::METHOD_NOT_FOUND, "server/discover is not supported; use initialize");
         }
         let ids = message.requests();
-        if ids.iter().any(|(id, _)| self.pending.contains(id)) {
+        let twice = |nth: usize, id: &Id| ids[..nth].iter().any(|(earlier, _)| earlier == id);
+        if ids.iter().enumerate().any(|(nth, (id, _))| self.pending.contains(id) || twice(nth, id)) {
             for (_, raw_id) in ids {
                 self.refuse(&raw_id, code::INVALID_REQUEST, "a request with this id is still in flight");
             }
@@ -236,7 +257,7 @@ impl Bridge {
         }
         let upstream = self.upstream.clone();
         self.tasks.spawn(async move {
-            notify(&upstream, &message).await;
+            tokio::time::timeout(CANCEL, notify(&upstream, &message)).await.ok();
             if !wanted {
                 task.abort();
             }

@@ -71,10 +71,9 @@ impl Pending {
     /// certain where a single request fits. Returns its id as spelled.
     pub(super) fn answered_inexactly(&mut self, answer: &Message) -> Option<Box<str>> {
         let Kind::Response { id, is_error } = answer.kind() else { return None };
-        let fits = |(owed, request): &(&Id, &Request)| {
-            request.elsewhere.is_some() && (id.same_as_double(owed) || (id.is_null() && *is_error))
-        };
-        let mut fitting = self.requests.iter().filter(fits).map(|(owed, _)| owed.clone());
+        // Not only those that are known to be answered elsewhere: an answer may overtake the 202 that says so.
+        let fits = |owed: &&Id| id.same_as_double(owed) || (id.is_null() && *is_error);
+        let mut fitting = self.requests.keys().filter(fits).cloned();
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => self.give_up(&only),
             _ => None,

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::log::{self, Secret};
 
 pub use header::rejoin;
+pub(crate) use text::is_unset;
 
 /// Everything a run needs to know.
 #[derive(Debug)]
@@ -159,7 +160,13 @@ fn credential(cli: &Cli, headers: &mut Headers) -> Result<Option<Credential>, Er
         read_file(&path)?;
         found.push(Credential::File { path: PathBuf::from(path) });
     }
-    if let Some(variable) = given(&cli.bearer_token_env) {
+    let variable = given(&cli.bearer_token_env);
+    if let Some(pasted) = variable.as_ref().filter(|name| !text::is_name(name) || name.len() > 64) {
+        log::hide(pasted);
+        let why = "--bearer-token-env wants the name of an environment variable; what it was given is none";
+        return Err(Error::Usage(why.to_owned()));
+    }
+    if let Some(variable) = variable {
         match std::env::var(&variable).ok().filter(|value| !text::is_unset(value)) {
             Some(value) => {
                 found.push(Credential::Environment { token: Secret::new(value), variable });

@@ -39,7 +39,8 @@ pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
         .filter(|name| is_name(name))
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether an environment variable may be called so.
+pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 

@@ -8,6 +8,9 @@ use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+/// How much is reserved for a body before any of it has come.
+const FIRST_RESERVE: usize = 256 * 1024;
+
 /// How much of an error's body is read in search of its reason, and for how long nobody waits for more.
 const REASON_SIZE: usize = 1024 * 1024;
 const REASON_WAIT: Duration = Duration::from_secs(5);
@@ -36,9 +39,9 @@ pub async fn read(
     if promised > limit {
         return Err(BodyError::TooLong(limit));
     }
-    // A promise costs nothing; memory is taken as the bytes come.
-    let mut bytes = Vec::with_capacity(promised.min(limit));
-    append(&mut bytes, body, limit, idle).await?;
+    // A promise is not memory yet: the rest is reserved when the body has begun to come.
+    let mut bytes = Vec::with_capacity(promised.min(FIRST_RESERVE));
+    append(&mut bytes, body, limit, promised, idle).await?;
     Ok(bytes)
 }
 
@@ -46,6 +49,7 @@ async fn append(
     bytes: &mut Vec<u8>,
     mut body: Incoming,
     limit: usize,
+    promised: usize,
     idle: Option<Duration>,
 ) -> Result<(), BodyError> {
     loop {
@@ -61,6 +65,9 @@ async fn append(
         if bytes.len() + data.len() > limit {
             return Err(BodyError::TooLong(limit));
         }
+        if promised > bytes.capacity() {
+            bytes.try_reserve_exact(promised - bytes.len()).map_err(|_| BodyError::TooLong(limit))?;
+        }
         bytes.extend_from_slice(&data);
     }
 }
@@ -68,6 +75,6 @@ async fn append(
 /// As much of an error's body as it takes to say why: never fails, never waits long.
 pub async fn snippet(body: Incoming) -> Vec<u8> {
     let mut bytes = Vec::new();
-    tokio::time::timeout(REASON_WAIT, append(&mut bytes, body, REASON_SIZE, None)).await.ok();
+    tokio::time::timeout(REASON_WAIT, append(&mut bytes, body, REASON_SIZE, 0, None)).await.ok();
     bytes
 }

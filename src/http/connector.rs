@@ -28,7 +28,13 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 pub(super) enum Connector {
     Plain(HttpConnector),
-    Tls { tcp: HttpConnector, ready: Arc<OnceCell<HttpsConnector<HttpConnector>>>, thread: Arc<ConfigThread> },
+    Tls {
+        /// For TCP and TLS together: an accepted connection may say nothing.
+        timeout: Duration,
+        tcp: HttpConnector,
+        ready: Arc<OnceCell<HttpsConnector<HttpConnector>>>,
+        thread: Arc<ConfigThread>,
+    },
 }
 
 type Config = Result<rustls::ClientConfig, rustls::Error>;
@@ -49,7 +55,7 @@ impl Connector {
         }
         let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || sender.send(tls::client_config()).ok());
-        Self::Tls { tcp, ready: Arc::default(), thread: Arc::new(std::sync::Mutex::new(Some(receiver))) }
+        Self::Tls { timeout, tcp, ready: Arc::default(), thread: Arc::new(std::sync::Mutex::new(Some(receiver))) }
     }
 }
 
@@ -79,11 +85,15 @@ impl Service<Uri> for Connector {
                 let connecting = tcp.call(uri);
                 Box::pin(async move { Ok(MaybeHttpsStream::Http(connecting.await?)) })
             }
-            Self::Tls { tcp, ready, thread } => {
+            Self::Tls { timeout, tcp, ready, thread } => {
+                let timeout = *timeout;
                 let (tcp, ready, thread) = (tcp.clone(), Arc::clone(ready), Arc::clone(thread));
                 Box::pin(async move {
                     let mut connector = ready.get_or_try_init(|| https(tcp, &thread)).await?.clone();
-                    connector.call(uri).await
+                    match tokio::time::timeout(timeout, connector.call(uri)).await {
+                        Ok(connected) => connected,
+                        Err(_) => Err("no TLS connection within the time for it".into()),
+                    }
                 })
             }
         }

@@ -30,7 +30,7 @@ pub enum HttpError {
         cause: String,
     },
     /// A redirect that is not followed.
-    #[error("{host} cannot be followed: {why}")]
+    #[error("a redirect of {host} is not followed: {why}")]
     Redirect {
         /// Scheme and host.
         host: String,

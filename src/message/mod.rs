@@ -24,6 +24,8 @@ pub mod code {
     pub const PARSE_ERROR: i64 = -32700;
     /// The line is JSON, but no message.
     pub const INVALID_REQUEST: i64 = -32600;
+    /// Something failed on the way.
+    pub const INTERNAL_ERROR: i64 = -32603;
     /// There is no such method here.
     pub const METHOD_NOT_FOUND: i64 = -32601;
 }

@@ -14,6 +14,8 @@ pub enum Line {
     TooLong {
         /// The id of the request it was, as spelled, if it was one.
         request_id: Option<String>,
+        /// The id of the answer it was, as spelled, if it was one.
+        answer_id: Option<String>,
     },
 }
 
@@ -130,7 +132,10 @@ impl Lines {
     fn complete(&mut self, hand_on: &mut impl FnMut(Line)) {
         let text = std::mem::take(&mut self.partial);
         if let Some(oversize) = self.oversize.take() {
-            hand_on(Line::TooLong { request_id: oversize.request_id().map(str::to_owned) });
+            hand_on(Line::TooLong {
+                request_id: oversize.request_id().map(str::to_owned),
+                answer_id: oversize.answer_id().map(str::to_owned),
+            });
         } else if !text.iter().all(u8::is_ascii_whitespace) {
             hand_on(Line::Text(text));
         }
@@ -160,7 +165,7 @@ mod tests {
         let mut hand_on = |line| {
             found.push(match line {
                 Line::Text(text) => String::from_utf8_lossy(&text).into_owned(),
-                Line::TooLong { request_id } => format!("!{}", request_id.unwrap_or_default()),
+                Line::TooLong { request_id, .. } => format!("!{}", request_id.unwrap_or_default()),
             });
         };
         for piece in pieces {

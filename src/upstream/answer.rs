@@ -127,14 +127,17 @@ pub(super) async fn refusal(
 
 /// 404 is what the specification says; many servers answer 400 or 401 and speak of a session.
 fn is_session_lost(status: StatusCode, said: &str, rpc: Option<&Message>) -> bool {
-    let method_not_found = || rpc.and_then(code_and_data).is_some_and(|(code, _)| code == -32601);
+    let code = rpc.and_then(code_and_data).and_then(|(code, _)| code.as_i64());
+    let method_not_found = || code == Some(-32601);
+    // What servers use for it. Another code is about something else that has a session.
+    let may_be = code.is_none_or(|code| matches!(code, -32000 | -32001 | -32600));
     let speaks_of_it = || {
         let said = said.to_ascii_lowercase();
         said.contains("session") || said.contains("not initialized")
     };
     match status {
         StatusCode::NOT_FOUND => !method_not_found(),
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => speaks_of_it(),
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => may_be && speaks_of_it(),
         _ => false,
     }
 }

@@ -4,7 +4,11 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-const LONGEST: Duration = Duration::from_secs(30);
+/// With its jitter half a minute.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// No server is believed that wants us back in hours.
+const LONGEST_RETRY: Duration = Duration::from_secs(600);
 
 /// The shortest delay, whatever a server asks for: its `retry: 0` must not make us spin.
 const SHORTEST: Duration = Duration::from_millis(250);
@@ -39,6 +43,7 @@ impl Backoff {
 
     /// The next delay after a stream ended, with what its server asked for. `in_order`: it had been opened all right.
     pub(super) fn after_stream(&mut self, retry: Option<Duration>, in_order: bool) -> Duration {
+        let retry = retry.map(|retry| retry.min(LONGEST_RETRY));
         match retry {
             Some(retry) if in_order && retry >= CONSIDERED => jitter(retry, 0.1),
             // Small and growing: the floor first.

@@ -54,6 +54,10 @@ pub(super) fn answered(answer: &Message) -> Option<(Greeting, Box<RawValue>)> {
         result: Box<RawValue>,
     }
     let raw = answer.read::<Answer>()?.result;
+    // Derived types would take an array for an object.
+    if !raw.get().starts_with('{') {
+        return None;
+    }
     Some((serde_json::from_str(raw.get()).ok()?, raw))
 }
 
@@ -66,7 +70,7 @@ impl Context {
     pub(super) fn first_answer(&self, initialize: &Message) -> Message {
         let asked = asked(initialize).and_then(|asked| asked.protocol_version);
         let revision = asked.filter(|asked| REVISIONS.contains(&asked.as_str()));
-        let mut result = self.memory.recall().map_or_else(|| self.synthetic(), |kept| kept.initialize);
+        let mut result = self.memory.recall().map_or_else(|| self.synthetic(), |kept| Value::Object(kept.initialize));
         // Revisions are dates, and the client's own is never too new for it.
         let known = result["protocolVersion"].as_str().unwrap_or_default().to_owned();
         let revision = revision.unwrap_or_else(|| REVISIONS[0].to_owned());

@@ -3,13 +3,13 @@
 //! All state of the connection that more than one task looks at is here, behind one watch channel, changed only in steps without an
 //! await between look and change.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::Wire;
+use super::{Wire, legacy};
 use crate::error::Failure;
 use crate::message::Message;
 
@@ -32,6 +32,8 @@ struct State {
     initializing: bool,
     /// Why there is no session yet.
     trouble: Option<Failure>,
+    /// The session whose `initialize` is being answered, on a stream on which the server may ask things first.
+    early: Option<Arc<legacy::Session>>,
 }
 
 #[derive(Default)]
@@ -63,7 +65,11 @@ impl Gate {
     /// The same session is wanted once more after a failure.
     pub(super) fn begin_again(&self) {
         self.stop_opener();
-        self.state.send_modify(|state| state.phase = Phase::Opening);
+        self.state.send_modify(|state| {
+            state.phase = Phase::Opening;
+            state.trouble = None;
+            state.early = None;
+        });
     }
 
     pub(super) fn opener(&self, handle: AbortHandle) {
@@ -74,6 +80,22 @@ impl Gate {
         if let Some(handle) = self.opener.lock().unwrap_or_else(PoisonError::into_inner).take() {
             handle.abort();
         }
+    }
+
+    /// The server has begun to answer `initialize` with a stream.
+    pub(super) fn begun(&self, session: Arc<legacy::Session>) {
+        self.state.send_modify(|state| state.early = Some(session));
+    }
+
+    /// That session, for as long as none is open.
+    pub(super) fn early(&self) -> Option<Arc<legacy::Session>> {
+        let state = self.state.borrow();
+        matches!(state.phase, Phase::Opening).then(|| state.early.clone())?
+    }
+
+    /// Whether no session was ever asked for.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state.borrow().phase, Phase::Idle)
     }
 
     /// Why it takes so long.
@@ -98,6 +120,7 @@ impl Gate {
             if told_initialized || state.initialized.is_none() {
                 state.phase = Phase::Open(wire.clone());
                 state.trouble = None;
+                state.early = None;
             } else {
                 first.clone_from(&state.initialized);
             }

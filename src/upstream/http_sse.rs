@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Uri};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::answer::{self, Body, EventStream};
@@ -30,8 +30,8 @@ pub(super) struct Session {
     reader: Mutex<Option<AbortHandle>>,
     /// The server has answered `initialize`, so that the session is worth coming back to.
     greeted: AtomicBool,
-    /// Tells the reader that its stream is of a session that the server has forgotten.
-    forgotten: Notify,
+    /// The last stream whose session the server has forgotten.
+    forgotten: watch::Sender<u64>,
 }
 
 struct Stream {
@@ -39,6 +39,8 @@ struct Stream {
     number: u64,
     /// Where to POST; none while the stream is broken or the server has not been greeted on it.
     endpoint: Option<Uri>,
+    /// Why it has not come back.
+    trouble: Option<Failure>,
 }
 
 impl Context {
@@ -47,38 +49,54 @@ impl Context {
     }
 }
 
-/// Opens the stream and says `initialize`. `endpoint` must come within `bound`.
-pub(super) async fn open(context: &Arc<Context>, initialize: &Message, bound: Duration) -> Result<Opened, NotOpened> {
-    let (events, endpoint) = connect(context, bound).await?;
+/// A stream just opened, and where its server wants its messages.
+pub(super) type Opening = (EventStream, Uri);
+
+/// Says `initialize` on a stream and makes a session of it.
+pub(super) async fn begin(
+    context: &Arc<Context>,
+    initialize: &Message,
+    (events, endpoint): Opening,
+) -> Result<Opened, NotOpened> {
     let session = Arc::new(Session {
         context: Arc::clone(context),
-        stream: watch::Sender::new(Stream { number: context.next_stream(), endpoint: None }),
+        stream: watch::Sender::new(Stream { number: context.next_stream(), endpoint: None, trouble: None }),
         greeted: AtomicBool::new(false),
         greeting: Mutex::default(),
         reader: Mutex::default(),
-        forgotten: Notify::new(),
+        forgotten: watch::Sender::new(0),
     });
     let reader = tokio::spawn(Arc::clone(&session).read(events)).abort_handle();
-    *session.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.clone());
-    let answer = match session.greet(&endpoint, initialize).await {
-        Ok(answer) => answer,
-        Err(failure) => {
-            reader.abort();
-            return Err(failure.into());
-        }
-    };
+    // Whoever opens may be told to stop at any await; then nobody is to read.
+    let unless_opened = AbortOnDrop(Some(reader.clone()));
+    let answer = session.greet(&endpoint, initialize).await?;
     if let Kind::Response { is_error: true, .. } = answer.kind() {
-        reader.abort();
         return Err(NotOpened::Error(http::StatusCode::OK, answer));
     }
     tracing::info!("session opened with {} (HTTP+SSE)", context.sender.host());
     session.greeted.store(true, Ordering::Relaxed);
     session.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
+    *session.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+    unless_opened.disarm();
     Ok(Opened { wire: Wire::HttpSse(session), answer })
 }
 
-/// Opens the stream and waits for its first event, which says where messages go.
-async fn connect(context: &Context, bound: Duration) -> Result<(EventStream, Uri), Failure> {
+struct AbortOnDrop(Option<AbortHandle>);
+
+impl AbortOnDrop {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// Opens the stream and waits, within `bound`, for its first event, which says where messages go.
+pub(super) async fn connect(context: &Context, bound: Duration) -> Result<Opening, Failure> {
     let sender = &context.sender;
     let none = || Failure::Unusable(format!("{} opened a stream but named no endpoint on it", sender.host()));
     let connecting = async {
@@ -151,9 +169,7 @@ impl Session {
         let (number, endpoint) = self.endpoint(0).await?;
         match self.post(&endpoint, message).await {
             Err(Failure::SessionLost { .. }) => {
-                if self.stream.borrow().number == number {
-                    self.forgotten.notify_one();
-                }
+                self.forgotten.send_modify(|forgotten| *forgotten = number.max(*forgotten));
                 let (number, endpoint) = self.endpoint(number).await?;
                 Ok((number, self.post(&endpoint, message).await?))
             }
@@ -176,10 +192,9 @@ impl Session {
         match tokio::time::timeout(self.context.patience, open).await {
             Ok(Ok(stream)) => stream.endpoint.clone().map(|endpoint| (stream.number, endpoint)).ok_or(Failure::Ending),
             Ok(Err(_)) => Err(Failure::Ending),
-            Err(_) => Err(Failure::NotOpen(format!(
-                "the stream from {} broke and has not come back",
-                self.context.sender.host()
-            ))),
+            Err(_) => Err(self.stream.borrow().trouble.clone().unwrap_or_else(|| {
+                Failure::NotOpen(format!("the stream from {} broke and has not come back", self.context.sender.host()))
+            })),
         }
     }
 
@@ -244,11 +259,17 @@ impl Session {
                         events = next;
                         break Some(endpoint);
                     }
-                    Err(failure) => tracing::info!("{failure}; trying again"),
+                    Err(failure) => {
+                        tracing::info!("{failure}; trying again");
+                        self.stream.send_modify(|stream| stream.trouble = Some(failure));
+                    }
                 }
             };
             let number = self.context.next_stream();
-            self.stream.send_modify(|stream| stream.number = number);
+            self.stream.send_modify(|stream| {
+                stream.number = number;
+                stream.trouble = None;
+            });
         }
     }
 
@@ -284,10 +305,12 @@ impl Session {
 
     /// Delivers what the stream says until it ends; why it did.
     async fn follow(&self, events: &mut EventStream, backoff: &mut Backoff) -> String {
+        let number = self.stream.borrow().number;
+        let mut forgotten = self.forgotten.subscribe();
         loop {
             let said = tokio::select! {
                 said = events.next() => said,
-                () = self.forgotten.notified() => return "the server has forgotten its session".to_owned(),
+                _ = forgotten.wait_for(|forgotten| *forgotten >= number) => return "the server has forgotten its session".to_owned(),
             };
             let event = match said {
                 Some(Ok(event)) if event.name == "endpoint" || event.data.is_empty() => continue,

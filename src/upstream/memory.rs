@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Uri;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// After this the transport is found out anew.
 const VERDICT_HOLDS: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -23,7 +23,7 @@ pub(super) struct Memory {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// The result of `initialize`.
-    pub(super) initialize: Value,
+    pub(super) initialize: Map<String, Value>,
     /// It spoke HTTP+SSE.
     #[serde(default)]
     pub(super) http_sse: bool,

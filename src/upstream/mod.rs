@@ -173,7 +173,7 @@ impl Upstream {
         async move {
             match tokio::time::timeout(context.startup_wait, answer).await {
                 Ok(Ok(answer)) => answer.map(Outcome::Answer),
-                Ok(Err(_)) => Err(Failure::Ending),
+                Ok(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
                 Err(_) => {
                     tracing::info!("{} has not answered in time; answering initialize for it", context.sender.host());
                     Ok(Outcome::Answer(context.first_answer(&message)))
@@ -183,11 +183,15 @@ impl Upstream {
     }
 
     fn open(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
-        let (settle, settled) = oneshot::channel();
         if let Some(old) = self.0.gate.begin(initialize.clone()) {
             // A client that initializes again leaves its first session behind.
             tokio::spawn(async move { old.close().await });
         }
+        self.spawn_opener(initialize)
+    }
+
+    fn spawn_opener(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
+        let (settle, settled) = oneshot::channel();
         let opener = tokio::spawn(opening::open(Arc::clone(&self.0), initialize, settle));
         self.0.gate.opener(opener.abort_handle());
         settled
@@ -195,6 +199,12 @@ impl Upstream {
 
     /// Takes the client's `notifications/initialized`. Requests that come after it wait until the server has it.
     pub fn initialized(&self, message: Message) {
+        if self.0.gate.is_idle() {
+            // Without an initialize it opens nothing; it is carried like any notification.
+            let upstream = self.clone();
+            tokio::spawn(async move { upstream.notify(&message).await });
+            return;
+        }
         let Some(wire) = self.0.gate.initialized(message.clone()) else { return };
         let context = Arc::clone(&self.0);
         tokio::spawn(async move {
@@ -218,6 +228,10 @@ impl Upstream {
 
     /// Carries a notification, or the client's answer to a request of the server.
     pub async fn notify(&self, message: &Message) -> Result<(), Failure> {
+        if let (Kind::Response { .. }, Some(session)) = (message.kind(), self.0.gate.early()) {
+            // The server asks something before it answers initialize, and waits for this.
+            return session.notify(message).await;
+        }
         match self.pass().await? {
             Some(Wire::Legacy(session)) => session.notify(message).await,
             Some(Wire::HttpSse(session)) => session.notify(message).await,
@@ -248,18 +262,11 @@ impl Upstream {
             return passed;
         }
         if let Some(initialize) = self.0.gate.may_retry() {
-            drop(self.open_again(initialize));
+            // The first attempt failed for good, but it is a while ago, and somebody asks again.
+            self.0.gate.begin_again();
+            drop(self.spawn_opener(initialize));
         }
         self.0.gate.pass(self.0.sender.host(), self.0.patience).await
-    }
-
-    /// The first attempt failed for good, but it is a while ago, and somebody asks again.
-    fn open_again(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
-        let (settle, settled) = oneshot::channel();
-        self.0.gate.begin_again();
-        let opener = tokio::spawn(opening::open(Arc::clone(&self.0), initialize, settle));
-        self.0.gate.opener(opener.abort_handle());
-        settled
     }
 }
 

@@ -18,6 +18,9 @@ const GUESS: Duration = Duration::from_secs(2);
 /// How long it may take where it is what the user said or the server spoke last time.
 const KNOWN: Duration = Duration::from_secs(15);
 
+/// A server that is silent for so long on `initialize` is asked anew: the path to it may be dead.
+const SILENT: Duration = Duration::from_secs(120);
+
 /// A server that asks for more patience than this is tried all the same: it may have been restarted since.
 const LONGEST_ASKED: Duration = Duration::from_secs(30);
 
@@ -30,7 +33,12 @@ pub(super) async fn open(
 ) {
     let mut backoff = Backoff::new(Duration::from_millis(100));
     loop {
-        let failure = match attempt(&context, &initialize).await {
+        let attempted = tokio::time::timeout(SILENT, attempt(&context, &initialize)).await.unwrap_or_else(|_| {
+            let quiet =
+                format!("{} has not answered initialize for {} seconds", context.sender.host(), SILENT.as_secs());
+            Err(Failure::Broken(quiet).into())
+        });
+        let failure = match attempted {
             Ok(opened) => {
                 greet(&context, &opened).await;
                 settle.send(Ok(opened.answer.clone())).ok();
@@ -83,24 +91,25 @@ fn remember(context: &Context, opened: &Opened) {
 async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     match context.transport {
         Transport::HttpOnly => legacy::open(context, initialize).await,
-        Transport::SseOnly => http_sse::open(context, initialize, KNOWN).await,
+        Transport::SseOnly => http_sse::begin(context, initialize, http_sse::connect(context, KNOWN).await?).await,
         Transport::SseFirst => sse_first(context, initialize).await,
         Transport::HttpFirst if context.memory.speaks_http_sse() => sse_first(context, initialize).await,
         Transport::HttpFirst => match legacy::open(context, initialize).await {
-            Err(refused) if may_be_http_sse(&refused) => {
-                http_sse::open(context, initialize, GUESS).await.map_err(|_| refused)
-            }
+            Err(refused) if may_be_http_sse(&refused) => match http_sse::connect(context, GUESS).await {
+                Ok(stream) => http_sse::begin(context, initialize, stream).await,
+                Err(_) => Err(refused),
+            },
             settled => settled,
         },
     }
 }
 
 async fn sse_first(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
-    match http_sse::open(context, initialize, KNOWN).await {
+    match http_sse::connect(context, KNOWN).await {
+        Ok(stream) => http_sse::begin(context, initialize, stream).await,
         // Nobody there, or there and refusing us: true of either transport.
-        Err(NotOpened::Failure(failure)) if failure.is_temporary() || failure.is_refusal() => Err(failure.into()),
-        Err(NotOpened::Failure(_)) => legacy::open(context, initialize).await,
-        settled => settled,
+        Err(failure) if failure.is_temporary() || failure.is_refusal() => Err(failure.into()),
+        Err(_) => legacy::open(context, initialize).await,
     }
 }
 

@@ -21,6 +21,9 @@ const MOST_RETRIES: u32 = 3;
 /// How long one `Retry-After` may be to be waited for; a longer one is the client's business.
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
 
+/// How long a request waits for a file descriptor, at least: others must end first.
+const DESCRIPTOR_PATIENCE: Duration = Duration::from_secs(60);
+
 /// How soon an attempt follows one that found no free file descriptor: as soon as another request may have ended.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(20);
 
@@ -147,7 +150,9 @@ impl Sender {
                     moved = Some(next);
                     continue;
                 }
-                Err(HttpError::Connect { exhausted: true, .. }) => {
+                Err(HttpError::Connect { exhausted: true, .. })
+                    if begun.elapsed() < patience.max(DESCRIPTOR_PATIENCE) =>
+                {
                     tokio::time::sleep(DESCRIPTOR_WAIT).await;
                     continue;
                 }

@@ -22,6 +22,9 @@ pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 /// come back is not among them: that is how a server has a long call polled (2025-11-25).
 const MOST_BARREN: u32 = 8;
 
+/// How long a stream may be silent after something on it was lost that may have been the answer.
+const AFTER_LOSS: Duration = Duration::from_secs(5);
+
 /// How long a stream may stay open after its answer before it costs its connection.
 const AFTERWORD: Duration = Duration::from_secs(5);
 
@@ -36,6 +39,11 @@ enum Owed<'a> {
 }
 
 impl<'a> Owed<'a> {
+    /// Whether this id's answer is all that is owed.
+    fn is(&self, given: &Id) -> bool {
+        matches!(self, Self::One { id, .. } if given == *id || given.same_as_double(id))
+    }
+
     fn by(message: &'a Message) -> Self {
         match message.kind() {
             Kind::Request { id, .. } => Self::One { id, raw_id: message.raw_id().unwrap_or("null") },
@@ -44,7 +52,7 @@ impl<'a> Owed<'a> {
     }
 
     /// Takes a message that came for this POST: delivers it, or returns what settles the POST.
-    async fn take(&mut self, context: &Context, message: Message) -> Option<Outcome> {
+    async fn take(&mut self, context: &Context, message: Message) -> Option<Result<Outcome, Failure>> {
         if let Kind::Batch(elements) = message.kind() {
             let mut settled = None;
             for element in elements.clone() {
@@ -57,20 +65,22 @@ impl<'a> Owed<'a> {
             return None;
         };
         match self {
-            Self::One { id: owed, .. } if id == *owed => Some(Outcome::Answer(message)),
+            Self::One { id: owed, .. } if id == *owed => Some(Ok(Outcome::Answer(message))),
             // What could not read the request, or read its id as a double, still answers it.
             Self::One { id: owed, raw_id } if (id.is_null() && *is_error) || id.same_as_double(owed) => {
-                Some(Outcome::Answer(message.with_id(raw_id)))
+                Some(Ok(Outcome::Answer(message.with_id(raw_id))))
             }
             Self::One { .. } => {
                 context.client.deliver(message).await;
                 None
             }
+            // The batch as a whole.
+            Self::Many(_) if id.is_null() && *is_error => Some(Err(Failure::Rpc(message))),
             Self::Many(owed) => {
                 owed.remove(id);
                 let settled = owed.is_empty();
                 context.client.deliver(message).await;
-                settled.then_some(Outcome::Done)
+                settled.then_some(Ok(Outcome::Done))
             }
         }
     }
@@ -108,8 +118,8 @@ impl Session {
             Body::Nothing(status) => Err(nothing(sender.host(), status)),
             Body::Message(answer) => {
                 let settled = owed.take(&self.context, answer).await;
-                settled
-                    .ok_or_else(|| Failure::Unusable(format!("{} answered another request than this", sender.host())))
+                let misfit = || Err(Failure::Unusable(format!("{} answered another request than this", sender.host())));
+                settled.unwrap_or_else(misfit)
             }
             Body::Events(events) => self.follow(terms, events, &mut owed).await,
         }
@@ -129,7 +139,7 @@ impl Session {
                 Err(ended) => ended,
             };
             let Ended { failure: ended, in_order } = ended;
-            if let Failure::TooLarge(_) = ended {
+            if let Failure::TooLarge(_) | Failure::Unusable(_) | Failure::Rpc(_) = ended {
                 return Err(ended);
             }
             let news = events.last_event_id();
@@ -189,34 +199,48 @@ struct Ended {
 /// Reads one stream: the outcome, or how it ended without one.
 async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) -> Result<Outcome, Ended> {
     let host = context.sender.host();
-    // What was skipped may have been the answer; if that comes all the same, it was not.
-    let mut too_long: Option<Failure> = None;
-    let ended = |too_long: Option<Failure>, failure, in_order| Ended { failure: too_long.unwrap_or(failure), in_order };
+    // What was lost may have been the answer; if that comes all the same, it was not.
+    let mut lost: Option<Failure> = None;
+    let ended = |lost: Option<Failure>, failure, in_order| Ended { failure: lost.unwrap_or(failure), in_order };
     loop {
-        let said = match context.sender.listen(events.next()).await {
+        let next = async {
+            let next = context.sender.listen(events.next());
+            match lost {
+                Some(_) => tokio::time::timeout(AFTER_LOSS, next).await.unwrap_or_else(|_| Err(Failure::Ending)),
+                None => next.await,
+            }
+        };
+        let said = match next.await {
             Ok(said) => said,
-            Err(silent) => return Err(ended(too_long, silent, false)),
+            Err(silent) => return Err(ended(lost, silent, false)),
         };
         match said {
             Some(Ok(event)) if event.data.is_empty() => {}
             Some(Ok(event)) => match Message::parse(event.data) {
                 Ok(message) => {
-                    if let Some(outcome) = owed.take(context, message).await {
-                        return Ok(outcome);
+                    if let Some(settled) = owed.take(context, message).await {
+                        return settled.map_err(|failure| Ended { failure, in_order: true });
                     }
                 }
-                Err(error) => tracing::warn!("{host} sent an event that is {error}; it is dropped"),
+                Err(error) => {
+                    tracing::warn!("{host} sent an event that is {error}; it is dropped");
+                    lost = Some(Failure::Unusable(format!("{host} sent an event that is {error}")));
+                }
             },
-            Some(Err(error @ SseError::TooLong { .. })) => {
-                too_long = Some(Failure::TooLarge(format!("{host}: {error}")));
+            Some(Err(SseError::TooLong { limit, answer_id })) => {
+                let failure = Failure::TooLarge(format!("{host} sent an event longer than {limit} bytes"));
+                if answer_id.is_some_and(|id| owed.is(&Id::from_json(&id))) {
+                    return Err(Ended { failure, in_order: true });
+                }
+                lost = Some(failure);
             }
             Some(Err(SseError::Broken(cause))) => {
                 let broke = format!("the stream from {host} broke before the answer: {cause}");
-                return Err(ended(too_long, Failure::Broken(broke), false));
+                return Err(ended(lost, Failure::Broken(broke), false));
             }
             None => {
                 let quiet = format!("{host} ended the stream without the answer");
-                return Err(ended(too_long, Failure::Broken(quiet), true));
+                return Err(ended(lost, Failure::Broken(quiet), true));
             }
         }
     }
@@ -264,10 +288,10 @@ pub(super) async fn only_answer(context: &Context, body: Body, request: &Message
         Body::Events(mut events) => {
             let outcome = read(context, &mut events, &mut owed).await.map_err(|ended| ended.failure)?;
             afterword(context, events);
-            Some(outcome)
+            Some(Ok(outcome))
         }
     };
-    match outcome {
+    match outcome.transpose()? {
         Some(Outcome::Answer(answer)) => Ok(answer),
         _ => Err(Failure::Unusable(format!("{} answered another request than initialize", context.sender.host()))),
     }

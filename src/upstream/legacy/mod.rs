@@ -5,7 +5,7 @@ mod exchange;
 mod listen;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tokio::sync::watch;
@@ -28,8 +28,8 @@ pub(super) struct Session {
     context: Arc<Context>,
     /// Watched by the listener, which moves on to each new generation.
     terms: watch::Sender<Arc<Terms>>,
-    /// Held by whoever renews; the others wait and find it done.
-    renewing: tokio::sync::Mutex<()>,
+    /// Held by whoever renews; the others wait, and find it done or learn why it could not be.
+    renewing: Arc<tokio::sync::Mutex<Option<(Instant, Failure)>>>,
     listener: Mutex<Listener>,
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result
 
 /// POSTs `initialize` outside any session and reads the terms from its answer.
 async fn greet(
-    context: &Context,
+    context: &Arc<Context>,
     initialize: &Message,
     generation: u64,
     patience: Duration,
@@ -92,7 +92,13 @@ async fn greet(
         return Err(NotOpened::Error(status, error.with_id(initialize.raw_id().unwrap_or("null"))));
     }
     let session_id = response.headers().get(SESSION_ID).cloned();
-    let answer = exchange::only_answer(context, answer::body(sender, response).await?, initialize).await?;
+    let body = answer::body(sender, response).await?;
+    let uri = moved.unwrap_or_else(|| sender.uri().clone());
+    if let (Body::Events(_), Some(id)) = (&body, &session_id) {
+        let terms = Terms::new(generation, uri.clone(), &[(SESSION_ID, id.clone())]);
+        context.gate.begun(Arc::new(Session::new(context, terms)));
+    }
+    let answer = exchange::only_answer(context, body, initialize).await?;
     if let Kind::Response { is_error: true, .. } = answer.kind() {
         return Err(NotOpened::Error(status, answer));
     }
@@ -103,7 +109,7 @@ async fn greet(
     session.extend(
         revision.and_then(|revision| HeaderValue::try_from(revision).ok()).map(|value| (PROTOCOL_VERSION, value)),
     );
-    let terms = Terms::new(generation, moved.unwrap_or_else(|| sender.uri().clone()), &session);
+    let terms = Terms::new(generation, uri, &session);
     tracing::info!(
         "session opened with {} ({})",
         sender.host(),
@@ -117,7 +123,7 @@ impl Session {
         Self {
             context: Arc::clone(context),
             terms: watch::Sender::new(Arc::new(terms)),
-            renewing: tokio::sync::Mutex::default(),
+            renewing: Arc::default(),
             listener: Mutex::default(),
         }
     }
@@ -175,10 +181,25 @@ impl Session {
     /// Opens a new session in place of the one of this generation, with the client's own words, and tells the client that its
     /// lists may have changed. However many find the session lost at once, one renews it.
     async fn renew(self: &Arc<Self>, lost: u64) -> Result<(), Failure> {
-        let _turn = self.renewing.lock().await;
+        let begun = Instant::now();
+        let mut attempted = Arc::clone(&self.renewing).lock_owned().await;
         if self.terms().generation != lost {
             return Ok(());
         }
+        if let Some((_, failure)) = attempted.as_ref().filter(|(at, _)| *at >= begun) {
+            return Err(failure.clone());
+        }
+        // A task of its own: a request that is cancelled must not leave a session half renewed.
+        let session = Arc::clone(self);
+        let renewing = tokio::spawn(async move {
+            let renewed = session.open_anew(lost).await;
+            *attempted = renewed.as_ref().err().map(|failure| (Instant::now(), failure.clone()));
+            renewed
+        });
+        renewing.await.unwrap_or(Err(Failure::Panicked))
+    }
+
+    async fn open_anew(&self, lost: u64) -> Result<(), Failure> {
         let (Some(initialize), initialized) = self.context.gate.greeting() else {
             return Err(Failure::Broken("the session is lost, and there is no initialize to repeat".to_owned()));
         };

@@ -152,3 +152,18 @@ fn a_batch_from_the_upstream_reaches_the_client_line_by_line() {
     upstream.wait_for("answer", 1);
     bridge.finish();
 }
+
+#[test]
+fn a_batch_that_uses_an_id_twice_is_refused() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    bridge.owe("1");
+    bridge.owe("1");
+    bridge.send_raw(format!("[{0},{0}]\n", request("1", "tools/call", "{}")).as_bytes());
+    let answer = bridge.line_where("an error", |line| line.contains("error"));
+    assert_eq!(error_of(&answer).0, -32600, "two requests of one id cannot be told apart: {answer}");
+    bridge.line_where("the error for the other", |line| line.contains("error"));
+    bridge.finish();
+    assert_eq!(upstream.count("batch"), 0, "what is refused is not sent");
+}

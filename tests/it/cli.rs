@@ -113,6 +113,16 @@ fn options_may_come_from_the_environment() {
     assert!(!bridge.finish().stderr.is_empty(), "debug has something to say");
 }
 
+/// A person who takes the option for the token itself has put a secret where a name belongs.
+#[test]
+fn a_token_given_as_the_name_of_its_variable_is_told_to_nobody() {
+    let token = "sk-org-0123456789abcdef";
+    let output = run(&["https://example.invalid/mcp", "--log-level", "debug", "--bearer-token-env", token]);
+    let stderr = said(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("--bearer-token-env") && !stderr.contains(token), "the option, not the token: {stderr}");
+}
+
 /// Hosts with optional settings pass the ones that nobody filled in as nothing, or as the place that was to be filled.
 #[test]
 fn variables_that_hold_nothing_count_as_not_given() {

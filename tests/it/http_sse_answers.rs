@@ -80,7 +80,8 @@ fn an_error_with_an_id_of_null_answers_the_only_request_there_is() {
 
 #[test]
 fn an_answer_may_overtake_the_acceptance_of_its_request() {
-    let answers: [(&str, fn(&str) -> String); 3] = [
+    type Answer = fn(&str) -> String;
+    let answers: [(&str, Answer); 3] = [
         ("1", |id| result(id, "{}")),
         ("9007199254740993", |_| result("9007199254740992", "{}")),
         ("3", |_| error("null", -32600, "no")),

@@ -262,3 +262,27 @@ fn a_notification_that_finds_the_session_lost_opens_a_new_one() {
     bridge.finish();
     assert_eq!(upstream.count("initialize"), 2);
 }
+
+#[test]
+fn requests_that_wait_for_one_attempt_at_a_new_session_share_its_failure() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("initialize", 0) => call.open_session("session-1"),
+        ("initialize", _) => {
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            call.plain("500 Internal Server Error", "boom");
+        }
+        ("tools/call", _) => call.plain("404 Not Found", "Session not found"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    let ids = ["1", "2", "3", "4", "5", "6"];
+    for id in ids {
+        bridge.send(&request(id, "tools/call", "{}"));
+    }
+    for id in ids {
+        says(&bridge.answer(id), &[&upstream.host()]);
+    }
+    bridge.finish();
+    // One that comes late may make an attempt of its own.
+    assert!(upstream.count("initialize") <= 4, "not one attempt for each request: {:?}", upstream.kinds());
+}

@@ -13,6 +13,7 @@ mod chaos;
 mod cli;
 mod credentials;
 mod discover;
+mod early_questions;
 mod endings;
 mod error_bodies;
 mod first_message;

@@ -163,3 +163,20 @@ fn an_array_in_an_event_is_split_into_lines() {
     assert_eq!(bridge.answer("1"), result("1", "{}"));
     bridge.finish();
 }
+
+/// What cannot be read may have been the answer, and nothing else need ever come.
+#[test]
+fn an_answer_that_cannot_be_read_is_an_error_though_its_stream_stays_open() {
+    let too_long = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{}"}}}}"#, "y".repeat(2 << 20));
+    for answer in [too_long, r#"{"jsonrpc":"2.0","id":1,"result":{"#.to_owned()] {
+        let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--max-message-size", "1"]).start();
+        bridge.shake_hands();
+        bridge.send(&request("1", "tools/call", "{}"));
+        let events = upstream.take("tools/call").sse();
+        events.event(&answer);
+        says(&bridge.answer("1"), &[&upstream.host()]);
+        bridge.still_works();
+        bridge.finish();
+    }
+}

@@ -105,3 +105,22 @@ fn a_server_that_nobody_vouches_for_is_refused_at_once() {
     says(&bridge.answer("1"), &["localhost", "certificate", "not trusted"]);
     bridge.finish();
 }
+
+/// Such a peer accepts connections and says nothing, and one attempt at it must not be the last.
+#[test]
+fn a_tls_handshake_that_never_ends_counts_as_a_failed_connection() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (accepted, connections) = std::sync::mpsc::channel();
+    std::thread::spawn(move || listener.incoming().map_while(Result::ok).try_for_each(|stream| accepted.send(stream)));
+    let mut bridge = Bridge::to(&format!("https://{address}/mcp"))
+        .args(["--connect-timeout", "0.5", "--patience", "1"])
+        .startup_wait("0.2")
+        .start();
+    bridge.send(&initialize("1", REVISION));
+    bridge.answer("1");
+    says(&bridge.ask("2", "tools/list", "{}"), &[&address]);
+    let held: Vec<_> = (0..2).map(|_| connections.recv_timeout(DEADLINE).expect("another attempt")).collect();
+    bridge.finish();
+    drop(held);
+}

@@ -71,6 +71,9 @@ fn limit(seconds: f64) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
 }
 
+/// A longer one is a token that somebody put in the place of its variable's name.
+const LONGEST_NAME: usize = 64;
+
 /// From the home directory alone: hosts pass different XDG and APPDATA variables, or none, and one sees a virtual APPDATA.
 fn home() -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("MCP_FERRY_HOME").filter(|given| !given.is_empty()) {
@@ -161,10 +164,16 @@ fn credential(cli: &Cli, headers: &mut Headers) -> Result<Option<Credential>, Er
         found.push(Credential::File { path: PathBuf::from(path) });
     }
     let variable = given(&cli.bearer_token_env);
-    if let Some(pasted) = variable.as_ref().filter(|name| !text::is_name(name) || name.len() > 64) {
-        log::hide(pasted);
-        let why = "--bearer-token-env wants the name of an environment variable; what it was given is none";
-        return Err(Error::Usage(why.to_owned()));
+    let (variable, pasted): (Option<String>, Option<String>) = match variable {
+        Some(name) if text::is_name(&name) && name.len() <= LONGEST_NAME => (Some(name), None),
+        other => (None, other),
+    };
+    if let Some(pasted) = pasted {
+        log::hide(&pasted);
+        headers.leave_out(
+            "no bearer token is sent: --bearer-token-env wants the name of an environment variable, and was given something else"
+                .to_owned(),
+        );
     }
     if let Some(variable) = variable {
         match std::env::var(&variable).ok().filter(|value| !text::is_unset(value)) {

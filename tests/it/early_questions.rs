@@ -48,11 +48,12 @@ fn a_client_that_initializes_again_before_the_first_answer_gets_both_and_a_sessi
 #[test]
 fn an_initialize_result_that_is_no_object_is_kept_from_doing_harm() {
     let home = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("initialize", 0) => call.result(r#"["2025-06-18",{}]"#),
+        ("initialize", _) => call.hold(),
+        _ => call.usual(),
+    });
     for _ in 0..2 {
-        let upstream = Upstream::start(|call| match call.kind() {
-            "initialize" => call.result(r#"["2025-06-18",{}]"#),
-            _ => call.usual(),
-        });
         let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).startup_wait("0.3").start();
         bridge.send(&initialize("1", REVISION));
         let answer = bridge.answer("1");

@@ -180,3 +180,21 @@ fn an_answer_that_cannot_be_read_is_an_error_though_its_stream_stays_open() {
         bridge.finish();
     }
 }
+
+#[test]
+fn words_that_keep_a_stream_alive_break_no_call() {
+    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.send(&request("1", "tools/call", "{}"));
+    let events = upstream.take("tools/call").sse();
+    events.chunk("event: ping\ndata: 2026-11-21\n\ndata: ping\n\n");
+    // Longer than the bridge waits after a message that it could not read.
+    let quiet = std::time::Instant::now();
+    while quiet.elapsed() < std::time::Duration::from_millis(5500) {
+        bridge.still_works();
+        std::thread::park_timeout(std::time::Duration::from_millis(500));
+    }
+    events.event(&result("1", "{}"));
+    assert_eq!(bridge.answer("1"), result("1", "{}"), "what is no message is no answer lost");
+    bridge.finish();
+}

@@ -1,16 +1,16 @@
 //! One request until its answer.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::owed::Owed;
 use super::{Session, Terms};
 use crate::error::Failure;
 use crate::http::SseError;
-use crate::message::{Id, Kind, Message};
+use crate::message::{Id, Message};
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::backoff::{self, Backoff};
 use crate::upstream::send::Sent;
@@ -27,64 +27,6 @@ const AFTER_LOSS: Duration = Duration::from_secs(5);
 
 /// How long a stream may stay open after its answer before it costs its connection.
 const AFTERWORD: Duration = Duration::from_secs(5);
-
-/// The answers that a POST still owes.
-enum Owed<'a> {
-    One {
-        id: &'a Id,
-        raw_id: &'a str,
-    },
-    /// A batch's, with the spelling of their ids.
-    Many(HashMap<Id, Box<str>>),
-}
-
-impl<'a> Owed<'a> {
-    /// Whether this id's answer is all that is owed.
-    fn is(&self, given: &Id) -> bool {
-        matches!(self, Self::One { id, .. } if given == *id || given.same_as_double(id))
-    }
-
-    fn by(message: &'a Message) -> Self {
-        match message.kind() {
-            Kind::Request { id, .. } => Self::One { id, raw_id: message.raw_id().unwrap_or("null") },
-            _ => Self::Many(message.requests().into_iter().collect()),
-        }
-    }
-
-    /// Takes a message that came for this POST: delivers it, or returns what settles the POST.
-    async fn take(&mut self, context: &Context, message: Message) -> Option<Result<Outcome, Failure>> {
-        if let Kind::Batch(elements) = message.kind() {
-            let mut settled = None;
-            for element in elements.clone() {
-                settled = settled.or(Box::pin(self.take(context, element)).await);
-            }
-            return settled;
-        }
-        let Kind::Response { id, is_error } = message.kind() else {
-            context.client.deliver(message).await;
-            return None;
-        };
-        match self {
-            Self::One { id: owed, .. } if id == *owed => Some(Ok(Outcome::Answer(message))),
-            // What could not read the request, or read its id as a double, still answers it.
-            Self::One { id: owed, raw_id } if (id.is_null() && *is_error) || id.same_as_double(owed) => {
-                Some(Ok(Outcome::Answer(message.with_id(raw_id))))
-            }
-            Self::One { .. } => {
-                context.client.deliver(message).await;
-                None
-            }
-            // The batch as a whole.
-            Self::Many(_) if id.is_null() && *is_error => Some(Err(Failure::Rpc(message))),
-            Self::Many(owed) => {
-                owed.remove(id);
-                let settled = owed.is_empty();
-                context.client.deliver(message).await;
-                settled.then_some(Ok(Outcome::Done))
-            }
-        }
-    }
-}
 
 impl Session {
     /// Carries a request or batch. A session that the server has forgotten is renewed once: what was refused for lack of a
@@ -216,17 +158,22 @@ async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) 
         };
         match said {
             Some(Ok(event)) if event.data.is_empty() => {}
-            Some(Ok(event)) => match Message::parse(event.data) {
-                Ok(message) => {
-                    if let Some(settled) = owed.take(context, message).await {
-                        return settled.map_err(|failure| Ended { failure, in_order: true });
+            Some(Ok(event)) => {
+                // Some keep a stream alive with words of their own, which are no message lost.
+                let meant = event.data.starts_with(b"{");
+                match Message::parse(event.data) {
+                    Ok(message) => {
+                        if let Some(settled) = owed.take(context, message).await {
+                            return settled.map_err(|failure| Ended { failure, in_order: true });
+                        }
                     }
+                    Err(error) if meant => {
+                        tracing::warn!("{host} sent an event that is {error}; it is dropped");
+                        lost = Some(Failure::Unusable(format!("{host} sent an event that is {error}")));
+                    }
+                    Err(error) => tracing::debug!("{host} sent an event that is {error}; it is passed over"),
                 }
-                Err(error) => {
-                    tracing::warn!("{host} sent an event that is {error}; it is dropped");
-                    lost = Some(Failure::Unusable(format!("{host} sent an event that is {error}")));
-                }
-            },
+            }
             Some(Err(SseError::TooLong { limit, answer_id })) => {
                 let failure = Failure::TooLarge(format!("{host} sent an event longer than {limit} bytes"));
                 if answer_id.is_some_and(|id| owed.is(&Id::from_json(&id))) {

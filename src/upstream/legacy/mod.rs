@@ -3,6 +3,7 @@
 
 mod exchange;
 mod listen;
+mod owed;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -129,7 +129,9 @@ impl Pending {
 
     /// Streams up to this one are lost: the ids whose answers were to come on them.
     pub(super) fn lost(&mut self, stream: u64, failure: Failure) -> Vec<Box<str>> {
-        self.lost = Some((stream, failure));
+        if self.lost.as_ref().is_none_or(|(last, _)| *last < stream) {
+            self.lost = Some((stream, failure));
+        }
         self.take(|request| request.elsewhere.is_some_and(|number| number <= stream))
     }
 

@@ -71,8 +71,11 @@ fn limit(seconds: f64) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
 }
 
-/// A longer one is a token that somebody put in the place of its variable's name.
-const LONGEST_NAME: usize = 64;
+/// Whether somebody put a token in the place of its variable's name: then it must not be shown. Names are short, or shout.
+fn looks_like_a_token(name: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| name.bytes().any(|byte| kind(&byte));
+    name.len() > 64 || (name.len() > 20 && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit))
+}
 
 /// From the home directory alone: hosts pass different XDG and APPDATA variables, or none, and one sees a virtual APPDATA.
 fn home() -> Option<PathBuf> {
@@ -165,7 +168,7 @@ fn credential(cli: &Cli, headers: &mut Headers) -> Result<Option<Credential>, Er
     }
     let variable = given(&cli.bearer_token_env);
     let (variable, pasted): (Option<String>, Option<String>) = match variable {
-        Some(name) if text::is_name(&name) && name.len() <= LONGEST_NAME => (Some(name), None),
+        Some(name) if text::is_name(&name) && !looks_like_a_token(&name) => (Some(name), None),
         other => (None, other),
     };
     if let Some(pasted) = pasted {

@@ -179,7 +179,8 @@ impl Session {
 
     /// Closing the stream is all the farewell there is. Whoever waits for an answer on it is told.
     pub(super) fn close(&self) {
-        self.context.client.tell(Event::StreamLost(self.stream.borrow().number, Failure::Ending));
+        let why = Failure::Broken("the session was closed before the answer".to_owned());
+        self.context.client.tell(Event::StreamLost(self.stream.borrow().number, why));
         if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
             reader.abort();
         }

@@ -275,7 +275,7 @@ impl Wire {
     async fn initialized(&self, message: &Message) {
         let telling = async {
             match self {
-                Self::Legacy(session) => session.initialized(message).await,
+                Self::Legacy(session) => session.notify(message).await,
                 Self::HttpSse(session) => session.notify(message).await,
             }
         };
@@ -283,6 +283,9 @@ impl Wire {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => tracing::warn!("the server did not take notifications/initialized: {failure}"),
             Err(_) => tracing::warn!("the server does not say whether it took notifications/initialized; going on"),
+        }
+        if let Self::Legacy(session) = self {
+            session.listen();
         }
     }
 

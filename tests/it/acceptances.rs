@@ -31,6 +31,7 @@ fn an_initialized_that_is_never_answered_holds_requests_up_for_seconds_only() {
     bridge.still_works();
     let took = asked.elapsed();
     assert!(took < Duration::from_secs(10), "the wait for `initialized` ends after 5 s; it took {took:?}");
+    upstream.wait_for("GET", 1);
     bridge.still_works();
     bridge.finish();
 }

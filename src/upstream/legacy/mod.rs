@@ -151,14 +151,12 @@ impl Session {
         }
     }
 
-    /// Posts `initialized` and begins to listen.
-    pub(super) async fn initialized(self: &Arc<Self>, message: &Message) -> Result<(), Failure> {
-        let told = self.notify(message).await;
+    /// Begins to listen, unless it does already or is over.
+    pub(super) fn listen(self: &Arc<Self>) {
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*listener, Listener::NotYet) {
             *listener = Listener::Running(tokio::spawn(listen::listen(Arc::clone(self))).abort_handle());
         }
-        told
     }
 
     async fn post_notice(&self, terms: &Terms, message: &Message) -> Result<(), Failure> {

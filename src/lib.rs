@@ -16,8 +16,9 @@
 //! is open, POSTs the text as it is, and reads messages from the body or the event stream that comes back. What answers nothing goes straight
 //! to the client; the answer goes to the bridge, which lets exactly one through.
 //!
-//! Bytes pass untouched. New JSON is written in three places only: our own errors ([`error::Failure`]), the first answer in the stead of
-//! a server that is slow (`upstream/first.rs`), and an answer that must be given its request's id.
+//! Bytes pass untouched. New JSON is written for four things only: our own errors ([`error::Failure`]), the first answers in the stead of
+//! a server that is slow and the news that follow them (`upstream/first.rs`), the cancellation of a request that has had its time, and
+//! an answer that must be given its request's id.
 //!
 //! # Layout
 //!

@@ -6,7 +6,7 @@
 
 mod pending;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::time::Duration;
 
@@ -184,8 +184,9 @@ impl Bridge {
             return self.refuse(raw_id, code::METHOD_NOT_FOUND, "server/discover is not supported; use initialize");
         }
         let ids = message.requests();
-        let twice = |nth: usize, id: &Id| ids[..nth].iter().any(|(earlier, _)| earlier == id);
-        if ids.iter().enumerate().any(|(nth, (id, _))| self.pending.contains(id) || twice(nth, id)) {
+        // A batch may hold many thousands, so no request is compared with each other one.
+        let twice = ids.len() > 1 && ids.iter().map(|(id, _)| id).collect::<HashSet<_>>().len() < ids.len();
+        if twice || ids.iter().any(|(id, _)| self.pending.contains(id)) {
             for (_, raw_id) in ids {
                 self.refuse(&raw_id, code::INVALID_REQUEST, "a request with this id is still in flight");
             }

@@ -62,7 +62,7 @@ impl Pending {
         self.requests.values().any(|request| request.task.id() == task.id())
     }
 
-    /// An answer came on a stream of its own. Its task, if it still runs, ends by itself.
+    /// An answer came on a stream of its own. Its task, if it still runs, ends with its exchange.
     pub(super) fn answered(&mut self, id: &Id) -> bool {
         self.requests.remove(id).is_some()
     }

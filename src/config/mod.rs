@@ -138,11 +138,9 @@ fn hide_secrets(url: &url::Url) {
     // As they are spelled, and as a server reads them. A short one is a word of the path.
     for spelled in url.path_segments().into_iter().flatten().chain(values).filter(|part| part.len() >= 8) {
         log::hide(spelled);
-        for (read, _) in url::form_urlencoded::parse(spelled.replace('=', "%3D").as_bytes()) {
-            log::hide(&read);
-        }
-        for (read, _) in url::form_urlencoded::parse(spelled.replace('=', "%3D").replace('+', "%2B").as_bytes()) {
-            log::hide(&read);
+        // A plus is a space in a query and itself in a path.
+        for decodable in [spelled.replace('=', "%3D"), spelled.replace('=', "%3D").replace('+', "%2B")] {
+            url::form_urlencoded::parse(decodable.as_bytes()).for_each(|(read, _)| log::hide(&read));
         }
     }
     url.query().into_iter().for_each(log::hide);

@@ -1,7 +1,7 @@
 //! Lines in, lines out.
 //!
-//! A [`Connection`] is a pair of channels: [`stdio`] joins them to the process's own stdin and stdout for life, [`join`] to any other
-//! ends. Two OS threads do what can block: one reads, one writes. tokio's own stdin cannot be cancelled and holds the runtime at
+//! A [`Connection`] is a pair of channels: [`stdio`] joins them to the process's own stdin and stdout for life, `join` to a
+//! test's ends. Two OS threads do what can block: one reads, one writes. tokio's own stdin cannot be cancelled and holds the runtime at
 //! exit, and a client that stops reading must not stall cancellation or keep-alive.
 
 mod lines;
@@ -43,7 +43,8 @@ pub fn stdio(limit: usize) -> Connection {
 }
 
 /// Joins a connection to these ends.
-pub fn join(input: impl Read + Send + 'static, output: impl Write + Send + 'static, limit: usize) -> Connection {
+#[cfg(test)]
+pub(crate) fn join(input: impl Read + Send + 'static, output: impl Write + Send + 'static, limit: usize) -> Connection {
     connect(input, output, limit, |_| false)
 }
 

@@ -267,10 +267,7 @@ fn a_notification_that_finds_the_session_lost_opens_a_new_one() {
 fn requests_that_wait_for_one_attempt_at_a_new_session_share_its_failure() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", 0) => call.open_session("session-1"),
-        ("initialize", _) => {
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            call.plain("500 Internal Server Error", "boom");
-        }
+        ("initialize", _) => call.hold(),
         ("tools/call", _) => call.plain("404 Not Found", "Session not found"),
         _ => call.usual(),
     });
@@ -279,6 +276,12 @@ fn requests_that_wait_for_one_attempt_at_a_new_session_share_its_failure() {
     for id in ids {
         bridge.send(&request(id, "tools/call", "{}"));
     }
+    let attempt = upstream.take("initialize");
+    upstream.wait_for("tools/call", ids.len());
+    // A round trip through the bridge alone, in which it hears of the six refusals.
+    bridge.send_raw(b"{}\n");
+    own_error(&bridge.answer("null"));
+    attempt.plain("500 Internal Server Error", "boom");
     for id in ids {
         says(&bridge.answer(id), &[&upstream.host()]);
     }

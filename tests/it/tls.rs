@@ -44,6 +44,10 @@ impl Https {
         });
         Self { port, authority: authority.pem() }
     }
+
+    fn bridge(&self) -> Launch {
+        Bridge::to(&format!("https://localhost:{}/mcp", self.port))
+    }
 }
 
 /// Answers each request until the client has enough, or has refused the certificate.
@@ -73,11 +77,9 @@ fn serve(stream: impl Read + Write) -> Option<()> {
 #[test]
 fn a_server_whose_authority_the_system_trusts_is_reached() {
     let server = Https::start(&["localhost"]);
-    let home = tempfile::tempdir().unwrap();
-    let trusted = home.path().join("trusted.pem");
-    std::fs::write(&trusted, &server.authority).unwrap();
-    let url = format!("https://localhost:{}/mcp", server.port);
-    let mut bridge = Bridge::to(&url).env("SSL_CERT_FILE", trusted.to_str().unwrap()).start();
+    let mut trusted = tempfile::NamedTempFile::new().unwrap();
+    trusted.write_all(server.authority.as_bytes()).unwrap();
+    let mut bridge = server.bridge().env("SSL_CERT_FILE", trusted.path().to_str().unwrap()).start();
     bridge.send(&initialize("1", REVISION));
     assert!(bridge.answer("1").contains(r#""over":"TLS""#), "the answer comes through TLS");
     bridge.finish();
@@ -87,11 +89,9 @@ fn a_server_whose_authority_the_system_trusts_is_reached() {
 #[test]
 fn a_certificate_for_another_name_is_refused() {
     let server = Https::start(&["elsewhere.example"]);
-    let home = tempfile::tempdir().unwrap();
-    let trusted = home.path().join("trusted.pem");
-    std::fs::write(&trusted, &server.authority).unwrap();
-    let url = format!("https://localhost:{}/mcp", server.port);
-    let mut bridge = Bridge::to(&url).env("SSL_CERT_FILE", trusted.to_str().unwrap()).start();
+    let mut trusted = tempfile::NamedTempFile::new().unwrap();
+    trusted.write_all(server.authority.as_bytes()).unwrap();
+    let mut bridge = server.bridge().env("SSL_CERT_FILE", trusted.path().to_str().unwrap()).start();
     bridge.send(&initialize("1", REVISION));
     says(&bridge.answer("1"), &["localhost", "certificate", "not trusted"]);
     bridge.finish();
@@ -100,7 +100,7 @@ fn a_certificate_for_another_name_is_refused() {
 #[test]
 fn a_server_that_nobody_vouches_for_is_refused_at_once() {
     let server = Https::start(&["localhost"]);
-    let mut bridge = Bridge::to(&format!("https://localhost:{}/mcp", server.port)).startup_wait("10").start();
+    let mut bridge = server.bridge().startup_wait("10").start();
     bridge.send(&initialize("1", REVISION));
     says(&bridge.answer("1"), &["localhost", "certificate", "not trusted"]);
     bridge.finish();

@@ -3,6 +3,8 @@
 //! Credentials here are static: the user gave them, or the way to them. A refused one is reported as just that; nothing else
 //! is tried but the same source once more, where it may have something newer.
 
+mod record;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use http::{HeaderMap, HeaderValue};
 use tokio::sync::Mutex;
 
 use crate::log::Secret;
+
+pub use record::{Client, Issuer, Origin, Record, Tokens};
 
 /// How long a `--token-command` may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);

@@ -1,0 +1,103 @@
+//! What is known of one login: by whom it was issued, as whom we are registered there, and the tokens. This is what rests on disk.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::log::Secret;
+
+/// One login, complete. Written and read as a whole; whoever has seen a generation knows all that it says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// Counts every change, so that a process can tell "somebody was faster" from "nothing has happened".
+    pub generation: u64,
+    /// The MCP server's address, without a path that may hold a secret: scheme and host, for `status`.
+    pub server: String,
+    /// The authorization server and what it said of itself.
+    pub issuer: Option<Issuer>,
+    /// Who we are to that issuer.
+    pub client: Option<Client>,
+    /// What we hold of it.
+    pub tokens: Option<Tokens>,
+    /// Every scope ever asked for, space separated: what a step-up must ask for again (SEP-2350).
+    pub requested_scope: Option<String>,
+    /// A refresh that may have been sent but whose outcome is not known: the SHA-256 of its refresh token, and when (seconds since 1970).
+    pub refresh_started: Option<(String, u64)>,
+    /// The SHA-256 of a refresh token that the issuer has called dead.
+    pub dead_refresh: Option<String>,
+    /// Logged out on purpose: a refresh that was in flight then must not bring the tokens back.
+    pub logged_out: bool,
+}
+
+/// An authorization server, and what of its metadata later requests need.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Issuer {
+    /// The issuer identifier as its own metadata spells it (RFC 8414 section 2): compared as a string.
+    pub issuer: String,
+    /// The RFC 8707 `resource` to send, in the very spelling of the resource's metadata; `None` where none is to be sent.
+    pub resource: Option<String>,
+    /// The metadata document as it came, or what takes its place for a server without (2025-03-26).
+    pub metadata: Map<String, Value>,
+}
+
+/// A registration (RFC 7591), or what stands for one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Client {
+    /// Not a secret by itself.
+    pub client_id: String,
+    /// For confidential clients.
+    pub client_secret: Option<Secret>,
+    /// `none`, `client_secret_basic`, `client_secret_post`, `private_key_jwt`; the one that is known to work.
+    pub token_endpoint_auth_method: Option<String>,
+    /// How it came about: pre-registered, a metadata document's URL, or dynamic.
+    pub origin: Origin,
+    /// The redirect URIs registered, in order of preference; the one in use is the first.
+    pub redirect_uris: Vec<String>,
+    /// When the secret ends (seconds since 1970); `None` or 0 is never.
+    pub client_secret_expires_at: Option<u64>,
+    /// The scope it was registered with.
+    pub scope: Option<String>,
+}
+
+/// Where a client id comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The user gave it.
+    Given,
+    /// It is the URL of a client ID metadata document.
+    MetadataDocument,
+    /// RFC 7591: it can be made anew at any time.
+    #[default]
+    Dynamic,
+}
+
+/// What a token endpoint answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// What goes into `Authorization`.
+    pub access_token: Secret,
+    /// `Bearer` or `DPoP`.
+    #[serde(default = "bearer")]
+    pub token_type: String,
+    /// Single use with most servers.
+    #[serde(default)]
+    pub refresh_token: Option<Secret>,
+    /// For servers that want this one in place of the access token.
+    #[serde(default)]
+    pub id_token: Option<Secret>,
+    /// What was granted, space separated.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Seconds since 1970 at which they came.
+    pub obtained_at: u64,
+    /// How long the access token lives, in seconds; `None`: not known, so it is used until it is refused.
+    #[serde(default)]
+    pub lifetime: Option<u64>,
+}
+
+fn bearer() -> String {
+    "Bearer".to_owned()
+}

@@ -25,6 +25,14 @@ pub enum Error {
         /// What the system says.
         cause: String,
     },
+    /// The configuration file.
+    #[error("{path} cannot be used: {cause}")]
+    Configuration {
+        /// Where it is.
+        path: String,
+        /// The line or the key at fault, and why.
+        cause: String,
+    },
     /// What the program stands on does not work.
     #[error("{0}")]
     System(String),
@@ -36,6 +44,7 @@ impl Error {
         match self {
             Self::Usage(_) => "run `mcp-ferry --help` for what can be given",
             Self::File { .. } => "check that the file exists and that this user may read it",
+            Self::Configuration { .. } => "mend the file, or move it away; its options are those of `mcp-ferry --help`",
             Self::System(_) => "try again; if it stays so, the machine lacks memory, threads or file descriptors",
         }
     }
@@ -43,7 +52,7 @@ impl Error {
     /// The status this process ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::File { .. } => Exit::Usage,
+            Self::Usage(_) | Self::File { .. } | Self::Configuration { .. } => Exit::Usage,
             Self::System(_) => Exit::Failure,
         }
     }

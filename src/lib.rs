@@ -53,27 +53,27 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-
 use cli::{Cli, LogLevel};
-use config::Settings;
+use config::{NotTyped, Settings, Typed};
 use error::{Error, Exit};
 use upstream::Upstream;
 
 /// Runs the program with these arguments (the first is the program's name), on this process's stdin and stdout.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(config::rejoin(args)) {
-        Ok(cli) => cli,
-        Err(shown) => return say(&shown).into(),
+    let Typed { cli, warnings } = match config::parse::<Cli>(args) {
+        Ok(typed) => typed,
+        Err(NotTyped::Shown(shown)) => return say(&shown).into(),
+        Err(NotTyped::File(error)) => {
+            fatal(&error);
+            return error.exit().into();
+        }
     };
-    log::start(match cli.log_level {
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-    });
+    let logging = &cli.options.logging;
+    log::start(if logging.debug { LogLevel::Debug } else { logging.log_level }.into());
     log::hook_panics();
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let carried = carry(&cli);
     log::finish();
     match carried {
@@ -87,18 +87,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Shows what clap has to say: help and version on stdout, what is wrong on stderr.
 fn say(shown: &clap::Error) -> Exit {
-    let stray = match shown.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(argument)) if shown.kind() == ErrorKind::UnknownArgument => {
-            !argument.starts_with('-')
-        }
-        _ => false,
-    };
-    if stray {
-        // Not quoted: it may be the rest of a header that was split at its spaces.
-        let error = Error::Usage("there is an argument too many; values with spaces need quotes".to_owned());
-        fatal(&error);
-        return error.exit();
-    }
     shown.print().ok();
     if shown.use_stderr() { Exit::Usage } else { Exit::Orderly }
 }
@@ -111,7 +99,7 @@ fn fatal(error: &Error) {
 
 /// Carries messages until the client ends or a signal comes.
 fn carry(cli: &Cli) -> Result<(), Error> {
-    let settings = Settings::new(cli)?;
+    let settings = Settings::new(&cli.url, &cli.options)?;
     system::raise_descriptor_limit();
     // One thread: a loopback request takes half the time and a quarter of the CPU that it does with several.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

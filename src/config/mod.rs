@@ -1,6 +1,8 @@
 //! What did the user mean? What was typed, the environment and files, folded once into [`Settings`]. After this nobody reads the
 //! environment or a flag.
 
+mod argv;
+mod file;
 mod header;
 mod text;
 
@@ -10,11 +12,11 @@ use std::time::Duration;
 use http::Uri;
 
 use crate::auth::{Credential, Headers};
-use crate::cli::{Cli, Transport};
+use crate::cli::{Credentials, Options, Protocol, Transport};
 use crate::error::Error;
 use crate::log::{self, Secret};
 
-pub use header::rejoin;
+pub use argv::{NotTyped, Typed, parse};
 pub(crate) use text::is_unset;
 
 /// Everything a run needs to know.
@@ -34,8 +36,14 @@ pub struct Settings {
     pub patience: Duration,
     /// How long one connection may take.
     pub connect_timeout: Duration,
-    /// How long a server may be silent on a request.
-    pub idle_timeout: Option<Duration>,
+    /// How long a server may take to begin an answer.
+    pub headers_timeout: Option<Duration>,
+    /// How long it may be silent within one.
+    pub body_timeout: Option<Duration>,
+    /// How often it is sent a ping.
+    pub ping_interval: Option<Duration>,
+    /// Which era it is taken for.
+    pub protocol: Protocol,
     /// How long a request may take in all.
     pub request_timeout: Option<Duration>,
     /// The longest line, event or body, in bytes.
@@ -45,22 +53,27 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads what the options name.
-    pub fn new(cli: &Cli) -> Result<Self, Error> {
-        let upstream = upstream(&cli.url, cli.allow_http)?;
-        let mut headers = header::read(&cli.header, &cli.header_file)?;
-        let credential = credential(cli, &mut headers)?;
+    /// Reads what the options name. `url` is the server's address as it was typed.
+    pub fn new(url: &str, options: &Options) -> Result<Self, Error> {
+        let connection = &options.connection;
+        let upstream = upstream(url, connection.allow_http)?;
+        let mut headers = header::read(&options.credentials.header, &options.credentials.header_file)?;
+        let credential = credential(&options.credentials, &mut headers)?;
+        let idle = limit(connection.idle_timeout);
         Ok(Self {
             upstream,
             headers,
             credential,
-            transport: cli.transport,
-            startup_wait: Duration::from_secs_f64(cli.startup_wait),
-            patience: Duration::from_secs_f64(cli.patience),
-            connect_timeout: Duration::from_secs_f64(cli.connect_timeout),
-            idle_timeout: limit(cli.idle_timeout),
-            request_timeout: limit(cli.request_timeout),
-            max_message: cli.max_message_size as usize * 1024 * 1024,
+            transport: connection.transport,
+            protocol: connection.protocol,
+            startup_wait: Duration::from_secs_f64(connection.startup_wait),
+            patience: Duration::from_secs_f64(connection.patience),
+            connect_timeout: Duration::from_secs_f64(connection.connect_timeout),
+            headers_timeout: limit(connection.headers_timeout).or(idle),
+            body_timeout: limit(connection.body_timeout).or(idle),
+            request_timeout: limit(connection.request_timeout),
+            ping_interval: limit(connection.ping_interval).filter(|_| connection.keep_alive),
+            max_message: connection.max_message_size as usize * 1024 * 1024,
             home: home(),
         })
     }
@@ -149,7 +162,7 @@ fn hide_secrets(url: &url::Url) {
     }
 }
 
-fn credential(cli: &Cli, headers: &mut Headers) -> Result<Option<Credential>, Error> {
+fn credential(cli: &Credentials, headers: &mut Headers) -> Result<Option<Credential>, Error> {
     let given = |value: &Option<String>| value.clone().filter(|value| !text::is_unset(value));
     let mut found = Vec::new();
     if let Some(command) = given(&cli.token_command) {

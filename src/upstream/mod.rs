@@ -9,6 +9,7 @@ mod backoff;
 mod first;
 mod gate;
 mod http_sse;
+mod keep_alive;
 mod legacy;
 mod memory;
 mod opening;
@@ -152,7 +153,7 @@ impl Upstream {
     pub fn new(settings: &Settings, client: ToClient) -> Self {
         let auth = Authorizer::new(settings.headers.clone(), settings.credential.clone());
         let http = Http::new(&settings.upstream, settings.connect_timeout);
-        Self(Arc::new(Context {
+        let upstream = Self(Arc::new(Context {
             sender: Sender::new(http, auth, settings),
             client,
             gate: Gate::default(),
@@ -162,7 +163,11 @@ impl Upstream {
             transport: settings.transport,
             startup_wait: settings.startup_wait,
             patience: settings.patience,
-        }))
+        }));
+        if let Some(interval) = settings.ping_interval {
+            tokio::spawn(keep_alive::keep_alive(upstream.clone(), interval));
+        }
+        upstream
     }
 
     /// Begins to open a session with the client's `initialize`. The returned future gives the server's answer if that comes within

@@ -129,7 +129,8 @@ mod tests {
     fn the_definition_is_sound_and_every_option_has_its_variable() {
         let command = Cli::command();
         command.clone().debug_assert();
-        for option in command.get_opts().filter(|option| !["help", "version"].contains(&option.get_id().as_str())) {
+        let options = command.get_arguments().filter(|option| option.get_long().is_some());
+        for option in options.filter(|option| !["help", "version"].contains(&option.get_id().as_str())) {
             let variable = format!("MCP_FERRY_{}", option.get_id().as_str().to_ascii_uppercase());
             assert_eq!(option.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));
         }

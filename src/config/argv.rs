@@ -244,7 +244,7 @@ fn has_value(arg: &OsStr) -> bool {
 
 fn known<'a>(command: &'a Command, arg: &OsStr) -> Option<&'a clap::Arg> {
     let name = name_of(arg)?;
-    command.get_opts().find(|option| {
+    command.get_arguments().find(|option| {
         option.get_long() == Some(name) || option.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
     })
 }

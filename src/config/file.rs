@@ -27,10 +27,15 @@ pub(super) fn read(url: Option<&str>, command: &Command) -> Result<Kept, Error> 
     let shown = path.display().to_string();
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Kept::default()),
+        Err(error) if is_absent(&error) => return Ok(Kept::default()),
         Err(error) => return Err(Error::File { path: shown, cause: error.to_string() }),
     };
     keep(&text, url, command).map_err(|cause| Error::Configuration { path: shown, cause })
+}
+
+/// No such file, or no folder for it.
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 fn keep(text: &str, url: Option<&str>, command: &Command) -> Result<Kept, String> {
@@ -90,7 +95,7 @@ impl Kept {
         let mut said = Vec::new();
         for (name, item) in table.iter().filter(|(name, _)| *name != "servers") {
             let place = if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
-            let option = command.get_opts().find(|option| {
+            let option = command.get_arguments().find(|option| {
                 option.get_long().is_some_and(|long| long == name && !["help", "version"].contains(&long))
             });
             let Some(option) = option else {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::http::HttpError;
+use crate::http::{HttpError, NetworkError};
 use crate::log;
 use crate::message::{self, Message};
 
@@ -33,6 +33,9 @@ pub enum Error {
         /// The line or the key at fault, and why.
         cause: String,
     },
+    /// A choice about the network that cannot be had.
+    #[error(transparent)]
+    Network(NetworkError),
     /// What the program stands on does not work.
     #[error("{0}")]
     System(String),
@@ -45,6 +48,7 @@ impl Error {
             Self::Usage(_) => "run `mcp-ferry --help` for what can be given",
             Self::File { .. } => "check that the file exists and that this user may read it",
             Self::Configuration { .. } => "mend the file, or move it away; its options are those of `mcp-ferry --help`",
+            Self::Network(error) => error.hint(),
             Self::System(_) => "try again; if it stays so, the machine lacks memory, threads or file descriptors",
         }
     }
@@ -52,7 +56,7 @@ impl Error {
     /// The status this process ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::File { .. } | Self::Configuration { .. } => Exit::Usage,
+            Self::Usage(_) | Self::File { .. } | Self::Configuration { .. } | Self::Network(_) => Exit::Usage,
             Self::System(_) => Exit::Failure,
         }
     }
@@ -192,11 +196,8 @@ impl Failure {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Unreachable(HttpError::Connect { tls: true, .. }) => {
-                "the other side is there but not trusted; check the address, the clock, and the system's certificates"
-            }
-            Self::Unreachable(HttpError::Redirect { .. }) => "if there is another address that you trust, use that one",
-            Self::Unreachable(_) | Self::NotOpen(_) => "check the address and the network; the bridge keeps trying",
+            Self::Unreachable(error) => error.hint(),
+            Self::NotOpen(_) => "check the address and the network; the bridge keeps trying",
             Self::Status { status, .. } => match status.as_u16() {
                 403 => "the server knows you but does not allow this; ask whoever runs the account",
                 404 | 405 => "check the path of the URL: there is no MCP server at it, or none for this account",
@@ -219,8 +220,8 @@ impl Failure {
     /// Another attempt may go better by itself, and this one had no effect.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable(HttpError::Connect { tls, .. }) => !tls,
-            Self::Unreachable(HttpError::Broken { .. }) | Self::Broken(_) => true,
+            Self::Unreachable(error) => error.is_temporary(),
+            Self::Broken(_) => true,
             Self::Status { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 502..=504),
             _ => false,
         }

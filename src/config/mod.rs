@@ -4,6 +4,7 @@
 mod argv;
 mod file;
 mod header;
+mod network;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use http::Uri;
 use crate::auth::{Credential, Headers};
 use crate::cli::{Credentials, Options, Protocol, Transport};
 use crate::error::Error;
+use crate::http::{Http, socket_url};
 use crate::log::{self, Secret};
 
 pub use argv::{NotTyped, Typed, parse};
@@ -34,8 +36,8 @@ pub struct Settings {
     pub startup_wait: Duration,
     /// How long a request waits for a server out of reach.
     pub patience: Duration,
-    /// How long one connection may take.
-    pub connect_timeout: Duration,
+    /// The client for it, which takes the way that the user chose.
+    pub http: Http,
     /// How long a server may take to begin an answer.
     pub headers_timeout: Option<Duration>,
     /// How long it may be silent within one.
@@ -56,7 +58,18 @@ impl Settings {
     /// Reads what the options name. `url` is the server's address as it was typed.
     pub fn new(url: &str, options: &Options) -> Result<Self, Error> {
         let connection = &options.connection;
-        let upstream = upstream(url, connection.allow_http)?;
+        let mut network = network::read(&options.network, connection)?;
+        let upstream = match socket_url(url.trim()) {
+            Some(found) => {
+                let (socket, endpoint) = found.map_err(Error::Usage)?;
+                network.unix_socket = Some(socket);
+                endpoint
+            }
+            // What goes into a socket of this machine is on no network.
+            None => upstream(url, connection.allow_http || network.unix_socket.is_some())?,
+        };
+        let http = Http::new(&network).map_err(Error::Network)?;
+        http.prepare(&upstream);
         let mut headers = header::read(&options.credentials.header, &options.credentials.header_file)?;
         let credential = credential(&options.credentials, &mut headers)?;
         let idle = limit(connection.idle_timeout);
@@ -68,7 +81,7 @@ impl Settings {
             protocol: connection.protocol,
             startup_wait: Duration::from_secs_f64(connection.startup_wait),
             patience: Duration::from_secs_f64(connection.patience),
-            connect_timeout: Duration::from_secs_f64(connection.connect_timeout),
+            http,
             headers_timeout: limit(connection.headers_timeout).or(idle),
             body_timeout: limit(connection.body_timeout).or(idle),
             request_timeout: limit(connection.request_timeout),

@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::auth::Authorizer;
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::http::{Http, SseError};
+use crate::http::SseError;
 use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
 use first::Promises;
@@ -152,9 +152,8 @@ impl Upstream {
     /// Connects to nothing yet.
     pub fn new(settings: &Settings, client: ToClient) -> Self {
         let auth = Authorizer::new(settings.headers.clone(), settings.credential.clone());
-        let http = Http::new(&settings.upstream, settings.connect_timeout);
         let upstream = Self(Arc::new(Context {
-            sender: Sender::new(http, auth, settings),
+            sender: Sender::new(auth, settings),
             client,
             gate: Gate::default(),
             memory: Memory::new(settings.home.as_deref(), &settings.upstream),

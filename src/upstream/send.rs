@@ -54,11 +54,11 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(http: Http, auth: Authorizer, settings: &Settings) -> Self {
+    pub(super) fn new(auth: Authorizer, settings: &Settings) -> Self {
         let uri = settings.upstream.clone();
         let host = client::host(&uri);
         Self {
-            http,
+            http: settings.http.clone(),
             auth,
             uri,
             host,
@@ -162,7 +162,7 @@ impl Sender {
                     tokio::time::sleep(DESCRIPTOR_WAIT).await;
                     continue;
                 }
-                Err(error @ HttpError::Connect { tls: false, .. }) => {
+                Err(error @ HttpError::Connect { lasting: false, .. }) => {
                     let delay = backoff.next().min(Duration::from_secs(2));
                     if delay > left {
                         return Err(Failure::Unreachable(error));

@@ -92,7 +92,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !special
 }
 
-/// In 2000::/3, which is all that is given out, and not for documentation.
+/// In `2000::/3`, which is all that is given out, and not for documentation.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     first & 0xe000 == 0x2000 && !(first == 0x2001 && (second == 0xdb8 || second < 0x200))

@@ -158,9 +158,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 fn alternative_names(mut fields: Der) -> Option<Vec<String>> {
     let extensions = loop {
-        match fields.next()? {
-            (EXTENSIONS, content) => break content,
-            _ => {}
+        if let (EXTENSIONS, content) = fields.next()? {
+            break content;
         }
     };
     let mut extensions = Der(Der(extensions).expect(SEQUENCE)?);

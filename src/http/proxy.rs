@@ -202,7 +202,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
         || host.parse().is_ok_and(|address: std::net::IpAddr| address.to_canonical().is_loopback())
 }
 
-/// Whether NO_PROXY names this server: by name, as a part of a domain, by address or network, or `*`. More than curl knows, but
+/// Whether `NO_PROXY` names this server: by name, as a part of a domain, by address or network, or `*`. More than curl knows, but
 /// what other programs' users write: a port, which must then be the server's, and `*.` before a domain.
 fn is_excepted(exceptions: &str, uri: &Uri) -> bool {
     let Some(host) = uri.host() else { return false };

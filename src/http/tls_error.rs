@@ -31,8 +31,11 @@ pub(super) fn obstacle(error: &Error, uri: &Uri, tls: &Tls) -> Obstacle {
             let cause = format!("{host} does not accept the certificate of --client-cert ({alert:?})");
             Obstacle::lasting(cause, "give the one that you have for this server, and see that it has not expired")
         }
-        Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity)
-        | Error::AlertReceived(AlertDescription::HandshakeFailure)
+        Error::AlertReceived(
+            AlertDescription::ProtocolVersion
+            | AlertDescription::InsufficientSecurity
+            | AlertDescription::HandshakeFailure,
+        )
         | Error::PeerIncompatible(_) => Obstacle::lasting(
             format!("{host} and this program have no version or cipher of TLS in common"),
             VERSION_HINT,

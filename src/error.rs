@@ -159,6 +159,9 @@ pub enum Failure {
     /// waited for `initialize`.
     #[error("the server answered with an error: {}", .0.text().escape_ascii())]
     Rpc(Message),
+    /// The user's rules hide the tool that the request calls; the server never heard of it.
+    #[error("{0}")]
+    Hidden(String),
     /// This process is ending.
     #[error("the bridge is shutting down; the request was abandoned")]
     Ending,
@@ -176,7 +179,7 @@ fn also(left_out: &str) -> String {
 }
 
 impl Failure {
-    /// Its JSON-RPC code: outside the range that JSON-RPC and MCP reserve.
+    /// Its JSON-RPC code: outside the range that JSON-RPC and MCP reserve, but for what a server would say in the same words.
     pub fn code(&self) -> i64 {
         match self {
             Self::Unreachable(_) | Self::NotOpen(_) => -31001,
@@ -187,6 +190,7 @@ impl Failure {
             Self::Unusable(_) => -31006,
             Self::TooLarge(_) => -31007,
             Self::Rpc(_) => -31008,
+            Self::Hidden(_) => message::code::INVALID_PARAMS,
             Self::Ending => -31009,
             Self::TimedOut(_) => -31011,
             Self::Panicked => -31010,
@@ -213,7 +217,7 @@ impl Failure {
             Self::Broken(_) => "the request may have been carried out; look before repeating it",
             Self::Unusable(_) => "check the URL: it should be the server's MCP endpoint, not a web page",
             Self::TimedOut(_) => "the request was cancelled; it may have been carried out in part",
-            Self::Rpc(_) | Self::Ending | Self::Panicked => return None,
+            Self::Rpc(_) | Self::Hidden(_) | Self::Ending | Self::Panicked => return None,
         })
     }
 

@@ -34,6 +34,7 @@
 //! * [`http`]: the one HTTP client; `sse` makes events of bytes.
 //! * [`auth`]: which credential does a request get?
 //! * [`system`]: what do we ask of the operating system?
+//! * [`tools`]: which of the server's tools may the client see and call? No I/O.
 //!
 //! Everyone knows `message`; `stdio` and `http` know no MCP; only `bridge` knows both sides.
 
@@ -47,6 +48,7 @@ pub mod log;
 pub mod message;
 pub mod stdio;
 pub mod system;
+pub mod tools;
 pub mod upstream;
 
 use std::ffi::OsString;
@@ -108,7 +110,8 @@ fn carry(cli: &Cli) -> Result<(), Error> {
         let shutdown =
             system::shutdown().map_err(|error| Error::System(format!("signals cannot be heard: {error}")))?;
         let connection = stdio::stdio(settings.max_message);
-        bridge::run(connection, |client| Upstream::new(&settings, client), settings.request_timeout, shutdown).await;
+        let terms = bridge::Terms { limit: settings.request_timeout, tools: settings.tools.clone() };
+        bridge::run(connection, |client| Upstream::new(&settings, client), terms, shutdown).await;
         Ok(())
     })?;
     // A name that is still being looked up, on a thread that cannot be stopped, is nothing to wait for.

@@ -13,10 +13,11 @@ use std::time::Duration;
 use http::Uri;
 
 use crate::auth::{Credential, Headers};
-use crate::cli::{Credentials, Options, Protocol, Transport};
+use crate::cli::{Credentials, Options, Protocol, Tools, Transport};
 use crate::error::Error;
 use crate::http::{Http, socket_url};
 use crate::log::{self, Secret};
+use crate::tools;
 
 pub use argv::{NotTyped, Typed, parse};
 pub(crate) use text::is_unset;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub request_timeout: Option<Duration>,
     /// The longest line, event or body, in bytes.
     pub max_message: usize,
+    /// Which tools the client may use, where not all.
+    pub tools: Option<tools::Rules>,
     /// Where results of earlier runs rest; `None` where there is no home.
     pub home: Option<PathBuf>,
 }
@@ -87,6 +90,7 @@ impl Settings {
             request_timeout: limit(connection.request_timeout),
             ping_interval: limit(connection.ping_interval).filter(|_| connection.keep_alive),
             max_message: connection.max_message_size as usize * 1024 * 1024,
+            tools: tools(&options.tools)?,
             home: home(),
         })
     }
@@ -173,6 +177,11 @@ fn hide_secrets(url: &url::Url) {
     if let Some(password) = url.password() {
         log::hide(password);
     }
+}
+
+fn tools(typed: &Tools) -> Result<Option<tools::Rules>, Error> {
+    let given = |globs: &[String]| globs.iter().filter(|glob| !text::is_unset(glob)).cloned().collect::<Vec<_>>();
+    tools::Rules::parse(&given(&typed.allow_tool), &given(&typed.ignore_tool), typed.read_only).map_err(Error::Usage)
 }
 
 fn credential(cli: &Credentials, headers: &mut Headers) -> Result<Option<Credential>, Error> {

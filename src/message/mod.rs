@@ -26,6 +26,8 @@ pub mod code {
     pub const INVALID_REQUEST: i64 = -32600;
     /// Something failed on the way.
     pub const INTERNAL_ERROR: i64 = -32603;
+    /// There is no such tool here.
+    pub const INVALID_PARAMS: i64 = -32602;
     /// There is no such method here.
     pub const METHOD_NOT_FOUND: i64 = -32601;
 }

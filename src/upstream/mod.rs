@@ -28,6 +28,7 @@ use crate::error::Failure;
 use crate::http::SseError;
 use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
+use crate::tools::Changes;
 use first::Promises;
 use gate::Gate;
 use memory::Memory;
@@ -64,12 +65,19 @@ pub enum Event {
 pub struct ToClient {
     outgoing: Outgoing,
     events: mpsc::UnboundedSender<Event>,
+    /// Noted where somebody keeps what lists of tools have shown.
+    changes: Option<Changes>,
 }
 
 impl ToClient {
     /// `events` is read by the owner of the requests.
-    pub fn new(outgoing: Outgoing, events: mpsc::UnboundedSender<Event>) -> Self {
-        Self { outgoing, events }
+    pub fn new(outgoing: Outgoing, events: mpsc::UnboundedSender<Event>, changes: Option<Changes>) -> Self {
+        Self { outgoing, events, changes }
+    }
+
+    /// The server's tools may have changed.
+    fn tools_changed(&self) {
+        self.changes.iter().for_each(Changes::note);
     }
 
     /// Delivers one message, once the client has read enough of those before.
@@ -85,7 +93,13 @@ impl ToClient {
                 self.events.send(Event::Answer(message, room)).ok();
             }
             Kind::Invalid(_) => tracing::warn!("the server sent JSON that is no JSON-RPC message; it is dropped"),
-            Kind::Request { .. } | Kind::Notification { .. } => self.outgoing.send(message.text().clone()).await,
+            Kind::Request { .. } => self.outgoing.send(message.text().clone()).await,
+            Kind::Notification { method } => {
+                if &**method == "notifications/tools/list_changed" {
+                    self.tools_changed();
+                }
+                self.outgoing.send(message.text().clone()).await;
+            }
         }
     }
 

@@ -41,4 +41,5 @@ mod support;
 mod timeouts;
 mod tls;
 mod token_command;
+mod tool_filters;
 mod users;

@@ -3,7 +3,9 @@
 //! Credentials here are static: the user gave them, or the way to them. A refused one is reported as just that; nothing else
 //! is tried but the same source once more, where it may have something newer.
 
+mod expiry;
 mod record;
+pub mod store;
 
 use std::path::PathBuf;
 use std::process::Stdio;

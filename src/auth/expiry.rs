@@ -77,8 +77,8 @@ impl Expiry {
     pub(super) fn freshness(&self, now: Now) -> Freshness {
         let Some(lifetime) = self.lifetime else { return Freshness::Good };
         let by_boot = self.end.map(|end| end.saturating_sub(now.boot));
-        let by_wall = (!set_back(self.obtained, now))
-            .then(|| self.obtained.saturating_add(lifetime).saturating_sub(now.wall));
+        let by_wall =
+            (!set_back(self.obtained, now)).then(|| self.obtained.saturating_add(lifetime).saturating_sub(now.wall));
         match by_boot.into_iter().chain(by_wall).min() {
             // No clock knows: the server will say.
             None => Freshness::Good,
@@ -166,7 +166,11 @@ mod tests {
     fn either_clock_may_say_that_it_is_over() {
         let expiry = Expiry::new(&tokens(Some(3600)), at(1_000_000, 50));
         assert_eq!(expiry.freshness(at(1_003_700, 60)), Freshness::Expired, "the wall clock jumped ahead");
-        assert_eq!(expiry.freshness(at(1_000_010, 4000)), Freshness::Expired, "somebody set the wall clock back a little");
+        assert_eq!(
+            expiry.freshness(at(1_000_010, 4000)),
+            Freshness::Expired,
+            "somebody set the wall clock back a little"
+        );
     }
 
     #[test]

@@ -306,8 +306,7 @@ impl Transaction {
             scope: tokens.scope.or_else(|| old.as_ref()?.scope.clone()),
             ..tokens
         };
-        let record =
-            Record { tokens: Some(tokens), refresh_started: None, dead_refresh: None, ..self.record.clone() };
+        let record = Record { tokens: Some(tokens), refresh_started: None, dead_refresh: None, ..self.record.clone() };
         Ok(self.keep(record).await)
     }
 

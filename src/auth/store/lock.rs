@@ -91,7 +91,9 @@ impl Lockable {
     fn give_up(&mut self, error: &io::Error) {
         self.file = self.elsewhere.take().and_then(|path| open(&path).ok());
         if self.file.is_none() {
-            tracing::warn!("the folder of logins has no locks ({error}): two programs may refresh one login at the same time");
+            tracing::warn!(
+                "the folder of logins has no locks ({error}): two programs may refresh one login at the same time"
+            );
         }
     }
 }
@@ -141,8 +143,7 @@ mod tests {
         let first = Lock::try_acquire(&path).unwrap();
         let late = Lock::acquire(&path, Duration::from_millis(60)).await;
         assert!(matches!(late, Err(StoreError::Busy(_))), "the wait has a limit");
-        let (second, ()) =
-            tokio::join!(Lock::acquire(&path, Duration::from_secs(20)), async { drop(first) });
+        let (second, ()) = tokio::join!(Lock::acquire(&path, Duration::from_secs(20)), async { drop(first) });
         assert!(second.is_ok(), "whoever waits has it next");
     }
 

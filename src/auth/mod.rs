@@ -3,7 +3,11 @@
 //! Credentials here are static: the user gave them, or the way to them. A refused one is reported as just that; nothing else
 //! is tried but the same source once more, where it may have something newer.
 
+mod account;
+mod expiry;
 mod record;
+pub mod store;
+mod transaction;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -15,7 +19,10 @@ use tokio::sync::Mutex;
 
 use crate::log::Secret;
 
+pub use account::{Account, Snapshot, Transaction};
+pub use expiry::{Freshness, now};
 pub use record::{Client, Issuer, Origin, Record, Tokens};
+pub use transaction::{Reason, RefreshError, Spent};
 
 /// How long a `--token-command` may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);

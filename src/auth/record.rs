@@ -25,6 +25,8 @@ pub struct Record {
     pub refresh_started: Option<(String, u64)>,
     /// The SHA-256 of a refresh token that the issuer has called dead.
     pub dead_refresh: Option<String>,
+    /// The client id that the issuer has called unknown: to be registered anew before the next login.
+    pub dead_client: Option<String>,
     /// Logged out on purpose: a refresh that was in flight then must not bring the tokens back.
     pub logged_out: bool,
 }

@@ -1,0 +1,98 @@
+//! Where does the login stand? What whoever logs in tells whoever waits for it, and the other way round.
+
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+/// The state of this process's login.
+#[derive(Debug, Default)]
+pub struct Standing {
+    state: watch::Sender<State>,
+    wanted: Notify,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+enum State {
+    /// As far as is known no login is missing.
+    #[default]
+    Fine,
+    /// One is, and nobody does anything about it yet.
+    Needed,
+    /// Somebody can log in there.
+    Offered(Offer),
+    /// It could not be begun, or came to nothing, for this reason.
+    Failed(String),
+}
+
+/// A way in, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The address to open.
+    pub url: String,
+    /// What to type there (RFC 8628).
+    pub code: Option<String>,
+}
+
+impl Standing {
+    /// Nobody can go on without a login. True if that is news.
+    pub(super) fn need(&self) -> bool {
+        self.state.send_if_modified(|state| {
+            let news = *state == State::Fine;
+            if news {
+                *state = State::Needed;
+            }
+            news
+        })
+    }
+
+    /// There is a way in.
+    pub(super) fn offer(&self, offer: Offer) {
+        self.state.send_replace(State::Offered(offer));
+    }
+
+    /// There is none, or it led nowhere.
+    pub(super) fn fail(&self, why: String) {
+        self.state.send_replace(State::Failed(why));
+    }
+
+    /// Somebody has logged in, here or in another process.
+    pub(super) fn settle(&self) {
+        self.state.send_replace(State::Fine);
+    }
+
+    /// Waits until a client needs it.
+    pub(super) async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// A client needs it now.
+    pub fn want(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Whether a login is missing.
+    pub fn is_needed(&self) -> bool {
+        *self.state.borrow() != State::Fine
+    }
+
+    /// Waits for the login. False when `limit` is over.
+    pub async fn logged_in(&self, limit: Duration) -> bool {
+        let mut state = self.state.subscribe();
+        let logged_in = state.wait_for(|state| *state == State::Fine);
+        tokio::time::timeout(limit, logged_in).await.is_ok()
+    }
+
+    /// The way in, waiting for it no longer than `limit`; `Err` says why there is none.
+    pub async fn offered(&self, limit: Duration) -> Result<Option<Offer>, String> {
+        let mut state = self.state.subscribe();
+        let settled = state.wait_for(|state| *state != State::Needed);
+        match tokio::time::timeout(limit, settled).await {
+            Ok(Ok(state)) => match &*state {
+                State::Offered(offer) => Ok(Some(offer.clone())),
+                State::Failed(why) => Err(why.clone()),
+                State::Fine | State::Needed => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+}

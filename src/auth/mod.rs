@@ -3,7 +3,22 @@
 //! Credentials here are static: the user gave them, or the way to them. A refused one is reported as just that; nothing else
 //! is tried but the same source once more, where it may have something newer.
 
-mod record;
+pub mod authorization;
+pub mod challenge;
+pub mod client_credentials;
+pub mod device;
+pub mod discovery;
+pub mod dpop;
+pub mod enterprise;
+pub mod fetch;
+pub mod jwt;
+pub mod metadata;
+pub mod record;
+pub mod registration;
+pub mod scope;
+pub mod settings;
+pub mod token;
+pub mod workload;
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -9,7 +9,7 @@ mod tls;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::LOCATION;
+use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -54,15 +54,26 @@ impl Http {
     /// Sends a request and waits for the answer's head, however long it takes. A redirect to another origin is an error,
     /// because the headers belong to this origin alone.
     pub async fn send(&self, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Answer, HttpError> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = uri.clone();
-        *request.headers_mut() = headers;
-        let response = self.client.request(request).await.map_err(|error| HttpError::new(uri, &error))?;
+        let response = self.once(method, uri, headers, body).await?;
         Ok(match redirect(uri, &response)? {
             Some(next) => Answer::Moved(next),
             None => Answer::Response(response),
         })
+    }
+
+    /// Sends a request and returns the head of whatever answers it, a redirect too.
+    pub async fn once(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers;
+        self.client.request(request).await.map_err(|error| HttpError::new(uri, &error))
     }
 }
 
@@ -92,4 +103,14 @@ fn redirect(from: &Uri, response: &Response<Incoming>) -> Result<Option<Uri>, Ht
         return Err(refuse(format!("it redirects to {there}, which must not get this origin's credentials")));
     }
     next.as_str().parse().map(Some).map_err(|_| refuse("it redirects to no address".to_owned()))
+}
+
+/// What a `Retry-After` header says, as seconds or as a date.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
 }

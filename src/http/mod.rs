@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
+use http::header::{LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER};
 use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
@@ -82,6 +82,21 @@ impl Http {
     /// Sends a request and waits for the answer's head, however long it takes. A redirect to another origin is an error,
     /// because the headers belong to this origin alone.
     pub async fn send(&self, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Answer, HttpError> {
+        let response = self.once(&method, uri, headers, body).await?;
+        Ok(match redirect(&method, uri, &response)? {
+            Some(next) => Answer::Moved(next),
+            None => Answer::Response(response),
+        })
+    }
+
+    /// Sends a request and returns the head of whatever answers it, a redirect too.
+    pub async fn once(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, HttpError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri.clone();
@@ -101,10 +116,7 @@ impl Http {
         if let Some(jar) = &self.jar {
             jar.keep_from(uri, response.headers());
         }
-        Ok(match redirect(&method, uri, &response)? {
-            Some(next) => Answer::Moved(next),
-            None => Answer::Response(response),
-        })
+        Ok(response)
     }
 }
 
@@ -155,4 +167,14 @@ fn redirect(method: &Method, from: &Uri, response: &Response<Incoming>) -> Resul
         return Err(refuse(format!("it redirects to {there}, which must not get this origin's credentials")));
     }
     next.as_str().parse().map(Some).map_err(|_| refuse("it redirects to no address".to_owned()))
+}
+
+/// What a `Retry-After` header says, as seconds or as a date.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
 }

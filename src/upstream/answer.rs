@@ -9,9 +9,9 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::send::{Sender, retry_after};
+use super::send::Sender;
 use crate::error::Failure;
-use crate::http::{self as client, BodyError, Events, SseError};
+use crate::http::{self as client, BodyError, Events, SseError, retry_after};
 use crate::log;
 use crate::message::{Kind, Message};
 

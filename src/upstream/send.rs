@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
@@ -13,7 +13,7 @@ use super::backoff::Backoff;
 use crate::auth::Authorizer;
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::http::{self as client, Answer, Http, HttpError};
+use crate::http::{self as client, Answer, Http, HttpError, retry_after};
 
 /// How often a request is sent again because a server said `Retry-After`.
 const MOST_RETRIES: u32 = 3;
@@ -205,14 +205,4 @@ impl Sender {
             tokio::task::yield_now().await;
         }
     }
-}
-
-/// What a `Retry-After` header says, as seconds or as a date.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
 }

@@ -101,7 +101,7 @@ fn fatal(error: &Error) {
 
 /// Carries messages until the client ends or a signal comes.
 fn carry(cli: &Cli) -> Result<(), Error> {
-    let settings = Settings::new(&cli.url, &cli.options)?;
+    let settings = Settings::new(&cli.url, cli.port, &cli.options)?;
     system::raise_descriptor_limit();
     // One thread: a loopback request takes half the time and a quarter of the CPU that it does with several.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

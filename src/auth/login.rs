@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::account::Snapshot;
 use super::authorization::{self, Ask, Pending};
+use super::browser::{self, BrowserUrl, Opening, Surroundings};
 use super::callback::{Callback, CallbackError, Expected, Listener, Outcome, Redirect};
 use super::discovery::{Discovered, DiscoveryError};
 use super::dpop::Dpop;
@@ -22,7 +23,7 @@ use super::scope::{self, Attempt};
 use super::settings::Grant;
 use super::store::StoreError;
 use super::token::{Issued, TokenEndpoint, TokenError};
-use super::{Offer, browser, device_login};
+use super::{Offer, device_login};
 use crate::log::Secret;
 
 /// How often whoever waits for another process looks for what it shows.
@@ -348,7 +349,7 @@ async fn register(
                 record.tokens = None;
             }
             let record = Record { server, client: Some(kept), dead_client: None, ..record };
-            transaction.note_quietly(record).await
+            transaction.note(record).await
         });
         saved.await??;
     }
@@ -370,13 +371,27 @@ async fn show(inner: &Inner, ownership: &Ownership, url: &str, callback: &Callba
         } else {
             ownership.claim_tab().is_ok()
         };
-        if may_open && browser::open(url).await {
+        if may_open && open(url).await {
             crate::log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
             return;
         }
     }
-    let short = if browser::is_here() { format!(" (or {})", callback.start_url()) } else { String::new() };
-    crate::log::notice(&format!("to sign in to {host}, open {url}{short}"));
+    crate::log::notice(&format!("to sign in to {host}, open {url}"));
+    if manner.asked_for {
+        crate::log::notice(&format!("on this machine {} leads there too", callback.start_url()));
+    }
+}
+
+/// Whether a browser was opened.
+pub(super) async fn open(url: &str) -> bool {
+    let Ok(url) = BrowserUrl::parse(url) else { return false };
+    match browser::open(&url, &Surroundings::read()).await {
+        Opening::Opened => true,
+        Opening::NotOpened(why) => {
+            tracing::info!("no browser was opened: {why}");
+            false
+        }
+    }
 }
 
 /// Waits for the way back, and exchanges the code. The browser hears how it went.
@@ -414,8 +429,8 @@ async fn finish(
         Ok(_) => Outcome::SignedIn { host: inner.shown_server() },
         Err(error) => Outcome::Page(Page::Failed {
             host: inner.shown_server(),
-            why: crate::log::redact(&error.to_string()),
-            hint: error.hint(),
+            said: crate::log::redact(&error.to_string()),
+            advice: error.hint(),
         }),
     };
     callback.answer(outcome).await;

@@ -21,15 +21,14 @@ use super::expiry::Freshness;
 use super::fetch::Fetch;
 use super::login::Manner;
 use super::record::{Record, Tokens};
-use super::scope;
-use super::settings::{Grant, Login};
+use super::settings::Grant;
 use super::store::{Identity, Key, KeyParts, Store};
 use super::token::{self, TokenEndpoint, TokenError};
 use super::transaction::{Reason, RefreshError, Spent};
-use super::{AuthError, Standing, import, login};
+use super::{AuthError, Standing, login};
 use crate::cli::AuthMode;
 use crate::config::{LoginSettings, Settings};
-use crate::http::{Http, Zone};
+use crate::http::{Http, Network, Zone};
 use crate::log::Secret;
 
 /// A client that lives this long after it needed a login is one that somebody uses.
@@ -55,6 +54,7 @@ pub(super) struct Inner {
     pub(super) standing: Standing,
     pub(super) need: Mutex<Need>,
     http: Http,
+    network: Network,
     plain_http: bool,
     uri: Uri,
     /// The user's headers, of which another bridge's names for its files are made.
@@ -110,6 +110,7 @@ impl OAuth {
             standing: Standing::default(),
             need: Mutex::default(),
             http: settings.http.clone(),
+            network: settings.network.clone(),
             uri: settings.upstream.clone(),
             typed_headers: settings.typed_headers.clone(),
             typed_url: settings.typed_url.clone(),
@@ -184,7 +185,7 @@ impl OAuth {
     ) -> Result<bool, AuthError> {
         let challenge = Challenge::read(headers);
         if let Some(dpop) = self.0.known_dpop()
-            && dpop.note_nonce(uri, headers)
+            && Url::parse(&uri.to_string()).is_ok_and(|url| dpop.learn(&url, headers))
             && challenge.as_ref().is_some_and(Challenge::wants_nonce)
         {
             return Ok(true);
@@ -371,7 +372,13 @@ impl Inner {
         self.fetch
             .get_or_init(|| async {
                 let zone = Zone::around(&self.uri).await;
-                Fetch::new(self.http.for_zone(zone), self.plain_http)
+                // Cookies and sockets are the MCP server's.
+                let network = Network { zone, cookies: false, unix_socket: None, ..self.network.clone() };
+                let http = Http::new(&network).unwrap_or_else(|error| {
+                    tracing::warn!("{error}; {}", error.hint());
+                    self.http.clone()
+                });
+                Fetch::new(http, self.plain_http)
             })
             .await
     }

@@ -1,5 +1,6 @@
 //! Where does the login stand? What whoever logs in tells whoever waits for it, and the other way round.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -9,6 +10,8 @@ use tokio::sync::{Notify, watch};
 pub struct Standing {
     state: watch::Sender<State>,
     wanted: Notify,
+    /// There is a login, but one for more is missing: most requests do without.
+    partial: AtomicBool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,8 +37,13 @@ pub struct Offer {
 }
 
 impl Standing {
-    /// Nobody can go on without a login. True if that is news.
-    pub(super) fn need(&self) -> bool {
+    /// Nobody can go on without a login; with `step_up`, some requests cannot go on with the one there is. True if that is news.
+    pub(super) fn need(&self, step_up: bool) -> bool {
+        if step_up {
+            self.partial.fetch_or(!self.is_wanted(), Ordering::Relaxed);
+        } else {
+            self.partial.store(false, Ordering::Relaxed);
+        }
         self.state.send_if_modified(|state| {
             let news = *state == State::Fine;
             if news {
@@ -57,6 +65,7 @@ impl Standing {
 
     /// Somebody has logged in, here or in another process.
     pub(super) fn settle(&self) {
+        self.partial.store(false, Ordering::Relaxed);
         self.state.send_replace(State::Fine);
     }
 
@@ -70,8 +79,13 @@ impl Standing {
         self.wanted.notify_one();
     }
 
-    /// Whether a login is missing.
+    /// Whether requests go without a login.
     pub fn is_needed(&self) -> bool {
+        self.is_wanted() && !self.partial.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody should log in, for all requests or for some.
+    pub fn is_wanted(&self) -> bool {
         *self.state.borrow() != State::Fine
     }
 

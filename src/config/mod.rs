@@ -4,10 +4,12 @@
 mod argv;
 mod file;
 mod header;
+mod login;
 mod network;
 mod text;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
@@ -15,10 +17,11 @@ use http::Uri;
 use crate::auth::{Credential, Headers};
 use crate::cli::{Credentials, Options, Protocol, Tools, Transport};
 use crate::error::Error;
-use crate::http::{Http, socket_url};
+use crate::http::{Http, Network, socket_url};
 use crate::log::{self, Secret};
 use crate::tools;
 
+pub use login::LoginSettings;
 pub use argv::{NotTyped, Typed, parse};
 pub(crate) use text::is_unset;
 
@@ -31,6 +34,14 @@ pub struct Settings {
     pub headers: Headers,
     /// Where the bearer token comes from, if from anywhere but `headers`.
     pub credential: Option<Credential>,
+    /// How somebody logs in.
+    pub login: Arc<LoginSettings>,
+    /// The address as it was typed, and the headers of `--header`: other bridges name their files after them.
+    pub typed_url: String,
+    /// See there.
+    pub typed_headers: Vec<String>,
+    /// The way to servers.
+    pub network: Network,
     /// Which transports, in which order.
     pub transport: Transport,
     /// When the first message is answered without the server.
@@ -58,8 +69,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads what the options name. `url` is the server's address as it was typed.
-    pub fn new(url: &str, options: &Options) -> Result<Self, Error> {
+    /// Reads what the options name. `url` is the server's address as it was typed, `port` the callback's behind it.
+    pub fn new(url: &str, port: Option<u16>, options: &Options) -> Result<Self, Error> {
         let connection = &options.connection;
         let mut network = network::read(&options.network, connection)?;
         let upstream = match socket_url(url.trim()) {
@@ -80,6 +91,10 @@ impl Settings {
             upstream,
             headers,
             credential,
+            login: Arc::new(login::read(&options.login, port)?),
+            typed_url: url.to_owned(),
+            typed_headers: options.credentials.header.clone(),
+            network,
             transport: connection.transport,
             protocol: connection.protocol,
             startup_wait: Duration::from_secs_f64(connection.startup_wait),

@@ -17,6 +17,10 @@ const QUERY: &str = "query-PLANTED%2F0a1b2c3d";
 const HEADER: &str = "header-PLANTED-0a1b2c3d";
 const FILE_HEADER: &str = "file-header-PLANTED-0a1b2c3d";
 const BEARER: &str = "bearer-PLANTED-0a1b2c3d";
+const COOKIE: &str = "cookie-PLANTED-0a1b2c3d";
+const PROXY_USER: &str = "proxy-user-PLANTED-0a1b2c3d";
+const PROXY_PASSWORD: &str = "proxy-password-PLANTED-0a1b2c3d";
+const CLIENT_KEY: &str = "key-PLANTED-0a1b2c3d";
 const SESSION_ID: &str = "session-PLANTED-0a1b2c3d";
 
 /// How the bridge gets its bearer token.
@@ -36,10 +40,15 @@ enum Scene {
     HttpSse,
     Unreachable,
     NoTls,
+    /// A proxy that wants other credentials, or is not there.
+    Proxy,
+    ProxyUnreachable,
+    /// A key that is none.
+    BadKey,
     BadArguments,
 }
 
-const SCENES: [Scene; 15] = [
+const SCENES: [Scene; 18] = [
     Scene::Orderly,
     Scene::Status("400 Bad Request"),
     Scene::Status("401 Unauthorized"),
@@ -54,6 +63,9 @@ const SCENES: [Scene; 15] = [
     Scene::HttpSse,
     Scene::Unreachable,
     Scene::NoTls,
+    Scene::Proxy,
+    Scene::ProxyUnreachable,
+    Scene::BadKey,
     Scene::BadArguments,
 ];
 
@@ -79,6 +91,11 @@ fn serve(scene: Scene, call: Exchange) {
             let headers = [("WWW-Authenticate", r#"Bearer realm="r", error="x""#), ("Content-Type", "text/plain")];
             call.respond(&status, &headers, &said);
         }
+        (Scene::Proxy, _) => {
+            let said = quotation(&call);
+            let challenge = [("Proxy-Authenticate", r#"Basic realm="r""#)];
+            call.respond("407 Proxy Authentication Required", &challenge, &said);
+        }
         (Scene::Redirect, _) if call.path().starts_with("/mcp") => {
             let there = format!("/moved/{PATH}?key={QUERY}");
             call.respond("307 Temporary Redirect", &[("Location", &there)], "");
@@ -90,6 +107,8 @@ fn serve(scene: Scene, call: Exchange) {
         (_, "initialize") => {
             let answer = result(&call.id(), &initialize_result(REVISION));
             let headers = [("Content-Type", "application/json"), ("Mcp-Session-Id", SESSION_ID)];
+            let cookie = format!("lb={COOKIE}; Path=/");
+            let headers = [&headers[..], &[("Set-Cookie", cookie.as_str())]].concat();
             call.respond("200 OK", &headers, &answer);
         }
         (Scene::RpcError, _) if is_call => {
@@ -175,19 +194,32 @@ fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
     let base = match scene {
         Scene::Unreachable => format!("http://{nobody}/mcp"),
         Scene::NoTls => upstream.url("/mcp").replace("http://", "https://"),
+        Scene::Proxy | Scene::ProxyUnreachable => "https://host.invalid/mcp".to_owned(),
         Scene::BadArguments => "ftp://127.0.0.1/mcp".to_owned(),
         _ => upstream.url("/mcp"),
     };
     let (secrets, home, logs) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
     let (log, trace) = (logs.path().join("log"), logs.path().join("trace"));
     let launch = plant(Bridge::to(&format!("{base}/${{MY_PATH}}?key=${{MY_QUERY}}")), way, secrets.path());
+    let proxy = |host: &str| format!("http://{PROXY_USER}:{PROXY_PASSWORD}@{host}");
+    let launch = match scene {
+        Scene::Proxy => launch.env("HTTPS_PROXY", &proxy(&upstream.host())),
+        Scene::ProxyUnreachable => launch.env("MCP_FERRY_PROXY", &proxy(&nobody.to_string())),
+        Scene::BadKey => {
+            let key = secrets.path().join("key");
+            std::fs::write(&key, format!("-----BEGIN PRIVATE KEY-----\n{CLIENT_KEY}\n")).unwrap();
+            launch.args(["--client-key", key.to_str().unwrap(), "--client-cert", key.to_str().unwrap()])
+        }
+        _ => launch,
+    };
     let launch = launch.home(home.path()).args(["--patience", "0.5", "--connect-timeout", "5"]);
     let launch = launch.args(["--log-file", log.to_str().unwrap(), "--trace-file", trace.to_str().unwrap()]);
     let launch = level.iter().fold(launch, |launch, argument| launch.arg(argument)).startup_wait("1");
     let mut bridge = launch.start();
     let mut places = Vec::new();
     let ended;
-    if scene == Scene::BadArguments {
+    if matches!(scene, Scene::BadArguments | Scene::BadKey) {
+        bridge.close_stdin();
         ended = bridge.ended();
     } else {
         bridge.ask("1", "initialize", r#"{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{}}"#);

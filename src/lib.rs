@@ -71,12 +71,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let logging = &cli.options.logging;
-    log::start(if logging.debug { LogLevel::Debug } else { logging.log_level }.into());
+    let level = if logging.debug { LogLevel::Debug } else { logging.log_level }.into();
+    log::start(log::Options {
+        stderr: (!logging.silent).then_some(level),
+        file: logging.log_file.as_ref().map(|path| (path.into(), level)),
+        trace: logging.trace_file.as_ref().map(Into::into),
+    });
     log::hook_panics();
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     let carried = carry(&cli);
+    if let Err(error) = &carried {
+        log::last_words(&error.to_string());
+    }
     log::finish();
     match carried {
         Ok(()) => Exit::Orderly.into(),

@@ -25,6 +25,9 @@ pub use login::LoginSettings;
 pub use argv::{NotTyped, Typed, parse};
 pub(crate) use text::is_unset;
 
+/// A part of an address that is shorter is a word of the path, not a token.
+const SHORTEST_PART: usize = 8;
+
 /// Everything a run needs to know.
 #[derive(Debug)]
 pub struct Settings {
@@ -147,7 +150,7 @@ fn upstream(typed: &str, allow_http: bool) -> Result<Uri, Error> {
             error => format!("the URL is not one: {error}"),
         })
     })?;
-    hide_secrets(&url);
+    log::hide_url(&url, SHORTEST_PART);
     let host = url.host().map(|host| host.to_owned());
     match (url.scheme(), &host) {
         (_, None) => return Err(Error::Usage("the URL names no host".to_owned())),
@@ -173,24 +176,6 @@ fn is_loopback(host: &url::Host<String>) -> bool {
         url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
         url::Host::Ipv4(address) => address.is_loopback(),
         url::Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
-/// Some servers take their token in the path or the query, and quote the path in their errors.
-fn hide_secrets(url: &url::Url) {
-    let values = url.query().into_iter().flat_map(|query| query.split('&'));
-    let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
-    // As they are spelled, and as a server reads them. A short one is a word of the path.
-    for spelled in url.path_segments().into_iter().flatten().chain(values).filter(|part| part.len() >= 8) {
-        log::hide(spelled);
-        // A plus is a space in a query and itself in a path.
-        for decodable in [spelled.replace('=', "%3D"), spelled.replace('=', "%3D").replace('+', "%2B")] {
-            url::form_urlencoded::parse(decodable.as_bytes()).for_each(|(read, _)| log::hide(&read));
-        }
-    }
-    url.query().into_iter().for_each(log::hide);
-    if let Some(password) = url.password() {
-        log::hide(password);
     }
 }
 

@@ -123,6 +123,9 @@ impl ToClient {
 /// How long requests wait for the server to take `initialized`.
 const INITIALIZED: Duration = Duration::from_secs(5);
 
+/// A session's id of at least this many bytes opens the session to whoever has it, and must not be told. A shorter one is a word.
+const SECRET_ID: usize = 12;
+
 /// What all transports share.
 struct Context {
     sender: Sender,

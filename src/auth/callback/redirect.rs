@@ -55,6 +55,16 @@ impl Redirect {
         values.next().is_none().then_some(value)
     }
 
+    /// As a query again. `state` stands in where a person pasted a bare code, which belongs to no other login than theirs.
+    pub fn query(&self, state: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.0);
+        if self.get("state").is_none() {
+            query.append_pair("state", state);
+        }
+        query.finish()
+    }
+
     fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
     }

@@ -110,6 +110,9 @@ pub(super) async fn refusal(
     if in_session && is_session_lost(status, &said, rpc.as_ref()) {
         return Err(Failure::SessionLost { host, status, said, rpc: rpc.map(Box::new) });
     }
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth().wants_login() {
+        return Err(Failure::SignIn { host, offer: None, why: None });
+    }
     if status == StatusCode::UNAUTHORIZED {
         return Err(if sender.auth().is_given() {
             let rpc = rpc.as_ref().and_then(code_and_data).map(Box::new);

@@ -172,7 +172,7 @@ impl From<Failure> for NotOpened {
 impl Upstream {
     /// Connects to nothing yet.
     pub fn new(settings: &Settings, client: ToClient) -> Self {
-        let auth = Authorizer::new(settings.headers.clone(), settings.credential.clone());
+        let auth = Authorizer::new(settings);
         let upstream = Self(Arc::new(Context {
             sender: Sender::new(auth, settings),
             client,

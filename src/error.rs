@@ -37,6 +37,14 @@ pub enum Error {
     /// A choice about the network that cannot be had.
     #[error(transparent)]
     Network(NetworkError),
+    /// A login, or the end of one, that came to nothing.
+    #[error("{cause}")]
+    Login {
+        /// What happened.
+        cause: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// What the program stands on does not work.
     #[error("{0}")]
     System(String),
@@ -44,12 +52,13 @@ pub enum Error {
 
 impl Error {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::Usage(_) => "run `mcp-ferry --help` for what can be given",
             Self::File { .. } => "check that the file exists and that this user may read it",
             Self::Configuration { .. } => "mend the file, or move it away; its options are those of `mcp-ferry --help`",
             Self::Network(error) => error.hint(),
+            Self::Login { hint, .. } => hint,
             Self::System(_) => "try again; if it stays so, the machine lacks memory, threads or file descriptors",
         }
     }
@@ -58,7 +67,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::File { .. } | Self::Configuration { .. } | Self::Network(_) => Exit::Usage,
-            Self::System(_) => Exit::Failure,
+            Self::Login { .. } | Self::System(_) => Exit::Failure,
         }
     }
 }

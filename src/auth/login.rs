@@ -505,3 +505,31 @@ impl Inner {
         record
     }
 }
+
+/// Begins a login that [`complete`] finishes, perhaps in another process. Returns where to open it.
+pub async fn begin_only(oauth: &OAuth) -> Result<String, LoginError> {
+    let inner = &oauth.0;
+    let seen = inner.account.generation();
+    match inner.account.own_or_wait(seen).await? {
+        Turn::Owner(ownership) => {
+            let manner = Manner::default();
+            begin(inner, &ownership, &Round::default(), &manner).await?;
+        }
+        Turn::Changed => return Err(LoginError::Other("another process has just logged in".to_owned())),
+    }
+    let pending = inner.account.pending();
+    pending.map(|pending| pending.url).ok_or_else(|| LoginError::Other("the login was not begun".to_owned()))
+}
+
+/// Finishes the login that was begun last, with the address that the browser ended at.
+pub async fn complete(oauth: &OAuth, redirect: &str) -> Result<Snapshot, LoginError> {
+    let inner = &oauth.0;
+    let none = || LoginError::Other("no login has been begun, or it is too long ago".to_owned());
+    let left = inner.account.pending().ok_or_else(none)?;
+    let pending: Pending = serde_json::from_value(left.payload.clone()).map_err(|_| none())?;
+    let redirect =
+        Redirect::pasted(redirect, pending.state.expose()).map_err(|error| LoginError::Other(error.to_string()))?;
+    let logged_in = redeem(inner, &pending, &redirect).await?;
+    inner.account.forget_pending();
+    Ok(logged_in)
+}

@@ -21,11 +21,11 @@ use super::expiry::Freshness;
 use super::fetch::Fetch;
 use super::login::Manner;
 use super::record::{Record, Tokens};
-use super::settings::Grant;
+use super::settings::{Grant, ResourceChoice};
 use super::store::{Identity, Key, KeyParts, Store};
 use super::token::{self, TokenEndpoint, TokenError};
 use super::transaction::{Reason, RefreshError, Spent};
-use super::{AuthError, Standing, login};
+use super::{AuthError, Standing, import, login};
 use crate::cli::AuthMode;
 use crate::config::{LoginSettings, Settings};
 use crate::http::{Http, Network, Zone};
@@ -99,7 +99,7 @@ impl OAuth {
             (None, Some(url)) => Identity::MetadataDocument(url),
             (None, None) => Identity::Dynamic,
         };
-        let extra = said.login.parameters_that_change_the_token();
+        let extra = said.login.marks();
         let parts = KeyParts { url: server.as_str(), identity, profile: said.profile.as_deref(), extra: &extra };
         let account = Account::new(Store::new(home, said.kept_in), Key::new(&parts));
         Some(Self(Arc::new(Inner {
@@ -264,8 +264,14 @@ impl OAuth {
         if inner.imported.swap(true, Ordering::Relaxed) || inner.settings.login.client_id.is_some() {
             return false;
         }
-        let found = import::find(&inner.typed_url, &inner.typed_headers, &inner.settings.login);
-        let Some(record) = found else { return false };
+        let Some(mut record) = inner.imported() else { return false };
+        let Ok(discovered) = inner.discover().await else { return false };
+        // Tokens go to their own issuer and to no other (RFC 9700 section 4.4).
+        if record.issuer.as_ref().is_some_and(|known| known.issuer != discovered.issuer.issuer) {
+            return false;
+        }
+        record.server = inner.shown_server();
+        record.issuer = Some(discovered.issuer);
         let saved = inner.account.transact(async move |mut transaction| {
             if transaction.record.generation == 0 {
                 transaction.keep(record).await;
@@ -339,6 +345,31 @@ async fn drive(oauth: OAuth, step_up: bool) {
 impl Inner {
     pub(super) fn need(&self) -> MutexGuard<'_, Need> {
         self.need.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What mcp-remote has kept of a login with this server.
+    fn imported(&self) -> Option<Record> {
+        let login = &self.settings.login;
+        let pair = |header: &String| {
+            let (name, value) = header.split_once(':')?;
+            Some((name.to_owned(), value.trim_start().to_owned()))
+        };
+        let headers: Vec<_> = self.typed_headers.iter().filter_map(pair).collect();
+        let typed = import::Typed {
+            url: &self.typed_url,
+            resource: match &login.resource {
+                ResourceChoice::Given(resource) => Some(resource),
+                ResourceChoice::Discovered | ResourceChoice::Off => None,
+            },
+            authorize_params: &login.authorize_params,
+            headers: &headers,
+            client_metadata_url: login.client_metadata_url.as_deref(),
+            token_endpoint: login.token_endpoint.as_deref(),
+        };
+        match import::find(&import::cache()?, &typed) {
+            import::Import::Found(record) => Some(*record),
+            import::Import::Busy(_) | import::Import::Nothing => None,
+        }
     }
 
     fn set_need(&self, challenge: Option<Challenge>, seen: u64) {

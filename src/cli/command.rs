@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::Options;
+use super::{Options, Typed};
 
 /// Log in to a server, for all programs of this machine that use it.
 #[derive(Debug, Parser)]
@@ -77,4 +77,34 @@ pub struct StatusCommand {
     /// Everything else.
     #[command(flatten)]
     pub options: Options,
+}
+
+impl Typed for LoginCommand {
+    fn url(&self) -> Option<&str> {
+        Some(&self.url)
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+impl Typed for LogoutCommand {
+    fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+impl Typed for StatusCommand {
+    fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
 }

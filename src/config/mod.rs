@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::Uri;
 
 use crate::auth::{Credential, Headers};
-use crate::cli::{Credentials, Options, Protocol, Tools, Transport};
+use crate::cli::{Credentials, LogLevel, Logging, Options, Protocol, Tools, Transport};
 use crate::error::Error;
 use crate::http::{Http, Network, socket_url};
 use crate::log::{self, Secret};
@@ -111,6 +111,20 @@ impl Settings {
             tools: tools(&options.tools)?,
             home: home(),
         })
+    }
+}
+
+/// Where a run is logged. `--debug` has a file of its own, named after a hash of the address, which may hold a secret.
+pub fn log_options(url: Option<&str>, typed: &Logging) -> log::Options {
+    let level = if typed.debug { LogLevel::Debug } else { typed.log_level }.into();
+    let given = |path: &Option<String>| path.as_ref().filter(|path| !text::is_unset(path)).map(PathBuf::from);
+    let digest = ring::digest::digest(&ring::digest::SHA256, url.unwrap_or_default().as_bytes());
+    let name = digest.as_ref()[..8].iter().fold(0u64, |name, &byte| name << 8 | u64::from(byte));
+    let debug = home().filter(|_| typed.debug).map(|home| home.join("logs").join(format!("{name:016x}.log")));
+    log::Options {
+        stderr: (!typed.silent).then_some(level),
+        file: given(&typed.log_file).or(debug).map(|path| (path, level)),
+        trace: given(&typed.trace_file),
     }
 }
 

@@ -104,12 +104,13 @@ pub fn start(options: Options) {
     }
 }
 
-/// Says a line whatever the level on stderr: what a person must see, such as where to log in. To the file too.
+/// Says a line whatever the level on stderr: where to log in. An address that was redacted would lead nowhere, so nothing of it is; the
+/// file, which nobody opens addresses from, gets it redacted.
 pub fn notice(text: &str) {
-    let text = redact(text);
     let Some(voice) = VOICE.get() else { return };
-    voice.stderr.push(format!("mcp-ferry: {text}\n").into_bytes());
-    record("info", &text);
+    let line: String = text.chars().filter(|c| !c.is_control()).collect();
+    voice.stderr.push(format!("mcp-ferry: {line}\n").into_bytes());
+    record("info", &redact(text));
 }
 
 /// What ends the program, for the file alone: stderr gets it in a shape of its own.

@@ -217,10 +217,9 @@ fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
     let launch = level.iter().fold(launch, |launch, argument| launch.arg(argument)).startup_wait("1");
     let mut bridge = launch.start();
     let mut places = Vec::new();
-    let ended;
-    if matches!(scene, Scene::BadArguments | Scene::BadKey) {
+    let ended = if matches!(scene, Scene::BadArguments | Scene::BadKey) {
         bridge.close_stdin();
-        ended = bridge.ended();
+        bridge.ended()
     } else {
         bridge.ask("1", "initialize", r#"{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{}}"#);
         // A string that only looks like one is nobody's business but the client's.
@@ -231,8 +230,8 @@ fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
             let shown = std::fs::read(format!("/proc/{}/{file}", bridge.process_id())).unwrap();
             places.push((file.to_owned(), String::from_utf8_lossy(&shown).into_owned()));
         }
-        ended = bridge.finish();
-    }
+        bridge.finish()
+    };
     places.push(("stderr".to_owned(), ended.stderr));
     // The server's own words to the client pass untouched: only errors of our own making are looked at.
     let own = ended.lines.iter().filter(|line| !(scene == Scene::RpcError && line.contains("-32000")));

@@ -208,7 +208,8 @@ fn shown(text: &[u8]) -> String {
     }
     let longest = longest_secret();
     let cleaned = clean::text(&String::from_utf8_lossy(&text[..text.len().min(TEXT + longest)]));
-    let end = cleaned.floor_char_boundary(cleaned.len().saturating_sub(longest));
+    let whole = cleaned.len().saturating_sub(longest);
+    let end = (0..=whole).rev().find(|&end| cleaned.is_char_boundary(end)).unwrap_or(0);
     format!("{}…", &cleaned[..end])
 }
 

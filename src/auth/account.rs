@@ -38,8 +38,7 @@ impl Snapshot {
     /// Whether there is a token that is good, or one to renew it with.
     pub fn is_good(&self) -> bool {
         let renewable = |record: &Record| {
-            record.dead_refresh.is_none()
-                && record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some())
+            record.dead_refresh.is_none() && record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some())
         };
         !self.record.logged_out
             && self.record.tokens.is_some()

@@ -110,7 +110,8 @@ impl Credential {
 
     async fn fetch(&self, serial: u64) -> Result<Token, AuthError> {
         let token = self.token().await?;
-        let header = super::authorization("Bearer", &token).ok_or_else(|| AuthError::NoToken("its source".to_owned()))?;
+        let header =
+            super::authorization("Bearer", &token).ok_or_else(|| AuthError::NoToken("its source".to_owned()))?;
         Ok(Token { header, serial })
     }
 }

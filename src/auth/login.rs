@@ -244,7 +244,8 @@ async fn begin(
         (url, pending) = ask(inner, &discovered, &client, &redirect_uri, scope.as_deref(), round, &dpop_key)?;
     }
     let start = super::jwt::random_text().map_err(|error| LoginError::Other(error.to_string()))?;
-    let expected = Expected { state: pending.state.expose().to_owned(), start: start[..12].to_owned(), url: url.clone() };
+    let expected =
+        Expected { state: pending.state.expose().to_owned(), start: start[..12].to_owned(), url: url.clone() };
     ownership.begin(&ownership::Pending {
         url: url.clone(),
         state: expected.state.clone(),
@@ -301,7 +302,8 @@ async fn client(
     redirect_uri: &str,
 ) -> Result<Client, LoginError> {
     let same_issuer = record.issuer.as_ref().is_some_and(|known| known.issuer == discovered.issuer.issuer);
-    let scope = discovered.scopes.to_register(&inner.settings.login, &discovered.issuer, record.requested_scope.as_deref());
+    let scope =
+        discovered.scopes.to_register(&inner.settings.login, &discovered.issuer, record.requested_scope.as_deref());
     let kept = record.client.as_ref().filter(|client| {
         same_issuer
             && client.origin == Origin::Dynamic
@@ -445,11 +447,7 @@ async fn pasted(pasted: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
 }
 
 /// Checks what came back and makes tokens of it, under the account's lock; they are kept before they are used.
-pub(super) async fn redeem(
-    inner: &Arc<Inner>,
-    pending: &Pending,
-    redirect: &Redirect,
-) -> Result<Snapshot, LoginError> {
+pub(super) async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> Result<Snapshot, LoginError> {
     let code = authorization::check(pending, &redirect.query(pending.state.expose()))?;
     let (inner, pending) = (Arc::clone(inner), pending.clone());
     let account = inner.account.clone();

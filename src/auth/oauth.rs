@@ -258,6 +258,21 @@ impl OAuth {
         self.ask_for_a_login(true).await
     }
 
+    /// For a person who wants to log in: what the server says to those who have not, if it refused them. False if it gives no sign of
+    /// wanting a login.
+    pub async fn prepare(&self, refused: Option<&HeaderMap>) -> Result<bool, login::LoginError> {
+        let inner = &self.0;
+        inner.set_need(refused.and_then(Challenge::read), inner.account.generation());
+        let discovered = inner.discover().await;
+        if refused.is_some() {
+            return discovered.map(|_| true).map_err(Into::into);
+        }
+        // Some refuse nobody before a tool is called, and say in their metadata who issues tokens.
+        Ok(discovered.is_ok_and(|discovered| {
+            discovered.issuer.metadata.contains_key("issuer") && discovered.issuer.resource.is_some()
+        }))
+    }
+
     /// Has another bridge's login, the first time that there is none of ours.
     async fn import(&self) -> bool {
         let inner = &self.0;
@@ -318,9 +333,8 @@ async fn drive(oauth: OAuth, step_up: bool) {
     let inner = &oauth.0;
     // What only looks at us is gone by then.
     let living = inner.settings.mode == AuthMode::Auto && !step_up;
-    let mut living = std::pin::pin!(async {
-        if living { tokio::time::sleep(LIVING).await } else { std::future::pending().await }
-    });
+    let mut living =
+        std::pin::pin!(async { if living { tokio::time::sleep(LIVING).await } else { std::future::pending().await } });
     let mut waits_for_life = true;
     loop {
         let seen = inner.need().seen;
@@ -447,8 +461,7 @@ impl Inner {
         };
         let dpop = self.dpop(&record).map_err(|_| incomplete())?;
         let fetch = self.fetch().await;
-        let endpoint =
-            TokenEndpoint { fetch, issuer, client, login: &self.settings.login, dpop: dpop.as_deref() };
+        let endpoint = TokenEndpoint { fetch, issuer, client, login: &self.settings.login, dpop: dpop.as_deref() };
         endpoint.refresh(tokens).await.map(|issued| issued.tokens).map_err(spent)
     }
 

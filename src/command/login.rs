@@ -87,7 +87,8 @@ async fn tell_url(oauth: &OAuth, json: bool, host: &str) -> std::convert::Infall
             && json
             && told.as_ref() != Some(&offer.url)
         {
-            let event = json!({ "event": "authorization_url", "url": offer.url, "userCode": offer.code, "server": host });
+            let event =
+                json!({ "event": "authorization_url", "url": offer.url, "userCode": offer.code, "server": host });
             super::say(&event.to_string());
             told = Some(offer.url);
         }
@@ -126,10 +127,7 @@ async fn ask(settings: &Settings) -> Result<Said, Error> {
     let mut uri = settings.upstream.clone();
     for _ in 0..REDIRECTS {
         let sent = settings.http.send(Method::POST, &uri, headers.clone(), body.clone()).await;
-        let sent = sent.map_err(|error| Error::Login {
-            cause: error.to_string(),
-            hint: error.hint().to_owned(),
-        })?;
+        let sent = sent.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
         match sent {
             Answer::Moved(next) => uri = next,
             Answer::Response(response) if response.status() == StatusCode::UNAUTHORIZED => {

@@ -12,7 +12,9 @@ pub(super) fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Er
     let oauth = oauth(settings)?;
     let account = oauth.account();
     let logins = match &typed.url {
-        Some(_) => account.snapshot().map(|held| (account.key().clone(), held.record.as_ref().clone())).into_iter().collect(),
+        Some(_) => {
+            account.snapshot().map(|held| (account.key().clone(), held.record.as_ref().clone())).into_iter().collect()
+        }
         None => account.store().list(),
     };
     let mut any = false;

@@ -21,8 +21,8 @@ use crate::http::{Http, Network, socket_url};
 use crate::log::{self, Secret};
 use crate::tools;
 
-pub use login::LoginSettings;
 pub use argv::{NotTyped, Typed, parse};
+pub use login::LoginSettings;
 pub(crate) use text::is_unset;
 
 /// A part of an address that is shorter is a word of the path, not a token.

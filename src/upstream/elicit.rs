@@ -78,7 +78,10 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
         None => {
             questions.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&Id::from_json(&raw_id));
             let params = json!({ "elicitationId": elicitation });
-            context.client.outgoing.send_now(crate::message::notification("notifications/elicitation/complete", &params));
+            context
+                .client
+                .outgoing
+                .send_now(crate::message::notification("notifications/elicitation/complete", &params));
             Reply::GoOn
         }
     }

@@ -31,9 +31,9 @@ use crate::http::SseError;
 use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
 use crate::tools::Changes;
+use elicit::Questions;
 use first::Promises;
 use gate::Gate;
-use elicit::Questions;
 use memory::Memory;
 use send::Sender;
 

@@ -76,11 +76,7 @@ pub(super) async fn open(
 }
 
 /// Waits until somebody has logged in, and lets the client wait only if the user wants it to.
-async fn signed_in(
-    context: &Context,
-    initialize: &Message,
-    settle: &mut impl FnMut(Result<Message, Failure>),
-) {
+async fn signed_in(context: &Context, initialize: &Message, settle: &mut impl FnMut(Result<Message, Failure>)) {
     let standing = context.sender.auth().standing();
     match context.sender.auth().mode() {
         AuthMode::Wait => standing.want(),

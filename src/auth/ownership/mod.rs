@@ -109,6 +109,11 @@ impl Account {
         age.is_some_and(|age| age < PENDING_HOLDS).then_some(pending)
     }
 
+    /// The login under way is finished: nobody shall take it up.
+    pub fn forget_pending(&self) {
+        std::fs::remove_file(self.0.store.beside(&self.0.key, "login.json")).ok();
+    }
+
     fn read_beside<T: serde::de::DeserializeOwned>(&self, ending: &str) -> Option<T> {
         serde_json::from_slice(&std::fs::read(self.0.store.beside(&self.0.key, ending)).ok()?).ok()
     }
@@ -150,7 +155,7 @@ impl Ownership {
 
     /// The login is over, well or not: nobody shall take it up. Lets the next one in.
     pub fn done(self) {
-        std::fs::remove_file(self.account.0.store.beside(&self.account.0.key, "login.json")).ok();
+        self.account.forget_pending();
     }
 }
 

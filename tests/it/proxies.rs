@@ -14,8 +14,18 @@ fn first_answer(launch: Launch) -> String {
     answer
 }
 
+/// What a request is told when the server is not reached, for good or for now.
+fn trouble(launch: Launch) -> String {
+    let mut bridge = launch.args(["--patience", "0.6"]).startup_wait("0.1").start();
+    bridge.send(&initialize("1", REVISION));
+    bridge.answer("1");
+    let told = bridge.ask("2", "tools/list", "{}");
+    bridge.finish();
+    told
+}
+
 fn to_elsewhere() -> Launch {
-    Bridge::to(ELSEWHERE).args(["--allow-http", "--patience", "0"])
+    Bridge::to(ELSEWHERE).arg("--allow-http")
 }
 
 #[test]
@@ -92,7 +102,7 @@ fn this_machine_and_exceptions_are_reached_without_the_environment_s_proxy() {
     bridge.shake_hands();
     bridge.finish();
     let proxy = Upstream::usual().may_stay_unasked();
-    let through = |launch: Launch| first_answer(launch.env("ALL_PROXY", &format!("http://{}", proxy.host())));
+    let through = |launch: Launch| trouble(launch.env("ALL_PROXY", &format!("http://{}", proxy.host())));
     for launch in [
         to_elsewhere().env("NO_PROXY", "other.example,.example"),
         to_elsewhere().arg("--no-proxy"),
@@ -153,16 +163,15 @@ fn other_refusals_are_told_with_what_they_say() {
     ] {
         let proxy = Proxy::start(manner, "127.0.0.1:9");
         let url = format!("{scheme}://{}", proxy.address());
-        let launch = Bridge::to("https://mcp.example/mcp").args(["--patience", "0", "--proxy", &url]);
-        says(&first_answer(launch), &["https://mcp.example", &url, words]);
+        let launch = Bridge::to("https://mcp.example/mcp").args(["--proxy", &url]);
+        says(&trouble(launch), &["https://mcp.example", &url, words]);
     }
 }
 
 #[test]
 fn a_proxy_out_of_reach_is_named_as_the_proxy() {
     let upstream = Upstream::offline(Exchange::usual).may_stay_unasked();
-    let answer =
-        first_answer(Bridge::to("https://mcp.example/mcp").args(["--patience", "0", "--proxy", &upstream.host()]));
+    let answer = trouble(Bridge::to("https://mcp.example/mcp").args(["--proxy", &upstream.host()]));
     says(&answer, &["the proxy", &upstream.host(), "cannot be reached", "refused"]);
 }
 
@@ -172,7 +181,7 @@ fn a_proxy_that_says_nothing_has_its_time() {
     for scheme in ["http", "socks5h"] {
         let url = format!("{scheme}://{}", proxy.address());
         let launch = Bridge::to("https://mcp.example/mcp");
-        let answer = first_answer(launch.args(["--connect-timeout", "0.3", "--patience", "0", "--proxy", &url]));
+        let answer = trouble(launch.args(["--connect-timeout", "0.3", "--proxy", &url]));
         says(&answer, &[&url, "0.3 seconds"]);
     }
 }

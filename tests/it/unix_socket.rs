@@ -56,9 +56,10 @@ fn a_server_behind_a_socket_is_reached() {
 #[cfg(unix)]
 #[test]
 fn a_socket_that_is_not_there_is_named() {
-    let mut bridge = Bridge::to("unix:///no/such.sock#/mcp").args(["--patience", "0"]).start();
+    let mut bridge = Bridge::to("unix:///no/such.sock#/mcp").args(["--patience", "0.1"]).startup_wait("0.1").start();
     bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &["/no/such.sock", "cannot be reached", "No such file"]);
+    bridge.answer("1");
+    says(&bridge.ask("2", "tools/list", "{}"), &["/no/such.sock", "cannot be reached", "No such file"]);
     bridge.finish();
 }
 

@@ -171,24 +171,20 @@ fn relay_tls(mut client: StreamOwned<ServerConnection, TcpStream>, mut server: T
     server.set_read_timeout(turn).ok()?;
     let mut bytes = [0; 16 * 1024];
     loop {
-        if let Some(length) = said(client.read(&mut bytes))? {
-            server.write_all(&bytes[..length]).ok()?;
-        }
-        if let Some(length) = said(server.read(&mut bytes))? {
-            client.write_all(&bytes[..length]).ok()?;
-            client.flush().ok()?;
-        }
+        let length = said(client.read(&mut bytes))?;
+        server.write_all(&bytes[..length]).ok()?;
+        let length = said(server.read(&mut bytes))?;
+        client.write_all(&bytes[..length]).ok()?;
+        client.flush().ok()?;
     }
 }
 
-/// `None`: it has ended; `Some(None)`: it said nothing.
-fn said(read: std::io::Result<usize>) -> Option<Option<usize>> {
+/// How much has come by now; `None` at the end.
+fn said(read: std::io::Result<usize>) -> Option<usize> {
     match read {
         Ok(0) => None,
-        Ok(length) => Some(Some(length)),
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
-            Some(None)
-        }
+        Ok(length) => Some(length),
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => Some(0),
         Err(_) => None,
     }
 }

@@ -26,6 +26,14 @@ pub(super) fn authorities(path: &Path) -> Result<Certificates, NetworkError> {
     Ok(certificates)
 }
 
+/// Those of them that can be used: in the system's own files, one that cannot does not spoil the others.
+pub(super) fn usable_authorities(path: &Path) -> Certificates {
+    let mut store = RootCertStore::empty();
+    let mut certificates = read(path).and_then(|bytes| certificates(path, &bytes)).unwrap_or_default();
+    certificates.retain(|certificate| store.add(certificate.clone()).is_ok());
+    certificates
+}
+
 fn certificates(path: &Path, bytes: &[u8]) -> Result<Certificates, NetworkError> {
     if bytes.first() == Some(&DER_SEQUENCE) {
         return Ok(vec![CertificateDer::from(bytes.to_vec())]);

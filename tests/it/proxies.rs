@@ -157,6 +157,7 @@ fn other_refusals_are_told_with_what_they_say() {
         (Manner::Refuses("HTTP/1.1 403 Forbidden\r\n\r\n"), "http", "refuses to connect to it (403 Forbidden)"),
         (Manner::Refuses("HTTP/1.1 502 Bad Gateway\r\n\r\n"), "http", "refuses to connect to it (502 Bad Gateway)"),
         (Manner::Refuses("HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM\r\n\r\n"), "http", "wants a login by NTLM (407)"),
+        (Manner::Refuses("HTTP/1.1 401 Unauthorized\r\n\r\n"), "http", "wants a user name and password (401)"),
         (Manner::Refuses("SSH-2.0-OpenSSH_9.2\r\n\r\n"), "http", "does not answer as an HTTP proxy does"),
         (Manner::SocksRefuses(2), "socks5h", "does not allow connections to it"),
         (Manner::SocksRefuses(4), "socks5h", "finds no such host"),

@@ -117,6 +117,9 @@ impl Http {
         if let Some(proxy) = proxy {
             passed_on(uri, &proxy, &response)?;
         }
+        if let Some(obstacle) = tls_error::in_page(uri, &response, self.connector.tls()) {
+            return Err(HttpError::refused(uri, obstacle));
+        }
         if let Some(jar) = &self.jar {
             jar.keep_from(uri, response.headers());
         }

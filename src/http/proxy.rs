@@ -60,6 +60,9 @@ impl ProxyUrl {
         {
             return Err("has a user name or password that is too long for SOCKS".to_owned());
         }
+        if let Some(Ok(value)) = intercept.basic_auth().map(|value| value.to_str()) {
+            log::hide(value);
+        }
         Ok(Self { intercept, speech })
     }
 

@@ -4,7 +4,11 @@
 //! is tried but the same source once more, where it may have something newer.
 
 mod account;
+pub mod browser;
+pub mod callback;
 mod expiry;
+mod ownership;
+pub mod page;
 mod record;
 pub mod store;
 mod transaction;
@@ -21,6 +25,7 @@ use crate::log::Secret;
 
 pub use account::{Account, Snapshot, Transaction};
 pub use expiry::{Freshness, now};
+pub use ownership::{Ownership, Pending, Turn};
 pub use record::{Client, Issuer, Origin, Record, Tokens};
 pub use transaction::{Reason, RefreshError, Spent};
 

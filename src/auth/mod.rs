@@ -7,6 +7,7 @@ mod account;
 pub mod browser;
 pub mod callback;
 mod expiry;
+pub mod import;
 mod ownership;
 pub mod page;
 mod record;

@@ -68,7 +68,7 @@ const CLOCK: &str = "M24 14v10.5l6.5 4";
 impl Page {
     fn look(&self) -> Look {
         let (status, kind, label, sign, title) = match self {
-            Self::SignedIn { .. } => (StatusCode::OK, "good", "Done", CHECK, "You are signed in"),
+            Self::SignedIn { .. } => (StatusCode::OK, "good", "Done", CHECK, "Signed in"),
             Self::Failed { .. } => (StatusCode::BAD_REQUEST, "bad", "Failed", CROSS, "Signing in did not work"),
             Self::Unknown => (StatusCode::BAD_REQUEST, "dull", "Unknown", MARK, "This sign-in is not known"),
             Self::Unfinished => (StatusCode::SERVICE_UNAVAILABLE, "dull", "Waiting", CLOCK, "Not finished yet"),

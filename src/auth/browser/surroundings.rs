@@ -128,9 +128,8 @@ fn named(browsers: &str) -> Vec<Way> {
         let name = argv.first().map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
         name.is_some_and(|name| TEXT_BROWSERS.contains(&name))
     };
-    let argv = |browser: &str| match Path::new(browser).is_file() {
-        true => vec![browser.to_owned()],
-        false => words(browser),
+    let argv = |browser: &str| {
+        if Path::new(browser).is_file() { vec![browser.to_owned()] } else { words(browser) }
     };
     let browsers = browsers.split(separator).map(|browser| argv(browser.trim()));
     let fit = browsers.filter(|argv| !argv.is_empty() && !is_text(argv));

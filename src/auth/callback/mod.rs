@@ -161,10 +161,10 @@ async fn serve(connection: TcpStream, shared: Arc<Shared>) {
         let (shared, page_to_write) = (shared.clone(), page_to_write.clone());
         async move { Ok::<_, Infallible>(shared.respond(&request, &page_to_write).await) }
     });
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT).keep_alive(false).max_buf_size(LONGEST_HEAD);
-    let served = server.serve_connection(TokioIo::new(connection), service);
-    tokio::time::timeout(EXCHANGE_LIMIT * 2, served).await.ok();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT).keep_alive(false).max_buf_size(LONGEST_HEAD);
+    let exchange = http.serve_connection(TokioIo::new(connection), service);
+    tokio::time::timeout(EXCHANGE_LIMIT * 2, exchange).await.ok();
     // The page is out, or nobody wants it.
     drop(page_to_write);
 }

@@ -91,6 +91,7 @@ pub(super) fn is_same(given: &str, expected: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -1,8 +1,10 @@
+#![allow(clippy::unwrap_used)]
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
-async fn callback(settings: &CallbackSettings) -> (Callback, u16) {
+fn callback(settings: &CallbackSettings) -> (Callback, u16) {
     let listener = Listener::bind(settings, &[0]).unwrap();
     let port = listener.port();
     let expected = Expected {
@@ -32,7 +34,7 @@ fn signed_in() -> Outcome {
 
 #[tokio::test]
 async fn strays_are_answered_400_and_end_nothing() {
-    let (mut callback, port) = callback(&CallbackSettings::default()).await;
+    let (mut callback, port) = callback(&CallbackSettings::default());
     for path in [
         "/oauth/callback?code=stray",
         "/oauth/callback?code=c&state=forged",
@@ -64,7 +66,7 @@ async fn strays_are_answered_400_and_end_nothing() {
 
 #[tokio::test]
 async fn a_name_that_is_not_ours_gets_nothing() {
-    let (_callback, port) = callback(&CallbackSettings::default()).await;
+    let (_callback, port) = callback(&CallbackSettings::default());
     let line = "GET /oauth/callback?code=c&state=st-1";
     for host in
         ["attacker.example", "localhost", "localhost:1", "attacker.example:80", "localhost.attacker.example:1", ""]
@@ -83,7 +85,7 @@ async fn every_name_of_this_machine_is_ours() {
     let settings = CallbackSettings { bind, host: "box.example".to_owned(), ..CallbackSettings::default() };
     // Not every system lets one listen on it.
     let settings = if Listener::bind(&settings, &[0]).is_ok() { settings } else { CallbackSettings::default() };
-    let (_callback, port) = callback(&settings).await;
+    let (_callback, port) = callback(&settings);
     for name in settings.names() {
         let answer = ask(port, "GET /start/nonce-1", &format!("{name}:{port}")).await;
         assert!(answer.starts_with("HTTP/1.1 303 "), "{name}: {answer}");
@@ -92,7 +94,7 @@ async fn every_name_of_this_machine_is_ours() {
 
 #[tokio::test]
 async fn the_page_comes_after_the_exchange_and_says_how_it_went() {
-    let (mut callback, port) = callback(&CallbackSettings::default()).await;
+    let (mut callback, port) = callback(&CallbackSettings::default());
     let mut browser = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = format!("GET /oauth/callback?code=c&state=st-1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
     browser.write_all(request.as_bytes()).await.unwrap();
@@ -125,7 +127,7 @@ async fn the_page_comes_after_the_exchange_and_says_how_it_went() {
 
 #[tokio::test]
 async fn a_browser_that_asks_twice_gets_the_page_twice_and_the_code_is_used_once() {
-    let (mut callback, port) = callback(&CallbackSettings::default()).await;
+    let (mut callback, port) = callback(&CallbackSettings::default());
     let ask = || get(port, "/oauth/callback?code=c&state=st-1");
     let exchange = async {
         callback.redirected().await;
@@ -141,7 +143,7 @@ async fn a_browser_that_asks_twice_gets_the_page_twice_and_the_code_is_used_once
 
 #[tokio::test]
 async fn a_browser_that_reads_nothing_holds_nobody_up() {
-    let (mut callback, port) = callback(&CallbackSettings::default()).await;
+    let (mut callback, port) = callback(&CallbackSettings::default());
     let _idle = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let mut slow = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = format!("GET /oauth/callback?code=c&state=st-1 HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
@@ -153,7 +155,7 @@ async fn a_browser_that_reads_nothing_holds_nobody_up() {
 
 #[tokio::test]
 async fn the_short_address_leads_to_the_long_one() {
-    let (callback, port) = callback(&CallbackSettings::default()).await;
+    let (callback, port) = callback(&CallbackSettings::default());
     assert_eq!(callback.start_url(), format!("http://127.0.0.1:{port}/start/nonce-1"));
     let answer = get(port, "/start/nonce-1").await;
     assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
@@ -165,7 +167,7 @@ async fn the_user_s_own_page_is_for_success_only() {
     let success_url = Some("https://intranet.example/welcome".parse().unwrap());
     let settings = CallbackSettings { success_url, ..CallbackSettings::default() };
     for (outcome, status) in [(signed_in(), 303), (Outcome::Page(Page::Unknown), 400)] {
-        let (mut callback, port) = callback(&settings).await;
+        let (mut callback, port) = callback(&settings);
         let exchange = async {
             callback.redirected().await;
             callback.answer(outcome).await;

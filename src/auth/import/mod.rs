@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::record::{Client, Issuer, Origin, Record, Tokens};
 use crate::log::Secret;

@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 from network_servers import BEHIND_SQUID, PASSWORD, USER, Servers, install
 
 PATIENCE = 30
+# What may be gone the next time is told when patience ends, to the first request after `initialize`.
+SOON = ["--startup-wait", "0.2"]
 LABEL, UPSTREAM, FERRY, HOME = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
 
 
@@ -111,10 +113,11 @@ class Session:
 
     def __init__(self, case, home):
         home.mkdir()
-        environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "MCP_FERRY_HOME": str(home / "ferry"), **case.env}
+        environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "MCP_FERRY_HOME": str(home / "ferry")}
+        environment |= {"MCP_FERRY_STARTUP_WAIT": "20", "MCP_FERRY_PATIENCE": "1", "MCP_FERRY_LOG_LEVEL": "debug"}
         self.ferry = subprocess.Popen(
-            [FERRY, case.url, "--log-level", "debug", "--startup-wait", "20", "--patience", "1", *case.args],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [FERRY, case.url, *case.args],
+            env=environment | case.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.watchdog = threading.Timer(PATIENCE, self.ferry.kill)
         self.watchdog.start()
@@ -236,10 +239,10 @@ def proxies(servers, trusted):
     yield Case("a name that only the proxy knows", behind, proxy("squid"), through="squid")
     forbidden = PROXY_FORBIDS.format(**words | {"server": "https://forbidden.example.test"})
     yield Case("a host that the proxy forbids", "https://forbidden.example.test/mcp", proxy("squid"), sentence=forbidden)
-    silent = [*proxy("silent"), "--connect-timeout", "1"]
+    silent = [*proxy("silent"), "--connect-timeout", "1", *SOON]
     yield Case("a proxy that says nothing", tls, silent, sentence=PROXY_SILENT.format(**words))
     resets = PROXY_RESETS.format(**words)
-    yield Case("an https proxy spoken to in http", tls, proxy("https-proxy"), sentence=resets)
+    yield Case("an https proxy spoken to in http", tls, [*proxy("https-proxy"), *SOON], sentence=resets)
     untrusted = PROXY_UNTRUSTED.format(**words | {"proxy": "https://127.0.0.1:PORT"})
     yield Case(
         "an https proxy that nobody vouches for", tls, ["--proxy", at("https-proxy", "https")], sentence=untrusted
@@ -269,7 +272,7 @@ def variables(servers, trusted):
         yield Case(f"this machine needs no proxy, {kind}", own, trusted, {"ALL_PROXY": dead})
         words = {"server": f"{kind}://ADDRESS:PORT", "proxy": "http://127.0.0.1:PORT", "source": "ALL_PROXY"}
         sentence = PROXY_DOWN.format(**words)
-        yield Case(f"nobody at the proxy's address, {kind}", url, trusted, {"ALL_PROXY": dead}, sentence)
+        yield Case(f"nobody at the proxy's address, {kind}", url, [*trusted, *SOON], {"ALL_PROXY": dead}, sentence)
 
 
 def authorities(servers, trusted):
@@ -314,7 +317,7 @@ def clients(servers, trusted):
 def sockets_and_cookies(servers):
     yield Case("--unix-socket", "http://localhost/mcp", ["--unix-socket", servers.socket])
     yield Case("unix:", f"unix://{servers.socket}#/mcp")
-    yield Case("a socket that is not there", f"unix://{servers.directory}/nobody.sock#/mcp", sentence=NO_SOCKET)
+    yield Case("a socket that is not there", f"unix://{servers.directory}/nobody.sock#/mcp", SOON, sentence=NO_SOCKET)
     sticky = f"http://127.0.0.1:{servers.port['sticky']}/mcp"
     yield Case("a balancer's cookie", sticky)
     yield Case("a balancer's cookie, disabled", sticky, ["--disable-cookies"], sentence="Session not found")

@@ -142,9 +142,11 @@ fn arguments(name: &str, action: &ArgAction, value: &Value) -> Result<Vec<OsStri
             Ok(if *on.value() { vec![format!("--{name}").into()] } else { Vec::new() })
         }
         (ArgAction::SetTrue, _) => Err("is neither true nor false"),
-        (ArgAction::Append, Value::Array(values)) => {
-            values.iter().map(one).collect::<Option<_>>().ok_or("holds something that is neither text nor a number")
+        (ArgAction::Append, Value::String(_)) => Ok(one(value).into_iter().collect()),
+        (ArgAction::Append, Value::Array(values)) if values.iter().all(Value::is_str) => {
+            Ok(values.iter().filter_map(one).collect())
         }
+        (ArgAction::Append, _) => Err("is neither text nor a list of texts"),
         (_, value) => one(value).map(|argument| vec![argument]).ok_or("is neither text nor a number"),
     }
 }

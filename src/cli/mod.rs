@@ -115,6 +115,9 @@ pub const FORGIVING: [&str; 7] = [
     "--auth-timeout",
 ];
 
+/// Options that are not passed over for want of a value: where tokens come from, and where a person is sent.
+pub const STRICT: [&str; 2] = ["token-endpoint", "auth-success-url"];
+
 /// A parser, and the value for what hosts pass for an option that nobody filled in.
 #[derive(Clone)]
 struct OrDefault<P: TypedValueParser>(P, P::Value);

@@ -21,9 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER};
+use http::header::{CONNECTION, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER};
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -102,8 +102,13 @@ impl Http {
             jar.add_to(uri, &mut headers);
         }
         let proxy = self.connector.passing_proxy(uri);
-        if let Some(value) = proxy.as_ref().and_then(|proxy| proxy.url.authorization()) {
-            headers.insert(PROXY_AUTHORIZATION, value.clone());
+        if let Some(proxy) = &proxy {
+            // Some such proxies end every connection after one answer without saying so: a request that is on its way then is
+            // lost, and nobody can tell whether it was carried out.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            if let Some(value) = proxy.url.authorization() {
+                headers.insert(PROXY_AUTHORIZATION, value.clone());
+            }
         }
         let exchange = trace::request(method, uri, &headers, &body);
         let mut request = Request::new(Full::new(body));

@@ -14,7 +14,6 @@ use super::record::Issuer;
 use super::scope::Scopes;
 use super::settings::{DpopChoice, Login, ResourceChoice};
 
-
 /// What is known before discovery.
 #[derive(Debug, Clone, Copy)]
 pub struct Refusal<'a> {

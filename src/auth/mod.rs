@@ -17,6 +17,8 @@ pub mod record;
 pub mod registration;
 pub mod scope;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 pub mod token;
 pub mod workload;
 

@@ -1,0 +1,1 @@
+//! Logins without a browser on this machine.

@@ -57,7 +57,7 @@ impl From<(u16, &str)> for Answer {
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) origin: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 type Script = dyn FnMut(&Seen, &str) -> Option<Answer> + Send;

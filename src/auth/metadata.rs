@@ -1,4 +1,4 @@
-//! What does an authorization server say of itself? A view of its RFC 8414 or OpenID metadata.
+//! What does an authorization server say of itself? A view of its RFC 8414 or OIDC metadata.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -103,7 +103,7 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// The scope that asks for a refresh token (OpenID Connect Core section 11).
+/// The scope that asks for a refresh token (OIDC Core section 11).
 pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 
 /// Authorization servers whose own rules stand against those of the specification.

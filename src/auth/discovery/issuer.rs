@@ -1,4 +1,4 @@
-//! What does the authorization server say of itself (RFC 8414, OpenID Connect Discovery)?
+//! What does the authorization server say of itself (RFC 8414, OIDC Discovery)?
 
 use http::HeaderName;
 use serde_json::{Map, Value};

@@ -186,7 +186,7 @@ async fn metadata_of_another_issuer_are_refused_unless_pinned() {
         let said = said.replace('@', &server.origin);
         match found(&server, "/mcp", &Login::default()).await {
             Ok(discovered) if fits => {
-                assert_eq!(discovered.issuer.issuer, said, "the metadata's spelling is kept for iss")
+                assert_eq!(discovered.issuer.issuer, said, "the metadata's spelling is kept for iss");
             }
             Err(DiscoveryError::OtherIssuer { found, expected, .. }) if !fits => {
                 assert_eq!((found, expected), (said.clone(), listed.replace('@', &server.origin)), "both are named");

@@ -38,8 +38,8 @@ async fn a_program_logs_in_as_itself() {
     let login = Login { client_key: Some(Signer::from_pem(KEY, None).unwrap()), ..Login::default() };
     let by_key = client(None);
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &by_key, login: &login, dpop: None };
-    let issued = client_credentials::tokens(endpoint, Some("a")).await.unwrap();
-    assert_eq!((issued.tokens.scope.as_deref(), issued.tokens.refresh_token), (Some("a"), None));
+    let got = client_credentials::tokens(endpoint, Some("a")).await.unwrap();
+    assert_eq!((got.tokens.scope.as_deref(), got.tokens.refresh_token), (Some("a"), None));
     let form = server.seen()[0].form();
     assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     let assertion = claims(&form["client_assertion"]).unwrap();
@@ -92,8 +92,8 @@ async fn a_company_vouches_for_a_person() {
         subject_token_type: SubjectTokenType::IdToken,
     };
     let subject = Secret::new("the.id.token");
-    let issued = enterprise::tokens(endpoint, &enterprise, &subject, "https://h/mcp", None).await.unwrap();
-    assert_eq!(issued.tokens.access_token.expose(), "issued-token");
+    let got = enterprise::tokens(endpoint, &enterprise, &subject, "https://h/mcp", None).await.unwrap();
+    assert_eq!(got.tokens.access_token.expose(), "issued-token");
     let form = provider.seen()[0].form();
     for (name, value) in [
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -143,8 +143,8 @@ async fn a_person_logs_in_on_another_device() {
         matches!(begun.poll(endpoint).await, Ok(Poll::Wait)) && begun.interval.as_secs() == 6,
         "RFC 8628 section 3.5"
     );
-    let Ok(Poll::Issued(issued)) = begun.poll(endpoint).await else { panic!("not issued") };
-    assert_eq!((issued.tokens.access_token.expose(), issued.tokens.scope.as_deref()), ("issued-token", Some("a")));
+    let Ok(Poll::Issued(got)) = begun.poll(endpoint).await else { panic!("not issued") };
+    assert_eq!((got.tokens.access_token.expose(), got.tokens.scope.as_deref()), ("issued-token", Some("a")));
     let (asked, polled) = (server.seen()[0].form(), server.seen()[1].form());
     assert_eq!((asked["client_id"].as_str(), asked["scope"].as_str()), ("me", "a"));
     assert!(asked.contains_key("resource"));

@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
+use serde_json::{Map, Value, json};
+
 use super::*;
+use crate::auth::settings::Grant;
 use crate::auth::tests::server::{Answer, Seen, Server, fetch, issuer};
 
 const URIS: [&str; 2] = ["http://127.0.0.1:7777/oauth/callback", "http://127.0.0.1:7778/oauth/callback"];

@@ -74,7 +74,7 @@ async fn a_code_is_exchanged_with_what_the_login_began_with() {
     let code = check(&pending, &format!("code=the-code&state={}", pending.state.expose())).unwrap();
     let fetch = fetch();
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
-    let issued = endpoint.exchange(&pending, &code).await.unwrap();
+    let got = endpoint.exchange(&pending, &code).await.unwrap();
     let form = server.seen()[0].form();
     for (name, value) in [
         ("grant_type", "authorization_code"),
@@ -86,9 +86,9 @@ async fn a_code_is_exchanged_with_what_the_login_began_with() {
     ] {
         assert_eq!(form.get(name).map(String::as_str), Some(value), "{name}");
     }
-    assert_eq!(issued.tokens.scope.as_deref(), Some("a"), "not said is as asked");
+    assert_eq!(got.tokens.scope.as_deref(), Some("a"), "not said is as asked");
     let mut record = Record { issuer: Some(issuer.clone()), client: Some(client.clone()), ..Record::default() };
-    issued.write_to(&mut record);
+    got.write_to(&mut record);
     assert_eq!(record.tokens.unwrap().access_token.expose(), "new-access-token");
 }
 
@@ -340,8 +340,8 @@ async fn the_nonce_of_a_proof_is_learnt_on_the_way() {
     let (issuer, client, login) = (issuer(&server.origin, json!({})), client(None, None), Login::default());
     let (fetch, dpop) = (fetch(), Dpop::new(&Dpop::generate().unwrap()).unwrap());
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: Some(&dpop) };
-    let issued = endpoint.refresh(&tokens(None)).await.unwrap();
-    assert_eq!(issued.tokens.token_type, "DPoP");
+    let got = endpoint.refresh(&tokens(None)).await.unwrap();
+    assert_eq!(got.tokens.token_type, "DPoP");
     endpoint.refresh(&tokens(None)).await.unwrap();
     let nonce = Some(json!("n-1"));
     assert_eq!(*asked.lock().unwrap(), [None, nonce.clone(), nonce], "asked for once");
@@ -356,7 +356,7 @@ async fn the_nonce_of_a_proof_is_learnt_on_the_way() {
 
 #[test]
 fn a_token_is_due_by_a_share_of_its_life() {
-    let at = |lifetime, obtained_at| Tokens { lifetime, obtained_at, ..tokens(None) };
+    let at = |lifetime, obtained_at| Tokens { obtained_at, lifetime, ..tokens(None) };
     for (tokens, now, due, ended) in [
         (at(Some(3600), 1000), 1000, false, false),
         (at(Some(3600), 1000), 4539, false, false),

@@ -116,11 +116,11 @@ impl Fetch {
         extra: &[(HeaderName, String)],
     ) -> Result<Reply, FetchError> {
         let url = self.permits(url)?;
-        let mut body = url::form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(form);
+        // Not kept any longer: it could not go from thread to thread with the request.
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let mut headers = headers(extra)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        self.send(Method::POST, url, headers, Bytes::from(body.finish())).await
+        self.send(Method::POST, url, headers, Bytes::from(body)).await
     }
 
     /// Posts a JSON object.

@@ -77,11 +77,6 @@ impl<'a> Metadata<'a> {
         self.list("token_endpoint_auth_methods_supported")
     }
 
-    /// Grant types; `None` where nothing is said.
-    pub fn grant_types(self) -> Option<Vec<&'a str>> {
-        self.list("grant_types_supported")
-    }
-
     /// Whether a client id may be the URL of a metadata document.
     pub fn takes_client_metadata_documents(self) -> bool {
         self.flag("client_id_metadata_document_supported")

@@ -168,3 +168,17 @@ async fn a_login_on_another_device_ends() {
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &none, client: &client, login: &login, dpop: None };
     assert!(matches!(device::begin(endpoint, None).await, Err(DeviceError::NotOffered(_))));
 }
+
+/// Requests are made by tasks, which a runtime may move from thread to thread.
+#[tokio::test]
+async fn a_request_may_be_part_of_a_task() {
+    let server = server(None).await;
+    let origin = server.origin.clone();
+    let task = tokio::spawn(async move {
+        let (fetch, issuer) = (fetch(), issuer(&origin, json!({})));
+        let (login, client) = (Login::default(), client(None));
+        let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
+        client_credentials::tokens(endpoint, None).await.is_ok()
+    });
+    assert!(task.await.unwrap());
+}

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -13,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 use crate::auth::fetch::Fetch;
-use crate::http::Http;
+use crate::http::{Http, Network, Proxy};
 
 /// One request, as it came.
 #[derive(Debug, Clone)]
@@ -114,7 +113,7 @@ impl Server {
 
 /// The client under test; certificates are not, so it speaks plain http.
 pub(crate) fn fetch() -> Fetch {
-    Fetch::new(Http::new(&"http://127.0.0.1".parse().unwrap(), Duration::from_secs(5)), false)
+    Fetch::new(Http::new(&Network { proxy: Proxy::None, ..Network::default() }).unwrap(), false)
 }
 
 /// The metadata of an authorization server that does all that is needed.

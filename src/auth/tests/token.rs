@@ -355,28 +355,6 @@ async fn the_nonce_of_a_proof_is_learnt_on_the_way() {
 }
 
 #[test]
-fn a_token_is_due_by_a_share_of_its_life() {
-    let at = |lifetime, obtained_at| Tokens { obtained_at, lifetime, ..tokens(None) };
-    for (tokens, now, due, ended) in [
-        (at(Some(3600), 1000), 1000, false, false),
-        (at(Some(3600), 1000), 4539, false, false),
-        (at(Some(3600), 1000), 4540, true, false),
-        (at(Some(3600), 1000), 4600, true, true),
-        (at(Some(5), 1000), 1000, false, false),
-        (at(Some(5), 1000), 1004, true, false),
-        (at(Some(3600), 1000), 990, false, false),
-        (at(Some(3600), 100_000), 1000, false, false),
-        (at(None, 1000), 999_999, false, false),
-        (at(Some(u64::MAX), 1000), 2000, false, false),
-    ] {
-        assert_eq!((tokens.are_due(now, 0), tokens.have_ended(now)), (due, ended), "{tokens:?} at {now}");
-    }
-    assert!(!at(Some(3600), 1000).are_due(4540, 10), "others go first");
-    assert_eq!(tokens(None).credential(true).1.expose(), "old-id-token");
-    assert_eq!(tokens(None).credential(false).1.expose(), "old-access-token");
-}
-
-#[test]
 fn a_token_for_somebody_else_is_called_that() {
     let issuer = issuer("https://as.example", json!({}));
     let with = |token: &str| refused_again(&issuer, &Tokens { access_token: Secret::new(token), ..tokens(None) });

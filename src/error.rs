@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::http::HttpError;
+use crate::http::{HttpError, NetworkError};
 use crate::log;
 use crate::message::{self, Message};
 
@@ -25,6 +25,17 @@ pub enum Error {
         /// What the system says.
         cause: String,
     },
+    /// The configuration file.
+    #[error("{path} cannot be used: {cause}")]
+    Configuration {
+        /// Where it is.
+        path: String,
+        /// The line or the key at fault, and why.
+        cause: String,
+    },
+    /// A choice about the network that cannot be had.
+    #[error(transparent)]
+    Network(NetworkError),
     /// What the program stands on does not work.
     #[error("{0}")]
     System(String),
@@ -36,6 +47,8 @@ impl Error {
         match self {
             Self::Usage(_) => "run `mcp-ferry --help` for what can be given",
             Self::File { .. } => "check that the file exists and that this user may read it",
+            Self::Configuration { .. } => "mend the file, or move it away; its options are those of `mcp-ferry --help`",
+            Self::Network(error) => error.hint(),
             Self::System(_) => "try again; if it stays so, the machine lacks memory, threads or file descriptors",
         }
     }
@@ -43,7 +56,7 @@ impl Error {
     /// The status this process ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::File { .. } => Exit::Usage,
+            Self::Usage(_) | Self::File { .. } | Self::Configuration { .. } | Self::Network(_) => Exit::Usage,
             Self::System(_) => Exit::Failure,
         }
     }
@@ -146,6 +159,9 @@ pub enum Failure {
     /// waited for `initialize`.
     #[error("the server answered with an error: {}", .0.text().escape_ascii())]
     Rpc(Message),
+    /// The user's rules hide the tool that the request calls; the server never heard of it.
+    #[error("{0}")]
+    Hidden(String),
     /// This process is ending.
     #[error("the bridge is shutting down; the request was abandoned")]
     Ending,
@@ -163,7 +179,7 @@ fn also(left_out: &str) -> String {
 }
 
 impl Failure {
-    /// Its JSON-RPC code: outside the range that JSON-RPC and MCP reserve.
+    /// Its JSON-RPC code: outside the range that JSON-RPC and MCP reserve, but for what a server would say in the same words.
     pub fn code(&self) -> i64 {
         match self {
             Self::Unreachable(_) | Self::NotOpen(_) => -31001,
@@ -174,6 +190,7 @@ impl Failure {
             Self::Unusable(_) => -31006,
             Self::TooLarge(_) => -31007,
             Self::Rpc(_) => -31008,
+            Self::Hidden(_) => message::code::INVALID_PARAMS,
             Self::Ending => -31009,
             Self::TimedOut(_) => -31011,
             Self::Panicked => -31010,
@@ -183,11 +200,8 @@ impl Failure {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Unreachable(HttpError::Connect { tls: true, .. }) => {
-                "the other side is there but not trusted; check the address, the clock, and the system's certificates"
-            }
-            Self::Unreachable(HttpError::Redirect { .. }) => "if there is another address that you trust, use that one",
-            Self::Unreachable(_) | Self::NotOpen(_) => "check the address and the network; the bridge keeps trying",
+            Self::Unreachable(error) => error.hint(),
+            Self::NotOpen(_) => "check the address and the network; the bridge keeps trying",
             Self::Status { status, .. } => match status.as_u16() {
                 403 => "the server knows you but does not allow this; ask whoever runs the account",
                 404 | 405 => "check the path of the URL: there is no MCP server at it, or none for this account",
@@ -203,15 +217,15 @@ impl Failure {
             Self::Broken(_) => "the request may have been carried out; look before repeating it",
             Self::Unusable(_) => "check the URL: it should be the server's MCP endpoint, not a web page",
             Self::TimedOut(_) => "the request was cancelled; it may have been carried out in part",
-            Self::Rpc(_) | Self::Ending | Self::Panicked => return None,
+            Self::Rpc(_) | Self::Hidden(_) | Self::Ending | Self::Panicked => return None,
         })
     }
 
     /// Another attempt may go better by itself, and this one had no effect.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable(HttpError::Connect { tls, .. }) => !tls,
-            Self::Unreachable(HttpError::Broken { .. }) | Self::Broken(_) => true,
+            Self::Unreachable(error) => error.is_temporary(),
+            Self::Broken(_) => true,
             Self::Status { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 502..=504),
             _ => false,
         }

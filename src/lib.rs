@@ -34,6 +34,7 @@
 //! * [`http`]: the one HTTP client; `sse` makes events of bytes.
 //! * [`auth`]: which credential does a request get?
 //! * [`system`]: what do we ask of the operating system?
+//! * [`tools`]: which of the server's tools may the client see and call? No I/O.
 //!
 //! Everyone knows `message`; `stdio` and `http` know no MCP; only `bridge` knows both sides.
 
@@ -47,33 +48,34 @@ pub mod log;
 pub mod message;
 pub mod stdio;
 pub mod system;
+pub mod tools;
 pub mod upstream;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-
 use cli::{Cli, LogLevel};
-use config::Settings;
+use config::{NotTyped, Settings, Typed};
 use error::{Error, Exit};
 use upstream::Upstream;
 
 /// Runs the program with these arguments (the first is the program's name), on this process's stdin and stdout.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(config::rejoin(args)) {
-        Ok(cli) => cli,
-        Err(shown) => return say(&shown).into(),
+    let Typed { cli, warnings } = match config::parse::<Cli>(args) {
+        Ok(typed) => typed,
+        Err(NotTyped::Shown(shown)) => return say(&shown).into(),
+        Err(NotTyped::File(error)) => {
+            fatal(&error);
+            return error.exit().into();
+        }
     };
-    log::start(match cli.log_level {
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-    });
+    let logging = &cli.options.logging;
+    log::start(if logging.debug { LogLevel::Debug } else { logging.log_level }.into());
     log::hook_panics();
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let carried = carry(&cli);
     log::finish();
     match carried {
@@ -87,18 +89,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Shows what clap has to say: help and version on stdout, what is wrong on stderr.
 fn say(shown: &clap::Error) -> Exit {
-    let stray = match shown.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(argument)) if shown.kind() == ErrorKind::UnknownArgument => {
-            !argument.starts_with('-')
-        }
-        _ => false,
-    };
-    if stray {
-        // Not quoted: it may be the rest of a header that was split at its spaces.
-        let error = Error::Usage("there is an argument too many; values with spaces need quotes".to_owned());
-        fatal(&error);
-        return error.exit();
-    }
     shown.print().ok();
     if shown.use_stderr() { Exit::Usage } else { Exit::Orderly }
 }
@@ -111,7 +101,7 @@ fn fatal(error: &Error) {
 
 /// Carries messages until the client ends or a signal comes.
 fn carry(cli: &Cli) -> Result<(), Error> {
-    let settings = Settings::new(cli)?;
+    let settings = Settings::new(&cli.url, &cli.options)?;
     system::raise_descriptor_limit();
     // One thread: a loopback request takes half the time and a quarter of the CPU that it does with several.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -120,7 +110,8 @@ fn carry(cli: &Cli) -> Result<(), Error> {
         let shutdown =
             system::shutdown().map_err(|error| Error::System(format!("signals cannot be heard: {error}")))?;
         let connection = stdio::stdio(settings.max_message);
-        bridge::run(connection, |client| Upstream::new(&settings, client), settings.request_timeout, shutdown).await;
+        let terms = bridge::Terms { limit: settings.request_timeout, tools: settings.tools.clone() };
+        bridge::run(connection, |client| Upstream::new(&settings, client), terms, shutdown).await;
         Ok(())
     })?;
     // A name that is still being looked up, on a thread that cannot be stopped, is nothing to wait for.

@@ -140,7 +140,7 @@ impl Fetch {
         let host = crate::http::host(&uri);
         tracing::debug!("{method} {host}{}", url.path());
         let exchange = async {
-            let response = self.http.once(method, &uri, headers, body).await.map_err(|error| failed(&error))?;
+            let response = self.http.once(&method, &uri, headers, body).await.map_err(|error| failed(&error))?;
             let (head, body) = response.into_parts();
             let body = read(&head.headers, body, SIZE_LIMIT, None).await;
             let body =

@@ -129,7 +129,7 @@ impl Signer {
 
     /// Proof that we are the client, for `private_key_jwt` (RFC 7523 section 3): the audience is the issuer.
     pub fn client_assertion(&self, client_id: &str, issuer: &str) -> Result<String, JwtError> {
-        let now = super::record::now();
+        let now = super::expiry::now();
         let claims = json!({
             "iss": client_id,
             "sub": client_id,

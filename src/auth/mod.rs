@@ -3,6 +3,7 @@
 //! Credentials here are static: the user gave them, or the way to them. A refused one is reported as just that; nothing else
 //! is tried but the same source once more, where it may have something newer.
 
+mod account;
 pub mod authorization;
 pub mod challenge;
 pub mod client_credentials;
@@ -10,6 +11,7 @@ pub mod device;
 pub mod discovery;
 pub mod dpop;
 pub mod enterprise;
+mod expiry;
 pub mod fetch;
 pub mod jwt;
 pub mod metadata;
@@ -17,9 +19,11 @@ pub mod record;
 pub mod registration;
 pub mod scope;
 pub mod settings;
+pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod transaction;
 pub mod workload;
 
 use std::path::PathBuf;
@@ -32,7 +36,10 @@ use tokio::sync::Mutex;
 
 use crate::log::Secret;
 
+pub use account::{Account, Snapshot, Transaction};
+pub use expiry::{Freshness, now};
 pub use record::{Client, Issuer, Origin, Record, Tokens};
+pub use transaction::{Reason, RefreshError, Spent};
 
 /// How long a `--token-command` may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);

@@ -25,6 +25,8 @@ pub struct Record {
     pub refresh_started: Option<(String, u64)>,
     /// The SHA-256 of a refresh token that the issuer has called dead.
     pub dead_refresh: Option<String>,
+    /// The client id that the issuer has called unknown: to be registered anew before the next login.
+    pub dead_client: Option<String>,
     /// The private key that tokens are bound to (RFC 9449), as [`super::dpop::Dpop::generate`] makes it.
     pub dpop_key: Option<Secret>,
     /// Logged out on purpose: a refresh that was in flight then must not bring the tokens back.
@@ -119,9 +121,4 @@ pub struct Tokens {
 
 fn bearer() -> String {
     "Bearer".to_owned()
-}
-
-/// The time as records keep it: seconds since 1970.
-pub fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

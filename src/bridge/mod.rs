@@ -4,6 +4,7 @@
 //! answer" holds: a request is in the [`Pending`] table from the moment it is read until its one answer goes out, and what is
 //! not in the table is not answered. Cancelling drops the task; dropping a task drops its HTTP exchange.
 
+mod guard;
 mod pending;
 
 use std::collections::{HashSet, VecDeque};
@@ -20,8 +21,10 @@ use tokio::time::Instant;
 use crate::error::Failure;
 use crate::message::{self, Id, Kind, Message, code};
 use crate::stdio::{Connection, Line, Outgoing, Reserved};
+use crate::tools::{Changes, Filter, Rules};
 use crate::upstream::{Event, Outcome, ToClient, Upstream};
-use pending::{Pending, Ticket};
+use guard::Guard;
+use pending::{Pending, Request, Ticket};
 
 /// How long requests in flight are waited for once the client has nothing more to say. Clients end a server that takes two
 /// seconds.
@@ -36,24 +39,37 @@ const NOTICE: Duration = Duration::from_secs(30);
 /// How long a client may take to read the last answers.
 const FLUSH: Duration = Duration::from_millis(500);
 
+/// What the user lays down for requests.
+#[derive(Debug, Default)]
+pub struct Terms {
+    /// The time that one may take.
+    pub limit: Option<Duration>,
+    /// Which tools may be listed and called.
+    pub tools: Option<Rules>,
+}
+
 /// Carries messages between a client and the upstream that `connect` makes, until the client ends or `shutdown` resolves; then ends in
-/// good order. `limit` is the time that a request may take.
+/// good order.
 pub async fn run(
     connection: Connection,
     connect: impl FnOnce(ToClient) -> Upstream,
-    limit: Option<Duration>,
+    terms: Terms,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     let Connection { mut incoming, outgoing, written } = connection;
     let (sender, mut events) = mpsc::unbounded_channel();
-    let upstream = connect(ToClient::new(outgoing.clone(), sender));
+    let changes = terms.tools.is_some().then(Changes::default);
+    let filter = terms.tools.zip(changes.clone()).map(|(rules, changes)| Filter::new(rules, changes));
+    let guard = filter.map(|filter| Guard::new(filter, sender.clone()));
+    let upstream = connect(ToClient::new(outgoing.clone(), sender, changes));
     let mut bridge = Bridge {
         upstream,
         outgoing,
         pending: Pending::default(),
         tasks: JoinSet::new(),
         notices: None,
-        limit,
+        limit: terms.limit,
+        guard,
         deadlines: VecDeque::new(),
     };
     let written = written.shared();
@@ -111,6 +127,7 @@ struct Bridge {
     /// The queue of the task that posts the client's notifications in their order; started with the first.
     notices: Option<mpsc::UnboundedSender<Message>>,
     limit: Option<Duration>,
+    guard: Option<Guard>,
     /// In the order of the requests, answered ones among them.
     deadlines: VecDeque<(Instant, Ticket)>,
 }
@@ -146,6 +163,13 @@ impl Bridge {
     }
 
     fn message(&mut self, message: Message) {
+        let message = match &self.guard {
+            Some(guard) if message.requests().is_empty() => match guard.notice(message) {
+                Some(message) => message,
+                None => return,
+            },
+            _ => message,
+        };
         match message.kind() {
             Kind::Request { .. } => self.request(message),
             Kind::Notification { method } => match &**method {
@@ -192,19 +216,29 @@ impl Bridge {
             }
             return;
         }
+        let lists = self.guard.as_ref().map(|guard| guard.lists(&message)).unwrap_or_default();
         let ticket = self.pending.ticket();
         let upstream = self.upstream.clone();
         let outgoing = self.outgoing.clone();
         let first = method == "initialize";
         let task = if first {
+            self.guard.iter().for_each(Guard::begin);
             let answer = upstream.initialize(message);
             self.tasks.spawn(async move { Done::Request(ticket, make_room(&outgoing, answer.await).await) })
         } else {
             // Boxed, because a task's future is copied several times while the task is made.
+            let guard = self.guard.clone();
             self.tasks.spawn(Box::pin(async move {
-                let outcome = upstream.request(&message).await;
-                // A large argument need not be held while its answer waits.
-                drop(message);
+                let outcome = match guard {
+                    // Boxed, or its size would be everyone's.
+                    Some(guard) => Box::pin(guard.request(&upstream, message)).await,
+                    None => {
+                        let outcome = upstream.request(&message).await;
+                        // A large argument need not be held while its answer waits.
+                        drop(message);
+                        outcome
+                    }
+                };
                 Done::Request(ticket, make_room(&outgoing, outcome).await)
             }))
         };
@@ -213,6 +247,9 @@ impl Bridge {
             self.deadlines.push_back((Instant::now() + limit, ticket));
         }
         self.pending.insert(ticket, ids, &task);
+        for (id, asked) in lists {
+            self.pending.lists_tools(&id, asked);
+        }
     }
 
     /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is posted for a request
@@ -304,20 +341,26 @@ impl Bridge {
         match event {
             Event::Answer(message, line) => {
                 let Kind::Response { id, .. } = message.kind() else { return };
-                if self.pending.answered(id) {
-                    self.outgoing.commit(line);
-                } else if let Some(raw_id) = self.pending.answered_inexactly(&message) {
-                    self.outgoing.send_now(message.with_id(&raw_id).text().clone());
+                if self.guard.as_ref().is_some_and(|guard| guard.is_own(&message)) {
+                    return;
+                }
+                if let Some(request) = self.pending.answered(id) {
+                    self.answer(&request, &message, line);
+                } else if let Some(request) = self.pending.answered_inexactly(&message) {
+                    let message = message.with_id(&request.raw_id);
+                    self.answer(&request, &message, line.with_text(message.text().clone()));
                 } else {
                     tracing::debug!("an answer to {id}, which nobody waits for, is dropped");
                 }
             }
             Event::Undeliverable(id, failure) => {
+                self.guard.iter().for_each(|guard| guard.give_up(&id));
                 if let Some(raw_id) = self.pending.give_up(&id) {
                     self.outgoing.send_now(failure.answer(&raw_id));
                 }
             }
             Event::StreamLost(number, failure) => {
+                self.guard.iter().for_each(Guard::lost);
                 for raw_id in self.pending.lost(number, failure.clone()) {
                     self.outgoing.send_now(failure.answer(&raw_id));
                 }
@@ -325,13 +368,22 @@ impl Bridge {
         }
     }
 
+    /// Writes the one answer to a request.
+    fn answer(&self, request: &Request, answer: &Message, line: Reserved) {
+        let shown = request.asked.zip(self.guard.as_ref()).and_then(|(asked, guard)| guard.answer(asked, answer));
+        self.outgoing.commit(match shown {
+            Some(shown) => line.with_text(shown),
+            None => line,
+        });
+    }
+
     fn done(&mut self, done: Result<(tokio::task::Id, Done), JoinError>) {
         let (unanswered, failure) = match done {
             Ok((_, Done::Notice)) => return,
             Ok((_, Done::Request(ticket, outcome))) => match outcome {
                 Ok((Outcome::Answer(answer), Some(line))) => {
-                    if self.pending.answer(ticket, &answer) {
-                        return self.outgoing.commit(line);
+                    if let Some(request) = self.pending.answer(ticket, &answer) {
+                        return self.answer(&request, &answer, line);
                     }
                     // Cancelled, so that nothing is owed; or what came fits no request, which still has its one answer.
                     let misfit = "the server's answer does not belong to the request".to_owned();

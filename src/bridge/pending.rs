@@ -6,6 +6,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::Failure;
 use crate::message::{Id, Kind, Message};
+use crate::tools::Asked;
 
 /// A number for each task that carries a request or a batch. Not the request's id: that may be used again once it is answered or
 /// cancelled, while the first task still ends.
@@ -21,9 +22,13 @@ pub(super) struct Pending {
     lost: Option<(u64, Failure)>,
 }
 
+/// A request in flight.
 #[derive(Debug)]
-struct Request {
-    raw_id: Box<str>,
+pub(super) struct Request {
+    /// Its id as spelled.
+    pub(super) raw_id: Box<str>,
+    /// Its answer lists tools, some of which may have to be hidden.
+    pub(super) asked: Option<Asked>,
     ticket: Ticket,
     /// Several share one in a batch.
     task: AbortHandle,
@@ -47,7 +52,14 @@ impl Pending {
 
     pub(super) fn insert(&mut self, ticket: Ticket, ids: Vec<(Id, Box<str>)>, task: &AbortHandle) {
         for (id, raw_id) in ids {
-            self.requests.insert(id, Request { raw_id, ticket, task: task.clone(), elsewhere: None });
+            self.requests.insert(id, Request { raw_id, asked: None, ticket, task: task.clone(), elsewhere: None });
+        }
+    }
+
+    /// The answer to this one is a list of tools.
+    pub(super) fn lists_tools(&mut self, id: &Id, asked: Asked) {
+        if let Some(request) = self.requests.get_mut(id) {
+            request.asked = Some(asked);
         }
     }
 
@@ -63,19 +75,19 @@ impl Pending {
     }
 
     /// An answer came on a stream of its own. Its task, if it still runs, ends with its exchange.
-    pub(super) fn answered(&mut self, id: &Id) -> bool {
-        self.requests.remove(id).is_some()
+    pub(super) fn answered(&mut self, id: &Id) -> Option<Request> {
+        self.requests.remove(id)
     }
 
     /// The same for an answer whose server could not read the request's id, or read it as a double. On a shared stream that is only
-    /// certain where a single request fits. Returns its id as spelled.
-    pub(super) fn answered_inexactly(&mut self, answer: &Message) -> Option<Box<str>> {
+    /// certain where a single request fits.
+    pub(super) fn answered_inexactly(&mut self, answer: &Message) -> Option<Request> {
         let Kind::Response { id, is_error } = answer.kind() else { return None };
         // Not only those that are known to be answered elsewhere: an answer may overtake the 202 that says so.
         let fits = |owed: &&Id| id.same_as_double(owed) || (id.is_null() && *is_error);
         let mut fitting = self.requests.keys().filter(fits).cloned();
         match (fitting.next(), fitting.next()) {
-            (Some(only), None) => self.give_up(&only),
+            (Some(only), None) => self.requests.remove(&only),
             _ => None,
         }
     }
@@ -91,19 +103,17 @@ impl Pending {
         owed.map(|(_, request)| (request.raw_id, request.task)).collect()
     }
 
-    /// A task has brought the answer to its one request; false if nobody waits for it any more. Looks at no other request: thousands
+    /// A task has brought the answer to its one request; `None` if nobody waits for it any more. Looks at no other request: thousands
     /// may be in flight.
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Message) -> bool {
-        let Kind::Response { id, .. } = answer.kind() else { return false };
-        match self.requests.remove(id) {
-            Some(request) if request.ticket == ticket => true,
-            // A later request of the same id, which is none of this task's business.
-            Some(request) => {
-                self.requests.insert(id.clone(), request);
-                false
-            }
-            None => false,
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Message) -> Option<Request> {
+        let Kind::Response { id, .. } = answer.kind() else { return None };
+        let request = self.requests.remove(id)?;
+        if request.ticket == ticket {
+            return Some(request);
         }
+        // A later request of the same id, which is none of this task's business.
+        self.requests.insert(id.clone(), request);
+        None
     }
 
     /// A task has ended: the ids it leaves unanswered.

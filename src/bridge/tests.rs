@@ -14,14 +14,16 @@ fn a_bug_in_one_request_is_that_requests_answer() {
         let (read, write) = std::io::pipe().unwrap();
         let connection = stdio::join(std::io::empty(), write, 1024);
         let (sender, _events) = mpsc::unbounded_channel();
-        let settings = Settings::new(&Cli::parse_from(["mcp-ferry", "http://localhost/"])).unwrap();
+        let cli = Cli::parse_from(["mcp-ferry", "http://localhost/"]);
+        let settings = Settings::new(&cli.url, &cli.options).unwrap();
         let mut bridge = Bridge {
-            upstream: Upstream::new(&settings, ToClient::new(connection.outgoing.clone(), sender)),
+            upstream: Upstream::new(&settings, ToClient::new(connection.outgoing.clone(), sender, None)),
             outgoing: connection.outgoing,
             pending: Pending::default(),
             tasks: JoinSet::new(),
             notices: None,
             limit: None,
+            guard: None,
             deadlines: VecDeque::new(),
         };
         let ticket = bridge.pending.ticket();

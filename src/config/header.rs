@@ -11,7 +11,7 @@ use crate::log;
 const SCHEMES: [&str; 4] = ["bearer", "basic", "token", "apikey"];
 
 /// Puts together again what hosts split: some pass `--header "Authorization: Bearer x"` as two or three arguments.
-pub fn rejoin(args: impl IntoIterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+pub(super) fn rejoin(args: impl IntoIterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
     let mut joined: Vec<std::ffi::OsString> = Vec::new();
     let mut args = args.into_iter().peekable();
     while let Some(arg) = args.next() {

@@ -1,7 +1,10 @@
 //! What did the user mean? What was typed, the environment and files, folded once into [`Settings`]. After this nobody reads the
 //! environment or a flag.
 
+mod argv;
+mod file;
 mod header;
+mod network;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -10,11 +13,13 @@ use std::time::Duration;
 use http::Uri;
 
 use crate::auth::{Credential, Headers};
-use crate::cli::{Cli, Transport};
+use crate::cli::{Credentials, Options, Protocol, Tools, Transport};
 use crate::error::Error;
+use crate::http::{Http, socket_url};
 use crate::log::{self, Secret};
+use crate::tools;
 
-pub use header::rejoin;
+pub use argv::{NotTyped, Typed, parse};
 pub(crate) use text::is_unset;
 
 /// Everything a run needs to know.
@@ -32,35 +37,60 @@ pub struct Settings {
     pub startup_wait: Duration,
     /// How long a request waits for a server out of reach.
     pub patience: Duration,
-    /// How long one connection may take.
-    pub connect_timeout: Duration,
-    /// How long a server may be silent on a request.
-    pub idle_timeout: Option<Duration>,
+    /// The client for it, which takes the way that the user chose.
+    pub http: Http,
+    /// How long a server may take to begin an answer.
+    pub headers_timeout: Option<Duration>,
+    /// How long it may be silent within one.
+    pub body_timeout: Option<Duration>,
+    /// How often it is sent a ping.
+    pub ping_interval: Option<Duration>,
+    /// Which era it is taken for.
+    pub protocol: Protocol,
     /// How long a request may take in all.
     pub request_timeout: Option<Duration>,
     /// The longest line, event or body, in bytes.
     pub max_message: usize,
+    /// Which tools the client may use, where not all.
+    pub tools: Option<tools::Rules>,
     /// Where results of earlier runs rest; `None` where there is no home.
     pub home: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Reads what the options name.
-    pub fn new(cli: &Cli) -> Result<Self, Error> {
-        let upstream = upstream(&cli.url, cli.allow_http)?;
-        let mut headers = header::read(&cli.header, &cli.header_file)?;
-        let credential = credential(cli, &mut headers)?;
+    /// Reads what the options name. `url` is the server's address as it was typed.
+    pub fn new(url: &str, options: &Options) -> Result<Self, Error> {
+        let connection = &options.connection;
+        let mut network = network::read(&options.network, connection)?;
+        let upstream = match socket_url(url.trim()) {
+            Some(found) => {
+                let (socket, endpoint) = found.map_err(Error::Usage)?;
+                network.unix_socket = Some(socket);
+                endpoint
+            }
+            // What goes into a socket of this machine is on no network.
+            None => upstream(url, connection.allow_http || network.unix_socket.is_some())?,
+        };
+        let http = Http::new(&network).map_err(Error::Network)?;
+        http.prepare(&upstream);
+        let mut headers = header::read(&options.credentials.header, &options.credentials.header_file)?;
+        let credential = credential(&options.credentials, &mut headers)?;
+        let idle = limit(connection.idle_timeout);
         Ok(Self {
             upstream,
             headers,
             credential,
-            transport: cli.transport,
-            startup_wait: Duration::from_secs_f64(cli.startup_wait),
-            patience: Duration::from_secs_f64(cli.patience),
-            connect_timeout: Duration::from_secs_f64(cli.connect_timeout),
-            idle_timeout: limit(cli.idle_timeout),
-            request_timeout: limit(cli.request_timeout),
-            max_message: cli.max_message_size as usize * 1024 * 1024,
+            transport: connection.transport,
+            protocol: connection.protocol,
+            startup_wait: Duration::from_secs_f64(connection.startup_wait),
+            patience: Duration::from_secs_f64(connection.patience),
+            http,
+            headers_timeout: limit(connection.headers_timeout).or(idle),
+            body_timeout: limit(connection.body_timeout).or(idle),
+            request_timeout: limit(connection.request_timeout),
+            ping_interval: limit(connection.ping_interval).filter(|_| connection.keep_alive),
+            max_message: connection.max_message_size as usize * 1024 * 1024,
+            tools: tools(&options.tools)?,
             home: home(),
         })
     }
@@ -149,7 +179,12 @@ fn hide_secrets(url: &url::Url) {
     }
 }
 
-fn credential(cli: &Cli, headers: &mut Headers) -> Result<Option<Credential>, Error> {
+fn tools(typed: &Tools) -> Result<Option<tools::Rules>, Error> {
+    let given = |globs: &[String]| globs.iter().filter(|glob| !text::is_unset(glob)).cloned().collect::<Vec<_>>();
+    tools::Rules::parse(&given(&typed.allow_tool), &given(&typed.ignore_tool), typed.read_only).map_err(Error::Usage)
+}
+
+fn credential(cli: &Credentials, headers: &mut Headers) -> Result<Option<Credential>, Error> {
     let given = |value: &Option<String>| value.clone().filter(|value| !text::is_unset(value));
     let mut found = Vec::new();
     if let Some(command) = given(&cli.token_command) {

@@ -55,7 +55,7 @@ fn split_headers_are_joined_again() {
         (&["--header", "X-Empty:", "https://h/mcp"], &["--header", "X-Empty:", "https://h/mcp"]),
         (&["--header"], &["--header"]),
     ] {
-        assert_eq!(rejoin(args.iter().map(Into::into)), joined, "{args:?}");
+        assert_eq!(header::rejoin(args.iter().map(Into::into)), joined, "{args:?}");
     }
 }
 

@@ -6,6 +6,12 @@ use std::io;
 use http::Uri;
 use hyper_util::client::legacy;
 
+use super::tls::Tls;
+use super::tls_error;
+
+/// An error of some other layer.
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+
 /// A request that got no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HttpError {
@@ -14,12 +20,14 @@ pub enum HttpError {
     Connect {
         /// Scheme and host.
         host: String,
-        /// The chain of causes, outermost first.
+        /// A clause, or the chain of causes, outermost first.
         cause: String,
-        /// The other side was reached but not trusted, or spoke no TLS: trying again does not help.
-        tls: bool,
+        /// Trying again does not help: somebody was reached who is not trusted, speaks no TLS, or says no.
+        lasting: bool,
         /// This process has no file descriptor left for it.
         exhausted: bool,
+        /// What a person can do about it.
+        hint: &'static str,
     },
     /// The connection broke when some of the request may have been sent.
     #[error("the connection to {host} broke: {cause}")]
@@ -39,17 +47,81 @@ pub enum HttpError {
     },
 }
 
+const NETWORK_HINT: &str = "check the address and the network; the bridge keeps trying";
+
 impl HttpError {
-    pub(super) fn new(uri: &Uri, error: &legacy::Error) -> Self {
+    pub(super) fn new(uri: &Uri, error: &legacy::Error, tls: &Tls) -> Self {
         let host = super::host(uri);
-        let cause = chain(error.source().unwrap_or(error));
-        if error.is_connect() {
-            let tls = find::<rustls::Error>(error).is_some();
+        // A server may say only after the handshake that it does not like our certificate, or wants one.
+        if error.is_connect() || tls_error::is_about_our_certificate(error, tls) {
+            let Obstacle { cause, hint, lasting, .. } = Obstacle::of(error.source().unwrap_or(error), uri, tls);
             let os = find::<io::Error>(error).and_then(io::Error::raw_os_error);
-            Self::Connect { host, cause, tls, exhausted: is_exhausted(os) }
-        } else {
-            Self::Broken { host, cause }
+            return Self::Connect { host, cause, lasting, exhausted: is_exhausted(os), hint };
         }
+        Self::Broken { host, cause: chain(error.source().unwrap_or(error)) }
+    }
+
+    /// The way to this address is barred.
+    pub(super) fn refused(uri: &Uri, obstacle: Obstacle) -> Self {
+        let Obstacle { cause, hint, lasting, .. } = obstacle;
+        Self::Connect { host: super::host(uri), cause, lasting, exhausted: false, hint }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Connect { hint, .. } => hint,
+            Self::Broken { .. } => NETWORK_HINT,
+            Self::Redirect { .. } => "if there is another address that you trust, use that one",
+        }
+    }
+
+    /// Another attempt may go better by itself.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Connect { lasting, .. } => !lasting,
+            Self::Broken { .. } => true,
+            Self::Redirect { .. } => false,
+        }
+    }
+}
+
+/// What stands in the way of a connection, when we can say it better than the system.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub(super) struct Obstacle {
+    pub(super) cause: String,
+    pub(super) hint: &'static str,
+    pub(super) lasting: bool,
+    source: Option<BoxError>,
+}
+
+impl Obstacle {
+    /// It will be there next time too.
+    pub(super) fn lasting(cause: impl Into<String>, hint: &'static str) -> Self {
+        Self { cause: cause.into(), hint, lasting: true, source: None }
+    }
+
+    /// It may be gone next time.
+    pub(super) fn passing(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), hint: NETWORK_HINT, lasting: false, source: None }
+    }
+
+    /// The obstacle in an error, or what the error is in itself.
+    pub(super) fn of(error: &(dyn Error + 'static), uri: &Uri, tls: &Tls) -> Self {
+        if let Some(Self { cause, hint, lasting, .. }) = find::<Self>(error) {
+            return Self { cause: cause.clone(), hint, lasting: *lasting, source: None };
+        }
+        match find::<rustls::Error>(error) {
+            Some(error) => tls_error::obstacle(error, uri, tls),
+            None => Self::passing(chain(error)),
+        }
+    }
+
+    /// Somebody on the way is out of reach.
+    pub(super) fn on_the_way_to(who: &impl std::fmt::Display, error: BoxError, uri: &Uri, tls: &Tls) -> Self {
+        let Self { cause, hint, lasting, .. } = Self::of(&*error, uri, tls);
+        Self { cause: format!("{who} cannot be reached: {cause}"), hint, lasting, source: Some(error) }
     }
 }
 
@@ -58,7 +130,7 @@ fn is_exhausted(os: Option<i32>) -> bool {
     if cfg!(windows) { os == Some(10024) } else { matches!(os, Some(23 | 24)) }
 }
 
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut error = Some(error);
     while let Some(this) = error {
         if let Some(found) = this.downcast_ref() {

@@ -1,15 +1,28 @@
-//! The one HTTP client: pool, time limits, redirects. It knows no MCP.
+//! The one HTTP client: pool, ways to a server, cookies, redirects. It knows no MCP.
 
+mod address;
 mod body;
+mod certificate;
 mod connector;
+mod cookies;
 mod error;
+mod network;
+mod pem;
+mod proxy;
+mod socket;
 mod sse;
+mod stream;
 mod tls;
+mod tls_error;
+mod tunnel;
+mod verifier;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{LOCATION, RETRY_AFTER};
+use http::header::{LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER};
+use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -17,19 +30,26 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use connector::Connector;
+use cookies::Jar;
+use proxy::Server;
 
 pub use body::{BodyError, read, snippet};
 pub use error::HttpError;
+pub use network::{Family, Network, NetworkError, Proxy, Zone, socket_url};
+pub use proxy::ProxyUrl;
 pub use sse::{Event, Events, SseError};
 
 /// How long an idle connection is kept for the next request. Node's and uvicorn's servers close theirs after five seconds,
 /// and a request that crosses such a close is lost.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// A pool of connections. Cheap to clone.
+/// A pool of connections, and a jar of cookies. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
     client: Client<Connector, Full<Bytes>>,
+    connector: Connector,
+    /// `None`: cookies are not wanted.
+    jar: Option<Arc<Jar>>,
 }
 
 /// What a request was answered with.
@@ -42,20 +62,28 @@ pub enum Answer {
 }
 
 impl Http {
-    /// For an upstream at this address; TLS is made ready only if it needs it.
-    pub fn new(uri: &Uri, connect_timeout: Duration) -> Self {
+    /// For any address. Reads the environment's proxies, and the files that the settings name; connects to nothing.
+    pub fn new(network: &Network) -> Result<Self, NetworkError> {
+        let connector = Connector::new(network)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .build(Connector::new(uri, connect_timeout));
-        Self { client }
+            .build(connector.clone());
+        Ok(Self { client, connector, jar: network.cookies.then(Arc::default) })
+    }
+
+    /// Says that this address will be asked: what TLS needs is read in the meantime, if it is an https address.
+    pub fn prepare(&self, uri: &Uri) {
+        if uri.scheme() == Some(&Scheme::HTTPS) {
+            self.connector.tls().prepare();
+        }
     }
 
     /// Sends a request and waits for the answer's head, however long it takes. A redirect to another origin is an error,
     /// because the headers belong to this origin alone.
     pub async fn send(&self, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Answer, HttpError> {
-        let response = self.once(method, uri, headers, body).await?;
-        Ok(match redirect(uri, &response)? {
+        let response = self.once(&method, uri, headers, body).await?;
+        Ok(match redirect(&method, uri, &response)? {
             Some(next) => Answer::Moved(next),
             None => Answer::Response(response),
         })
@@ -64,17 +92,52 @@ impl Http {
     /// Sends a request and returns the head of whatever answers it, a redirect too.
     pub async fn once(
         &self,
-        method: Method,
+        method: &Method,
         uri: &Uri,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, HttpError> {
         let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
+        *request.method_mut() = method.clone();
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = headers;
-        self.client.request(request).await.map_err(|error| HttpError::new(uri, &error))
+        if let Some(jar) = &self.jar {
+            jar.add_to(uri, request.headers_mut());
+        }
+        let proxy = self.connector.passing_proxy(uri);
+        if let Some(value) = proxy.as_ref().and_then(|proxy| proxy.url.authorization()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value.clone());
+        }
+        let sent = self.client.request(request).await;
+        let response = sent.map_err(|error| HttpError::new(uri, &error, self.connector.tls()))?;
+        if let Some(proxy) = proxy {
+            passed_on(uri, &proxy, &response)?;
+        }
+        if let Some(jar) = &self.jar {
+            jar.keep_from(uri, response.headers());
+        }
+        Ok(response)
     }
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Http")
+    }
+}
+
+/// A proxy that passes requests on may also keep one for want of a login.
+fn passed_on(uri: &Uri, proxy: &Server, response: &Response<Incoming>) -> Result<(), HttpError> {
+    if response.status() != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return Ok(());
+    }
+    let offered = response.headers().get_all(PROXY_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    Err(HttpError::refused(uri, tunnel::refusal(proxy, response.status(), offered)))
+}
+
+/// The port of an address: the scheme's own if none is given.
+fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 })
 }
 
 /// Scheme and host, and the port if it is given: what may be shown of an address whose path may hold a secret.
@@ -82,15 +145,16 @@ pub fn host(uri: &Uri) -> String {
     format!("{}://{}", uri.scheme_str().unwrap_or("http"), uri.authority().map_or("", http::uri::Authority::as_str))
 }
 
-/// Where a same-origin redirect leads; `None` for any other answer.
-fn redirect(from: &Uri, response: &Response<Incoming>) -> Result<Option<Uri>, HttpError> {
+/// Where a same-origin redirect leads; `None` for any other answer. 303 asks for a GET, which only a GET can become.
+fn redirect(method: &Method, from: &Uri, response: &Response<Incoming>) -> Result<Option<Uri>, HttpError> {
     let followed = [
         StatusCode::MOVED_PERMANENTLY,
         StatusCode::FOUND,
         StatusCode::TEMPORARY_REDIRECT,
         StatusCode::PERMANENT_REDIRECT,
     ];
-    if !followed.contains(&response.status()) {
+    let see_other = response.status() == StatusCode::SEE_OTHER && method == Method::GET;
+    if !followed.contains(&response.status()) && !see_other {
         return Ok(None);
     }
     let refuse = |why: String| HttpError::Redirect { host: host(from), why };

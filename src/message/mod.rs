@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 pub use id::Id;
 pub use oversize::Oversize;
-pub use reply::{cancelled, error, list_changed, result};
+pub use reply::{cancelled, error, list_changed, ping, result};
 
 /// Error codes of JSON-RPC 2.0 that the bridge itself uses. Its own lie outside the reserved range, see [`crate::error::Failure`].
 pub mod code {
@@ -26,6 +26,8 @@ pub mod code {
     pub const INVALID_REQUEST: i64 = -32600;
     /// Something failed on the way.
     pub const INTERNAL_ERROR: i64 = -32603;
+    /// There is no such tool here.
+    pub const INVALID_PARAMS: i64 = -32602;
     /// There is no such method here.
     pub const METHOD_NOT_FOUND: i64 = -32601;
 }

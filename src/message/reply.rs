@@ -17,6 +17,11 @@ pub fn result(raw_id: &str, result: &serde_json::Value) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#).into()
 }
 
+/// A `ping` with this id.
+pub fn ping(raw_id: &str) -> Bytes {
+    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"ping"}}"#).into()
+}
+
 /// `notifications/cancelled` for the request with this id.
 pub fn cancelled(raw_id: &str, reason: &str) -> Bytes {
     let reason = json!(reason);

@@ -64,6 +64,14 @@ pub struct Reserved {
     room: Option<OwnedSemaphorePermit>,
 }
 
+impl Reserved {
+    /// Another line in its room.
+    #[must_use]
+    pub fn with_text(self, text: Bytes) -> Self {
+        Self { text, ..self }
+    }
+}
+
 #[derive(Debug)]
 enum Item {
     Batch(Gathered),

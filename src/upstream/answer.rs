@@ -50,12 +50,15 @@ pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Resul
     if is(&head.headers, "text/event-stream") {
         return Ok(Body::Events(events(sender, body)));
     }
-    let text = client::read(&head.headers, body, sender.limit(), sender.idle()).await.map_err(|error| match error {
-        BodyError::TooLong(_) => Failure::TooLarge(format!("{host}: {error}")),
-        BodyError::Broken(cause) => {
-            Failure::Broken(format!("the connection to {host} broke within its answer: {cause}"))
-        }
-    })?;
+    let text =
+        client::read(&head.headers, body, sender.limit(), sender.body_timeout()).await.map_err(
+            |error| match error {
+                BodyError::TooLong(_) => Failure::TooLarge(format!("{host}: {error}")),
+                BodyError::Broken(cause) => {
+                    Failure::Broken(format!("the connection to {host} broke within its answer: {cause}"))
+                }
+            },
+        )?;
     if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(Body::Nothing(head.status));
     }

@@ -119,6 +119,7 @@ impl Context {
 
     /// Tells the client that what it knows of the server may have changed.
     pub(super) fn tell_changed(&self) {
+        self.client.tools_changed();
         let promises = self.promises();
         for what in ["tools", "prompts", "resources"] {
             let known = |capabilities: &Option<Value>| capabilities.as_ref().is_some_and(|all| all.get(what).is_some());

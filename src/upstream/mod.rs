@@ -9,6 +9,7 @@ mod backoff;
 mod first;
 mod gate;
 mod http_sse;
+mod keep_alive;
 mod legacy;
 mod memory;
 mod opening;
@@ -24,9 +25,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::auth::Authorizer;
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::http::{Http, SseError};
+use crate::http::SseError;
 use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
+use crate::tools::Changes;
 use first::Promises;
 use gate::Gate;
 use memory::Memory;
@@ -63,12 +65,19 @@ pub enum Event {
 pub struct ToClient {
     outgoing: Outgoing,
     events: mpsc::UnboundedSender<Event>,
+    /// Noted where somebody keeps what lists of tools have shown.
+    changes: Option<Changes>,
 }
 
 impl ToClient {
     /// `events` is read by the owner of the requests.
-    pub fn new(outgoing: Outgoing, events: mpsc::UnboundedSender<Event>) -> Self {
-        Self { outgoing, events }
+    pub fn new(outgoing: Outgoing, events: mpsc::UnboundedSender<Event>, changes: Option<Changes>) -> Self {
+        Self { outgoing, events, changes }
+    }
+
+    /// The server's tools may have changed.
+    fn tools_changed(&self) {
+        self.changes.iter().for_each(Changes::note);
     }
 
     /// Delivers one message, once the client has read enough of those before.
@@ -84,7 +93,13 @@ impl ToClient {
                 self.events.send(Event::Answer(message, room)).ok();
             }
             Kind::Invalid(_) => tracing::warn!("the server sent JSON that is no JSON-RPC message; it is dropped"),
-            Kind::Request { .. } | Kind::Notification { .. } => self.outgoing.send(message.text().clone()).await,
+            Kind::Request { .. } => self.outgoing.send(message.text().clone()).await,
+            Kind::Notification { method } => {
+                if &**method == "notifications/tools/list_changed" {
+                    self.tools_changed();
+                }
+                self.outgoing.send(message.text().clone()).await;
+            }
         }
     }
 
@@ -151,9 +166,8 @@ impl Upstream {
     /// Connects to nothing yet.
     pub fn new(settings: &Settings, client: ToClient) -> Self {
         let auth = Authorizer::new(settings.headers.clone(), settings.credential.clone());
-        let http = Http::new(&settings.upstream, settings.connect_timeout);
-        Self(Arc::new(Context {
-            sender: Sender::new(http, auth, settings),
+        let upstream = Self(Arc::new(Context {
+            sender: Sender::new(auth, settings),
             client,
             gate: Gate::default(),
             memory: Memory::new(settings.home.as_deref(), &settings.upstream),
@@ -162,7 +176,11 @@ impl Upstream {
             transport: settings.transport,
             startup_wait: settings.startup_wait,
             patience: settings.patience,
-        }))
+        }));
+        if let Some(interval) = settings.ping_interval {
+            tokio::spawn(keep_alive::keep_alive(upstream.clone(), interval));
+        }
+        upstream
     }
 
     /// Begins to open a session with the client's `initialize`. The returned future gives the server's answer if that comes within

@@ -47,22 +47,24 @@ pub(super) struct Sender {
     uri: Uri,
     host: String,
     limit: usize,
-    idle: Option<Duration>,
+    headers_timeout: Option<Duration>,
+    body_timeout: Option<Duration>,
     /// When an answer last came.
     last_used: Mutex<Instant>,
 }
 
 impl Sender {
-    pub(super) fn new(http: Http, auth: Authorizer, settings: &Settings) -> Self {
+    pub(super) fn new(auth: Authorizer, settings: &Settings) -> Self {
         let uri = settings.upstream.clone();
         let host = client::host(&uri);
         Self {
-            http,
+            http: settings.http.clone(),
             auth,
             uri,
             host,
             limit: settings.max_message,
-            idle: settings.idle_timeout,
+            headers_timeout: settings.headers_timeout,
+            body_timeout: settings.body_timeout,
             last_used: Mutex::new(Instant::now()),
         }
     }
@@ -82,17 +84,21 @@ impl Sender {
         self.limit
     }
 
-    /// How long the server may be silent on a request.
-    pub(super) fn idle(&self) -> Option<Duration> {
-        self.idle
+    /// How long the server may be silent within an answer.
+    pub(super) fn body_timeout(&self) -> Option<Duration> {
+        self.body_timeout
     }
 
-    /// Waits for what the server says next, but no longer than it may be silent.
+    /// Waits for what the server says next in an answer, but no longer than it may be silent.
     pub(super) async fn listen<T>(&self, speech: impl Future<Output = T>) -> Result<T, Failure> {
-        let Some(idle) = self.idle else { return Ok(speech.await) };
-        tokio::time::timeout(idle, speech)
+        self.within(self.body_timeout, speech).await
+    }
+
+    async fn within<T>(&self, limit: Option<Duration>, speech: impl Future<Output = T>) -> Result<T, Failure> {
+        let Some(limit) = limit else { return Ok(speech.await) };
+        tokio::time::timeout(limit, speech)
             .await
-            .map_err(|_| Failure::Broken(format!("{} has been silent for {} seconds", self.host, idle.as_secs_f64())))
+            .map_err(|_| Failure::Broken(format!("{} has been silent for {} seconds", self.host, limit.as_secs_f64())))
     }
 
     pub(super) fn auth(&self) -> &Authorizer {
@@ -139,7 +145,7 @@ impl Sender {
             let left = patience.saturating_sub(begun.elapsed());
             let target = moved.as_ref().unwrap_or(uri);
             let sending = self.http.send(method.clone(), target, headers, body.clone());
-            let response = match self.listen(sending).await? {
+            let response = match self.within(self.headers_timeout, sending).await? {
                 Ok(Answer::Response(response)) => response,
                 Ok(Answer::Moved(_)) if redirects == MOST_REDIRECTS => {
                     let why = format!("it redirects more than {MOST_REDIRECTS} times");
@@ -156,7 +162,7 @@ impl Sender {
                     tokio::time::sleep(DESCRIPTOR_WAIT).await;
                     continue;
                 }
-                Err(error @ HttpError::Connect { tls: false, .. }) => {
+                Err(error @ HttpError::Connect { lasting: false, .. }) => {
                     let delay = backoff.next().min(Duration::from_secs(2));
                     if delay > left {
                         return Err(Failure::Unreachable(error));

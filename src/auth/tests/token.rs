@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::authorization::{Ask, begin, check};
-use crate::auth::record::{Origin, now};
+use crate::auth::expiry::now;
+use crate::auth::record::Origin;
 use crate::auth::scope::Attempt;
 use crate::auth::tests::server::{Answer, Seen, Server, fetch, issuer};
 

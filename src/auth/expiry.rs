@@ -1,0 +1,191 @@
+//! Is an access token still good?
+//!
+//! No timers: a machine that sleeps would miss them. It is decided at use, by two clocks, and the token is old if either says so:
+//! the wall clock, which the record carries from process to process but which people and networks set; and the clock since boot,
+//! which goes on in sleep and is never set, but knows only how long this process has had the record.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::record::Tokens;
+
+/// A refresh may begin this long before the end.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// A wall clock that is this far before the token's own time has been set back: it says nothing then.
+const SET_BACK: Duration = Duration::from_secs(60);
+
+/// How good an access token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Freshness {
+    /// Use it.
+    Good,
+    /// Near its end: refresh it, and use it where that fails.
+    Due,
+    /// Past its end, or there is none.
+    Expired,
+}
+
+/// Two clocks, read together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// Since 1970.
+    pub(super) wall: Duration,
+    /// Since boot, sleep included.
+    pub(super) boot: Duration,
+}
+
+impl Now {
+    pub(super) fn read() -> Self {
+        Self { wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), boot: boot() }
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    Now::read().wall.as_secs()
+}
+
+/// When one access token ends, as far as this process can know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expiry {
+    obtained: Duration,
+    lifetime: Option<Duration>,
+    /// On the clock since boot.
+    end: Option<Duration>,
+    margin: Duration,
+}
+
+impl Expiry {
+    /// Of tokens that were read, or came, just now.
+    pub(super) fn new(tokens: &Tokens, now: Now) -> Self {
+        let obtained = Duration::from_secs(tokens.obtained_at);
+        let lifetime = tokens.lifetime.map(Duration::from_secs);
+        let end = match lifetime {
+            Some(lifetime) if !set_back(obtained, now) => {
+                now.boot.checked_add((obtained.saturating_add(lifetime)).saturating_sub(now.wall))
+            }
+            _ => None,
+        };
+        let margin = lifetime.map_or(Duration::ZERO, |lifetime| MARGIN.min(lifetime / 5));
+        // Less a little that differs from process to process, or all of them would wake up at once.
+        let margin = margin.mul_f64(1.0 - jitter() / 4.0);
+        Self { obtained, lifetime, end, margin }
+    }
+
+    pub(super) fn freshness(&self, now: Now) -> Freshness {
+        let Some(lifetime) = self.lifetime else { return Freshness::Good };
+        let by_boot = self.end.map(|end| end.saturating_sub(now.boot));
+        let by_wall =
+            (!set_back(self.obtained, now)).then(|| self.obtained.saturating_add(lifetime).saturating_sub(now.wall));
+        match by_boot.into_iter().chain(by_wall).min() {
+            // No clock knows: the server will say.
+            None => Freshness::Good,
+            Some(Duration::ZERO) => Freshness::Expired,
+            Some(left) if left < self.margin => Freshness::Due,
+            Some(_) => Freshness::Good,
+        }
+    }
+}
+
+fn set_back(obtained: Duration, now: Now) -> bool {
+    now.wall.saturating_add(SET_BACK) < obtained
+}
+
+/// Between 0 and 1, the same for the life of this process.
+fn jitter() -> f64 {
+    static JITTER: OnceLock<u32> = OnceLock::new();
+    let random = || (std::hash::RandomState::new().build_hasher().finish() >> 32) as u32;
+    f64::from(*JITTER.get_or_init(random)) / f64::from(u32::MAX)
+}
+
+/// `Instant` stops in sleep on Linux and macOS.
+#[cfg(unix)]
+fn boot() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const SINCE_BOOT: ClockId = ClockId::Boottime;
+    /// Apple's monotonic clock goes on in sleep.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const SINCE_BOOT: ClockId = ClockId::Monotonic;
+    Duration::try_from(clock_gettime(SINCE_BOOT)).unwrap_or_default()
+}
+
+/// Windows' performance counter goes on in sleep, and `Instant` reads it.
+#[cfg(windows)]
+fn boot() -> Duration {
+    static BEGINNING: OnceLock<std::time::Instant> = OnceLock::new();
+    BEGINNING.get_or_init(std::time::Instant::now).elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Secret;
+
+    fn tokens(lifetime: Option<u64>) -> Tokens {
+        Tokens {
+            access_token: Secret::new("a"),
+            token_type: "Bearer".to_owned(),
+            refresh_token: None,
+            id_token: None,
+            scope: None,
+            obtained_at: 1_000_000,
+            lifetime,
+            refresh_with_scope: false,
+        }
+    }
+
+    fn at(wall: u64, boot: u64) -> Now {
+        Now { wall: Duration::from_secs(wall), boot: Duration::from_secs(boot) }
+    }
+
+    #[test]
+    fn a_token_is_due_before_its_end_and_expired_after() {
+        let expiry = Expiry::new(&tokens(Some(3600)), at(1_000_000, 50));
+        let after = |seconds: u64| expiry.freshness(at(1_000_000 + seconds, 50 + seconds));
+        assert_eq!(after(0), Freshness::Good);
+        assert_eq!(after(3539), Freshness::Good, "the margin is never more than a minute");
+        assert_eq!(after(3560), Freshness::Due, "nor, with its jitter, less than 45 seconds");
+        assert_eq!(after(3600), Freshness::Expired);
+    }
+
+    #[test]
+    fn a_short_token_is_not_refreshed_at_every_use() {
+        let expiry = Expiry::new(&tokens(Some(5)), at(1_000_000, 50));
+        assert_eq!(expiry.freshness(at(1_000_003, 53)), Freshness::Good, "a fifth of the lifetime is the margin");
+    }
+
+    #[test]
+    fn a_token_without_a_lifetime_is_used_until_it_is_refused() {
+        let expiry = Expiry::new(&tokens(None), at(9_000_000, 50));
+        assert_eq!(expiry.freshness(at(99_000_000, 50)), Freshness::Good);
+    }
+
+    #[test]
+    fn either_clock_may_say_that_it_is_over() {
+        let expiry = Expiry::new(&tokens(Some(3600)), at(1_000_000, 50));
+        assert_eq!(expiry.freshness(at(1_003_700, 60)), Freshness::Expired, "the wall clock jumped ahead");
+        assert_eq!(
+            expiry.freshness(at(1_000_010, 4000)),
+            Freshness::Expired,
+            "somebody set the wall clock back a little"
+        );
+    }
+
+    #[test]
+    fn a_wall_clock_before_the_token_says_nothing() {
+        let expiry = Expiry::new(&tokens(Some(3600)), at(500_000, 50));
+        assert_eq!(expiry.freshness(at(500_010, 99_999)), Freshness::Good, "used until it is refused");
+        let expiry = Expiry::new(&tokens(Some(3600)), at(1_000_000, 50));
+        assert_eq!(expiry.freshness(at(500_000, 100)), Freshness::Good);
+        assert_eq!(expiry.freshness(at(500_000, 3700)), Freshness::Expired, "the other clock still knows");
+    }
+
+    #[test]
+    fn absurd_lifetimes_do_not_overflow() {
+        let expiry = Expiry::new(&tokens(Some(u64::MAX)), at(1_000_000, 50));
+        assert_eq!(expiry.freshness(at(2_000_000, 1_000_050)), Freshness::Good);
+    }
+}

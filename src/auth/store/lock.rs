@@ -1,0 +1,160 @@
+//! Who may change a login?
+//!
+//! The kernel's locks, on files that are never removed or renamed: a process that dies, by whatever means, lets go at once, and no
+//! clock and no process id is asked. `std` opens files so that a child, such as a browser, does not inherit the lock.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::error::StoreError;
+
+/// How often a lock that is held is tried again.
+const AGAIN: Duration = Duration::from_millis(25);
+
+/// A lock; dropping it lets go.
+#[derive(Debug)]
+pub(in crate::auth) struct Lock {
+    /// `None` where the file system knows no locks.
+    _file: Option<File>,
+}
+
+impl Lock {
+    /// Takes the lock if it is free.
+    pub(in crate::auth) fn try_acquire(path: &Path) -> Option<Self> {
+        Lockable::new(path).try_lock()
+    }
+
+    /// Waits for the lock, on the monotonic clock.
+    ///
+    /// The wait is on a thread of its own: one of tokio's would hold up the end of the process. Whoever drops this future
+    /// stops the thread too, at its next try.
+    pub(in crate::auth) async fn acquire(path: &Path, limit: Duration) -> Result<Self, StoreError> {
+        let mut lockable = Lockable::new(path);
+        if let Some(lock) = lockable.try_lock() {
+            return Ok(lock);
+        }
+        let (answer, answered) = oneshot::channel();
+        let deadline = Instant::now() + limit;
+        let wait = move || {
+            while Instant::now() < deadline && !answer.is_closed() {
+                std::thread::sleep(AGAIN);
+                if let Some(lock) = lockable.try_lock() {
+                    answer.send(lock).ok();
+                    return;
+                }
+            }
+        };
+        let busy = StoreError::Busy(limit.as_secs());
+        match std::thread::Builder::new().name("lock".to_owned()).spawn(wait) {
+            Ok(_) => answered.await.map_err(|_| busy),
+            Err(_) => Err(busy),
+        }
+    }
+}
+
+/// A file that can be locked, and where else to try if its file system cannot.
+#[derive(Debug)]
+struct Lockable {
+    file: Option<File>,
+    elsewhere: Option<PathBuf>,
+}
+
+impl Lockable {
+    fn new(path: &Path) -> Self {
+        let mut lockable = Self { file: None, elsewhere: elsewhere(path) };
+        match open(path) {
+            Ok(file) => lockable.file = Some(file),
+            Err(error) => lockable.give_up(&error),
+        }
+        lockable
+    }
+
+    /// `None` if somebody else has it.
+    fn try_lock(&mut self) -> Option<Lock> {
+        loop {
+            let Some(file) = &self.file else { return Some(Lock { _file: None }) };
+            match file.try_lock() {
+                Ok(()) => return Some(Lock { _file: self.file.take() }),
+                Err(TryLockError::WouldBlock) => return None,
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => self.give_up(&error),
+            }
+        }
+    }
+
+    /// Network file systems may have no locks (ENOLCK, ENOTSUP), and a read-only one no file to lock. Without any, processes
+    /// still look again before they spend a token: what is left is a small window, and a warning.
+    fn give_up(&mut self, error: &io::Error) {
+        self.file = self.elsewhere.take().and_then(|path| open(&path).ok());
+        if self.file.is_none() {
+            tracing::warn!(
+                "the folder of logins has no locks ({error}): two programs may refresh one login at the same time"
+            );
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        super::file::create_private(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// The session's own folder is on a local file system.
+#[cfg(unix)]
+fn elsewhere(path: &Path) -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty())?);
+    Some(folder.join("mcp-ferry").join(path.file_name()?))
+}
+
+#[cfg(windows)]
+fn elsewhere(_: &Path) -> Option<PathBuf> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_until_it_is_dropped_and_its_file_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("logins").join("a.lock");
+        let first = Lock::try_acquire(&path).expect("a free lock is given");
+        assert!(Lock::try_acquire(&path).is_none(), "one owner at a time");
+        drop(first);
+        assert!(path.exists(), "removing it would let two own two files of one name");
+        assert!(Lock::try_acquire(&path).is_some());
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_with_the_lock_or_at_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        let first = Lock::try_acquire(&path).unwrap();
+        let late = Lock::acquire(&path, Duration::from_millis(60)).await;
+        assert!(matches!(late, Err(StoreError::Busy(_))), "the wait has a limit");
+        let (second, ()) = tokio::join!(Lock::acquire(&path, Duration::from_secs(20)), async { drop(first) });
+        assert!(second.is_ok(), "whoever waits has it next");
+    }
+
+    #[test]
+    fn where_nothing_can_be_locked_work_goes_on() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut lockable = Lockable { file: None, elsewhere: None };
+        lockable.give_up(&io::Error::from(io::ErrorKind::Unsupported));
+        assert!(lockable.try_lock().is_some());
+        // A file where the folder should be.
+        let mut lockable = Lockable::new(&file.path().join("a.lock"));
+        assert!(lockable.try_lock().is_some());
+    }
+}

@@ -1,0 +1,132 @@
+use std::fs;
+
+use super::*;
+use crate::auth::record::{Client, Tokens};
+use crate::log::Secret;
+
+fn key(profile: &str) -> Key {
+    Key::new(&KeyParts {
+        url: "https://mcp.example.com/mcp",
+        identity: Identity::Dynamic,
+        profile: Some(profile),
+        extra: &[],
+    })
+}
+
+fn store(home: &Path) -> Store {
+    Store::new(home, KeptIn::File)
+}
+
+fn record(generation: u64) -> Record {
+    let tokens = Tokens {
+        access_token: Secret::new("access-marked-secret"),
+        token_type: "Bearer".to_owned(),
+        refresh_token: Some(Secret::new("refresh-marked-secret")),
+        id_token: None,
+        scope: None,
+        obtained_at: 1,
+        lifetime: Some(3600),
+        refresh_with_scope: false,
+    };
+    Record { generation, tokens: Some(tokens), client: Some(Client::default()), ..Record::default() }
+}
+
+#[test]
+fn a_record_comes_back_as_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let store = store(home.path());
+    assert_eq!(store.read(&key("")).unwrap(), None);
+    store.write(&key(""), &record(7)).unwrap();
+    assert_eq!(store.read(&key("")).unwrap(), Some(record(7)));
+    assert_eq!(store.list(), vec![(key(""), record(7))]);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_user_can_read_a_login() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let store = store(home.path());
+    let folder = home.path().join("logins");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    store.write(&key(""), &record(1)).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700, "a folder that others could read is closed");
+    assert_eq!(mode(&store.path(&key(""))), 0o600);
+    drop(Lock::try_acquire(&store.beside(&key(""), "lock")));
+    assert_eq!(mode(&store.beside(&key(""), "lock")), 0o600);
+}
+
+#[test]
+fn what_cannot_be_read_is_none_and_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let store = store(home.path());
+    store.write(&key(""), &record(1)).unwrap();
+    let whole = fs::read_to_string(store.path(&key(""))).unwrap();
+    for text in ["", "{", "[]", &whole[..whole.len() / 2], r#"{"format":2,"record":{"generation":"none"}}"#] {
+        fs::write(store.path(&key("")), text).unwrap();
+        assert_eq!(store.read(&key("")).unwrap(), None, "{text:?} is no login");
+        assert_eq!(fs::read_to_string(store.path(&key(""))).unwrap(), text, "reading deletes nothing");
+    }
+}
+
+#[test]
+fn a_login_of_another_place_is_not_mistaken_for_none() {
+    let home = tempfile::tempdir().unwrap();
+    store(home.path()).write(&key(""), &record(1)).unwrap();
+    let error = Store::new(home.path(), KeptIn::Keychain).read(&key("")).unwrap_err();
+    assert!(error.to_string().contains("kept in the file"), "{error}");
+}
+
+#[test]
+fn whatever_differs_in_a_login_differs_in_its_key() {
+    let extra = [("audience".to_owned(), "a".to_owned()), ("x".to_owned(), "y".to_owned())];
+    let turned = [extra[1].clone(), extra[0].clone()];
+    let base = KeyParts { url: "https://h/mcp", identity: Identity::Dynamic, profile: None, extra: &[] };
+    let others = [
+        KeyParts { url: "https://h/mcp/", ..base },
+        KeyParts { identity: Identity::Given("c"), ..base },
+        KeyParts { identity: Identity::MetadataDocument("c"), ..base },
+        KeyParts { profile: Some("work"), ..base },
+        KeyParts { extra: &extra, ..base },
+        KeyParts { extra: &extra[..1], ..base },
+    ];
+    let mut keys: Vec<Key> = others.iter().chain([&base]).map(Key::new).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), others.len() + 1);
+    assert_eq!(Key::new(&KeyParts { extra: &turned, ..base }), Key::new(&others[4]), "their order is nobody's wish");
+}
+
+#[test]
+fn ports_are_the_same_on_every_start_and_none_is_a_system_s() {
+    for profile in ["a", "b", "c", "d"] {
+        let ports = key(profile).ports();
+        assert_eq!(ports, key(profile).ports());
+        assert!(ports.iter().all(|port| (3335..=49_150).contains(port)), "{ports:?}");
+    }
+}
+
+#[test]
+fn errors_name_the_cause_and_the_cure() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("logins"), "a file").unwrap();
+    let error = store(home.path()).write(&key(""), &record(1)).unwrap_err();
+    assert!(error.to_string().contains("logins"), "{error}");
+    assert!(error.hint().contains("MCP_FERRY_HOME"), "{}", error.hint());
+}
+
+#[test]
+fn what_a_killed_process_left_is_swept_up_when_it_is_old() {
+    let home = tempfile::tempdir().unwrap();
+    let store = store(home.path());
+    store.write(&key(""), &record(1)).unwrap();
+    let [old, young] = ["old", "young"].map(|name| home.path().join("logins").join(format!(".unfinished-{name}")));
+    fs::write(&young, "secret").unwrap();
+    let file = fs::File::create(&old).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7200)).unwrap();
+    store.write(&key(""), &record(2)).unwrap();
+    assert!(!old.exists(), "it may hold a token");
+    assert!(young.exists(), "somebody may still be writing it");
+}

@@ -1,0 +1,330 @@
+//! How is a refresh token spent exactly once?
+//!
+//! It is good for one use with most servers, and a second use may revoke the whole login. So a refresh is a transaction: lock, look
+//! again whether somebody was faster, note on disk that the token is about to be spent, spend it, keep what came, and only then use
+//! it and let go.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+
+use super::account::{Account, Snapshot, Transaction};
+use super::expiry::{Freshness, now};
+use super::record::{Record, Tokens};
+use super::store::{StoreError, hex};
+use crate::log::Secret;
+
+/// When a token whose fate is not known is sent again: servers allow the same one twice for a short while, so that an answer that
+/// was lost costs no login.
+const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
+/// After a failure nobody tries for this long, then for twice as long, up to the limit.
+const REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// The longest `Retry-After` that is obeyed.
+const LONGEST_ASKED_REST: Duration = Duration::from_secs(300);
+
+/// Why a refresh is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The token is near its end, or past it.
+    Due,
+    /// The server refused it, whatever the clock says.
+    Refused,
+}
+
+/// What became of a refresh token that was sent, or not, where no tokens came back. `said` is for people, without secrets.
+#[derive(Debug, Clone)]
+pub enum Spent {
+    /// `invalid_grant` in whichever words: this refresh token is of no use any more.
+    Dead {
+        /// The issuer's words.
+        said: String,
+    },
+    /// `invalid_client`: the issuer does not know us any more.
+    ClientUnknown {
+        /// The issuer's words.
+        said: String,
+    },
+    /// 429, 5xx, or nothing was sent: it may work later.
+    Temporary {
+        /// What happened.
+        said: String,
+        /// What the server asks for.
+        retry_after: Option<Duration>,
+    },
+    /// It was sent, and no answer came: it may be spent or not.
+    Unknown {
+        /// What happened.
+        said: String,
+    },
+}
+
+/// Why there is no new access token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RefreshError {
+    /// There is no refresh token, or none that could work.
+    #[error("the login has ended{}", because(.0))]
+    LoginNeeded(String),
+    /// The registration is gone at the issuer, and the login with it.
+    #[error("the authorization server does not know this client any more{}", because(.0))]
+    ClientUnknown(String),
+    /// Try again later; the login is whole.
+    #[error("the login could not be renewed now{}", because(.said))]
+    Temporary {
+        /// What happened.
+        said: String,
+        /// When it may work, counted from now.
+        retry_after: Duration,
+    },
+    /// The store, or its lock.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RefreshError {
+    /// Whether only a person can help.
+    pub fn needs_login(&self) -> bool {
+        matches!(self, Self::LoginNeeded(_) | Self::ClientUnknown(_))
+    }
+}
+
+fn because(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
+type Flight = Shared<Pin<Box<dyn Future<Output = Result<Snapshot, RefreshError>> + Send>>>;
+
+/// Refreshes of this process: the one under way, and how the last ones went.
+#[derive(Default)]
+pub(super) struct Flights {
+    current: Option<(u64, Flight)>,
+    rest: Option<(Instant, String)>,
+    failures: u32,
+}
+
+impl fmt::Debug for Flights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flights").field("failures", &self.failures).finish_non_exhaustive()
+    }
+}
+
+impl Account {
+    /// Renews the access token of a record that was seen, or finds that somebody already has. `spend` sends the record's refresh
+    /// token and returns what came; it may be called again with the same token where its fate is not known.
+    ///
+    /// Requests that ask at the same time share one refresh. Whoever stops waiting stops nothing.
+    pub async fn refresh<F, Fut>(&self, seen: &Snapshot, reason: Reason, spend: F) -> Result<Snapshot, RefreshError>
+    where
+        F: Fn(Record) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Tokens, Spent>> + Send + 'static,
+    {
+        let spend = Arc::new(spend);
+        let first = self.join(seen, reason, &spend).await?;
+        if is_other(&first.record, &seen.record, reason) {
+            return Ok(first);
+        }
+        // A flight that began because the token was due may have found it good, where this request knows better.
+        self.join(seen, reason, &spend).await
+    }
+
+    fn join<F, Fut>(&self, seen: &Snapshot, reason: Reason, spend: &Arc<F>) -> Flight
+    where
+        F: Fn(Record) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Tokens, Spent>> + Send + 'static,
+    {
+        let newest = self.snapshot();
+        let mut flights = self.flights();
+        if let Some((generation, flight)) = &flights.current
+            && *generation >= seen.record.generation
+            && flight.peek().is_none()
+        {
+            return flight.clone();
+        }
+        if let Some(newest) = newest.filter(|newest| serves(newest, &seen.record, reason)) {
+            return std::future::ready(Ok(newest)).boxed().shared();
+        }
+        if let Some((until, said)) = &flights.rest
+            && let Some(left) = until.checked_duration_since(Instant::now())
+        {
+            let resting = RefreshError::Temporary { said: said.clone(), retry_after: left };
+            return std::future::ready(Err(resting)).boxed().shared();
+        }
+        let work = self.own(fly(self.clone(), seen.clone(), reason, spend.clone()));
+        let flight = async move { work.await.unwrap_or(Err(StoreError::CutOff.into())) }.boxed().shared();
+        flights.current = Some((seen.record.generation, flight.clone()));
+        flight
+    }
+
+    fn flights(&self) -> MutexGuard<'_, Flights> {
+        self.0.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn landed(&self, result: &Result<Snapshot, RefreshError>) {
+        let mut flights = self.flights();
+        flights.rest = None;
+        match result {
+            Err(RefreshError::Temporary { said, retry_after }) => {
+                flights.failures = (flights.failures + 1).min(10);
+                flights.rest = Some((Instant::now() + *retry_after, said.clone()));
+            }
+            _ => flights.failures = 0,
+        }
+    }
+}
+
+/// Whether the record has another access token than the one that was refused; one that was merely due may be the same.
+fn is_other(record: &Record, seen: &Record, reason: Reason) -> bool {
+    let token = |record: &Record| record.tokens.as_ref().map(|tokens| tokens.access_token.clone());
+    reason == Reason::Due || token(record) != token(seen)
+}
+
+/// Whether this is as good as a refresh.
+fn serves(newest: &Snapshot, seen: &Record, reason: Reason) -> bool {
+    newest.freshness() == Freshness::Good && is_other(&newest.record, seen, reason)
+}
+
+async fn fly<F, Fut>(account: Account, seen: Snapshot, reason: Reason, spend: Arc<F>) -> Result<Snapshot, RefreshError>
+where
+    F: Fn(Record) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Tokens, Spent>> + Send + 'static,
+{
+    let result = transact(&account, &seen, reason, spend.as_ref()).await;
+    account.landed(&result);
+    result
+}
+
+async fn transact<F, Fut>(
+    account: &Account,
+    seen: &Snapshot,
+    reason: Reason,
+    spend: &F,
+) -> Result<Snapshot, RefreshError>
+where
+    F: Fn(Record) -> Fut,
+    Fut: Future<Output = Result<Tokens, Spent>>,
+{
+    let mut transaction = account.begin().await?;
+    let mut token = refresh_token(&transaction.record);
+    loop {
+        if let Some(newest) = account.snapshot().filter(|newest| serves(newest, &seen.record, reason)) {
+            tracing::debug!("the login was renewed by another process or request");
+            return Ok(newest);
+        }
+        let spending = token?;
+        transaction.begin_spending(&spending).await;
+        let said = match send(spend, &transaction.record).await {
+            Ok(tokens) => return transaction.renewed(tokens).await,
+            Err(Spent::Dead { said }) => said,
+            Err(Spent::ClientUnknown { said }) => return Err(transaction.client_unknown(&spending, said).await),
+            Err(Spent::Temporary { said, retry_after }) => return Err(account.later(said, retry_after)),
+            Err(Spent::Unknown { said }) => return Err(account.later(said, None)),
+        };
+        // A process of another version may not ask for the lock: then there is another token now.
+        transaction.record = account.read_again()?.map(|newest| newest.record.as_ref().clone()).unwrap_or_default();
+        token = refresh_token(&transaction.record);
+        if token.as_ref().is_ok_and(|token| *token == spending) {
+            return Err(transaction.dead(&spending, said).await);
+        }
+    }
+}
+
+/// Sends the token, and sends it again while nothing is known of it.
+async fn send<F, Fut>(spend: &F, record: &Record) -> Result<Tokens, Spent>
+where
+    F: Fn(Record) -> Fut,
+    Fut: Future<Output = Result<Tokens, Spent>>,
+{
+    for pause in AGAIN {
+        match spend(record.clone()).await {
+            Err(Spent::Unknown { said }) => {
+                tracing::info!("a refresh was not answered ({said}); the same token is tried again");
+            }
+            Err(Spent::Temporary { said, retry_after }) if retry_after.is_none_or(|asked| asked <= pause) => {
+                tracing::info!("a refresh failed ({said}); it is tried again");
+            }
+            decided => return decided,
+        }
+        tokio::time::sleep(pause).await;
+    }
+    spend(record.clone()).await
+}
+
+/// The refresh token that may be spent.
+fn refresh_token(record: &Record) -> Result<Secret, RefreshError> {
+    if record.logged_out {
+        return Err(RefreshError::LoginNeeded("it was logged out".to_owned()));
+    }
+    let token = record.tokens.as_ref().and_then(|tokens| tokens.refresh_token.clone());
+    let token = token.ok_or_else(|| RefreshError::LoginNeeded("there is no refresh token".to_owned()))?;
+    if record.dead_refresh.as_deref() == Some(&fingerprint(&token)) {
+        return Err(RefreshError::LoginNeeded("its refresh token is not accepted any more".to_owned()));
+    }
+    Ok(token)
+}
+
+fn fingerprint(token: &Secret) -> String {
+    hex(ring::digest::digest(&ring::digest::SHA256, token.expose().as_bytes()).as_ref())
+}
+
+impl Account {
+    fn later(&self, said: String, asked: Option<Duration>) -> RefreshError {
+        let rest = (REST * (1 << self.flights().failures)).min(LONGEST_REST);
+        let asked = asked.unwrap_or_default().min(LONGEST_ASKED_REST);
+        RefreshError::Temporary { said, retry_after: rest.max(asked) }
+    }
+}
+
+impl Transaction {
+    /// On disk before anything is sent, so that whoever comes after a crash knows.
+    async fn begin_spending(&mut self, token: &Secret) {
+        let fingerprint = fingerprint(token);
+        if self.record.refresh_started.as_ref().is_some_and(|(earlier, _)| *earlier == fingerprint) {
+            tracing::info!("an earlier refresh was cut off; the same token is tried again");
+        }
+        let started = Record { refresh_started: Some((fingerprint, now())), ..self.record.clone() };
+        if let Err(error) = self.note(started).await {
+            tracing::warn!("{error}; {}", error.hint());
+        }
+    }
+
+    async fn renewed(&mut self, tokens: Tokens) -> Result<Snapshot, RefreshError> {
+        let on_disk = self.account.read_again()?.is_some_and(|newest| newest.record.logged_out);
+        if on_disk {
+            return Err(RefreshError::LoginNeeded("it was logged out".to_owned()));
+        }
+        let old = self.record.tokens.take();
+        let tokens = Tokens {
+            refresh_token: tokens.refresh_token.or_else(|| old.as_ref()?.refresh_token.clone()),
+            id_token: tokens.id_token.or_else(|| old.as_ref()?.id_token.clone()),
+            scope: tokens.scope.or_else(|| old.as_ref()?.scope.clone()),
+            ..tokens
+        };
+        let record = Record { tokens: Some(tokens), refresh_started: None, dead_refresh: None, ..self.record.clone() };
+        Ok(self.keep(record).await)
+    }
+
+    /// The access token stays: it may be good for a while yet.
+    async fn dead(&mut self, token: &Secret, said: String) -> RefreshError {
+        let dead_refresh = Some(fingerprint(token));
+        let record = Record { dead_refresh, refresh_started: None, ..self.record.clone() };
+        self.keep(record).await;
+        RefreshError::LoginNeeded(said)
+    }
+
+    async fn client_unknown(&mut self, token: &Secret, said: String) -> RefreshError {
+        let dead_client = self.record.client.as_ref().map(|client| client.client_id.clone());
+        self.record.dead_client = dead_client;
+        self.dead(token, said.clone()).await;
+        RefreshError::ClientUnknown(said)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,326 @@
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::auth::record::Client;
+use crate::auth::store::{Identity, KeptIn, Key, KeyParts, Store};
+
+fn key() -> Key {
+    Key::new(&KeyParts { url: "https://h/mcp", identity: Identity::Dynamic, profile: None, extra: &[] })
+}
+
+fn account(home: &Path) -> Account {
+    Account::new(Store::new(home, KeptIn::File), key())
+}
+
+fn tokens(serial: u64, lifetime: Option<u64>) -> Tokens {
+    Tokens {
+        access_token: Secret::new(format!("access-{serial}")),
+        token_type: "Bearer".to_owned(),
+        refresh_token: Some(Secret::new(format!("refresh-{serial}"))),
+        id_token: None,
+        scope: Some("all".to_owned()),
+        obtained_at: now(),
+        lifetime,
+        refresh_with_scope: false,
+    }
+}
+
+async fn logged_in(home: &Path, lifetime: Option<u64>) -> (Account, Snapshot) {
+    let account = account(home);
+    let client = Some(Client { client_id: "c".to_owned(), ..Client::default() });
+    let record = Record { tokens: Some(tokens(1, lifetime)), client, ..Record::default() };
+    let saved = account.transact(|mut transaction| async move { transaction.save(record).await }).await;
+    (account, saved.unwrap().unwrap())
+}
+
+fn access(snapshot: &Snapshot) -> &str {
+    snapshot.record.tokens.as_ref().unwrap().access_token.expose()
+}
+
+/// Gives the next tokens for each refresh token, and counts.
+fn issuer(count: &Arc<AtomicUsize>) -> impl Fn(Record) -> std::future::Ready<Result<Tokens, Spent>> + use<> {
+    let count = count.clone();
+    move |record| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let spent = record.tokens.unwrap().refresh_token.unwrap();
+        let serial: u64 = spent.expose().strip_prefix("refresh-").unwrap().parse().unwrap();
+        std::future::ready(Ok(Tokens { scope: None, ..tokens(serial + 1, Some(3600)) }))
+    }
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_once_for_all_who_ask() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), Some(3600)).await;
+    let sibling = self::account(home.path());
+    let count = Arc::default();
+    let (one, two, three) = tokio::join!(
+        account.refresh(&seen, Reason::Refused, issuer(&count)),
+        account.refresh(&seen, Reason::Refused, issuer(&count)),
+        sibling.refresh(&seen, Reason::Refused, issuer(&count)),
+    );
+    for renewed in [one, two, three] {
+        let renewed = renewed.unwrap();
+        assert_eq!(access(&renewed), "access-2");
+        assert_eq!(renewed.record.generation, 2);
+        assert_eq!(renewed.record.refresh_started, None);
+        assert_eq!(
+            renewed.record.tokens.as_ref().unwrap().scope.as_deref(),
+            Some("all"),
+            "an absent scope is the old one"
+        );
+    }
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+    assert_eq!(access(&sibling.snapshot().unwrap()), "access-2", "it is on disk");
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_due_any_more_is_adopted() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), Some(0)).await;
+    assert_eq!(seen.freshness(), Freshness::Expired);
+    let count = Arc::default();
+    account.refresh(&seen, Reason::Due, issuer(&count)).await.unwrap();
+    let again = self::account(home.path()).refresh(&seen, Reason::Due, issuer(&count)).await.unwrap();
+    assert_eq!((access(&again), count.load(Ordering::Relaxed)), ("access-2", 1), "no network for what is there");
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_stops_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let (sent, sending) = tokio::sync::oneshot::channel();
+    let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+    let channels = std::sync::Mutex::new(Some((sent, answered)));
+    let spend = move |_| {
+        let (sent, answered) = channels.lock().unwrap().take().unwrap();
+        async move {
+            sent.send(()).unwrap();
+            answered.await.unwrap();
+            Ok(tokens(2, None))
+        }
+    };
+    let caller = tokio::spawn({
+        let account = account.clone();
+        async move { account.refresh(&seen, Reason::Refused, spend).await }
+    });
+    sending.await.unwrap();
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    let started = self::account(home.path()).snapshot().unwrap();
+    assert!(started.record.refresh_started.is_some(), "what is about to be spent is on disk before it is");
+    answer.send(()).unwrap();
+    account.settle(Duration::from_secs(10)).await;
+    assert_eq!(access(&self::account(home.path()).snapshot().unwrap()), "access-2", "a rotated token is never lost");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let spend = move |record: Record| {
+        assert_eq!(record.tokens.unwrap().refresh_token.unwrap().expose(), "refresh-1");
+        let lost = counted.fetch_add(1, Ordering::Relaxed) == 0;
+        std::future::ready(if lost { Err(Spent::Unknown { said: "reset".to_owned() }) } else { Ok(tokens(2, None)) })
+    };
+    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    assert_eq!((access(&renewed), count.load(Ordering::Relaxed)), ("access-2", 2));
+}
+
+#[tokio::test]
+async fn a_dead_refresh_token_is_sent_once_and_the_rest_is_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), Some(3600)).await;
+    let count = Arc::new(AtomicUsize::new(0));
+    for _ in 0..2 {
+        let counted = count.clone();
+        let spend = move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Err(Spent::Dead { said: "invalid_grant".to_owned() }))
+        };
+        let error = account.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+        assert!(error.needs_login(), "{error}");
+    }
+    assert_eq!(count.load(Ordering::Relaxed), 1, "a token known to be dead is not sent");
+    let record = account.snapshot().unwrap().record;
+    assert!(record.client.is_some(), "the registration is still good");
+    assert_eq!(
+        record.tokens.as_ref().unwrap().access_token.expose(),
+        "access-1",
+        "nothing is deleted before a new login"
+    );
+}
+
+#[tokio::test]
+async fn a_dead_token_that_somebody_replaced_meanwhile_is_no_end() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let (store, count) = (Store::new(home.path(), KeptIn::File), Arc::new(AtomicUsize::new(0)));
+    let spend = move |_| {
+        // Another version of the program, which asks for no lock, is faster.
+        let record = Record { generation: 9, tokens: Some(tokens(7, Some(3600))), ..Record::default() };
+        store.write(&key(), &record).unwrap();
+        count.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Err(Spent::Dead { said: "invalid_grant".to_owned() }))
+    };
+    let adopted = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    assert_eq!((access(&adopted), adopted.record.generation), ("access-7", 9));
+}
+
+#[tokio::test]
+async fn a_client_that_is_unknown_is_noted_for_the_next_login() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let spend = |_| std::future::ready(Err(Spent::ClientUnknown { said: "invalid_client".to_owned() }));
+    let error = account.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+    assert!(matches!(error, RefreshError::ClientUnknown(_)));
+    assert_eq!(account.snapshot().unwrap().record.dead_client.as_deref(), Some("c"));
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_pause_gets_it_and_the_login_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let count = Arc::new(AtomicUsize::new(0));
+    for _ in 0..3 {
+        let counted = count.clone();
+        let spend = move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Err(Spent::Temporary {
+                said: "503".to_owned(),
+                retry_after: Some(Duration::from_secs(120)),
+            }))
+        };
+        let error = account.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+        assert!(!error.needs_login(), "{error}");
+        assert!(matches!(error, RefreshError::Temporary { retry_after, .. } if retry_after > Duration::from_secs(60)));
+    }
+    assert_eq!(count.load(Ordering::Relaxed), 1, "nobody asks again before that");
+    assert_eq!(access(&account.snapshot().unwrap()), "access-1");
+}
+
+#[tokio::test]
+async fn a_logout_is_final_for_a_refresh_in_flight() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let store = Store::new(home.path(), KeptIn::File);
+    let spend = move |_| {
+        store.write(&key(), &Record { generation: 2, logged_out: true, ..Record::default() }).unwrap();
+        std::future::ready(Ok(tokens(2, None)))
+    };
+    let error = account.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+    assert!(error.needs_login());
+    assert!(account.snapshot().unwrap().record.logged_out);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn tokens_that_cannot_be_kept_are_used_and_nobody_spends_the_old_ones() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let logins = home.path().join("logins");
+    let aside = home.path().join("aside");
+    let file = seen.record.generation;
+    // A folder that takes no new file, for root too: there is none.
+    let spend = move |_| {
+        fs::rename(&logins, &aside).unwrap();
+        fs::write(&logins, "in the way").unwrap();
+        std::future::ready(Ok(tokens(2, None)))
+    };
+    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    assert_eq!(
+        (access(&renewed), renewed.record.generation),
+        ("access-2", file + 1),
+        "dropped, they would be lost for all"
+    );
+    assert_eq!(access(&account.snapshot().unwrap()), "access-2");
+    fs::remove_file(home.path().join("logins")).unwrap();
+    fs::rename(home.path().join("aside"), home.path().join("logins")).unwrap();
+    let lock = home.path().join("logins").join(account.0.store.beside(&key(), "lock").file_name().unwrap());
+    assert!(crate::auth::store::Lock::try_acquire(&lock).is_none(), "others wait until it is kept");
+    assert_eq!(access(&account.snapshot().unwrap()), "access-2", "the older file does not win");
+    account.settle(Duration::from_secs(10)).await;
+    assert_eq!(access(&self::account(home.path()).snapshot().unwrap()), "access-2");
+    assert!(crate::auth::store::Lock::try_acquire(&lock).is_some());
+}
+
+const HOME: &str = "MCP_FERRY_TEST_TRANSACTION_HOME";
+const TASK: &str = "MCP_FERRY_TEST_TRANSACTION_TASK";
+
+fn process(home: &Path, task: &str) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "auth::transaction::tests::in_another_process", "--nocapture", "--test-threads=1"]);
+    command.env(HOME, home).env(TASK, task).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+fn heard(child: &mut Child, wanted: &str) {
+    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.ends_with(wanted)), "the child says {wanted}");
+}
+
+/// Does nothing unless it was started by one of the tests below.
+#[tokio::test]
+async fn in_another_process() {
+    let (Some(home), Ok(task)) = (std::env::var_os(HOME).map(std::path::PathBuf::from), std::env::var(TASK)) else {
+        return;
+    };
+    let account = account(&home);
+    let seen = account.snapshot().unwrap();
+    // Past the harness, which holds what tests print.
+    writeln!(std::io::stdout(), "ready").unwrap();
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let spend = move |record: Record| {
+        let (home, task) = (home.clone(), task.clone());
+        async move {
+            let token = record.tokens.unwrap().refresh_token.unwrap();
+            if task == "hang" {
+                writeln!(std::io::stdout(), "spending").unwrap();
+                std::future::pending::<()>().await;
+            }
+            // Each token once, as a strict server has it.
+            match fs::File::create_new(home.join(token.expose())) {
+                Ok(_) => Ok(tokens(2, Some(3600))),
+                Err(_) => Err(Spent::Dead { said: "used twice".to_owned() }),
+            }
+        }
+    };
+    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    assert_eq!(access(&renewed), "access-2");
+}
+
+#[tokio::test]
+async fn processes_that_race_spend_one_token() {
+    let home = tempfile::tempdir().unwrap();
+    logged_in(home.path(), None).await;
+    let mut children: Vec<Child> = (0..4).map(|_| process(home.path(), "race")).collect();
+    children.iter_mut().for_each(|child| heard(child, "ready"));
+    for child in &mut children {
+        child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    }
+    for mut child in children {
+        assert!(child.wait().unwrap().success(), "each has the new token, and none was refused");
+    }
+    assert!(home.path().join("refresh-1").exists());
+    assert_eq!(account(home.path()).generation(), 2, "one refresh");
+}
+
+#[tokio::test]
+async fn a_process_killed_in_mid_refresh_lets_go_and_its_token_is_tried_again() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let mut child = process(home.path(), "hang");
+    heard(&mut child, "ready");
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    heard(&mut child, "spending");
+    assert!(account.snapshot().unwrap().record.refresh_started.is_some());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let renewed = account.refresh(&seen, Reason::Refused, issuer(&Arc::default())).await.unwrap();
+    assert_eq!(access(&renewed), "access-2");
+}

@@ -1,0 +1,146 @@
+//! What can a user type? clap types and help text, nothing else.
+//!
+//! House rules: no short flags but the usual ones; value names in upper case; the first line of a doc comment is the short help and
+//! says what it is for; every option has an environment variable `MCP_FERRY_…` and can stand in the configuration file, because hosts
+//! differ in what they let one configure.
+
+// Doc comments are help texts here, and people read those without Markdown.
+#![allow(clippy::doc_markdown)]
+
+mod connection;
+mod credentials;
+mod logging;
+mod login;
+mod network;
+mod tools;
+
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, Args, Command, Parser};
+
+use crate::config::is_unset;
+
+pub use connection::{Connection, Protocol, Transport};
+pub use credentials::Credentials;
+pub use logging::{LogLevel, Logging};
+pub use login::{AuthMode, Dpop, Login, TokenStore};
+pub use network::Network;
+pub use tools::Tools;
+
+/// Reach a remote MCP server from a program that speaks MCP only over stdio.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-ferry", version, about, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// The server's MCP endpoint; `${VAR}` is taken from the environment
+    #[arg(value_name = "URL")]
+    pub url: String,
+
+    /// The port on this machine to which a login comes back
+    #[arg(value_name = "CALLBACK_PORT")]
+    pub port: Option<u16>,
+
+    /// Everything else.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// All that can be said of a server besides where it is.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// What the server gets to see.
+    #[command(flatten)]
+    pub credentials: Credentials,
+    /// How it is spoken to.
+    #[command(flatten)]
+    pub connection: Connection,
+    /// How it is reached.
+    #[command(flatten)]
+    pub network: Network,
+    /// What the client gets to see.
+    #[command(flatten)]
+    pub tools: Tools,
+    /// How a login goes.
+    #[command(flatten)]
+    pub login: Login,
+    /// What people get to see.
+    #[command(flatten)]
+    pub logging: Logging,
+}
+
+const AFTER_HELP: &str = "\
+Environment and configuration:
+  MCP_FERRY_<OPTION>         a value for any option above that is not typed
+  MCP_FERRY_HOME             where the bridge keeps what it remembers [default: ~/.mcp-ferry]
+  ~/.mcp-ferry/config.toml   options by their long names, for every server or in [servers.\"https://host/path\"] for one; \
+what is typed goes before the environment, that before this file
+
+Exit status: 0 when the client closed stdin or stdout or a signal asked for the end, 1 when the bridge could not run, \
+2 when the arguments are wrong.";
+
+/// Options whose values, where they make no sense, are passed over with a warning: configurations written for another bridge have them,
+/// and there they never kept anything from running.
+pub const FORGIVING: [&str; 7] = [
+    "--transport",
+    "--protocol",
+    "--connect-timeout",
+    "--headers-timeout",
+    "--body-timeout",
+    "--ping-interval",
+    "--auth-timeout",
+];
+
+/// A parser, and the value for what hosts pass for an option that nobody filled in.
+#[derive(Clone)]
+struct OrDefault<P: TypedValueParser>(P, P::Value);
+
+impl<P: TypedValueParser> TypedValueParser for OrDefault<P>
+where
+    P::Value: Clone + Send + Sync + 'static,
+{
+    type Value = P::Value;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Self::Value, clap::Error> {
+        if value.to_str().is_some_and(is_unset) {
+            return Ok(self.1.clone());
+        }
+        self.0.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && (0.0..=1e9).contains(&seconds) => Ok(seconds),
+        _ => Err("not a number of seconds".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound_and_every_option_has_its_variable() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        let options = command.get_arguments().filter(|option| option.get_long().is_some());
+        for option in options.filter(|option| !["help", "version"].contains(&option.get_id().as_str())) {
+            let variable = format!("MCP_FERRY_{}", option.get_id().as_str().to_ascii_uppercase());
+            assert_eq!(option.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));
+        }
+    }
+
+    #[test]
+    fn what_is_forgiven_is_an_option() {
+        let command = Cli::command();
+        for forgiven in FORGIVING {
+            assert!(command.get_opts().any(|option| forgiven.strip_prefix("--") == option.get_long()), "{forgiven}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Which addresses may be connected to?
+//!
+//! What is looked at is what is connected to: names go through [`Resolver`], so nobody can answer one question with a public
+//! address and the next with a private one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use tower_service::Service;
+
+use super::error::{BoxError, Obstacle};
+use super::network::{Family, Zone};
+
+/// What addresses must be like.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admission {
+    pub(super) family: Family,
+    pub(super) zone: Zone,
+}
+
+impl Admission {
+    /// Those of a host's addresses that may be used: at least one.
+    pub(super) fn of(self, host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Obstacle> {
+        let known = addresses.len();
+        let mut addresses = addresses;
+        addresses.retain(|address| match self.family {
+            Family::Any => true,
+            Family::V4 => address.is_ipv4(),
+            Family::V6 => address.is_ipv6(),
+        });
+        if addresses.is_empty() && known > 0 {
+            let (family, flag) = if self.family == Family::V4 { ("IPv4", "--ipv4") } else { ("IPv6", "--ipv6") };
+            let cause = format!("{host} has no {family} address, and {flag} allows no other");
+            return Err(Obstacle::lasting(cause, "leave the option out, or give an address of the other kind"));
+        }
+        let refused = addresses.iter().copied().find(|address| !admits(self.zone, address.ip()));
+        addresses.retain(|address| admits(self.zone, address.ip()));
+        match refused {
+            Some(address) if addresses.is_empty() => {
+                let address = address.ip();
+                let cause = format!("{host} is at {address}, an address that a server must not send this program to");
+                Err(Obstacle::lasting(
+                    cause,
+                    "ask whoever runs the server why it names an address in a private network",
+                ))
+            }
+            _ => Ok(addresses),
+        }
+    }
+
+    /// A host that is an address already needs no resolver, and meets none.
+    pub(super) fn check_literal(self, host: &str) -> Result<(), Obstacle> {
+        match host.trim_start_matches('[').trim_end_matches(']').parse() {
+            Ok(address) => self.of(host, vec![SocketAddr::new(address, 0)]).map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn admits(zone: Zone, address: IpAddr) -> bool {
+    match (zone, as_v4(address)) {
+        (Zone::Any, _) => true,
+        (Zone::Local, Ok(v4)) => !v4.is_link_local(),
+        (Zone::Local, Err(v6)) => !v6.is_unicast_link_local(),
+        (Zone::Public, Ok(v4)) => is_public_v4(v4),
+        (Zone::Public, Err(v6)) => is_public_v6(v6),
+    }
+}
+
+/// The IPv4 address that is reached in the end: through a mapped address, a NAT64 prefix (RFC 6052) or 6to4 (RFC 3056).
+fn as_v4(address: IpAddr) -> Result<Ipv4Addr, Ipv6Addr> {
+    let v6 = match address {
+        IpAddr::V4(v4) => return Ok(v4),
+        IpAddr::V6(v6) => v6,
+    };
+    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Ok(v4(high, low)),
+        [0x2002, high, low, ..] => Ok(v4(high, low)),
+        _ => Err(v6),
+    }
+}
+
+/// Not in any of the blocks that the IANA registry calls not globally reachable (RFC 6890), nor multicast.
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let special = matches!((a, b), (0 | 10 | 127 | 224.., _) | (100, 64..=127) | (169, 254) | (172, 16..=31))
+        || matches!((a, b), (192, 168) | (198, 18 | 19))
+        || matches!((a, b, c), (192, 0, 0 | 2) | (198, 51, 100) | (203, 0, 113));
+    !special
+}
+
+/// In `2000::/3`, which is all that is given out, and not for documentation.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    first & 0xe000 == 0x2000 && !(first == 0x2001 && (second == 0xdb8 || second < 0x200))
+}
+
+/// The system's resolver, whose answers are looked at.
+#[derive(Clone)]
+pub(super) struct Resolver {
+    system: GaiResolver,
+    admission: Admission,
+}
+
+impl Resolver {
+    pub(super) fn new(admission: Admission) -> Self {
+        Self { system: GaiResolver::new(), admission }
+    }
+}
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.system.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let (looking, admission) = (self.system.call(name.clone()), self.admission);
+        Box::pin(async move { Ok(admission.of(name.as_str(), looking.await?.collect())?.into_iter()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_is_held_whatever_an_address_looks_like() {
+        let (public, local, never) = ((true, true), (false, true), (false, false));
+        for (address, expected) in [
+            ("93.184.216.34", public),
+            ("2606:4700::1111", public),
+            ("::ffff:93.184.216.34", public),
+            ("10.0.0.1", local),
+            ("172.16.0.1", local),
+            ("172.31.255.255", local),
+            ("172.32.0.1", public),
+            ("192.168.1.1", local),
+            ("100.64.0.1", local),
+            ("100.128.0.1", public),
+            ("127.0.0.1", local),
+            ("127.8.8.8", local),
+            ("0.0.0.0", local),
+            ("224.0.0.1", local),
+            ("255.255.255.255", local),
+            ("::1", local),
+            ("::", local),
+            ("fc00::1", local),
+            ("fd12::1", local),
+            ("ff02::1", local),
+            ("2001:db8::1", local),
+            ("::ffff:10.0.0.1", local),
+            ("::ffff:127.0.0.1", local),
+            ("::127.0.0.1", local),
+            ("64:ff9b::10.0.0.1", local),
+            ("2002:0a00:0001::1", local),
+            ("169.254.169.254", never),
+            ("::ffff:169.254.169.254", never),
+            ("64:ff9b::169.254.169.254", never),
+            ("fe80::1", never),
+        ] {
+            let parsed = address.parse().unwrap();
+            let found = (admits(Zone::Public, parsed), admits(Zone::Local, parsed));
+            assert_eq!(found, expected, "{address} in (Public, Local)");
+            assert!(admits(Zone::Any, parsed));
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_name_s_addresses_is_used() {
+        let addresses =
+            |texts: &[&str]| -> Vec<SocketAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
+        let any = Admission { family: Family::Any, zone: Zone::Public };
+        let mixed = addresses(&["10.0.0.1:0", "93.184.216.34:0"]);
+        assert_eq!(any.of("h", mixed).unwrap(), addresses(&["93.184.216.34:0"]));
+        assert!(any.of("h", addresses(&["10.0.0.1:0"])).unwrap_err().cause.contains("10.0.0.1"));
+        let v4 = Admission { family: Family::V4, zone: Zone::Any };
+        assert_eq!(v4.of("h", addresses(&["[::1]:0", "127.0.0.1:0"])).unwrap(), addresses(&["127.0.0.1:0"]));
+        assert!(v4.of("h", addresses(&["[::1]:0"])).unwrap_err().cause.contains("no IPv4 address"));
+        assert!(v4.check_literal("[::1]").is_err() && v4.check_literal("127.0.0.1").is_ok());
+        assert!(any.check_literal("169.254.169.254").is_err() && any.check_literal("example.com").is_ok());
+    }
+}

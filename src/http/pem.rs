@@ -1,0 +1,88 @@
+//! What is in the files that the user or the environment names for TLS?
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+use super::network::NetworkError;
+
+/// The first byte of a certificate that is no text: Windows exports such.
+const DER_SEQUENCE: u8 = 0x30;
+
+type Certificates = Vec<CertificateDer<'static>>;
+
+/// The certificates of authorities in a file: at least one.
+pub(super) fn authorities(path: &Path) -> Result<Certificates, NetworkError> {
+    let certificates = certificates(path, &read(path)?)?;
+    let mut store = RootCertStore::empty();
+    for certificate in &certificates {
+        let added = store.add(certificate.clone());
+        added.map_err(|_| content(path, "holds a certificate that cannot be read"))?;
+    }
+    Ok(certificates)
+}
+
+fn certificates(path: &Path, bytes: &[u8]) -> Result<Certificates, NetworkError> {
+    if bytes.first() == Some(&DER_SEQUENCE) {
+        return Ok(vec![CertificateDer::from(bytes.to_vec())]);
+    }
+    let found: Result<Certificates, _> = CertificateDer::pem_slice_iter(bytes).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(content(path, "holds no certificate")),
+        Err(_) => Err(content(path, "holds a certificate that is damaged")),
+    }
+}
+
+/// This side's certificate with what leads to its authority, and its key, which may be in the same file.
+pub(super) fn identity(certificate: &Path, key: Option<&Path>) -> Result<Arc<CertifiedKey>, NetworkError> {
+    let certificate_bytes = read(certificate)?;
+    let chain = certificates(certificate, &certificate_bytes)?;
+    let (key_path, key) = match key {
+        Some(path) => (path, private_key(path, &read(path)?, "holds no private key")?),
+        None => {
+            let missing = "holds no private key, and no --client-key is given";
+            (certificate, private_key(certificate, &certificate_bytes, missing)?)
+        }
+    };
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).map_err(|_| {
+        content(key_path, "holds a key of a kind that is not supported: RSA, P-256, P-384 and Ed25519 are")
+    })?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
+            Err(content(key_path, "holds the key of another certificate"))
+        }
+        Err(rustls::Error::InvalidCertificate(_)) => {
+            Err(content(certificate, "holds a certificate that cannot be read"))
+        }
+        _ => Ok(Arc::new(certified)),
+    }
+}
+
+/// PKCS#8, PKCS#1 or SEC 1. What it says is never part of an error.
+fn private_key(path: &Path, bytes: &[u8], missing: &str) -> Result<PrivateKeyDer<'static>, NetworkError> {
+    let holds = |words: &[u8]| memchr::memmem::find(bytes, words).is_some();
+    match PrivateKeyDer::from_pem_slice(bytes) {
+        Ok(key) => Ok(key),
+        Err(_) if holds(b"BEGIN ENCRYPTED PRIVATE KEY") || holds(b"Proc-Type: 4,ENCRYPTED") => Err(content(
+            path,
+            "holds a key that is locked with a password, which nobody could type here; `openssl pkey` writes it without",
+        )),
+        Err(rustls::pki_types::pem::Error::NoItemsFound) => Err(content(path, missing)),
+        Err(_) => Err(content(path, "holds a private key that is damaged")),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
+    std::fs::read(path)
+        .map_err(|error| NetworkError::File { path: path.display().to_string(), cause: error.to_string() })
+}
+
+fn content(path: &Path, what: &str) -> NetworkError {
+    NetworkError::Content { path: path.display().to_string(), what: what.to_owned() }
+}

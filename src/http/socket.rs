@@ -1,0 +1,46 @@
+//! How is a server on this machine reached that has no port? By a Unix-domain socket, or by a named pipe on Windows.
+
+use std::path::Path;
+
+use hyper_util::rt::TokioIo;
+
+use super::error::BoxError;
+use super::network::NetworkError;
+use super::stream::Stream;
+
+/// Whether this system has such a socket at all.
+#[cfg(unix)]
+pub(super) fn check(path: &Path) -> Result<(), NetworkError> {
+    if path.as_os_str().is_empty() {
+        return Err(NetworkError::Socket("--unix-socket names no socket".to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+pub(super) async fn connect(path: &Path) -> Result<Stream, BoxError> {
+    Ok(Stream::direct(TokioIo::new(tokio::net::UnixStream::connect(path).await?)))
+}
+
+#[cfg(windows)]
+pub(super) fn check(path: &Path) -> Result<(), NetworkError> {
+    let text = path.to_string_lossy();
+    if text.to_ascii_lowercase().starts_with(r"\\.\pipe\") {
+        return Ok(());
+    }
+    Err(NetworkError::Socket(format!("{text} is not the name of a pipe, and this system has no Unix-domain sockets")))
+}
+
+/// A pipe whose instances are all in use is asked again: that ends when a client does.
+#[cfg(windows)]
+pub(super) async fn connect(path: &Path) -> Result<Stream, BoxError> {
+    const ERROR_PIPE_BUSY: i32 = 231;
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+    loop {
+        match tokio::net::windows::named_pipe::ClientOptions::new().open(path) {
+            Ok(pipe) => return Ok(Stream::direct(TokioIo::new(pipe))),
+            Err(error) if error.raw_os_error() == Some(ERROR_PIPE_BUSY) => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

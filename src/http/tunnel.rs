@@ -1,0 +1,187 @@
+//! How is a proxy asked for a way through? CONNECT (RFC 9110, section 9.3.6) and SOCKS5 (RFC 1928, RFC 1929).
+
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::error::Obstacle;
+use super::proxy::Server;
+
+/// The longest head of an answer to CONNECT, in bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
+
+const REFUSED_HINT: &str = "ask whoever runs the proxy, or go without it: --no-proxy, or the server's name in NO_PROXY";
+const PASSWORD_HINT: &str = "give them in the proxy's address: http://USER:PASSWORD@HOST:PORT";
+const SOCKS_PASSWORD_HINT: &str = "give them in the proxy's address: socks5h://USER:PASSWORD@HOST:PORT";
+const KIND_HINT: &str = "check its address and its kind: http://, https://, socks5:// or socks5h://";
+const BASIC_HINT: &str = "this program knows Basic alone; a local proxy such as px or cntlm can speak the other for it";
+
+/// What a tunnel leads to: a name or an address (IPv6 in brackets), and a port.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+/// Asks an HTTP proxy; from then on the stream is the target's.
+pub(super) async fn connect(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    proxy: &Server,
+    target: &Target,
+) -> Result<(), Obstacle> {
+    let Target { host, port } = target;
+    let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n").into_bytes();
+    if let Some(value) = proxy.url.authorization() {
+        request.extend_from_slice(b"Proxy-Authorization: ");
+        request.extend_from_slice(value.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    let head = match exchange(stream, &request).await {
+        Ok(head) => String::from_utf8_lossy(&head).into_owned(),
+        Err(error) => return Err(Obstacle::passing(format!("{proxy} ended the connection: {error}"))),
+    };
+    let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
+    match status.and_then(|code| StatusCode::from_bytes(code.trim_end().as_bytes()).ok()) {
+        Some(status) if status.is_success() => Ok(()),
+        Some(status) => {
+            let offered = head.lines().filter_map(|line| line.split_once(':'));
+            let offered = offered.filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authenticate"));
+            Err(refusal(proxy, status, offered.map(|(_, value)| value.trim())))
+        }
+        None => Err(Obstacle::lasting(format!("{proxy} does not answer as an HTTP proxy does"), KIND_HINT)),
+    }
+}
+
+/// What an HTTP proxy's refusal means. `offered`: the values of its `Proxy-Authenticate`.
+pub(super) fn refusal<'a>(proxy: &Server, status: StatusCode, offered: impl Iterator<Item = &'a str>) -> Obstacle {
+    if status != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        let cause = format!("{proxy} refuses to connect to it ({status})");
+        let passing = matches!(status.as_u16(), 408 | 429 | 500 | 502..=504);
+        return if passing { Obstacle::passing(cause) } else { Obstacle::lasting(cause, REFUSED_HINT) };
+    }
+    let schemes: Vec<_> = offered.filter_map(|value| value.split([' ', ',']).next()).collect();
+    if !schemes.is_empty() && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
+        let cause = format!("{proxy} wants a login by {} (407)", schemes.join(" or "));
+        return Obstacle::lasting(cause, BASIC_HINT);
+    }
+    let cause = if proxy.url.authorization().is_some() {
+        format!("{proxy} does not accept the user name and password in its address (407)")
+    } else {
+        format!("{proxy} wants a user name and password (407)")
+    };
+    Obstacle::lasting(cause, PASSWORD_HINT)
+}
+
+/// Reads no byte more than the head, for what follows it is the target's. Small reads, once for a connection.
+async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &[u8]) -> std::io::Result<Vec<u8>> {
+    stream.write_all(request).await?;
+    stream.flush().await?;
+    let mut head = Vec::with_capacity(256);
+    while !head.ends_with(b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+        head.push(stream.read_u8().await?);
+    }
+    Ok(head)
+}
+
+const NO_PASSWORD: u8 = 0;
+const USER_AND_PASSWORD: u8 = 2;
+
+/// Asks a SOCKS5 proxy; from then on the stream is the target's.
+pub(super) async fn socks5(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    proxy: &Server,
+    target: &Target,
+) -> Result<(), Obstacle> {
+    let broken = |error: std::io::Error| Obstacle::passing(format!("{proxy} ended the connection: {error}"));
+    let credentials = proxy.url.credentials();
+    let offer: &[u8] =
+        if credentials.is_some() { &[5, 2, NO_PASSWORD, USER_AND_PASSWORD] } else { &[5, 1, NO_PASSWORD] };
+    let [version, method] = ask(stream, offer).await.map_err(broken)?;
+    match (version, method, credentials) {
+        (5, NO_PASSWORD, _) => {}
+        (5, USER_AND_PASSWORD, Some((user, password))) => {
+            let login = [&[1][..], &counted(user), &counted(password)].concat();
+            let [_, status] = ask(stream, &login).await.map_err(broken)?;
+            if status != 0 {
+                let cause = format!("{proxy} does not accept the user name and password in its address");
+                return Err(Obstacle::lasting(cause, SOCKS_PASSWORD_HINT));
+            }
+        }
+        (5, _, None) => {
+            return Err(Obstacle::lasting(format!("{proxy} wants a user name and password"), SOCKS_PASSWORD_HINT));
+        }
+        (5, ..) => {
+            return Err(Obstacle::lasting(format!("{proxy} takes no login by user name and password"), REFUSED_HINT));
+        }
+        _ => {
+            return Err(Obstacle::lasting(format!("{proxy} does not answer as a SOCKS5 proxy does"), KIND_HINT));
+        }
+    }
+    let request = [&[5, 1, 0][..], &address(&target.host), &target.port.to_be_bytes()].concat();
+    let [_, status, _, kind] = ask(stream, &request).await.map_err(broken)?;
+    if status != 0 {
+        return Err(socks_refusal(proxy, status));
+    }
+    skip_bound_address(stream, kind).await.map_err(broken)
+}
+
+async fn ask<const N: usize>(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &[u8],
+) -> std::io::Result<[u8; N]> {
+    stream.write_all(request).await?;
+    stream.flush().await?;
+    let mut answer = [0; N];
+    stream.read_exact(&mut answer).await?;
+    Ok(answer)
+}
+
+/// After its length, in one byte. What is longer was refused when the proxy's address was read; a host name never is.
+fn counted(text: &str) -> Vec<u8> {
+    let bytes = &text.as_bytes()[..text.len().min(255)];
+    [&[u8::try_from(bytes.len()).unwrap_or(u8::MAX)], bytes].concat()
+}
+
+fn address(host: &str) -> Vec<u8> {
+    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+        Ok(std::net::IpAddr::V4(v4)) => [&[1][..], &v4.octets()].concat(),
+        Ok(std::net::IpAddr::V6(v6)) => [&[4][..], &v6.octets()].concat(),
+        Err(_) => [&[3][..], &counted(host)].concat(),
+    }
+}
+
+async fn skip_bound_address(stream: &mut (impl AsyncRead + Unpin), kind: u8) -> std::io::Result<()> {
+    let length = match kind {
+        1 => 4,
+        4 => 16,
+        _ => usize::from(stream.read_u8().await?),
+    };
+    let mut rest = vec![0; length + 2];
+    stream.read_exact(&mut rest).await.map(drop)
+}
+
+/// RFC 1928, section 6.
+fn socks_refusal(proxy: &Server, status: u8) -> Obstacle {
+    let why = match status {
+        2 => return Obstacle::lasting(format!("{proxy} does not allow connections to it"), REFUSED_HINT),
+        3 => "finds its network out of reach",
+        4 => "finds no such host, or cannot reach it",
+        5 => "says that it refuses connections",
+        6 => "says that it is too far away",
+        7 | 8 => return Obstacle::lasting(format!("{proxy} cannot connect to this kind of address"), REFUSED_HINT),
+        _ => "failed to connect to it",
+    };
+    Obstacle::passing(format!("{proxy} {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn socks_addresses_are_of_three_kinds() {
+        assert_eq!(address("10.0.0.1"), [1, 10, 0, 0, 1]);
+        assert_eq!(address("[::1]")[..2], [4, 0]);
+        assert_eq!(address("a.example"), [&[3, 9], &b"a.example"[..]].concat());
+    }
+}

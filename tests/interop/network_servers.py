@@ -1,0 +1,364 @@
+"""Which programs stand between mcp-ferry and the server, and how is each started?
+
+All of them from Debian, each with a configuration of its own in one directory, on ports of its own, and ended with the run.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+PACKAGES = {
+    "/usr/sbin/squid": "squid",
+    "/usr/bin/tinyproxy": "tinyproxy",
+    "/usr/sbin/danted": "dante-server",
+    "/usr/bin/microsocks": "microsocks",
+    "/usr/sbin/nginx": "nginx",
+    "/usr/bin/stunnel4": "stunnel4",
+    "/usr/bin/openssl": "openssl",
+}
+USER, PASSWORD = "ada", "marked-proxy-password"
+# A name that only squid knows: whoever reaches it has left the looking up to the proxy.
+BEHIND_SQUID = "server.example.test"
+
+
+def install():
+    """Installs the programs that are missing, without the services that Debian would start."""
+    missing = [package for program, package in PACKAGES.items() if not Path(program).exists()]
+    if not missing:
+        return
+    if os.geteuid() != 0:
+        raise SystemExit(f"networks: {' '.join(missing)} must be installed, which takes root")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    environment["PATH"] = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
+        subprocess.run(["apt-get", *command], check=True, stdout=subprocess.DEVNULL, env=environment)
+
+
+class Certificates:
+    """An authority, what it vouches for, and clients' keys in the three forms that people have."""
+
+    CONFIGURATION = """
+        [ca]
+        default_ca = us
+        [us]
+        database = {directory}/index
+        rand_serial = yes
+        default_md = sha256
+        policy = any
+        unique_subject = no
+        [any]
+        commonName = supplied
+        [req]
+        prompt = no
+        distinguished_name = name
+        [name]
+        commonName = nobody
+        [authority]
+        basicConstraints = critical, CA:TRUE
+        keyUsage = critical, keyCertSign
+        subjectKeyIdentifier = hash
+    """
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.configuration = directory / "openssl.cnf"
+        self.configuration.write_text(self.CONFIGURATION.format(directory=directory))
+        (directory / "index").touch()
+        self.authority = directory / "authority.pem"
+        subject = ["-subj", "/CN=Harbour Authority", "-extensions", "authority", "-days", "30"]
+        self.openssl("req", "-x509", *self.new_key("authority"), "-out", self.authority, *subject)
+        ours = f"DNS:localhost,DNS:{BEHIND_SQUID},IP:127.0.0.1"
+        self.vouch_for("server", ours)
+        self.vouch_for("elsewhere", "DNS:elsewhere.example,DNS:www.elsewhere.example")
+        self.vouch_for("expired", ours, since="20200101000000Z", until="20200201000000Z")
+        self.vouch_for("not-yet", ours, since="20400101000000Z", until="20400201000000Z")
+        self.vouch_for("pkcs8", "DNS:client")
+        self.vouch_for("sec1", "DNS:client")
+        self.vouch_for("pkcs1", "DNS:client", kind=["rsa:2048"])
+        for name in ("sec1", "pkcs1"):
+            self.key(name).write_text(self.openssl("pkey", "-in", self.key(name), "-traditional"))
+        for name, head in {"pkcs8": "PRIVATE", "sec1": "EC PRIVATE", "pkcs1": "RSA PRIVATE"}.items():
+            assert self.key(name).read_text().startswith(f"-----BEGIN {head} KEY-----"), f"{name} has another form"
+        both = directory / "both.pem"
+        both.write_text(self.certificate("pkcs8").read_text() + self.key("pkcs8").read_text())
+        # A directory as OpenSSL wants it: each certificate under the hash of its subject.
+        hashed = directory / "hashed"
+        hashed.mkdir()
+        name = self.openssl("x509", "-noout", "-hash", "-in", self.authority).strip()
+        shutil.copy(self.authority, hashed / f"{name}.0")
+
+    def key(self, name):
+        return self.directory / f"{name}.key"
+
+    def certificate(self, name):
+        return self.directory / f"{name}.pem"
+
+    def openssl(self, command, *arguments):
+        ran = subprocess.run(["/usr/bin/openssl", command, *arguments], capture_output=True, text=True)
+        if ran.returncode:
+            raise RuntimeError(f"openssl {command}: {ran.stderr}")
+        return ran.stdout
+
+    def new_key(self, name, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
+        return ["-config", self.configuration, "-newkey", *kind, "-noenc", "-keyout", self.key(name)]
+
+    def vouch_for(self, name, names, since=None, until=None, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
+        request, extensions = self.directory / f"{name}.csr", self.directory / f"{name}.ext"
+        self.openssl("req", *self.new_key(name, kind), "-subj", f"/CN={name}", "-out", request)
+        extensions.write_text(f"subjectAltName = {names}\n")
+        span = ["-startdate", since, "-enddate", until] if since else ["-days", "30"]
+        self.openssl(
+            "ca", "-config", self.configuration, "-batch", "-notext", "-cert", self.authority, "-keyfile",
+            self.key("authority"), "-in", request, "-extfile", extensions, *span, "-outdir", self.directory,
+            "-out", self.certificate(name),
+        )  # fmt: skip
+
+
+class Servers:
+    """All of them, running. Ports by name in `port`."""
+
+    def __init__(self, directory, stack, upstream_port):
+        self.directory, self.stack = directory, stack
+        self.upstream = f"127.0.0.1:{upstream_port}"
+        (directory / "certificates").mkdir()
+        self.certificates = Certificates(directory / "certificates")
+        self.port = {}
+        self.socket = directory / "mcp.sock"
+        starting = [self.nginx(), self.squid(), self.danted()]
+        starting += [self.tinyproxy("tinyproxy"), self.tinyproxy("tinyproxy-password", f"BasicAuth {USER} {PASSWORD}")]
+        starting += [self.microsocks(), self.stunnel()]
+        self.silent()
+        self.port["nobody"] = free_port()
+        for name, port in self.port.items():
+            if name != "nobody":
+                self.wait_for(name, port, starting)
+
+    def log(self, name):
+        path = self.directory / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def run(self, name, *command):
+        output = self.stack.enter_context(open(self.directory / f"{name}.out", "wb"))
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )  # fmt: skip
+        self.stack.callback(end, server)
+        return name, server
+
+    def wait_for(self, name, port, starting):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for program, process in starting:
+                # Its parent may leave once a daemon is up, but none of ours is asked to become one.
+                if process.poll() is not None:
+                    said = (self.directory / f"{program}.out").read_text(errors="replace")
+                    raise RuntimeError(f"{program} ended with {process.returncode}: {said}{self.log(program)}")
+            try:
+                return socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError(f"{name} does not listen")
+
+    def write(self, name, text):
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+    def nginx(self):
+        """The servers: TLS in all its states, a unix socket, a balancer with a cookie. Behind each, the same MCP server."""
+        kinds = {
+            "https": ("server", ""),
+            "expired": ("expired", ""),
+            "not-yet": ("not-yet", ""),
+            "elsewhere": ("elsewhere", ""),
+            "tls12": ("server", "ssl_protocols TLSv1.2;"),
+            "tls10": ("server", "ssl_protocols TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0;"),
+            "mutual": ("server", f"ssl_client_certificate {self.certificates.authority}; ssl_verify_client on;"),
+        }
+        servers = ""
+        for kind, (certificate, extra) in kinds.items():
+            self.port[kind] = free_port()
+            servers += f"""
+                server {{
+                    listen 127.0.0.1:{self.port[kind]} ssl;
+                    ssl_certificate {self.certificates.certificate(certificate)};
+                    ssl_certificate_key {self.certificates.key(certificate)};
+                    {extra}
+                    location / {{ proxy_pass http://{self.upstream}; }}
+                }}"""
+        self.port["sticky"], self.port["stranger"] = free_port(), free_port()
+        configuration = self.write("nginx.conf", f"""
+            daemon off;
+            master_process off;
+            user root;
+            worker_processes 1;
+            pid {self.directory}/nginx.pid;
+            error_log {self.directory}/nginx.error.log;
+            events {{}}
+            http {{
+                log_format told '$server_port|$request_method|$http_accept_encoding|$ssl_protocol|$ssl_client_s_dn|$http_cookie|$http_user_agent';
+                access_log {self.directory}/nginx.log told;
+                client_body_temp_path {self.directory}/nginx.body;
+                proxy_temp_path {self.directory}/nginx.proxy;
+                fastcgi_temp_path {self.directory}/nginx.fastcgi;
+                uwsgi_temp_path {self.directory}/nginx.uwsgi;
+                scgi_temp_path {self.directory}/nginx.scgi;
+                proxy_buffering off;
+                proxy_http_version 1.1;
+                proxy_set_header Connection "";
+                gzip on;
+                gzip_min_length 1;
+                gzip_types application/json text/event-stream;
+                {servers}
+                # Two servers. Who brings the cookie stays where the session is; who does not is sent to the one that
+                # does not know it.
+                map "$cookie_berth:$http_mcp_session_id" $berth {{
+                    "~^one:" one;
+                    "~:." two;
+                    default one;
+                }}
+                map $berth $behind {{
+                    one {self.upstream};
+                    two 127.0.0.1:{self.port["stranger"]};
+                }}
+                server {{
+                    listen 127.0.0.1:{self.port["sticky"]};
+                    location / {{
+                        add_header Set-Cookie "berth=$berth; Path=/; HttpOnly" always;
+                        proxy_pass http://$behind;
+                    }}
+                }}
+                server {{
+                    listen 127.0.0.1:{self.port["stranger"]};
+                    location / {{ return 404 '{{"jsonrpc":"2.0","error":{{"code":-32001,"message":"Session not found"}},"id":null}}'; }}
+                }}
+                server {{
+                    listen unix:{self.socket};
+                    location / {{ proxy_pass http://{self.upstream}; }}
+                }}
+            }}""")  # fmt: skip
+        return self.run("nginx", "/usr/sbin/nginx", "-c", configuration, "-p", self.directory)
+
+    def squid(self):
+        """One proxy with two doors: `squid` is open, `squid-password` asks who comes."""
+        self.port["squid"], self.port["squid-password"] = free_port(), free_port()
+        own = self.directory / "squid"
+        own.mkdir()
+        digest = subprocess.run(["/usr/bin/openssl", "passwd", "-apr1", PASSWORD], capture_output=True, text=True)
+        (own / "passwords").write_text(f"{USER}:{digest.stdout}")
+        (own / "hosts").write_text(f"127.0.0.1 localhost {BEHIND_SQUID}\n")
+        (own / "squid.conf").write_text(f"""
+http_port 127.0.0.1:{self.port["squid"]}
+http_port 127.0.0.1:{self.port["squid-password"]}
+acl open localport {self.port["squid"]}
+acl forbidden dstdomain forbidden.example.test
+auth_param basic program /usr/lib/squid/basic_ncsa_auth {own}/passwords
+auth_param basic children 1 startup=1 idle=1
+auth_param basic realm harbour
+acl known proxy_auth REQUIRED
+http_access deny forbidden
+http_access allow open
+http_access allow known
+http_access deny all
+hosts_file {own}/hosts
+cache deny all
+access_log stdio:{own}/access.log
+cache_log {own}/cache.log
+pid_filename none
+pinger_enable off
+shutdown_lifetime 0 seconds
+visible_hostname harbour
+""")
+        # Squid as root works as another user, who must get at these files.
+        if os.geteuid() == 0:
+            for path in (own, *own.iterdir()):
+                shutil.chown(path, "proxy", "proxy")
+        return self.run("squid", "/usr/sbin/squid", "-N", "-f", own / "squid.conf")
+
+    def tinyproxy(self, name, *lines):
+        self.port[name] = free_port()
+        configuration = [
+            f"Port {self.port[name]}", "Listen 127.0.0.1", "Timeout 600", f'LogFile "{self.directory}/{name}.log"',
+            "LogLevel Connect", "MaxClients 50", "Allow 127.0.0.1", *lines,
+        ]  # fmt: skip
+        path = self.write(f"{name}.conf", "\n".join(configuration) + "\n")
+        return self.run(name, "/usr/bin/tinyproxy", "-d", "-c", path)
+
+    def danted(self):
+        self.port["danted"] = free_port()
+        path = self.write("danted.conf", f"""
+logoutput: {self.directory}/danted.log
+internal: 127.0.0.1 port = {self.port["danted"]}
+external: lo
+clientmethod: none
+socksmethod: none
+user.privileged: root
+user.unprivileged: nobody
+client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
+socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 log: connect error }}
+""")
+        return self.run("danted", "/usr/sbin/danted", "-f", path, "-p", self.directory / "danted.pid")
+
+    def microsocks(self):
+        """SOCKS5 with a password, which danted would ask the machine's own users for."""
+        self.port["microsocks"] = free_port()
+        port = str(self.port["microsocks"])
+        return self.run("microsocks", "/usr/bin/microsocks", "-i", "127.0.0.1", "-p", port, "-u", USER, "-P", PASSWORD)
+
+    def stunnel(self):
+        """TLS before tinyproxy: an https proxy; and a server that demands a client's certificate."""
+        certificate, key = self.certificates.certificate("server"), self.certificates.key("server")
+        text = f"foreground = yes\npid =\nsyslog = no\noutput = {self.directory}/stunnel.log\ncert = {certificate}\nkey = {key}\n"
+        for name, behind in (("https-proxy", "tinyproxy"), ("https-proxy-password", "tinyproxy-password")):
+            self.port[name] = free_port()
+            text += f"[{name}]\naccept = 127.0.0.1:{self.port[name]}\nconnect = 127.0.0.1:{self.port[behind]}\n"
+        # nginx lets everyone in and complains over HTTP; this one ends the handshake.
+        self.port["mutual-handshake"] = free_port()
+        text += f"[mutual-handshake]\naccept = 127.0.0.1:{self.port['mutual-handshake']}\nconnect = {self.upstream}\n"
+        text += f"verifyChain = yes\nCAfile = {self.certificates.authority}\n"
+        return self.run("stunnel", "/usr/bin/stunnel4", self.write("stunnel.conf", text))
+
+    def silent(self):
+        """A proxy that takes every connection and says nothing."""
+        listener = self.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.port["silent"] = listener.getsockname()[1]
+        held = []
+
+        def accept():
+            while True:
+                try:
+                    held.append(listener.accept())
+                except OSError:
+                    return
+
+        threading.Thread(target=accept, daemon=True).start()
+
+    def seen(self, proxy):
+        """What a proxy wrote down about whom it was used for."""
+        if proxy is None:
+            return ""
+        if proxy == "microsocks":
+            return (self.directory / "microsocks.out").read_text(errors="replace")
+        return self.log("squid/access" if proxy == "squid" else proxy)
+
+
+def end(server):
+    """Ends a program with the processes that it started."""
+    for signal_number, patience in ((signal.SIGTERM, 2), (signal.SIGKILL, 10)):
+        try:
+            os.killpg(server.pid, signal_number)
+            server.wait(patience)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]

@@ -1,0 +1,160 @@
+//! Options that are not typed: from the environment, and from `config.toml` for every server or for one.
+
+use std::fs;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::support::*;
+
+/// A home with this configuration.
+fn home(configuration: &str) -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("config.toml"), configuration).unwrap();
+    home
+}
+
+/// Shakes hands; gives the values of `X-Tenant` that the server saw, and what stood on stderr.
+fn tenants(upstream: &Upstream, launch: Launch) -> (Vec<String>, String) {
+    let mut bridge = launch.start();
+    bridge.shake_hands();
+    bridge.still_works();
+    let stderr = bridge.finish().stderr;
+    let request = upstream.requests().pop().expect("a request");
+    let values = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-tenant"));
+    (values.map(|(_, value)| value.clone()).collect(), stderr)
+}
+
+/// Asserts that a run with this configuration is refused, and gives what stood on stderr.
+fn refused(configuration: &str, words: &[&str]) {
+    let home = home(configuration);
+    let mut bridge = Bridge::to("https://example.invalid/mcp").home(home.path()).secret("planted-secret").start();
+    let ended = bridge.ended();
+    assert_eq!(ended.code, Some(2), "{configuration:?} cannot be meant: {}", ended.stderr);
+    for word in words {
+        assert!(ended.stderr.contains(word), "{configuration:?} should be told of {word:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_nearest_word_counts() {
+    let upstream = Upstream::usual();
+    let origin = upstream.url("");
+    let everywhere = r#"header = ["X-Tenant: everywhere"]"#;
+    let host = format!("[servers.\"{origin}\"]\nheader = [\"X-Tenant: host\"]");
+    let path = format!("[servers.\"{origin}/mcp\"]\nheader = [\"X-Tenant: path\"]");
+    let rows: [(&str, &[&str], bool, bool); 5] = [
+        ("everywhere", &[everywhere], false, false),
+        ("host", &[everywhere, &host], false, false),
+        ("path", &[everywhere, &path, &host], false, false),
+        ("environment", &[everywhere, &host, &path], true, false),
+        ("typed", &[everywhere, &host, &path], true, true),
+    ];
+    for (expected, written, in_environment, typed) in rows {
+        let home = home(&written.join("\n"));
+        let mut launch = Bridge::to(&upstream.url("/mcp")).home(home.path());
+        if in_environment {
+            launch = launch.env("MCP_FERRY_HEADER", "X-Tenant: environment");
+        }
+        if typed {
+            launch = launch.args(["--header", "X-Tenant: typed"]);
+        }
+        let (seen, stderr) = tenants(&upstream, launch);
+        assert_eq!(seen, [expected], "flag, environment, this server (longest path), every server");
+        assert_eq!(stderr, "");
+    }
+}
+
+/// What is written for one server, its headers first of all, is not told to another.
+#[test]
+fn an_entry_is_for_its_server_and_what_lies_below_its_path() {
+    let upstream = Upstream::usual();
+    let origin = upstream.url("");
+    let named = origin.replace("127.0.0.1", "localhost");
+    let rows = [
+        (format!("{origin}/mcp"), "/mcp", true),
+        (format!("{origin}/mcp"), "/mcp/", true),
+        (format!("{origin}/mcp"), "/mcp/tenant/7", true),
+        (format!("{origin}/mcp"), "/mcp?tenant=7", true),
+        (format!("{origin}/mcp/"), "/mcp/tenant", true),
+        (format!("{origin}/"), "/mcp", true),
+        (format!("{origin}/mcp"), "/mcpx", false),
+        (format!("{origin}/mcp/tenant"), "/mcp", false),
+        (format!("{origin}/MCP"), "/mcp", false),
+        (format!("{origin}0/mcp"), "/mcp", false),
+        (format!("{named}/mcp"), "/mcp", false),
+        (origin.replace("http:", "https:") + "/mcp", "/mcp", false),
+    ];
+    for (entry, path, applies) in rows {
+        let home = home(&format!("[servers.\"{entry}\"]\nheader = [\"X-Tenant: here\"]\n"));
+        let (seen, _) = tenants(&upstream, Bridge::to(&upstream.url(path)).home(home.path()));
+        assert_eq!(seen.len(), usize::from(applies), "the entry {entry} for {path}");
+    }
+}
+
+#[test]
+fn variables_are_filled_in_and_a_list_may_have_many() {
+    let upstream = Upstream::usual();
+    let home = home("header = [\"X-Tenant: ${TENANT}\", \"X-Other: o\"]\nallow-http = true\npatience = 1\n");
+    let launch = Bridge::to(&upstream.url("/mcp")).home(home.path());
+    let (seen, stderr) = tenants(&upstream, launch.env("TENANT", "planted-secret").secret("planted-secret"));
+    assert_eq!((seen, stderr), (vec!["planted-secret".to_owned()], String::new()));
+    assert_eq!(upstream.requests().pop().unwrap().header("X-Other"), Some("o"));
+}
+
+/// A value for each option that the help lists, as it stands in the environment and in the file.
+#[test]
+fn every_option_may_stand_in_the_environment_and_in_the_file() {
+    let help = Command::new(env!("CARGO_BIN_EXE_mcp-ferry")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+    let mut tried = 0;
+    for option in options {
+        let (name, value) = option.split_once(' ').unwrap_or((option, ""));
+        if ["help", "version"].contains(&name.trim()) {
+            continue;
+        }
+        let variable = format!("MCP_FERRY_{}", name.replace('-', "_").to_uppercase());
+        assert!(help.contains(&variable), "--{name} has no variable");
+        let wrong = if value.is_empty() { "\"perhaps\"" } else { "{ a = 1 }" };
+        refused(&format!("{name} = {wrong}\n"), &[name, "config.toml"]);
+        tried += 1;
+    }
+    assert!(tried > 25, "the help lists every option: {help}");
+}
+
+#[test]
+fn a_key_that_is_none_is_one_warning_and_the_run_goes_on() {
+    let upstream = Upstream::usual();
+    let origin = upstream.url("");
+    for text in
+        ["colour = \"blue\"\n".to_owned(), format!("[servers.\"{origin}/mcp\"]\ncolour = \"blue\"\npatience = 1\n")]
+    {
+        let home = home(&text);
+        let (_, stderr) = tenants(&upstream, Bridge::to(&upstream.url("/mcp")).home(home.path()));
+        assert_eq!(stderr.lines().count(), 1, "{text:?} is worth a line: {stderr}");
+        assert!(stderr.contains("colour") && stderr.contains("config.toml"), "which key, and where: {stderr}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_with_its_line() {
+    refused("patience = 1\nheader = [\"X-Api-Key: planted-secret\"\n= 2\n", &["config.toml", "line 3"]);
+    refused("patience = \"soon\"\n", &["config.toml", "patience"]);
+    refused("header = 7\n", &["config.toml", "header"]);
+    refused("header = [7]\n", &["config.toml", "header"]);
+    refused("read-only = 3\n", &["config.toml", "read-only"]);
+    refused("log-level = \"loud\"\n", &["config.toml", "log-level"]);
+    refused("servers = 3\n", &["config.toml", "servers"]);
+    refused("[servers.\"https://example.invalid/\"]\npatience = true\n", &["config.toml", "patience"]);
+}
+
+#[test]
+fn no_file_and_an_empty_one_are_fine() {
+    let upstream = Upstream::usual();
+    let nothing = tempfile::tempdir().unwrap();
+    for home in [home(""), home("# nothing yet\n"), nothing] {
+        let (_, stderr) = tenants(&upstream, Bridge::to(&upstream.url("/mcp")).home(home.path()));
+        assert_eq!(stderr, "");
+    }
+}

@@ -210,6 +210,26 @@ impl Login {
         Ok(())
     }
 
+    /// What was said that makes one login's tokens others than another's.
+    pub(super) fn marks(&self) -> Vec<(String, String)> {
+        let mut marks = self.authorize_params.clone();
+        marks.extend(self.scope.iter().map(|scope| ("scope".to_owned(), scope.clone())));
+        marks.extend(self.issuer.iter().map(|issuer| ("issuer".to_owned(), issuer.clone())));
+        match &self.resource {
+            ResourceChoice::Discovered => {}
+            ResourceChoice::Given(resource) => marks.push(("resource".to_owned(), resource.clone())),
+            ResourceChoice::Off => marks.push(("resource".to_owned(), String::new())),
+        }
+        let grant = match &self.grant {
+            Grant::AuthorizationCode | Grant::Device => "person",
+            Grant::ClientCredentials => "client",
+            Grant::Enterprise(_) => "enterprise",
+            Grant::Workload(_) => "workload",
+        };
+        marks.push(("grant".to_owned(), grant.to_owned()));
+        marks
+    }
+
     /// Our name for registrations.
     pub fn client_name(&self) -> &str {
         self.client_name.as_deref().unwrap_or(CLIENT_NAME)

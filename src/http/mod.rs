@@ -29,6 +29,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::log::trace;
 use connector::Connector;
 use cookies::Jar;
 use proxy::Server;
@@ -94,22 +95,25 @@ impl Http {
         &self,
         method: &Method,
         uri: &Uri,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, HttpError> {
+        if let Some(jar) = &self.jar {
+            jar.add_to(uri, &mut headers);
+        }
+        let proxy = self.connector.passing_proxy(uri);
+        if let Some(value) = proxy.as_ref().and_then(|proxy| proxy.url.authorization()) {
+            headers.insert(PROXY_AUTHORIZATION, value.clone());
+        }
+        let exchange = trace::request(method, uri, &headers, &body);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = headers;
-        if let Some(jar) = &self.jar {
-            jar.add_to(uri, request.headers_mut());
-        }
-        let proxy = self.connector.passing_proxy(uri);
-        if let Some(value) = proxy.as_ref().and_then(|proxy| proxy.url.authorization()) {
-            request.headers_mut().insert(PROXY_AUTHORIZATION, value.clone());
-        }
         let sent = self.client.request(request).await;
-        let response = sent.map_err(|error| HttpError::new(uri, &error, self.connector.tls()))?;
+        let sent = sent.map_err(|error| HttpError::new(uri, &error, self.connector.tls()));
+        let mut response = sent.inspect_err(|error| trace::failed(exchange, error))?;
+        trace::response(exchange, &mut response);
         if let Some(proxy) = proxy {
             passed_on(uri, &proxy, &response)?;
         }

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use super::backoff::Backoff;
-use crate::auth::Authorizer;
+use crate::auth::{AuthError, Authorizer};
 use crate::config::Settings;
 use crate::error::Failure;
 use crate::http::{self as client, Answer, Http, HttpError, retry_after};
@@ -26,6 +26,10 @@ const DESCRIPTOR_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How soon an attempt follows one that found no free file descriptor: as soon as another request may have ended.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(20);
+
+/// How often a request is sent again with another credential: one that another process has renewed, one renewed here, one with the
+/// nonce that the server wants in it.
+const MOST_RENEWALS: u32 = 3;
 
 /// Redirects followed for one request.
 const MOST_REDIRECTS: u32 = 5;
@@ -135,15 +139,15 @@ impl Sender {
         let begun = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(100));
         let mut retries = 0;
-        let mut renewed = false;
+        let mut renewals = 0;
         let mut moved: Option<Uri> = None;
         let mut redirects = 0;
         loop {
             let mut headers = headers.clone();
-            let serial = self.auth.apply(&mut headers).await.map_err(|error| Failure::Credential(error.to_string()))?;
             self.look_at_sockets().await;
             let left = patience.saturating_sub(begun.elapsed());
             let target = moved.as_ref().unwrap_or(uri);
+            let serial = self.auth.apply(&method, target, &mut headers).await?;
             let sending = self.http.send(method.clone(), target, headers, body.clone());
             let response = match self.within(self.headers_timeout, sending).await? {
                 Ok(Answer::Response(response)) => response,
@@ -175,9 +179,11 @@ impl Sender {
             };
             *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             let status = response.status();
-            if status == StatusCode::UNAUTHORIZED && !renewed {
-                renewed = true;
-                if Box::pin(self.auth.refused(serial)).await.map_err(|error| Failure::Credential(error.to_string()))? {
+            if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                self.auth.accepted(serial);
+            } else if renewals < MOST_RENEWALS {
+                renewals += 1;
+                if Box::pin(self.auth.refused(serial, target, status, response.headers())).await? {
                     continue;
                 }
             }
@@ -192,6 +198,15 @@ impl Sender {
                 continue;
             }
             return Ok(Sent { response, moved });
+        }
+    }
+}
+
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::OutOfOrder(why) => Self::LoginOutOfOrder(why),
+            error => Self::Credential(error.to_string()),
         }
     }
 }

@@ -41,6 +41,16 @@ pub enum RedirectError {
     NoCode,
 }
 
+impl RedirectError {
+    /// What to ask for instead, for one more login.
+    pub fn retry(&self) -> Option<Retry> {
+        match self {
+            Self::Refused { retry, .. } => *retry,
+            _ => None,
+        }
+    }
+}
+
 /// What may go better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {

@@ -115,7 +115,7 @@ pub fn begin(ask: Ask<'_>) -> Result<(String, Pending), AuthorizationError> {
         attempt: ask.attempt,
         dpop_key: ask.dpop_key.cloned(),
     };
-    Ok((with_parameters(url, parameters(&pending, ask.login)?)?, pending))
+    Ok((with_parameters(url, &parameters(&pending, ask.login)?)?, pending))
 }
 
 fn parameters(pending: &Pending, login: &Login) -> Result<Vec<(String, String)>, AuthorizationError> {
@@ -135,7 +135,7 @@ fn parameters(pending: &Pending, login: &Login) -> Result<Vec<(String, String)>,
     }
     let google = Vendor::of(&pending.issuer) == Vendor::Google;
     more("access_type", google.then(|| "offline".to_owned()));
-    // OpenID Connect Core section 11: without consent there is no offline access.
+    // OIDC Core section 11: without consent there is no offline access.
     let offline = pending.scope.as_deref().is_some_and(|scope| covers(scope, OFFLINE_ACCESS));
     more("prompt", (google || offline).then(|| "consent".to_owned()));
     let mut parameters: Vec<(String, String)> =
@@ -147,7 +147,7 @@ fn parameters(pending: &Pending, login: &Login) -> Result<Vec<(String, String)>,
 }
 
 /// Adds them behind the endpoint's own query, which stays as it is, as does its path: nothing is encoded twice.
-fn with_parameters(mut url: Url, parameters: Vec<(String, String)>) -> Result<String, AuthorizationError> {
+fn with_parameters(mut url: Url, parameters: &[(String, String)]) -> Result<String, AuthorizationError> {
     let own: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
     let protocol =
         |name: &str| ["state", "client_id", "redirect_uri", "response_type", "code_challenge"].contains(&name);
@@ -156,7 +156,7 @@ fn with_parameters(mut url: Url, parameters: Vec<(String, String)>) -> Result<St
         return Err(AuthorizationError::Unsafe { url: shown(&url), why });
     }
     let mut query = url.query_pairs_mut();
-    for (name, value) in &parameters {
+    for (name, value) in parameters {
         if !own.contains(name) {
             query.append_pair(name, value);
         }

@@ -10,7 +10,7 @@ use super::token::{Issued, TokenEndpoint, TokenError, refusal, seconds};
 use crate::log::{Secret, redact};
 
 /// `grant_type` of a device code.
-pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub(in crate::auth) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Between two questions, where the authorization server does not say, and what `slow_down` adds to it.
 const INTERVAL: Duration = Duration::from_secs(5);

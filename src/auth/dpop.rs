@@ -64,7 +64,7 @@ impl Dpop {
             "jti": random_text()?,
             "htm": method.as_str(),
             "htu": target.as_str(),
-            "iat": super::record::now(),
+            "iat": super::expiry::now(),
         });
         if let Some(token) = access_token {
             claims["ath"] = digest(token.expose()).into();

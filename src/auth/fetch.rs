@@ -116,6 +116,7 @@ impl Fetch {
         extra: &[(HeaderName, String)],
     ) -> Result<Reply, FetchError> {
         let url = self.permits(url)?;
+        // Not kept any longer: it could not go from thread to thread with the request.
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let mut headers = headers(extra)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
@@ -139,7 +140,7 @@ impl Fetch {
         let host = crate::http::host(&uri);
         tracing::debug!("{method} {host}{}", url.path());
         let exchange = async {
-            let response = self.http.once(&method, &uri, headers, body).await.map_err(failed)?;
+            let response = self.http.once(&method, &uri, headers, body).await.map_err(|error| failed(&error))?;
             let (head, body) = response.into_parts();
             let body = read(&head.headers, body, SIZE_LIMIT, None).await;
             let body =
@@ -153,7 +154,7 @@ impl Fetch {
     }
 }
 
-fn failed(error: HttpError) -> FetchError {
+fn failed(error: &HttpError) -> FetchError {
     match error {
         HttpError::Connect { .. } => FetchError::Unreachable(error.to_string()),
         _ => FetchError::Unknown(error.to_string()),

@@ -36,7 +36,7 @@ pub struct Signer {
 }
 
 enum Key {
-    Ec(EcdsaKeyPair),
+    Ec(Box<EcdsaKeyPair>),
     Rsa(Box<RsaKeyPair>),
 }
 
@@ -57,7 +57,7 @@ impl Signer {
             .map_err(|_| JwtError::Key("there is no unencrypted private key in PEM form".to_owned()))?;
         let key = match der {
             PrivateKeyDer::Pkcs8(der) => match ec(der.secret_pkcs8_der()) {
-                Ok(key) => Key::Ec(key),
+                Ok(key) => Key::Ec(Box::new(key)),
                 Err(error) => match RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()) {
                     Ok(key) => Key::Rsa(Box::new(key)),
                     Err(rsa) => {
@@ -71,7 +71,7 @@ impl Signer {
             }
             PrivateKeyDer::Sec1(der) => {
                 let der = pkcs8(der.secret_sec1_der());
-                Key::Ec(ec(&der).map_err(rejected("as an EC key on P-256"))?)
+                Key::Ec(Box::new(ec(&der).map_err(rejected("as an EC key on P-256"))?))
             }
             _ => return Err(JwtError::Key("it is of an unknown kind".to_owned())),
         };
@@ -80,7 +80,8 @@ impl Signer {
 
     /// A key as [`super::dpop`] keeps it.
     pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, JwtError> {
-        Ok(Self { key: Key::Ec(ec(der).map_err(|error| JwtError::Key(error.to_string()))?), kid: None })
+        let key = ec(der).map_err(|error| JwtError::Key(error.to_string()))?;
+        Ok(Self { key: Key::Ec(Box::new(key)), kid: None })
     }
 
     /// Its name in RFC 7518.
@@ -94,7 +95,7 @@ impl Signer {
     /// The uncompressed point of an EC key's public half.
     pub(super) fn public_point(&self) -> Option<&[u8]> {
         match &self.key {
-            Key::Ec(key) => Some(ring::signature::KeyPair::public_key(key).as_ref()),
+            Key::Ec(key) => Some(ring::signature::KeyPair::public_key(&**key).as_ref()),
             Key::Rsa(_) => None,
         }
     }
@@ -128,7 +129,7 @@ impl Signer {
 
     /// Proof that we are the client, for `private_key_jwt` (RFC 7523 section 3): the audience is the issuer.
     pub fn client_assertion(&self, client_id: &str, issuer: &str) -> Result<String, JwtError> {
-        let now = super::record::now();
+        let now = super::expiry::now();
         let claims = json!({
             "iss": client_id,
             "sub": client_id,

@@ -1,4 +1,4 @@
-//! What does an authorization server say of itself? A view of its RFC 8414 or OpenID metadata.
+//! What does an authorization server say of itself? A view of its RFC 8414 or OIDC metadata.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -77,11 +77,6 @@ impl<'a> Metadata<'a> {
         self.list("token_endpoint_auth_methods_supported")
     }
 
-    /// Grant types; `None` where nothing is said.
-    pub fn grant_types(self) -> Option<Vec<&'a str>> {
-        self.list("grant_types_supported")
-    }
-
     /// Whether a client id may be the URL of a metadata document.
     pub fn takes_client_metadata_documents(self) -> bool {
         self.flag("client_id_metadata_document_supported")
@@ -103,7 +98,7 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// The scope that asks for a refresh token (OpenID Connect Core section 11).
+/// The scope that asks for a refresh token (OIDC Core section 11).
 pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 
 /// Authorization servers whose own rules stand against those of the specification.

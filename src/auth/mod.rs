@@ -42,6 +42,8 @@ mod scope;
 pub mod settings;
 mod standing;
 pub mod store;
+#[cfg(test)]
+mod tests;
 mod token;
 mod transaction;
 mod unattended;

@@ -122,8 +122,3 @@ pub struct Tokens {
 fn bearer() -> String {
     "Bearer".to_owned()
 }
-
-/// The time as records keep it: seconds since 1970.
-pub fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}

@@ -93,7 +93,7 @@ pub struct Enterprise {
 /// What the identity provider gave at the person's own login.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SubjectTokenType {
-    /// OpenID Connect.
+    /// OIDC.
     #[default]
     IdToken,
     /// SAML 2.0, in base64url.

@@ -2,7 +2,6 @@
 
 mod client;
 mod error;
-mod lifetime;
 mod response;
 
 use http::{HeaderName, Method};

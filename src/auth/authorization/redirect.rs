@@ -19,7 +19,7 @@ pub enum RedirectError {
     #[error("this is not the answer to the login that is waiting")]
     Stray,
     /// Ours by its `state`, but not from our authorization server (RFC 9207). Nothing else of it is believed or shown.
-    #[error("the answer to the login does not come from the authorization server {expected:?}{}", named(.found))]
+    #[error("the answer to the login does not come from the authorization server {expected:?}{}", named(.found.as_deref()))]
     OtherIssuer {
         /// Where the person was sent.
         expected: String,
@@ -27,7 +27,7 @@ pub enum RedirectError {
         found: Option<String>,
     },
     /// The authorization server says no.
-    #[error("the authorization server refused the login: {error}{}", described(.description))]
+    #[error("the authorization server refused the login: {error}{}", described(.description.as_deref()))]
     Refused {
         /// RFC 6749 section 4.1.2.1.
         error: String,
@@ -64,14 +64,12 @@ pub enum Retry {
     Register,
 }
 
-fn named(found: &Option<String>) -> String {
-    found
-        .as_ref()
-        .map_or_else(|| ": it does not say where it comes from".to_owned(), |found| format!(" but from {found:?}"))
+fn named(found: Option<&str>) -> String {
+    found.map_or_else(|| ": it does not say where it comes from".to_owned(), |found| format!(" but from {found:?}"))
 }
 
-fn described(description: &Option<String>) -> String {
-    description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
+fn described(description: Option<&str>) -> String {
+    description.map(|text| format!(" ({text})")).unwrap_or_default()
 }
 
 /// Checks the query of a redirect. In this order: whether it is ours at all, who sent it, and only then what it says.

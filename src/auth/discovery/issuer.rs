@@ -1,4 +1,4 @@
-//! What does the authorization server say of itself (RFC 8414, OpenID Connect Discovery)?
+//! What does the authorization server say of itself (RFC 8414, OIDC Discovery)?
 
 use http::HeaderName;
 use serde_json::{Map, Value};
@@ -50,11 +50,10 @@ pub(super) async fn itself(
 /// As [`crate::auth::fetch::Reply::bot_protection`] begins: such a page hides whatever there is.
 const BLOCKED: &str = "blocked by bot protection";
 
-/// What 2025-03-26 says of a server that says nothing.
+/// What 2025-03-26 says of a server that says nothing. Without `issuer` among the metadata, for nobody said so.
 fn with_default_endpoints(origin: &str) -> Issuer {
     let at = |path: &str| Value::from(format!("{origin}{path}"));
     let metadata = Map::from_iter([
-        ("issuer".to_owned(), origin.into()),
         ("authorization_endpoint".to_owned(), at("/authorize")),
         ("token_endpoint".to_owned(), at("/token")),
         ("registration_endpoint".to_owned(), at("/register")),

@@ -28,6 +28,7 @@ fn record(generation: u64) -> Record {
         scope: None,
         obtained_at: 1,
         lifetime: Some(3600),
+        refresh_with_scope: false,
     };
     Record { generation, tokens: Some(tokens), client: Some(Client::default()), ..Record::default() }
 }

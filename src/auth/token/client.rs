@@ -9,6 +9,7 @@ use url::form_urlencoded;
 use super::{TokenEndpoint, TokenError};
 use crate::auth::metadata::Metadata;
 use crate::auth::record::Origin;
+use crate::log::hide;
 
 /// `token_endpoint_auth_method` of RFC 7591, as far as we can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,8 @@ impl TokenEndpoint<'_> {
                 // RFC 6749 section 2.3.1: both are form-encoded first. Only one way to authenticate in a request, so not in the form.
                 let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
                 let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret)));
+                // As good as the secret itself, and not the same text.
+                hide(&pair);
                 (Vec::new(), vec![(AUTHORIZATION, format!("Basic {pair}"))])
             }
             AuthMethod::PrivateKeyJwt => {

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::error::{Refused, TokenError};
+use crate::auth::expiry::now;
 use crate::auth::fetch::Reply;
 use crate::auth::jwt::claims;
-use crate::auth::record::{Tokens, now};
+use crate::auth::record::Tokens;
 use crate::log::{Secret, redact};
 
 /// Tokens, or why there are none.

@@ -27,6 +27,7 @@ fn tokens(serial: u64, lifetime: Option<u64>) -> Tokens {
         scope: Some("all".to_owned()),
         obtained_at: now(),
         lifetime,
+        refresh_with_scope: false,
     }
 }
 

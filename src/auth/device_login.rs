@@ -19,7 +19,7 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
     let held = inner.account.snapshot();
     let record = held.map(|held| held.record.as_ref().clone()).unwrap_or_default();
     let issuer = &discovered.issuer;
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.issuer == issuer.issuer);
+    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer));
     let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
     let scope = discovered.scopes.select(login, issuer, previous, Attempt::Full);
     let fetch = inner.fetch().await;

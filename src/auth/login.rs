@@ -1,7 +1,7 @@
 //! How does somebody log in? One process owns the login: it finds out where, registers us once, shows the way, waits for the browser to
 //! come back or for what a person pastes, and exchanges the code. The others wait for what it saves, and the next takes over if it dies.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -30,7 +30,7 @@ use crate::log::Secret;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Logins begun anew within one, because something about the first was refused.
-const MOST_ROUNDS: usize = 4;
+const MOST_ROUNDS: usize = 6;
 
 /// How a login is gone about.
 #[derive(Debug, Default)]
@@ -157,6 +157,7 @@ struct Round {
 
 async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, manner: &mut Manner) -> Result<Snapshot, LoginError> {
     let mut round = Round::default();
+    let mut forgot_us = false;
     let mut left_behind = inner.account.pending();
     for _ in 0..MOST_ROUNDS {
         let taken_over = match left_behind.take() {
@@ -167,13 +168,15 @@ async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, manner: &mut Manner) 
             Some(taken_over) => taken_over,
             None => begin(inner, ownership, &round, manner).await?,
         };
+        round.register_anew = false;
         match finish(inner, callback, &pending, manner).await {
             Ok(held) => return Ok(held),
             Err(LoginError::Redirect(error)) => match error.retry() {
                 Some(retry) => round.adjust(retry, &pending),
                 None => return Err(error.into()),
             },
-            Err(LoginError::Token(error)) if error.client_is_unknown() && !round.register_anew => {
+            Err(LoginError::Token(error)) if error.client_is_unknown() && !forgot_us => {
+                forgot_us = true;
                 round.register_anew = true;
             }
             Err(error) => return Err(error),
@@ -231,18 +234,18 @@ async fn begin(
     let listener = Listener::bind(&inner.settings.callback, &inner.account.key().ports())?;
     let redirect_uri = listener.redirect_uri();
     let record = known(inner);
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.issuer == discovered.issuer.issuer);
+    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
     let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
     let scope = discovered.scopes.select(login, &discovered.issuer, previous, round.attempt);
     let mut client = client(inner, &discovered, &record, round, &redirect_uri).await?;
     let dpop_key = if discovered.dpop { Some(dpop_key(&record)?) } else { None };
     let (mut url, mut pending) = ask(inner, &discovered, &client, &redirect_uri, scope.as_deref(), round, &dpop_key)?;
-    let was_known = record.client.as_ref().is_some_and(|known| known.client_id == client.client_id);
-    if was_known && client.origin == Origin::Dynamic && forgotten(inner, &url).await {
+    if client.origin == Origin::Dynamic && !inner.is_alive(&client.client_id) && forgotten(inner, &url).await {
         tracing::info!("the authorization server has forgotten our registration; registering again");
         client = register(inner, &discovered, &record, round, &redirect_uri).await?;
         (url, pending) = ask(inner, &discovered, &client, &redirect_uri, scope.as_deref(), round, &dpop_key)?;
     }
+    inner.call_alive(&client.client_id);
     let start = super::jwt::random_text().map_err(|error| LoginError::Other(error.to_string()))?;
     let expected =
         Expected { state: pending.state.expose().to_owned(), start: start[..12].to_owned(), url: url.clone() };
@@ -301,9 +304,7 @@ async fn client(
     round: &Round,
     redirect_uri: &str,
 ) -> Result<Client, LoginError> {
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.issuer == discovered.issuer.issuer);
-    let scope =
-        discovered.scopes.to_register(&inner.settings.login, &discovered.issuer, record.requested_scope.as_deref());
+    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
     let kept = record.client.as_ref().filter(|client| {
         same_issuer
             && client.origin == Origin::Dynamic
@@ -311,7 +312,6 @@ async fn client(
             && !round.register_anew
             && record.dead_client.as_ref() != Some(&client.client_id)
             && !client.needs_new_registration(Some(redirect_uri), now())
-            && !scope.as_deref().is_some_and(|scope| client.is_registered_for_less_than(scope))
     });
     match kept {
         Some(client) => Ok(client.clone()),
@@ -328,7 +328,7 @@ async fn register(
     redirect_uri: &str,
 ) -> Result<Client, LoginError> {
     let login = &inner.settings.login;
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.issuer == discovered.issuer.issuer);
+    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
     let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
     let mut redirect_uris = vec![redirect_uri.to_owned()];
     if inner.settings.callback.port.is_none() {
@@ -339,12 +339,13 @@ async fn register(
     let wanted =
         Wanted { redirect_uris: &redirect_uris, scope: scope.as_deref(), not_by_document: round.not_by_document };
     let client = registration::register(inner.fetch().await, &discovered.issuer, login, wanted).await?;
+    inner.call_alive(&client.client_id);
     if client.origin == Origin::Dynamic {
         let (kept, issuer) = (client.clone(), discovered.issuer.clone());
         let server = inner.shown_server();
         let saved = inner.account.transact(async move |mut transaction| {
             // Tokens stay until a login has taken their place.
-            let keeps_tokens = transaction.record.issuer.as_ref().is_none_or(|known| known.issuer == issuer.issuer);
+            let keeps_tokens = transaction.record.issuer.as_ref().is_none_or(|known| known.is_same_as(&issuer));
             let mut record = transaction.record.clone();
             if !keeps_tokens || record.tokens.is_none() {
                 record.issuer = Some(issuer);
@@ -472,6 +473,14 @@ pub(super) async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Red
 }
 
 impl Inner {
+    fn is_alive(&self, client_id: &str) -> bool {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).contains(client_id)
+    }
+
+    fn call_alive(&self, client_id: &str) {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).insert(client_id.to_owned());
+    }
+
     /// Scheme and host of the MCP server.
     pub(super) fn shown_server(&self) -> String {
         self.server.origin().ascii_serialization()
@@ -486,7 +495,7 @@ impl Inner {
         scope: Option<&str>,
         issued: Issued,
     ) -> Record {
-        let same_issuer = record.issuer.as_ref().is_some_and(|known| known.issuer == issuer.issuer);
+        let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer));
         let asked = record.requested_scope.as_deref().filter(|_| same_issuer).unwrap_or_default();
         let requested_scope = Some(scope::union(asked, scope.unwrap_or_default())).filter(|all| !all.is_empty());
         let mut record = Record {

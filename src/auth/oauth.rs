@@ -3,6 +3,7 @@
 //! Tokens are refreshed by whoever needs one, under the account's locks. A login that only a person can make is left to one task, which
 //! begins when a client needs it, or has lived for a while: programs start and end us only to look.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,8 @@ pub(super) struct Inner {
     /// Fresh tokens that it refused since.
     refusals: AtomicU32,
     imported: AtomicBool,
+    /// Client ids that are known to be known: registered or looked at in this run.
+    pub(super) alive: Mutex<HashSet<String>>,
 }
 
 /// What the last refusal asked for.
@@ -119,6 +122,7 @@ impl OAuth {
             accepted: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
             imported: AtomicBool::new(false),
+            alive: Mutex::default(),
         })))
     }
 
@@ -478,7 +482,9 @@ impl Inner {
         let id_token = tokens.id_token.as_ref().filter(|_| self.settings.login.use_id_token);
         let token = id_token.unwrap_or(&tokens.access_token);
         let mut scheme = "Bearer";
-        if tokens.token_type.eq_ignore_ascii_case("DPoP")
+        // An ID token is tied to no key.
+        if id_token.is_none()
+            && tokens.token_type.eq_ignore_ascii_case("DPoP")
             && let Some(dpop) = self.dpop(record).map_err(|error| AuthError::NoLogin(error.to_string()))?
         {
             scheme = "DPoP";

@@ -35,7 +35,7 @@ impl Inner {
             if discovered.dpop && record.dpop_key.is_none() {
                 record.dpop_key = Dpop::generate().ok();
             }
-            let same_issuer = record.issuer.as_ref().is_some_and(|known| known.issuer == discovered.issuer.issuer);
+            let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
             let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
             let scope =
                 discovered.scopes.select(&inner.settings.login, &discovered.issuer, previous, Attempt::WithoutOffline);
@@ -59,7 +59,8 @@ impl Inner {
             Grant::Workload(token) => workload::tokens(endpoint, &token.token().await?, scope).await,
             Grant::Enterprise(provider) => {
                 let server = self.server.to_string();
-                let resource = endpoint.issuer.resource.as_deref().unwrap_or(&server);
+                let issuer = endpoint.issuer;
+                let resource = issuer.resource.as_ref().or(issuer.other_resource.as_ref()).unwrap_or(&server);
                 let subject = provider.subject_token.token().await?;
                 enterprise::tokens(endpoint, &provider, &subject, resource, scope).await
             }

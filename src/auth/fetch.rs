@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value};
 use url::{Host, Url};
@@ -106,6 +106,14 @@ impl Fetch {
     pub async fn look(&self, url: &str) -> Result<Reply, FetchError> {
         let url = self.permits(url)?;
         self.send(Method::GET, url, headers(&[])?, Bytes::new()).await
+    }
+
+    /// Whether something at this address says what may be asked of it: nothing is asked by that.
+    pub async fn is_served(&self, url: &str) -> bool {
+        let (Ok(url), Ok(headers)) = (self.permits(url), headers(&[])) else { return false };
+        let Ok(reply) = self.send(Method::OPTIONS, url, headers, Bytes::new()).await else { return false };
+        let says = [ALLOW, ACCESS_CONTROL_ALLOW_METHODS].iter().any(|name| reply.headers.contains_key(name));
+        reply.status == StatusCode::METHOD_NOT_ALLOWED || (reply.status.is_success() && says)
     }
 
     /// Posts a form. A redirect is an answer like any other: credentials do not follow it.

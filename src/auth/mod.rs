@@ -87,11 +87,11 @@ impl Headers {
         self.left_out.push(why);
     }
 
-    /// Whether the user meant to give a credential of a kind that a login would take the place of.
+    /// Whether the user meant to give a credential: then a login is not what they want. Other headers name a tenant, a region.
     fn mean_a_credential(&self) -> bool {
-        let left_out = self.left_out.iter().map(|why| why.to_ascii_lowercase());
-        self.map.contains_key(AUTHORIZATION)
-            || left_out.into_iter().any(|why| why.contains("authorization") || why.contains("bearer"))
+        let words = |text: &str| ["auth", "token", "key", "secret", "bearer"].iter().any(|word| text.contains(word));
+        self.map.keys().any(|name| words(name.as_str()))
+            || self.left_out.iter().any(|why| words(&why.to_ascii_lowercase()))
     }
 }
 

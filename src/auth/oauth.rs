@@ -21,6 +21,7 @@ use super::dpop::{self, Dpop};
 use super::expiry::Freshness;
 use super::fetch::Fetch;
 use super::login::Manner;
+use super::metadata::Metadata;
 use super::record::{Record, Tokens};
 use super::settings::{Grant, ResourceChoice};
 use super::store::{Identity, Key, KeyParts, Store};
@@ -307,7 +308,7 @@ impl OAuth {
             match inner.discover().await {
                 Ok(discovered) => {
                     let guessed = !discovered.issuer.metadata.contains_key("issuer");
-                    if guessed && inner.need().challenge.is_none() {
+                    if guessed && !inner.is_authorization_server(&discovered).await {
                         return Ok(false);
                     }
                 }
@@ -455,6 +456,17 @@ impl Inner {
         let discovered = discovery::discover(self.fetch().await, refusal, login).await?;
         self.need().discovered = Some(discovered.clone());
         Ok(discovered)
+    }
+
+    /// Whether a server without any metadata issues tokens itself (2025-03-26), or just wants a key that the user has to give: many
+    /// that do say `Bearer` too.
+    async fn is_authorization_server(&self, discovered: &Discovered) -> bool {
+        let challenged = self.need().challenge.is_some();
+        let endpoint = Metadata::of(&discovered.issuer).token_endpoint().filter(|_| challenged);
+        match endpoint {
+            Some(endpoint) => self.fetch().await.is_served(endpoint).await,
+            None => false,
+        }
     }
 
     /// Sends the record's refresh token.

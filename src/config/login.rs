@@ -32,14 +32,17 @@ pub struct LoginSettings {
 }
 
 /// From the options. `port`: the one that was typed behind the address.
-pub(super) fn read(typed: &cli::Login, port: Option<u16>) -> Result<LoginSettings, Error> {
+pub(super) fn read(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<LoginSettings, Error> {
     let mut login = Login { client_name: given(&typed.client_name), ..Login::default() };
     login.scope = given(&typed.scope);
     if let Some(json) = document(&typed.static_oauth_client_info)? {
-        login.set_client_info(&json).map_err(about("--static-oauth-client-info"))?;
+        login
+            .set_client_info(&json)
+            .map_err(in_document("--static-oauth-client-info", &typed.static_oauth_client_info))?;
     }
     if let Some(json) = document(&typed.static_oauth_client_metadata)? {
-        login.set_client_metadata(&json).map_err(about("--static-oauth-client-metadata"))?;
+        let place = in_document("--static-oauth-client-metadata", &typed.static_oauth_client_metadata);
+        login.set_client_metadata(&json).map_err(place)?;
     }
     login.client_id = given(&typed.client_id).or(login.client_id);
     login.client_secret = secret(typed)?.or(login.client_secret.take());
@@ -73,7 +76,7 @@ pub(super) fn read(typed: &cli::Login, port: Option<u16>) -> Result<LoginSetting
     Ok(LoginSettings {
         mode: typed.auth,
         login,
-        callback: callback(typed, port)?,
+        callback: callback(typed, port, allow_http)?,
         timeout: Duration::from_secs_f64(typed.auth_timeout).max(SHORTEST_LOGIN),
         kept_in: match typed.token_store {
             TokenStore::File => KeptIn::File,
@@ -89,6 +92,13 @@ fn given(value: &Option<String>) -> Option<String> {
 
 fn about(option: &'static str) -> impl Fn(String) -> Error {
     move |why| Error::Usage(format!("the value of {option} cannot be used: {why}"))
+}
+
+/// The same of a document, by its file's name if it has one: its text may be a secret.
+fn in_document(option: &'static str, value: &Option<String>) -> impl Fn(String) -> Error {
+    let file = value.as_deref().and_then(|value| value.trim().strip_prefix('@')).map(|path| format!(" ({path})"));
+    let file = file.unwrap_or_default();
+    move |why| Error::Usage(format!("the value of {option}{file} cannot be used: {why}"))
 }
 
 fn parsed<T>(
@@ -153,7 +163,7 @@ fn grant(typed: &cli::Login) -> Result<Grant, Error> {
     })
 }
 
-fn callback(typed: &cli::Login, port: Option<u16>) -> Result<CallbackSettings, Error> {
+fn callback(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<CallbackSettings, Error> {
     let mut callback = CallbackSettings {
         bind: typed.callback_bind,
         port: typed.callback_port.or(port).filter(|&port| port > 0),
@@ -168,6 +178,8 @@ fn callback(typed: &cli::Login, port: Option<u16>) -> Result<CallbackSettings, E
             Err(why) => tracing::warn!("--callback-path is passed over: {why}"),
         }
     }
-    callback.success_url = parsed(&typed.auth_success_url, "--auth-success-url", CallbackSettings::parse_success_url)?;
+    callback.success_url = parsed(&typed.auth_success_url, "--auth-success-url", |url| {
+        CallbackSettings::parse_success_url(url, allow_http)
+    })?;
     Ok(callback)
 }

@@ -94,7 +94,7 @@ impl Settings {
             upstream,
             headers,
             credential,
-            login: Arc::new(login::read(&options.login, port)?),
+            login: Arc::new(login::read(&options.login, port, connection.allow_http)?),
             typed_url: url.to_owned(),
             typed_headers: options.credentials.header.clone(),
             network,

@@ -37,6 +37,8 @@ impl CallbackSettings {
                 Err("a path here has letters, digits, - . _ ~ and / only".to_owned())
             }
             _ if text.starts_with("/start/") => Err("/start/ is taken".to_owned()),
+            // Other bridges serve something there, and configurations are shared with them.
+            "/wait-for-auth" | "/.mcp-remote/id" => Err(format!("{text} is taken")),
             _ => Ok(text.to_owned()),
         }
     }
@@ -55,9 +57,9 @@ impl CallbackSettings {
     }
 
     /// The value of `--auth-success-url`.
-    pub fn parse_success_url(text: &str) -> Result<Url, String> {
+    pub fn parse_success_url(text: &str, allow_http: bool) -> Result<Url, String> {
         let url = Url::parse(text).map_err(|error| format!("it is not a URL: {error}"))?;
-        if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
+        if !(url.scheme() == "https" || url.scheme() == "http" && (allow_http || is_loopback(&url))) {
             return Err("it must be https, or http to this machine".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() || url.query().or(url.fragment()).is_some() {
@@ -130,10 +132,10 @@ mod tests {
     #[test]
     fn the_success_url_is_nobody_s_trick() {
         for good in ["https://a.example/done", "http://127.0.0.1:9/"] {
-            assert!(CallbackSettings::parse_success_url(good).is_ok(), "{good}");
+            assert!(CallbackSettings::parse_success_url(good, false).is_ok(), "{good}");
         }
         for bad in ["http://a.example/", "javascript:alert(1)", "https://u:p@a/", "https://a/?x", "https://a/#x", "x"] {
-            assert!(CallbackSettings::parse_success_url(bad).is_err(), "{bad}");
+            assert!(CallbackSettings::parse_success_url(bad, false).is_err(), "{bad}");
         }
     }
 

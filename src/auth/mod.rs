@@ -245,6 +245,12 @@ impl Authorizer {
         }
     }
 
+    /// How often a request may be sent again with another credential. A source that was asked again has said what it has to say; a token
+    /// may have been renewed by another process, then here, then want a nonce in its proof.
+    pub fn most_renewals(&self) -> u32 {
+        if self.can_log_in() { 3 } else { 1 }
+    }
+
     /// Whether the refusal of a request is one that a person mends by logging in.
     pub fn wants_login(&self) -> bool {
         self.oauth().is_some_and(|oauth| oauth.standing().is_wanted())

@@ -27,10 +27,6 @@ const DESCRIPTOR_PATIENCE: Duration = Duration::from_secs(60);
 /// How soon an attempt follows one that found no free file descriptor: as soon as another request may have ended.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(20);
 
-/// How often a request is sent again with another credential: one that another process has renewed, one renewed here, one with the
-/// nonce that the server wants in it.
-const MOST_RENEWALS: u32 = 3;
-
 /// Redirects followed for one request.
 const MOST_REDIRECTS: u32 = 5;
 
@@ -181,7 +177,7 @@ impl Sender {
             let status = response.status();
             if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                 self.auth.accepted(serial);
-            } else if renewals < MOST_RENEWALS {
+            } else if renewals < self.auth.most_renewals() {
                 renewals += 1;
                 if Box::pin(self.auth.refused(serial, target, status, response.headers())).await? {
                     continue;

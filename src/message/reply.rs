@@ -22,6 +22,27 @@ pub fn ping(raw_id: &str) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"ping"}}"#).into()
 }
 
+/// A request of our own.
+pub fn request(raw_id: &str, method: &str, params: &serde_json::Value) -> Bytes {
+    let method = json!(method);
+    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":{method},"params":{params}}}"#).into()
+}
+
+/// A notification.
+pub fn notification(method: &str, params: &serde_json::Value) -> Bytes {
+    let method = json!(method);
+    format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#).into()
+}
+
+/// `notifications/progress` for the request with this token, of which nobody knows how long it will take.
+pub fn progress(raw_token: &str, progress: u32, text: &str) -> Bytes {
+    let text = json!(text);
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{raw_token},"progress":{progress},"message":{text}}}}}"#
+    )
+    .into()
+}
+
 /// `notifications/cancelled` for the request with this id.
 pub fn cancelled(raw_id: &str, reason: &str) -> Bytes {
     let reason = json!(reason);

@@ -1,6 +1,7 @@
 //! What is remembered of a server from run to run: its last answer to `initialize`, and which transport it spoke.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Uri;
@@ -14,9 +15,14 @@ const VERDICT_HOLDS: Duration = Duration::from_secs(7 * 24 * 3600);
 /// After this a result is kept again though it is the same, so that the verdict stays fresh.
 const KEPT_ANEW: Duration = Duration::from_secs(24 * 3600);
 
+/// A list of tools that is longer is not worth a file.
+const MOST_TOOLS: usize = 5000;
+
 /// One server's file. Its name is a hash, because the address may hold a secret.
 pub(super) struct Memory {
     path: Option<PathBuf>,
+    /// Pages of a list of tools that is being fetched.
+    pages: Mutex<Vec<Value>>,
 }
 
 /// What a server was like.
@@ -24,6 +30,9 @@ pub(super) struct Memory {
 pub(super) struct Kept {
     /// The result of `initialize`.
     pub(super) initialize: Map<String, Value>,
+    /// The result of `tools/list`, all pages, for times when nobody is logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tools: Option<Vec<Value>>,
     /// It spoke HTTP+SSE.
     #[serde(default)]
     pub(super) http_sse: bool,
@@ -35,7 +44,8 @@ impl Memory {
     pub(super) fn new(home: Option<&Path>, uri: &Uri) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, uri.to_string().as_bytes());
         let name = digest.as_ref()[..16].iter().fold(0u128, |name, &byte| name << 8 | u128::from(byte));
-        Self { path: home.map(|home| home.join("servers").join(format!("{name:032x}.json"))) }
+        let path = home.map(|home| home.join("servers").join(format!("{name:032x}.json")));
+        Self { path, pages: Mutex::default() }
     }
 
     /// What was kept, however old; nothing if there is none that can be read.
@@ -59,7 +69,28 @@ impl Memory {
         if known {
             return;
         }
-        if let Err(error) = self.write(&Kept { initialize, http_sse, saved: now() }) {
+        let tools = self.recall().and_then(|kept| kept.tools);
+        self.write_or_say(&Kept { initialize, tools, http_sse, saved: now() });
+    }
+
+    /// Keeps a page of the server's tools, and with the last one all of them.
+    pub(super) fn keep_tools(&self, page: Vec<Value>, is_first: bool, is_last: bool) {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_first {
+            pages.clear();
+        }
+        pages.extend(page);
+        if !is_last || pages.len() > MOST_TOOLS {
+            return;
+        }
+        let tools = std::mem::take(&mut *pages);
+        if let Some(kept) = self.recall().filter(|kept| kept.tools.as_ref() != Some(&tools)) {
+            self.write_or_say(&Kept { tools: Some(tools), ..kept });
+        }
+    }
+
+    fn write_or_say(&self, kept: &Kept) {
+        if let Err(error) = self.write(kept) {
             tracing::debug!("the server's answer could not be kept: {error}");
         }
     }

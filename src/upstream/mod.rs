@@ -6,6 +6,7 @@
 
 mod answer;
 mod backoff;
+mod elicit;
 mod first;
 mod gate;
 mod http_sse;
@@ -14,6 +15,7 @@ mod legacy;
 mod memory;
 mod opening;
 mod send;
+mod sign_in;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -29,6 +31,7 @@ use crate::http::SseError;
 use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
 use crate::tools::Changes;
+use elicit::Questions;
 use first::Promises;
 use gate::Gate;
 use memory::Memory;
@@ -120,6 +123,9 @@ impl ToClient {
 /// How long requests wait for the server to take `initialized`.
 const INITIALIZED: Duration = Duration::from_secs(5);
 
+/// A session's id of at least this many bytes opens the session to whoever has it, and must not be told. A shorter one is a word.
+const SECRET_ID: usize = 12;
+
 /// What all transports share.
 struct Context {
     sender: Sender,
@@ -127,6 +133,7 @@ struct Context {
     gate: Gate,
     memory: Memory,
     promises: Mutex<Promises>,
+    questions: Questions,
     /// Counts the HTTP+SSE streams of this process, whichever session they belong to.
     streams: AtomicU64,
     transport: crate::cli::Transport,
@@ -165,13 +172,14 @@ impl From<Failure> for NotOpened {
 impl Upstream {
     /// Connects to nothing yet.
     pub fn new(settings: &Settings, client: ToClient) -> Self {
-        let auth = Authorizer::new(settings.headers.clone(), settings.credential.clone());
+        let auth = Authorizer::new(settings);
         let upstream = Self(Arc::new(Context {
             sender: Sender::new(auth, settings),
             client,
             gate: Gate::default(),
             memory: Memory::new(settings.home.as_deref(), &settings.upstream),
             promises: Mutex::default(),
+            questions: Questions::default(),
             streams: AtomicU64::new(0),
             transport: settings.transport,
             startup_wait: settings.startup_wait,
@@ -233,19 +241,61 @@ impl Upstream {
 
     /// Carries a request, or a batch, to the server and what it says on the way to the client.
     pub async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
+        if !self.0.sender.auth().standing().is_needed() {
+            match self.carry(message).await {
+                Err(Failure::SignIn { .. }) => {}
+                carried => return carried,
+            }
+        }
+        Box::pin(self.without_login(message)).await
+    }
+
+    /// The same while nobody is logged in.
+    async fn without_login(&self, message: &Message) -> Result<Outcome, Failure> {
+        let context = &self.0;
+        if sign_in::is_ours(context, message) {
+            return Ok(Outcome::Answer(sign_in::sign_in(context, message).await));
+        }
+        if let Some(answer) = sign_in::locally(self, message) {
+            return Ok(Outcome::Answer(answer));
+        }
+        // A login may turn out to be worth nothing, and another be needed: a person is asked twice, not for ever.
+        for _ in 0..2 {
+            if let Err(failure) = sign_in::hold(context, message).await {
+                return sign_in::not_yet(message, failure);
+            }
+            match self.carry(message).await {
+                Err(Failure::SignIn { .. }) => {}
+                carried => return carried,
+            }
+        }
+        sign_in::not_yet(message, sign_in::needed(context).await)
+    }
+
+    async fn carry(&self, message: &Message) -> Result<Outcome, Failure> {
         let wire = self.pass().await?;
         if let Some(answer) = self.0.empty_list(message) {
             return Ok(Outcome::Answer(answer));
         }
-        match wire {
+        let outcome = match wire {
             Some(Wire::Legacy(session)) => session.request(message).await,
             Some(Wire::HttpSse(session)) => session.request(message).await,
             None => legacy::Session::bare(&self.0).request(message).await,
+        };
+        if let Ok(Outcome::Answer(answer)) = &outcome
+            && message.method() == Some("tools/list")
+            && self.0.sender.auth().can_log_in()
+        {
+            sign_in::remember(&self.0, message, answer);
         }
+        outcome
     }
 
     /// Carries a notification, or the client's answer to a request of the server.
     pub async fn notify(&self, message: &Message) -> Result<(), Failure> {
+        if self.0.questions.take(message) {
+            return Ok(());
+        }
         if let (Kind::Response { .. }, Some(session)) = (message.kind(), self.0.gate.early()) {
             // The server asks something before it answers initialize, and waits for this.
             return session.notify(message).await;

@@ -6,14 +6,18 @@ mod accounts;
 mod bridge;
 mod exchange;
 mod http_sse;
+mod https;
 mod launch;
+mod proxy;
 mod rpc;
 mod upstream;
 
 pub(crate) use bridge::{Bridge, Ended};
 pub(crate) use exchange::{Events, Exchange};
 pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
+pub(crate) use https::{Authority, Https, Making, file, path};
 pub(crate) use launch::Launch;
+pub(crate) use proxy::{Manner, Proxy};
 pub(crate) use rpc::*;
 #[cfg(target_os = "linux")]
 pub(crate) use upstream::black_hole;

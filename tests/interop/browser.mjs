@@ -9,10 +9,10 @@ import { fileURLToPath } from "node:url";
 const [url, marker] = process.argv.slice(2);
 if (marker === "tab") {
   let next = url;
-  let cookies = "";
+  const cookies = new Map();
   for (let hops = 0; next && hops < 20; hops += 1) {
-    const response = await fetch(next, { redirect: "manual", headers: { cookie: cookies, accept: "text/html" } });
-    cookies = [cookies, ...response.headers.getSetCookie().map((cookie) => cookie.split(";")[0])].filter(Boolean).join("; ");
+    const response = await fetch(next, { redirect: "manual", headers: { cookie: [...cookies].map((pair) => pair.join("=")).join("; "), accept: "text/html" } });
+    for (const cookie of response.headers.getSetCookie()) cookies.set(...cookie.split(";")[0].split(/=(.*)/s, 2));
     const place = response.headers.get("location");
     next = place && new URL(place, next).href;
   }

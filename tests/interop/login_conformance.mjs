@@ -23,6 +23,13 @@ const flags = {
   "auth/basic-cimd": () => ["--client-metadata-url", "https://conformance-test.local/client-metadata.json"],
   "auth/pre-registration": secret,
   "auth/client-credentials-basic": () => ["--client-credentials", ...secret()],
+  "auth/client-credentials-jwt": () =>
+    ["--client-credentials", "--client-id", given.client_id, "--private-key", file("key.pem", given.private_key_pem)],
+  "auth/enterprise-managed-authorization": () => [
+    ...["--idp-token-endpoint", given.idp_token_endpoint, "--idp-client-id", given.idp_client_id],
+    ...["--idp-token-file", file("id-token", given.idp_id_token), ...secret()],
+  ],
+  "auth/wif-jwt-bearer": () => ["--client-id", given.client_id, "--workload-token-file", file("workload-token", given.valid_jwt)],
 };
 
 const session = new Session(ferry, [...(flags[scenario]?.() ?? []), url], home, {

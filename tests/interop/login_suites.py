@@ -3,6 +3,7 @@
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from glob import glob
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -40,12 +41,20 @@ class LoginSuites:
                 self.report(f"auth-conformance/{revision}: {scenario}", passed, output)
 
     def oidc(self):
-        self.driver("node", HERE / "oidc.mjs")
+        library = self.debian("libfaketime", "/usr/lib/*/faketime/libfaketime.so.1")
+        home = self.home("oidc")
+        self.follow("oidc", ["node", HERE / "oidc.mjs", self.ferry, home], self.environment(home) | {"LIBFAKETIME": library})
 
     def browser(self):
+        self.debian("chromium", "/usr/bin/chromium", "fonts-dejavu-core")
         self.driver("node", HERE / "chromium.mjs")
 
-    def faketime(self):
-        """Where libfaketime is, if it is installed."""
-        found = subprocess.run(["sh", "-c", "ls /usr/lib/*/faketime/libfaketime.so.1"], capture_output=True, text=True)
-        return found.stdout.strip()
+    def debian(self, package, pattern, *others):
+        """The file of this package, which is installed if it is not there and the user may."""
+        found = sorted(glob(pattern))
+        if not found:
+            print(f"installing {package} from Debian", flush=True)
+            for command in (["update"], ["install", "--yes", "--no-install-recommends", package, *others]):
+                subprocess.run(["apt-get", "-qq", *command], check=True, stdout=subprocess.DEVNULL)
+            found = sorted(glob(pattern))
+        return found[0]

@@ -1,6 +1,6 @@
 //! Queries and forms, and a browser: a program for BROWSER that notes what it is given, and a person who follows it.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,12 +107,17 @@ pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Option<Page> {
         head += &format!("{name}: {value}\r\n");
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        reader.read_line(&mut head).ok().filter(|read| *read > 0)?;
+    }
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Page { status, head: head.to_owned(), body: body.to_owned() })
+    let mut page = Page { status, head, body: String::new() };
+    // A server may keep the connection although we do not.
+    let length = page.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(u64::MAX);
+    reader.take(length).read_to_string(&mut page.body).ok()?;
+    Some(page)
 }
 
 /// Follows a URL through its redirects to the last page.

@@ -23,9 +23,9 @@ fn json(output: &Output) -> Value {
 /// The address to open, of what a command says.
 #[track_caller]
 fn link(text: &str) -> String {
-    let start = text.find("http://").unwrap_or_else(|| panic!("a link: {text}"));
     let is_end = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '"';
-    text[start..].split(is_end).next().unwrap().to_owned()
+    let mut words = text.split(is_end).filter_map(|word| word.find("http://").map(|start| &word[start..]));
+    words.find(|word| word.contains("/authorize?")).unwrap_or_else(|| panic!("a link: {text}")).to_owned()
 }
 
 /// Where the browser would come back to.
@@ -97,7 +97,7 @@ fn a_pasted_address_of_another_login_is_refused() {
 fn login_without_a_browser_reads_the_address_from_stdin() {
     let (realm, machine) = (Realm::usual(), Machine::unattended());
     let mut bridge = machine.launch().args(["login", &realm.url(), "--no-browser"]).converse();
-    let authorize = bridge.until("http://");
+    let authorize = bridge.until("/authorize?");
     let back = way_back(&link(&authorize));
     bridge.say(&back);
     let output = bridge.end();

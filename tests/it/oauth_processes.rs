@@ -59,7 +59,7 @@ fn a_missing_scope_in_all_five_is_one_more_tab() {
     let machine = Machine::attended();
     let mut first = machine.bridge(&realm).start();
     first.shake_hands();
-    first.ask("1", "resources/list", "{}");
+    first.ask("1", "resources/read", r#"{"uri":"note:1"}"#);
     first.finish();
     assert_eq!(machine.browser.tabs().len(), 1, "logged in for reading");
     all_look(&mut five(&machine, &realm), "1");
@@ -169,7 +169,7 @@ fn a_logout_is_not_undone_by_a_refresh_in_flight() {
     let mut bridge = machine.logged_in(&realm);
     realm.ledger().refuse_access_tokens();
     realm.meets([Fault::Slow(Duration::from_millis(700))]);
-    bridge.send(&request("2", "resources/list", "{}"));
+    bridge.send(&request("2", "resources/read", r#"{"uri":"note:1"}"#));
     realm.issuer.wait_for("other", 3);
     let output = machine.run(["logout", &realm.url()], "");
     assert_eq!(output.status.code(), Some(0), "{output:?}");

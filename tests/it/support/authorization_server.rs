@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::ledger::{Grant, Ledger};
-use super::web::{form, parameter, pkce_challenge, query, with_parameters};
+use super::web::{credentials, form, parameter, pkce_challenge, query, with_parameters};
 use super::{Exchange, Upstream, result};
 
 type Edit = dyn Fn(&mut Value) + Send + Sync;
@@ -292,7 +292,12 @@ impl Shared {
 
     /// What a good authorization server makes of this request.
     fn grant(&self, exchange: &Exchange) -> Result<Value, &'static str> {
-        let asked = form(&exchange.request.body);
+        let mut asked = form(&exchange.request.body);
+        // RFC 6749 section 2.3.1: a client with a secret may say in the header who it is.
+        if let Some(basic) = exchange.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
+            let (id, secret) = credentials(basic);
+            asked.extend([("client_id".to_owned(), id), ("client_secret".to_owned(), secret)]);
+        }
         let given = |name: &str| parameter(&asked, name).unwrap_or_default();
         let mut ledger = self.ledger.lock().unwrap();
         ledger.token_requests.push(asked.clone());

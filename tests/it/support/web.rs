@@ -32,15 +32,34 @@ pub(crate) fn with_parameters(url: &str, parameters: &Parameters) -> String {
     format!("{url}{}{query}", if url.contains('?') { '&' } else { '?' })
 }
 
+const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Id and secret of a `Basic` header.
+pub(super) fn credentials(basic: &str) -> (String, String) {
+    let digits = basic.trim_end_matches('=').bytes().map(|letter| match letter {
+        b'+' => 62,
+        b'/' => 63,
+        _ => BASE64URL.iter().position(|digit| *digit == letter).expect("base64"),
+    });
+    let digits: Vec<_> = digits.collect();
+    let bytes = digits.chunks(4).flat_map(|four| {
+        let bits = four.iter().fold(0, |bits, digit| bits << 6 | digit) << (6 * (4 - four.len()));
+        (1..four.len()).map(move |place| u8::try_from(bits >> (24 - 8 * place) & 255).unwrap())
+    });
+    let text = String::from_utf8(bytes.collect()).expect("text");
+    let (id, secret) = text.split_once(':').expect("id and secret");
+    let plain = |part: &str| form(format!("p={part}").as_bytes()).remove(0).1;
+    (plain(id), plain(secret))
+}
+
 /// RFC 7636 section 4.2, S256.
 pub(super) fn pkce_challenge(verifier: &str) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let digest = ring::digest::digest(&ring::digest::SHA256, verifier.as_bytes());
     let mut text = String::new();
     for three in digest.as_ref().chunks(3) {
         let bits = three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
         for place in 0..=three.len() {
-            text.push(char::from(ALPHABET[(bits >> (18 - 6 * place) & 63) as usize]));
+            text.push(char::from(BASE64URL[(bits >> (18 - 6 * place) & 63) as usize]));
         }
     }
     text

@@ -34,7 +34,7 @@ export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [
     errors: [], // what the token endpoint had to refuse
     authorizationHeaders: [], // of requests to the authorization server that carried somebody's own header
     token: async () => {}, // what happens at the token endpoint before it works: (params) => "lose" | "lose before" | 500 | …
-    refusedBefore: 0, // access tokens issued earlier (epoch seconds) are refused though they have not expired
+    refuse: () => seen.splice(0).forEach((token) => refused.add(token)), // access tokens in use, though they have not expired
     forget: () => (store = createMemoryAdapter(0)),
     close: () => Object.values(servers).forEach((server) => (server.close(), server.closeAllConnections())),
   };
@@ -127,13 +127,15 @@ export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [
     answer(request, response);
   });
 
+  const [seen, refused] = [[], new Set()];
   const verifier = {
     verifyAccessToken: async (token) => {
       const found = await provider.AccessToken.find(token);
-      if (!found || found.isExpired || found.aud !== url || found.iat < world.refusedBefore) {
+      if (!found || found.isExpired || found.aud !== url || refused.has(token)) {
         world.counts.refused += 1;
         throw new InvalidTokenError("expired or revoked");
       }
+      seen.push(token);
       return { token, clientId: found.clientId, scopes: [...found.scopes], expiresAt: found.exp };
     },
   };

@@ -141,6 +141,9 @@ async fn own(inner: &Arc<Inner>, ownership: Ownership, manner: &mut Manner) -> R
         return logged_in;
     }
     let logged_in = rounds(inner, &ownership, manner).await;
+    if logged_in.is_ok() {
+        ownership.uncount_tab();
+    }
     ownership.done();
     logged_in
 }

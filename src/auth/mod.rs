@@ -87,11 +87,12 @@ impl Headers {
         self.left_out.push(why);
     }
 
-    /// Whether the user meant to give a credential: then a login is not what they want. Other headers name a tenant, a region.
+    /// Whether the user meant to give what a login would take the place of: then a login is not what they want. Other headers name a
+    /// tenant, or are keys of a gateway's.
     fn mean_a_credential(&self) -> bool {
-        let words = |text: &str| ["auth", "token", "key", "secret", "bearer"].iter().any(|word| text.contains(word));
-        self.map.keys().any(|name| words(name.as_str()))
-            || self.left_out.iter().any(|why| words(&why.to_ascii_lowercase()))
+        let named =
+            |why: &String| ["authorization", "bearer"].iter().any(|word| why.to_ascii_lowercase().contains(word));
+        self.map.contains_key(AUTHORIZATION) || self.left_out.iter().any(named)
     }
 }
 

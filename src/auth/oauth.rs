@@ -218,7 +218,7 @@ impl OAuth {
             let why = held.as_ref().and_then(|held| {
                 Some(token::refused_again(held.record.issuer.as_ref()?, held.record.tokens.as_ref()?))
             });
-            inner.standing.need(false);
+            self.need_a_person(false);
             inner.standing.fail(why.unwrap_or_else(|| "it refuses tokens that have just been issued".to_owned()));
             return Ok(false);
         }
@@ -317,10 +317,14 @@ impl OAuth {
                 Err(error) => tracing::warn!("{error}"),
             }
         }
-        if inner.standing.need(step_up) {
+        self.need_a_person(step_up);
+        Ok(false)
+    }
+
+    fn need_a_person(&self, step_up: bool) {
+        if self.0.standing.need(step_up) {
             tokio::spawn(drive(self.clone(), step_up));
         }
-        Ok(false)
     }
 
     async fn renew(&self, held: &Snapshot, reason: Reason) -> Result<Snapshot, RefreshError> {

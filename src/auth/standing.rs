@@ -74,8 +74,15 @@ impl Standing {
         self.wanted.notified().await;
     }
 
-    /// A client needs it now.
+    /// A client needs it now. What failed before is tried again.
     pub fn want(&self) {
+        self.state.send_if_modified(|state| {
+            let failed = matches!(state, State::Failed(_));
+            if failed {
+                *state = State::Needed;
+            }
+            failed
+        });
         self.wanted.notify_one();
     }
 
@@ -94,6 +101,13 @@ impl Standing {
         let mut state = self.state.subscribe();
         let logged_in = state.wait_for(|state| *state == State::Fine);
         tokio::time::timeout(limit, logged_in).await.is_ok()
+    }
+
+    /// Waits for the end of the login, good or bad. False when it is bad, or `limit` is over.
+    pub async fn settled(&self, limit: Duration) -> bool {
+        let mut state = self.state.subscribe();
+        let settled = state.wait_for(|state| matches!(state, State::Fine | State::Failed(_)));
+        tokio::time::timeout(limit, settled).await.is_ok_and(|state| state.is_ok_and(|state| *state == State::Fine))
     }
 
     /// The way in, waiting for it no longer than `limit`; `Err` says why there is none.

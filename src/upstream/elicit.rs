@@ -70,7 +70,7 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
     let standing = context.sender.auth().standing();
     let answer = tokio::select! {
         answer = tokio::time::timeout(THINK, answer) => answer.ok().and_then(Result::ok),
-        _ = standing.logged_in(THINK) => None,
+        _ = standing.settled(THINK) => None,
     };
     match answer {
         Some(answer) if refuses(&answer) && asked_at.elapsed() > READ => Reply::No,

@@ -130,7 +130,7 @@ pub(super) async fn hold(context: &Arc<Context>, request: &Message) -> Result<()
             return false;
         }
         // What cannot be begun need not be waited for.
-        offer.is_ok() && standing.logged_in(HOLD).await
+        offer.is_ok() && standing.settled(HOLD).await
     };
     let token = request.read::<Asked>().and_then(|asked| asked.params.meta.progress_token);
     let telling = async {

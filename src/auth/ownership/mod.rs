@@ -153,6 +153,14 @@ impl Ownership {
         }
     }
 
+    /// The tab that was opened last has led to a login, so it is none of a storm's.
+    pub fn uncount_tab(&self) {
+        let mut tabs: Tabs = self.account.read_beside("tabs.json").unwrap_or_default();
+        if tabs.opened.pop().is_some() {
+            self.account.0.store.write_beside(&self.account.0.key, "tabs.json", &tabs).ok();
+        }
+    }
+
     /// The login is over, well or not: nobody shall take it up. Lets the next one in.
     pub fn done(self) {
         self.account.forget_pending();

@@ -1,6 +1,7 @@
 //! How does somebody log in? One process owns the login: it finds out where, registers us once, shows the way, waits for the browser to
 //! come back or for what a person pastes, and exchanges the code. The others wait for what it saves, and the next takes over if it dies.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -141,9 +142,7 @@ async fn own(inner: &Arc<Inner>, ownership: Ownership, manner: &mut Manner) -> R
         return logged_in;
     }
     let logged_in = rounds(inner, &ownership, manner).await;
-    if logged_in.is_ok() {
-        ownership.uncount_tab();
-    }
+    inner.has_logged_in.fetch_or(logged_in.is_ok(), Ordering::Relaxed);
     ownership.done();
     logged_in
 }

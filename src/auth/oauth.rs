@@ -69,6 +69,8 @@ pub(super) struct Inner {
     /// Fresh tokens that it refused since.
     refusals: AtomicU32,
     imported: AtomicBool,
+    /// A login was made here, and the server has not yet taken its token.
+    pub(super) has_logged_in: AtomicBool,
     /// Client ids that are known to be known: registered or looked at in this run.
     pub(super) alive: Mutex<HashSet<String>>,
 }
@@ -123,6 +125,7 @@ impl OAuth {
             accepted: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
             imported: AtomicBool::new(false),
+            has_logged_in: AtomicBool::new(false),
             alive: Mutex::default(),
         })))
     }
@@ -150,6 +153,10 @@ impl OAuth {
     pub(super) fn accepted(&self, generation: u64) {
         if self.0.accepted.swap(generation, Ordering::Relaxed) != generation {
             self.0.refusals.store(0, Ordering::Relaxed);
+            if self.0.has_logged_in.swap(false, Ordering::Relaxed) {
+                let account = self.0.account.clone();
+                tokio::task::spawn_blocking(move || account.uncount_tab());
+            }
         }
     }
 

@@ -110,6 +110,14 @@ impl Standing {
         tokio::time::timeout(limit, settled).await.is_ok_and(|state| state.is_ok_and(|state| *state == State::Fine))
     }
 
+    /// Waits until a login has come to nothing.
+    pub async fn failed(&self) {
+        let mut state = self.state.subscribe();
+        if state.wait_for(|state| matches!(state, State::Failed(_))).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// The way in, waiting for it no longer than `limit`; `Err` says why there is none.
     pub async fn offered(&self, limit: Duration) -> Result<Option<Offer>, String> {
         let mut state = self.state.subscribe();

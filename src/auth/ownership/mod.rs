@@ -109,6 +109,14 @@ impl Account {
         age.is_some_and(|age| age < PENDING_HOLDS).then_some(pending)
     }
 
+    /// The tab that was opened last has led to a login that the server takes, so it is none of a storm's.
+    pub fn uncount_tab(&self) {
+        let mut tabs: Tabs = self.read_beside("tabs.json").unwrap_or_default();
+        if tabs.opened.pop().is_some() {
+            self.0.store.write_beside(&self.0.key, "tabs.json", &tabs).ok();
+        }
+    }
+
     /// The login under way is finished: nobody shall take it up.
     pub fn forget_pending(&self) {
         std::fs::remove_file(self.0.store.beside(&self.0.key, "login.json")).ok();
@@ -150,14 +158,6 @@ impl Ownership {
         }
         if let Err(error) = written {
             tracing::warn!("{error}; {}", error.hint());
-        }
-    }
-
-    /// The tab that was opened last has led to a login, so it is none of a storm's.
-    pub fn uncount_tab(&self) {
-        let mut tabs: Tabs = self.account.read_beside("tabs.json").unwrap_or_default();
-        if tabs.opened.pop().is_some() {
-            self.account.0.store.write_beside(&self.account.0.key, "tabs.json", &tabs).ok();
         }
     }
 

@@ -222,7 +222,7 @@ fn a_resource_may_be_the_origin_and_is_sent_byte_for_byte() {
 fn pkce_is_not_taken_on_trust_unless_the_user_says_so() {
     let without = || Rules {
         metadata: Box::new(|metadata| {
-            drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported"))
+            drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported"));
         }),
         ..Rules::default()
     };

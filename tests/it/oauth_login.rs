@@ -223,7 +223,7 @@ fn a_resource_may_be_the_origin_and_is_sent_byte_for_byte() {
 fn pkce_is_not_taken_on_trust_unless_the_user_says_so() {
     let without = || Rules {
         metadata: Box::new(|metadata| {
-            drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported"))
+            drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported"));
         }),
         ..Rules::default()
     };
@@ -303,6 +303,9 @@ fn auth_error_answers_initialize_with_the_way_in() {
     assert_eq!(code, -32001, "{answer}");
     assert!(message.contains("http"), "the error says where to log in: {message}");
     assert!(value(&answer)["error"]["data"].to_string().contains("http"), "and so does its data: {answer}");
+    let link = message.split(' ').find(|word| word.contains("/authorize?")).expect("a link").to_owned();
+    let state = parameter(&query(&link), "state").expect("a state");
+    assert!(state.len() >= 16 && !state.contains('*'), "the link is whole, so that it can be used: {link}");
     bridge.finish();
 }
 

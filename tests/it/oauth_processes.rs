@@ -67,12 +67,12 @@ fn a_missing_scope_in_all_five_is_one_more_tab() {
 }
 
 #[test]
-fn a_500_at_the_token_endpoint_ends_no_login() {
+fn a_500_and_a_cut_at_the_token_endpoint_end_no_login() {
     let (realm, machine) = (Realm::usual(), Machine::attended());
     let mut bridges = five(&machine, &realm);
     all_look(&mut bridges, "1");
     realm.ledger().refuse_access_tokens();
-    realm.meets([Fault::Answer("500 Internal Server Error", "the database is away")]);
+    realm.meets([Fault::Answer("500 Internal Server Error", "the database is away"), Fault::Cut]);
     all_look(&mut bridges, "2");
     let ledger = realm.ledger();
     assert_eq!((ledger.refreshes, ledger.reuses, machine.browser.tabs().len()), (1, 0, 1));
@@ -118,7 +118,9 @@ fn the_tab_of_an_owner_that_was_killed_is_finished_by_another() {
     owner.kill();
     let page = (0..100).find_map(|_| {
         let page = follow(&tab);
-        page.is_none().then(|| std::thread::sleep(Duration::from_millis(50)));
+        if page.is_none() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         page
     });
     assert_eq!(page.expect("somebody listens for the tab").status, 200);

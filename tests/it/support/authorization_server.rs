@@ -142,9 +142,9 @@ impl Shared {
             let mut metadata = json!({ "resource": format!("{resource}/mcp"), "authorization_servers": [issuer] });
             (self.rules.lock().unwrap().resource_metadata)(&mut metadata);
             return if metadata.is_null() {
-                exchange.plain("404 Not Found", "")
+                exchange.plain("404 Not Found", "");
             } else {
-                exchange.json(&metadata.to_string())
+                exchange.json(&metadata.to_string());
             };
         }
         if !exchange.path().starts_with("/mcp") {
@@ -182,9 +182,9 @@ impl Shared {
             "/.well-known/oauth-authorization-server" => {
                 let metadata = self.metadata();
                 if metadata.is_null() {
-                    exchange.plain("404 Not Found", "")
+                    exchange.plain("404 Not Found", "");
                 } else {
-                    exchange.json(&metadata.to_string())
+                    exchange.json(&metadata.to_string());
                 }
             }
             "/register" => self.register(exchange),

@@ -1,6 +1,7 @@
 //! Queries and forms, and a browser: a program for BROWSER that notes what it is given, and a person who follows it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,7 +93,8 @@ pub(crate) fn md5(text: &str) -> String {
             *sum = sum.wrapping_add(value);
         }
     }
-    state.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
+    let digits = state.iter().flat_map(|word| word.to_le_bytes()).flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// One answer to a GET.
@@ -120,10 +122,10 @@ pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Option<Page> {
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     let mut head = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        head += &format!("Host: {host}\r\n");
+        write!(head, "Host: {host}\r\n").unwrap();
     }
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
     let mut reader = BufReader::new(stream);

@@ -277,6 +277,14 @@ impl Failure {
         matches!(self, Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Credential(_) | Self::Unreachable(_))
     }
 
+    /// For the client. An address to log in at is told as it is, or it would lead nowhere.
+    pub fn told(&self) -> String {
+        match self {
+            Self::SignIn { .. } => self.to_string(),
+            _ => log::redact(&self.to_string()),
+        }
+    }
+
     /// The answer to the request with this id.
     pub fn answer(&self, raw_id: &str) -> Bytes {
         match self {
@@ -284,7 +292,7 @@ impl Failure {
             Self::Rpc(error) => return error.with_id(raw_id).text().clone(),
             _ => {}
         }
-        let mut text = log::redact(&self.to_string());
+        let mut text = self.told();
         if let Some(hint) = self.hint() {
             text.push_str("; hint: ");
             text.push_str(hint);

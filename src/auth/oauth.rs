@@ -221,7 +221,7 @@ impl OAuth {
             return Ok(true);
         }
         let was_fresh = generation > 0 && inner.accepted.load(Ordering::Relaxed) != generation && usable;
-        if was_fresh && inner.refusals.fetch_add(1, Ordering::Relaxed) + 1 > MOST_REFUSALS {
+        if was_fresh && inner.refusals.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_REFUSALS {
             let why = held.as_ref().and_then(|held| {
                 Some(token::refused_again(held.record.issuer.as_ref()?, held.record.tokens.as_ref()?))
             });

@@ -169,7 +169,7 @@ pub(super) fn not_yet(request: &Message, failure: Failure) -> Result<Outcome, Fa
 }
 
 fn said(failure: &Failure) -> String {
-    let text = crate::log::redact(&failure.to_string());
+    let text = failure.told();
     match failure.hint() {
         Some(hint) => format!("{text}\n{hint}"),
         None => text,

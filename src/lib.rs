@@ -49,6 +49,7 @@ pub mod message;
 pub mod stdio;
 pub mod system;
 pub mod tools;
+pub mod translate;
 pub mod upstream;
 
 use std::ffi::OsString;

@@ -214,8 +214,10 @@ impl ToLegacy {
 
     /// The client says something that wants no answer, and is no cancellation.
     pub fn notified(&mut self, message: &Message) {
-        if message.method() == Some("notifications/initialized") {
-            return;
+        match message.kind() {
+            Kind::Notification { method } if &**method != "notifications/initialized" => {}
+            Kind::Notification { .. } => return,
+            _ => return self.warn("the client answered something that it was not asked".to_owned()),
         }
         let newest = self.sessions.iter().max_by_key(|(_, session)| session.used).map(|(session, _)| *session);
         match (newest, asked::legacy_notification(message, None)) {

@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(members.with(&[]), text);
         for (changes, expected) in [
             (vec![("a", Change::Remove)], r#"{ "b":[1e400, {"a":2}],"\u0063": "x" }"#),
-            (vec![("b", Change::Remove)], r#"{ "a" : 1.0 ,"\u0063": "x" }"#),
+            (vec![("b", Change::Remove)], r#"{ "a" : 1.0,"\u0063": "x" }"#),
             (vec![("c", Change::Remove)], r#"{ "a" : 1.0 , "b":[1e400, {"a":2}] }"#),
             (vec![("a", Change::Remove), ("b", Change::Remove), ("c", Change::Remove)], "{  }"),
             (vec![("a", Change::Set("[]"))], r#"{ "a" : [] , "b":[1e400, {"a":2}],"\u0063": "x" }"#),

@@ -247,6 +247,7 @@ impl ToLegacy {
         if unsent && !refused {
             // The user has been where an error asked to go first: the server may say yes now.
             exchange.answer = None;
+            exchange.questions.clear();
             exchange.request = Some(message.clone());
             return self.begin(number);
         }
@@ -292,7 +293,7 @@ impl ToLegacy {
             return;
         }
         let may_visit = self.sessions.get(&exchange.session).is_some_and(super::session::Session::may_send_to_urls);
-        if exchange.may_be_asked() && may_visit {
+        if exchange.subject.is_some() && may_visit {
             let urls = told::urls_to_visit(answer);
             if !urls.is_empty() {
                 let keyed = urls.into_iter().enumerate();
@@ -386,8 +387,8 @@ impl ToLegacy {
 }
 
 impl Exchange {
-    /// Only where the specification lets a server answer "input required", and while there is something to answer.
+    /// Only where the specification lets a server answer "input required", and while it works on an answer.
     fn may_be_asked(&self) -> bool {
-        self.subject.is_some() && (self.raw_id.is_some() || self.client.is_some())
+        self.subject.is_some() && self.raw_id.is_some()
     }
 }

@@ -129,14 +129,16 @@ fn an_answer_that_came_meanwhile_is_kept_for_whoever_comes_back() {
         bridge.send(&modern("1", "resources/read", r#""uri":"a:b""#));
         let events = upstream.take("resources/read").sse();
         events.event(&asks("1", "roots/list", "{}"));
-        let (_, state) = input(&value(&bridge.answer("1")));
+        let (requests, state) = input(&value(&bridge.answer("1")));
         if breaks {
             events.cut();
         } else {
             events.event(&result("1", r#"{"contents":[]}"#));
             events.end();
         }
-        let back = bridge.ask_modern("2", "resources/read", &format!(r#""uri":"a:b","requestState":{}"#, json!(state)));
+        let back =
+            comes_back(&state, &requests, |_| Some(r#"{"roots":[]}"#)).replace(r#""name":"t""#, r#""uri":"a:b""#);
+        let back = bridge.ask_modern("2", "resources/read", &back);
         assert_eq!(back["error"].is_object(), breaks, "{back}");
         assert_eq!(back["result"]["ttlMs"].is_number(), !breaks, "{back}");
         bridge.finish();

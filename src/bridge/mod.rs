@@ -100,6 +100,7 @@ pub async fn run(
                     ended = Some(Instant::now() + DRAIN);
                     // Its task ends when it has posted what it has.
                     bridge.notices = None;
+                    bridge.upstream.end_of_input();
                 }
             },
             () = until(ended) => break,
@@ -181,6 +182,12 @@ impl Bridge {
             Kind::Batch(elements) if elements.is_empty() => {
                 self.refuse("null", code::INVALID_REQUEST, "the batch is empty");
             }
+            // The modern era knows no batches; taken apart, each is answered all the same.
+            Kind::Batch(elements) if self.upstream.is_translated() => {
+                for element in elements.clone() {
+                    self.message(element);
+                }
+            }
             Kind::Batch(elements) => {
                 let (messages, others): (Vec<_>, Vec<_>) =
                     elements.iter().partition(|element| !matches!(element.kind(), Kind::Invalid(_)));
@@ -202,7 +209,7 @@ impl Bridge {
 
     fn request(&mut self, message: Message) {
         let method = message.method().unwrap_or_default();
-        if method == "server/discover" {
+        if method == "server/discover" && !self.upstream.discovers() {
             // Of the era without a handshake. Whoever asks falls back to `initialize`, which then passes through untranslated.
             let raw_id = message.raw_id().unwrap_or("null");
             return self.refuse(raw_id, code::METHOD_NOT_FOUND, "server/discover is not supported; use initialize");
@@ -221,6 +228,7 @@ impl Bridge {
         let upstream = self.upstream.clone();
         let outgoing = self.outgoing.clone();
         let first = method == "initialize";
+        let lasts = first || method == "subscriptions/listen";
         let task = if first {
             self.guard.iter().for_each(Guard::begin);
             let answer = upstream.initialize(message);
@@ -242,8 +250,8 @@ impl Bridge {
                 Done::Request(ticket, make_room(&outgoing, outcome).await)
             }))
         };
-        // `initialize` has its own limit, and must not be cancelled.
-        if let Some(limit) = self.limit.filter(|_| !first) {
+        // `initialize` has its own limit, and must not be cancelled; a subscription lasts.
+        if let Some(limit) = self.limit.filter(|_| !lasts) {
             self.deadlines.push_back((Instant::now() + limit, ticket));
         }
         self.pending.insert(ticket, ids, &task);
@@ -365,6 +373,8 @@ impl Bridge {
                     self.outgoing.send_now(failure.answer(&raw_id));
                 }
             }
+            // A translator's.
+            Event::Said { .. } | Event::Opened(_) | Event::Renewed => {}
         }
     }
 

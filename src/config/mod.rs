@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::Uri;
 
 use crate::auth::{Credential, Headers};
-use crate::cli::{Credentials, Options, Protocol, Tools, Transport};
+use crate::cli::{ClientProtocol, Credentials, Options, Protocol, Tools, Transport};
 use crate::error::Error;
 use crate::http::{Http, socket_url};
 use crate::log::{self, Secret};
@@ -47,6 +47,8 @@ pub struct Settings {
     pub ping_interval: Option<Duration>,
     /// Which era it is taken for.
     pub protocol: Protocol,
+    /// Which era the client is taken for.
+    pub client_protocol: ClientProtocol,
     /// How long a request may take in all.
     pub request_timeout: Option<Duration>,
     /// The longest line, event or body, in bytes.
@@ -82,6 +84,7 @@ impl Settings {
             credential,
             transport: connection.transport,
             protocol: connection.protocol,
+            client_protocol: connection.client_protocol,
             startup_wait: Duration::from_secs_f64(connection.startup_wait),
             patience: Duration::from_secs_f64(connection.patience),
             http,

@@ -1,9 +1,10 @@
 //! Between the eras: what a client of one and a server of the other mean to each other. State machines without I/O.
 
 pub(crate) mod members;
+pub mod to_legacy;
 pub mod to_modern;
 
-use crate::message::{Kind, Message};
+use crate::message::Message;
 use members::Members;
 
 /// The modern revisions that are spoken here, latest first.
@@ -36,11 +37,6 @@ pub(crate) mod code {
     pub(crate) const MISSING_REQUIRED_CLIENT_CAPABILITY: i64 = -32021;
     pub(crate) const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
     pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
-}
-
-/// Whether this is a request of the modern era, which says its revision in `_meta`.
-pub fn is_modern(message: &Message) -> bool {
-    matches!(message.kind(), Kind::Request { .. }) && revision(message).is_some()
 }
 
 /// The revision that a modern request says in `_meta`.

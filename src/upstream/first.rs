@@ -124,7 +124,7 @@ impl Context {
         for what in ["tools", "prompts", "resources"] {
             let known = |capabilities: &Option<Value>| capabilities.as_ref().is_some_and(|all| all.get(what).is_some());
             if known(&promises.real) || known(&promises.promised) {
-                self.client.outgoing.send_now(message::list_changed(what));
+                self.client.say_now(message::list_changed(what));
             }
         }
     }

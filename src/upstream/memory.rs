@@ -15,6 +15,7 @@ const VERDICT_HOLDS: Duration = Duration::from_secs(7 * 24 * 3600);
 const KEPT_ANEW: Duration = Duration::from_secs(24 * 3600);
 
 /// One server's file. Its name is a hash, because the address may hold a secret.
+#[derive(Clone)]
 pub(super) struct Memory {
     path: Option<PathBuf>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
-use super::{Context, NotOpened, Opened, Wire, first, http_sse, legacy};
+use super::{Context, Event, NotOpened, Opened, Wire, first, http_sse, legacy};
 use crate::cli::Transport;
 use crate::error::Failure;
 use crate::message::Message;
@@ -73,6 +73,7 @@ async fn greet(context: &Context, opened: &Opened) {
     if let Some((greeting, _)) = first::answered(&opened.answer) {
         context.learned(greeting.capabilities);
     }
+    context.client.tell_translator(|| Event::Opened(opened.answer.clone()));
     if let Some(initialized) = context.gate.open(&opened.wire, false) {
         opened.wire.initialized(&initialized).await;
         context.gate.open(&opened.wire, true);

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::answer::{self, Body};
 use super::send::{Sender, Sent};
-use super::{Context, NotOpened, Opened, Wire, first};
+use super::{Context, Event, NotOpened, Opened, Wire, first};
 use crate::error::Failure;
 use crate::message::{Kind, Message};
 
@@ -215,6 +215,7 @@ impl Session {
             self.post_notice(&terms, &initialized).await?;
         }
         self.terms.send_replace(Arc::new(terms));
+        self.context.client.tell_translator(|| Event::Renewed);
         self.context.tell_changed();
         Ok(())
     }

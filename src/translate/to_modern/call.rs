@@ -8,7 +8,7 @@ use serde_json::json;
 use super::questions::{Page, Refused, Round};
 use super::task::{Status, Task};
 use super::{Voice, results};
-use crate::message::{self, Id, Kind, Message};
+use crate::message::{self, Kind, Message};
 use crate::translate::members::{Change, Members};
 use crate::translate::text;
 
@@ -151,7 +151,8 @@ impl Call {
                 let progress = Members::of(text(message))
                     .and_then(|members| members.object("params")?.get("progress")?.parse::<f64>().ok());
                 // It must grow, and each round of the server's begins anew.
-                self.rounds + self.bare == 0 && self.progress.reaches(progress) || self.progress.grows(progress)
+                let grows = self.progress.grows(progress);
+                grows || self.rounds + self.bare == 0
             }
             Kind::Notification { .. } => true,
             _ => false,
@@ -323,23 +324,9 @@ impl Step {
     fn wait(until: Option<Duration>) -> Self {
         Self { tell: Vec::new(), then: Next::Wait(until) }
     }
-
-    /// The ids of the questions in it.
-    pub(crate) fn questions(&self) -> impl Iterator<Item = &Id> {
-        self.tell.iter().filter_map(|message| match message.kind() {
-            Kind::Request { id, .. } => Some(id),
-            _ => None,
-        })
-    }
 }
 
 impl Progress {
-    /// The first round's own, whatever it is.
-    fn reaches(&mut self, progress: Option<f64>) -> bool {
-        self.last = self.last.max(progress.unwrap_or(f64::NEG_INFINITY));
-        true
-    }
-
     fn grows(&mut self, progress: Option<f64>) -> bool {
         let grows = progress.is_none_or(|progress| progress > self.last);
         self.last = self.last.max(progress.unwrap_or(f64::NEG_INFINITY));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::message::{self, Id, Kind, Message};
+use crate::message::{self, Kind, Message};
 use crate::translate::members::{Change, Members};
 use crate::translate::{meta, text};
 
@@ -35,6 +35,18 @@ impl Interest {
         }
     }
 
+    /// What a server has said that it listens for: a filter, JSON text.
+    pub(crate) fn acknowledged(filter: Option<&str>) -> Self {
+        let filter = filter.and_then(Members::of);
+        let is_heard = |word: &str| filter.as_ref().and_then(|filter| filter.get(word)) == Some("true");
+        let resources = filter.as_ref().and_then(|filter| serde_json::from_str(filter.get("resourceSubscriptions")?).ok());
+        Self {
+            lists: LISTS.iter().filter(|(_, word)| is_heard(word)).map(|(what, _)| *what).collect(),
+            takes_resources: true,
+            resources: resources.unwrap_or_default(),
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lists.is_empty() && self.resources.is_empty()
     }
@@ -59,11 +71,15 @@ impl Interest {
         json!({ "notifications": filter }).to_string()
     }
 
-    /// All that may have changed while nobody listened.
-    pub(crate) fn missed(&self) -> Vec<Message> {
-        let lists = self.lists.iter().map(|what| message::list_changed(what));
+    /// All that may have changed while nobody listened. `tag`: the id of the `subscriptions/listen` for which it is told, if that is the client's.
+    pub(crate) fn missed(&self, tag: Option<&str>) -> Vec<Message> {
+        let own = tag.map(|raw_id| format!(r#""_meta":{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID));
+        let params = |more: Option<String>| format!("{{{}}}", own.iter().cloned().chain(more).collect::<Vec<_>>().join(","));
+        let lists = self.lists.iter().map(|what| {
+            message::notification(&format!("notifications/{what}/list_changed"), &params(None))
+        });
         let resources = self.resources.iter().map(|uri| {
-            message::notification("notifications/resources/updated", &json!({ "uri": uri }).to_string())
+            message::notification("notifications/resources/updated", &params(Some(format!(r#""uri":{}"#, json!(uri)))))
         });
         lists.chain(resources).filter_map(|text| Message::parse(text).ok()).collect()
     }
@@ -99,18 +115,21 @@ pub(crate) fn heard(message: &Message) -> Heard {
 
 /// The same notification with another subscription id, or with none; `None` if it has none to change.
 pub(crate) fn tagged(message: &Message, raw_id: Option<&str>) -> Option<Message> {
+    tag(message, "params", raw_id)
+}
+
+/// The same result of a `subscriptions/listen` with another subscription id.
+pub(crate) fn tagged_result(message: &Message, raw_id: &str) -> Option<Message> {
+    tag(message, "result", Some(raw_id))
+}
+
+fn tag(message: &Message, member: &str, raw_id: Option<&str>) -> Option<Message> {
     let members = Members::of(text(message))?;
-    let params = members.object("params")?;
-    let own = params.object("_meta")?;
+    let within = members.object(member)?;
+    let own = within.object("_meta")?;
     own.get(meta::SUBSCRIPTION_ID)?;
     let own = own.with(&[(meta::SUBSCRIPTION_ID, raw_id.map_or(Change::Remove, Change::Set))]);
     let left = if Members::of(&own)?.is_empty() { Change::Remove } else { Change::Set(&own) };
-    let params = params.with(&[("_meta", left)]);
-    Message::parse(members.with(&[("params", Change::Set(&params))])).ok()
-}
-
-/// The id under which a notification is told, as its `subscriptions/listen` had it.
-pub(crate) fn subscription(message: &Message) -> Option<Id> {
-    let own = Members::of(text(message))?.object("params")?.object("_meta")?;
-    own.get(meta::SUBSCRIPTION_ID).map(Id::from_json)
+    let within = within.with(&[("_meta", left)]);
+    Message::parse(members.with(&[(member, Change::Set(&within))])).ok()
 }

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use call::{Call, Next, Step};
 pub(crate) use client::{Client, Kept};
-pub(crate) use interest::{Heard, Interest, heard};
+pub(crate) use interest::{Heard, Interest, heard, tagged, tagged_result};
 
 /// Ids of the bridge's own requests, to either side. No peer can have thought of one.
 #[derive(Debug)]
@@ -30,13 +30,15 @@ pub(crate) struct Ids {
     next: AtomicU64,
 }
 
-impl Ids {
-    pub(crate) fn new() -> Self {
+impl Default for Ids {
+    fn default() -> Self {
         // The standard library's hasher is seeded at random.
         let random = RandomState::new().build_hasher().finish();
         Self { prefix: format!("mcp-ferry-{random:016x}"), next: AtomicU64::new(1) }
     }
+}
 
+impl Ids {
     /// One more, as JSON text.
     pub(crate) fn next(&self) -> String {
         format!("\"{}-{}\"", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))

@@ -35,6 +35,7 @@
 //! * [`auth`]: which credential does a request get?
 //! * [`system`]: what do we ask of the operating system?
 //! * [`tools`]: which of the server's tools may the client see and call? No I/O.
+//! * [`translate`]: what do a client and a server of different eras mean to each other? No I/O.
 //!
 //! Everyone knows `message`; `stdio` and `http` know no MCP; only `bridge` knows both sides.
 

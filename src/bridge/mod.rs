@@ -11,6 +11,7 @@ use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -387,6 +388,13 @@ impl Bridge {
         });
     }
 
+    /// One answer of several, if it is still waited for, as the client may see it.
+    fn shown(&mut self, ticket: Ticket, answer: &Message) -> Option<Bytes> {
+        let request = self.pending.answer(ticket, answer)?;
+        let shown = request.asked.zip(self.guard.as_ref()).and_then(|(asked, guard)| guard.answer(asked, answer));
+        Some(shown.unwrap_or_else(|| answer.text().clone()))
+    }
+
     fn done(&mut self, done: Result<(tokio::task::Id, Done), JoinError>) {
         let (unanswered, failure) = match done {
             Ok((_, Done::Notice)) => return,
@@ -398,6 +406,14 @@ impl Bridge {
                     // Cancelled, so that nothing is owed; or what came fits no request, which still has its one answer.
                     let misfit = "the server's answer does not belong to the request".to_owned();
                     (self.pending.finish(ticket), Failure::Unusable(misfit))
+                }
+                Ok((Outcome::Batch(answers), Some(line))) => {
+                    let shown: Vec<_> = answers.iter().filter_map(|answer| self.shown(ticket, answer)).collect();
+                    if !shown.is_empty() {
+                        self.outgoing.commit(line.with_text([b"[", &shown.join(&b',')[..], b"]"].concat().into()));
+                    }
+                    let incomplete = "the batch's answers are not complete".to_owned();
+                    (self.pending.finish(ticket), Failure::Broken(incomplete))
                 }
                 Ok((Outcome::Elsewhere(number), _)) => match self.pending.elsewhere(ticket, number) {
                     Some((unanswered, failure)) => (unanswered, failure),
@@ -444,6 +460,10 @@ async fn make_room(
     let outcome = outcome?;
     let room = match &outcome {
         Outcome::Answer(answer) => Some(outgoing.reserve(answer.text().clone()).await),
+        Outcome::Batch(answers) => {
+            let all: Vec<_> = answers.iter().map(|answer| &answer.text()[..]).collect();
+            Some(outgoing.reserve(all.concat().into()).await)
+        }
         _ => None,
     };
     Ok((outcome, room))

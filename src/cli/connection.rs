@@ -39,6 +39,10 @@ pub struct Connection {
     )]
     pub client_protocol: ClientProtocol,
 
+    /// Do not let a modern server turn a legacy client's calls into tasks, which the bridge would follow
+    #[arg(long, env = "MCP_FERRY_NO_TASKS", value_parser = OrDefault(FalseyValueParser::new(), false))]
+    pub no_tasks: bool,
+
     /// Allow plain http to hosts other than this machine
     #[arg(long, env = "MCP_FERRY_ALLOW_HTTP", value_parser = OrDefault(FalseyValueParser::new(), false))]
     pub allow_http: bool,
@@ -158,6 +162,8 @@ pub enum Protocol {
     Auto,
     /// With a handshake: 2024-11-05 to 2025-11-25
     Legacy,
+    /// Without one: 2026-07-28
+    Modern,
 }
 
 /// The eras of `--client-protocol`.

@@ -49,6 +49,8 @@ pub struct Settings {
     pub protocol: Protocol,
     /// Which era the client is taken for.
     pub client_protocol: ClientProtocol,
+    /// Whether a legacy client's calls may become a modern server's tasks.
+    pub tasks: bool,
     /// How long a request may take in all.
     pub request_timeout: Option<Duration>,
     /// The longest line, event or body, in bytes.
@@ -85,6 +87,7 @@ impl Settings {
             transport: connection.transport,
             protocol: connection.protocol,
             client_protocol: connection.client_protocol,
+            tasks: !connection.no_tasks,
             startup_wait: Duration::from_secs_f64(connection.startup_wait),
             patience: Duration::from_secs_f64(connection.patience),
             http,

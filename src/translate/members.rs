@@ -72,6 +72,11 @@ impl<'a> Members<'a> {
         self.members.iter().map(|member| (&*member.name, &self.text[member.value.clone()]))
     }
 
+    /// Whether it has none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// The object with these members changed, each named once; what is new stands at the end.
     pub(crate) fn with(&self, changes: &[(&str, Change<'_>)]) -> String {
         let mut text = String::with_capacity(self.text.len() + 128);

@@ -6,12 +6,14 @@
 
 mod answer;
 mod backoff;
+mod era;
 mod first;
 mod gate;
 mod http_sse;
 mod keep_alive;
 mod legacy;
 mod memory;
+mod modern;
 mod opening;
 mod send;
 mod translated;
@@ -25,7 +27,7 @@ use http::StatusCode;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::Authorizer;
-use crate::cli::ClientProtocol;
+use crate::cli::{ClientProtocol, Protocol};
 use crate::config::Settings;
 use crate::error::Failure;
 use crate::http::SseError;
@@ -48,6 +50,8 @@ pub struct Upstream(Arc<Context>);
 pub enum Outcome {
     /// Its answer.
     Answer(Message),
+    /// The answers to a batch, to be given as one.
+    Batch(Vec<Message>),
     /// Its answers have gone their own way, as [`Event::Answer`]: a batch.
     Done,
     /// Accepted; the answer comes on the stream of this number, as [`Event::Answer`].
@@ -192,6 +196,11 @@ struct Context {
     /// Counts the requests that were translated.
     asked: AtomicU64,
     client_protocol: ClientProtocol,
+    protocol: Protocol,
+    era: era::Verdict,
+    modern: modern::Server,
+    /// Whether a legacy client's calls may become tasks.
+    tasks: bool,
 }
 
 /// A transport on which a session is open.
@@ -199,6 +208,8 @@ struct Context {
 enum Wire {
     Legacy(Arc<legacy::Session>),
     HttpSse(Arc<http_sse::Session>),
+    /// None, but a legacy client takes it for one.
+    Modern(Arc<modern::Session>),
 }
 
 /// The client's `initialize`, answered.
@@ -240,6 +251,10 @@ impl Upstream {
             translated: OnceLock::new(),
             asked: AtomicU64::new(0),
             client_protocol: settings.client_protocol,
+            protocol: settings.protocol,
+            era: era::Verdict::default(),
+            modern: modern::Server::default(),
+            tasks: settings.tasks,
         })
     }
 
@@ -301,6 +316,11 @@ impl Upstream {
 
     /// Carries a request, or a batch, to the server and what it says on the way to the client.
     pub async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
+        if self.0.gate.is_idle()
+            && let Some(outcome) = Box::pin(self.modern(message)).await?
+        {
+            return Ok(outcome);
+        }
         if let Some(translated) = self.0.translated_for(message) {
             let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
             return translated.request(message, number).await;
@@ -312,6 +332,7 @@ impl Upstream {
         match wire {
             Some(Wire::Legacy(session)) => session.request(message).await,
             Some(Wire::HttpSse(session)) => session.request(message).await,
+            Some(Wire::Modern(session)) => session.request(message).await,
             None => legacy::Session::bare(&self.0).request(message).await,
         }
     }
@@ -322,6 +343,11 @@ impl Upstream {
             translated.notify(message);
             return Ok(());
         }
+        if self.0.gate.is_idle()
+            && let Some(told) = self.modern_notice(message).await
+        {
+            return told;
+        }
         if let (Kind::Response { .. }, Some(session)) = (message.kind(), self.0.gate.early()) {
             // The server asks something before it answers initialize, and waits for this.
             return session.notify(message).await;
@@ -329,6 +355,7 @@ impl Upstream {
         match self.pass().await? {
             Some(Wire::Legacy(session)) => session.notify(message).await,
             Some(Wire::HttpSse(session)) => session.notify(message).await,
+            Some(Wire::Modern(session)) => session.notify(message).await,
             None => legacy::Session::bare(&self.0).notify(message).await,
         }
     }
@@ -343,9 +370,9 @@ impl Upstream {
         self.0.gate.known_trouble()
     }
 
-    /// Whether `server/discover` is answered here: not as long as the client may speak the server's era.
+    /// Whether `server/discover` has an answer here, or may have one: else the client does better to speak the server's era.
     pub fn discovers(&self) -> bool {
-        self.0.client_protocol == ClientProtocol::Modern || self.is_translated()
+        self.0.client_protocol == ClientProtocol::Modern || self.is_translated() || self.may_discover()
     }
 
     /// Whether the client is of the modern era and the server is not.
@@ -356,6 +383,7 @@ impl Upstream {
     /// The client has nothing more to say: what it listens to, if that is translated, ends.
     pub fn end_of_input(&self) {
         self.0.translated.get().into_iter().for_each(Translated::end_of_input);
+        self.0.modern.ended.send_replace(true);
     }
 
     /// Ends the session in good manners: at most a second.
@@ -419,6 +447,11 @@ impl Context {
                 translated: OnceLock::new(),
                 asked: AtomicU64::new(0),
                 client_protocol,
+                // The other side of it is for clients that need no translator.
+                protocol: Protocol::Legacy,
+                era: era::Verdict::default(),
+                modern: modern::Server::default(),
+                tasks: false,
             })
         }
     }
@@ -431,6 +464,7 @@ impl Wire {
             match self {
                 Self::Legacy(session) => session.notify(message).await,
                 Self::HttpSse(session) => session.notify(message).await,
+                Self::Modern(session) => session.notify(message).await,
             }
         };
         match tokio::time::timeout(INITIALIZED, telling).await {
@@ -438,8 +472,10 @@ impl Wire {
             Ok(Err(failure)) => tracing::warn!("the server did not take notifications/initialized: {failure}"),
             Err(_) => tracing::warn!("the server does not say whether it took notifications/initialized; going on"),
         }
-        if let Self::Legacy(session) = self {
-            session.listen();
+        match self {
+            Self::Legacy(session) => session.listen(),
+            Self::HttpSse(_) => {}
+            Self::Modern(session) => session.listen(),
         }
     }
 
@@ -447,6 +483,7 @@ impl Wire {
         match self {
             Self::Legacy(session) => session.close().await,
             Self::HttpSse(session) => session.close(),
+            Self::Modern(session) => session.close().await,
         }
     }
 }

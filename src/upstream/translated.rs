@@ -249,7 +249,7 @@ impl Driver {
                     request.elsewhere = Some(stream);
                 }
             }
-            Ok(Outcome::Done) => self.fail(session, id, &Failure::Broken("there is no answer".to_owned())),
+            Ok(Outcome::Done | Outcome::Batch(_)) => self.fail(session, id, &Failure::Broken("there is no answer".to_owned())),
             Err(failure) => self.fail(session, id, &failure),
         }
     }

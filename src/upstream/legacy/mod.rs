@@ -135,6 +135,11 @@ impl Session {
         Arc::new(Self::new(context, terms))
     }
 
+    /// Whether the server has given it an id.
+    pub(super) fn is_stateful(&self) -> bool {
+        self.terms().has_session()
+    }
+
     fn terms(&self) -> Arc<Terms> {
         Arc::clone(&self.terms.borrow())
     }

@@ -229,7 +229,7 @@ impl Bridge {
         let upstream = self.upstream.clone();
         let outgoing = self.outgoing.clone();
         let first = method == "initialize";
-        let lasts = first || method == "subscriptions/listen";
+        let unlimited = first || method == "subscriptions/listen";
         let task = if first {
             self.guard.iter().for_each(Guard::begin);
             let answer = upstream.initialize(message);
@@ -252,7 +252,7 @@ impl Bridge {
             }))
         };
         // `initialize` has its own limit, and must not be cancelled; a subscription lasts.
-        if let Some(limit) = self.limit.filter(|_| !lasts) {
+        if let Some(limit) = self.limit.filter(|_| !unlimited) {
             self.deadlines.push_back((Instant::now() + limit, ticket));
         }
         self.pending.insert(ticket, ids, &task);

@@ -102,7 +102,9 @@ impl<'a> Members<'a> {
                 if kept {
                     text.push(',');
                 }
-                text.push_str(&format!("{}:{value}", quoted(name)));
+                text.push_str(&quoted(name));
+                text.push(':');
+                text.push_str(value);
                 kept = true;
             }
         }

@@ -176,7 +176,9 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
         Err(failure) => return Err(failure),
     };
     let is_modern = if let Kind::Response { is_error: true, .. } = answer.kind() {
-        context.is_proven_modern() || modern::is_recognised(status, &answer) || answers_discover(context, message).await?
+        context.is_proven_modern()
+            || modern::is_recognised(status, &answer)
+            || answers_discover(context, message).await?
     } else {
         let members = Members::of(text(&answer));
         let result = members.as_ref().and_then(|members| members.get("result"));
@@ -300,7 +302,8 @@ async fn look_for_modern_side(context: Arc<Context>, initialize: Message) {
         // It says nothing; next time.
         Err(_) => return,
     };
-    let is_modern = discovered.as_deref().and_then(Members::of).is_some_and(|result| result.get("supportedVersions").is_some());
+    let is_modern =
+        discovered.as_deref().and_then(Members::of).is_some_and(|result| result.get("supportedVersions").is_some());
     tracing::debug!("{} has {} modern side", context.sender.host(), if is_modern { "a" } else { "no" });
     context.found(is_modern, discovered.as_deref());
     context.memory.learn(|kept| kept.translated = is_modern);

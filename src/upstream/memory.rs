@@ -46,7 +46,9 @@ impl Kept {
 
     /// The result of `initialize` for a client that asks for this revision, from whichever greeting there is. `name`: the server's, if it says none.
     pub(super) fn greeting(mut self, revision: &str, name: &str) -> Option<Value> {
-        if !self.translated && let Some(initialize) = self.initialize.take() {
+        if !self.translated
+            && let Some(initialize) = self.initialize.take()
+        {
             return Some(Value::Object(initialize));
         }
         let discovered = serde_json::to_string(&self.discover.take()?).ok()?;

@@ -62,7 +62,7 @@ impl Translated {
     pub(super) async fn request(&self, message: &Message, number: u64) -> Result<Outcome, Failure> {
         let Kind::Request { id, .. } = message.kind() else { return Err(Failure::Panicked) };
         let (sender, answer) = oneshot::channel();
-        self.0.send(Ask::Request(message.clone(), number, sender)).map_err(|_| Failure::Ending)?;
+        self.0.send(Ask::Request(message.clone(), number, sender)).map_err(|_| Failure::Panicked)?;
         let mut given_up = GivenUp(Some((self, id, number)));
         let answer = answer.await;
         given_up.0 = None;
@@ -249,7 +249,9 @@ impl Driver {
                     request.elsewhere = Some(stream);
                 }
             }
-            Ok(Outcome::Done | Outcome::Batch(_)) => self.fail(session, id, &Failure::Broken("there is no answer".to_owned())),
+            Ok(Outcome::Done | Outcome::Batch(_)) => {
+                self.fail(session, id, &Failure::Broken("there is no answer".to_owned()))
+            }
             Err(failure) => self.fail(session, id, &failure),
         }
     }

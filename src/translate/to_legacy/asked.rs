@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::message::{self, Id, Kind, Message};
 use crate::translate::members::{Change, Members};
-use crate::translate::{MODERN_REVISIONS, code, meta};
+use crate::translate::{MODERN_REVISIONS, code, meta, revision, text};
 
 /// The levels of log messages, the most talkative first ("Logging").
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
@@ -44,13 +44,7 @@ pub(super) struct Asked {
 
 /// Whether this is a request of the modern era, which says its revision in `_meta`.
 pub fn is_modern(message: &Message) -> bool {
-    let Kind::Request { .. } = message.kind() else { return false };
-    let text = text(message);
-    // Cheap for the many that are not.
-    text.contains(meta::PROTOCOL_VERSION)
-        && Members::of(text)
-            .and_then(|members| members.object("params")?.object("_meta"))
-            .is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
+    matches!(message.kind(), Kind::Request { .. }) && revision(message).is_some()
 }
 
 impl Asked {
@@ -138,16 +132,11 @@ fn without_modern(params: &Members<'_>, token: Option<(&str, Change<'_>)>) -> St
     });
     match &meta {
         // An object of which nothing is left but its braces.
-        Some(meta) if Members::of(meta).is_some_and(|meta| meta.iter().next().is_none()) => {
+        Some(meta) if Members::of(meta).is_some_and(|meta| meta.is_empty()) => {
             changes.push(("_meta", Change::Remove));
         }
         Some(meta) => changes.push(("_meta", Change::Set(meta))),
         None => {}
     }
     params.with(&changes)
-}
-
-/// A message's text. It was read as UTF-8 when it was parsed.
-pub(super) fn text(message: &Message) -> &str {
-    std::str::from_utf8(message.text()).unwrap_or_default()
 }

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use super::asked::{self, Asked, Level, text};
+use super::asked::{self, Asked, Level};
 use super::session::{cancellation, with_token, withdrawn};
 use super::told;
-use super::{Action, Awaited, GATHER, HELD, Place, Timer, ToLegacy};
+use super::{Action, Awaited, GATHER, HELD, Origin, Place, Timer, ToLegacy};
 use crate::message::{self, Id, Message};
 use crate::translate::members::{Members, quoted};
+use crate::translate::text;
 
 /// How many exchanges wait at a time for a client that may never come back.
 const MOST_HELD: usize = 64;
@@ -122,11 +123,11 @@ impl ToLegacy {
         let Some(exchange) = self.exchanges.get_mut(&number) else { return };
         let (Some(request), Some(client)) = (exchange.request.take(), &exchange.client) else { return };
         let session = exchange.session;
-        let taken = |raw_id: &str| self.awaited.contains_key(&(session, Id::from_json(raw_id)));
-        let raw_id: Box<str> = if taken(&client.raw_id) { fresh.as_str().into() } else { client.raw_id.clone() };
+        let is_taken = self.awaited.contains_key(&(session, Id::from_json(&client.raw_id)));
+        let raw_id: Box<str> = if is_taken { fresh.as_str().into() } else { client.raw_id.clone() };
         let token = client.token.clone().map(|token| {
-            let taken = self.tokens.contains_key(&(session, Id::from_json(&token)));
-            if taken { fresh.as_str().into() } else { token }
+            let is_taken = self.tokens.contains_key(&(session, Id::from_json(&token)));
+            if is_taken { fresh.as_str().into() } else { token }
         });
         let Some(message) = asked::legacy(&request, &raw_id, token.as_deref()) else { return };
         if let Some(token) = token.map(|token| Id::from_json(&token)) {
@@ -138,8 +139,8 @@ impl ToLegacy {
         self.actions.push(Action::Request { session, message });
     }
 
-    /// The server asks something of the client. `during`: on the stream of one of our requests, and of which exchange.
-    pub(super) fn questioned(&mut self, session: u64, during: Option<Option<u64>>, message: &Message, now: Instant) {
+    /// The server asks something of the client.
+    pub(super) fn questioned(&mut self, session: u64, origin: Origin, message: &Message, now: Instant) {
         let raw_id: Box<str> = message.raw_id().unwrap_or("null").into();
         let method = message.method().unwrap_or_default();
         if method == "ping" {
@@ -152,9 +153,10 @@ impl ToLegacy {
             self.refuse(session, &raw_id, "the client cannot be asked this");
             return self.warn(format!("the server asked {method}, which the client does not offer"));
         }
-        let exchange = match during {
-            Some(exchange) => exchange,
-            None => self.newest_that_may_be_asked(session),
+        let exchange = match origin {
+            Origin::Exchange(exchange) => Some(exchange),
+            Origin::OwnRequest => None,
+            Origin::Shared => self.newest_that_may_be_asked(session),
         };
         let exchange = exchange.filter(|exchange| self.exchanges.get(exchange).is_some_and(Exchange::may_be_asked));
         let (Some(number), Some(text)) = (exchange, told::question(message)) else {
@@ -236,7 +238,7 @@ impl ToLegacy {
         exchange.client = Some(Client { raw_id: asked.raw_id, token: asked.progress_token });
         self.asked.insert(asked.id, Place::Exchange(number));
         let responses = asked.responses.as_deref().unwrap_or("{}");
-        let refused = self.reply(number, &Members::of(responses));
+        let refused = self.reply(number, Members::of(responses).as_ref());
         let Some(exchange) = self.exchanges.get_mut(&number) else { return };
         if !exchange.questions.is_empty() && exchange.answer.is_none() {
             // Not all was answered, or more was asked meanwhile.
@@ -257,9 +259,9 @@ impl ToLegacy {
     }
 
     /// Gives the server the replies to its questions. True if one asked by an error was not accepted.
-    fn reply(&mut self, number: u64, responses: &Option<Members<'_>>) -> bool {
+    fn reply(&mut self, number: u64, responses: Option<&Members<'_>>) -> bool {
         let Some(exchange) = self.exchanges.get_mut(&number) else { return false };
-        let given = |question: &Question| responses.as_ref().and_then(|responses| responses.get(&question.key));
+        let given = |question: &Question| responses.and_then(|responses| responses.get(&question.key));
         let mut refused = false;
         let mut replies = Vec::new();
         exchange.questions.retain(|question| {
@@ -269,8 +271,8 @@ impl ToLegacy {
                     replies.push(format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{response}}}"#));
                 }
                 None => {
-                    refused |= Members::of(response).and_then(|response| response.string("action")).as_deref()
-                        != Some("accept")
+                    let action = Members::of(response).and_then(|response| response.string("action"));
+                    refused |= action.as_deref() != Some("accept");
                 }
             }
             false
@@ -369,16 +371,17 @@ impl ToLegacy {
     }
 
     /// Log messages go to requests that want some, and no other. Many servers send all on the stream that all share.
-    pub(super) fn logged(&mut self, session: u64, during: Option<Option<u64>>, message: &Message) {
+    pub(super) fn logged(&mut self, session: u64, origin: Origin, message: &Message) {
         let params = Members::of(text(message)).and_then(|members| members.object("params"));
         let Some(level) = params.and_then(|params| params.string("level")).as_deref().and_then(Level::named) else {
             return;
         };
         let wants =
             |exchange: &Exchange| exchange.client.is_some() && exchange.level.is_some_and(|least| level >= least);
-        let wanted = match during {
-            Some(exchange) => exchange.and_then(|number| self.exchanges.get(&number)).is_some_and(wants),
-            None => self.exchanges.values().any(|exchange| exchange.session == session && wants(exchange)),
+        let wanted = match origin {
+            Origin::Exchange(exchange) => self.exchanges.get(&exchange).is_some_and(wants),
+            Origin::OwnRequest => false,
+            Origin::Shared => self.exchanges.values().any(|exchange| exchange.session == session && wants(exchange)),
         };
         if wanted {
             self.actions.push(Action::Tell(message.clone()));

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::asked::{Asked, text};
+use super::asked::Asked;
 use super::{Action, Awaited, Place, SUBSCRIBE, Timer, ToLegacy, told};
 use crate::message::{Id, Message};
 use crate::translate::members::{Members, quoted};
-use crate::translate::meta;
+use crate::translate::{meta, text};
 
 /// The lists whose changes can be told: the member of the filter, the capability.
 const LISTS: [(&str, &str); 3] =

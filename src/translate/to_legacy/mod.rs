@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::message::{self, Id, Kind, Message};
-use crate::translate::code;
+use crate::translate::members::Members;
+use crate::translate::{code, text};
 use asked::Asked;
 use exchange::Exchange;
 use listen::Listen;
@@ -131,6 +132,17 @@ enum Awaited {
     Nobody,
 }
 
+/// Where the server said something.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// On the stream of a request of the client's.
+    Exchange(u64),
+    /// On the stream of a request of our own, or of one that is over.
+    OwnRequest,
+    /// On the stream that all share.
+    Shared,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     /// Ask the client what has gathered in this exchange.
@@ -193,8 +205,7 @@ impl ToLegacy {
 
     /// The client wants no answer to a request any more: its `notifications/cancelled`.
     pub fn cancelled(&mut self, message: &Message) {
-        let text = asked::text(message);
-        let params = crate::translate::members::Members::of(text).and_then(|members| members.object("params"));
+        let params = Members::of(text(message)).and_then(|members| members.object("params"));
         let Some(id) = params.and_then(|params| params.get("requestId")).map(Id::from_json) else { return };
         self.give_up(&id, Some(message));
     }
@@ -244,15 +255,16 @@ impl ToLegacy {
 
     /// The server says something that answers nothing, if it can be known during this request of ours.
     pub fn said(&mut self, session: u64, during: Option<&Id>, message: &Message, now: Instant) {
-        let during = during.map(|id| match self.awaited.get(&(session, id.clone())) {
-            Some(Awaited::Exchange(exchange)) => Some(*exchange),
-            _ => None,
-        });
+        let origin = match during.map(|id| self.awaited.get(&(session, id.clone()))) {
+            None => Origin::Shared,
+            Some(Some(Awaited::Exchange(exchange))) => Origin::Exchange(*exchange),
+            Some(_) => Origin::OwnRequest,
+        };
         match message.kind() {
-            Kind::Request { .. } => self.questioned(session, during, message, now),
+            Kind::Request { .. } => self.questioned(session, origin, message, now),
             Kind::Notification { method } => match &**method {
                 "notifications/progress" => self.progressed(session, message),
-                "notifications/message" => self.logged(session, during, message),
+                "notifications/message" => self.logged(session, origin, message),
                 "notifications/cancelled" => self.question_withdrawn(session, message),
                 "notifications/tools/list_changed"
                 | "notifications/prompts/list_changed"

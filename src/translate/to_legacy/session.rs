@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::asked::{Asked, Level, text};
+use super::asked::{Asked, Level};
 use super::told::Server;
 use super::{Action, IDLE, Place, Timer, ToLegacy};
 use crate::message::{self, Id, Message};
-use crate::translate::LATEST_LEGACY;
 use crate::translate::members::{Change, Members};
+use crate::translate::{LATEST_LEGACY, text};
 
 /// How many there may be at a time.
 const MOST_SESSIONS: usize = 4;
@@ -55,11 +55,13 @@ impl ToLegacy {
             let oldest = unused.min_by_key(|(_, session)| session.used).map(|(number, _)| *number)?;
             self.close(oldest);
         }
-        for (number, session) in &self.sessions {
-            self.timers.insert((session.used.max(now) + IDLE, Timer::Idle(*number)));
-        }
         let number = self.next();
         self.sessions.insert(number, Session::new(capabilities, now));
+        // One alone is never idle.
+        if self.sessions.len() > 1 {
+            let timers = self.sessions.iter().map(|(number, session)| (session.used + IDLE, Timer::Idle(*number)));
+            self.timers.extend(timers);
+        }
         self.open(number, asked);
         Some(number)
     }
@@ -193,10 +195,11 @@ impl ToLegacy {
     /// things in it.
     pub(super) fn close_if_idle(&mut self, session: u64, now: Instant) {
         let Some(used) = self.sessions.get(&session).map(|session| session.used) else { return };
-        if self.is_busy(session) || now < used + IDLE {
-            self.timers.insert((now.max(used) + IDLE, Timer::Idle(session)));
-        } else if self.sessions.values().any(|other| other.used > used) {
+        let has_successor = self.sessions.values().any(|other| other.used > used);
+        if has_successor && now >= used + IDLE && !self.is_busy(session) {
             self.close(session);
+        } else if self.sessions.len() > 1 {
+            self.timers.insert((now.max(used) + IDLE, Timer::Idle(session)));
         }
     }
 

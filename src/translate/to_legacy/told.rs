@@ -1,15 +1,12 @@
 //! How is what a legacy server says told to a modern client?
 
-use serde_json::Value;
-use serde_json::json;
+use std::fmt::Write;
 
-use super::asked::text;
+use serde_json::{Value, json};
+
 use crate::message::Message;
 use crate::translate::members::{Change, Members, quoted};
-use crate::translate::{MODERN_REVISIONS, code, meta};
-
-/// "Resource not found" until 2025-11-25, an error of the caller's since.
-const RESOURCE_NOT_FOUND: i64 = -32002;
+use crate::translate::{MODERN_REVISIONS, code, meta, text};
 
 /// "Look at these addresses first" in 2025-11-25, a question like any other since.
 const URL_ELICITATION_REQUIRED: i64 = -32042;
@@ -72,10 +69,10 @@ impl Server {
             r#"{{"resultType":"complete","supportedVersions":{revisions},"capabilities":{capabilities},"ttlMs":0,"cacheScope":"private""#
         );
         if let Some(instructions) = &self.instructions {
-            result += &format!(r#","instructions":{instructions}"#);
+            write!(result, r#","instructions":{instructions}"#).ok();
         }
         if let Some(meta) = self.signed(self.meta.as_deref().and_then(Members::of).as_ref()) {
-            result += &format!(r#","_meta":{meta}"#);
+            write!(result, r#","_meta":{meta}"#).ok();
         }
         result + "}"
     }
@@ -102,7 +99,7 @@ impl Server {
         });
         let error = members
             .object("error")
-            .filter(|error| method == "resources/read" && error_code(error) == Some(RESOURCE_NOT_FOUND))
+            .filter(|error| method == "resources/read" && error_code(error) == Some(code::RESOURCE_NOT_FOUND))
             .map(|error| error.with(&[("code", Change::Set(&code::INVALID_PARAMS.to_string()))]));
         changes.extend(result.as_deref().map(|result| ("result", Change::Set(result))));
         changes.extend(error.as_deref().map(|error| ("error", Change::Set(error))));

@@ -246,7 +246,11 @@ impl Call {
         match status {
             Status::Completed(result) => {
                 let told = results::result(&self.method, result);
-                let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#, self.raw_id, told.as_deref().unwrap_or(result));
+                let answer = format!(
+                    r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#,
+                    self.raw_id,
+                    told.as_deref().unwrap_or(result)
+                );
                 let answer = Message::parse(answer).map_err(|_| unfit("broken JSON"))?;
                 Ok(self.complete(answer))
             }
@@ -258,7 +262,10 @@ impl Call {
             }
             Status::Cancelled => {
                 self.close();
-                Err(Refused(message::code::INTERNAL_ERROR, "the server has cancelled the task that the call became".to_owned()))
+                Err(Refused(
+                    message::code::INTERNAL_ERROR,
+                    "the server has cancelled the task that the call became".to_owned(),
+                ))
             }
             Status::Working | Status::InputRequired(_) => {
                 let mut tell: Vec<_> = self.progress.tell(news).into_iter().collect();

@@ -42,9 +42,7 @@ impl Client {
         Self {
             revision: params.and_then(|params| params.string("protocolVersion")).unwrap_or_default(),
             spoken,
-            info: params
-                .and_then(|params| params.object("clientInfo").and(params.get("clientInfo")))
-                .map(Box::from),
+            info: params.and_then(|params| params.object("clientInfo").and(params.get("clientInfo"))).map(Box::from),
             capabilities: capabilities(params.and_then(|params| params.object("capabilities")), tasks).into(),
             level: None,
             tasks,

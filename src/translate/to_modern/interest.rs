@@ -39,7 +39,8 @@ impl Interest {
     pub(crate) fn acknowledged(filter: Option<&str>) -> Self {
         let filter = filter.and_then(Members::of);
         let is_heard = |word: &str| filter.as_ref().and_then(|filter| filter.get(word)) == Some("true");
-        let resources = filter.as_ref().and_then(|filter| serde_json::from_str(filter.get("resourceSubscriptions")?).ok());
+        let resources =
+            filter.as_ref().and_then(|filter| serde_json::from_str(filter.get("resourceSubscriptions")?).ok());
         Self {
             lists: LISTS.iter().filter(|(_, word)| is_heard(word)).map(|(what, _)| *what).collect(),
             takes_resources: true,
@@ -74,10 +75,12 @@ impl Interest {
     /// All that may have changed while nobody listened. `tag`: the id of the `subscriptions/listen` for which it is told, if that is the client's.
     pub(crate) fn missed(&self, tag: Option<&str>) -> Vec<Message> {
         let own = tag.map(|raw_id| format!(r#""_meta":{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID));
-        let params = |more: Option<String>| format!("{{{}}}", own.iter().cloned().chain(more).collect::<Vec<_>>().join(","));
-        let lists = self.lists.iter().map(|what| {
-            message::notification(&format!("notifications/{what}/list_changed"), &params(None))
-        });
+        let params =
+            |more: Option<String>| format!("{{{}}}", own.iter().cloned().chain(more).collect::<Vec<_>>().join(","));
+        let lists = self
+            .lists
+            .iter()
+            .map(|what| message::notification(&format!("notifications/{what}/list_changed"), &params(None)));
         let resources = self.resources.iter().map(|uri| {
             message::notification("notifications/resources/updated", &params(Some(format!(r#""uri":{}"#, json!(uri)))))
         });

@@ -77,9 +77,7 @@ impl Round {
             let raw_id = voice.ids.next();
             let page = page(voice, &method, params.as_ref());
             let params = match (params, &page) {
-                (Some(params), Some(page)) => {
-                    params.with(&[("elicitationId", Change::Default(&page.elicitation_id))])
-                }
+                (Some(params), Some(page)) => params.with(&[("elicitationId", Change::Default(&page.elicitation_id))]),
                 (Some(params), None) => params.with(&[]),
                 (None, _) => "{}".to_owned(),
             };

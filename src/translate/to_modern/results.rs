@@ -52,7 +52,9 @@ fn without_odd_schemas(tools: &str) -> Option<String> {
         .map(|tool| {
             let odd = Members::of(tool.get()).filter(|tool| {
                 let schema = tool.get("outputSchema");
-                schema.is_some() && Members::of(schema.unwrap_or_default()).and_then(|schema| schema.string("type")).as_deref() != Some("object")
+                schema.is_some()
+                    && Members::of(schema.unwrap_or_default()).and_then(|schema| schema.string("type")).as_deref()
+                        != Some("object")
             });
             changed |= odd.is_some();
             odd.map_or_else(|| tool.get().to_owned(), |tool| tool.with(&[("outputSchema", Change::Remove)]))
@@ -70,16 +72,23 @@ fn error(method: &str, answer: &Message) -> Option<Message> {
         code::INVALID_PARAMS if method == "resources/read" && is_not_found(&said, &data) => {
             (code::RESOURCE_NOT_FOUND, None)
         }
-        code::HEADER_MISMATCH => {
-            (UNHEARD_OF, Some(format!("the server, or a proxy before it, takes the request's headers for wrong ({said})")))
-        }
+        code::HEADER_MISMATCH => (
+            UNHEARD_OF,
+            Some(format!("the server, or a proxy before it, takes the request's headers for wrong ({said})")),
+        ),
         code::MISSING_REQUIRED_CLIENT_CAPABILITY => {
             let needed = data["requiredCapabilities"].as_object().map(capabilities).unwrap_or_default();
-            (UNHEARD_OF, Some(format!("this needs a client with {}, which this one is not ({said})", needed.join(" and "))))
+            (
+                UNHEARD_OF,
+                Some(format!("this needs a client with {}, which this one is not ({said})", needed.join(" and "))),
+            )
         }
         code::UNSUPPORTED_PROTOCOL_VERSION => {
             let theirs: Vec<_> = data["supported"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            (UNHEARD_OF, Some(format!("the server speaks only revisions that the bridge does not: {}", theirs.join(", "))))
+            (
+                UNHEARD_OF,
+                Some(format!("the server speaks only revisions that the bridge does not: {}", theirs.join(", "))),
+            )
         }
         _ => return None,
     };
@@ -94,7 +103,8 @@ fn error(method: &str, answer: &Message) -> Option<Message> {
 /// The modern revision says "not found" with the code for any wrong parameter.
 fn is_not_found(said: &str, data: &Value) -> bool {
     let said = said.to_ascii_lowercase();
-    data.get("uri").is_some() || ["not found", "no such", "unknown resource", "does not exist"].iter().any(|words| said.contains(words))
+    data.get("uri").is_some()
+        || ["not found", "no such", "unknown resource", "does not exist"].iter().any(|words| said.contains(words))
 }
 
 /// `elicitation.url`, `extensions.io.modelcontextprotocol/tasks`.

@@ -79,7 +79,8 @@ pub(super) fn look(answer: &Message) -> Looked {
     let mut looked = Looked::default();
     let Some(members) = Members::of(text(answer)) else { return looked };
     let Some(result) = members.object("result") else { return looked };
-    let tools: Vec<&RawValue> = result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
+    let tools: Vec<&RawValue> =
+        result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
     let mut shown = Vec::with_capacity(tools.len());
     for tool in &tools {
         let name = Members::of(tool.get()).and_then(|tool| tool.string("name")).unwrap_or_default();
@@ -138,14 +139,19 @@ impl Walk {
         }
         for keyword in WITHIN.iter().chain(&["else"]) {
             match keywords.get(*keyword) {
-                Some(Value::Array(schemas)) => schemas.iter().try_for_each(|schema| self.schema(schema, path, false))?,
+                Some(Value::Array(schemas)) => {
+                    schemas.iter().try_for_each(|schema| self.schema(schema, path, false))?
+                }
                 Some(schema) => self.schema(schema, path, false)?,
                 None => {}
             }
         }
         for keyword in NAMED {
             let schemas = keywords.get(keyword).and_then(Value::as_object);
-            schemas.into_iter().flat_map(|schemas| schemas.values()).try_for_each(|schema| self.schema(schema, path, false))?;
+            schemas
+                .into_iter()
+                .flat_map(|schemas| schemas.values())
+                .try_for_each(|schema| self.schema(schema, path, false))?;
         }
         Ok(())
     }
@@ -182,11 +188,14 @@ mod tests {
         let arguments = r#"{"region":"a","where":{"depth":7},"dry":false,"x-mcp-header":"b"}"#;
         let mut told: Vec<_> = found.iter().map(|one| (one.header.as_str(), one.argument(arguments))).collect();
         told.sort();
-        assert_eq!(told, [
-            ("mcp-param-depth", Some("7".to_owned())),
-            ("mcp-param-dry", Some("false".to_owned())),
-            ("mcp-param-region", Some("a".to_owned())),
-        ]);
+        assert_eq!(
+            told,
+            [
+                ("mcp-param-depth", Some("7".to_owned())),
+                ("mcp-param-dry", Some("false".to_owned())),
+                ("mcp-param-region", Some("a".to_owned())),
+            ]
+        );
     }
 
     #[test]

@@ -98,7 +98,8 @@ async fn post(
     }
     let answer = match answer::body(sender, response).await? {
         Body::Nothing(status) => {
-            let quiet = format!("{} answered {status} and nothing more to a request, which wants a result", sender.host());
+            let quiet =
+                format!("{} answered {status} and nothing more to a request, which wants a result", sender.host());
             return Err(Failure::Unusable(quiet));
         }
         Body::Message(answer) => owed
@@ -225,7 +226,8 @@ async fn learn(context: &Context, call: &Message) {
         struct Tool {
             name: String,
         }
-        let tools: Vec<Tool> = result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
+        let tools: Vec<Tool> =
+            result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
         cursor = result.string("nextCursor");
         if cursor.is_none() || tools.iter().any(|listed| Some(&listed.name) == tool.as_ref()) {
             return;

@@ -122,7 +122,12 @@ impl Session {
             Kept::Answer(answer) => return answer,
             _ if !self.subscription.takes_resources() => {
                 let raw_id = message.raw_id().unwrap_or("null");
-                let error = message::error(raw_id, code::METHOD_NOT_FOUND, "the server has no subscriptions to resources", None);
+                let error = message::error(
+                    raw_id,
+                    code::METHOD_NOT_FOUND,
+                    "the server has no subscriptions to resources",
+                    None,
+                );
                 return Message::parse(error).unwrap_or_else(|_| message.clone());
             }
             Kept::Subscribe(uri) => {
@@ -230,9 +235,7 @@ impl<'a> Drive<'a> {
         let Self { session, call, .. } = self;
         match exchange::carry(&session.context, &message, &mut |message| call.passes(message)).await {
             Ok(Answered { answer, .. }) => Ok(session.voiced(|voice| call.server_says(voice, &answer))),
-            Err(failure) if failure.is_temporary() => {
-                session.voiced(|voice| call.server_is_lost(voice)).ok_or(failure)
-            }
+            Err(failure) if failure.is_temporary() => session.voiced(|voice| call.server_is_lost(voice)).ok_or(failure),
             Err(failure) => Err(failure),
         }
     }

@@ -99,7 +99,14 @@ fn what_the_server_cannot_tell_is_not_promised() {
 #[test]
 fn a_subscription_is_no_request_that_takes_too_long() {
     let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
-    let launch = Bridge::to(&upstream.url("/mcp")).args(["--client-protocol", "modern", "--request-timeout", "0.3"]);
+    let launch = Bridge::to(&upstream.url("/mcp")).args([
+        "--client-protocol",
+        "modern",
+        "--protocol",
+        "legacy",
+        "--request-timeout",
+        "0.3",
+    ]);
     let mut bridge = launch.start();
     bridge.send(&modern("1", "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
     bridge.message("notifications/subscriptions/acknowledged");

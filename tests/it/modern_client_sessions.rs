@@ -89,8 +89,9 @@ fn a_server_of_http_sse_is_reached_too() {
             played.serve(call);
         }
     });
-    let mut bridge =
-        Bridge::to(&upstream.url("/sse")).args(["--client-protocol", "modern", "--transport", "sse-only"]).start();
+    let mut bridge = Bridge::to(&upstream.url("/sse"))
+        .args(["--client-protocol", "modern", "--protocol", "legacy", "--transport", "sse-only"])
+        .start();
     assert_eq!(bridge.ask_modern("0", "server/discover", "")["result"]["resultType"], "complete");
     assert_eq!(bridge.ask_modern("1", "tools/list", "")["result"]["ttlMs"], 0);
     bridge.send(&modern_with("2", "tools/call", r#""name":"t""#, CAPABILITIES, r#""progressToken":"p""#));

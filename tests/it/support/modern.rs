@@ -23,9 +23,9 @@ pub(crate) fn modern_with(id: &str, method: &str, members: &str, capabilities: &
 }
 
 impl Bridge {
-    /// A bridge before this upstream's `/mcp`, for a client that is modern by the user's word.
+    /// A bridge before this upstream's `/mcp`, which is legacy by the user's word as its client is modern.
     pub(crate) fn modern(upstream: &Upstream) -> Self {
-        Self::to(&upstream.url("/mcp")).args(["--client-protocol", "modern"]).start()
+        Self::to(&upstream.url("/mcp")).args(["--client-protocol", "modern", "--protocol", "legacy"]).start()
     }
 
     /// Sends a modern request and waits for its answer.

@@ -367,7 +367,7 @@ impl Upstream {
 
     /// Why no session is open yet, if none is and there is a reason.
     pub fn trouble(&self) -> Option<Failure> {
-        self.0.gate.known_trouble()
+        self.0.gate.known_trouble().or_else(|| self.0.translated.get()?.trouble())
     }
 
     /// Whether `server/discover` has an answer here, or may have one: else the client does better to speak the server's era.

@@ -5,6 +5,7 @@
 //! for the machine's one answer; dropped, it is given up there.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Waker, Poll};
 use std::time::Duration;
 
@@ -24,8 +25,13 @@ use crate::translate::to_legacy::{Action, ToLegacy};
 const CANCEL: Duration = Duration::from_secs(5);
 
 /// The way to the translator's task.
-#[derive(Clone)]
-pub(super) struct Translated(mpsc::UnboundedSender<Ask>);
+pub(super) struct Translated {
+    asks: mpsc::UnboundedSender<Ask>,
+    /// The session that was opened last, to ask why it is not open yet.
+    newest: Newest,
+}
+
+type Newest = Arc<Mutex<Option<Upstream>>>;
 
 /// What the client wants.
 enum Ask {
@@ -45,7 +51,9 @@ impl Translated {
     /// Starts the task. `session` makes a further connection to the server, which tells all it hears to this `ToClient`.
     pub(super) fn start(client: ToClient, session: impl Fn(ToClient) -> Upstream + Send + 'static) -> Self {
         let (sender, asks) = mpsc::unbounded_channel();
+        let newest = Newest::default();
         let driver = Driver {
+            newest: Arc::clone(&newest),
             client,
             connect: Box::new(session),
             machine: ToLegacy::new(Box::new(secret)),
@@ -55,14 +63,14 @@ impl Translated {
             tasks: JoinSet::new(),
         };
         tokio::spawn(driver.run(asks));
-        Self(sender)
+        Self { asks: sender, newest }
     }
 
     /// Waits for the answer to a request. Dropped, it wants none any more.
     pub(super) async fn request(&self, message: &Message, number: u64) -> Result<Outcome, Failure> {
         let Kind::Request { id, .. } = message.kind() else { return Err(Failure::Panicked) };
         let (sender, answer) = oneshot::channel();
-        self.0.send(Ask::Request(message.clone(), number, sender)).map_err(|_| Failure::Panicked)?;
+        self.asks.send(Ask::Request(message.clone(), number, sender)).map_err(|_| Failure::Panicked)?;
         let mut given_up = GivenUp(Some((self, id, number)));
         let answer = answer.await;
         given_up.0 = None;
@@ -72,18 +80,23 @@ impl Translated {
 
     /// Takes a notification, cancellations among them.
     pub(super) fn notify(&self, message: &Message) {
-        self.0.send(Ask::Notice(message.clone())).ok();
+        self.asks.send(Ask::Notice(message.clone())).ok();
     }
 
     /// The client has nothing more to say.
     pub(super) fn end_of_input(&self) {
-        self.0.send(Ask::EndOfInput).ok();
+        self.asks.send(Ask::EndOfInput).ok();
+    }
+
+    /// Why the client waits, if it is for a session that is not open yet.
+    pub(super) fn trouble(&self) -> Option<Failure> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.trouble()
     }
 
     /// Ends all sessions: at most a second.
     pub(super) async fn close(&self) {
         let (sender, closed) = oneshot::channel();
-        self.0.send(Ask::Close(sender)).ok();
+        self.asks.send(Ask::Close(sender)).ok();
         closed.await.ok();
     }
 }
@@ -94,12 +107,13 @@ struct GivenUp<'a>(Option<(&'a Translated, &'a Id, u64)>);
 impl Drop for GivenUp<'_> {
     fn drop(&mut self) {
         if let Some((translated, id, number)) = self.0 {
-            translated.0.send(Ask::Abandoned(id.clone(), number)).ok();
+            translated.asks.send(Ask::Abandoned(id.clone(), number)).ok();
         }
     }
 }
 
 struct Driver {
+    newest: Newest,
     client: ToClient,
     connect: Box<dyn Fn(ToClient) -> Upstream + Send>,
     machine: ToLegacy,
@@ -318,6 +332,7 @@ impl Driver {
         // It goes out when the server has answered, and before any request.
         upstream.initialized(initialized);
         self.tasks.spawn(async move { Done::Opened(session, answer.await) });
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(upstream.clone());
         self.sessions.insert(session, Session { upstream, events, lost: None });
     }
 

@@ -125,6 +125,34 @@ fn a_server_that_refuses_the_session_is_heard_and_asked_again() {
 }
 
 #[test]
+fn a_server_that_would_rather_speak_an_older_revision_is_greeted_in_that() {
+    let upstream = Upstream::start(|call| {
+        if call.kind() == "initialize" && !call.request.text().contains("2025-03-26") {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32602,"message":"no","data":{{"supported":["2024-11-05","2025-03-26"]}}}}}}"#,
+                call.id()
+            );
+            return call.json(&body);
+        }
+        call.usual();
+    });
+    let mut bridge = Bridge::modern(&upstream);
+    assert!(bridge.ask_modern("1", "tools/list", "")["result"].is_object());
+    bridge.finish();
+    assert_eq!(upstream.count("initialize"), 2);
+}
+
+#[test]
+fn a_server_out_of_reach_is_named_to_who_ends_the_input_right_behind() {
+    let upstream = Upstream::offline(legacy).may_stay_unasked();
+    let mut bridge = Bridge::modern(&upstream);
+    bridge.send(&modern("1", "tools/list", ""));
+    bridge.close_stdin();
+    says(&bridge.answer("1"), &[&upstream.host()]);
+    bridge.finish();
+}
+
+#[test]
 fn a_server_that_is_slow_is_discovered_by_what_was_known_of_it() {
     let home = tempfile::tempdir().unwrap();
     let mut upstream = Upstream::offline(legacy);

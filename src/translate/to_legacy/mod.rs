@@ -44,7 +44,7 @@ const SUBSCRIBE: Duration = Duration::from_secs(10);
 pub enum Action {
     /// Open a session with this `initialize`; then say `initialized`.
     Open {
-        /// A new one.
+        /// A new one, or one that was closed because its server would rather speak another revision.
         session: u64,
         /// The handshake's request.
         initialize: Message,

@@ -7,10 +7,10 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::asked::{Asked, Level};
-use super::told::Server;
+use super::told::{self, Server};
 use super::{Action, IDLE, Place, Timer, ToLegacy};
 use crate::message::{self, Id, Message};
-use crate::translate::members::{Change, Members};
+use crate::translate::members::{Change, Members, quoted};
 use crate::translate::{LATEST_LEGACY, text};
 
 /// How many there may be at a time.
@@ -21,6 +21,8 @@ const MOST_SESSIONS: usize = 4;
 pub(super) struct Session {
     /// The client's, with which it was opened.
     pub(super) capabilities: Value,
+    /// The handshake's request, in the latest legacy revision.
+    initialize: Option<Message>,
     /// What waits for the server's answer to `initialize`; nothing does afterwards.
     waiting: Option<Vec<Waiting>>,
     pub(super) server: Server,
@@ -73,8 +75,16 @@ impl ToLegacy {
             r#"{{"jsonrpc":"2.0","id":"mcp-ferry {session}","method":"initialize","params":{{"protocolVersion":"{LATEST_LEGACY}","capabilities":{},"clientInfo":{client}}}}}"#,
             asked.capabilities
         );
+        let Ok(initialize) = Message::parse(initialize) else { return };
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.initialize = Some(initialize.clone());
+        }
+        self.greet(session, initialize);
+    }
+
+    fn greet(&mut self, session: u64, initialize: Message) {
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        if let (Ok(initialize), Ok(initialized)) = (Message::parse(initialize), Message::parse(initialized)) {
+        if let Ok(initialized) = Message::parse(initialized) {
             self.actions.push(Action::Open { session, initialize, initialized });
         }
     }
@@ -106,8 +116,17 @@ impl ToLegacy {
         }
     }
 
-    /// The server refuses the session, for good: this error is what all that waited get.
+    /// The server refuses the session: if it names a revision that it would rather speak, it is greeted in that, once; else this error is
+    /// what all that waited get.
     pub fn not_opened(&mut self, session: u64, error: &Message) {
+        let initialize = self.sessions.get_mut(&session).and_then(|session| session.initialize.take());
+        if let Some(initialize) = initialize
+            && let Some(revision) = told::preferred_revision(error)
+            && let Some(initialize) = in_revision(&initialize, revision)
+        {
+            self.actions.push(Action::Close { session });
+            return self.greet(session, initialize);
+        }
         let Some(refused) = self.sessions.remove(&session) else { return };
         for waiting in refused.waiting.unwrap_or_default() {
             let raw_id = match waiting {
@@ -214,6 +233,7 @@ impl Session {
     fn new(capabilities: Value, now: Instant) -> Self {
         Self {
             capabilities,
+            initialize: None,
             waiting: Some(Vec::new()),
             server: Server::default(),
             level: None,
@@ -240,6 +260,13 @@ impl Session {
     }
 }
 
+/// An `initialize` that asks for this revision.
+fn in_revision(initialize: &Message, revision: &str) -> Option<Message> {
+    let members = Members::of(text(initialize))?;
+    let params = members.object("params")?.with(&[("protocolVersion", Change::Set(&quoted(revision)))]);
+    Message::parse(members.with(&[("params", Change::Set(&params))])).ok()
+}
+
 /// `notifications/cancelled` for a request of ours, in the client's words if it has said some.
 pub(super) fn cancellation(said: Option<&Message>, raw_id: &str, reason: &str) -> Option<Message> {
     match said {
@@ -256,5 +283,5 @@ pub(super) fn withdrawn(message: &Message) -> Option<Id> {
 
 /// A copy of a notification that names another request of progress.
 pub(super) fn with_token(message: &Message, token: &str) -> Option<Message> {
-    super::told::notification(message, &[("progressToken", Change::Set(token))])
+    told::notification(message, &[("progressToken", Change::Set(token))])
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::message::Message;
 use crate::translate::members::{Change, Members, quoted};
-use crate::translate::{MODERN_REVISIONS, code, meta, text};
+use crate::translate::{LEGACY_REVISIONS, MODERN_REVISIONS, code, meta, text};
 
 /// "Look at these addresses first" in 2025-11-25, a question like any other since.
 const URL_ELICITATION_REQUIRED: i64 = -32042;
@@ -109,6 +109,14 @@ impl Server {
 
 fn error_code(error: &Members<'_>) -> Option<i64> {
     serde_json::from_str(error.get("code")?).ok()
+}
+
+/// The latest legacy revision among those that an error says the server speaks, if it is not the one it was greeted in.
+pub(super) fn preferred_revision(answer: &Message) -> Option<&'static str> {
+    let error = Members::of(text(answer))?.object("error")?;
+    let supported = error.object("data")?.get("supported")?;
+    let supported: Vec<String> = serde_json::from_str(supported).ok()?;
+    LEGACY_REVISIONS.into_iter().skip(1).find(|revision| supported.iter().any(|supported| supported == revision))
 }
 
 /// The questions in an error that refuses a request until its user has been at some addresses: as `inputRequests` has them.

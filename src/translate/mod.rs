@@ -5,7 +5,6 @@ pub mod to_legacy;
 pub mod to_modern;
 
 use crate::message::Message;
-use members::Members;
 
 /// The modern revisions that are spoken here, latest first.
 pub(crate) const MODERN_REVISIONS: [&str; 1] = ["2026-07-28"];
@@ -37,16 +36,6 @@ pub(crate) mod code {
     pub(crate) const MISSING_REQUIRED_CLIENT_CAPABILITY: i64 = -32021;
     pub(crate) const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
     pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
-}
-
-/// The revision that a modern request says in `_meta`.
-pub(crate) fn revision(message: &Message) -> Option<String> {
-    let text = text(message);
-    // Cheap for the many that are not.
-    if !text.contains(meta::PROTOCOL_VERSION) {
-        return None;
-    }
-    Members::of(text)?.object("params")?.object("_meta")?.string(meta::PROTOCOL_VERSION)
 }
 
 /// A message is JSON, and so it is UTF-8.

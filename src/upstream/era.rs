@@ -1,6 +1,7 @@
 //! Which era does the server speak? What the client says first shows it, and is carried all the same ("Backward Compatibility", 2026-07-28).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,7 +20,17 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// Whether the server takes modern requests, as far as that is known.
 #[derive(Default)]
-pub(super) struct Verdict(Mutex<Known>);
+pub(super) struct Verdict {
+    known: Mutex<Known>,
+    /// The client has made a modern request.
+    asked: AtomicBool,
+}
+
+impl Verdict {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Known {
@@ -41,7 +52,7 @@ impl Context {
             Protocol::Legacy => return Some(false),
             Protocol::Auto => {}
         }
-        let mut known = self.era.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.era.known();
         if *known == Known::Unasked {
             *known = match self.memory.verdict().modern {
                 Some(true) => Known::Remembered,
@@ -58,17 +69,15 @@ impl Context {
 
     /// Whether this run has seen it take modern requests, or the user says so.
     fn is_proven_modern(&self) -> bool {
-        let known = *self.era.0.lock().unwrap_or_else(PoisonError::into_inner);
-        self.protocol == Protocol::Modern || known == Known::Modern
+        self.protocol == Protocol::Modern || *self.era.known() == Known::Modern
     }
 
     /// Notes what a modern request has shown, for this run and those to come.
-    fn found(&self, is_modern: bool, discovered: Option<&str>) {
+    pub(super) fn found(&self, is_modern: bool, discovered: Option<&str>) {
         if self.protocol != Protocol::Auto {
             return;
         }
-        *self.era.0.lock().unwrap_or_else(PoisonError::into_inner) =
-            if is_modern { Known::Modern } else { Known::Legacy };
+        *self.era.known() = if is_modern { Known::Modern } else { Known::Legacy };
         self.memory.learn(|kept| {
             kept.modern = Some(is_modern);
             kept.translated &= is_modern;
@@ -104,15 +113,16 @@ impl Upstream {
         if !self.0.may_take(message) {
             return Ok(None);
         }
+        self.0.era.asked.store(true, Ordering::Relaxed);
         match message.method() {
             Some("server/discover") => discover(&self.0, message).await,
             _ => carry(&self.0, message).await,
         }
     }
 
-    /// Takes a modern client's notification, if the server is modern. `None`: it is not known to be.
+    /// Takes a modern client's notification, unless the server is legacy: then `None`.
     pub(super) async fn modern_notice(&self, message: &Message) -> Option<Result<(), Failure>> {
-        if !self.0.may_be_modern() || self.0.takes_modern() != Some(true) {
+        if !self.0.may_be_modern() || !self.0.era.asked.load(Ordering::Relaxed) {
             return None;
         }
         // Closing the exchange is the cancellation, and there is nothing that a modern client answers.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Client;
 use crate::message::Message;
 use crate::translate::members::{Change, Members, quoted};
-use crate::translate::{LATEST_LEGACY, LEGACY_REVISIONS, MODERN_REVISIONS, TASKS, meta};
+use crate::translate::{LATEST_LEGACY, LEGACY_REVISIONS, TASKS, meta};
 
 /// The question.
 pub(crate) fn discover(client: &Client, raw_id: &str) -> Option<Message> {
@@ -40,9 +40,4 @@ pub(crate) fn initialize_result(discovered: &str, revision: &str, name: &str) ->
         ("serverInfo", Change::Set(&server)),
         ("_meta", rest.map_or(Change::Remove, Change::Set)),
     ]))
-}
-
-/// The latest revision that both sides speak.
-pub(crate) fn mutual(supported: &[String]) -> Option<&'static str> {
-    MODERN_REVISIONS.into_iter().find(|revision| supported.iter().any(|theirs| theirs == revision))
 }

@@ -95,8 +95,8 @@ pub(crate) enum Heard {
     Acknowledged(Option<String>),
     /// For the client, as it was without subscriptions.
     News(Message),
-    /// The server ends it, or refuses it.
-    Ended(Message),
+    /// The server ends it.
+    Ended,
     /// Nothing for anybody.
     Noise,
 }
@@ -104,7 +104,7 @@ pub(crate) enum Heard {
 /// Takes a message from that stream.
 pub(crate) fn heard(message: &Message) -> Heard {
     match message.kind() {
-        Kind::Response { .. } => Heard::Ended(message.clone()),
+        Kind::Response { .. } => Heard::Ended,
         Kind::Notification { method } if &**method == "notifications/subscriptions/acknowledged" => {
             let params = Members::of(text(message)).and_then(|members| members.object("params"));
             Heard::Acknowledged(params.and_then(|params| params.get("notifications").map(str::to_owned)))

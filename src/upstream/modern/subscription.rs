@@ -91,7 +91,10 @@ async fn mended(context: &Context, request: &Message) -> Result<Answered, Failur
                         (_, Heard::Acknowledged(filter)) => {
                             let filter = Interest::acknowledged(filter.as_deref());
                             match known.replace(filter) {
-                                None => context.client.deliver(message).await,
+                                None => {
+                                    context.found(true, None);
+                                    context.client.deliver(message).await;
+                                }
                                 Some(known) => {
                                     for missed in known.missed(Some(raw_id)) {
                                         context.client.deliver(missed).await;
@@ -230,13 +233,15 @@ async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<
                                     context.client.deliver(missed).await;
                                 }
                             }
-                            ready.take().into_iter().for_each(|ready| drop(ready.send(())));
+                            if let Some(ready) = ready.take() {
+                                ready.send(()).ok();
+                            }
                         }
                         Heard::News(message) => {
                             backoff.reset();
                             context.client.deliver(message).await;
                         }
-                        Heard::Ended(_) => break,
+                        Heard::Ended => break,
                         Heard::Noise => {}
                     }
                 }

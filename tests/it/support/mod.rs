@@ -7,6 +7,7 @@ mod bridge;
 mod exchange;
 mod http_sse;
 mod launch;
+mod modern;
 mod modern_client;
 mod rpc;
 mod upstream;
@@ -15,6 +16,7 @@ pub(crate) use bridge::{Bridge, Ended};
 pub(crate) use exchange::{Events, Exchange};
 pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
 pub(crate) use launch::Launch;
+pub(crate) use modern::*;
 pub(crate) use modern_client::*;
 pub(crate) use rpc::*;
 #[cfg(target_os = "linux")]

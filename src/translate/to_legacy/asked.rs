@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::message::{self, Id, Kind, Message};
 use crate::translate::members::{Change, Members};
-use crate::translate::{MODERN_REVISIONS, code, meta, revision, text};
+use crate::translate::{MODERN_REVISIONS, code, meta, text};
 
 /// The levels of log messages, the most talkative first ("Logging").
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
@@ -44,7 +44,13 @@ pub(super) struct Asked {
 
 /// Whether this is a request of the modern era, which says its revision in `_meta`.
 pub fn is_modern(message: &Message) -> bool {
-    matches!(message.kind(), Kind::Request { .. }) && revision(message).is_some()
+    let Kind::Request { .. } = message.kind() else { return false };
+    let text = text(message);
+    // Cheap for the many that are not.
+    text.contains(meta::PROTOCOL_VERSION)
+        && Members::of(text)
+            .and_then(|members| members.object("params")?.object("_meta"))
+            .is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
 }
 
 impl Asked {

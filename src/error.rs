@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::auth::Offer;
 use crate::http::{HttpError, NetworkError};
 use crate::log;
 use crate::message::{self, Message};
@@ -36,6 +37,14 @@ pub enum Error {
     /// A choice about the network that cannot be had.
     #[error(transparent)]
     Network(NetworkError),
+    /// A login, or the end of one, that came to nothing.
+    #[error("{cause}")]
+    Login {
+        /// What happened.
+        cause: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// What the program stands on does not work.
     #[error("{0}")]
     System(String),
@@ -43,12 +52,13 @@ pub enum Error {
 
 impl Error {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::Usage(_) => "run `mcp-ferry --help` for what can be given",
             Self::File { .. } => "check that the file exists and that this user may read it",
             Self::Configuration { .. } => "mend the file, or move it away; its options are those of `mcp-ferry --help`",
             Self::Network(error) => error.hint(),
+            Self::Login { hint, .. } => hint,
             Self::System(_) => "try again; if it stays so, the machine lacks memory, threads or file descriptors",
         }
     }
@@ -57,7 +67,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::File { .. } | Self::Configuration { .. } | Self::Network(_) => Exit::Usage,
-            Self::System(_) => Exit::Failure,
+            Self::Login { .. } | Self::System(_) => Exit::Failure,
         }
     }
 }
@@ -125,6 +135,19 @@ pub enum Failure {
         /// What the user meant to give, in sentences; may be empty.
         left_out: String,
     },
+    /// Nobody is logged in, and somebody can.
+    #[error("you are not signed in to {host}{}{}", way_in(.offer.as_ref()), because(.why.as_deref()))]
+    SignIn {
+        /// Scheme and host.
+        host: String,
+        /// Where to.
+        offer: Option<Offer>,
+        /// Why there is nowhere.
+        why: Option<String>,
+    },
+    /// The authorization server is out of order; what is known of the login is kept.
+    #[error("{0}")]
+    LoginOutOfOrder(String),
     /// A credential could not be had from its source.
     #[error("{0}")]
     Credential(String),
@@ -174,6 +197,18 @@ fn reason(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
+fn way_in(offer: Option<&Offer>) -> String {
+    match offer {
+        Some(Offer { url, code: Some(code) }) => format!("; open {url} in a browser and type the code {code}"),
+        Some(Offer { url, code: None }) => format!("; to sign in, open {url} in a browser"),
+        None => String::new(),
+    }
+}
+
+fn because(why: Option<&str>) -> String {
+    why.map(|why| format!(": {why}")).unwrap_or_default()
+}
+
 fn also(left_out: &str) -> String {
     if left_out.is_empty() { String::new() } else { format!("; {left_out}") }
 }
@@ -185,6 +220,9 @@ impl Failure {
             Self::Unreachable(_) | Self::NotOpen(_) => -31001,
             Self::Status { .. } => -31002,
             Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Credential(_) => -31003,
+            // What clients know as the code for it.
+            Self::SignIn { .. } => -32001,
+            Self::LoginOutOfOrder(_) => -31012,
             Self::SessionLost { .. } => -31004,
             Self::Broken(_) => -31005,
             Self::Unusable(_) => -31006,
@@ -211,6 +249,9 @@ impl Failure {
             },
             Self::Refused { .. } => "check that the value is complete, not expired, and meant for this server",
             Self::LoginNeeded { .. } => "give a token with --bearer-token-env, --bearer-token-file or --header",
+            Self::SignIn { offer: Some(_), .. } => "then try again; `mcp-ferry login URL` in a terminal does the same",
+            Self::SignIn { .. } => "try again, or run `mcp-ferry login URL` in a terminal",
+            Self::LoginOutOfOrder(_) => "the login is kept; try again later",
             Self::Credential(_) => "run the command, or look at the file, yourself",
             Self::TooLarge(_) => "raise --max-message-size",
             Self::SessionLost { .. } => "it was opened again once already; try again later",
@@ -225,7 +266,7 @@ impl Failure {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Unreachable(error) => error.is_temporary(),
-            Self::Broken(_) => true,
+            Self::Broken(_) | Self::LoginOutOfOrder(_) => true,
             Self::Status { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 502..=504),
             _ => false,
         }
@@ -236,6 +277,14 @@ impl Failure {
         matches!(self, Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Credential(_) | Self::Unreachable(_))
     }
 
+    /// For the client. An address to log in at is told as it is, or it would lead nowhere.
+    pub fn told(&self) -> String {
+        match self {
+            Self::SignIn { .. } => self.to_string(),
+            _ => log::redact(&self.to_string()),
+        }
+    }
+
     /// The answer to the request with this id.
     pub fn answer(&self, raw_id: &str) -> Bytes {
         match self {
@@ -243,7 +292,7 @@ impl Failure {
             Self::Rpc(error) => return error.with_id(raw_id).text().clone(),
             _ => {}
         }
-        let mut text = log::redact(&self.to_string());
+        let mut text = self.told();
         if let Some(hint) = self.hint() {
             text.push_str("; hint: ");
             text.push_str(hint);
@@ -262,6 +311,7 @@ impl Failure {
             | Self::Refused { status, .. }
             | Self::LoginNeeded { status, .. }
             | Self::SessionLost { status, .. } => Some(json!({ "httpStatus": status.as_u16() })),
+            Self::SignIn { offer: Some(offer), .. } => Some(json!({ "url": offer.url, "userCode": offer.code })),
             _ => None,
         }
     }

@@ -33,6 +33,7 @@
 //!   transports, `first` answers for a server that is slow, `memory` knows it from earlier runs.
 //! * [`http`]: the one HTTP client; `sse` makes events of bytes.
 //! * [`auth`]: which credential does a request get?
+//! * [`command`]: what else does the program do? `login`, `logout`, `status`.
 //! * [`system`]: what do we ask of the operating system?
 //! * [`tools`]: which of the server's tools may the client see and call? No I/O.
 //! * [`translate`]: what do a client and a server of different eras mean to each other? No I/O.
@@ -42,6 +43,7 @@
 pub mod auth;
 pub mod bridge;
 pub mod cli;
+pub mod command;
 pub mod config;
 pub mod error;
 pub mod http;
@@ -57,14 +59,35 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use cli::{Cli, LogLevel};
+use clap::{CommandFactory, FromArgMatches};
+
+use cli::Cli;
 use config::{NotTyped, Settings, Typed};
 use error::{Error, Exit};
 use upstream::Upstream;
 
 /// Runs the program with these arguments (the first is the program's name), on this process's stdin and stdout.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Typed { cli, warnings } = match config::parse::<Cli>(args) {
+    let mut args: Vec<_> = args.into_iter().collect();
+    let word = args.get(1).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
+    let mut rest = || {
+        args.remove(1);
+        std::mem::take(&mut args)
+    };
+    match word.as_str() {
+        "login" => start(rest(), command::login),
+        "logout" => start(rest(), command::logout),
+        "status" => start(rest(), command::status),
+        _ => start(args, carry),
+    }
+}
+
+/// Reads the arguments, begins to log, and works.
+fn start<T: CommandFactory + FromArgMatches + cli::Typed>(
+    args: Vec<OsString>,
+    work: impl FnOnce(&T) -> Result<Exit, Error>,
+) -> ExitCode {
+    let Typed { cli, warnings } = match config::parse::<T>(args) {
         Ok(typed) => typed,
         Err(NotTyped::Shown(shown)) => return say(&shown).into(),
         Err(NotTyped::File(error)) => {
@@ -72,16 +95,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return error.exit().into();
         }
     };
-    let logging = &cli.options.logging;
-    log::start(if logging.debug { LogLevel::Debug } else { logging.log_level }.into());
+    log::start(config::log_options(cli.url(), &cli.options().logging));
     log::hook_panics();
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let carried = carry(&cli);
+    let done = work(&cli);
+    if let Err(error) = &done {
+        log::last_words(&error.to_string());
+    }
     log::finish();
-    match carried {
-        Ok(()) => Exit::Orderly.into(),
+    match done {
+        Ok(exit) => exit.into(),
         Err(error) => {
             fatal(&error);
             error.exit().into()
@@ -102,8 +127,8 @@ fn fatal(error: &Error) {
 }
 
 /// Carries messages until the client ends or a signal comes.
-fn carry(cli: &Cli) -> Result<(), Error> {
-    let settings = Settings::new(&cli.url, &cli.options)?;
+fn carry(cli: &Cli) -> Result<Exit, Error> {
+    let settings = Settings::new(&cli.url, cli.port, &cli.options)?;
     system::raise_descriptor_limit();
     // One thread: a loopback request takes half the time and a quarter of the CPU that it does with several.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -114,9 +139,9 @@ fn carry(cli: &Cli) -> Result<(), Error> {
         let connection = stdio::stdio(settings.max_message);
         let terms = bridge::Terms { limit: settings.request_timeout, tools: settings.tools.clone() };
         bridge::run(connection, |client| Upstream::new(&settings, client), terms, shutdown).await;
-        Ok(())
+        Ok::<_, Error>(())
     })?;
     // A name that is still being looked up, on a thread that cannot be stopped, is nothing to wait for.
     runtime.shutdown_background();
-    Ok(())
+    Ok(Exit::Orderly)
 }

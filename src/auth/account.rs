@@ -35,6 +35,16 @@ impl Snapshot {
         Self { record: Arc::new(record), expiry }
     }
 
+    /// Whether there is a token that is good, or one to renew it with.
+    pub fn is_good(&self) -> bool {
+        let renewable = |record: &Record| {
+            record.dead_refresh.is_none() && record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some())
+        };
+        !self.record.logged_out
+            && self.record.tokens.is_some()
+            && (self.freshness() != Freshness::Expired || renewable(&self.record))
+    }
+
     /// Of the access token, now.
     pub fn freshness(&self) -> Freshness {
         if self.record.logged_out {

@@ -133,6 +133,7 @@ mod tests {
             scope: None,
             obtained_at: 1_000_000,
             lifetime,
+            refresh_with_scope: false,
         }
     }
 

@@ -1,53 +1,73 @@
-//! `Authorizer`: "the header for this request", "this is the 401 I got".
+//! `Authorizer`: "the header for this request", "this is the refusal I got".
 //!
-//! Credentials here are static: the user gave them, or the way to them. A refused one is reported as just that; nothing else
-//! is tried but the same source once more, where it may have something newer.
+//! A credential is either given by the user ([`Credential`]) or that of a login, which is OAuth 2.1 as MCP's revisions ask for it.
+//! A given one that is refused is reported as just that: nobody is sent to a browser because of a key that has expired.
+//!
+//! # Layout
+//!
+//! * `given`: a variable, a file, a command.
+//! * `oauth`: the login as this process lives with it; `login`: how somebody logs in; `standing`: what they tell whoever waits.
+//! * From a refusal to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`, `token`; the
+//!   grants without a browser on this machine: `device`, `client_credentials`, `enterprise`, `workload`; what signs: `jwt`, `dpop`.
+//!   All of it goes through `fetch`, which never sees a header of the user's. What the user said about it is in `settings`.
+//! * The browser: `browser` opens it, `callback` is where it comes back to, `page` what it shows.
+//! * One login for all programs of a machine: `record` is what is kept, `store` where, `account` what a process knows of it, `transaction` how
+//!   it is renewed once, `ownership` who logs in; `expiry` knows clocks; `import` reads another bridge's.
 
 mod account;
+pub mod authorization;
+pub mod browser;
+pub mod callback;
+pub mod challenge;
+pub mod client_credentials;
+pub mod device;
+mod device_login;
+pub mod discovery;
+pub mod dpop;
+pub mod enterprise;
 mod expiry;
+pub mod fetch;
+mod given;
+pub mod import;
+pub mod jwt;
+mod login;
+mod logout;
+pub mod metadata;
+mod oauth;
+pub mod ownership;
+pub mod page;
 mod record;
+pub mod registration;
+pub mod scope;
+pub mod settings;
+mod standing;
 pub mod store;
-mod transaction;
-
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
+#[cfg(test)]
+mod tests;
+pub mod token;
+pub mod transaction;
+mod unattended;
+pub mod workload;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
-use tokio::sync::Mutex;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
+use crate::cli::AuthMode;
+use crate::config::Settings;
 use crate::log::Secret;
 
 pub use account::{Account, Snapshot, Transaction};
+pub use callback::CallbackSettings;
 pub use expiry::{Freshness, now};
+pub use given::Credential;
+pub use jwt::Signer;
+pub use login::{LoginError, Manner, begin_only, complete, log_in};
+pub use logout::log_out;
+pub use oauth::OAuth;
 pub use record::{Client, Issuer, Origin, Record, Tokens};
-pub use transaction::{Reason, RefreshError, Spent};
+pub use standing::{Offer, Standing};
 
-/// How long a `--token-command` may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
-
-/// Where a bearer token comes from.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// `--bearer-token-env`: read once, an environment does not change.
-    Environment {
-        /// The variable's name.
-        variable: String,
-        /// Its value.
-        token: Secret,
-    },
-    /// `--bearer-token-file`.
-    File {
-        /// As it was typed.
-        path: PathBuf,
-    },
-    /// `--token-command`.
-    Command {
-        /// Program and arguments; at least the program.
-        argv: Vec<String>,
-    },
-}
+use given::Given;
 
 /// The user's headers, and what to say of them when they are refused or missed.
 #[derive(Debug, Clone, Default)]
@@ -66,20 +86,32 @@ impl Headers {
         tracing::warn!("{why}");
         self.left_out.push(why);
     }
+
+    /// Whether the user meant to give what a login would take the place of: then a login is not what they want. Other headers name a
+    /// tenant, or are keys of a gateway's.
+    fn mean_a_credential(&self) -> bool {
+        let named =
+            |why: &String| ["authorization", "bearer"].iter().any(|word| why.to_ascii_lowercase().contains(word));
+        self.map.contains_key(AUTHORIZATION) || self.left_out.iter().any(named)
+    }
 }
 
 /// Gives requests their credential.
 #[derive(Debug)]
 pub struct Authorizer {
     headers: Headers,
-    credential: Option<Credential>,
-    token: Mutex<Option<Token>>,
+    source: Source,
+    /// Of a login that there is none of.
+    fine: Standing,
 }
 
-#[derive(Debug, Clone)]
-struct Token {
-    header: HeaderValue,
-    serial: u64,
+/// Where `Authorization` comes from.
+#[derive(Debug)]
+enum Source {
+    /// From nowhere, or from the user's headers.
+    Headers,
+    Given(Given),
+    Login(OAuth),
 }
 
 /// Which credential a request went out with, to be given back when it is refused.
@@ -108,31 +140,61 @@ pub enum AuthError {
     /// What came is not a token.
     #[error("no bearer token: what {0} gives is empty or cannot stand in a header")]
     NoToken(String),
+    /// No token for now: the login is whole.
+    #[error("{0}")]
+    OutOfOrder(String),
+    /// No token, and no person who could help with that.
+    #[error("{0}")]
+    NoLogin(String),
 }
 
 impl Authorizer {
-    /// The user's own headers and where the bearer comes from, if it is not among them.
-    pub fn new(headers: Headers, credential: Option<Credential>) -> Self {
-        Self { headers, credential, token: Mutex::new(None) }
+    /// What the settings say about it.
+    pub fn new(settings: &Settings) -> Self {
+        let headers = settings.headers.clone();
+        let source = match &settings.credential {
+            Some(credential) => Source::Given(Given::new(credential.clone())),
+            None if headers.mean_a_credential() || settings.login.mode == AuthMode::Off => Source::Headers,
+            None => OAuth::new(settings).map_or(Source::Headers, Source::Login),
+        };
+        Self { headers, source, fine: Standing::default() }
+    }
+
+    fn oauth(&self) -> Option<&OAuth> {
+        match &self.source {
+            Source::Login(oauth) => Some(oauth),
+            _ => None,
+        }
+    }
+
+    /// Whether a login is what helps against a 401.
+    pub fn can_log_in(&self) -> bool {
+        self.oauth().is_some()
+    }
+
+    /// Where the login stands.
+    pub fn standing(&self) -> &Standing {
+        self.oauth().map_or(&self.fine, OAuth::standing)
+    }
+
+    /// What to do while nobody is logged in.
+    pub fn mode(&self) -> AuthMode {
+        self.oauth().map_or(AuthMode::Off, OAuth::mode)
     }
 
     /// Whether a user gave any credential at all.
     pub fn is_given(&self) -> bool {
-        self.credential.is_some() || !self.headers.map.is_empty()
+        matches!(self.source, Source::Given(_)) || !self.headers.map.is_empty()
     }
 
     /// Which option to look at when the credential is refused.
     pub fn source(&self) -> String {
-        match &self.credential {
-            Some(Credential::Environment { variable, .. }) => format!("--bearer-token-env {variable}"),
-            Some(Credential::File { path }) => format!("--bearer-token-file {}", path.display()),
-            Some(Credential::Command { .. }) => "--token-command".to_owned(),
-            None => {
-                let sources = &self.headers.sources;
-                let authorization = sources.iter().find(|source| source.to_ascii_lowercase().contains("authorization"));
-                authorization.cloned().unwrap_or_else(|| sources.join(" or "))
-            }
+        if let Source::Given(given) = &self.source {
+            return given.source();
         }
+        let sources = &self.headers.sources;
+        let authorization = sources.iter().find(|source| source.to_ascii_lowercase().contains("authorization"));
+        authorization.cloned().unwrap_or_else(|| sources.join(" or "))
     }
 
     /// What the user meant to give but did not, in sentences.
@@ -141,7 +203,7 @@ impl Authorizer {
     }
 
     /// Adds the user's headers and the bearer to a request's own.
-    pub async fn apply(&self, headers: &mut HeaderMap) -> Result<Serial, AuthError> {
+    pub async fn apply(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<Serial, AuthError> {
         for name in self.headers.map.keys() {
             // In place of one of ours; several of theirs stay several.
             headers.remove(name);
@@ -149,82 +211,63 @@ impl Authorizer {
                 headers.append(name.clone(), value.clone());
             }
         }
-        let Some(credential) = &self.credential else { return Ok(Serial(0)) };
         // Boxed, for this is part of every request's future and its size.
-        let current = Box::pin(self.current(credential)).await?;
-        headers.insert(AUTHORIZATION, current.header);
-        Ok(Serial(current.serial))
-    }
-
-    async fn current(&self, credential: &Credential) -> Result<Token, AuthError> {
-        let mut token = self.token.lock().await;
-        Ok(match &*token {
-            Some(current) => current.clone(),
-            None => token.insert(fetch(credential, 0).await?).clone(),
-        })
-    }
-
-    /// The credential with this serial was refused. True if there is another to try now: fetched here, or by a request that
-    /// was refused earlier.
-    pub async fn refused(&self, serial: Serial) -> Result<bool, AuthError> {
-        let Some(credential @ (Credential::File { .. } | Credential::Command { .. })) = &self.credential else {
-            return Ok(false);
-        };
-        let mut token = self.token.lock().await;
-        let Some(current) = &*token else { return Ok(true) };
-        if current.serial != serial.0 {
-            return Ok(true);
+        match &self.source {
+            Source::Headers => Ok(Serial(0)),
+            Source::Given(given) => {
+                let current = Box::pin(given.current()).await?;
+                headers.insert(AUTHORIZATION, current.header);
+                Ok(Serial(current.serial))
+            }
+            Source::Login(oauth) => Box::pin(oauth.apply(method, uri, headers)).await.map(Serial),
         }
-        let next = fetch(credential, current.serial + 1).await?;
-        // A file that still says the same has nothing newer; a command may have renewed what the same token stands for.
-        let other = next.header != current.header || matches!(credential, Credential::Command { .. });
-        *token = Some(next);
-        Ok(other)
+    }
+
+    /// An answer has come to a request with this credential, and was not refused for it.
+    pub fn accepted(&self, serial: Serial) {
+        if let Some(oauth) = self.oauth() {
+            oauth.accepted(serial.0);
+        }
+    }
+
+    /// The credential was refused, with this status and these headers. True if there is another to try now.
+    pub async fn refused(
+        &self,
+        serial: Serial,
+        uri: &Uri,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<bool, AuthError> {
+        match &self.source {
+            Source::Headers => Ok(false),
+            Source::Given(given) if status == StatusCode::UNAUTHORIZED => given.refused(serial.0).await,
+            Source::Given(_) => Ok(false),
+            Source::Login(oauth) => oauth.refused(serial.0, uri, status, headers).await,
+        }
+    }
+
+    /// How often a request may be sent again with another credential. A source that was asked again has said what it has to say; a token
+    /// may have been renewed by another process, then here, then want a nonce in its proof.
+    pub fn most_renewals(&self) -> u32 {
+        if self.can_log_in() { 3 } else { 1 }
+    }
+
+    /// Whether the refusal of a request is one that a person mends by logging in.
+    pub fn wants_login(&self) -> bool {
+        self.oauth().is_some_and(|oauth| oauth.standing().is_wanted())
+    }
+
+    /// Sees a refresh to its end that has begun: its answer must not be lost.
+    pub async fn close(&self) {
+        if let Some(oauth) = self.oauth() {
+            oauth.close().await;
+        }
     }
 }
 
-async fn fetch(credential: &Credential, serial: u64) -> Result<Token, AuthError> {
-    let (text, source) = match credential {
-        Credential::Environment { variable, token } => (token.expose().to_owned(), variable.clone()),
-        Credential::File { path } => {
-            let path_text = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| AuthError::File { path: path_text.clone(), cause: error.to_string() })?;
-            (text, path_text)
-        }
-        Credential::Command { argv } => (run(argv).await?, "--token-command".to_owned()),
-    };
-    let token = Secret::new(bare_token(&text));
-    let header = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-    let (Ok(mut header), false) = (header, token.expose().is_empty()) else {
-        return Err(AuthError::NoToken(source));
-    };
+/// A header that must not be shown; `None` if the token cannot stand in one.
+fn authorization(scheme: &str, token: &Secret) -> Option<HeaderValue> {
+    let mut header = HeaderValue::try_from(format!("{scheme} {}", token.expose())).ok()?;
     header.set_sensitive(true);
-    Ok(Token { header, serial })
-}
-
-/// Runs the command and returns what it prints. Its stdin is not ours, which belongs to the protocol; its stderr is dropped,
-/// because it may hold what must not reach a log.
-async fn run(argv: &[String]) -> Result<String, AuthError> {
-    let program = argv.first().cloned().unwrap_or_default();
-    let failed = |cause: String| AuthError::Command { program: program.clone(), cause };
-    let mut command = tokio::process::Command::new(&program);
-    command.args(argv.get(1..).unwrap_or_default()).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = match tokio::time::timeout(COMMAND_LIMIT, command.output()).await {
-        Ok(output) => output.map_err(|error| failed(format!("cannot be run: {error}")))?,
-        Err(_) => return Err(failed(format!("took longer than {} seconds", COMMAND_LIMIT.as_secs()))),
-    };
-    if !output.status.success() {
-        return Err(failed(format!("failed ({})", output.status)));
-    }
-    String::from_utf8(output.stdout).map_err(|_| failed("printed no text".to_owned()))
-}
-
-/// The token alone, where somebody kept it together with its scheme.
-fn bare_token(text: &str) -> &str {
-    let text = text.trim();
-    match text.split_once(char::is_whitespace) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => text,
-    }
+    Some(header)
 }

@@ -27,6 +27,8 @@ pub struct Record {
     pub dead_refresh: Option<String>,
     /// The client id that the issuer has called unknown: to be registered anew before the next login.
     pub dead_client: Option<String>,
+    /// The private key that tokens are bound to (RFC 9449), as [`super::dpop::Dpop::generate`] makes it.
+    pub dpop_key: Option<Secret>,
     /// Logged out on purpose: a refresh that was in flight then must not bring the tokens back.
     pub logged_out: bool,
 }
@@ -39,8 +41,22 @@ pub struct Issuer {
     pub issuer: String,
     /// The RFC 8707 `resource` to send, in the very spelling of the resource's metadata; `None` where none is to be sent.
     pub resource: Option<String>,
+    /// What else may stand for the resource, where the issuer calls the first an `invalid_target`: the MCP server's own address.
+    pub other_resource: Option<String>,
     /// The metadata document as it came, or what takes its place for a server without (2025-03-26).
     pub metadata: Map<String, Value>,
+}
+
+impl Issuer {
+    /// Whether what was issued by this one may be sent to that one: the same issuer, whose tokens come from the same origin. A
+    /// client ID of a metadata document is valid anywhere, so an issuer alone would not keep a refresh token from another's server.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let origin = |issuer: &Self| {
+            let endpoint = issuer.metadata.get("token_endpoint").and_then(Value::as_str);
+            endpoint.and_then(|endpoint| url::Url::parse(endpoint).ok()).map(|url| url.origin())
+        };
+        self.issuer == other.issuer && origin(self) == origin(other)
+    }
 }
 
 /// A registration (RFC 7591), or what stands for one.
@@ -98,6 +114,9 @@ pub struct Tokens {
     /// How long the access token lives, in seconds; `None`: not known, so it is used until it is refused.
     #[serde(default)]
     pub lifetime: Option<u64>,
+    /// A refresh without `scope` came back narrower than what was granted: the next one names it.
+    #[serde(default)]
+    pub refresh_with_scope: bool,
 }
 
 fn bearer() -> String {

@@ -172,6 +172,11 @@ impl Bridge {
             },
             _ => message,
         };
+        tracing::debug!(
+            "the client says {} {}",
+            message.method().unwrap_or("an answer or a batch"),
+            message.raw_id().unwrap_or_default()
+        );
         match message.kind() {
             Kind::Request { .. } => self.request(message),
             Kind::Notification { method } => match &**method {

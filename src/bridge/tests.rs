@@ -15,7 +15,7 @@ fn a_bug_in_one_request_is_that_requests_answer() {
         let connection = stdio::join(std::io::empty(), write, 1024);
         let (sender, _events) = mpsc::unbounded_channel();
         let cli = Cli::parse_from(["mcp-ferry", "http://localhost/"]);
-        let settings = Settings::new(&cli.url, &cli.options).unwrap();
+        let settings = Settings::new(&cli.url, cli.port, &cli.options).unwrap();
         let mut bridge = Bridge {
             upstream: Upstream::new(&settings, ToClient::new(connection.outgoing.clone(), sender, None)),
             outgoing: connection.outgoing,

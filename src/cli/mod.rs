@@ -7,6 +7,7 @@
 // Doc comments are help texts here, and people read those without Markdown.
 #![allow(clippy::doc_markdown)]
 
+mod command;
 mod connection;
 mod credentials;
 mod logging;
@@ -21,6 +22,7 @@ use clap::{Arg, Args, Command, Parser};
 
 use crate::config::is_unset;
 
+pub use command::{LoginCommand, LogoutCommand, StatusCommand};
 pub use connection::{ClientProtocol, Connection, Protocol, Transport};
 pub use credentials::Credentials;
 pub use logging::{LogLevel, Logging};
@@ -68,7 +70,30 @@ pub struct Options {
     pub logging: Logging,
 }
 
+/// What every command line has in common.
+pub trait Typed {
+    /// The server, as it was typed.
+    fn url(&self) -> Option<&str>;
+    /// Everything else.
+    fn options(&self) -> &Options;
+}
+
+impl Typed for Cli {
+    fn url(&self) -> Option<&str> {
+        Some(&self.url)
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
 const AFTER_HELP: &str = "\
+Commands:
+  mcp-ferry login URL   log in to a server, for all programs of this machine that use it
+  mcp-ferry logout URL  forget the login, and have the authorization server forget it
+  mcp-ferry status      show the logins of this machine
+
 Environment and configuration:
   MCP_FERRY_<OPTION>         a value for any option above that is not typed
   MCP_FERRY_HOME             where the bridge keeps what it remembers [default: ~/.mcp-ferry]
@@ -89,6 +114,9 @@ pub const FORGIVING: [&str; 7] = [
     "--ping-interval",
     "--auth-timeout",
 ];
+
+/// Options that are not passed over for want of a value: where tokens come from, and where a person is sent.
+pub const STRICT: [&str; 2] = ["token-endpoint", "auth-success-url"];
 
 /// A parser, and the value for what hosts pass for an option that nobody filled in.
 #[derive(Clone)]

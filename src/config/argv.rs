@@ -11,7 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::{file, header};
-use crate::cli::FORGIVING;
+use crate::cli::{FORGIVING, STRICT};
 use crate::error::Error;
 
 /// What was typed, with what the configuration file adds.
@@ -50,7 +50,9 @@ pub fn parse<T: CommandFactory + FromArgMatches>(
     let added: Vec<_> = kept.options.into_iter().filter(|(id, _)| !given(id)).map(|(_, argument)| argument).collect();
     if !added.is_empty() {
         options.extend(added);
-        matches = read(&mut command, &args, &mut options, &positionals, &mut warnings).map_err(NotTyped::Shown)?;
+        // Without the file they were fine.
+        matches = read(&mut command, &args, &mut options, &positionals, &mut warnings)
+            .map_err(|error| NotTyped::File(file::refused(&error)))?;
     }
     let cli = T::from_arg_matches(&matches).map_err(NotTyped::Shown)?;
     Ok(Typed { cli, warnings })
@@ -172,6 +174,8 @@ impl Tidy {
                 let mut whole = OsString::from(format!("--{name}="));
                 whole.push(value);
                 whole
+            } else if STRICT.contains(&name.as_str()) {
+                return self.options.push(arg);
             } else {
                 return self.warnings.push(format!("--{name} needs a value; without one it counts as not given"));
             };

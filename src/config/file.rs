@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Command};
 use toml_edit::{Document, Item, Table, Value};
 
@@ -36,6 +37,18 @@ pub(super) fn read(url: Option<&str>, command: &Command) -> Result<Kept, Error> 
 /// No such file, or no folder for it.
 fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// What clap has against the file's options: which one, and nothing of its value, which may be a secret.
+pub(super) fn refused(error: &clap::Error) -> Error {
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(shown)) => {
+            shown.split_whitespace().next().unwrap_or_default().trim_start_matches("--")
+        }
+        _ => "an option",
+    };
+    let path = home().unwrap_or_default().join("config.toml").display().to_string();
+    Error::Configuration { path, cause: format!("the value of {option} is not one it can have") }
 }
 
 fn keep(text: &str, url: Option<&str>, command: &Command) -> Result<Kept, String> {
@@ -129,9 +142,11 @@ fn arguments(name: &str, action: &ArgAction, value: &Value) -> Result<Vec<OsStri
             Ok(if *on.value() { vec![format!("--{name}").into()] } else { Vec::new() })
         }
         (ArgAction::SetTrue, _) => Err("is neither true nor false"),
-        (ArgAction::Append, Value::Array(values)) => {
-            values.iter().map(one).collect::<Option<_>>().ok_or("holds something that is neither text nor a number")
+        (ArgAction::Append, Value::String(_)) => Ok(one(value).into_iter().collect()),
+        (ArgAction::Append, Value::Array(values)) if values.iter().all(Value::is_str) => {
+            Ok(values.iter().filter_map(one).collect())
         }
+        (ArgAction::Append, _) => Err("is neither text nor a list of texts"),
         (_, value) => one(value).map(|argument| vec![argument]).ok_or("is neither text nor a number"),
     }
 }

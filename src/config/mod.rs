@@ -4,23 +4,29 @@
 mod argv;
 mod file;
 mod header;
+mod login;
 mod network;
 mod text;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 
 use crate::auth::{Credential, Headers};
-use crate::cli::{ClientProtocol, Credentials, Options, Protocol, Tools, Transport};
+use crate::cli::{ClientProtocol, Credentials, LogLevel, Logging, Options, Protocol, Tools, Transport};
 use crate::error::Error;
-use crate::http::{Http, socket_url};
+use crate::http::{Http, Network, socket_url};
 use crate::log::{self, Secret};
 use crate::tools;
 
 pub use argv::{NotTyped, Typed, parse};
+pub use login::LoginSettings;
 pub(crate) use text::is_unset;
+
+/// A part of an address that is shorter is a word of the path, not a token.
+const SHORTEST_PART: usize = 8;
 
 /// Everything a run needs to know.
 #[derive(Debug)]
@@ -31,6 +37,14 @@ pub struct Settings {
     pub headers: Headers,
     /// Where the bearer token comes from, if from anywhere but `headers`.
     pub credential: Option<Credential>,
+    /// How somebody logs in.
+    pub login: Arc<LoginSettings>,
+    /// The address as it was typed, and the headers of `--header`: other bridges name their files after them.
+    pub typed_url: String,
+    /// See there.
+    pub typed_headers: Vec<String>,
+    /// The way to servers.
+    pub network: Network,
     /// Which transports, in which order.
     pub transport: Transport,
     /// When the first message is answered without the server.
@@ -62,8 +76,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads what the options name. `url` is the server's address as it was typed.
-    pub fn new(url: &str, options: &Options) -> Result<Self, Error> {
+    /// Reads what the options name. `url` is the server's address as it was typed, `port` the callback's behind it.
+    pub fn new(url: &str, port: Option<u16>, options: &Options) -> Result<Self, Error> {
         let connection = &options.connection;
         let mut network = network::read(&options.network, connection)?;
         let upstream = match socket_url(url.trim()) {
@@ -84,6 +98,10 @@ impl Settings {
             upstream,
             headers,
             credential,
+            login: Arc::new(login::read(&options.login, port, connection.allow_http)?),
+            typed_url: url.to_owned(),
+            typed_headers: options.credentials.header.clone(),
+            network,
             transport: connection.transport,
             protocol: connection.protocol,
             client_protocol: connection.client_protocol,
@@ -99,6 +117,20 @@ impl Settings {
             tools: tools(&options.tools)?,
             home: home(),
         })
+    }
+}
+
+/// Where a run is logged. `--debug` has a file of its own, named after a hash of the address, which may hold a secret.
+pub fn log_options(url: Option<&str>, typed: &Logging) -> log::Options {
+    let level = if typed.debug { LogLevel::Debug } else { typed.log_level }.into();
+    let given = |path: &Option<String>| path.as_ref().filter(|path| !text::is_unset(path)).map(PathBuf::from);
+    let digest = ring::digest::digest(&ring::digest::SHA256, url.unwrap_or_default().as_bytes());
+    let name = digest.as_ref()[..8].iter().fold(0u64, |name, &byte| name << 8 | u64::from(byte));
+    let debug = home().filter(|_| typed.debug).map(|home| home.join("logs").join(format!("{name:016x}.log")));
+    log::Options {
+        stderr: (!typed.silent).then_some(level),
+        file: given(&typed.log_file).or(debug).map(|path| (path, level)),
+        trace: given(&typed.trace_file),
     }
 }
 
@@ -138,7 +170,7 @@ fn upstream(typed: &str, allow_http: bool) -> Result<Uri, Error> {
             error => format!("the URL is not one: {error}"),
         })
     })?;
-    hide_secrets(&url);
+    log::hide_url(&url, SHORTEST_PART);
     let host = url.host().map(|host| host.to_owned());
     match (url.scheme(), &host) {
         (_, None) => return Err(Error::Usage("the URL names no host".to_owned())),
@@ -164,24 +196,6 @@ fn is_loopback(host: &url::Host<String>) -> bool {
         url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
         url::Host::Ipv4(address) => address.is_loopback(),
         url::Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
-/// Some servers take their token in the path or the query, and quote the path in their errors.
-fn hide_secrets(url: &url::Url) {
-    let values = url.query().into_iter().flat_map(|query| query.split('&'));
-    let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
-    // As they are spelled, and as a server reads them. A short one is a word of the path.
-    for spelled in url.path_segments().into_iter().flatten().chain(values).filter(|part| part.len() >= 8) {
-        log::hide(spelled);
-        // A plus is a space in a query and itself in a path.
-        for decodable in [spelled.replace('=', "%3D"), spelled.replace('=', "%3D").replace('+', "%2B")] {
-            url::form_urlencoded::parse(decodable.as_bytes()).for_each(|(read, _)| log::hide(&read));
-        }
-    }
-    url.query().into_iter().for_each(log::hide);
-    if let Some(password) = url.password() {
-        log::hide(password);
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http::Uri;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
 
@@ -56,6 +57,18 @@ impl Admission {
             Ok(address) => self.of(host, vec![SocketAddr::new(address, 0)]).map(drop),
             Err(_) => Ok(()),
         }
+    }
+}
+
+impl Zone {
+    /// Where what a server names may be: anywhere public, if the server is; else in the network that it is in itself.
+    pub async fn around(server: &Uri) -> Self {
+        let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
+        let port = server.port_u16().unwrap_or(443);
+        let Ok(addresses) = tokio::net::lookup_host((host, port)).await else { return Self::Public };
+        let mut addresses = addresses.peekable();
+        let is_public = addresses.peek().is_some() && addresses.all(|address| admits(Self::Public, address.ip()));
+        if is_public { Self::Public } else { Self::Local }
     }
 }
 

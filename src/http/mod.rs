@@ -21,14 +21,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
+use http::header::{CONNECTION, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER};
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::log::trace;
 use connector::Connector;
 use cookies::Jar;
 use proxy::Server;
@@ -82,29 +83,52 @@ impl Http {
     /// Sends a request and waits for the answer's head, however long it takes. A redirect to another origin is an error,
     /// because the headers belong to this origin alone.
     pub async fn send(&self, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Answer, HttpError> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = uri.clone();
-        *request.headers_mut() = headers;
-        if let Some(jar) = &self.jar {
-            jar.add_to(uri, request.headers_mut());
-        }
-        let proxy = self.connector.passing_proxy(uri);
-        if let Some(value) = proxy.as_ref().and_then(|proxy| proxy.url.authorization()) {
-            request.headers_mut().insert(PROXY_AUTHORIZATION, value.clone());
-        }
-        let sent = self.client.request(request).await;
-        let response = sent.map_err(|error| HttpError::new(uri, &error, self.connector.tls()))?;
-        if let Some(proxy) = proxy {
-            passed_on(uri, &proxy, &response)?;
-        }
-        if let Some(jar) = &self.jar {
-            jar.keep_from(uri, response.headers());
-        }
+        let response = self.once(&method, uri, headers, body).await?;
         Ok(match redirect(&method, uri, &response)? {
             Some(next) => Answer::Moved(next),
             None => Answer::Response(response),
         })
+    }
+
+    /// Sends a request and returns the head of whatever answers it, a redirect too.
+    pub async fn once(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, HttpError> {
+        if let Some(jar) = &self.jar {
+            jar.add_to(uri, &mut headers);
+        }
+        let proxy = self.connector.passing_proxy(uri);
+        if let Some(proxy) = &proxy {
+            // Some such proxies end every connection after one answer without saying so: a request that is on its way then is
+            // lost, and nobody can tell whether it was carried out.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            if let Some(value) = proxy.url.authorization() {
+                headers.insert(PROXY_AUTHORIZATION, value.clone());
+            }
+        }
+        let exchange = trace::request(method, uri, &headers, &body);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers;
+        let sent = self.client.request(request).await;
+        let sent = sent.map_err(|error| HttpError::new(uri, &error, self.connector.tls()));
+        let mut response = sent.inspect_err(|error| trace::failed(exchange, error))?;
+        trace::response(exchange, &mut response);
+        if let Some(proxy) = proxy {
+            passed_on(uri, &proxy, &response)?;
+        }
+        if let Some(obstacle) = tls_error::in_page(uri, &response, self.connector.tls()) {
+            return Err(HttpError::refused(uri, obstacle));
+        }
+        if let Some(jar) = &self.jar {
+            jar.keep_from(uri, response.headers());
+        }
+        Ok(response)
     }
 }
 
@@ -155,4 +179,14 @@ fn redirect(method: &Method, from: &Uri, response: &Response<Incoming>) -> Resul
         return Err(refuse(format!("it redirects to {there}, which must not get this origin's credentials")));
     }
     next.as_str().parse().map(Some).map_err(|_| refuse("it redirects to no address".to_owned()))
+}
+
+/// What a `Retry-After` header says, as seconds or as a date.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
 }

@@ -140,7 +140,9 @@ impl NetworkError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::File { .. } => "check that the file exists and that this user may read it",
-            Self::Content { .. } => "certificates and keys are read as PEM: text between BEGIN and END lines",
+            Self::Content { .. } => {
+                "give another file; certificates and keys are read as PEM: text between BEGIN and END lines"
+            }
             Self::KeyAlone => "name the certificate that belongs to the key",
             Self::Socket(_) => r"on Windows, name a pipe: \\.\pipe\NAME",
         }

@@ -26,6 +26,14 @@ pub(super) fn authorities(path: &Path) -> Result<Certificates, NetworkError> {
     Ok(certificates)
 }
 
+/// Those of them that can be used: in the system's own files, one that cannot does not spoil the others.
+pub(super) fn usable_authorities(path: &Path) -> Certificates {
+    let mut store = RootCertStore::empty();
+    let mut certificates = read(path).and_then(|bytes| certificates(path, &bytes)).unwrap_or_default();
+    certificates.retain(|certificate| store.add(certificate.clone()).is_ok());
+    certificates
+}
+
 fn certificates(path: &Path, bytes: &[u8]) -> Result<Certificates, NetworkError> {
     if bytes.first() == Some(&DER_SEQUENCE) {
         return Ok(vec![CertificateDer::from(bytes.to_vec())]);
@@ -85,4 +93,77 @@ fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
 
 fn content(path: &Path, what: &str) -> NetworkError {
     NetworkError::Content { path: path.display().to_string(), what: what.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use tempfile::NamedTempFile;
+
+    use super::*;
+
+    /// One key of nobody's, in two spellings.
+    const PKCS8: &str = "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgCaw1bUqlrdeLPV10
+fcqImTD6bdxJnVCp+TrAX2cbvYehRANCAATvg0DQJa12qR/feHLXbKB+8qapdT00
+sujaocK+t1C9bdqs4ykY7KT6FEQvxB9X4TLKpxuGGghcsBPAD7Fv58hd
+-----END PRIVATE KEY-----
+";
+    const SEC1: &str = "-----BEGIN EC PARAMETERS-----
+BggqhkjOPQMBBw==
+-----END EC PARAMETERS-----
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIAmsNW1Kpa3Xiz1ddH3KiJkw+m3cSZ1Qqfk6wF9nG72HoAoGCCqGSM49
+AwEHoUQDQgAE74NA0CWtdqkf33hy12ygfvKmqXU9NLLo2qHCvrdQvW3arOMpGOyk
++hREL8QfV+EyyqcbhhoIXLATwA+xb+fIXQ==
+-----END EC PRIVATE KEY-----
+";
+
+    fn file(content: &[u8]) -> NamedTempFile {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    #[test]
+    fn keys_are_read_in_every_spelling() {
+        let certificate =
+            CertificateParams::new(Vec::new()).unwrap().self_signed(&KeyPair::from_pem(PKCS8).unwrap()).unwrap();
+        for key in [PKCS8, SEC1] {
+            let (certificate, key) = (file(certificate.pem().as_bytes()), file(key.as_bytes()));
+            assert!(identity(certificate.path(), Some(key.path())).is_ok());
+        }
+        let both = file(format!("{SEC1}{}", certificate.pem()).as_bytes());
+        assert!(identity(both.path(), None).is_ok(), "in one file, the key first");
+        let crlf = file(format!("{}{PKCS8}", certificate.pem()).replace('\n', "\r\n").as_bytes());
+        assert!(identity(crlf.path(), None).is_ok(), "with the line ends of Windows");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_key_is_said() {
+        let key = KeyPair::generate().unwrap();
+        let certificate = file(CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem().as_bytes());
+        for (content, words) in [
+            (PKCS8.to_owned(), "the key of another certificate"),
+            (PKCS8.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"), "locked with a password"),
+            (PKCS8.replace("MIGH", "????"), "damaged"),
+            (String::new(), "holds no private key"),
+        ] {
+            let error = identity(certificate.path(), Some(file(content.as_bytes()).path())).unwrap_err().to_string();
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn authorities_are_text_or_not() {
+        let made = CertificateParams::new(Vec::new()).unwrap().self_signed(&KeyPair::generate().unwrap()).unwrap();
+        assert_eq!(authorities(file(made.der()).path()).unwrap().len(), 1);
+        assert_eq!(authorities(file(made.pem().repeat(2).as_bytes()).path()).unwrap().len(), 2);
+        for (content, words) in [(&b""[..], "holds no certificate"), (&b"0\x00"[..], "cannot be read")] {
+            let error = authorities(file(content).path()).unwrap_err().to_string();
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
 }

@@ -60,6 +60,9 @@ impl ProxyUrl {
         {
             return Err("has a user name or password that is too long for SOCKS".to_owned());
         }
+        if let Some(Ok(value)) = intercept.basic_auth().map(|value| value.to_str()) {
+            log::hide(value);
+        }
         Ok(Self { intercept, speech })
     }
 
@@ -208,6 +211,9 @@ fn is_excepted(exceptions: &str, uri: &Uri) -> bool {
     let Some(host) = uri.host() else { return false };
     let entries = exceptions.split([',', ' ', '\t']).filter(|entry| !entry.is_empty());
     let entries: Vec<_> = entries.filter_map(|entry| entry_without_port(entry, super::port(uri))).collect();
+    if entries.contains(&"*") {
+        return true;
+    }
     if entries.is_empty() {
         return false;
     }
@@ -246,6 +252,8 @@ mod tests {
         for (list, url, expected) in [
             ("", "https://example.com/", false),
             ("*", "https://example.com/", true),
+            ("*", "http://192.168.3.4/", true),
+            ("a.org,*", "http://[fd12::1]/", true),
             ("example.com", "https://example.com/", true),
             ("example.com", "https://www.example.com/", true),
             ("example.com", "https://notexample.com/", false),

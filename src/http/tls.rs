@@ -121,7 +121,7 @@ fn from_environment() -> Vec<CertificateDer<'static>> {
     let directories = directories.iter().flat_map(std::env::split_paths).filter(|path| !path.as_os_str().is_empty());
     for directory in directories {
         match files(&directory) {
-            Ok(files) => certificates.extend(files.iter().filter_map(|file| pem::authorities(file).ok()).flatten()),
+            Ok(files) => certificates.extend(files.iter().flat_map(|file| pem::usable_authorities(file))),
             Err(error) => tracing::warn!("{} of SSL_CERT_DIR is left out: {error}", directory.display()),
         }
     }
@@ -140,7 +140,7 @@ fn system_besides_environment() -> Vec<CertificateDer<'static>> {
         return Vec::new();
     }
     let files = openssl_probe::candidate_cert_dirs().flat_map(|directory| files(directory).unwrap_or_default());
-    let mut certificates: Vec<_> = files.filter_map(|file| pem::authorities(&file).ok()).flatten().collect();
+    let mut certificates: Vec<_> = files.flat_map(|file| pem::usable_authorities(&file)).collect();
     certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
     certificates.dedup();
     certificates

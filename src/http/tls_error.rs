@@ -2,7 +2,9 @@
 
 use std::error::Error as StdError;
 
-use http::Uri;
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode, Uri};
+use hyper::body::Incoming;
 use rustls::{AlertDescription, CertificateError, Error, OtherError};
 
 use super::error::{Obstacle, find};
@@ -23,13 +25,9 @@ pub(super) fn obstacle(error: &Error, uri: &Uri, tls: &Tls) -> Obstacle {
         Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) if inner.is::<Obstacle>() => {
             Obstacle::of(&**inner, uri, tls)
         }
-        Error::AlertReceived(alert) if wants_a_certificate(*alert, tls) => Obstacle::lasting(
-            format!("{host} wants a certificate from its clients, and none is given"),
-            CERTIFICATE_HINT,
-        ),
+        Error::AlertReceived(alert) if wants_a_certificate(*alert, tls) => missing(host),
         Error::AlertReceived(alert) if tls.has_identity() && tls.was_asked() && is_about_a_certificate(*alert) => {
-            let cause = format!("{host} does not accept the certificate of --client-cert ({alert:?})");
-            Obstacle::lasting(cause, "give the one that you have for this server, and see that it has not expired")
+            not_accepted(host, &format!("{alert:?}"))
         }
         Error::AlertReceived(
             AlertDescription::ProtocolVersion
@@ -55,6 +53,27 @@ pub(super) fn obstacle(error: &Error, uri: &Uri, tls: &Tls) -> Obstacle {
         ),
         error => Obstacle::lasting(format!("TLS with {host} fails: {error}"), OTHER_HINT),
     }
+}
+
+/// What stands in the way, if a page says it: some web servers (nginx) let every handshake pass, and answer with 400 to those whose
+/// certificate is missing or not wanted. An MCP server's own 400 is no page.
+pub(super) fn in_page(uri: &Uri, response: &Response<Incoming>, tls: &Tls) -> Option<Obstacle> {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_page = kind.is_some_and(|kind| kind.starts_with("text/html"));
+    if response.status() != StatusCode::BAD_REQUEST || !is_page || !tls.was_asked() {
+        return None;
+    }
+    let host = uri.host().unwrap_or_default();
+    Some(if tls.has_identity() { not_accepted(host, "400") } else { missing(host) })
+}
+
+fn missing(host: &str) -> Obstacle {
+    Obstacle::lasting(format!("{host} wants a certificate from its clients, and none is given"), CERTIFICATE_HINT)
+}
+
+fn not_accepted(host: &str, how: &str) -> Obstacle {
+    let cause = format!("{host} does not accept the certificate of --client-cert ({how})");
+    Obstacle::lasting(cause, "give the one that you have for this server, and see that it has not expired")
 }
 
 /// Whether a connection that broke says that our certificate is missing or not wanted. In TLS 1.3 a server says so when the

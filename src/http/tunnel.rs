@@ -54,20 +54,23 @@ pub(super) async fn connect(
 
 /// What an HTTP proxy's refusal means. `offered`: the values of its `Proxy-Authenticate`.
 pub(super) fn refusal<'a>(proxy: &Server, status: StatusCode, offered: impl Iterator<Item = &'a str>) -> Obstacle {
-    if status != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+    // Some (tinyproxy) say 401 to a wrong password.
+    let wants_login = matches!(status, StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::UNAUTHORIZED);
+    if !wants_login {
         let cause = format!("{proxy} refuses to connect to it ({status})");
         let passing = matches!(status.as_u16(), 408 | 429 | 500 | 502..=504);
         return if passing { Obstacle::passing(cause) } else { Obstacle::lasting(cause, REFUSED_HINT) };
     }
+    let code = status.as_u16();
     let schemes: Vec<_> = offered.filter_map(|value| value.split([' ', ',']).next()).collect();
     if !schemes.is_empty() && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
-        let cause = format!("{proxy} wants a login by {} (407)", schemes.join(" or "));
+        let cause = format!("{proxy} wants a login by {} ({code})", schemes.join(" or "));
         return Obstacle::lasting(cause, BASIC_HINT);
     }
     let cause = if proxy.url.authorization().is_some() {
-        format!("{proxy} does not accept the user name and password in its address (407)")
+        format!("{proxy} does not accept the user name and password in its address ({code})")
     } else {
-        format!("{proxy} wants a user name and password (407)")
+        format!("{proxy} wants a user name and password ({code})")
     };
     Obstacle::lasting(cause, PASSWORD_HINT)
 }

@@ -22,14 +22,14 @@ pub fn result_text(raw_id: &str, result: &str) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#).into()
 }
 
-/// A request. `params` is JSON text.
-pub fn request(raw_id: &str, method: &str, params: &str) -> Bytes {
+/// A request whose `params` are JSON text already.
+pub fn request_text(raw_id: &str, method: &str, params: &str) -> Bytes {
     let method = json!(method);
     format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":{method},"params":{params}}}"#).into()
 }
 
-/// A notification. `params` is JSON text.
-pub fn notification(method: &str, params: &str) -> Bytes {
+/// A notification whose `params` are JSON text already.
+pub fn notification_text(method: &str, params: &str) -> Bytes {
     let method = json!(method);
     format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#).into()
 }
@@ -37,6 +37,27 @@ pub fn notification(method: &str, params: &str) -> Bytes {
 /// A `ping` with this id.
 pub fn ping(raw_id: &str) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"ping"}}"#).into()
+}
+
+/// A request of our own.
+pub fn request(raw_id: &str, method: &str, params: &serde_json::Value) -> Bytes {
+    let method = json!(method);
+    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":{method},"params":{params}}}"#).into()
+}
+
+/// A notification.
+pub fn notification(method: &str, params: &serde_json::Value) -> Bytes {
+    let method = json!(method);
+    format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#).into()
+}
+
+/// `notifications/progress` for the request with this token, of which nobody knows how long it will take.
+pub fn progress(raw_token: &str, progress: u32, text: &str) -> Bytes {
+    let text = json!(text);
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{raw_token},"progress":{progress},"message":{text}}}}}"#
+    )
+    .into()
 }
 
 /// `notifications/cancelled` for the request with this id.

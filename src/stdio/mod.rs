@@ -13,6 +13,8 @@ use std::thread;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::log::trace;
+
 pub use lines::{Line, Lines};
 pub use outgoing::{Outgoing, Reserved};
 
@@ -113,6 +115,9 @@ fn read(mut input: impl Read, lines: &mpsc::Sender<Line>, mut splitter: Lines) {
         };
         let mut ours = true;
         let mut hand_on = |line| {
+            if let Line::Text(text) = &line {
+                trace::from_client(text);
+            }
             ours &= match lines.try_send(line) {
                 Ok(()) => true,
                 Err(TrySendError::Full(line)) => lines.blocking_send(line).is_ok(),

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
+use crate::log::trace;
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -119,6 +120,7 @@ impl Outgoing {
 
     /// Writes a line that has its room.
     pub fn commit(&self, line: Reserved) {
+        trace::to_client(&line.text);
         let mut gathered = self.0.gathered();
         if line.text.len() > GATHERED {
             self.0.hand_on(&mut gathered);

@@ -27,14 +27,14 @@ fn listed(tools: &str) -> Message {
     parse(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":{tools}}}}}"#))
 }
 
-/// What is left of a list.
+/// What is left of a list; all around it must stay.
 fn shown(filter: &mut Filter, tools: &str) -> String {
     let answer = listed(tools);
     let asked = filter.asks(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
     let shown = filter.answer(asked, &answer).unwrap_or(answer);
     let text = std::str::from_utf8(shown.text()).unwrap();
-    let rest = text.strip_prefix(r#"{"jsonrpc":"2.0","id":1,"result":{"tools":"#).expect("all before stays");
-    rest.strip_suffix("}}").expect("all after stays").to_owned()
+    let rest = text.strip_prefix(r#"{"jsonrpc":"2.0","id":1,"result":{"tools":"#).unwrap();
+    rest.strip_suffix("}}").unwrap().to_owned()
 }
 
 #[test]

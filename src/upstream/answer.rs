@@ -9,10 +9,11 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::send::{Sender, retry_after};
+use super::send::Sender;
 use crate::error::Failure;
-use crate::http::{self as client, BodyError, Events, SseError};
+use crate::http::{self as client, BodyError, Events, SseError, retry_after};
 use crate::log;
+use crate::log::trace::{self, Exchange};
 use crate::message::{Kind, Message};
 
 /// How much of what a server says in an error is shown.
@@ -48,7 +49,7 @@ pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Resul
         return Err(Failure::Unusable(format!("{host} sent a body encoded as {encoding}, which was not asked for")));
     }
     if is(&head.headers, "text/event-stream") {
-        return Ok(Body::Events(events(sender, body)));
+        return Ok(Body::Events(events(sender, body).traced(Exchange::of(&head.extensions))));
     }
     let text =
         client::read(&head.headers, body, sender.limit(), sender.body_timeout()).await.map_err(
@@ -59,6 +60,7 @@ pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Resul
                 }
             },
         )?;
+    trace::body(Exchange::of(&head.extensions), &text);
     if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(Body::Nothing(head.status));
     }
@@ -102,10 +104,14 @@ pub(super) async fn refusal(
     let (head, body) = response.into_parts();
     let (status, host) = (head.status, sender.host().to_owned());
     let text = client::snippet(body).await;
+    trace::body(Exchange::of(&head.extensions), &text);
     let said = gist(&text);
     let rpc = Message::parse(text).ok().filter(is_rpc_error);
     if in_session && is_session_lost(status, &said, rpc.as_ref()) {
         return Err(Failure::SessionLost { host, status, said, rpc: rpc.map(Box::new) });
+    }
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth().wants_login() {
+        return Err(Failure::SignIn { host, offer: None, why: None });
     }
     if status == StatusCode::UNAUTHORIZED {
         return Err(if sender.auth().is_given() {

@@ -216,7 +216,7 @@ async fn answers_discover(context: &Arc<Context>, message: &Message) -> Result<b
         return Ok(false);
     }
     let params = format!(r#"{{"_meta":{own}}}"#);
-    let request = message::request(&context.modern.ids.next(), "server/discover", &params);
+    let request = message::request_text(&context.modern.ids.next(), "server/discover", &params);
     let Ok(request) = Message::parse(request) else { return Ok(false) };
     match Box::pin(modern::carry(context, &request, &mut |_| false)).await {
         Ok(Answered { status, answer }) => Ok(match answer.kind() {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, sign_in};
 use crate::message::{self, Kind, Message};
 use crate::translate::LEGACY_REVISIONS;
 
@@ -80,6 +80,11 @@ impl Context {
             if result["capabilities"].get(capability).is_some_and(Value::is_object) {
                 result["capabilities"][capability]["listChanged"] = true.into();
             }
+        }
+        if self.sender.auth().standing().is_needed() {
+            let known = result["instructions"].as_str().map(|known| format!("\n\n{known}")).unwrap_or_default();
+            result["instructions"] = format!("{}{known}", sign_in::instructions(self.sender.host())).into();
+            result["capabilities"]["tools"] = json!({ "listChanged": true });
         }
         self.promises().promised = Some(result["capabilities"].clone());
         let text = message::result(initialize.raw_id().unwrap_or("null"), &result);

@@ -13,9 +13,10 @@ use tokio::task::AbortHandle;
 use super::answer::{self, Body, EventStream};
 use super::backoff::Backoff;
 use super::send::{Sender, Sent};
-use super::{Context, Event, NotOpened, Opened, Outcome, Wire, first};
+use super::{Context, Event, NotOpened, Opened, Outcome, SECRET_ID, Wire, first};
 use crate::error::Failure;
 use crate::http::{self as client, SseError};
+use crate::log;
 use crate::message::{Id, Kind, Message};
 
 /// How long a server may take to answer the `initialize` that is said to it again.
@@ -137,6 +138,7 @@ fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
     let base = url::Url::parse(&base.to_string()).map_err(|error| error.to_string())?;
     let endpoint =
         base.join(text.trim()).map_err(|error| format!("the endpoint that {host} names is no address: {error}"))?;
+    log::hide_url(&endpoint, SECRET_ID);
     if endpoint.origin() != base.origin() {
         let there = endpoint.origin().ascii_serialization();
         return Err(format!("{host} names an endpoint at {there}, which must not get this origin's messages"));

@@ -1,6 +1,7 @@
 //! What is remembered of a server from run to run: its last greeting in either era, and what it was found to speak.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Uri;
@@ -15,10 +16,15 @@ const VERDICT_HOLDS: Duration = Duration::from_secs(7 * 24 * 3600);
 /// After this a result is kept again though it is the same, so that the verdict stays fresh.
 const KEPT_ANEW: Duration = Duration::from_secs(24 * 3600);
 
+/// A list of tools that is longer is not worth a file.
+const MOST_TOOLS: usize = 5000;
+
 /// One server's file. Its name is a hash, because the address may hold a secret.
 #[derive(Clone)]
 pub(super) struct Memory {
     path: Option<PathBuf>,
+    /// Pages of a list of tools that is being fetched.
+    pages: Arc<Mutex<Vec<Value>>>,
 }
 
 /// What a server was like.
@@ -29,6 +35,9 @@ pub(super) struct Kept {
     pub(super) initialize: Option<Map<String, Value>>,
     /// The result of `server/discover`.
     pub(super) discover: Option<Map<String, Value>>,
+    /// The result of `tools/list`, all pages, for times when nobody is logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tools: Option<Vec<Value>>,
     /// It spoke HTTP+SSE.
     pub(super) http_sse: bool,
     /// It answers, or refuses, `server/discover`; nothing if it was never asked.
@@ -60,7 +69,8 @@ impl Memory {
     pub(super) fn new(home: Option<&Path>, uri: &Uri) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, uri.to_string().as_bytes());
         let name = digest.as_ref()[..16].iter().fold(0u128, |name, &byte| name << 8 | u128::from(byte));
-        Self { path: home.map(|home| home.join("servers").join(format!("{name:032x}.json"))) }
+        let path = home.map(|home| home.join("servers").join(format!("{name:032x}.json")));
+        Self { path, pages: Arc::default() }
     }
 
     /// What was kept, however old; nothing if there is none that can be read.
@@ -79,7 +89,8 @@ impl Memory {
         let known = self.recall();
         let mut kept = known.clone().unwrap_or_default();
         if !kept.is_younger_than(VERDICT_HOLDS) {
-            kept = Kept { initialize: kept.initialize, discover: kept.discover, ..Kept::default() };
+            let Kept { initialize, discover, tools, .. } = kept;
+            kept = Kept { initialize, discover, tools, ..Kept::default() };
         }
         change(&mut kept);
         if known.is_some_and(|known| known == kept && known.is_younger_than(KEPT_ANEW)) {
@@ -88,6 +99,19 @@ impl Memory {
         kept.saved = now();
         if let Err(error) = self.write(&kept) {
             tracing::debug!("what the server is like could not be kept: {error}");
+        }
+    }
+
+    /// Keeps a page of the server's tools, and with the last one all of them.
+    pub(super) fn keep_tools(&self, page: Vec<Value>, is_first: bool, is_last: bool) {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_first {
+            pages.clear();
+        }
+        pages.extend(page);
+        if is_last && pages.len() <= MOST_TOOLS {
+            let tools = std::mem::take(&mut *pages);
+            self.learn(|kept| kept.tools = Some(tools));
         }
     }
 

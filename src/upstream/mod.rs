@@ -6,6 +6,7 @@
 
 mod answer;
 mod backoff;
+mod elicit;
 mod era;
 mod first;
 mod gate;
@@ -16,6 +17,7 @@ mod memory;
 mod modern;
 mod opening;
 mod send;
+mod sign_in;
 mod translated;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +37,7 @@ use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
 use crate::tools::Changes;
 use crate::translate::to_legacy;
+use elicit::Questions;
 use first::Promises;
 use gate::Gate;
 use memory::Memory;
@@ -178,6 +181,9 @@ impl ToClient {
 /// How long requests wait for the server to take `initialized`.
 const INITIALIZED: Duration = Duration::from_secs(5);
 
+/// A session's id of at least this many bytes opens the session to whoever has it, and must not be told. A shorter one is a word.
+const SECRET_ID: usize = 12;
+
 /// What all transports share.
 struct Context {
     sender: Arc<Sender>,
@@ -185,6 +191,7 @@ struct Context {
     gate: Gate,
     memory: Memory,
     promises: Mutex<Promises>,
+    questions: Questions,
     /// Counts the HTTP+SSE streams of this process, whichever session they belong to.
     streams: AtomicU64,
     transport: crate::cli::Transport,
@@ -236,13 +243,14 @@ impl From<Failure> for NotOpened {
 impl Upstream {
     /// Connects to nothing yet.
     pub fn new(settings: &Settings, client: ToClient) -> Self {
-        let auth = Authorizer::new(settings.headers.clone(), settings.credential.clone());
+        let auth = Authorizer::new(settings);
         Self::with(Context {
             sender: Arc::new(Sender::new(auth, settings)),
             client,
             gate: Gate::default(),
             memory: Memory::new(settings.home.as_deref(), &settings.upstream),
             promises: Mutex::default(),
+            questions: Questions::default(),
             streams: AtomicU64::new(0),
             transport: settings.transport,
             startup_wait: settings.startup_wait,
@@ -316,6 +324,56 @@ impl Upstream {
 
     /// Carries a request, or a batch, to the server and what it says on the way to the client.
     pub async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
+        // Whoever asks this falls back to a handshake, and does not wait for a login.
+        let is_probe = message.method() == Some("server/discover");
+        if is_probe || !self.0.sender.auth().standing().is_needed() {
+            match self.carry(message).await {
+                Err(Failure::SignIn { .. }) if !is_probe => {}
+                carried => return carried,
+            }
+        }
+        Box::pin(self.without_login(message)).await
+    }
+
+    /// The same while nobody is logged in.
+    async fn without_login(&self, message: &Message) -> Result<Outcome, Failure> {
+        let context = &self.0;
+        if sign_in::is_ours(context, message) {
+            return Ok(Outcome::Answer(sign_in::sign_in(context, message).await));
+        }
+        if let Some(answer) = sign_in::locally(self, message) {
+            return Ok(Outcome::Answer(answer));
+        }
+        // A login may turn out to be worth nothing, and another be needed: a person is asked twice, not for ever.
+        for _ in 0..2 {
+            if let Err(failure) = sign_in::hold(context, message).await {
+                return sign_in::not_yet(message, failure);
+            }
+            // The session is opened with the new login, which may be worth nothing.
+            tokio::select! {
+                _ = self.pass() => {}
+                () = context.sender.auth().standing().failed() => break,
+            }
+            match self.carry(message).await {
+                Err(Failure::SignIn { .. }) => {}
+                carried => return carried,
+            }
+        }
+        sign_in::not_yet(message, sign_in::needed(context).await)
+    }
+
+    async fn carry(&self, message: &Message) -> Result<Outcome, Failure> {
+        let outcome = self.carried(message).await;
+        if let Ok(Outcome::Answer(answer)) = &outcome
+            && message.method() == Some("tools/list")
+            && self.0.sender.auth().can_log_in()
+        {
+            sign_in::remember(&self.0, message, answer);
+        }
+        outcome
+    }
+
+    async fn carried(&self, message: &Message) -> Result<Outcome, Failure> {
         if self.0.gate.is_idle()
             && let Some(outcome) = Box::pin(self.modern(message)).await?
         {
@@ -339,6 +397,9 @@ impl Upstream {
 
     /// Carries a notification, or the client's answer to a request of the server.
     pub async fn notify(&self, message: &Message) -> Result<(), Failure> {
+        if self.0.questions.take(message) {
+            return Ok(());
+        }
         if let (Some(translated), true) = (self.0.translated.get(), self.0.gate.is_idle()) {
             translated.notify(message);
             return Ok(());
@@ -439,6 +500,7 @@ impl Context {
                 gate: Gate::default(),
                 memory: memory.clone(),
                 promises: Mutex::default(),
+                questions: Questions::default(),
                 streams: AtomicU64::new(0),
                 transport,
                 startup_wait,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
-use super::{Context, Event, NotOpened, Opened, era, first, http_sse, legacy, modern};
-use crate::cli::{Protocol, Transport};
+use super::{Context, Event, NotOpened, Opened, era, first, http_sse, legacy, modern, sign_in};
+use crate::cli::{AuthMode, Protocol, Transport};
 use crate::error::Failure;
 use crate::message::Message;
 
@@ -32,6 +32,8 @@ pub(super) async fn open(
     settle: oneshot::Sender<Result<Message, Failure>>,
 ) {
     let mut backoff = Backoff::new(Duration::from_millis(100));
+    let mut settle = Some(settle);
+    let mut settle = move |answer| drop(settle.take().map(|settle| settle.send(answer)));
     loop {
         let attempted = tokio::time::timeout(SILENT, attempt(&context, &initialize)).await.unwrap_or_else(|_| {
             let quiet =
@@ -41,21 +43,26 @@ pub(super) async fn open(
         let failure = match attempted {
             Ok(opened) => {
                 greet(&context, &opened).await;
-                settle.send(Ok(opened.answer.clone())).ok();
+                settle(Ok(opened.answer.clone()));
                 era::remember(&context, &initialize, &opened);
                 return;
             }
             Err(NotOpened::Error(_, error)) => {
                 context.gate.failed(Failure::Rpc(error.clone()));
-                settle.send(Ok(error)).ok();
+                settle(Ok(error));
                 return;
             }
             Err(NotOpened::Failure(failure)) => failure,
         };
+        if let Failure::SignIn { .. } = failure {
+            context.gate.trouble(failure);
+            signed_in(&context, &initialize, &mut settle).await;
+            continue;
+        }
         if !failure.is_temporary() {
             tracing::warn!("{failure}");
             context.gate.failed(failure.clone());
-            settle.send(Err(failure)).ok();
+            settle(Err(failure));
             return;
         }
         tracing::info!("{failure}; trying again");
@@ -66,6 +73,22 @@ pub(super) async fn open(
         context.gate.trouble(failure);
         tokio::time::sleep(backoff.next().max(asked.min(LONGEST_ASKED))).await;
     }
+}
+
+/// Waits until somebody has logged in, and lets the client wait only if the user wants it to.
+async fn signed_in(context: &Context, initialize: &Message, settle: &mut impl FnMut(Result<Message, Failure>)) {
+    let standing = context.sender.auth().standing();
+    match context.sender.auth().mode() {
+        AuthMode::Wait => standing.want(),
+        AuthMode::Error => {
+            standing.want();
+            drop(standing.offered(context.startup_wait).await);
+            settle(Err(sign_in::needed(context).await));
+        }
+        // The tab comes later, if the client is still there: many are started only to be looked at.
+        AuthMode::Auto | AuthMode::Off => settle(Ok(context.first_answer(initialize))),
+    }
+    while !standing.logged_in(Duration::from_secs(3600)).await {}
 }
 
 /// Lets messages through; the client's `initialized` first, if it did not wait for the answer.

@@ -5,15 +5,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use super::backoff::Backoff;
-use crate::auth::Authorizer;
+use crate::auth::{AuthError, Authorizer};
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::http::{self as client, Answer, Http, HttpError};
+use crate::http::{self as client, Answer, Http, HttpError, retry_after};
 
 /// How often a request is sent again because a server said `Retry-After`.
 const MOST_RETRIES: u32 = 3;
@@ -135,15 +135,15 @@ impl Sender {
         let begun = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(100));
         let mut retries = 0;
-        let mut renewed = false;
+        let mut renewals = 0;
         let mut moved: Option<Uri> = None;
         let mut redirects = 0;
         loop {
             let mut headers = headers.clone();
-            let serial = self.auth.apply(&mut headers).await.map_err(|error| Failure::Credential(error.to_string()))?;
             self.look_at_sockets().await;
             let left = patience.saturating_sub(begun.elapsed());
             let target = moved.as_ref().unwrap_or(uri);
+            let serial = self.auth.apply(&method, target, &mut headers).await?;
             let sending = self.http.send(method.clone(), target, headers, body.clone());
             let response = match self.within(self.headers_timeout, sending).await? {
                 Ok(Answer::Response(response)) => response,
@@ -175,9 +175,11 @@ impl Sender {
             };
             *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             let status = response.status();
-            if status == StatusCode::UNAUTHORIZED && !renewed {
-                renewed = true;
-                if Box::pin(self.auth.refused(serial)).await.map_err(|error| Failure::Credential(error.to_string()))? {
+            if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                self.auth.accepted(serial);
+            } else if renewals < self.auth.most_renewals() {
+                renewals += 1;
+                if Box::pin(self.auth.refused(serial, target, status, response.headers())).await? {
                     continue;
                 }
             }
@@ -196,6 +198,15 @@ impl Sender {
     }
 }
 
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::OutOfOrder(why) => Self::LoginOutOfOrder(why),
+            error => Self::Credential(error.to_string()),
+        }
+    }
+}
+
 impl Sender {
     /// Lets the runtime look at its sockets, if it has been a while: a pooled connection that the server has closed since must not
     /// get a request, which would be lost.
@@ -205,14 +216,4 @@ impl Sender {
             tokio::task::yield_now().await;
         }
     }
-}
-
-/// What a `Retry-After` header says, as seconds or as a date.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
 }

@@ -64,7 +64,7 @@ class Certificates:
         subjectKeyIdentifier = hash
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory, address):
         self.directory = directory
         self.configuration = directory / "openssl.cnf"
         self.configuration.write_text(self.CONFIGURATION.format(directory=directory))
@@ -72,7 +72,7 @@ class Certificates:
         self.authority = directory / "authority.pem"
         subject = ["-subj", "/CN=Harbour Authority", "-extensions", "authority", "-days", "30"]
         self.openssl("req", "-x509", *self.new_key("authority"), "-out", self.authority, *subject)
-        ours = f"DNS:localhost,DNS:{BEHIND_SQUID},IP:127.0.0.1"
+        ours = f"DNS:localhost,DNS:{BEHIND_SQUID},IP:127.0.0.1,IP:{address}"
         self.vouch_for("server", ours)
         self.vouch_for("elsewhere", "DNS:elsewhere.example,DNS:www.elsewhere.example")
         self.vouch_for("expired", ours, since="20200101000000Z", until="20200201000000Z")
@@ -126,7 +126,8 @@ class Servers:
         self.directory, self.stack = directory, stack
         self.upstream = f"127.0.0.1:{upstream_port}"
         (directory / "certificates").mkdir()
-        self.certificates = Certificates(directory / "certificates")
+        self.address = own_address()
+        self.certificates = Certificates(directory / "certificates", self.address)
         self.port = {}
         self.socket = directory / "mcp.sock"
         starting = [self.nginx(), self.squid(), self.danted()]
@@ -177,7 +178,7 @@ class Servers:
             "not-yet": ("not-yet", ""),
             "elsewhere": ("elsewhere", ""),
             "tls12": ("server", "ssl_protocols TLSv1.2;"),
-            "tls10": ("server", "ssl_protocols TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0;"),
+            "tls11": ("server", "ssl_protocols TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0;"),
             "mutual": ("server", f"ssl_client_certificate {self.certificates.authority}; ssl_verify_client on;"),
         }
         servers = ""
@@ -186,6 +187,7 @@ class Servers:
             servers += f"""
                 server {{
                     listen 127.0.0.1:{self.port[kind]} ssl;
+                    listen {self.address}:{self.port[kind]} ssl;
                     ssl_certificate {self.certificates.certificate(certificate)};
                     ssl_certificate_key {self.certificates.key(certificate)};
                     {extra}
@@ -344,7 +346,17 @@ socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 log: connect error }}
             return ""
         if proxy == "microsocks":
             return (self.directory / "microsocks.out").read_text(errors="replace")
-        return self.log("squid/access" if proxy == "squid" else proxy)
+        return self.log("squid/access" if proxy.startswith("squid") else proxy)
+
+
+def own_address():
+    """This machine's address on a network: its loopback is never asked for through a proxy of the environment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # Nothing is sent.
+        except OSError as error:
+            raise SystemExit(f"networks: this machine needs an address besides the loopback: {error}") from error
+        return probe.getsockname()[0]
 
 
 def end(server):

@@ -29,6 +29,7 @@ fn tenants(upstream: &Upstream, launch: Launch) -> (Vec<String>, String) {
 fn refused(configuration: &str, words: &[&str]) {
     let home = home(configuration);
     let mut bridge = Bridge::to("https://example.invalid/mcp").home(home.path()).secret("planted-secret").start();
+    bridge.close_stdin();
     let ended = bridge.ended();
     assert_eq!(ended.code, Some(2), "{configuration:?} cannot be meant: {}", ended.stderr);
     for word in words {
@@ -81,7 +82,7 @@ fn an_entry_is_for_its_server_and_what_lies_below_its_path() {
         (format!("{origin}/mcp"), "/mcpx", false),
         (format!("{origin}/mcp/tenant"), "/mcp", false),
         (format!("{origin}/MCP"), "/mcp", false),
-        (format!("{origin}0/mcp"), "/mcp", false),
+        (format!("{}1/mcp", origin.trim_end_matches(|c: char| c.is_ascii_digit())), "/mcp", false),
         (format!("{named}/mcp"), "/mcp", false),
         (origin.replace("http:", "https:") + "/mcp", "/mcp", false),
     ];

@@ -42,7 +42,13 @@ fn a_refused_credential_is_reported_as_that_and_nothing_else_is_tried() {
         bridge.send(&initialize("1", REVISION));
         says(&bridge.answer("1"), &[&upstream.host(), "401", culprit]);
         bridge.finish();
-        assert_eq!(upstream.kinds(), ["initialize"], "nothing else is tried: {:?}", upstream.kinds());
+        let tried = upstream.kinds();
+        if culprit == "MY_TOKEN" && arguments[1].starts_with("X-") {
+            // A header of its own may be a gateway's, and a login wanted besides: the server is asked, and that is all.
+            assert!(!tried[1..].iter().any(|kind| kind == "initialize" || kind == "POST"), "no login: {tried:?}");
+        } else {
+            assert_eq!(tried, ["initialize"], "nothing else is tried");
+        }
     }
 }
 

@@ -1,109 +1,173 @@
-//! https: trusted by the system's store (or what stands in for it), else refused, with the reason.
+//! https: trusted by the system's store or what is named besides it, else refused, with the reason in a sentence.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
-use std::sync::Arc;
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, date_time_ymd};
 
 use crate::support::*;
 
-/// A server for `names`, and the certificate of the authority that vouches for it.
-struct Https {
-    port: u16,
-    authority: String,
-}
-
-impl Https {
-    fn start(names: &[&str]) -> Self {
-        let mut authority = CertificateParams::new(Vec::new()).unwrap();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-            )
-            .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let config = Arc::new(config);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-                std::thread::spawn(move || serve(StreamOwned::new(connection, stream)));
-            }
-        });
-        Self { port, authority: authority.pem() }
-    }
-
-    fn bridge(&self) -> Launch {
-        Bridge::to(&format!("https://localhost:{}/mcp", self.port))
-    }
-}
-
-/// Answers each request until the client has enough, or has refused the certificate.
-fn serve(stream: impl Read + Write) -> Option<()> {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            (stream.read_line(&mut head).ok()? > 0).then_some(())?;
-        }
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        stream.read_exact(&mut body).ok()?;
-        let answer = match peek(&body).id {
-            Some(id) => result(&id, r#"{"protocolVersion":"2025-06-18","capabilities":{},"over":"TLS"}"#),
-            None => String::new(),
-        };
-        let status = if answer.is_empty() { "202 Accepted" } else { "200 OK" };
-        let head =
-            format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());
-        stream.get_mut().write_all((head + &answer).as_bytes()).ok()?;
-    }
-}
-
-/// Only Linux takes its trust store from a variable; elsewhere it is the machine's own.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_server_whose_authority_the_system_trusts_is_reached() {
-    let server = Https::start(&["localhost"]);
-    let mut trusted = tempfile::NamedTempFile::new().unwrap();
-    trusted.write_all(server.authority.as_bytes()).unwrap();
-    let mut bridge = server.bridge().env("SSL_CERT_FILE", trusted.path().to_str().unwrap()).start();
+/// `initialize` over this launch, and its answer.
+fn first_answer(launch: Launch) -> String {
+    let mut bridge = launch.start();
     bridge.send(&initialize("1", REVISION));
-    assert!(bridge.answer("1").contains(r#""over":"TLS""#), "the answer comes through TLS");
+    let answer = bridge.answer("1");
     bridge.finish();
+    answer
 }
 
-#[cfg(target_os = "linux")]
+#[track_caller]
+fn reached(launch: Launch) {
+    let answer = first_answer(launch);
+    assert!(answer.contains(r#""over":"TLS""#), "the answer comes through TLS: {answer}");
+}
+
+#[test]
+fn a_private_authority_can_be_named() {
+    let server = Https::start(&["localhost"]);
+    let authority = server.authority.file();
+    let other = Authority::new("Another CA").file();
+    reached(server.bridge().args(["--ca-cert", path(&other), "--ca-cert", path(&authority)]));
+    for variable in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] {
+        reached(server.bridge().env(variable, path(&authority)));
+        // Each adds to the others.
+        reached(server.bridge().env(variable, path(&other)).args(["--ca-cert", path(&authority)]));
+    }
+    let directory = tempfile::TempDir::new().unwrap();
+    std::fs::write(directory.path().join("private.pem"), server.authority.pem()).unwrap();
+    reached(server.bridge().env("SSL_CERT_DIR", directory.path().to_str().unwrap()));
+}
+
+#[test]
+fn a_file_of_the_environment_that_cannot_be_used_is_left_out() {
+    let server = Https::start(&["localhost"]);
+    let (launch, _authority) = server.trusting_bridge();
+    let mut bridge = launch.env("NODE_EXTRA_CA_CERTS", "/no/such/file").start();
+    bridge.send(&initialize("1", REVISION));
+    assert!(bridge.answer("1").contains(r#""over":"TLS""#));
+    let ended = bridge.finish();
+    assert!(ended.stderr.contains("NODE_EXTRA_CA_CERTS") && ended.stderr.contains("/no/such/file"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_of_a_flag_that_cannot_be_used_is_an_error() {
+    let empty = file("nothing to see here\n");
+    let certificate = Authority::new("CA").file();
+    for (arguments, words) in [
+        (["--ca-cert", "/no/such/file"], "/no/such/file"),
+        (["--ca-cert", path(&empty)], "holds no certificate"),
+        (["--client-cert", path(&empty)], "holds no certificate"),
+        (["--client-cert", path(&certificate)], "holds no private key, and no --client-key is given"),
+        (["--client-key", path(&empty)], "--client-key is given without --client-cert"),
+    ] {
+        let mut bridge = Bridge::to("https://localhost:1/mcp").args(arguments).start();
+        let ended = bridge.ended();
+        assert_eq!(ended.code, Some(2), "{arguments:?}");
+        assert!(ended.stderr.contains(words) && ended.stderr.contains("hint:"), "{arguments:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_authority_that_nobody_knows_is_named() {
+    let server = Https::start(&["localhost"]);
+    let answer = first_answer(server.bridge().startup_wait("10"));
+    says(
+        &answer,
+        &[
+            "the certificate of localhost is signed by",
+            "CN=Example Private CA",
+            "which this machine does not trust",
+            "--ca-cert FILE",
+        ],
+    );
+}
+
 #[test]
 fn a_certificate_for_another_name_is_refused() {
-    let server = Https::start(&["elsewhere.example"]);
-    let mut trusted = tempfile::NamedTempFile::new().unwrap();
-    trusted.write_all(server.authority.as_bytes()).unwrap();
-    let mut bridge = server.bridge().env("SSL_CERT_FILE", trusted.path().to_str().unwrap()).start();
-    bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &["localhost", "certificate", "not trusted"]);
-    bridge.finish();
+    let server = Https::start(&["elsewhere.example", "www.elsewhere.example"]);
+    let (launch, _authority) = server.trusting_bridge();
+    says(
+        &first_answer(launch),
+        &["the certificate that localhost shows is for elsewhere.example, www.elsewhere.example, not for localhost"],
+    );
 }
 
 #[test]
-fn a_server_that_nobody_vouches_for_is_refused_at_once() {
-    let server = Https::start(&["localhost"]);
-    let mut bridge = server.bridge().startup_wait("10").start();
-    bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &["localhost", "certificate", "not trusted"]);
-    bridge.finish();
+fn a_certificate_out_of_its_time_is_refused_with_the_date() {
+    let expired = Https::made(&["localhost"], |making| {
+        making.params.not_before = date_time_ymd(2020, 1, 1);
+        making.params.not_after = date_time_ymd(2024, 5, 1);
+    });
+    let (launch, _authority) = expired.trusting_bridge();
+    says(&first_answer(launch), &["the certificate of localhost has been expired since 2024-05-01 00:00 UTC"]);
+    let early = Https::made(&["localhost"], |making| making.params.not_before = date_time_ymd(2090, 1, 1));
+    let (launch, _authority) = early.trusting_bridge();
+    says(&first_answer(launch), &["the certificate of localhost is not valid before 2090-01-01 00:00 UTC"]);
+}
+
+/// What one `openssl req -x509` makes: an authority's certificate that a server shows as its own.
+#[test]
+fn a_server_s_only_certificate_can_be_named_itself() {
+    for is_authority in [true, false] {
+        let signs_itself = |making: &mut Making| {
+            making.signs_itself = true;
+            making.params.distinguished_name.push(DnType::CommonName, "the one and only");
+            if is_authority {
+                making.params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            }
+        };
+        let server = Https::made(&["localhost"], signs_itself);
+        says(&first_answer(server.bridge()), &["signed by itself", "the one and only", "--ca-cert FILE"]);
+        let certificate = file(&server.certificate);
+        reached(server.bridge().args(["--ca-cert", path(&certificate)]));
+        let misnamed = Https::made(&["elsewhere.example"], signs_itself);
+        let certificate = file(&misnamed.certificate);
+        let answer = first_answer(misnamed.bridge().args(["--ca-cert", path(&certificate)]));
+        assert!(answer.contains("error"), "a name must be right even then: {answer}");
+    }
+}
+
+#[test]
+fn tls_1_2_and_1_3_are_spoken_with_a_certificate_of_ours_and_without() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let versions: &'static [_] = Box::leak(Box::new([version]));
+        let server = Https::made(&["localhost"], |making| making.versions = versions);
+        let (launch, _authority) = server.trusting_bridge();
+        reached(launch);
+        let server = Https::made(&["localhost"], |making| {
+            making.versions = versions;
+            making.wants_certificate = true;
+        });
+        let (launch, _authority) = server.trusting_bridge();
+        says(
+            &first_answer(launch),
+            &["localhost wants a certificate from its clients, and none is given", "--client-cert FILE"],
+        );
+        let (certificate, key) = server.authority.vouch(&CertificateParams::new(Vec::new()).unwrap());
+        let (both, certificate, key) = (file(&(key.clone() + &certificate)), file(&certificate), file(&key));
+        let (launch, _authority) = server.trusting_bridge();
+        reached(launch.args(["--client-cert", path(&certificate), "--client-key", path(&key)]));
+        let (launch, _authority) = server.trusting_bridge();
+        reached(launch.args(["--client-cert", path(&both)]));
+        let (stranger, key) = Authority::new("Stranger").vouch(&CertificateParams::new(Vec::new()).unwrap());
+        let stranger = file(&(stranger + &key));
+        let (launch, _authority) = server.trusting_bridge();
+        says(
+            &first_answer(launch.args(["--client-cert", path(&stranger)])),
+            &["localhost does not accept the certificate of --client-cert"],
+        );
+    }
+}
+
+#[test]
+fn a_server_without_tls_is_told_as_such() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").ok();
+            std::io::copy(&mut stream, &mut std::io::sink()).ok();
+        }
+    });
+    let answer = first_answer(Bridge::to(&format!("https://localhost:{port}/mcp")));
+    says(&answer, &["localhost does not answer in TLS", "http://"]);
 }
 
 /// Such a peer accepts connections and says nothing, and one attempt at it must not be the last.

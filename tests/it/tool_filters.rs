@@ -125,7 +125,7 @@ fn each_page_of_a_list_is_filtered_and_keeps_its_cursor() {
     let upstream = Upstream::start(|call| match (call.kind(), call.param("cursor").as_str()) {
         ("tools/list", "") => call.result(&format!(r#"{{"nextCursor":"p 2","tools":[{}]}}"#, tool("delete_1", "true"))),
         ("tools/list", "p 2") => {
-            call.result(&format!(r#"{{"tools":[{}, {}]}}"#, tool("a", "true"), tool("delete_2", "true")))
+            call.result(&format!(r#"{{"tools":[{}, {}]}}"#, tool("a", "true"), tool("delete_2", "true")));
         }
         _ => call.usual(),
     });

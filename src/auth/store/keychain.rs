@@ -1,27 +1,146 @@
 //! How does a login rest in the system's keychain?
+//!
+//! Only where the user asks for it, and only on macOS and Windows: on Linux a keychain needs a session, a bus and a window, and
+//! may forget everything at the next boot. What is not secret stays in the login's file, which is also what other processes watch.
 
 use crate::auth::record::Record;
 
 use super::error::StoreError;
 
-/// Whether this system has one that serves a program without a window.
+/// Whether this system has one.
 pub(super) const EXISTS: bool = cfg!(any(target_os = "macos", windows));
 
+/// What stays in the file.
+#[cfg(any(target_os = "macos", windows))]
+fn open_part(record: &Record) -> Record {
+    Record {
+        generation: record.generation,
+        server: record.server.clone(),
+        issuer: record.issuer.clone(),
+        requested_scope: record.requested_scope.clone(),
+        refresh_started: record.refresh_started.clone(),
+        dead_refresh: record.dead_refresh.clone(),
+        dead_client: record.dead_client.clone(),
+        logged_out: record.logged_out,
+        client: None,
+        tokens: None,
+    }
+}
+
+#[cfg(any(target_os = "macos", windows))]
 pub(super) use system::{read, write};
 
-#[cfg(not(any(target_os = "macos", windows)))]
+#[cfg(any(target_os = "macos", windows))]
 mod system {
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    use keyring_core::api::CredentialStoreApi;
+    use keyring_core::{Entry, Error};
+
+    use super::{Record, StoreError, open_part};
+
+    const SERVICE: &str = "mcp-ferry";
+
+    /// Windows takes 2560 bytes an entry, and keys with claims are longer.
+    const PART: usize = 2048;
+
+    /// More would be no login.
+    const MOST_PARTS: usize = 64;
+
+    /// A locked keychain asks the user, in a window that may be behind others or on another screen.
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// The record of which the file has the open part. The two may differ by one change that was cut off; the keychain is written
+    /// first, so what it has is newer.
+    pub(in super::super) fn read(key: &str, open: Record) -> Result<Record, StoreError> {
+        let key = key.to_owned();
+        let bytes = in_time(move || {
+            let mut bytes = Vec::new();
+            for part in 0..MOST_PARTS {
+                match entry(&key, part)?.get_secret() {
+                    Ok(next) => bytes.extend(next),
+                    Err(Error::NoEntry) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(bytes)
+        })?;
+        if bytes.is_empty() {
+            return Ok(open);
+        }
+        let kept: Record = serde_json::from_slice(&bytes)
+            .map_err(|_| StoreError::Keychain("what it holds for this login is damaged".to_owned()))?;
+        Ok(Record { client: kept.client, tokens: kept.tokens, ..open })
+    }
+
+    /// Keeps all of it, and returns what belongs in the file.
+    pub(in super::super) fn write(key: &str, record: &Record) -> Result<Record, StoreError> {
+        let bytes = serde_json::to_vec(record).map_err(|error| StoreError::Keychain(error.to_string()))?;
+        let key = key.to_owned();
+        in_time(move || {
+            let parts: Vec<&[u8]> = bytes.chunks(PART).collect();
+            for (index, part) in parts.iter().enumerate() {
+                entry(&key, index)?.set_secret(part)?;
+            }
+            // What a longer one has left.
+            for index in parts.len()..MOST_PARTS {
+                match entry(&key, index)?.delete_credential() {
+                    Ok(()) => {}
+                    Err(Error::NoEntry) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })?;
+        Ok(open_part(record))
+    }
+
+    #[cfg(target_os = "macos")]
+    fn entry(key: &str, part: usize) -> Result<Entry, Error> {
+        apple_native_keyring_store::keychain::Store::new()?.build(SERVICE, &format!("{key}.{part}"), None)
+    }
+
+    #[cfg(windows)]
+    fn entry(key: &str, part: usize) -> Result<Entry, Error> {
+        windows_native_keyring_store::Store::new()?.build(SERVICE, &format!("{key}.{part}"), None)
+    }
+
+    /// On a thread that may be left behind: nobody can call a window back.
+    fn in_time<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, StoreError> {
+        let (answer, answered) = sync_channel(1);
+        let thread = std::thread::Builder::new().name("keychain".to_owned());
+        let started = thread.spawn(move || drop(answer.send(work())));
+        started.map_err(|error| StoreError::Keychain(error.to_string()))?;
+        match answered.recv_timeout(LIMIT) {
+            Ok(done) => done.map_err(|error| StoreError::Keychain(without_data(&error))),
+            Err(_) => Err(StoreError::Keychain(format!("no answer within {} seconds", LIMIT.as_secs()))),
+        }
+    }
+
+    /// Some of its errors carry what was stored.
+    fn without_data(error: &Error) -> String {
+        match error {
+            Error::PlatformFailure(cause) | Error::NoStorageAccess(cause) => cause.to_string(),
+            Error::TooLong(_, limit) => format!("an entry may be {limit} bytes long"),
+            Error::NoEntry => "there is no such entry".to_owned(),
+            _ => "what it holds for this login is damaged".to_owned(),
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "macos", windows)))]
+pub(super) use nowhere::{read, write};
+
+#[cfg(not(any(target_os = "macos", windows)))]
+mod nowhere {
     use super::{Record, StoreError};
 
-    fn none<T>() -> Result<T, StoreError> {
+    pub(in super::super) fn read(_: &str, _: Record) -> Result<Record, StoreError> {
         Err(StoreError::Keychain("this system has none".to_owned()))
     }
 
-    pub(in super::super) fn read(_: &str, _: Record) -> Result<Record, StoreError> {
-        none()
-    }
-
     pub(in super::super) fn write(_: &str, _: &Record) -> Result<Record, StoreError> {
-        none()
+        Err(StoreError::Keychain("this system has none".to_owned()))
     }
 }

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 
 use super::*;
@@ -26,6 +28,7 @@ fn record(generation: u64) -> Record {
         scope: None,
         obtained_at: 1,
         lifetime: Some(3600),
+        refresh_with_scope: false,
     };
     Record { generation, tokens: Some(tokens), client: Some(Client::default()), ..Record::default() }
 }

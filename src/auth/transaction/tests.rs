@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -25,6 +27,7 @@ fn tokens(serial: u64, lifetime: Option<u64>) -> Tokens {
         scope: Some("all".to_owned()),
         obtained_at: now(),
         lifetime,
+        refresh_with_scope: false,
     }
 }
 
@@ -298,7 +301,9 @@ async fn processes_that_race_spend_one_token() {
     let home = tempfile::tempdir().unwrap();
     logged_in(home.path(), None).await;
     let mut children: Vec<Child> = (0..4).map(|_| process(home.path(), "race")).collect();
-    children.iter_mut().for_each(|child| heard(child, "ready"));
+    for child in &mut children {
+        heard(child, "ready");
+    }
     for child in &mut children {
         child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     }

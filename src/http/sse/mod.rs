@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
 
+use crate::log::trace::{self, Exchange};
 use guard::{Guard, Item};
 use parser::Parser;
 
@@ -48,6 +49,7 @@ pub struct Events<S> {
     building: Building,
     last_event_id: Option<String>,
     retry: Option<Duration>,
+    exchange: Option<Exchange>,
 }
 
 /// The event under way.
@@ -64,7 +66,20 @@ struct Building {
 impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
     /// `limit` is the longest event in bytes.
     pub fn new(body: S, limit: usize) -> Self {
-        Self { body, guard: Guard::new(limit), building: Building::default(), last_event_id: None, retry: None }
+        Self {
+            body,
+            guard: Guard::new(limit),
+            building: Building::default(),
+            last_event_id: None,
+            retry: None,
+            exchange: None,
+        }
+    }
+
+    /// Has its events traced as those of this exchange.
+    #[must_use]
+    pub fn traced(self, exchange: Option<Exchange>) -> Self {
+        Self { exchange, ..self }
     }
 
     /// The next event that has data; `None` when the stream has ended in good order. Loses nothing when dropped half-way.
@@ -72,6 +87,9 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
         loop {
             while let Some(item) = self.guard.next() {
                 if let Some(event) = self.take(item) {
+                    if let Ok(Event { name, data }) = &event {
+                        trace::event(self.exchange, name, data, self.last_event_id.as_deref());
+                    }
                     return Some(event);
                 }
             }

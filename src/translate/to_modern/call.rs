@@ -345,7 +345,7 @@ impl Progress {
         let (token, news) = (self.token.as_ref()?, news?);
         self.last = if self.last.is_finite() { self.last.floor() + 1.0 } else { 1.0 };
         let params = format!(r#"{{"progressToken":{token},"progress":{},"message":{}}}"#, self.last, json!(news));
-        Message::parse(message::notification("notifications/progress", &params)).ok()
+        Message::parse(message::notification_text("notifications/progress", &params)).ok()
     }
 }
 

@@ -84,7 +84,7 @@ impl Client {
 
     /// A request of the bridge's own in the client's name. `params` is JSON text.
     pub(crate) fn request(&self, raw_id: &str, method: &str, params: &str) -> Option<Message> {
-        let bare = message::request(raw_id, method, params);
+        let bare = message::request_text(raw_id, method, params);
         Some(self.dress(&Message::parse(bare).ok()?, None, &[]))
     }
 

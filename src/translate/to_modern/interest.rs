@@ -80,9 +80,12 @@ impl Interest {
         let lists = self
             .lists
             .iter()
-            .map(|what| message::notification(&format!("notifications/{what}/list_changed"), &params(None)));
+            .map(|what| message::notification_text(&format!("notifications/{what}/list_changed"), &params(None)));
         let resources = self.resources.iter().map(|uri| {
-            message::notification("notifications/resources/updated", &params(Some(format!(r#""uri":{}"#, json!(uri)))))
+            message::notification_text(
+                "notifications/resources/updated",
+                &params(Some(format!(r#""uri":{}"#, json!(uri)))),
+            )
         });
         lists.chain(resources).filter_map(|text| Message::parse(text).ok()).collect()
     }

@@ -43,7 +43,7 @@ impl Page {
     /// That the user is done there.
     pub(super) fn complete(&self) -> Option<Message> {
         let params = format!(r#"{{"elicitationId":{}}}"#, self.elicitation_id);
-        Message::parse(message::notification("notifications/elicitation/complete", &params)).ok()
+        Message::parse(message::notification_text("notifications/elicitation/complete", &params)).ok()
     }
 }
 
@@ -81,7 +81,7 @@ impl Round {
                 (Some(params), None) => params.with(&[]),
                 (None, _) => "{}".to_owned(),
             };
-            let Ok(message) = Message::parse(message::request(&raw_id, &method, &params)) else { continue };
+            let Ok(message) = Message::parse(message::request_text(&raw_id, &method, &params)) else { continue };
             put.push(message);
             self.open.push(Question { id: Id::from_json(&raw_id), raw_id, key: key.to_owned(), method, page });
         }

@@ -14,8 +14,9 @@ use tokio::task::AbortHandle;
 
 use super::answer::{self, Body};
 use super::send::{Sender, Sent};
-use super::{Context, Event, NotOpened, Opened, Wire, first};
+use super::{Context, Event, NotOpened, Opened, SECRET_ID, Wire, first};
 use crate::error::Failure;
+use crate::log;
 use crate::message::{Kind, Message};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -93,6 +94,7 @@ async fn greet(
         return Err(NotOpened::Error(status, error.with_id(initialize.raw_id().unwrap_or("null"))));
     }
     let session_id = response.headers().get(SESSION_ID).cloned();
+    session_id.iter().filter_map(|id| id.to_str().ok()).filter(|id| id.len() >= SECRET_ID).for_each(log::hide);
     let body = answer::body(sender, response).await?;
     let uri = moved.unwrap_or_else(|| sender.uri().clone());
     if let (Body::Events(_), Some(id)) = (&body, &session_id) {

@@ -241,7 +241,7 @@ fn list(server: &Server, call: &Message, cursor: Option<&str>) -> Option<Message
     let own = params.get("_meta").unwrap_or("{}");
     let cursor = cursor.map(|cursor| format!(r#","cursor":{}"#, quoted(cursor))).unwrap_or_default();
     let params = format!(r#"{{"_meta":{own}{cursor}}}"#);
-    Message::parse(message::request(&server.ids.next(), "tools/list", &params)).ok()
+    Message::parse(message::request_text(&server.ids.next(), "tools/list", &params)).ok()
 }
 
 /// The code of an error.

@@ -256,6 +256,13 @@ impl Bridge {
         self.child.id()
     }
 
+    /// Ends it as a host does that has lost its patience: nothing is due any more.
+    pub(crate) fn kill(&mut self) {
+        self.settled = true;
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
         self.asked_to_end.get_or_insert_with(Instant::now);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use super::Bridge;
+use super::{Bridge, Conversation};
 
 /// How the bridge is to be started.
 #[derive(Default)]
@@ -73,6 +74,29 @@ impl Launch {
 
     pub(crate) fn start(mut self) -> Bridge {
         let home = TempDir::new().unwrap();
+        let mut command = self.command(&home);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Bridge::new(command.spawn().unwrap(), self, home)
+    }
+
+    /// A command that is no bridge: to its end, with this on its stdin.
+    pub(crate) fn run(mut self, stdin: &str) -> Output {
+        let home = TempDir::new().unwrap();
+        let mut command = self.command(&home);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that does not ask may have ended by now.
+        drop(child.stdin.take().unwrap().write_all(stdin.as_bytes()));
+        child.wait_with_output().unwrap()
+    }
+
+    /// A command that is talked to.
+    pub(crate) fn converse(mut self) -> Conversation {
+        let home = TempDir::new().unwrap();
+        let mut command = self.command(&home);
+        Conversation::new(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn command(&mut self, home: &TempDir) -> Command {
         self.environment.entry("MCP_FERRY_HOME".to_owned()).or_insert_with(|| home.path().join("ferry").into());
         // A loaded machine must not turn an upstream's real answer into a made-up one where that is not the question.
         self.environment.entry("MCP_FERRY_STARTUP_WAIT".to_owned()).or_insert_with(|| "15".into());
@@ -83,7 +107,7 @@ impl Launch {
                 command.env(name, value);
             }
         }
-        command.envs(&self.environment).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Bridge::new(command.spawn().unwrap(), self, home)
+        command.envs(&self.environment);
+        command
     }
 }

@@ -3,25 +3,38 @@
 use std::time::Duration;
 
 mod accounts;
+mod authorization_server;
 mod bridge;
+mod conversation;
 mod exchange;
 mod http_sse;
+mod https;
 mod launch;
+mod ledger;
+mod machine;
 mod modern;
 mod modern_client;
+mod proxy;
 mod rpc;
 mod upstream;
+mod web;
 
+pub(crate) use authorization_server::{Fault, Realm, Rules};
 pub(crate) use bridge::{Bridge, Ended};
+pub(crate) use conversation::Conversation;
 pub(crate) use exchange::{Events, Exchange};
 pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
+pub(crate) use https::{Authority, Https, Making, file, path};
 pub(crate) use launch::Launch;
+pub(crate) use machine::{Machine, looks};
 pub(crate) use modern::*;
 pub(crate) use modern_client::*;
+pub(crate) use proxy::{Manner, Proxy};
 pub(crate) use rpc::*;
 #[cfg(target_os = "linux")]
 pub(crate) use upstream::black_hole;
 pub(crate) use upstream::{Request, Upstream};
+pub(crate) use web::{Browser, follow, get, md5, parameter, query};
 
 /// How long anything that must happen may take. Generous, because it only ever passes when a test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,0 +1,159 @@
+//! Which port does the browser come back to?
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::settings::CallbackSettings;
+
+/// Browsers open a few connections more than they use.
+const BACKLOG: i32 = 32;
+
+/// There is nowhere for the browser to come back to.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallbackError {
+    /// Somebody else listens there.
+    #[error("the browser cannot come back: {} {} in use by another program", ports(.0), if .0.len() == 1 { "is" } else { "are" })]
+    Taken(Vec<u16>),
+    /// The system does not let us listen.
+    #[error("the browser cannot come back: {address} cannot be listened on: {cause}")]
+    Refused {
+        /// Where.
+        address: IpAddr,
+        /// What the system says.
+        cause: String,
+    },
+}
+
+impl CallbackError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Taken(_) => "end that program, or choose another port with --callback-port",
+            Self::Refused { .. } => {
+                "check --callback-bind and --callback-port, or sign in with `mcp-ferry login --no-browser`"
+            }
+        }
+    }
+}
+
+fn ports(ports: &[u16]) -> String {
+    let named: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    format!("port{} {}", if ports.len() == 1 { "" } else { "s" }, named.join(", "))
+}
+
+/// The ports of the callback, open.
+#[derive(Debug)]
+pub struct Listener {
+    pub(super) settings: CallbackSettings,
+    pub(super) sockets: Vec<TcpListener>,
+    pub(super) port: u16,
+}
+
+impl Listener {
+    /// Listens on the first of these ports that is free in every address family, or on `--callback-port` alone.
+    pub fn bind(settings: &CallbackSettings, candidates: &[u16]) -> Result<Self, CallbackError> {
+        let strict = settings.port.map(|port| vec![port]);
+        let candidates = strict.as_deref().unwrap_or(candidates);
+        for &port in candidates {
+            if let Some((sockets, port)) = bind_all(settings, port)? {
+                return Ok(Self { settings: settings.clone(), sockets, port });
+            }
+        }
+        Err(CallbackError::Taken(candidates.to_vec()))
+    }
+
+    /// The port that was free.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where to have the browser sent.
+    pub fn redirect_uri(&self) -> String {
+        self.settings.redirect_uri(self.port)
+    }
+}
+
+/// `None` if somebody has the port in one family: a browser might go there. A family that the system lacks is no loss.
+fn bind_all(settings: &CallbackSettings, port: u16) -> Result<Option<(Vec<TcpListener>, u16)>, CallbackError> {
+    let mut sockets: Vec<TcpListener> = Vec::new();
+    let mut refused = None;
+    let mut port = port;
+    for address in settings.addresses() {
+        match listen(SocketAddr::new(address, port)) {
+            Ok(socket) => {
+                // The same one for all, where any would do.
+                port = socket.local_addr().map_or(port, |address| address.port());
+                sockets.push(socket);
+            }
+            // Windows keeps ranges for others, and says so in this way.
+            Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
+                return Ok(None);
+            }
+            Err(error) => {
+                let error = CallbackError::Refused { address, cause: error.to_string() };
+                if settings.bind == Some(address) {
+                    return Err(error);
+                }
+                refused = Some(error);
+            }
+        }
+    }
+    match refused {
+        Some(error) if sockets.is_empty() => Err(error),
+        _ => Ok(Some((sockets, port))),
+    }
+}
+
+/// One family only, and no sharing: on Unix the option allows a port whose last connections are still fading, and is not the one
+/// that lets two listen; on Windows, where it would, it is not set.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_share_a_port_that_nobody_else_gets() {
+        let settings = CallbackSettings::default();
+        let listener = Listener::bind(&settings, &[0]).unwrap();
+        for socket in &listener.sockets {
+            assert_eq!(socket.local_addr().unwrap().port(), listener.port());
+        }
+        let taken = Listener::bind(&settings, &[listener.port()]).unwrap_err();
+        assert!(taken.to_string().contains(&listener.port().to_string()), "{taken}");
+        let next = Listener::bind(&settings, &[listener.port(), 0]).unwrap();
+        assert_ne!(next.port(), listener.port(), "a stranger's port is left to the stranger");
+        assert_eq!(next.redirect_uri(), format!("http://{}:{}/oauth/callback", settings.host, next.port()));
+    }
+
+    #[test]
+    fn the_user_s_port_is_that_one_or_none() {
+        let other = Listener::bind(&CallbackSettings::default(), &[0]).unwrap();
+        let strict = CallbackSettings { port: Some(other.port()), ..CallbackSettings::default() };
+        assert!(matches!(Listener::bind(&strict, &[0]), Err(CallbackError::Taken(_))));
+        let port = other.port();
+        drop(other);
+        assert_eq!(Listener::bind(&strict, &[0]).unwrap().port(), port, "a port is free as soon as its owner is gone");
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_is_refused_by_name() {
+        let bind = Some("192.0.2.1".parse().unwrap());
+        let error = Listener::bind(&CallbackSettings { bind, ..CallbackSettings::default() }, &[0]).unwrap_err();
+        assert!(error.to_string().contains("192.0.2.1"), "{error}");
+    }
+}

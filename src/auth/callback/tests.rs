@@ -1,0 +1,178 @@
+#![allow(clippy::unwrap_used)]
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+
+fn callback(settings: &CallbackSettings) -> (Callback, u16) {
+    let listener = Listener::bind(settings, &[0]).unwrap();
+    let port = listener.port();
+    let expected = Expected {
+        state: "st-1".to_owned(),
+        start: "nonce-1".to_owned(),
+        url: "https://as.example/authorize?state=st-1".to_owned(),
+    };
+    (listener.serve(expected).unwrap(), port)
+}
+
+/// The whole answer to a request with these first line and host.
+async fn ask(port: u16, line: &str, host: &str) -> String {
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    connection.write_all(format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn get(port: u16, path: &str) -> String {
+    ask(port, &format!("GET {path}"), &format!("localhost:{port}")).await
+}
+
+fn signed_in() -> Outcome {
+    Outcome::SignedIn { host: "mcp.example.com".to_owned() }
+}
+
+#[tokio::test]
+async fn strays_are_answered_400_and_end_nothing() {
+    let (mut callback, port) = callback(&CallbackSettings::default());
+    for path in [
+        "/oauth/callback?code=stray",
+        "/oauth/callback?code=c&state=forged",
+        "/oauth/callback?code=c&state=",
+        "/oauth/callback?state=st-1",
+        "/oauth/callback",
+        "/oauth/callback/?code=c&state=st-1",
+        "/OAuth/callback?code=c&state=st-1",
+        "/favicon.ico",
+        "/start/other",
+        "/",
+    ] {
+        let answer = get(port, path).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{path}: {answer}");
+    }
+    for method in ["POST", "HEAD", "OPTIONS", "PUT"] {
+        let answer =
+            ask(port, &format!("{method} /oauth/callback?code=c&state=st-1"), &format!("localhost:{port}")).await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{method}: {answer}");
+    }
+    let redirected = async {
+        let redirect = callback.redirected().await;
+        assert_eq!(redirect.get("code"), Some("real"), "the wait went on");
+        callback.answer(signed_in()).await;
+    };
+    let (page, ()) = tokio::join!(get(port, "/oauth/callback?code=real&state=st-1"), redirected);
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_ours_gets_nothing() {
+    let (_callback, port) = callback(&CallbackSettings::default());
+    let line = "GET /oauth/callback?code=c&state=st-1";
+    for host in
+        ["attacker.example", "localhost", "localhost:1", "attacker.example:80", "localhost.attacker.example:1", ""]
+    {
+        let host = host.replace(":1", &format!(":{}", port.wrapping_add(1)));
+        let answer = ask(port, line, &host).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{host}: {answer}");
+    }
+    let twice = ask(port, line, &format!("localhost:{port}\r\nHost: attacker.example")).await;
+    assert!(twice.starts_with("HTTP/1.1 400 "), "{twice}");
+}
+
+#[tokio::test]
+async fn every_name_of_this_machine_is_ours() {
+    let bind = Some("127.0.0.2".parse().unwrap());
+    let settings = CallbackSettings { bind, host: "box.example".to_owned(), ..CallbackSettings::default() };
+    // Not every system lets one listen on it.
+    let settings = if Listener::bind(&settings, &[0]).is_ok() { settings } else { CallbackSettings::default() };
+    let (_callback, port) = callback(&settings);
+    for name in settings.names() {
+        let answer = ask(port, "GET /start/nonce-1", &format!("{name}:{port}")).await;
+        assert!(answer.starts_with("HTTP/1.1 303 "), "{name}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_comes_after_the_exchange_and_says_how_it_went() {
+    let (mut callback, port) = callback(&CallbackSettings::default());
+    let mut browser = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = format!("GET /oauth/callback?code=c&state=st-1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
+    browser.write_all(request.as_bytes()).await.unwrap();
+    callback.redirected().await;
+    let early = browser.try_read(&mut [0]);
+    assert!(
+        early.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
+        "nothing is said before it is known"
+    );
+    let failed = Page::Failed {
+        host: "mcp.example.com".to_owned(),
+        said: "access was denied".to_owned(),
+        advice: "Try again.".to_owned(),
+    };
+    callback.answer(Outcome::Page(failed)).await;
+    let mut page = String::new();
+    browser.read_to_string(&mut page).await.unwrap();
+    assert!(page.starts_with("HTTP/1.1 400 ") && page.contains("access was denied"), "{page}");
+    for header in [
+        "content-security-policy: default-src 'none'",
+        "x-content-type-options: nosniff",
+        "referrer-policy: no-referrer",
+        "cache-control: no-store",
+        "connection: close",
+    ] {
+        assert!(page.contains(header), "{header}: {page}");
+    }
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err(), "the port is free again");
+}
+
+#[tokio::test]
+async fn a_browser_that_asks_twice_gets_the_page_twice_and_the_code_is_used_once() {
+    let (mut callback, port) = callback(&CallbackSettings::default());
+    let ask = || get(port, "/oauth/callback?code=c&state=st-1");
+    let exchange = async {
+        callback.redirected().await;
+        let again = tokio::time::timeout(Duration::from_millis(50), callback.redirected()).await;
+        callback.answer(signed_in()).await;
+        again
+    };
+    let (one, two, again) = tokio::join!(ask(), ask(), exchange);
+    assert!(one.contains("You are signed in to <strong>mcp.example.com"), "{one}");
+    assert!(two.starts_with("HTTP/1.1 200 ") || two.is_empty(), "{two}");
+    assert!(again.is_err(), "there is no second login in it");
+}
+
+#[tokio::test]
+async fn a_browser_that_reads_nothing_holds_nobody_up() {
+    let (mut callback, port) = callback(&CallbackSettings::default());
+    let _idle = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut slow = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = format!("GET /oauth/callback?code=c&state=st-1 HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+    slow.write_all(request.as_bytes()).await.unwrap();
+    callback.redirected().await;
+    let answered = tokio::time::timeout(Duration::from_secs(10), callback.answer(signed_in())).await;
+    assert!(answered.is_ok());
+}
+
+#[tokio::test]
+async fn the_short_address_leads_to_the_long_one() {
+    let (callback, port) = callback(&CallbackSettings::default());
+    assert_eq!(callback.start_url(), format!("http://127.0.0.1:{port}/start/nonce-1"));
+    let answer = get(port, "/start/nonce-1").await;
+    assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+    assert!(answer.contains("location: https://as.example/authorize?state=st-1\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_user_s_own_page_is_for_success_only() {
+    let success_url = Some("https://intranet.example/welcome".parse().unwrap());
+    let settings = CallbackSettings { success_url, ..CallbackSettings::default() };
+    for (outcome, status) in [(signed_in(), 303), (Outcome::Page(Page::Unknown), 400)] {
+        let (mut callback, port) = callback(&settings);
+        let exchange = async {
+            callback.redirected().await;
+            callback.answer(outcome).await;
+        };
+        let (answer, ()) = tokio::join!(get(port, "/oauth/callback?code=c&state=st-1"), exchange);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+}

@@ -1,0 +1,238 @@
+//! What does a refusal ask for? `WWW-Authenticate`, as RFC 9110 section 11.6.1 writes it and as servers do.
+
+use http::HeaderMap;
+use http::header::WWW_AUTHENTICATE;
+
+/// What all OAuth challenges of one answer say together. Other schemes (`Basic`, `Negotiate`) are not ours to meet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Challenge {
+    /// `Bearer` is among the schemes.
+    pub bearer: bool,
+    /// `DPoP` is among the schemes (RFC 9449 section 7.1).
+    pub dpop: bool,
+    /// RFC 9728 section 5.1, as it came.
+    pub resource_metadata: Option<String>,
+    /// Space separated; authoritative for the request that was refused.
+    pub scope: Option<String>,
+    /// `invalid_token`, `insufficient_scope`, `use_dpop_nonce`, …
+    pub error: Option<String>,
+    /// For people.
+    pub error_description: Option<String>,
+}
+
+impl Challenge {
+    /// Reads all `WWW-Authenticate` headers; `None` if no OAuth scheme is in them. Of a parameter that comes twice the first counts.
+    pub fn read(headers: &HeaderMap) -> Option<Self> {
+        let mut all = Self::default();
+        for value in headers.get_all(WWW_AUTHENTICATE) {
+            all.add(&String::from_utf8_lossy(value.as_bytes()));
+        }
+        (all.bearer || all.dpop).then_some(all)
+    }
+
+    /// The token is good but not for this (RFC 6750 section 3.1): a 403 with it asks for a step-up.
+    pub fn is_insufficient_scope(&self) -> bool {
+        self.error.as_deref() == Some("insufficient_scope")
+    }
+
+    /// The same request is wanted again, with a nonce in its proof (RFC 9449 section 9).
+    pub fn wants_nonce(&self) -> bool {
+        self.error.as_deref() == Some("use_dpop_nonce")
+    }
+
+    fn add(&mut self, header: &str) {
+        let mut words = Words { rest: header };
+        let mut ours = false;
+        while let Some(word) = words.next() {
+            match word {
+                Word::Scheme(name) => {
+                    let (bearer, dpop) = (name.eq_ignore_ascii_case("bearer"), name.eq_ignore_ascii_case("dpop"));
+                    self.bearer |= bearer;
+                    self.dpop |= dpop;
+                    ours = bearer || dpop;
+                }
+                Word::Parameter(name, value) if ours => self.set(name, value),
+                Word::Parameter(..) => {}
+            }
+        }
+    }
+
+    fn set(&mut self, name: &str, value: String) {
+        let place = match name.to_ascii_lowercase().as_str() {
+            "resource_metadata" => &mut self.resource_metadata,
+            "scope" => &mut self.scope,
+            "error" => &mut self.error,
+            "error_description" => &mut self.error_description,
+            _ => return,
+        };
+        if !value.is_empty() {
+            place.get_or_insert(value);
+        }
+    }
+}
+
+enum Word<'a> {
+    Scheme(&'a str),
+    Parameter(&'a str, String),
+}
+
+/// What is left of one header.
+struct Words<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Words<'a> {
+    /// Commas separate parameters and challenges alike, and are often forgotten: a name with `=` behind it is a parameter, any
+    /// other a scheme.
+    fn next(&mut self) -> Option<Word<'a>> {
+        loop {
+            self.rest = self.rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+            let first = self.rest.chars().next()?;
+            let end = self.rest.find(|c: char| !is_token(c)).unwrap_or(self.rest.len());
+            if end == 0 {
+                // Nothing that could begin a word, such as a stray quote.
+                self.rest = &self.rest[first.len_utf8()..];
+                continue;
+            }
+            let (name, rest) = self.rest.split_at(end);
+            if let Some(value) = rest.trim_start().strip_prefix('=') {
+                self.rest = value.trim_start_matches(' ');
+                let value = self.value(name);
+                return Some(Word::Parameter(name, value));
+            }
+            self.rest = rest;
+            return Some(Word::Scheme(name));
+        }
+    }
+
+    fn value(&mut self, name: &str) -> String {
+        if let Some(quoted) = self.rest.strip_prefix('"') {
+            return self.quoted(quoted);
+        }
+        let mut end = self.bare_end(0);
+        // A scope without its quotes: `scope=a b`. Its other words are no schemes, unless they are known as such or are names.
+        while name.eq_ignore_ascii_case("scope") {
+            let next = self.rest[end..].trim_start_matches(' ');
+            let start = self.rest.len() - next.len();
+            let next_end = self.bare_end(start);
+            let word = &self.rest[start..next_end];
+            if word.is_empty() || start == end || word.contains(['=', '"']) || is_known_scheme(word) {
+                break;
+            }
+            end = next_end;
+        }
+        let (value, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        value.to_owned()
+    }
+
+    fn bare_end(&self, start: usize) -> usize {
+        let rest = &self.rest[start..];
+        start + rest.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(rest.len())
+    }
+
+    fn quoted(&mut self, text: &'a str) -> String {
+        let mut value = String::new();
+        let mut chars = text.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    self.rest = &text[at + 1..];
+                    return value;
+                }
+                '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
+                c => value.push(c),
+            }
+        }
+        // Never closed: all that came.
+        self.rest = "";
+        value
+    }
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}
+
+fn is_known_scheme(word: &str) -> bool {
+    ["bearer", "dpop", "basic", "digest", "negotiate", "ntlm"].iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(values: &[&str]) -> Option<Challenge> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        Challenge::read(&headers)
+    }
+
+    fn said(values: &[&str]) -> [Option<String>; 4] {
+        let challenge = read(values).unwrap();
+        [challenge.resource_metadata, challenge.scope, challenge.error, challenge.error_description]
+    }
+
+    #[test]
+    fn challenges_are_read_as_they_come() {
+        let some = |text: &str| Some(text.to_owned());
+        for (values, expected) in [
+            (&["Bearer"][..], [None, None, None, None]),
+            (
+                &[r#"bearer resource_metadata="https://h/p?a=b,c", scope="a b""#],
+                [some("https://h/p?a=b,c"), some("a b"), None, None],
+            ),
+            (
+                &[r#"Bearer realm="x" error="invalid_token" error_description="no \"commas\", \\ here""#],
+                [None, None, some("invalid_token"), some(r#"no "commas", \ here"#)],
+            ),
+            (&[r#"Basic realm="x", scope="not ours", Bearer scope=a"#], [None, some("a"), None, None]),
+            (&[r#"Bearer scope="a", Basic scope="not ours""#], [None, some("a"), None, None]),
+            (
+                &["Negotiate YII=", r#"Bearer error = "insufficient_scope""#],
+                [None, None, some("insufficient_scope"), None],
+            ),
+            (&["Negotiate abc==, Bearer error=e"], [None, None, some("e"), None]),
+            (&["Bearer resource_metadata=https://h/x?y=z"], [some("https://h/x?y=z"), None, None, None]),
+            (&["Bearer scope=a b:c error=e"], [None, some("a b:c"), some("e"), None]),
+            (&[r#"Bearer error="x", error="y", scope="""#, r#"Bearer scope="z""#], [None, some("z"), some("x"), None]),
+            (&[r#"Bearer scope="never closed"#], [None, some("never closed"), None, None]),
+        ] {
+            assert_eq!(said(values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn schemes_are_told_apart() {
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&[r#"Basic realm="Bearer""#]), None, "a realm is no scheme");
+        let both = read(&[r#"DPoP algs="ES256", error="use_dpop_nonce", Bearer"#]).unwrap();
+        assert!(both.dpop && both.bearer && both.wants_nonce() && !both.is_insufficient_scope());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_quoted_value_comes_back_whole(value in "[ -~]{1,40}", comma in "(, |,| )") {
+            let quoted = value.replace('\\', r"\\").replace('"', "\\\"");
+            let header = format!("Bearer realm=\"r\"{comma}error_description=\"{quoted}\"{comma}scope=\"s\"");
+            let challenge = read(&[&header]).unwrap();
+            prop_assert_eq!(challenge.error_description, Some(value));
+            prop_assert_eq!(challenge.scope.as_deref(), Some("s"));
+        }
+
+        #[test]
+        fn no_header_makes_it_panic(text in "[ -~\u{80}-\u{ff}]{0,80}") {
+            read(&[&text]);
+        }
+    }
+}

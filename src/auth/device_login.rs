@@ -1,0 +1,66 @@
+//! How does somebody log in with a browser that is somewhere else? We show a code and ask until it has been typed in.
+
+use std::sync::Arc;
+
+use super::account::Snapshot;
+use super::device::{self, Poll};
+use super::login::{LoginError, Manner};
+use super::oauth::Inner;
+use super::registration::{self, Wanted};
+use super::scope::Attempt;
+use super::token::TokenEndpoint;
+use super::{Offer, Record};
+use crate::auth::record::Origin;
+
+/// Logs in with a code (RFC 8628).
+pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapshot, LoginError> {
+    let login = &inner.settings.login;
+    let discovered = inner.discover().await?;
+    let held = inner.account.snapshot();
+    let record = held.map(|held| held.record.as_ref().clone()).unwrap_or_default();
+    let issuer = &discovered.issuer;
+    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer));
+    let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
+    let scope = discovered.scopes.select(login, issuer, previous, Attempt::Full);
+    let fetch = inner.fetch().await;
+    let known = record.client.clone().filter(|client| same_issuer && client.origin == Origin::Dynamic);
+    let client = match known.filter(|client| record.dead_client.as_ref() != Some(&client.client_id)) {
+        Some(client) => client,
+        None => {
+            let to_register = discovered.scopes.to_register(login, issuer, previous);
+            let wanted = Wanted { redirect_uris: &[], scope: to_register.as_deref(), not_by_document: false };
+            registration::register(fetch, issuer, login, wanted).await?
+        }
+    };
+    let dpop = inner.dpop(&record).map_err(|error| LoginError::Other(error.to_string()))?;
+    let endpoint = TokenEndpoint { fetch, issuer, client: &client, login, dpop: dpop.as_deref() };
+    let mut device = device::begin(endpoint, scope.as_deref()).await?;
+    let url = device.verification_uri_complete.clone().unwrap_or_else(|| device.verification_uri.clone());
+    inner.standing.offer(Offer { url: url.clone(), code: Some(device.user_code.clone()) });
+    let server = inner.shown_server();
+    crate::log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
+    if manner.opens && manner.asked_for {
+        super::login::open(&url).await;
+    }
+    let issued = tokio::time::timeout(device.lifetime, async {
+        loop {
+            tokio::time::sleep(device.interval).await;
+            match device.poll(endpoint).await {
+                Ok(Poll::Issued(issued)) => return Ok(issued),
+                Ok(Poll::Wait) => {}
+                // It asks again; the code is good for as long as it was.
+                Err(error) if error.is_temporary() || error.is_unknown() => tracing::info!("{error}"),
+                Err(error) => return Err(error),
+            }
+        }
+    });
+    let issued = issued.await.map_err(|_| LoginError::TimedOut(device.lifetime.as_secs()))??;
+    let (inner, issuer) = (Arc::clone(inner), issuer.clone());
+    let account = inner.account.clone();
+    let kept = account.transact(async move |mut transaction| {
+        let record: Record = transaction.record.clone();
+        let record = inner.logged_in(record, &issuer, &client, scope.as_deref(), *issued);
+        transaction.keep(record).await
+    });
+    Ok(kept.await?)
+}

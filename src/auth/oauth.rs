@@ -1,0 +1,552 @@
+//! The login as this process lives with it: which token a request gets, what a refusal of it means, and when somebody has to log in.
+//!
+//! Tokens are refreshed by whoever needs one, under the account's locks. A login that only a person can make is left to one task, which
+//! begins when a client needs it, or has lived for a while: programs start and end us only to look.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::account::{Account, Snapshot};
+use super::challenge::Challenge;
+use super::discovery::{self, Discovered, DiscoveryError};
+use super::dpop::{self, Dpop};
+use super::expiry::Freshness;
+use super::fetch::Fetch;
+use super::login::Manner;
+use super::metadata::Metadata;
+use super::record::{Record, Tokens};
+use super::settings::{Grant, ResourceChoice};
+use super::store::{Identity, Key, KeyParts, Store};
+use super::token::{self, TokenEndpoint, TokenError};
+use super::transaction::{Reason, RefreshError, Spent};
+use super::{AuthError, Standing, import, login};
+use crate::cli::AuthMode;
+use crate::config::{LoginSettings, Settings};
+use crate::http::{Http, Network, Zone};
+use crate::log::Secret;
+
+/// A client that lives this long after it needed a login is one that somebody uses.
+const LIVING: Duration = Duration::from_secs(2);
+
+/// How long the end of the process waits for a refresh that has been sent.
+const LAST_REFRESH: Duration = Duration::from_secs(10);
+
+/// Fresh tokens refused in a row, after which more of them are no help.
+const MOST_REFUSALS: u32 = 2;
+
+/// How often one and the same scope is asked for because a request was refused for lack of it.
+const MOST_STEPS: usize = 2;
+
+/// The login of one server. Clones are the same.
+#[derive(Clone)]
+pub struct OAuth(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) server: Url,
+    pub(super) settings: Arc<LoginSettings>,
+    pub(super) account: Account,
+    pub(super) standing: Standing,
+    pub(super) need: Mutex<Need>,
+    http: Http,
+    network: Network,
+    plain_http: bool,
+    uri: Uri,
+    /// The user's headers, of which another bridge's names for its files are made.
+    typed_headers: Vec<String>,
+    typed_url: String,
+    fetch: OnceCell<Fetch>,
+    dpop: Mutex<Option<(Secret, Arc<Dpop>)>>,
+    /// The last generation that the server took.
+    accepted: AtomicU64,
+    /// Fresh tokens that it refused since.
+    refusals: AtomicU32,
+    imported: AtomicBool,
+    /// A login was made here, and the server has not yet taken its token.
+    pub(super) has_logged_in: AtomicBool,
+    /// Client ids that are known to be known: registered or looked at in this run.
+    pub(super) alive: Mutex<HashSet<String>>,
+}
+
+/// What the last refusal asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Need {
+    /// Its challenge.
+    pub(super) challenge: Option<Challenge>,
+    /// Who issues tokens, as far as that was found out.
+    pub(super) discovered: Option<Discovered>,
+    /// The record that was not enough.
+    pub(super) seen: u64,
+    /// The scopes that were stepped up to, for want of which requests were refused.
+    steps: Vec<String>,
+}
+
+impl fmt::Debug for OAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuth").field("standing", &self.0.standing).finish_non_exhaustive()
+    }
+}
+
+impl OAuth {
+    /// The login that belongs to these settings; `None` where there is nowhere to keep one.
+    pub fn new(settings: &Settings) -> Option<Self> {
+        let home = settings.home.as_deref()?;
+        let server = Url::parse(&settings.upstream.to_string()).ok()?;
+        let said = &settings.login;
+        let identity = match (&said.login.client_id, &said.login.client_metadata_url) {
+            (Some(id), _) => Identity::Given(id),
+            (None, Some(url)) => Identity::MetadataDocument(url),
+            (None, None) => Identity::Dynamic,
+        };
+        let extra = said.login.marks();
+        let parts = KeyParts { url: server.as_str(), identity, profile: said.profile.as_deref(), extra: &extra };
+        let account = Account::new(Store::new(home, said.kept_in), Key::new(&parts));
+        Some(Self(Arc::new(Inner {
+            plain_http: server.scheme() == "http",
+            server,
+            settings: Arc::clone(said),
+            account,
+            standing: Standing::default(),
+            need: Mutex::default(),
+            http: settings.http.clone(),
+            network: settings.network.clone(),
+            uri: settings.upstream.clone(),
+            typed_headers: settings.typed_headers.clone(),
+            typed_url: settings.typed_url.clone(),
+            fetch: OnceCell::new(),
+            dpop: Mutex::default(),
+            accepted: AtomicU64::new(0),
+            refusals: AtomicU32::new(0),
+            imported: AtomicBool::new(false),
+            has_logged_in: AtomicBool::new(false),
+            alive: Mutex::default(),
+        })))
+    }
+
+    /// Where the login stands.
+    pub fn standing(&self) -> &Standing {
+        &self.0.standing
+    }
+
+    /// What the user wants done while there is none.
+    pub fn mode(&self) -> AuthMode {
+        self.0.settings.mode
+    }
+
+    /// What is kept of it.
+    pub fn account(&self) -> &Account {
+        &self.0.account
+    }
+
+    /// Lets work that has begun come to its end.
+    pub(super) async fn close(&self) {
+        self.0.account.settle(LAST_REFRESH).await;
+    }
+
+    pub(super) fn accepted(&self, generation: u64) {
+        if self.0.accepted.swap(generation, Ordering::Relaxed) != generation {
+            self.0.refusals.store(0, Ordering::Relaxed);
+            if self.0.has_logged_in.swap(false, Ordering::Relaxed) {
+                let account = self.0.account.clone();
+                tokio::task::spawn_blocking(move || account.uncount_tab());
+            }
+        }
+    }
+
+    /// Adds the token, renewed if that is due. Returns the generation of the record that it is of.
+    pub(super) async fn apply(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<u64, AuthError> {
+        let Some(mut held) = self.0.account.snapshot() else { return Ok(0) };
+        let freshness = held.freshness();
+        if freshness != Freshness::Good && held.record.tokens.is_some() {
+            match self.renew(&held, Reason::Due).await {
+                Ok(renewed) => held = renewed,
+                // It is good for a while yet.
+                Err(_) if freshness == Freshness::Due => {}
+                Err(error) if error.needs_login() => {
+                    if !self.0.needs_a_person() {
+                        held = self.0.obtain(held.record.generation).await?;
+                    }
+                }
+                Err(error) => return Err(AuthError::OutOfOrder(error.to_string())),
+            }
+        }
+        if held.freshness() == Freshness::Expired || held.record.logged_out {
+            // The refusal says what to do.
+            return Ok(held.record.generation);
+        }
+        if let Some(tokens) = &held.record.tokens {
+            self.0.put(&held.record, tokens, method, uri, headers)?;
+        }
+        Ok(held.record.generation)
+    }
+
+    /// What a refusal means for the next attempt: true if there is something to try at once.
+    pub(super) async fn refused(
+        &self,
+        generation: u64,
+        uri: &Uri,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<bool, AuthError> {
+        let challenge = Challenge::read(headers);
+        if let Some(dpop) = self.0.known_dpop()
+            && Url::parse(&uri.to_string()).is_ok_and(|url| dpop.learn(&url, headers))
+            && challenge.as_ref().is_some_and(Challenge::wants_nonce)
+        {
+            return Ok(true);
+        }
+        match status {
+            StatusCode::UNAUTHORIZED => self.unauthorized(generation, challenge).await,
+            StatusCode::FORBIDDEN => match challenge.filter(Challenge::is_insufficient_scope) {
+                Some(challenge) => self.insufficient_scope(generation, challenge).await,
+                None => Ok(false),
+            },
+            _ => Ok(false),
+        }
+    }
+
+    async fn unauthorized(&self, generation: u64, challenge: Option<Challenge>) -> Result<bool, AuthError> {
+        let inner = &self.0;
+        let held = inner.account.snapshot();
+        let newest = held.as_ref().map_or(0, |held| held.record.generation);
+        let usable = held.as_ref().is_some_and(|held| held.freshness() != Freshness::Expired);
+        if newest != generation && usable {
+            return Ok(true);
+        }
+        let was_fresh = generation > 0 && inner.accepted.load(Ordering::Relaxed) != generation && usable;
+        if was_fresh && inner.refusals.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_REFUSALS {
+            let why = held.as_ref().and_then(|held| {
+                Some(token::refused_again(held.record.issuer.as_ref()?, held.record.tokens.as_ref()?))
+            });
+            self.need_a_person(false);
+            inner.standing.fail(why.unwrap_or_else(|| "it refuses tokens that have just been issued".to_owned()));
+            return Ok(false);
+        }
+        if let Some(held) = held.filter(|held| held.record.tokens.is_some() && !held.record.logged_out) {
+            match self.renew(&held, Reason::Refused).await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.needs_login() => tracing::info!("{error}"),
+                Err(error) => return Err(AuthError::OutOfOrder(error.to_string())),
+            }
+        } else if newest == 0 && self.import().await {
+            return Ok(true);
+        }
+        inner.set_need(challenge, newest);
+        if !inner.needs_a_person() {
+            return inner.obtain(newest).await.map(|_| true);
+        }
+        self.ask_for_a_login(false).await
+    }
+
+    /// The token is good, but not for this: another one is wanted, for more.
+    async fn insufficient_scope(&self, generation: u64, challenge: Challenge) -> Result<bool, AuthError> {
+        let inner = &self.0;
+        let Some(held) = inner.account.snapshot() else { return Ok(false) };
+        if held.record.generation != generation {
+            return Ok(true);
+        }
+        if held.freshness() == Freshness::Expired && self.renew(&held, Reason::Due).await.is_ok() {
+            // Some servers say so of a token that has merely ended.
+            return Ok(true);
+        }
+        let wanted = challenge.scope.clone().unwrap_or_default();
+        let steps = inner.need().steps.iter().filter(|step| **step == wanted).count();
+        if steps >= MOST_STEPS || inner.settings.login.scope.is_some() {
+            tracing::warn!("the server still asks for the scope {wanted:?} after a login for it");
+            return Ok(false);
+        }
+        inner.need().steps.push(wanted);
+        inner.set_need(Some(challenge), held.record.generation);
+        if !inner.needs_a_person() {
+            return inner.obtain(held.record.generation).await.map(|_| true);
+        }
+        self.ask_for_a_login(true).await
+    }
+
+    /// For a person who wants to log in: what the server says to those who have not, if it refused them. False if it gives no sign of
+    /// wanting a login.
+    pub async fn prepare(&self, refused: Option<&HeaderMap>) -> Result<bool, login::LoginError> {
+        let inner = &self.0;
+        inner.set_need(refused.and_then(Challenge::read), inner.account.generation());
+        let discovered = inner.discover().await;
+        if refused.is_some() {
+            return discovered.map(|_| true).map_err(Into::into);
+        }
+        // Some refuse nobody before a tool is called, and say in their metadata who issues tokens.
+        Ok(discovered.is_ok_and(|discovered| {
+            discovered.issuer.metadata.contains_key("issuer") && discovered.issuer.resource.is_some()
+        }))
+    }
+
+    /// Has another bridge's login, the first time that there is none of ours.
+    async fn import(&self) -> bool {
+        let inner = &self.0;
+        if inner.imported.swap(true, Ordering::Relaxed) || inner.settings.login.client_id.is_some() {
+            return false;
+        }
+        let Some(mut record) = inner.imported() else { return false };
+        let Ok(discovered) = inner.discover().await else { return false };
+        // Tokens go to their own issuer and to no other (RFC 9700 section 4.4).
+        if record.issuer.as_ref().is_some_and(|known| known.issuer != discovered.issuer.issuer) {
+            return false;
+        }
+        record.server = inner.shown_server();
+        record.issuer = Some(discovered.issuer);
+        let saved = inner.account.transact(async move |mut transaction| {
+            if transaction.record.generation == 0 {
+                transaction.keep(record).await;
+            }
+        });
+        tracing::info!("a login of mcp-remote's is taken over");
+        saved.await.is_ok()
+    }
+
+    /// Leaves it to a person, unless nobody could help: then the server wants a key, not a login.
+    async fn ask_for_a_login(&self, step_up: bool) -> Result<bool, AuthError> {
+        let inner = &self.0;
+        if !step_up {
+            match inner.discover().await {
+                Ok(discovered) => {
+                    let guessed = !discovered.issuer.metadata.contains_key("issuer");
+                    if guessed && !inner.is_authorization_server(&discovered).await {
+                        return Ok(false);
+                    }
+                }
+                Err(error) if error.is_temporary() => tracing::info!("{error}"),
+                // The login itself will say so, to whoever wants it.
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
+        self.need_a_person(step_up);
+        Ok(false)
+    }
+
+    fn need_a_person(&self, step_up: bool) {
+        if self.0.standing.need(step_up) {
+            tokio::spawn(drive(self.clone(), step_up));
+        }
+    }
+
+    async fn renew(&self, held: &Snapshot, reason: Reason) -> Result<Snapshot, RefreshError> {
+        let inner = Arc::clone(&self.0);
+        let spend = move |record: Record| {
+            let inner = Arc::clone(&inner);
+            async move { inner.spend(record).await }
+        };
+        self.0.account.refresh(held, reason, spend).await
+    }
+}
+
+/// Sees to a login until there is one, made here or anywhere on this machine.
+async fn drive(oauth: OAuth, step_up: bool) {
+    let inner = &oauth.0;
+    // What only looks at us is gone by then.
+    let living = inner.settings.mode == AuthMode::Auto && !step_up;
+    let mut living =
+        std::pin::pin!(async { if living { tokio::time::sleep(LIVING).await } else { std::future::pending().await } });
+    let mut waits_for_life = true;
+    loop {
+        let seen = inner.need().seen;
+        tokio::select! {
+            () = inner.standing.wanted() => {}
+            () = &mut living, if waits_for_life => {}
+            () = inner.logged_in_elsewhere(seen) => return inner.standing.settle(),
+        }
+        waits_for_life = false;
+        let opens = inner.settings.mode != AuthMode::Error;
+        match login::log_in(&oauth, Manner { opens, ..Manner::default() }).await {
+            Ok(_) => return inner.standing.settle(),
+            Err(error) => {
+                let text = format!("{error}; {}", error.hint());
+                tracing::warn!("{text}");
+                inner.standing.fail(text);
+            }
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn need(&self) -> MutexGuard<'_, Need> {
+        self.need.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What mcp-remote has kept of a login with this server.
+    fn imported(&self) -> Option<Record> {
+        let login = &self.settings.login;
+        let pair = |header: &String| {
+            let (name, value) = header.split_once(':')?;
+            Some((name.to_owned(), value.trim_start().to_owned()))
+        };
+        let headers: Vec<_> = self.typed_headers.iter().filter_map(pair).collect();
+        let typed = import::Typed {
+            url: &self.typed_url,
+            resource: match &login.resource {
+                ResourceChoice::Given(resource) => Some(resource),
+                ResourceChoice::Discovered | ResourceChoice::Off => None,
+            },
+            authorize_params: &login.authorize_params,
+            headers: &headers,
+            client_metadata_url: login.client_metadata_url.as_deref(),
+            token_endpoint: login.token_endpoint.as_deref(),
+        };
+        match import::find(&import::cache()?, &typed) {
+            import::Import::Found(record) => Some(*record),
+            import::Import::Busy(_) | import::Import::Nothing => None,
+        }
+    }
+
+    fn set_need(&self, challenge: Option<Challenge>, seen: u64) {
+        let mut need = self.need();
+        if need.challenge != challenge {
+            need.discovered = None;
+        }
+        need.challenge = challenge;
+        need.seen = seen;
+    }
+
+    /// Whether tokens are come by in a browser.
+    pub(super) fn needs_a_person(&self) -> bool {
+        matches!(self.settings.login.grant, Grant::AuthorizationCode | Grant::Device)
+    }
+
+    async fn logged_in_elsewhere(&self, seen: u64) {
+        let mut seen = seen;
+        loop {
+            self.account.changed(seen).await;
+            match self.account.snapshot() {
+                Some(held) if held.freshness() != Freshness::Expired => return,
+                held => seen = held.map_or(0, |held| held.record.generation),
+            }
+        }
+    }
+
+    /// The client for authorization servers. Where the MCP server is on a public address, it must not lead us into the network that
+    /// we are in.
+    pub(super) async fn fetch(&self) -> &Fetch {
+        self.fetch
+            .get_or_init(|| async {
+                let zone = Zone::around(&self.uri).await;
+                // Cookies and sockets are the MCP server's.
+                let network = Network { zone, cookies: false, unix_socket: None, ..self.network.clone() };
+                let http = Http::new(&network).unwrap_or_else(|error| {
+                    tracing::warn!("{error}; {}", error.hint());
+                    self.http.clone()
+                });
+                Fetch::new(http, self.plain_http)
+            })
+            .await
+    }
+
+    /// Who issues tokens for this server, asked once for each challenge.
+    pub(super) async fn discover(&self) -> Result<Discovered, DiscoveryError> {
+        let (challenge, known) = {
+            let need = self.need();
+            (need.challenge.clone(), need.discovered.clone())
+        };
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let login = &self.settings.login;
+        if let Some(endpoint) = &login.token_endpoint {
+            return Ok(discovery::given(&self.server, endpoint, login));
+        }
+        let earlier = self.account.snapshot().and_then(|held| Some(held.record.issuer.as_ref()?.issuer.clone()));
+        let refusal = discovery::Refusal {
+            server: &self.server,
+            challenge: challenge.as_ref(),
+            protocol_version: "2025-11-25",
+            earlier: earlier.as_deref(),
+        };
+        let discovered = discovery::discover(self.fetch().await, refusal, login).await?;
+        self.need().discovered = Some(discovered.clone());
+        Ok(discovered)
+    }
+
+    /// Whether a server without any metadata issues tokens itself (2025-03-26), or just wants a key that the user has to give: many
+    /// that do say `Bearer` too.
+    async fn is_authorization_server(&self, discovered: &Discovered) -> bool {
+        let challenged = self.need().challenge.is_some();
+        let endpoint = Metadata::of(&discovered.issuer).token_endpoint().filter(|_| challenged);
+        match endpoint {
+            Some(endpoint) => self.fetch().await.is_served(endpoint).await,
+            None => false,
+        }
+    }
+
+    /// Sends the record's refresh token.
+    async fn spend(&self, record: Record) -> Result<Tokens, Spent> {
+        let incomplete = || Spent::Dead { said: "what is kept of the login is not complete".to_owned() };
+        let (Some(issuer), Some(client), Some(tokens)) = (&record.issuer, &record.client, &record.tokens) else {
+            return Err(incomplete());
+        };
+        let dpop = self.dpop(&record).map_err(|_| incomplete())?;
+        let fetch = self.fetch().await;
+        let endpoint = TokenEndpoint { fetch, issuer, client, login: &self.settings.login, dpop: dpop.as_deref() };
+        endpoint.refresh(tokens).await.map(|issued| issued.tokens).map_err(spent)
+    }
+
+    /// Puts the token into a request's headers, and the proof that it is ours.
+    fn put(
+        &self,
+        record: &Record,
+        tokens: &Tokens,
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+    ) -> Result<(), AuthError> {
+        let unusable = || AuthError::NoToken("the authorization server".to_owned());
+        let id_token = tokens.id_token.as_ref().filter(|_| self.settings.login.use_id_token);
+        let token = id_token.unwrap_or(&tokens.access_token);
+        let mut scheme = "Bearer";
+        // An ID token is tied to no key.
+        if id_token.is_none()
+            && tokens.token_type.eq_ignore_ascii_case("DPoP")
+            && let Some(dpop) = self.dpop(record).map_err(|error| AuthError::NoLogin(error.to_string()))?
+        {
+            scheme = "DPoP";
+            let url = Url::parse(&uri.to_string()).map_err(|_| unusable())?;
+            let proof = dpop.proof(method, &url, Some(token)).map_err(|error| AuthError::NoLogin(error.to_string()))?;
+            let mut proof = HeaderValue::try_from(proof).map_err(|_| unusable())?;
+            proof.set_sensitive(true);
+            headers.insert(dpop::PROOF, proof);
+        }
+        headers.insert(AUTHORIZATION, super::authorization(scheme, token).ok_or_else(unusable)?);
+        Ok(())
+    }
+
+    /// The key that a record's tokens are tied to. Kept between requests, for its nonces.
+    pub(super) fn dpop(&self, record: &Record) -> Result<Option<Arc<Dpop>>, super::jwt::JwtError> {
+        let Some(key) = &record.dpop_key else { return Ok(None) };
+        let mut known = self.dpop.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, dpop)) = known.as_ref().filter(|(known, _)| known == key) {
+            return Ok(Some(Arc::clone(dpop)));
+        }
+        let dpop = Arc::new(Dpop::new(key)?);
+        *known = Some((key.clone(), Arc::clone(&dpop)));
+        Ok(Some(dpop))
+    }
+
+    fn known_dpop(&self) -> Option<Arc<Dpop>> {
+        self.dpop.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, dpop)| Arc::clone(dpop))
+    }
+}
+
+fn spent(error: TokenError) -> Spent {
+    let said = error.to_string();
+    if error.client_is_unknown() {
+        Spent::ClientUnknown { said }
+    } else if error.is_dead() || matches!(error, TokenError::NoRefreshToken) {
+        Spent::Dead { said }
+    } else if error.is_unknown() {
+        Spent::Unknown { said }
+    } else {
+        Spent::Temporary { said, retry_after: error.retry_after() }
+    }
+}

@@ -1,0 +1,214 @@
+//! What does the person see when the browser comes back?
+//!
+//! One page without scripts and without anything from elsewhere, which its own policy forbids it to load. Whatever others said is
+//! escaped.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+use crate::log;
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+
+/// Longer words of others are cut.
+const LONGEST_WORDS: usize = 600;
+
+/// Only the style that is in the page, known by its hash; no scripts, pictures, frames or forms.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+});
+
+/// A page of ours. Every text in it is plain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    /// The tokens are here.
+    SignedIn {
+        /// The MCP server's host.
+        host: String,
+    },
+    /// The sign-in has ended without tokens.
+    Failed {
+        /// The MCP server's host.
+        host: String,
+        /// What happened, in a sentence.
+        said: String,
+        /// What the person can do, in a sentence.
+        advice: String,
+    },
+    /// The request belongs to no sign-in that is under way: forged, stale, or loaded again.
+    Unknown,
+    /// The exchange takes longer than a browser should be kept waiting.
+    Unfinished,
+}
+
+struct Look {
+    status: StatusCode,
+    kind: &'static str,
+    label: &'static str,
+    sign: &'static str,
+    title: &'static str,
+}
+
+const CHECK: &str = "M15 24.8l6.2 6.2L33.4 18";
+const CROSS: &str = "M17.5 17.5l13 13M30.5 17.5l-13 13";
+const MARK: &str = "M24 14.5v12M24 33v.2";
+const CLOCK: &str = "M24 14v10.5l6.5 4";
+
+impl Page {
+    fn look(&self) -> Look {
+        let (status, kind, label, sign, title) = match self {
+            Self::SignedIn { .. } => (StatusCode::OK, "good", "Done", CHECK, "Signed in"),
+            Self::Failed { .. } => (StatusCode::BAD_REQUEST, "bad", "Failed", CROSS, "Signing in did not work"),
+            Self::Unknown => (StatusCode::BAD_REQUEST, "dull", "Unknown", MARK, "This sign-in is not known"),
+            Self::Unfinished => (StatusCode::SERVICE_UNAVAILABLE, "dull", "Waiting", CLOCK, "Not finished yet"),
+        };
+        Look { status, kind, label, sign, title }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::SignedIn { host } => format!(
+                "<p>You are signed in to <strong>{}</strong>. You can close this tab and go back to your program.</p>",
+                escaped(host)
+            ),
+            Self::Failed { host, said, advice } => format!(
+                "<p>You are not signed in to <strong>{}</strong>.</p>\n<p class=\"said\">{}</p>\n<p>{}</p>",
+                escaped(host),
+                escaped(said),
+                escaped(advice)
+            ),
+            Self::Unknown => "<p>It may be over already, or another one has taken its place. \
+                              Go back to your program and sign in from there.</p>"
+                .to_owned(),
+            Self::Unfinished => "<p>The server has not answered yet. You can close this tab; \
+                                 your program goes on as soon as it has.</p>"
+                .to_owned(),
+        }
+    }
+
+    /// The whole page.
+    pub fn html(&self) -> String {
+        let look = self.look();
+        let mut html = String::new();
+        let mut rest = TEMPLATE;
+        // In one pass, so that nothing that is filled in is looked through for places to fill.
+        while let Some((before, (name, after))) =
+            rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+        {
+            html.push_str(before);
+            match name {
+                "style" => html.push_str(STYLE),
+                "kind" => html.push_str(look.kind),
+                "label" => html.push_str(look.label),
+                "sign" => html.push_str(look.sign),
+                "text" => html.push_str(&self.text()),
+                _ => html.push_str(look.title),
+            }
+            rest = after;
+        }
+        html.push_str(rest);
+        html
+    }
+
+    /// The page as an answer.
+    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(self.html())));
+        *response.status_mut() = self.look().status;
+        guard(&mut response);
+        response
+    }
+}
+
+/// What every answer to a browser says of itself.
+pub(super) fn guard(response: &mut Response<Full<Bytes>>) {
+    let fixed: [(HeaderName, &str); 5] = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // The address holds the code.
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (CONNECTION, "close"),
+    ];
+    for (name, value) in fixed {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
+        response.headers_mut().insert(http::header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// Others' words, without secrets, as text that a browser takes for nothing else.
+fn escaped(text: &str) -> String {
+    let mut html = String::new();
+    for c in log::redact(text).chars().take(LONGEST_WORDS) {
+        match c {
+            '&' | '<' | '>' | '"' | '\'' | '`' => write!(html, "&#{};", u32::from(c)).unwrap_or_default(),
+            // Marks that turn the direction of what follows.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            c => html.push(c),
+        }
+    }
+    html
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_policy_allows_the_page_s_own_style_and_nothing_else() {
+        let response = Page::Unknown.response();
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        let html = Page::Unknown.html();
+        let style = html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+        let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, style.as_bytes()));
+        assert!(policy.contains(&format!("style-src 'sha256-{hash}'")), "{policy}");
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+        assert!(
+            !html.contains("http") && !html.contains("<script") && !html.contains("url("),
+            "nothing from elsewhere"
+        );
+    }
+
+    #[test]
+    fn each_page_says_how_it_is_and_what_to_do() {
+        let signed_in = Page::SignedIn { host: "mcp.example.com".to_owned() };
+        assert!(
+            signed_in.html().contains("You are signed in to <strong>mcp.example.com</strong>. You can close this tab")
+        );
+        assert_eq!(signed_in.response().status(), 200);
+        let failed = Page::Failed {
+            host: "mcp.example.com".to_owned(),
+            said: "the account has no access".to_owned(),
+            advice: "Ask for access, then sign in again.".to_owned(),
+        };
+        assert!(failed.html().contains("the account has no access"));
+        assert!(failed.html().contains("Ask for access, then sign in again."));
+        assert_eq!(failed.response().status(), 400);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_foreign_is_markup(said in ".*", host in "[<>&\"'{}a-z]*") {
+            let failed = |host: &str, said: &str| {
+                Page::Failed { host: host.to_owned(), said: said.to_owned(), advice: String::new() }.html()
+            };
+            let marks = |html: &str| html.matches(['<', '>', '"', '{']).count();
+            prop_assert_eq!(marks(&failed(&host.replace('{', ""), &said.replace('{', ""))), marks(&failed("", "")));
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What did the user say about logging in?
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::Credential;
+use super::jwt::Signer;
+use crate::log::Secret;
+
+/// What we are called where the user says nothing else; shown on consent pages.
+const CLIENT_NAME: &str = "mcp-ferry";
+
+/// Parameters of an authorization request that are the protocol's own: with others' values it would not be safe, or not end.
+const RESERVED: [&str; 8] = [
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "request",
+    "request_uri",
+];
+
+/// Everything about logging in that is not found out. `default()`: the user said nothing.
+#[derive(Debug, Default)]
+pub struct Login {
+    /// `--client-id`, or of `--static-oauth-client-info`: registered beforehand, so that we never register.
+    pub client_id: Option<String>,
+    /// The secret that belongs to it.
+    pub client_secret: Option<Secret>,
+    /// The method that `--static-oauth-client-info` names for it (RFC 7591 `token_endpoint_auth_method`).
+    pub client_auth_method: Option<String>,
+    /// `--client-key`: a private key to authenticate with, in place of a secret (`private_key_jwt`).
+    pub client_key: Option<Signer>,
+    /// `--static-oauth-client-metadata`: laid over what we would register with (RFC 7591).
+    pub client_metadata: Map<String, Value>,
+    /// `--client-metadata-url`: the client ID metadata document that describes us.
+    pub client_metadata_url: Option<String>,
+    /// `--client-name`, for registration.
+    pub client_name: Option<String>,
+    /// `--scope`: exactly this is asked for, whatever servers say.
+    pub scope: Option<String>,
+    /// Which RFC 8707 resource is sent.
+    pub resource: ResourceChoice,
+    /// `--authorize-param`: added to the authorization request, in place of ours of the same name.
+    pub authorize_params: Vec<(String, String)>,
+    /// `--issuer`: only this authorization server, although other metadata lead to it.
+    pub issuer: Option<String>,
+    /// `--assume-pkce`: its metadata say nothing of PKCE, the user knows that it does it.
+    pub assume_pkce: bool,
+    /// `--token-endpoint`: nothing is discovered. Only where no one logs in by hand.
+    pub token_endpoint: Option<String>,
+    /// `--use-id-token`: for servers that want it in place of the access token.
+    pub use_id_token: bool,
+    /// How tokens are come by.
+    pub grant: Grant,
+    /// Whether tokens are tied to a key.
+    pub dpop: DpopChoice,
+}
+
+/// How tokens are come by.
+#[derive(Debug, Clone, Default)]
+pub enum Grant {
+    /// A person logs in, in a browser on this machine.
+    #[default]
+    AuthorizationCode,
+    /// `--device-code`: a person logs in, in a browser anywhere (RFC 8628).
+    Device,
+    /// `--client-credentials`: nobody does; the client is itself.
+    ClientCredentials,
+    /// `--idp-…`: the company's identity provider vouches for a person (ID-JAG).
+    Enterprise(Enterprise),
+    /// `--workload-token-…`: the platform vouches for a program (RFC 7523).
+    Workload(Credential),
+}
+
+/// The identity provider, from whoever administers it.
+#[derive(Debug, Clone)]
+pub struct Enterprise {
+    /// Its token endpoint.
+    pub token_endpoint: String,
+    /// Our client id there.
+    pub client_id: String,
+    /// Its secret, if it has one.
+    pub client_secret: Option<Secret>,
+    /// Where the person's ID token or SAML assertion comes from.
+    pub subject_token: Credential,
+    /// What kind it is.
+    pub subject_token_type: SubjectTokenType,
+}
+
+/// What the identity provider gave at the person's own login.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SubjectTokenType {
+    /// OIDC.
+    #[default]
+    IdToken,
+    /// SAML 2.0, in base64url.
+    Saml2,
+}
+
+/// Which RFC 8707 resource is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ResourceChoice {
+    /// The one of the protected resource's metadata.
+    #[default]
+    Discovered,
+    /// `--resource`: this one.
+    Given(String),
+    /// `--resource ""` or `--disable-resource-parameter`: none.
+    Off,
+}
+
+/// Whether tokens are tied to a key (RFC 9449).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DpopChoice {
+    /// Where the authorization server can and the resource asks for it.
+    #[default]
+    Auto,
+    /// Wherever the authorization server can.
+    On,
+    /// Never.
+    Off,
+}
+
+impl std::str::FromStr for DpopChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err("it is auto, on or off".to_owned()),
+        }
+    }
+}
+
+impl ResourceChoice {
+    /// `--resource`: an absolute URI without fragment (RFC 8707 section 2), or nothing to send none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::Off);
+        }
+        let url = Url::parse(text).map_err(|error| format!("a resource is an absolute URI: {error}"))?;
+        if url.fragment().is_some() {
+            return Err("a resource has no fragment".to_owned());
+        }
+        // As it was typed: servers compare bytes.
+        Ok(Self::Given(text.to_owned()))
+    }
+}
+
+impl Login {
+    /// `--authorize-param name=value`.
+    pub fn parse_authorize_param(text: &str) -> Result<(String, String), String> {
+        let (name, value) = text.split_once('=').ok_or("a parameter is given as name=value")?;
+        if name.is_empty() {
+            return Err("a parameter is given as name=value".to_owned());
+        }
+        if RESERVED.contains(&name) {
+            return Err(format!("{name} is set by the login itself"));
+        }
+        Ok((name.to_owned(), value.to_owned()))
+    }
+
+    /// `--client-metadata-url`: https and with a path, as a client ID that is a URL must be.
+    pub fn parse_client_metadata_url(text: &str) -> Result<String, String> {
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        let usable = url.scheme() == "https"
+            && url.path() != "/"
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if usable {
+            Ok(text.to_owned())
+        } else {
+            Err("it is an https URL with a path, and without user and fragment".to_owned())
+        }
+    }
+
+    /// `--issuer` and `--token-endpoint`: https, or http on this machine.
+    pub fn parse_issuer(text: &str) -> Result<String, String> {
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        match url.scheme() {
+            "https" => Ok(text.to_owned()),
+            "http" if super::fetch::is_loopback(&url) => Ok(text.to_owned()),
+            _ => Err("it is an https URL".to_owned()),
+        }
+    }
+
+    /// `--static-oauth-client-info`: a JSON object with `client_id`, and perhaps `client_secret`, `token_endpoint_auth_method`.
+    pub fn set_client_info(&mut self, json: &str) -> Result<(), String> {
+        let object = object(json)?;
+        let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let id = text("client_id").ok_or("it has no client_id")?;
+        self.client_id = Some(id.to_owned());
+        self.client_secret = text("client_secret").map(Secret::new).or(self.client_secret.take());
+        self.client_auth_method = text("token_endpoint_auth_method").map(str::to_owned);
+        Ok(())
+    }
+
+    /// `--static-oauth-client-metadata`: a JSON object; `scope` in it is the scope to ask for.
+    pub fn set_client_metadata(&mut self, json: &str) -> Result<(), String> {
+        self.client_metadata = object(json)?;
+        if let Some(scope) = self.client_metadata.get("scope").and_then(Value::as_str) {
+            self.scope.get_or_insert_with(|| scope.to_owned());
+        }
+        Ok(())
+    }
+
+    /// What was said that makes one login's tokens others than another's.
+    pub(super) fn marks(&self) -> Vec<(String, String)> {
+        let mut marks = self.authorize_params.clone();
+        marks.extend(self.scope.iter().map(|scope| ("scope".to_owned(), scope.clone())));
+        marks.extend(self.issuer.iter().map(|issuer| ("issuer".to_owned(), issuer.clone())));
+        match &self.resource {
+            ResourceChoice::Discovered => {}
+            ResourceChoice::Given(resource) => marks.push(("resource".to_owned(), resource.clone())),
+            ResourceChoice::Off => marks.push(("resource".to_owned(), String::new())),
+        }
+        let grant = match &self.grant {
+            Grant::AuthorizationCode | Grant::Device => "person",
+            Grant::ClientCredentials => "client",
+            Grant::Enterprise(_) => "enterprise",
+            Grant::Workload(_) => "workload",
+        };
+        marks.push(("grant".to_owned(), grant.to_owned()));
+        marks
+    }
+
+    /// Our name for registrations.
+    pub fn client_name(&self) -> &str {
+        self.client_name.as_deref().unwrap_or(CLIENT_NAME)
+    }
+
+    /// Whether the settings fit each other; if not, a sentence about what to change.
+    pub fn check(&self) -> Result<(), String> {
+        if self.client_secret.is_some() && self.client_id.is_none() {
+            return Err("a client secret needs --client-id".to_owned());
+        }
+        if self.client_key.is_some() && self.client_id.is_none() {
+            return Err("--client-key needs --client-id".to_owned());
+        }
+        let by_hand = matches!(self.grant, Grant::AuthorizationCode | Grant::Device);
+        if self.token_endpoint.is_some() && by_hand {
+            return Err("--token-endpoint is only for logins without a person, such as --client-credentials".to_owned());
+        }
+        let authenticated = self.client_id.is_some() && (self.client_secret.is_some() || self.client_key.is_some());
+        match self.grant {
+            Grant::ClientCredentials if !authenticated => {
+                Err("--client-credentials needs --client-id and a client secret or --client-key".to_owned())
+            }
+            Grant::Enterprise(_) if self.client_id.is_none() => {
+                Err("a login by the company's identity provider needs --client-id".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn object(json: &str) -> Result<Map<String, Value>, String> {
+    // What is wrong with it is told by its place: the text may be a secret.
+    serde_json::from_str(json)
+        .map_err(|error| format!("it is no JSON object (line {}, column {})", error.line(), error.column()))
+}
+
+#[cfg(test)]
+#[path = "tests/settings.rs"]
+mod tests;

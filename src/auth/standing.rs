@@ -1,0 +1,134 @@
+//! Where does the login stand? What whoever logs in tells whoever waits for it, and the other way round.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+/// The state of this process's login.
+#[derive(Debug, Default)]
+pub struct Standing {
+    state: watch::Sender<State>,
+    wanted: Notify,
+    /// There is a login, but one for more is missing: most requests do without.
+    partial: AtomicBool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+enum State {
+    /// As far as is known no login is missing.
+    #[default]
+    Fine,
+    /// One is, and nobody does anything about it yet.
+    Needed,
+    /// Somebody can log in there.
+    Offered(Offer),
+    /// It could not be begun, or came to nothing, for this reason.
+    Failed(String),
+}
+
+/// A way in, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The address to open.
+    pub url: String,
+    /// What to type there (RFC 8628).
+    pub code: Option<String>,
+}
+
+impl Standing {
+    /// Nobody can go on without a login; with `step_up`, some requests cannot go on with the one there is. True if that is news.
+    pub(super) fn need(&self, step_up: bool) -> bool {
+        if step_up {
+            self.partial.fetch_or(!self.is_wanted(), Ordering::Relaxed);
+        } else {
+            self.partial.store(false, Ordering::Relaxed);
+        }
+        self.state.send_if_modified(|state| {
+            let news = *state == State::Fine;
+            if news {
+                *state = State::Needed;
+            }
+            news
+        })
+    }
+
+    /// There is a way in.
+    pub(super) fn offer(&self, offer: Offer) {
+        self.state.send_replace(State::Offered(offer));
+    }
+
+    /// There is none, or it led nowhere.
+    pub(super) fn fail(&self, why: String) {
+        self.state.send_replace(State::Failed(why));
+    }
+
+    /// Somebody has logged in, here or in another process.
+    pub(super) fn settle(&self) {
+        self.partial.store(false, Ordering::Relaxed);
+        self.state.send_replace(State::Fine);
+    }
+
+    /// Waits until a client needs it.
+    pub(super) async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// A client needs it now. What failed before is tried again.
+    pub fn want(&self) {
+        self.state.send_if_modified(|state| {
+            let failed = matches!(state, State::Failed(_));
+            if failed {
+                *state = State::Needed;
+            }
+            failed
+        });
+        self.wanted.notify_one();
+    }
+
+    /// Whether requests go without a login.
+    pub fn is_needed(&self) -> bool {
+        self.is_wanted() && !self.partial.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody should log in, for all requests or for some.
+    pub fn is_wanted(&self) -> bool {
+        *self.state.borrow() != State::Fine
+    }
+
+    /// Waits for the login. False when `limit` is over.
+    pub async fn logged_in(&self, limit: Duration) -> bool {
+        let mut state = self.state.subscribe();
+        let logged_in = state.wait_for(|state| *state == State::Fine);
+        tokio::time::timeout(limit, logged_in).await.is_ok()
+    }
+
+    /// Waits for the end of the login, good or bad. False when it is bad, or `limit` is over.
+    pub async fn settled(&self, limit: Duration) -> bool {
+        let mut state = self.state.subscribe();
+        let settled = state.wait_for(|state| matches!(state, State::Fine | State::Failed(_)));
+        tokio::time::timeout(limit, settled).await.is_ok_and(|state| state.is_ok_and(|state| *state == State::Fine))
+    }
+
+    /// Waits until a login has come to nothing.
+    pub async fn failed(&self) {
+        let mut state = self.state.subscribe();
+        if state.wait_for(|state| matches!(state, State::Failed(_))).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// The way in, waiting for it no longer than `limit`; `Err` says why there is none.
+    pub async fn offered(&self, limit: Duration) -> Result<Option<Offer>, String> {
+        let mut state = self.state.subscribe();
+        let settled = state.wait_for(|state| *state != State::Needed);
+        match tokio::time::timeout(limit, settled).await {
+            Ok(Ok(state)) => match &*state {
+                State::Offered(offer) => Ok(Some(offer.clone())),
+                State::Failed(why) => Err(why.clone()),
+                State::Fine | State::Needed => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+}

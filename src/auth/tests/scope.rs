@@ -1,0 +1,78 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::json;
+
+use super::*;
+use crate::auth::tests::server::issuer;
+
+fn scopes(challenged: Option<&str>, supported: &[&str]) -> Scopes {
+    let supported = supported.iter().map(|scope| (*scope).to_owned()).collect();
+    Scopes { challenged: challenged.map(str::to_owned), supported }
+}
+
+fn login(scope: Option<&str>) -> Login {
+    Login { scope: scope.map(str::to_owned), ..Login::default() }
+}
+
+#[test]
+fn a_scope_is_selected_in_the_order_of_the_specification() {
+    let plain = issuer("https://as.example", json!({"scopes_supported": ["not", "ours"]}));
+    let offline = issuer("https://as.example", json!({"scopes_supported": ["offline_access"]}));
+    for (challenged, supported, previous, server, expected) in [
+        (Some("a b"), &["c"][..], None, &plain, Some("a b")),
+        (None, &["c", "d"], None, &plain, Some("c d")),
+        (None, &[], None, &plain, None),
+        (Some("b"), &["c"], Some("a b"), &plain, Some("a b")),
+        (Some("a"), &[], None, &offline, Some("a offline_access")),
+        (None, &[], None, &offline, Some("offline_access")),
+    ] {
+        let selected = scopes(challenged, supported).select(&login(None), server, previous, Attempt::Full);
+        assert_eq!(selected.as_deref(), expected, "{challenged:?} {supported:?} {previous:?}");
+    }
+    let pinned = scopes(Some("a"), &["b"]).select(&login(Some("x")), &offline, Some("y"), Attempt::Full);
+    assert_eq!(pinned.as_deref(), Some("x"), "what the user says, and nothing else");
+    assert_eq!(scopes(Some("a"), &[]).select(&login(Some("")), &plain, None, Attempt::Full), None);
+}
+
+#[test]
+fn what_was_refused_is_asked_for_in_smaller_parts() {
+    let server = issuer("https://as.example", json!({"scopes_supported": ["x", "offline_access"]}));
+    let scopes = scopes(Some("a"), &["b"]);
+    let select = |attempt| scopes.select(&login(None), &server, Some("p"), attempt);
+    let mut attempt = Attempt::Full;
+    let mut asked = Vec::new();
+    loop {
+        let scope = select(attempt).unwrap();
+        asked.push(scope.clone());
+        let Some(next) = attempt.after_invalid_scope(&scope) else { break };
+        attempt = next;
+    }
+    assert_eq!(asked, ["p a offline_access", "p a", "a"]);
+    assert_eq!(select(Attempt::IssuerScopes).as_deref(), Some("x offline_access"));
+    assert_eq!(Attempt::Full.after_invalid_scope("p a"), Some(Attempt::ChallengeOnly), "nothing is asked for twice");
+}
+
+#[test]
+fn some_authorization_servers_have_rules_of_their_own() {
+    let google = issuer("https://accounts.google.com", json!({"scopes_supported": ["offline_access"]}));
+    let selected = scopes(Some("a offline_access"), &[]).select(&login(None), &google, None, Attempt::Full);
+    assert_eq!(selected.as_deref(), Some("a"), "Google calls offline_access an invalid scope");
+    let mut entra = issuer("https://login.microsoftonline.com", json!({}));
+    entra.other_resource = entra.resource.take();
+    let selected = scopes(None, &[]).select(&login(None), &entra, None, Attempt::Full);
+    assert_eq!(selected.as_deref(), Some("https://login.microsoftonline.com/mcp/.default"), "Entra wants some scope");
+}
+
+#[test]
+fn a_registration_has_all_that_might_be_asked_for() {
+    let server = issuer("https://as.example", json!({"scopes_supported": ["offline_access"]}));
+    let registered = scopes(Some("a"), &["b", "a"]).to_register(&login(None), &server, Some("p"));
+    assert_eq!(registered.as_deref(), Some("p a offline_access b"));
+    assert_eq!(scopes(Some("a"), &["b"]).to_register(&login(Some("x")), &server, None).as_deref(), Some("x"));
+}
+
+#[test]
+fn words_are_compared_whole() {
+    assert_eq!(union("a  b", "b c"), "a b c");
+    assert!(covers("a b", "b") && covers("", "") && !covers("ab", "a") && !covers("a", "a b"));
+}

@@ -1,0 +1,125 @@
+//! What did the token endpoint say? RFC 6749 section 5, and how servers write it.
+
+use serde_json::{Map, Value};
+
+use super::error::{Refused, TokenError};
+use crate::auth::expiry::now;
+use crate::auth::fetch::Reply;
+use crate::auth::jwt::claims;
+use crate::auth::record::Tokens;
+use crate::log::{Secret, redact};
+
+/// Tokens, or why there are none.
+pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
+    if !reply.status.is_success() {
+        return Err(refusal(reply));
+    }
+    let Some(answer) = reply.json() else {
+        return Err(TokenError::Malformed(format!(
+            "the token endpoint of {} answers with no JSON object",
+            reply.host()
+        )));
+    };
+    // Slack gives a person's token in a place of its own.
+    let nested = answer.get("authed_user").and_then(Value::as_object).filter(|user| user.contains_key("access_token"));
+    let from = nested.unwrap_or(&answer);
+    match text(from, "access_token") {
+        Some(token) if text(&answer, "error").is_none() => Ok(tokens(from, token)),
+        // Slack and GitHub say no with 200.
+        _ if text(&answer, "error").is_some() => Err(refusal(reply)),
+        _ => Err(TokenError::Malformed(format!("the answer of the token endpoint of {} has no token", reply.host()))),
+    }
+}
+
+fn text<'a>(from: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    from.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+fn tokens(from: &Map<String, Value>, access_token: &str) -> Tokens {
+    let lifetime = from.get("expires_in").and_then(seconds).filter(|lifetime| *lifetime > 0);
+    let dpop = text(from, "token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"));
+    Tokens {
+        lifetime: lifetime.or_else(|| own_lifetime(access_token)),
+        access_token: Secret::new(access_token),
+        // `bearer`, `user`, nothing at all: it goes out as a bearer token.
+        token_type: if dpop { "DPoP" } else { "Bearer" }.to_owned(),
+        refresh_token: text(from, "refresh_token").map(Secret::new),
+        id_token: text(from, "id_token").map(Secret::new),
+        scope: from.get("scope").and_then(scope),
+        obtained_at: now(),
+        refresh_with_scope: false,
+    }
+}
+
+/// A string of words; or of words with commas between them, as Slack has it; or a list.
+fn scope(value: &Value) -> Option<String> {
+    let words: Vec<&str> = match value {
+        Value::String(text) => text.split(|c: char| c == ',' || c.is_ascii_whitespace()).collect(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+        _ => return None,
+    };
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// A number of seconds, as a number or as its digits.
+pub(in crate::auth) fn seconds(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        value => {
+            value.as_u64().or_else(|| value.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64))
+        }
+    }
+}
+
+/// How long a token that is a JWT says it lives. Its times are never compared with this machine's clock.
+fn own_lifetime(token: &str) -> Option<u64> {
+    let claims = claims(token)?;
+    let at = |name: &str| claims.get(name).and_then(seconds);
+    at("exp")?.checked_sub(at("iat")?).filter(|lifetime| *lifetime > 0)
+}
+
+/// Why there is nothing: in the server's words, where it has any.
+pub(in crate::auth) fn refusal(reply: &Reply) -> TokenError {
+    let status = reply.status;
+    let trouble = |what: &str| TokenError::Temporary {
+        cause: format!("the authorization server at {} {what} (status {})", reply.host(), status.as_u16()),
+        retry_after: reply.retry_after(),
+    };
+    if let Some(cause) = reply.bot_protection() {
+        return TokenError::Temporary { cause, retry_after: reply.retry_after() };
+    }
+    if status.is_server_error() {
+        return trouble("is in trouble");
+    }
+    if status.as_u16() == 429 {
+        return trouble("has had too many requests");
+    }
+    if status.is_redirection() {
+        return TokenError::Malformed(format!(
+            "the token endpoint of {} redirects, and credentials do not follow",
+            reply.host()
+        ));
+    }
+    let (error, description) = words(&reply.body);
+    if matches!(error.as_str(), "temporarily_unavailable" | "server_error") {
+        return trouble(&format!("says {error}"));
+    }
+    TokenError::Refused(Refused { host: reply.host(), status: status.as_u16(), error, description })
+}
+
+/// `{"error":"…"}`, also in a list; `{"error":{"code":"…","message":"…"}}`; `{"errors":[…]}`; a message and no error; a page.
+fn words(body: &[u8]) -> (String, Option<String>) {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let object = match &value {
+        Value::Array(list) => list.first().unwrap_or(&Value::Null),
+        value => value.get("errors").and_then(|errors| errors.get(0)).unwrap_or(value),
+    };
+    if let Value::String(text) = object {
+        return (String::new(), Some(redact(text)));
+    }
+    let inner = object.get("error").filter(|error| error.is_object()).unwrap_or(object);
+    let first = |names: &[&str]| names.iter().find_map(|name| inner.get(name).and_then(Value::as_str)).map(redact);
+    (first(&["error", "code", "type"]).unwrap_or_default(), first(&["error_description", "message", "detail", "msg"]))
+}

@@ -1,0 +1,110 @@
+//! What can a user type besides the bridge itself? A command's word first, then much the same as without it.
+
+use clap::Parser;
+
+use super::{Options, Typed};
+
+/// Log in to a server, for all programs of this machine that use it.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-ferry login", version, about)]
+pub struct LoginCommand {
+    /// The server's MCP endpoint, spelled as the programs that use it spell it
+    #[arg(value_name = "URL")]
+    pub url: String,
+
+    /// The port on this machine to which the login comes back
+    #[arg(value_name = "CALLBACK_PORT")]
+    pub port: Option<u16>,
+
+    /// Open no browser: show the address, and take from the terminal the address (or the code) that the browser ends at
+    #[arg(long, env = "MCP_FERRY_NO_BROWSER")]
+    pub no_browser: bool,
+
+    /// Show the address and end; `--complete` finishes it
+    #[arg(long, env = "MCP_FERRY_NO_WAIT")]
+    pub no_wait: bool,
+
+    /// Finish a login that was begun with --no-wait: the address that the browser ended at
+    #[arg(long, value_name = "REDIRECT_URL", env = "MCP_FERRY_COMPLETE", hide_env_values = true)]
+    pub complete: Option<String>,
+
+    /// Log in anew though there is a login
+    #[arg(long, env = "MCP_FERRY_FORCE")]
+    pub force: bool,
+
+    /// Say it as JSON, one object a line
+    #[arg(long, env = "MCP_FERRY_JSON")]
+    pub json: bool,
+
+    /// Everything else.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Forget a login, and have the authorization server forget it too.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-ferry logout", version, about)]
+pub struct LogoutCommand {
+    /// The server to log out of
+    #[arg(value_name = "URL", required_unless_present = "all")]
+    pub url: Option<String>,
+
+    /// All servers
+    #[arg(long, env = "MCP_FERRY_ALL")]
+    pub all: bool,
+
+    /// Say it as JSON, one object a line
+    #[arg(long, env = "MCP_FERRY_JSON")]
+    pub json: bool,
+
+    /// Everything else.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Show the logins of this machine, without their secrets.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-ferry status", version, about)]
+pub struct StatusCommand {
+    /// This server alone
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+
+    /// Say it as JSON, one object a line
+    #[arg(long, env = "MCP_FERRY_JSON")]
+    pub json: bool,
+
+    /// Everything else.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+impl Typed for LoginCommand {
+    fn url(&self) -> Option<&str> {
+        Some(&self.url)
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+impl Typed for LogoutCommand {
+    fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+impl Typed for StatusCommand {
+    fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+}

@@ -1,0 +1,143 @@
+//! `mcp-ferry login`: a login outside of any host, for all of them.
+
+use std::io::{BufRead, IsTerminal};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::{failed, oauth, shown, tell};
+use crate::auth::{self, Manner, OAuth, Snapshot};
+use crate::cli::LoginCommand;
+use crate::config::Settings;
+use crate::error::{Error, Exit};
+use crate::http::{self as client, Answer};
+
+/// How many redirects of its own the server may answer the first message with.
+const REDIRECTS: usize = 5;
+
+/// What the server says to somebody who is not logged in.
+enum Said {
+    /// It wants a login: its headers.
+    Refused(HeaderMap),
+    /// It answers anybody.
+    Welcome,
+}
+
+pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exit, Error> {
+    let oauth = oauth(settings)?;
+    let host = client::host(&settings.upstream);
+    if let Some(redirect) = &typed.complete {
+        let held = auth::complete(&oauth, redirect).await.map_err(|error| failed(&error))?;
+        return Ok(done(&oauth, &held, typed, &host));
+    }
+    if let Some(held) = oauth.account().snapshot().filter(|held| !typed.force && held.is_good()) {
+        tell(typed.json, &format!("already signed in to {host}"), &event("already_signed_in", &oauth, &held));
+        return Ok(Exit::Orderly);
+    }
+    let said = ask(settings).await?;
+    let refused = match &said {
+        Said::Refused(headers) => Some(headers),
+        Said::Welcome => None,
+    };
+    let wants_login = oauth.prepare(refused).await.map_err(|error| failed(&error))?;
+    if !wants_login {
+        tell(typed.json, &format!("{host} wants no login"), &json!({ "event": "no_login_wanted", "server": host }));
+        return Ok(Exit::Orderly);
+    }
+    if typed.no_wait {
+        let url = auth::begin_only(&oauth).await.map_err(|error| failed(&error))?;
+        let words = format!("{url}\n\nthen run: mcp-ferry login URL --complete 'the address that the browser ends at'");
+        tell(typed.json, &words, &json!({ "event": "authorization_url", "url": url, "server": host }));
+        return Ok(Exit::Orderly);
+    }
+    let manner = Manner { opens: !typed.no_browser, asked_for: true, pasted: pasting(typed) };
+    let logging_in = auth::log_in(&oauth, manner);
+    let telling = tell_url(&oauth, typed.json, &host);
+    let held = tokio::select! {
+        held = logging_in => held,
+        never = telling => match never {},
+    };
+    let held = held.map_err(|error| failed(&error))?;
+    Ok(done(&oauth, &held, typed, &host))
+}
+
+fn done(oauth: &OAuth, held: &Snapshot, typed: &LoginCommand, host: &str) -> Exit {
+    let mut words = format!("signed in to {host}");
+    if held.record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_none()) {
+        words.push_str("; the authorization server gave nothing to renew it with, so it ends when the token does");
+    }
+    tell(typed.json, &words, &event("signed_in", oauth, held));
+    Exit::Orderly
+}
+
+fn event(name: &str, oauth: &OAuth, held: &Snapshot) -> serde_json::Value {
+    let mut event = shown(&held.record, Some(&oauth.account().store().path(oauth.account().key())));
+    event["event"] = name.into();
+    event
+}
+
+/// Scripts hear the address on stdout; people have it on stderr.
+async fn tell_url(oauth: &OAuth, json: bool, host: &str) -> std::convert::Infallible {
+    let mut told = None;
+    loop {
+        if let Ok(Some(offer)) = oauth.standing().offered(std::time::Duration::MAX).await
+            && json
+            && told.as_ref() != Some(&offer.url)
+        {
+            let event =
+                json!({ "event": "authorization_url", "url": offer.url, "userCode": offer.code, "server": host });
+            super::say(&event.to_string());
+            told = Some(offer.url);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+/// What a person pastes races the browser's own way back.
+fn pasting(typed: &LoginCommand) -> Option<mpsc::Receiver<String>> {
+    if !typed.no_browser && !std::io::stdin().is_terminal() {
+        return None;
+    }
+    let (lines, pasted) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    Some(pasted)
+}
+
+/// Says `initialize` without a login, as a client would, to hear what is asked for.
+async fn ask(settings: &Settings) -> Result<Said, Error> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in &settings.headers.map {
+        headers.append(name.clone(), value.clone());
+    }
+    let client = json!({ "name": "mcp-ferry", "version": env!("CARGO_PKG_VERSION") });
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+    let body: Bytes = crate::message::request("1", "initialize", &params);
+    let mut uri = settings.upstream.clone();
+    for _ in 0..REDIRECTS {
+        let sent = settings.http.send(Method::POST, &uri, headers.clone(), body.clone()).await;
+        let sent = sent.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
+        match sent {
+            Answer::Moved(next) => uri = next,
+            Answer::Response(response) if response.status() == StatusCode::UNAUTHORIZED => {
+                return Ok(Said::Refused(response.headers().clone()));
+            }
+            Answer::Response(_) => return Ok(Said::Welcome),
+        }
+    }
+    Err(Error::Login {
+        cause: format!("{} redirects in a circle", client::host(&settings.upstream)),
+        hint: "check the URL".to_owned(),
+    })
+}

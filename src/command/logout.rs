@@ -1,0 +1,34 @@
+//! `mcp-ferry logout`: forget a login, here and where it was issued.
+
+use serde_json::json;
+
+use super::{oauth, tell};
+use crate::auth::{self, Account};
+use crate::cli::LogoutCommand;
+use crate::config::Settings;
+use crate::error::{Error, Exit};
+
+pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<Exit, Error> {
+    let named = oauth(settings)?;
+    let accounts = if typed.all {
+        let store = named.account().store();
+        store.list().into_iter().map(|(key, _)| Account::new(store.clone(), key)).collect()
+    } else {
+        vec![named.account().clone()]
+    };
+    let mut count = 0;
+    for account in accounts {
+        let Some(held) = account.snapshot().filter(|held| !held.record.logged_out) else { continue };
+        let server = held.record.server.clone();
+        let out = auth::log_out(&named, &account).await;
+        let revoked = out.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
+        count += 1;
+        let there = if revoked { ", and its tokens are revoked" } else { "" };
+        let event = json!({ "event": "signed_out", "server": server, "revoked": revoked });
+        tell(typed.json, &format!("signed out of {server}{there}"), &event);
+    }
+    if count == 0 {
+        tell(typed.json, "nobody was signed in", &json!({ "event": "not_signed_in" }));
+    }
+    Ok(Exit::Orderly)
+}

@@ -1,0 +1,85 @@
+//! What else does the program do besides carrying messages? Commands for people and scripts: thin, over the rooms below.
+
+mod login;
+mod logout;
+mod status;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::auth::Record;
+use crate::cli::{LoginCommand, LogoutCommand, StatusCommand};
+use crate::config::Settings;
+use crate::error::{Error, Exit};
+
+/// Logs in to a server.
+pub fn login(typed: &LoginCommand) -> Result<Exit, Error> {
+    let settings = Settings::new(&typed.url, typed.port, &typed.options)?;
+    on_a_runtime(login::run(&settings, typed))
+}
+
+/// Forgets logins.
+pub fn logout(typed: &LogoutCommand) -> Result<Exit, Error> {
+    let url = typed.url.as_deref().unwrap_or(ANY);
+    let settings = Settings::new(url, None, &typed.options)?;
+    on_a_runtime(logout::run(&settings, typed))
+}
+
+/// Shows logins.
+pub fn status(typed: &StatusCommand) -> Result<Exit, Error> {
+    let url = typed.url.as_deref().unwrap_or(ANY);
+    let settings = Settings::new(url, None, &typed.options)?;
+    status::run(&settings, typed)
+}
+
+/// Stands where no server is named, so that the options can be read.
+const ANY: &str = "http://localhost/";
+
+fn on_a_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::System(format!("the runtime does not start: {error}")))?;
+    let done = runtime.block_on(work);
+    // A line of stdin that is still waited for, on a thread that cannot be stopped, is nothing to wait for.
+    runtime.shutdown_background();
+    done
+}
+
+/// A line for the person or script that asked. Who closes the pipe wants no more.
+fn say(text: &str) {
+    writeln!(std::io::stdout(), "{text}").ok();
+}
+
+/// One thing that happened, in words or as a JSON object.
+fn tell(json: bool, words: &str, object: &Value) {
+    if json { say(&object.to_string()) } else { say(words) }
+}
+
+/// A login without its secrets.
+fn shown(record: &Record, path: Option<&std::path::Path>) -> Value {
+    let tokens = record.tokens.as_ref();
+    let ends = tokens.and_then(|tokens| Some(tokens.obtained_at + tokens.lifetime?));
+    serde_json::json!({
+        "server": record.server,
+        "issuer": record.issuer.as_ref().map(|issuer| &issuer.issuer),
+        "resource": record.issuer.as_ref().and_then(|issuer| issuer.resource.as_ref()).map(|text| crate::log::redact(text)),
+        "clientId": record.client.as_ref().map(|client| &client.client_id),
+        "scope": tokens.and_then(|tokens| tokens.scope.as_ref()),
+        "expiresAt": ends,
+        "refreshable": tokens.is_some_and(|tokens| tokens.refresh_token.is_some()) && record.dead_refresh.is_none(),
+        "loggedIn": tokens.is_some() && !record.logged_out,
+        "storedIn": path.map(|path| path.display().to_string()),
+    })
+}
+
+/// A failure of a login, as what ends the program.
+fn failed(error: &crate::auth::LoginError) -> Error {
+    Error::Login { cause: error.to_string(), hint: error.hint() }
+}
+
+/// The login of these settings.
+fn oauth(settings: &Settings) -> Result<Arc<crate::auth::OAuth>, Error> {
+    let oauth = crate::auth::OAuth::new(settings);
+    oauth.map(Arc::new).ok_or_else(|| Error::System("there is no home directory to keep a login in".to_owned()))
+}

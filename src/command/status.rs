@@ -1,0 +1,67 @@
+//! `mcp-ferry status`: the logins of this machine, without their secrets.
+
+use serde_json::Value;
+
+use super::{oauth, say, shown};
+use crate::auth::now;
+use crate::cli::StatusCommand;
+use crate::config::Settings;
+use crate::error::{Error, Exit};
+
+pub(super) fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Error> {
+    let oauth = oauth(settings)?;
+    let account = oauth.account();
+    let logins = match &typed.url {
+        Some(_) => {
+            account.snapshot().map(|held| (account.key().clone(), held.record.as_ref().clone())).into_iter().collect()
+        }
+        None => account.store().list(),
+    };
+    let mut any = false;
+    for (key, record) in logins.into_iter().filter(|(_, record)| typed.json || !record.logged_out) {
+        any = true;
+        let login = shown(&record, Some(&account.store().path(&key)));
+        if typed.json { say(&login.to_string()) } else { say(&sentence(&login)) }
+    }
+    if !any && !typed.json {
+        say("nobody is signed in anywhere");
+    }
+    Ok(Exit::Orderly)
+}
+
+fn sentence(login: &Value) -> String {
+    let text = |name: &str| login[name].as_str().unwrap_or_default().to_owned();
+    let mut lines = vec![text("server")];
+    let mut add = |what: &str, text: String| {
+        if !text.is_empty() {
+            lines.push(format!("  {what:<10} {text}"));
+        }
+    };
+    add("issuer", text("issuer"));
+    add("scopes", text("scope"));
+    add("state", state(login));
+    add("stored in", text("storedIn"));
+    lines.join("\n")
+}
+
+fn state(login: &Value) -> String {
+    if login["loggedIn"] != true {
+        return "registered, but nobody is signed in".to_owned();
+    }
+    let renewed = if login["refreshable"] == true { "renewed by itself" } else { "not renewed" };
+    match login["expiresAt"].as_u64() {
+        None => format!("signed in; nobody says until when, {renewed}"),
+        Some(end) if end <= now() => format!("signed in; the token has ended, {renewed}"),
+        Some(end) => format!("signed in; the token ends in {}, {renewed}", span(end - now())),
+    }
+}
+
+/// A time span in the unit that a person would use.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

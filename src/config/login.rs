@@ -1,0 +1,185 @@
+//! How did the user mean to log in?
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{read_file, text};
+use crate::auth::settings::{DpopChoice, Enterprise, Grant, Login, ResourceChoice, SubjectTokenType};
+use crate::auth::store::KeptIn;
+use crate::auth::{CallbackSettings, Credential, Signer};
+use crate::cli::{self, AuthMode, Dpop, TokenStore};
+use crate::error::Error;
+use crate::log::Secret;
+
+/// The shortest time for a person to log in, whatever was typed: other bridges bound other things with the same option.
+const SHORTEST_LOGIN: Duration = Duration::from_secs(180);
+
+/// Everything about logging in that the options say.
+#[derive(Debug)]
+pub struct LoginSettings {
+    /// What to do when one is needed.
+    pub mode: AuthMode,
+    /// Towards the authorization server.
+    pub login: Login,
+    /// Towards the browser.
+    pub callback: CallbackSettings,
+    /// How long a person may take.
+    pub timeout: Duration,
+    /// Where it rests.
+    pub kept_in: KeptIn,
+    /// Its name among several.
+    pub profile: Option<String>,
+}
+
+/// From the options. `port`: the one that was typed behind the address.
+pub(super) fn read(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<LoginSettings, Error> {
+    let mut login = Login { client_name: given(&typed.client_name), ..Login::default() };
+    login.scope = given(&typed.scope);
+    if let Some(json) = document(&typed.static_oauth_client_info)? {
+        login
+            .set_client_info(&json)
+            .map_err(in_document("--static-oauth-client-info", &typed.static_oauth_client_info))?;
+    }
+    if let Some(json) = document(&typed.static_oauth_client_metadata)? {
+        let place = in_document("--static-oauth-client-metadata", &typed.static_oauth_client_metadata);
+        login.set_client_metadata(&json).map_err(place)?;
+    }
+    login.client_id = given(&typed.client_id).or(login.client_id);
+    login.client_secret = secret(typed)?.or(login.client_secret.take());
+    if let Some(path) = given(&typed.private_key) {
+        let signer = Signer::from_pem(&read_file(&path)?, given(&typed.private_key_id));
+        login.client_key = Some(signer.map_err(|error| Error::Usage(format!("--private-key {path}: {error}")))?);
+    }
+    login.client_metadata_url =
+        parsed(&typed.client_metadata_url, "--client-metadata-url", Login::parse_client_metadata_url)?;
+    login.resource = match &typed.resource {
+        _ if typed.disable_resource_parameter => ResourceChoice::Off,
+        Some(resource) if !resource.contains("${user_config.") => {
+            ResourceChoice::parse(resource.trim()).map_err(about("--resource"))?
+        }
+        _ => ResourceChoice::Discovered,
+    };
+    for param in typed.authorize_param.iter().filter(|param| !text::is_unset(param)) {
+        login.authorize_params.push(Login::parse_authorize_param(param).map_err(about("--authorize-param"))?);
+    }
+    login.issuer = parsed(&typed.issuer, "--issuer", Login::parse_issuer)?;
+    login.token_endpoint = parsed(&typed.token_endpoint, "--token-endpoint", Login::parse_issuer)?;
+    login.assume_pkce = typed.assume_pkce;
+    login.use_id_token = typed.use_id_token;
+    login.grant = grant(typed)?;
+    login.dpop = match typed.dpop {
+        Dpop::Auto => DpopChoice::Auto,
+        Dpop::On => DpopChoice::On,
+        Dpop::Off => DpopChoice::Off,
+    };
+    login.check().map_err(Error::Usage)?;
+    Ok(LoginSettings {
+        mode: typed.auth,
+        login,
+        callback: callback(typed, port, allow_http)?,
+        timeout: Duration::from_secs_f64(typed.auth_timeout).max(SHORTEST_LOGIN),
+        kept_in: match typed.token_store {
+            TokenStore::File => KeptIn::File,
+            TokenStore::Keychain => KeptIn::parse("keychain").map_err(about("--token-store"))?,
+        },
+        profile: given(&typed.profile),
+    })
+}
+
+fn given(value: &Option<String>) -> Option<String> {
+    value.clone().filter(|value| !text::is_unset(value))
+}
+
+fn about(option: &'static str) -> impl Fn(String) -> Error {
+    move |why| Error::Usage(format!("the value of {option} cannot be used: {why}"))
+}
+
+/// The same of a document, by its file's name if it has one: its text may be a secret.
+fn in_document(option: &'static str, value: &Option<String>) -> impl Fn(String) -> Error {
+    let file = value.as_deref().and_then(|value| value.trim().strip_prefix('@')).map(|path| format!(" ({path})"));
+    let file = file.unwrap_or_default();
+    move |why| Error::Usage(format!("the value of {option}{file} cannot be used: {why}"))
+}
+
+fn parsed<T>(
+    value: &Option<String>,
+    option: &'static str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, Error> {
+    given(value).map(|value| parse(value.trim())).transpose().map_err(about(option))
+}
+
+/// JSON as it was typed, or the file that an `@` stands before; variables filled in.
+fn document(value: &Option<String>) -> Result<Option<String>, Error> {
+    let Some(value) = given(value) else { return Ok(None) };
+    let json = match value.trim().strip_prefix('@') {
+        Some(path) => read_file(path)?,
+        None => value,
+    };
+    let expanded = text::expand(&json).map_err(|variable| {
+        Error::Usage(format!("the client's JSON needs the environment variable {variable}, which is not set"))
+    })?;
+    Ok(Some(expanded))
+}
+
+fn secret(typed: &cli::Login) -> Result<Option<Secret>, Error> {
+    if let Some(path) = given(&typed.client_secret_file) {
+        return Ok(Some(Secret::new(read_file(&path)?.trim())));
+    }
+    from_variable(&typed.client_secret_env, "--client-secret-env")
+}
+
+fn from_variable(name: &Option<String>, option: &str) -> Result<Option<Secret>, Error> {
+    let Some(name) = given(name) else { return Ok(None) };
+    if !text::is_name(&name) || super::looks_like_a_token(&name) {
+        crate::log::hide(&name);
+        return Err(Error::Usage(format!("{option} wants the name of an environment variable, not the secret itself")));
+    }
+    match std::env::var(&name).ok().filter(|value| !text::is_unset(value)) {
+        Some(value) => Ok(Some(Secret::new(value.trim()))),
+        None => Err(Error::Usage(format!("the environment variable {name} of {option} is not set"))),
+    }
+}
+
+fn grant(typed: &cli::Login) -> Result<Grant, Error> {
+    let file = |path: &Option<String>| given(path).map(|path| Credential::File { path: PathBuf::from(path) });
+    if let Some(workload) = file(&typed.workload_token_file) {
+        return Ok(Grant::Workload(workload));
+    }
+    if let Some(token_endpoint) = parsed(&typed.idp_token_endpoint, "--idp-token-endpoint", Login::parse_issuer)? {
+        let needs = |option| Error::Usage(format!("--idp-token-endpoint needs {option}"));
+        return Ok(Grant::Enterprise(Enterprise {
+            token_endpoint,
+            client_id: given(&typed.idp_client_id).ok_or_else(|| needs("--idp-client-id"))?,
+            client_secret: from_variable(&typed.idp_client_secret_env, "--idp-client-secret-env")?,
+            subject_token: file(&typed.idp_token_file).ok_or_else(|| needs("--idp-token-file"))?,
+            subject_token_type: SubjectTokenType::default(),
+        }));
+    }
+    Ok(match (typed.client_credentials, typed.device_code) {
+        (true, _) => Grant::ClientCredentials,
+        (false, true) => Grant::Device,
+        (false, false) => Grant::AuthorizationCode,
+    })
+}
+
+fn callback(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<CallbackSettings, Error> {
+    let mut callback = CallbackSettings {
+        bind: typed.callback_bind,
+        port: typed.callback_port.or(port).filter(|&port| port > 0),
+        ..CallbackSettings::default()
+    };
+    if let Some(host) = parsed(&typed.host, "--host", CallbackSettings::parse_host)? {
+        callback.host = host;
+    }
+    if let Some(path) = given(&typed.callback_path) {
+        match CallbackSettings::parse_path(&path) {
+            Ok(path) => callback.path = path,
+            Err(why) => tracing::warn!("--callback-path is passed over: {why}"),
+        }
+    }
+    callback.success_url = parsed(&typed.auth_success_url, "--auth-success-url", |url| {
+        CallbackSettings::parse_success_url(url, allow_http)
+    })?;
+    Ok(callback)
+}

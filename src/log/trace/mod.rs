@@ -1,0 +1,275 @@
+//! What went over the wire? For a bug report: every line on stdio, every HTTP request and what came back, a JSON object a line.
+//!
+//! **Messages are the user's own data, and a trace holds them: that is what it is for.** Secrets are not in it (see `clean.rs`), and
+//! only its owner may read the file. While no trace is wanted, each call here is one look at a static.
+//!
+//! Each record says `time`, `pid` and `what`: `start`, `from client`, `to client`, `request`, `response`, `failed`, `body`, `event`, `lost`.
+//! Those of one HTTP request have the same `exchange`.
+
+mod clean;
+
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode, Uri};
+use serde_json::json;
+
+use super::file::LogFile;
+use super::queue::Queue;
+use super::{longest_secret, timestamp};
+
+/// Records, and bytes of their texts, that may wait to be written.
+const RECORDS_WAITING: usize = 4096;
+const BYTES_WAITING: usize = 64 * 1024 * 1024;
+
+/// How much of one text is written.
+const TEXT: usize = 1024 * 1024;
+
+static TRACE: OnceLock<Trace> = OnceLock::new();
+
+struct Trace {
+    queue: Queue<Record>,
+    /// Bytes of texts on their way to the file.
+    waiting: Arc<AtomicUsize>,
+    exchanges: AtomicU64,
+}
+
+/// One HTTP request and what comes back, by number.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange(u64);
+
+impl Exchange {
+    /// Of this response, if it is traced.
+    pub fn of(extensions: &http::Extensions) -> Option<Self> {
+        extensions.get().copied()
+    }
+}
+
+struct Record {
+    time: SystemTime,
+    exchange: Option<Exchange>,
+    what: What,
+    text: Bytes,
+}
+
+/// Not yet clean: that is work for the thread that writes.
+enum What {
+    Start,
+    FromClient,
+    ToClient,
+    Request(Method, Uri, HeaderMap),
+    Response(StatusCode, HeaderMap),
+    Failed,
+    Body,
+    Event { name: String, id: Option<String> },
+    Lost(u64),
+}
+
+/// Begins to trace to this file.
+pub(super) fn start(mut file: LogFile) {
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let written = Arc::clone(&waiting);
+    let lost = |count| Record { time: SystemTime::now(), exchange: None, what: What::Lost(count), text: Bytes::new() };
+    let queue = Queue::new(RECORDS_WAITING, lost, move |record: &Record| {
+        file.append(record.line().as_bytes());
+        written.fetch_sub(record.text.len(), Ordering::AcqRel);
+    });
+    if TRACE.set(Trace { queue, waiting, exchanges: AtomicU64::new(0) }).is_ok() {
+        record(None, What::Start, Bytes::new);
+    }
+}
+
+/// Waits until all is written, but no longer than this.
+pub(super) fn finish(patience: Duration) {
+    TRACE.get().iter().for_each(|trace| trace.queue.flush(patience));
+}
+
+/// A line of the client's.
+pub fn from_client(line: &[u8]) {
+    record(None, What::FromClient, || Bytes::copy_from_slice(line));
+}
+
+/// A line for the client.
+pub fn to_client(line: &Bytes) {
+    record(None, What::ToClient, || line.clone());
+}
+
+/// A request that is about to be sent. `None` if nothing is traced.
+pub fn request(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Option<Exchange> {
+    let trace = TRACE.get()?;
+    let exchange = Some(Exchange(trace.exchanges.fetch_add(1, Ordering::Relaxed) + 1));
+    record(exchange, What::Request(method.clone(), uri.clone(), headers.clone()), || body.clone());
+    exchange
+}
+
+/// The head of an answer; what reads its body finds the [`Exchange`] among its extensions.
+pub fn response<T>(exchange: Option<Exchange>, response: &mut Response<T>) {
+    let Some(exchange) = exchange else { return };
+    record(Some(exchange), What::Response(response.status(), response.headers().clone()), Bytes::new);
+    response.extensions_mut().insert(exchange);
+}
+
+/// There is no answer.
+pub fn failed(exchange: Option<Exchange>, error: &dyn Display) {
+    if exchange.is_some() {
+        record(exchange, What::Failed, || error.to_string().into());
+    }
+}
+
+/// A body that was read as a whole.
+pub fn body(exchange: Option<Exchange>, body: &[u8]) {
+    if exchange.is_some() {
+        record(exchange, What::Body, || Bytes::copy_from_slice(body));
+    }
+}
+
+/// An event of a stream, and the last event id so far.
+pub fn event(exchange: Option<Exchange>, name: &str, data: &Bytes, id: Option<&str>) {
+    if exchange.is_some() {
+        record(exchange, What::Event { name: name.to_owned(), id: id.map(str::to_owned) }, || data.clone());
+    }
+}
+
+fn record(exchange: Option<Exchange>, what: What, text: impl FnOnce() -> Bytes) {
+    let Some(trace) = TRACE.get() else { return };
+    let text = text();
+    let size = text.len();
+    // One that is larger than all the room waits until it is alone.
+    let before = trace.waiting.fetch_add(size, Ordering::AcqRel);
+    let fits = before == 0 || before + size <= BYTES_WAITING;
+    if !fits || !trace.queue.push(Record { time: SystemTime::now(), exchange, what, text }) {
+        trace.waiting.fetch_sub(size, Ordering::AcqRel);
+        if !fits {
+            trace.queue.lose(1);
+        }
+    }
+}
+
+impl Record {
+    /// As it stands in the file.
+    fn line(&self) -> String {
+        let mut line = format!(r#"{{"time":"{}","pid":{}"#, timestamp(self.time), std::process::id());
+        let mut member = |name: &str, value: serde_json::Value| {
+            write!(line, r#","{name}":{value}"#).ok();
+        };
+        if let Some(Exchange(number)) = self.exchange {
+            member("exchange", json!(number));
+        }
+        match &self.what {
+            What::Start => {
+                member("what", json!("start"));
+                member("version", json!(env!("CARGO_PKG_VERSION")));
+                member("platform", json!(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)));
+                member("arguments", json!(argument_names(std::env::args())));
+            }
+            What::FromClient => member("what", json!("from client")),
+            What::ToClient => member("what", json!("to client")),
+            What::Request(method, uri, headers) => {
+                member("what", json!("request"));
+                member("method", json!(method.as_str()));
+                member("url", json!(clean::uri(uri)));
+                member("headers", json!(clean::headers(headers)));
+            }
+            What::Response(status, headers) => {
+                member("what", json!("response"));
+                member("status", json!(status.as_u16()));
+                member("headers", json!(clean::headers(headers)));
+            }
+            What::Failed => member("what", json!("failed")),
+            What::Body => member("what", json!("body")),
+            What::Event { name, id } => {
+                member("what", json!("event"));
+                member("event", json!(clean::text(name)));
+                if let Some(id) = id {
+                    member("id", json!(clean::text(id)));
+                }
+            }
+            What::Lost(count) => {
+                member("what", json!("lost"));
+                member("records", json!(count));
+            }
+        }
+        if !self.text.is_empty() {
+            member("size", json!(self.text.len()));
+            member("text", json!(shown(&self.text)));
+        }
+        line.push_str("}\n");
+        line
+    }
+}
+
+/// The text without its secrets, cut where it is very long: not within one, or its beginning would stand there.
+fn shown(text: &[u8]) -> String {
+    if text.len() <= TEXT {
+        return clean::text(&String::from_utf8_lossy(text));
+    }
+    let longest = longest_secret();
+    let cleaned = clean::text(&String::from_utf8_lossy(&text[..text.len().min(TEXT + longest)]));
+    let whole = cleaned.len().saturating_sub(longest);
+    let end = (0..=whole).rev().find(|&end| cleaned.is_char_boundary(end)).unwrap_or(0);
+    format!("{}…", &cleaned[..end])
+}
+
+/// The names of the options that were typed, without their values.
+fn argument_names(args: impl Iterator<Item = String>) -> Vec<String> {
+    let name = |arg: String| {
+        let name = arg.split('=').next().unwrap_or_default().to_owned();
+        let is_name = |name: &str| {
+            name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'4' | b'6'))
+        };
+        (name.starts_with("--") && is_name(&name)).then_some(name)
+    };
+    args.skip(1).filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_a_line_of_json_without_secrets() {
+        let mut headers = HeaderMap::new();
+        let mut key = http::HeaderValue::from_static("marked-key");
+        key.set_sensitive(true);
+        headers.insert("x-key", key);
+        headers.insert("accept", http::HeaderValue::from_static("*/*"));
+        let record = Record {
+            time: SystemTime::UNIX_EPOCH,
+            exchange: Some(Exchange(3)),
+            what: What::Request(Method::POST, Uri::from_static("http://me:pw@h:1/p?token=abc&n=1"), headers),
+            text: Bytes::from_static(b"{\"n\":1.0}"),
+        };
+        let line = record.line();
+        let (head, rest) = line.split_once(r#","pid":"#).unwrap_or_default();
+        assert_eq!(head, r#"{"time":"1970-01-01T00:00:00.000Z""#);
+        let (_, rest) = rest.split_once(',').unwrap_or_default();
+        assert_eq!(
+            rest,
+            concat!(
+                r#""exchange":3,"what":"request","method":"POST","url":"http://h:1/p?token=***&n=1","#,
+                r#""headers":[["x-key","***"],["accept","*/*"]],"size":9,"text":"{\"n\":1.0}"}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn of_arguments_only_names_are_told() {
+        let args = ["mcp-ferry", "https://h/secret", "--header", "K: v", "--log-level=debug", "--ipv4", "--Secret123"];
+        assert_eq!(argument_names(args.map(str::to_owned).into_iter()), ["--header", "--log-level", "--ipv4"]);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_but_not_within_a_secret() {
+        let secret = "marked-secret-at-the-cut";
+        super::super::hide(secret);
+        for place in (TEXT - 60..TEXT + 30).step_by(7) {
+            let text = "x".repeat(place) + secret + &"y".repeat(100);
+            let shown = shown(text.as_bytes());
+            assert!(!shown.contains("mark") && shown.len() < TEXT + 10, "{}", &shown[TEXT - 100..]);
+        }
+    }
+}

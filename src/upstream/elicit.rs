@@ -1,0 +1,108 @@
+//! May we ask the client something ourselves? Whether it opens an address for its user (2025-11-25, "URL Mode Elicitation"), where
+//! it can. Never the only way to a login: some clients say that they can and show nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::{Context, first};
+use crate::auth::Offer;
+use crate::message::{Id, Kind, Message};
+
+/// A person does not read a question and say no to it in this time; a client that shows no questions does.
+const READ: Duration = Duration::from_secs(1);
+
+/// How long a person may think about it.
+const THINK: Duration = Duration::from_secs(300);
+
+/// Our own questions that the client has not answered.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    open: Mutex<HashMap<Id, oneshot::Sender<Message>>>,
+    /// The address asked about last: several requests at once wait for one login.
+    asked: Mutex<Option<String>>,
+}
+
+/// What the person said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// Go on: said yes, was not asked, or was perhaps not shown the question.
+    GoOn,
+    /// No.
+    No,
+}
+
+impl Questions {
+    /// Takes the answer to one of our questions. False if it is an answer to the server.
+    pub(super) fn take(&self, message: &Message) -> bool {
+        let Kind::Response { id, .. } = message.kind() else { return false };
+        let asked = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        asked.is_some_and(|asked| asked.send(message.clone()).is_ok())
+    }
+}
+
+/// Asks the person to open the address, if the client can and nobody has asked about it before.
+pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
+    if !can_open(context) || !first_time(context, &offer.url) {
+        return Reply::GoOn;
+    }
+    let host = context.sender.host();
+    let code = offer.code.as_ref().map(|code| format!(" and type the code {code}")).unwrap_or_default();
+    let digest = ring::digest::digest(&ring::digest::SHA256, offer.url.as_bytes());
+    let number = digest.as_ref().iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let elicitation = format!("mcp-ferry-{number:x}");
+    let raw_id = json!(elicitation).to_string();
+    let (answered, answer) = oneshot::channel();
+    let questions = &context.questions;
+    questions.open.lock().unwrap_or_else(PoisonError::into_inner).insert(Id::from_json(&raw_id), answered);
+    let params = json!({
+        "mode": "url",
+        "elicitationId": elicitation,
+        "url": offer.url,
+        "message": format!("Sign in to {host}: open this address{code}."),
+    });
+    context.client.outgoing.send_now(crate::message::request(&raw_id, "elicitation/create", &params));
+    let asked_at = Instant::now();
+    let standing = context.sender.auth().standing();
+    let answer = tokio::select! {
+        answer = tokio::time::timeout(THINK, answer) => answer.ok().and_then(Result::ok),
+        _ = standing.settled(THINK) => None,
+    };
+    match answer {
+        Some(answer) if refuses(&answer) && asked_at.elapsed() > READ => Reply::No,
+        Some(_) => Reply::GoOn,
+        None => {
+            questions.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&Id::from_json(&raw_id));
+            let params = json!({ "elicitationId": elicitation });
+            context
+                .client
+                .outgoing
+                .send_now(crate::message::notification("notifications/elicitation/complete", &params));
+            Reply::GoOn
+        }
+    }
+}
+
+fn first_time(context: &Context, url: &str) -> bool {
+    let mut asked = context.questions.asked.lock().unwrap_or_else(PoisonError::into_inner);
+    asked.replace(url.to_owned()).as_deref() != Some(url)
+}
+
+/// Whether the client has declared that it opens addresses; `{}` alone means forms.
+fn can_open(context: &Context) -> bool {
+    let (Some(initialize), _) = context.gate.greeting() else { return false };
+    first::asked(&initialize).is_some_and(|asked| asked.capabilities["elicitation"]["url"].is_object())
+}
+
+/// `decline` and `cancel`, and not an error: that says that there was nobody to ask.
+fn refuses(answer: &Message) -> bool {
+    #[derive(Deserialize)]
+    struct Answer {
+        result: Value,
+    }
+    answer.read::<Answer>().is_some_and(|answer| matches!(answer.result["action"].as_str(), Some("decline" | "cancel")))
+}

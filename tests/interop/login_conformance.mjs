@@ -1,0 +1,42 @@
+// What the official conformance suite starts as "the client" in its scenarios about authorization: a driver that knows nothing of
+// logins, at the end of mcp-ferry, which does.
+//
+//   node login_conformance.mjs FERRY HOME URL     (the suite adds the URL, and the scenario in the environment)
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { Session } from "./stdio.mjs";
+
+const [ferry, home, url] = process.argv.slice(2);
+const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
+const given = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}");
+
+// Something secret in a file, whose name may stand among the arguments.
+const file = (name, text) => {
+  mkdirSync(home, { recursive: true });
+  writeFileSync(`${home}/${name}`, text, { mode: 0o600 });
+  return `${home}/${name}`;
+};
+const secret = () => ["--client-id", given.client_id, "--client-secret-file", file("secret", given.client_secret)];
+
+// What a user would configure, by scenario; most need nothing.
+const flags = {
+  "auth/basic-cimd": () => ["--client-metadata-url", "https://conformance-test.local/client-metadata.json"],
+  "auth/pre-registration": secret,
+  "auth/client-credentials-basic": () => ["--client-credentials", ...secret()],
+  "auth/client-credentials-jwt": () =>
+    ["--client-credentials", "--client-id", given.client_id, "--private-key", file("key.pem", given.private_key_pem)],
+  "auth/enterprise-managed-authorization": () => [
+    ...["--idp-token-endpoint", given.idp_token_endpoint, "--idp-client-id", given.idp_client_id],
+    ...["--idp-token-file", file("id-token", given.idp_id_token), ...secret()],
+  ],
+  "auth/wif-jwt-bearer": () => ["--client-id", given.client_id, "--workload-token-file", file("workload-token", given.valid_jwt)],
+};
+
+const session = new Session(ferry, [...(flags[scenario]?.() ?? []), url], home, {
+  revision: process.env.MCP_CONFORMANCE_PROTOCOL_VERSION,
+  label: "",
+});
+await session.open();
+await session.result("tools/list");
+console.log(await session.call("test-tool", {}, 25));
+await session.close();

@@ -1,0 +1,61 @@
+"""The suites about logging in: other people's authorization servers, conformance suite, and browser."""
+
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from glob import glob
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MODULES = HERE / "node_modules"
+
+# Optional ones that no requirement set names: servers of the first revision that had authorization.
+FIRST_REVISION = ["auth/2025-03-26-oauth-metadata-backcompat", "auth/2025-03-26-oauth-endpoint-fallback"]
+
+
+class LoginSuites:
+    """Part of `Suite` in `run`."""
+
+    def auth_conformance(self):
+        suite = ["node", MODULES / "@modelcontextprotocol/conformance/dist/index.js"]
+        wanted = [(scenario, "2025-03-26") for scenario in FIRST_REVISION]
+        for revision in ("2025-11-25", "2026-07-28"):
+            listing = self.capture([*suite, "list", "--client", "--requirements", revision], self.scratch)
+            # Twice the same name is a scenario that is required and one that is only reported.
+            found = dict.fromkeys(re.findall(r"^ +- (auth/\S+)", listing, re.MULTILINE))
+            if not found:
+                self.report(f"auth-conformance/{revision}: has scenarios", False, listing)
+            wanted += [(scenario, revision) for scenario in found]
+
+        def attempt(what):
+            scenario, revision = what
+            home = self.home(f"conformance-{revision}-{scenario}")
+            client = f"node {HERE / 'login_conformance.mjs'} {self.ferry} {home}"
+            # Forced, since an extension belongs to no revision; it speaks the one that is given.
+            command = [*suite, "client", "--scenario", scenario, "--spec-version", revision, "--force", "--command", client]
+            return what, self.capture(command, home)
+
+        # Most of a scenario is waiting for processes to start.
+        with ThreadPoolExecutor(3) as pool:
+            for (scenario, revision), output in pool.map(attempt, wanted):
+                passed = "OVERALL: PASSED" in output and " 0 failed, 0 warnings" in output
+                self.report(f"auth-conformance/{revision}: {scenario}", passed, output)
+
+    def oidc(self):
+        library = self.debian("libfaketime", "/usr/lib/*/faketime/libfaketime.so.1")
+        home = self.home("oidc")
+        self.follow("oidc", ["node", HERE / "oidc.mjs", self.ferry, home], self.environment(home) | {"LIBFAKETIME": library})
+
+    def browser(self):
+        self.debian("chromium", "/usr/bin/chromium", "fonts-dejavu-core")
+        self.driver("node", HERE / "chromium.mjs")
+
+    def debian(self, package, pattern, *others):
+        """The file of this package, which is installed if it is not there and the user may."""
+        found = sorted(glob(pattern))
+        if not found:
+            print(f"installing {package} from Debian", flush=True)
+            for command in (["update"], ["install", "--yes", "--no-install-recommends", package, *others]):
+                subprocess.run(["apt-get", "-qq", *command], check=True, stdout=subprocess.DEVNULL)
+            found = sorted(glob(pattern))
+        return found[0]

@@ -1,0 +1,179 @@
+// A certified authorization server (oidc-provider, with a path in its issuer and metadata only where OpenID puts it) and an MCP
+// server (the SDK's, with the SDK's own bearer check) that trusts it. Everything that happens is counted, and can be made to go wrong.
+
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import express from "express";
+import { InvalidTokenError } from "@modelcontextprotocol/sdk/server/auth/errors.js";
+import { requireBearerAuth } from "@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js";
+import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
+import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
+import Provider from "oidc-provider";
+import { createMemoryAdapter } from "oidc-provider/lib/adapters/memory_adapter.js";
+import { z } from "zod";
+
+const PATH = "/realms/ferry";
+
+// `forms`: a person has to fill in oidc-provider's own pages; otherwise everybody is signed in and agrees. `lifetime`: of an access
+// token, in seconds. `grace`: for how long a spent refresh token is still taken, in seconds. `scopes`: more that may be registered;
+// as it comes the server refuses registrations that name the scopes of a resource.
+export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [] } = {}) {
+  const servers = { issuer: createServer(), resource: createServer() };
+  for (const server of Object.values(servers)) await once(server.listen(0, "127.0.0.1"), "listening");
+  const origin = (server) => `http://127.0.0.1:${server.address().port}`;
+  const issuer = origin(servers.issuer) + PATH;
+  const url = `${origin(servers.resource)}/mcp`;
+
+  const world = {
+    issuer,
+    url,
+    lifetime,
+    counts: { registrations: 0, logins: 0, refreshes: 0, reuses: 0, refused: 0, requests: 0 },
+    errors: [], // what the token endpoint had to refuse
+    authorizationHeaders: [], // of requests to the authorization server that carried somebody's own header
+    token: async () => {}, // what happens at the token endpoint before it works: (params) => "lose" | "lose before" | 500 | …
+    refuse: () => seen.splice(0).forEach((token) => refused.add(token)), // access tokens in use, though they have not expired
+    forget: () => (store = createMemoryAdapter(0)),
+    close: () => Object.values(servers).forEach((server) => (server.close(), server.closeAllConnections())),
+  };
+
+  let store = createMemoryAdapter(0);
+  class Adapter {
+    constructor(model) {
+      this.model = model;
+      for (const method of ["upsert", "find", "findByUid", "findByUserCode", "destroy", "revokeByGrantId"]) {
+        this[method] = (...args) => store(model)[method](...args);
+      }
+    }
+    async consume(id) {
+      const kept = store(this.model);
+      if (this.model !== "RefreshToken" || !grace) return kept.consume(id);
+      setTimeout(() => kept.consume(id).catch(() => {}), grace * 1000).unref();
+    }
+  }
+
+  const provider = new Provider(issuer, {
+    adapter: Adapter,
+    clockTolerance: 0,
+    cookies: { keys: ["interop"] },
+    features: {
+      devInteractions: { enabled: forms },
+      registration: { enabled: true },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_, resource) => {
+          if (resource !== url) throw new Error(`nobody knows the resource ${resource}`);
+          return { scope: "mcp:read mcp:write", audience: url, accessTokenTTL: world.lifetime, accessTokenFormat: "opaque" };
+        },
+      },
+    },
+    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    ...(forms ? {} : { interactions: { url: (_, { uid }) => `${PATH}/agree/${uid}` } }),
+    pkce: { required: () => true },
+    rotateRefreshToken: true,
+    scopes: ["openid", "offline_access", ...scopes],
+    ttl: { Grant: 3600, RefreshToken: 3600, Session: 3600, Interaction: 3600, IdToken: 3600 },
+  });
+  provider.on("registration_create.success", () => (world.counts.registrations += 1));
+  provider.on("grant.success", ({ oidc }) => {
+    world.counts[oidc.params.grant_type === "refresh_token" ? "refreshes" : "logins"] += 1;
+  });
+  provider.on("grant.error", (ctx, error) => {
+    world.errors.push(`${error.error}: ${error.error_detail ?? error.error_description}`);
+    if (/already used/.test(`${error.error_detail} ${error.error_description}`)) world.counts.reuses += 1;
+  });
+  provider.on("server_error", (_, error) => world.errors.push(String(error.stack ?? error)));
+
+  provider.use(async (ctx, next) => {
+    if (ctx.method !== "POST" || ctx.path !== "/token") return next();
+    const fault = await world.token();
+    if (fault === "lose before" || ctx.req.socket.destroyed) return lose(ctx);
+    if (fault === 500) return (ctx.status = 500), (ctx.body = "the database is away");
+    await next();
+    if (fault === "lose") lose(ctx);
+  });
+  const lose = (ctx) => {
+    ctx.respond = false;
+    ctx.req.socket.destroy();
+  };
+
+  // Somebody who is signed in and agrees to everything.
+  const agree = async (request, response) => {
+    const { prompt, params, session } = await provider.interactionDetails(request, response);
+    if (prompt.name === "login") {
+      return provider.interactionFinished(request, response, { login: { accountId: "ann" } });
+    }
+    const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+    const { missingOIDCScope = [], missingResourceScopes = {} } = prompt.details;
+    grant.addOIDCScope(["openid", ...missingOIDCScope].join(" "));
+    for (const [resource, scopes] of Object.entries(missingResourceScopes)) grant.addResourceScope(resource, scopes.join(" "));
+    const result = { consent: { grantId: await grant.save() } };
+    await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: true });
+  };
+
+  const answer = provider.callback();
+  servers.issuer.on("request", (request, response) => {
+    if (request.headers["x-own"]) world.authorizationHeaders.push(request.url);
+    if (!request.url.startsWith(`${PATH}/`)) return response.writeHead(404).end("nothing here");
+    if (request.url.startsWith(`${PATH}/agree/`)) {
+      return agree(request, response).catch((error) => response.writeHead(500).end(String(error)));
+    }
+    request.originalUrl = request.url;
+    request.url = request.url.slice(PATH.length);
+    answer(request, response);
+  });
+
+  const [seen, refused] = [[], new Set()];
+  const verifier = {
+    verifyAccessToken: async (token) => {
+      const found = await provider.AccessToken.find(token);
+      if (!found || found.isExpired || found.aud !== url || refused.has(token)) {
+        world.counts.refused += 1;
+        throw new InvalidTokenError("expired or revoked");
+      }
+      seen.push(token);
+      return { token, clientId: found.clientId, scopes: [...found.scopes], expiresAt: found.exp };
+    },
+  };
+  const metadata = `${origin(servers.resource)}/.well-known/oauth-protected-resource/mcp`;
+  const bearer = requireBearerAuth({ verifier, requiredScopes: ["mcp:read"], resourceMetadataUrl: metadata });
+  const sessions = new Map();
+
+  const app = express();
+  app.get("/.well-known/oauth-protected-resource/mcp", (_, response) => {
+    response.json({ resource: url, authorization_servers: [issuer], scopes_supported: ["mcp:read"] });
+  });
+  app.use("/mcp", bearer, express.json(), async (request, response) => {
+    world.counts.requests += 1;
+    const writes = request.body?.method === "tools/call" && request.body.params.name === "write";
+    if (writes && !request.auth.scopes.includes("mcp:write")) {
+      const challenge = `Bearer error="insufficient_scope", scope="mcp:write", resource_metadata="${metadata}"`;
+      return response.set("WWW-Authenticate", challenge).status(403).json({ error: "insufficient_scope" });
+    }
+    let transport = sessions.get(request.headers["mcp-session-id"]);
+    if (!transport && request.headers["mcp-session-id"]) return response.status(404).end();
+    if (!transport) {
+      transport = new StreamableHTTPServerTransport({
+        sessionIdGenerator: randomUUID,
+        onsessioninitialized: (id) => sessions.set(id, transport),
+      });
+      await tools().connect(transport);
+    }
+    await transport.handleRequest(request, response, request.body);
+  });
+  servers.resource.on("request", app);
+  return world;
+}
+
+function tools() {
+  const server = new McpServer({ name: "notes", version: "1.0.0" });
+  const text = (words) => ({ content: [{ type: "text", text: words }] });
+  server.registerTool("echo", { inputSchema: { words: z.string() } }, async ({ words }) => text(words));
+  server.registerTool("write", { inputSchema: { words: z.string() } }, async ({ words }) => text(`written: ${words}`));
+  server.registerTool("slow", { inputSchema: { words: z.string() } }, async ({ words }) => (await sleep(300), text(words)));
+  return server;
+}

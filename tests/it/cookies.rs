@@ -1,0 +1,66 @@
+//! Cookies, by which a load balancer knows the machine that a session is on.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::*;
+
+const SESSION_COOKIE: &str = "AWSALB=marked-secret-balance; Path=/; HttpOnly; Max-Age=600";
+
+fn balanced(call: Exchange) {
+    match call.kind() {
+        "initialize" => {
+            let answer = result(&call.id(), &initialize_result(REVISION));
+            let headers =
+                [("Content-Type", "application/json"), ("Mcp-Session-Id", "s"), ("Set-Cookie", SESSION_COOKIE)];
+            call.respond("200 OK", &headers, &answer);
+        }
+        _ => call.usual(),
+    }
+}
+
+#[test]
+fn a_cookie_goes_back_with_every_request_of_the_session() {
+    let upstream = Upstream::start(balanced);
+    let mut bridge =
+        Bridge::to(&upstream.url("/mcp")).args(["--header", "Cookie: mine=1"]).secret("marked-secret-balance").start();
+    bridge.shake_hands();
+    bridge.still_works();
+    upstream.wait_for("GET", 1);
+    bridge.finish();
+    for request in upstream.requests() {
+        let expected = if request.kind == "initialize" { "mine=1" } else { "mine=1; AWSALB=marked-secret-balance" };
+        assert_eq!(request.header("cookie"), Some(expected), "{}", request.kind);
+    }
+    assert!(upstream.kinds().contains(&"DELETE".to_owned()), "{:?}", upstream.kinds());
+}
+
+#[test]
+fn a_newer_cookie_takes_the_place_of_the_older() {
+    let count = AtomicUsize::new(0);
+    let upstream = Upstream::start(move |call| {
+        if call.kind() != "tools/call" {
+            return balanced(call);
+        }
+        let cookie = format!("AWSALB=number-{}; Path=/", count.fetch_add(1, Ordering::SeqCst));
+        let answer = result(&call.id(), "{}");
+        call.respond("200 OK", &[("Content-Type", "application/json"), ("Set-Cookie", &cookie)], &answer);
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    for id in ["1", "2", "3"] {
+        bridge.ask(id, "tools/call", "{}");
+    }
+    bridge.finish();
+    let calls: Vec<_> = upstream.requests().iter().filter(|request| request.kind == "tools/call").cloned().collect();
+    let cookies: Vec<_> = calls.iter().map(|call| call.header("cookie").unwrap()).collect();
+    assert_eq!(cookies, ["AWSALB=marked-secret-balance", "AWSALB=number-0", "AWSALB=number-1"]);
+}
+
+#[test]
+fn cookies_can_be_done_without() {
+    let upstream = Upstream::start(balanced);
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).arg("--disable-cookies").start();
+    bridge.shake_hands();
+    bridge.still_works();
+    bridge.finish();
+    assert!(upstream.requests().iter().all(|request| request.header("cookie").is_none()));
+}

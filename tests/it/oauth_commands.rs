@@ -1,0 +1,210 @@
+//! `login`, `logout`, `status`: logging in by hand, beside the bridges that use it.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::*;
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The one JSON document a command prints.
+#[track_caller]
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// The address to open, of what a command says.
+#[track_caller]
+fn link(text: &str) -> String {
+    let is_end = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '"';
+    let mut words = text.split(is_end).filter_map(|word| word.find("http://").map(|start| &word[start..]));
+    words.find(|word| word.contains("/authorize?")).unwrap_or_else(|| panic!("a link: {text}")).to_owned()
+}
+
+/// Where the browser would come back to.
+fn way_back(authorize: &str) -> String {
+    get(authorize, &[]).expect("an answer").header("location").expect("a redirect").to_owned()
+}
+
+/// A bridge finds the login made.
+#[track_caller]
+fn is_logged_in(machine: &Machine, realm: &Realm) {
+    let tabs = machine.browser.tabs().len();
+    let mut bridge = machine.bridge(realm).start();
+    bridge.shake_hands();
+    looks(&mut bridge, "1");
+    bridge.finish();
+    assert_eq!(machine.browser.tabs().len(), tabs, "nothing is opened for a login that is there");
+}
+
+#[test]
+fn login_opens_the_browser_and_says_when_it_is_done() {
+    let (realm, machine) = (Realm::usual(), Machine::attended());
+    let output = machine.run(["login", &realm.url()], "");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(format!("{}{}", out(&output), err(&output)).contains("http://"), "the address is told even so: {output:?}");
+    assert_eq!(machine.browser.tabs().len(), 1);
+    is_logged_in(&machine, &realm);
+}
+
+#[test]
+fn a_running_bridge_picks_up_a_login_by_hand() {
+    let (realm, machine) = (Realm::usual(), Machine::attended());
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    assert_eq!(machine.run(["login", &realm.url()], "").status.code(), Some(0));
+    bridge.message("notifications/tools/list_changed");
+    looks(&mut bridge, "1");
+    bridge.finish();
+    assert_eq!(machine.browser.tabs().len(), 1);
+}
+
+#[test]
+fn login_takes_a_pasted_address_where_no_browser_comes_back() {
+    for paste in ["whole", "query"] {
+        let (realm, machine) = (Realm::usual(), Machine::unattended());
+        let url = realm.url();
+        // What is pasted depends on what is printed: two processes share the pending login.
+        let begun = machine.run(["login", &url, "--no-wait"], "");
+        assert_eq!(begun.status.code(), Some(0), "{begun:?}");
+        let back = way_back(&link(&format!("{}{}", out(&begun), err(&begun))));
+        let pasted = if paste == "whole" { back.as_str() } else { back.split_once('?').unwrap().1 };
+        let done = machine.run(["login", &url, "--complete", pasted], "");
+        assert_eq!(done.status.code(), Some(0), "{paste}: {done:?}");
+        assert!(machine.browser.tabs().is_empty(), "--no-wait opens nothing");
+        is_logged_in(&machine, &realm);
+    }
+}
+
+#[test]
+fn a_pasted_address_of_another_login_is_refused() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    machine.run(["login", &realm.url(), "--no-wait"], "");
+    let forged = "http://127.0.0.1:1/callback?code=evil&state=forged";
+    let output = machine.run(["login", &realm.url(), "--complete", forged], "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(realm.ledger().token_requests.is_empty(), "the code is sent nowhere");
+}
+
+#[test]
+fn login_without_a_browser_reads_the_address_from_stdin() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.launch().args(["login", &realm.url(), "--no-browser"]).converse();
+    let authorize = bridge.until("/authorize?");
+    let back = way_back(&link(&authorize));
+    bridge.say(&back);
+    let output = bridge.end();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(machine.browser.tabs().is_empty(), "--no-browser opens nothing");
+    is_logged_in(&machine, &realm);
+}
+
+#[test]
+fn login_on_another_device_gives_a_code() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let output = machine.run(["login", &realm.url(), "--device"], "");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = format!("{}{}", out(&output), err(&output));
+    assert!(told.contains("WDJB-MJHT") && told.contains("/device/page"), "the code and where to type it: {told}");
+    is_logged_in(&machine, &realm);
+}
+
+#[test]
+fn login_says_in_json_what_it_did() {
+    let (realm, machine) = (Realm::usual(), Machine::attended());
+    let output = machine.run(["login", &realm.url(), "--json"], "");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = out(&output);
+    let last = text.lines().last().expect("a line");
+    let said: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert!(said.is_object(), "{said}");
+    for secret in &realm.ledger().secrets {
+        assert!(!text.contains(secret) && !err(&output).contains(secret), "a secret is told: {output:?}");
+    }
+}
+
+#[test]
+fn a_login_that_is_refused_is_an_error() {
+    let rules = Rules {
+        callback: Box::new(|back| {
+            back.retain(|(name, _)| name != "code");
+            back.push(("error".to_owned(), "access_denied".to_owned()));
+        }),
+        ..Rules::default()
+    };
+    let (realm, machine) = (Realm::start(rules), Machine::attended());
+    let output = machine.run(["login", &realm.url()], "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(err(&output).contains("access_denied"), "{output:?}");
+}
+
+#[test]
+fn a_server_that_wants_no_login_needs_none() {
+    let upstream = Upstream::usual();
+    let output = Machine::attended().run(["login", &upstream.url("/mcp")], "");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn status_tells_what_there_is_and_no_secret() {
+    let realm = Realm::start(Rules { challenge: r#", scope="read""#.to_owned(), ..Rules::default() });
+    let machine = Machine::attended();
+    let nothing = machine.run(["status", "--json"], "");
+    assert_eq!(nothing.status.code(), Some(0), "{nothing:?}");
+    machine.logged_in(&realm).finish();
+    let (plain, status) = (machine.run(["status"], ""), machine.run(["status", "--json"], ""));
+    assert_eq!((plain.status.code(), status.status.code()), (Some(0), Some(0)), "{plain:?} {status:?}");
+    let told = json(&status).to_string();
+    for word in [realm.issuer.url(""), "read".to_owned(), realm.resource.host()] {
+        assert!(told.contains(&word), "{word} is missing from {told}");
+        assert!(out(&plain).contains(&word), "{word} is missing from {}", out(&plain));
+    }
+    for secret in &realm.ledger().secrets {
+        assert!(!told.contains(secret) && !out(&plain).contains(secret), "a secret is told");
+    }
+}
+
+#[test]
+fn logout_ends_the_login_here_and_there() {
+    for which in ["url", "--all"] {
+        let (realm, machine) = (Realm::usual(), Machine::attended());
+        machine.logged_in(&realm).finish();
+        let which = if which == "url" { realm.url() } else { which.to_owned() };
+        let output = machine.run(["logout", &which], "");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let refresh = realm.ledger().secrets.iter().find(|secret| secret.starts_with("refresh")).cloned();
+        let revoked: Vec<_> =
+            realm.ledger().revocations.iter().filter_map(|request| parameter(request, "token")).collect();
+        assert!(refresh.is_some_and(|refresh| revoked.contains(&refresh)), "RFC 7009 for the refresh token");
+        let status = machine.run(["status", "--json"], "");
+        assert!(!out(&status).contains(&realm.issuer.url("")) || !out(&status).contains("expires_at"), "{status:?}");
+        let mut bridge = machine.bridge(&realm).start();
+        bridge.shake_hands();
+        looks(&mut bridge, "1");
+        bridge.finish();
+        assert_eq!(machine.browser.tabs().len(), 2, "the next use is a new login");
+    }
+}
+
+#[test]
+fn logout_where_there_is_no_login_is_no_error() {
+    let output = Machine::unattended().run(["logout", "https://nowhere.example/mcp"], "");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn commands_that_were_typed_wrongly_say_so() {
+    let machine = Machine::unattended();
+    for arguments in [["login", "not a url"], ["logout", "--nonsense"], ["login", "--json"]] {
+        let output = machine.run(arguments, "");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert!(!err(&output).is_empty());
+    }
+}

@@ -1,0 +1,146 @@
+//! The first start, before anybody has logged in: nobody waits, nothing pops up, and the way in is offered.
+
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+#[test]
+fn the_first_message_is_answered_in_time_and_the_tools_offer_the_way_in() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).env("MCP_FERRY_STARTUP_WAIT", "2.5").start();
+    let asked = Instant::now();
+    let welcome = bridge.shake_hands();
+    let took = asked.elapsed();
+    assert!(took < Duration::from_millis(2900), "the first message is answered within 2.5 s, this took {took:?}");
+    let instructions = value(&welcome)["result"]["instructions"].as_str().unwrap_or_default().to_owned();
+    assert!(instructions.to_lowercase().contains("sign"), "the instructions name the way in: {welcome}");
+    let tools = value(&bridge.ask("1", "tools/list", "{}"));
+    let names: Vec<_> = tools["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
+    assert_eq!(names, ["sign_in"], "with nothing known of the server, there is one tool");
+    bridge.finish();
+}
+
+#[test]
+fn a_process_with_an_open_login_ends_with_its_stdin() {
+    gone_within(300, || {
+        let (realm, machine) = (Realm::usual(), Machine::unattended());
+        let mut bridge = machine.bridge(&realm).start();
+        bridge.shake_hands();
+        bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
+        machine.browser.tab(1);
+        bridge.cancel("1");
+        bridge.finish()
+    });
+}
+
+#[test]
+fn ten_starts_in_a_row_open_nothing() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    for start in 0..10 {
+        let mut bridge = machine.bridge(&realm).env("MCP_FERRY_STARTUP_WAIT", "0.2").start();
+        if start % 2 == 0 {
+            bridge.shake_hands();
+            bridge.ask("1", "tools/list", "{}");
+        } else {
+            bridge.send(&initialize("1", REVISION));
+            bridge.answer("1");
+        }
+        bridge.finish();
+    }
+    assert_eq!(machine.browser.tabs(), [""; 0], "a start is no reason for a tab");
+    assert!(realm.ledger().registrations.len() <= 1, "nor for a registration each time");
+}
+
+#[test]
+fn a_client_that_stays_is_shown_the_tab() {
+    let (realm, machine) = (Realm::usual(), Machine::attended());
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    bridge.message("notifications/tools/list_changed");
+    let tools = bridge.ask("1", "tools/list", "{}");
+    assert!(tools.contains(r#""look""#), "{tools}");
+    bridge.finish();
+    assert_eq!(machine.browser.tabs().len(), 1);
+}
+
+#[test]
+fn sign_in_gives_the_link_and_waits_for_it_to_be_used() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    bridge.send(&request("1", "tools/call", r#"{"name":"sign_in","arguments":{},"_meta":{"progressToken":"p"}}"#));
+    let progress = bridge.message("notifications/progress");
+    assert!(progress.contains(r#""progressToken":"p""#), "{progress}");
+    let tab = machine.browser.tab(1);
+    assert_eq!(follow(&tab).expect("a page").status, 200);
+    let answer = bridge.answer("1");
+    assert!(!answer.contains(r#""isError":true"#) && answer.to_lowercase().contains("signed in"), "{answer}");
+    looks(&mut bridge, "2");
+    bridge.finish();
+}
+
+#[test]
+fn requests_wait_for_the_login_and_then_go_through() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
+    bridge.send(&request("2", "resources/read", r#"{"uri":"note:1"}"#));
+    follow(&machine.browser.tab(1));
+    assert!(bridge.answer("1").contains("looked"));
+    assert!(bridge.answer("2").contains(r#""result""#));
+    bridge.finish();
+    assert_eq!(machine.browser.tabs().len(), 1, "two requests need one login");
+}
+
+#[test]
+fn a_login_in_another_process_is_seen_by_all() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut waiting = machine.bridge(&realm).start();
+    waiting.shake_hands();
+    let mut other = machine.bridge(&realm).start();
+    other.shake_hands();
+    other.send(&request("1", "tools/call", r#"{"name":"look"}"#));
+    follow(&machine.browser.tab(1));
+    assert!(other.answer("1").contains("looked"));
+    waiting.message("notifications/tools/list_changed");
+    looks(&mut waiting, "1");
+    waiting.finish();
+    other.finish();
+    assert_eq!(machine.browser.tabs().len(), 1);
+}
+
+#[test]
+fn a_server_that_was_known_is_remembered_while_nobody_is_logged_in() {
+    let (realm, machine) = (Realm::usual(), Machine::attended());
+    let mut bridge = machine.logged_in(&realm);
+    bridge.ask("2", "tools/list", "{}");
+    bridge.finish();
+    machine.run(["logout", &realm.url()], "");
+    realm.ledger().forget();
+    let mut bridge = machine.bridge(&realm).start();
+    let welcome = bridge.shake_hands();
+    assert!(welcome.contains("an-upstream"), "the last real answer stands in for the next: {welcome}");
+    let tools = bridge.ask("1", "tools/list", "{}");
+    assert!(tools.contains(r#""look""#) && tools.contains(r#""sign_in""#), "the known tools, and the way in: {tools}");
+    bridge.finish();
+}
+
+#[test]
+fn a_client_that_can_show_a_link_is_asked_to() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).start();
+    let hello = r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"a-client","version":"1"}}"#;
+    bridge.ask("1", "initialize", hello);
+    bridge.send(&initialized());
+    bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
+    let asked = bridge.message("elicitation/create");
+    let params = &value(&asked)["params"];
+    assert_eq!(params["mode"], "url", "{asked}");
+    let url = params["url"].as_str().expect("a URL").to_owned();
+    let id = value(&asked)["id"].to_string();
+    bridge.send(&result(&id, r#"{"action":"accept"}"#));
+    assert_eq!(follow(&url).expect("a page").status, 200);
+    assert!(bridge.answer("2").contains("looked"));
+    bridge.finish();
+}

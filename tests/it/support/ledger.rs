@@ -1,0 +1,165 @@
+//! What the tests' authorization server has issued, and to whom.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::web::parameter;
+
+/// Names and values in the order in which they came.
+pub(crate) type Parameters = Vec<(String, String)>;
+
+/// One login of a person, from which all its tokens come.
+#[derive(Debug, Clone)]
+pub(super) struct Login {
+    number: usize,
+    request: Parameters,
+}
+
+impl Login {
+    /// A parameter of the authorization request.
+    pub(super) fn asked(&self, name: &str) -> String {
+        parameter(&self.request, name).unwrap_or_default()
+    }
+}
+
+/// What an access token is worth.
+pub(super) struct Grant {
+    pub(super) lifetime: Duration,
+    pub(super) refreshable: bool,
+    pub(super) since: Instant,
+}
+
+#[derive(Debug)]
+struct Token {
+    login: Login,
+    ends: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Each registration as it was answered.
+    pub(crate) registrations: Vec<Value>,
+    /// Authorization requests that led to a code.
+    pub(crate) logins: Vec<Parameters>,
+    /// Requests to the token endpoint.
+    pub(crate) token_requests: Vec<Parameters>,
+    /// Requests to the revocation endpoint.
+    pub(crate) revocations: Vec<Parameters>,
+    /// How often a refresh token brought new tokens.
+    pub(crate) refreshes: usize,
+    /// How often a refresh token came a second time.
+    pub(crate) reuses: usize,
+    /// Every secret ever issued.
+    pub(crate) secrets: Vec<String>,
+    codes: HashMap<String, Login>,
+    devices: HashMap<String, (Login, usize)>,
+    access: HashMap<String, Token>,
+    refresh: HashMap<String, (Login, Option<Instant>)>,
+}
+
+impl Ledger {
+    pub(super) fn knows_client(&self, id: &str, redirect_uri: &str) -> bool {
+        if id.starts_with("given-") || id.starts_with("https://") {
+            return true;
+        }
+        let client = self.registrations.iter().find(|client| client["client_id"] == id);
+        let uris = client.and_then(|client| client["redirect_uris"].as_array());
+        uris.is_some_and(|uris| uris.iter().any(|uri| uri == redirect_uri))
+    }
+
+    pub(super) fn grant_code(&mut self, request: &Parameters) -> String {
+        self.logins.push(request.clone());
+        let code = self.secret("code");
+        let login = Login { number: self.logins.len(), request: request.clone() };
+        self.codes.insert(code.clone(), login);
+        code
+    }
+
+    pub(super) fn redeem(&mut self, code: &str) -> Option<Login> {
+        self.codes.remove(code)
+    }
+
+    /// RFC 8628 section 3.2. Nobody has typed the code yet.
+    pub(super) fn grant_device(&mut self, request: Parameters, issuer: &str) -> Value {
+        self.logins.push(request.clone());
+        let code = self.secret("device");
+        self.devices.insert(code.clone(), (Login { number: self.logins.len(), request }, 0));
+        json!({
+            "device_code": code,
+            "user_code": "WDJB-MJHT",
+            "verification_uri": format!("{issuer}/device/page"),
+            "expires_in": 600,
+            "interval": 1,
+        })
+    }
+
+    /// Somebody types the code before the second poll.
+    pub(super) fn redeem_device(&mut self, code: &str) -> Result<Login, &'static str> {
+        let (login, polls) = self.devices.get_mut(code).ok_or("invalid_grant")?;
+        *polls += 1;
+        if *polls == 1 { Err("authorization_pending") } else { Ok(login.clone()) }
+    }
+
+    /// Uses a refresh token up; a second use ends the whole login.
+    pub(super) fn spend(&mut self, token: &str, grace: Duration) -> Option<Login> {
+        let (login, spent) = self.refresh.get_mut(token)?;
+        let login = login.clone();
+        if spent.is_some_and(|spent| spent.elapsed() >= grace) {
+            self.reuses += 1;
+            self.refresh.retain(|_, (other, _)| other.number != login.number);
+            self.access.retain(|_, other| other.login.number != login.number);
+            return None;
+        }
+        spent.get_or_insert_with(Instant::now);
+        self.refreshes += 1;
+        Some(login)
+    }
+
+    pub(super) fn issue(&mut self, login: &Login, grant: &Grant) -> (String, Option<String>) {
+        let access = self.secret("access");
+        self.access.insert(access.clone(), Token { login: login.clone(), ends: grant.since + grant.lifetime });
+        let refresh = grant.refreshable.then(|| self.secret("refresh"));
+        if let Some(refresh) = &refresh {
+            self.refresh.insert(refresh.clone(), (login.clone(), None));
+        }
+        (access, refresh)
+    }
+
+    /// What this access token is good for, if it is good.
+    pub(super) fn scope_of(&self, token: &str) -> Option<String> {
+        let token = self.access.get(token)?;
+        (Instant::now() < token.ends).then(|| token.login.asked("scope"))
+    }
+
+    /// A client and a login that came about without us: id, access token, refresh token.
+    pub(crate) fn elsewhere(&mut self, redirect_uri: &str) -> (String, String, String) {
+        let id = format!("client-{}", self.registrations.len() + 1);
+        self.registrations.push(json!({ "client_id": id, "redirect_uris": [redirect_uri] }));
+        let request = vec![("client_id".to_owned(), id.clone()), ("redirect_uri".to_owned(), redirect_uri.to_owned())];
+        let login = Login { number: usize::MAX, request };
+        let hour = Duration::from_secs(3600);
+        let (access, refresh) = self.issue(&login, &Grant { lifetime: hour, refreshable: true, since: Instant::now() });
+        (id, access, refresh.unwrap_or_default())
+    }
+
+    /// From now on no access token of today is good, though none has expired.
+    pub(crate) fn refuse_access_tokens(&mut self) {
+        self.access.clear();
+    }
+
+    /// The database is lost: clients, codes, tokens.
+    pub(crate) fn forget(&mut self) {
+        self.registrations.clear();
+        self.codes.clear();
+        self.access.clear();
+        self.refresh.clear();
+    }
+
+    fn secret(&mut self, kind: &str) -> String {
+        let secret = format!("{kind}-secret-{}-{}", self.secrets.len() + 1, "x".repeat(24));
+        self.secrets.push(secret.clone());
+        secret
+    }
+}

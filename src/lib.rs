@@ -36,6 +36,7 @@
 //! * [`command`]: what else does the program do? `login`, `logout`, `status`.
 //! * [`system`]: what do we ask of the operating system?
 //! * [`tools`]: which of the server's tools may the client see and call? No I/O.
+//! * [`translate`]: what do a client and a server of different eras mean to each other? No I/O.
 //!
 //! Everyone knows `message`; `stdio` and `http` know no MCP; only `bridge` knows both sides.
 
@@ -51,6 +52,7 @@ pub mod message;
 pub mod stdio;
 pub mod system;
 pub mod tools;
+pub mod translate;
 pub mod upstream;
 
 use std::ffi::OsString;

@@ -254,7 +254,7 @@ impl OwnRequests {
         let _forget = Forget { own: self, id };
         let answer = match upstream.request(&request).await? {
             Outcome::Answer(answer) => answer,
-            Outcome::Elsewhere(_) | Outcome::Done => answer
+            Outcome::Elsewhere(_) | Outcome::Batch(_) | Outcome::Done => answer
                 .await
                 .map_err(|_| Failure::Broken("the stream broke before the list of tools came".to_owned()))?,
         };

@@ -11,6 +11,7 @@ use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -100,6 +101,7 @@ pub async fn run(
                     ended = Some(Instant::now() + DRAIN);
                     // Its task ends when it has posted what it has.
                     bridge.notices = None;
+                    bridge.upstream.end_of_input();
                 }
             },
             () = until(ended) => break,
@@ -186,6 +188,12 @@ impl Bridge {
             Kind::Batch(elements) if elements.is_empty() => {
                 self.refuse("null", code::INVALID_REQUEST, "the batch is empty");
             }
+            // The modern era knows no batches; taken apart, each is answered all the same.
+            Kind::Batch(elements) if self.upstream.is_translated() => {
+                for element in elements.clone() {
+                    self.message(element);
+                }
+            }
             Kind::Batch(elements) => {
                 let (messages, others): (Vec<_>, Vec<_>) =
                     elements.iter().partition(|element| !matches!(element.kind(), Kind::Invalid(_)));
@@ -207,7 +215,7 @@ impl Bridge {
 
     fn request(&mut self, message: Message) {
         let method = message.method().unwrap_or_default();
-        if method == "server/discover" {
+        if method == "server/discover" && !self.upstream.discovers() {
             // Of the era without a handshake. Whoever asks falls back to `initialize`, which then passes through untranslated.
             let raw_id = message.raw_id().unwrap_or("null");
             return self.refuse(raw_id, code::METHOD_NOT_FOUND, "server/discover is not supported; use initialize");
@@ -226,6 +234,7 @@ impl Bridge {
         let upstream = self.upstream.clone();
         let outgoing = self.outgoing.clone();
         let first = method == "initialize";
+        let unlimited = first || method == "subscriptions/listen";
         let task = if first {
             self.guard.iter().for_each(Guard::begin);
             let answer = upstream.initialize(message);
@@ -247,8 +256,8 @@ impl Bridge {
                 Done::Request(ticket, make_room(&outgoing, outcome).await)
             }))
         };
-        // `initialize` has its own limit, and must not be cancelled.
-        if let Some(limit) = self.limit.filter(|_| !first) {
+        // `initialize` has its own limit, and must not be cancelled; a subscription lasts.
+        if let Some(limit) = self.limit.filter(|_| !unlimited) {
             self.deadlines.push_back((Instant::now() + limit, ticket));
         }
         self.pending.insert(ticket, ids, &task);
@@ -370,6 +379,8 @@ impl Bridge {
                     self.outgoing.send_now(failure.answer(&raw_id));
                 }
             }
+            // A translator's.
+            Event::Said { .. } | Event::Opened(_) | Event::Renewed => {}
         }
     }
 
@@ -380,6 +391,13 @@ impl Bridge {
             Some(shown) => line.with_text(shown),
             None => line,
         });
+    }
+
+    /// One answer of several, if it is still waited for, as the client may see it.
+    fn shown(&mut self, ticket: Ticket, answer: &Message) -> Option<Bytes> {
+        let request = self.pending.answer(ticket, answer)?;
+        let shown = request.asked.zip(self.guard.as_ref()).and_then(|(asked, guard)| guard.answer(asked, answer));
+        Some(shown.unwrap_or_else(|| answer.text().clone()))
     }
 
     fn done(&mut self, done: Result<(tokio::task::Id, Done), JoinError>) {
@@ -393,6 +411,14 @@ impl Bridge {
                     // Cancelled, so that nothing is owed; or what came fits no request, which still has its one answer.
                     let misfit = "the server's answer does not belong to the request".to_owned();
                     (self.pending.finish(ticket), Failure::Unusable(misfit))
+                }
+                Ok((Outcome::Batch(answers), Some(line))) => {
+                    let shown: Vec<_> = answers.iter().filter_map(|answer| self.shown(ticket, answer)).collect();
+                    if !shown.is_empty() {
+                        self.outgoing.commit(line.with_text([b"[", &shown.join(&b',')[..], b"]"].concat().into()));
+                    }
+                    let incomplete = "the batch's answers are not complete".to_owned();
+                    (self.pending.finish(ticket), Failure::Broken(incomplete))
                 }
                 Ok((Outcome::Elsewhere(number), _)) => match self.pending.elsewhere(ticket, number) {
                     Some((unanswered, failure)) => (unanswered, failure),
@@ -439,6 +465,10 @@ async fn make_room(
     let outcome = outcome?;
     let room = match &outcome {
         Outcome::Answer(answer) => Some(outgoing.reserve(answer.text().clone()).await),
+        Outcome::Batch(answers) => {
+            let all: Vec<_> = answers.iter().map(|answer| &answer.text()[..]).collect();
+            Some(outgoing.reserve(all.concat().into()).await)
+        }
         _ => None,
     };
     Ok((outcome, room))

@@ -29,6 +29,20 @@ pub struct Connection {
     )]
     pub protocol: Protocol,
 
+    /// Which era of the protocol the client speaks
+    #[arg(
+        long,
+        value_name = "ERA",
+        default_value = "auto",
+        env = "MCP_FERRY_CLIENT_PROTOCOL",
+        value_parser = OrDefault(EnumValueParser::<ClientProtocol>::new(), ClientProtocol::Auto)
+    )]
+    pub client_protocol: ClientProtocol,
+
+    /// Do not let a modern server turn a legacy client's calls into tasks, which the bridge would follow
+    #[arg(long, env = "MCP_FERRY_NO_TASKS", value_parser = OrDefault(FalseyValueParser::new(), false))]
+    pub no_tasks: bool,
+
     /// Allow plain http to hosts other than this machine
     #[arg(long, env = "MCP_FERRY_ALLOW_HTTP", value_parser = OrDefault(FalseyValueParser::new(), false))]
     pub allow_http: bool,
@@ -148,4 +162,17 @@ pub enum Protocol {
     Auto,
     /// With a handshake: 2024-11-05 to 2025-11-25
     Legacy,
+    /// Without one: 2026-07-28
+    Modern,
+}
+
+/// The eras of `--client-protocol`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClientProtocol {
+    /// Whichever its first messages show; one that may speak the server's own is asked to
+    Auto,
+    /// With a handshake: nothing is translated for it
+    Legacy,
+    /// Without one: 2026-07-28
+    Modern,
 }

@@ -23,7 +23,7 @@ use clap::{Arg, Args, Command, Parser};
 use crate::config::is_unset;
 
 pub use command::{LoginCommand, LogoutCommand, StatusCommand};
-pub use connection::{Connection, Protocol, Transport};
+pub use connection::{ClientProtocol, Connection, Protocol, Transport};
 pub use credentials::Credentials;
 pub use logging::{LogLevel, Logging};
 pub use login::{AuthMode, Dpop, Login, TokenStore};

@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::Uri;
 
 use crate::auth::{Credential, Headers};
-use crate::cli::{Credentials, LogLevel, Logging, Options, Protocol, Tools, Transport};
+use crate::cli::{ClientProtocol, Credentials, LogLevel, Logging, Options, Protocol, Tools, Transport};
 use crate::error::Error;
 use crate::http::{Http, Network, socket_url};
 use crate::log::{self, Secret};
@@ -61,6 +61,10 @@ pub struct Settings {
     pub ping_interval: Option<Duration>,
     /// Which era it is taken for.
     pub protocol: Protocol,
+    /// Which era the client is taken for.
+    pub client_protocol: ClientProtocol,
+    /// Whether a legacy client's calls may become a modern server's tasks.
+    pub tasks: bool,
     /// How long a request may take in all.
     pub request_timeout: Option<Duration>,
     /// The longest line, event or body, in bytes.
@@ -100,6 +104,8 @@ impl Settings {
             network,
             transport: connection.transport,
             protocol: connection.protocol,
+            client_protocol: connection.client_protocol,
+            tasks: !connection.no_tasks,
             startup_wait: Duration::from_secs_f64(connection.startup_wait),
             patience: Duration::from_secs_f64(connection.patience),
             http,

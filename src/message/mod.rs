@@ -16,7 +16,10 @@ use serde::de::DeserializeOwned;
 
 pub use id::Id;
 pub use oversize::Oversize;
-pub use reply::{cancelled, error, list_changed, notification, ping, progress, request, result};
+pub use reply::{
+    cancelled, error, list_changed, notification, notification_text, ping, progress, request, request_text, result,
+    result_text,
+};
 
 /// Error codes of JSON-RPC 2.0 that the bridge itself uses. Its own lie outside the reserved range, see [`crate::error::Failure`].
 pub mod code {

@@ -17,6 +17,23 @@ pub fn result(raw_id: &str, result: &serde_json::Value) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#).into()
 }
 
+/// A result that is JSON text already.
+pub fn result_text(raw_id: &str, result: &str) -> Bytes {
+    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#).into()
+}
+
+/// A request whose `params` are JSON text already.
+pub fn request_text(raw_id: &str, method: &str, params: &str) -> Bytes {
+    let method = json!(method);
+    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":{method},"params":{params}}}"#).into()
+}
+
+/// A notification whose `params` are JSON text already.
+pub fn notification_text(method: &str, params: &str) -> Bytes {
+    let method = json!(method);
+    format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#).into()
+}
+
 /// A `ping` with this id.
 pub fn ping(raw_id: &str) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"ping"}}"#).into()

@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Context, sign_in};
 use crate::message::{self, Kind, Message};
-
-/// The legacy revisions, latest first.
-const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+use crate::translate::LEGACY_REVISIONS;
 
 /// The lists a server may have, with the capability each belongs to and the member that holds it.
 const LISTS: [(&str, &str, &str); 4] = [
@@ -69,11 +67,12 @@ impl Context {
     /// An answer to `initialize` in the server's stead.
     pub(super) fn first_answer(&self, initialize: &Message) -> Message {
         let asked = asked(initialize).and_then(|asked| asked.protocol_version);
-        let revision = asked.filter(|asked| REVISIONS.contains(&asked.as_str()));
-        let mut result = self.memory.recall().map_or_else(|| self.synthetic(), |kept| Value::Object(kept.initialize));
+        let revision = asked.filter(|asked| LEGACY_REVISIONS.contains(&asked.as_str()));
+        let revision = revision.unwrap_or_else(|| LEGACY_REVISIONS[0].to_owned());
+        let kept = self.memory.recall().and_then(|kept| kept.greeting(&revision, self.sender.host()));
+        let mut result = kept.unwrap_or_else(|| self.synthetic());
         // Revisions are dates, and the client's own is never too new for it.
         let known = result["protocolVersion"].as_str().unwrap_or_default().to_owned();
-        let revision = revision.unwrap_or_else(|| REVISIONS[0].to_owned());
         if known.is_empty() || known > revision {
             result["protocolVersion"] = revision.into();
         }
@@ -129,7 +128,7 @@ impl Context {
         for what in ["tools", "prompts", "resources"] {
             let known = |capabilities: &Option<Value>| capabilities.as_ref().is_some_and(|all| all.get(what).is_some());
             if known(&promises.real) || known(&promises.promised) {
-                self.client.outgoing.send_now(message::list_changed(what));
+                self.client.say_now(message::list_changed(what));
             }
         }
     }

@@ -302,6 +302,7 @@ impl Session {
             self.post(&endpoint, &initialized).await?;
         }
         self.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
+        self.context.client.tell_translator(|| Event::Renewed);
         self.context.tell_changed();
         Ok(())
     }

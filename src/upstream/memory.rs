@@ -1,15 +1,16 @@
-//! What is remembered of a server from run to run: its last answer to `initialize`, and which transport it spoke.
+//! What is remembered of a server from run to run: its last greeting in either era, and what it was found to speak.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Uri;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// After this the transport is found out anew.
+use crate::translate::to_modern::greeting;
+
+/// After this the era and the transport are found out anew.
 const VERDICT_HOLDS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// After this a result is kept again though it is the same, so that the verdict stays fresh.
@@ -19,25 +20,49 @@ const KEPT_ANEW: Duration = Duration::from_secs(24 * 3600);
 const MOST_TOOLS: usize = 5000;
 
 /// One server's file. Its name is a hash, because the address may hold a secret.
+#[derive(Clone)]
 pub(super) struct Memory {
     path: Option<PathBuf>,
     /// Pages of a list of tools that is being fetched.
-    pages: Mutex<Vec<Value>>,
+    pages: Arc<Mutex<Vec<Value>>>,
 }
 
 /// What a server was like.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Kept {
     /// The result of `initialize`.
-    pub(super) initialize: Map<String, Value>,
+    pub(super) initialize: Option<Map<String, Value>>,
+    /// The result of `server/discover`.
+    pub(super) discover: Option<Map<String, Value>>,
     /// The result of `tools/list`, all pages, for times when nobody is logged in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tools: Option<Vec<Value>>,
     /// It spoke HTTP+SSE.
-    #[serde(default)]
     pub(super) http_sse: bool,
+    /// It answers, or refuses, `server/discover`; nothing if it was never asked.
+    pub(super) modern: Option<bool>,
+    /// Its legacy clients are served as modern ones: it has no legacy side, or one that can do less.
+    pub(super) translated: bool,
     /// Seconds since 1970.
     saved: u64,
+}
+
+impl Kept {
+    fn is_younger_than(&self, age: Duration) -> bool {
+        now().saturating_sub(self.saved) < age.as_secs()
+    }
+
+    /// The result of `initialize` for a client that asks for this revision, from whichever greeting there is. `name`: the server's, if it says none.
+    pub(super) fn greeting(mut self, revision: &str, name: &str) -> Option<Value> {
+        if !self.translated
+            && let Some(initialize) = self.initialize.take()
+        {
+            return Some(Value::Object(initialize));
+        }
+        let discovered = serde_json::to_string(&self.discover.take()?).ok()?;
+        serde_json::from_str(&greeting::initialize_result(&discovered, revision, name)?).ok()
+    }
 }
 
 impl Memory {
@@ -45,7 +70,7 @@ impl Memory {
         let digest = ring::digest::digest(&ring::digest::SHA256, uri.to_string().as_bytes());
         let name = digest.as_ref()[..16].iter().fold(0u128, |name, &byte| name << 8 | u128::from(byte));
         let path = home.map(|home| home.join("servers").join(format!("{name:032x}.json")));
-        Self { path, pages: Mutex::default() }
+        Self { path, pages: Arc::default() }
     }
 
     /// What was kept, however old; nothing if there is none that can be read.
@@ -53,24 +78,28 @@ impl Memory {
         serde_json::from_slice(&std::fs::read(self.path.as_ref()?).ok()?).ok()
     }
 
-    /// Whether the server spoke HTTP+SSE not long ago.
-    pub(super) fn speaks_http_sse(&self) -> bool {
-        self.recall().is_some_and(|kept| kept.http_sse && now().saturating_sub(kept.saved) < VERDICT_HOLDS.as_secs())
+    /// What was found out not long ago.
+    pub(super) fn verdict(&self) -> Kept {
+        self.recall().filter(|kept| kept.is_younger_than(VERDICT_HOLDS)).unwrap_or_default()
     }
 
-    /// Keeps a result, unless it is what was kept a short while ago: programs start us all the time. Failing to is no reason to bother anybody: it costs a synthetic answer some day.
-    pub(super) fn keep(&self, result: &RawValue, http_sse: bool) {
-        let Ok(initialize) = serde_json::from_str(result.get()) else { return };
-        let known = self.recall().is_some_and(|kept| {
-            kept.initialize == initialize
-                && kept.http_sse == http_sse
-                && now().saturating_sub(kept.saved) < KEPT_ANEW.as_secs()
-        });
-        if known {
+    /// Keeps what was found out, unless that is what was kept a short while ago: programs start us all the time. Failing to is no reason to bother
+    /// anybody: it costs a synthetic answer some day.
+    pub(super) fn learn(&self, change: impl FnOnce(&mut Kept)) {
+        let known = self.recall();
+        let mut kept = known.clone().unwrap_or_default();
+        if !kept.is_younger_than(VERDICT_HOLDS) {
+            let Kept { initialize, discover, tools, .. } = kept;
+            kept = Kept { initialize, discover, tools, ..Kept::default() };
+        }
+        change(&mut kept);
+        if known.is_some_and(|known| known == kept && known.is_younger_than(KEPT_ANEW)) {
             return;
         }
-        let tools = self.recall().and_then(|kept| kept.tools);
-        self.write_or_say(&Kept { initialize, tools, http_sse, saved: now() });
+        kept.saved = now();
+        if let Err(error) = self.write(&kept) {
+            tracing::debug!("what the server is like could not be kept: {error}");
+        }
     }
 
     /// Keeps a page of the server's tools, and with the last one all of them.
@@ -80,18 +109,9 @@ impl Memory {
             pages.clear();
         }
         pages.extend(page);
-        if !is_last || pages.len() > MOST_TOOLS {
-            return;
-        }
-        let tools = std::mem::take(&mut *pages);
-        if let Some(kept) = self.recall().filter(|kept| kept.tools.as_ref() != Some(&tools)) {
-            self.write_or_say(&Kept { tools: Some(tools), ..kept });
-        }
-    }
-
-    fn write_or_say(&self, kept: &Kept) {
-        if let Err(error) = self.write(kept) {
-            tracing::debug!("the server's answer could not be kept: {error}");
+        if is_last && pages.len() <= MOST_TOOLS {
+            let tools = std::mem::take(&mut *pages);
+            self.learn(|kept| kept.tools = Some(tools));
         }
     }
 

@@ -7,35 +7,42 @@
 mod answer;
 mod backoff;
 mod elicit;
+mod era;
 mod first;
 mod gate;
 mod http_sse;
 mod keep_alive;
 mod legacy;
 mod memory;
+mod modern;
 mod opening;
 mod send;
 mod sign_in;
+mod translated;
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::Authorizer;
+use crate::cli::{ClientProtocol, Protocol};
 use crate::config::Settings;
 use crate::error::Failure;
 use crate::http::SseError;
 use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
 use crate::tools::Changes;
+use crate::translate::to_legacy;
 use elicit::Questions;
 use first::Promises;
 use gate::Gate;
 use memory::Memory;
 use send::Sender;
+use translated::Translated;
 
 /// A server and our connection to it. Cheap to clone.
 #[derive(Clone)]
@@ -46,6 +53,8 @@ pub struct Upstream(Arc<Context>);
 pub enum Outcome {
     /// Its answer.
     Answer(Message),
+    /// The answers to a batch, to be given as one.
+    Batch(Vec<Message>),
     /// Its answers have gone their own way, as [`Event::Answer`]: a batch.
     Done,
     /// Accepted; the answer comes on the stream of this number, as [`Event::Answer`].
@@ -61,6 +70,19 @@ pub enum Event {
     Undeliverable(Id, Failure),
     /// Streams up to this number are gone, and with them every answer that was to come on them.
     StreamLost(u64, Failure),
+    /// Something that answers nothing, for a translator: during which request it came, if that is known, and its room.
+    Said {
+        /// A request or a notification.
+        message: Message,
+        /// The id of the request on whose own stream it came.
+        during: Option<Id>,
+        /// Its room among what waits for the client.
+        room: Option<Reserved>,
+    },
+    /// The server's own answer to `initialize`, for a translator.
+    Opened(Message),
+    /// The server had forgotten the session and was greeted anew, for a translator.
+    Renewed,
 }
 
 /// Where messages from the server go: what answers nothing, straight to the client; answers, to whoever owns the requests.
@@ -70,12 +92,19 @@ pub struct ToClient {
     events: mpsc::UnboundedSender<Event>,
     /// Noted where somebody keeps what lists of tools have shown.
     changes: Option<Changes>,
+    /// A translator stands in between, which hears everything as events.
+    translated: bool,
 }
 
 impl ToClient {
     /// `events` is read by the owner of the requests.
     pub fn new(outgoing: Outgoing, events: mpsc::UnboundedSender<Event>, changes: Option<Changes>) -> Self {
-        Self { outgoing, events, changes }
+        Self { outgoing, events, changes, translated: false }
+    }
+
+    /// The same for a connection whose messages a translator reads.
+    fn to_translator(&self, events: mpsc::UnboundedSender<Event>) -> Self {
+        Self { events, translated: true, ..self.clone() }
     }
 
     /// The server's tools may have changed.
@@ -85,10 +114,15 @@ impl ToClient {
 
     /// Delivers one message, once the client has read enough of those before.
     async fn deliver(&self, message: Message) {
+        self.deliver_during(None, message).await;
+    }
+
+    /// Delivers a message that came on the stream of the request with this id.
+    async fn deliver_during(&self, request: Option<&Id>, message: Message) {
         match message.kind() {
             Kind::Batch(elements) => {
                 for element in elements.clone() {
-                    Box::pin(self.deliver(element)).await;
+                    Box::pin(self.deliver_during(request, element)).await;
                 }
             }
             Kind::Response { .. } => {
@@ -96,13 +130,37 @@ impl ToClient {
                 self.events.send(Event::Answer(message, room)).ok();
             }
             Kind::Invalid(_) => tracing::warn!("the server sent JSON that is no JSON-RPC message; it is dropped"),
-            Kind::Request { .. } => self.outgoing.send(message.text().clone()).await,
+            Kind::Request { .. } => self.say(request, message).await,
             Kind::Notification { method } => {
                 if &**method == "notifications/tools/list_changed" {
                     self.tools_changed();
                 }
-                self.outgoing.send(message.text().clone()).await;
+                self.say(request, message).await;
             }
+        }
+    }
+
+    async fn say(&self, during: Option<&Id>, message: Message) {
+        if self.translated {
+            let room = Some(self.outgoing.reserve(message.text().clone()).await);
+            self.tell(Event::Said { message, during: during.cloned(), room });
+        } else {
+            self.outgoing.send(message.text().clone()).await;
+        }
+    }
+
+    /// Says one of the few things that are said in the server's stead.
+    fn say_now(&self, text: Bytes) {
+        match Message::parse(text.clone()) {
+            Ok(message) if self.translated => self.tell(Event::Said { message, during: None, room: None }),
+            _ => self.outgoing.send_now(text),
+        }
+    }
+
+    /// Tells a translator, if there is one.
+    fn tell_translator(&self, event: impl FnOnce() -> Event) {
+        if self.translated {
+            self.tell(event());
         }
     }
 
@@ -128,7 +186,7 @@ const SECRET_ID: usize = 12;
 
 /// What all transports share.
 struct Context {
-    sender: Sender,
+    sender: Arc<Sender>,
     client: ToClient,
     gate: Gate,
     memory: Memory,
@@ -139,6 +197,17 @@ struct Context {
     transport: crate::cli::Transport,
     startup_wait: Duration,
     patience: Duration,
+    ping_interval: Option<Duration>,
+    /// Who turns a modern client's words into this server's, from the first such word on.
+    translated: OnceLock<Translated>,
+    /// Counts the requests that were translated.
+    asked: AtomicU64,
+    client_protocol: ClientProtocol,
+    protocol: Protocol,
+    era: era::Verdict,
+    modern: modern::Server,
+    /// Whether a legacy client's calls may become tasks.
+    tasks: bool,
 }
 
 /// A transport on which a session is open.
@@ -146,6 +215,8 @@ struct Context {
 enum Wire {
     Legacy(Arc<legacy::Session>),
     HttpSse(Arc<http_sse::Session>),
+    /// None, but a legacy client takes it for one.
+    Modern(Arc<modern::Session>),
 }
 
 /// The client's `initialize`, answered.
@@ -173,8 +244,8 @@ impl Upstream {
     /// Connects to nothing yet.
     pub fn new(settings: &Settings, client: ToClient) -> Self {
         let auth = Authorizer::new(settings);
-        let upstream = Self(Arc::new(Context {
-            sender: Sender::new(auth, settings),
+        Self::with(Context {
+            sender: Arc::new(Sender::new(auth, settings)),
             client,
             gate: Gate::default(),
             memory: Memory::new(settings.home.as_deref(), &settings.upstream),
@@ -184,8 +255,20 @@ impl Upstream {
             transport: settings.transport,
             startup_wait: settings.startup_wait,
             patience: settings.patience,
-        }));
-        if let Some(interval) = settings.ping_interval {
+            ping_interval: settings.ping_interval,
+            translated: OnceLock::new(),
+            asked: AtomicU64::new(0),
+            client_protocol: settings.client_protocol,
+            protocol: settings.protocol,
+            era: era::Verdict::default(),
+            modern: modern::Server::default(),
+            tasks: settings.tasks,
+        })
+    }
+
+    fn with(context: Context) -> Self {
+        let upstream = Self(Arc::new(context));
+        if let Some(interval) = upstream.0.ping_interval {
             tokio::spawn(keep_alive::keep_alive(upstream.clone(), interval));
         }
         upstream
@@ -241,9 +324,11 @@ impl Upstream {
 
     /// Carries a request, or a batch, to the server and what it says on the way to the client.
     pub async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
-        if !self.0.sender.auth().standing().is_needed() {
+        // Whoever asks this falls back to a handshake, and does not wait for a login.
+        let is_probe = message.method() == Some("server/discover");
+        if is_probe || !self.0.sender.auth().standing().is_needed() {
             match self.carry(message).await {
-                Err(Failure::SignIn { .. }) => {}
+                Err(Failure::SignIn { .. }) if !is_probe => {}
                 carried => return carried,
             }
         }
@@ -278,15 +363,7 @@ impl Upstream {
     }
 
     async fn carry(&self, message: &Message) -> Result<Outcome, Failure> {
-        let wire = self.pass().await?;
-        if let Some(answer) = self.0.empty_list(message) {
-            return Ok(Outcome::Answer(answer));
-        }
-        let outcome = match wire {
-            Some(Wire::Legacy(session)) => session.request(message).await,
-            Some(Wire::HttpSse(session)) => session.request(message).await,
-            None => legacy::Session::bare(&self.0).request(message).await,
-        };
+        let outcome = self.carried(message).await;
         if let Ok(Outcome::Answer(answer)) = &outcome
             && message.method() == Some("tools/list")
             && self.0.sender.auth().can_log_in()
@@ -296,10 +373,41 @@ impl Upstream {
         outcome
     }
 
+    async fn carried(&self, message: &Message) -> Result<Outcome, Failure> {
+        if self.0.gate.is_idle()
+            && let Some(outcome) = Box::pin(self.modern(message)).await?
+        {
+            return Ok(outcome);
+        }
+        if let Some(translated) = self.0.translated_for(message) {
+            let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
+            return translated.request(message, number).await;
+        }
+        let wire = self.pass().await?;
+        if let Some(answer) = self.0.empty_list(message) {
+            return Ok(Outcome::Answer(answer));
+        }
+        match wire {
+            Some(Wire::Legacy(session)) => session.request(message).await,
+            Some(Wire::HttpSse(session)) => session.request(message).await,
+            Some(Wire::Modern(session)) => session.request(message).await,
+            None => legacy::Session::bare(&self.0).request(message).await,
+        }
+    }
+
     /// Carries a notification, or the client's answer to a request of the server.
     pub async fn notify(&self, message: &Message) -> Result<(), Failure> {
         if self.0.questions.take(message) {
             return Ok(());
+        }
+        if let (Some(translated), true) = (self.0.translated.get(), self.0.gate.is_idle()) {
+            translated.notify(message);
+            return Ok(());
+        }
+        if self.0.gate.is_idle()
+            && let Some(told) = self.modern_notice(message).await
+        {
+            return told;
         }
         if let (Kind::Response { .. }, Some(session)) = (message.kind(), self.0.gate.early()) {
             // The server asks something before it answers initialize, and waits for this.
@@ -308,6 +416,7 @@ impl Upstream {
         match self.pass().await? {
             Some(Wire::Legacy(session)) => session.notify(message).await,
             Some(Wire::HttpSse(session)) => session.notify(message).await,
+            Some(Wire::Modern(session)) => session.notify(message).await,
             None => legacy::Session::bare(&self.0).notify(message).await,
         }
     }
@@ -319,11 +428,30 @@ impl Upstream {
 
     /// Why no session is open yet, if none is and there is a reason.
     pub fn trouble(&self) -> Option<Failure> {
-        self.0.gate.known_trouble()
+        self.0.gate.known_trouble().or_else(|| self.0.translated.get()?.trouble())
+    }
+
+    /// Whether `server/discover` has an answer here, or may have one: else the client does better to speak the server's era.
+    pub fn discovers(&self) -> bool {
+        self.0.client_protocol == ClientProtocol::Modern || self.is_translated() || self.may_discover()
+    }
+
+    /// Whether the client is of the modern era and the server is not.
+    pub fn is_translated(&self) -> bool {
+        self.0.translated.get().is_some() && self.0.gate.is_idle()
+    }
+
+    /// The client has nothing more to say: what it listens to, if that is translated, ends.
+    pub fn end_of_input(&self) {
+        self.0.translated.get().into_iter().for_each(Translated::end_of_input);
+        self.0.modern.ended.send_replace(true);
     }
 
     /// Ends the session in good manners: at most a second.
     pub async fn close(&self) {
+        if let Some(translated) = self.0.translated.get() {
+            translated.close().await;
+        }
         if let Some(wire) = self.0.gate.close() {
             wire.close().await;
         }
@@ -343,6 +471,54 @@ impl Upstream {
     }
 }
 
+impl Context {
+    /// The translator, if this is a request of a client that is known to be modern by it, or by the user's word.
+    fn translated_for(&self, message: &Message) -> Option<&Translated> {
+        // A client that has shaken hands is legacy, and so are the sessions that a translator opened.
+        if self.client.translated || !self.gate.is_idle() || self.client_protocol == ClientProtocol::Legacy {
+            return None;
+        }
+        let is_known = self.translated.get().is_some() || self.client_protocol == ClientProtocol::Modern;
+        if !is_known && !to_legacy::is_modern(message) {
+            return None;
+        }
+        Some(self.translated.get_or_init(|| {
+            tracing::info!("the client is modern and {} is not; translating", self.sender.host());
+            Translated::start(self.client.clone(), self.beside())
+        }))
+    }
+
+    /// Makes further connections to the same server, on the same way there.
+    fn beside(&self) -> impl Fn(ToClient) -> Upstream + Send + use<> {
+        let (sender, memory) = (Arc::clone(&self.sender), self.memory.clone());
+        let (transport, client_protocol) = (self.transport, self.client_protocol);
+        let (startup_wait, patience, ping_interval) = (self.startup_wait, self.patience, self.ping_interval);
+        move |client| {
+            Upstream::with(Context {
+                sender: Arc::clone(&sender),
+                client,
+                gate: Gate::default(),
+                memory: memory.clone(),
+                promises: Mutex::default(),
+                questions: Questions::default(),
+                streams: AtomicU64::new(0),
+                transport,
+                startup_wait,
+                patience,
+                ping_interval,
+                translated: OnceLock::new(),
+                asked: AtomicU64::new(0),
+                client_protocol,
+                // The other side of it is for clients that need no translator.
+                protocol: Protocol::Legacy,
+                era: era::Verdict::default(),
+                modern: modern::Server::default(),
+                tasks: false,
+            })
+        }
+    }
+}
+
 impl Wire {
     /// Tells the server that the client is initialized, and begins to listen to it.
     async fn initialized(&self, message: &Message) {
@@ -350,6 +526,7 @@ impl Wire {
             match self {
                 Self::Legacy(session) => session.notify(message).await,
                 Self::HttpSse(session) => session.notify(message).await,
+                Self::Modern(session) => session.notify(message).await,
             }
         };
         match tokio::time::timeout(INITIALIZED, telling).await {
@@ -357,8 +534,10 @@ impl Wire {
             Ok(Err(failure)) => tracing::warn!("the server did not take notifications/initialized: {failure}"),
             Err(_) => tracing::warn!("the server does not say whether it took notifications/initialized; going on"),
         }
-        if let Self::Legacy(session) = self {
-            session.listen();
+        match self {
+            Self::Legacy(session) => session.listen(),
+            Self::HttpSse(_) => {}
+            Self::Modern(session) => session.listen(),
         }
     }
 
@@ -366,6 +545,7 @@ impl Wire {
         match self {
             Self::Legacy(session) => session.close().await,
             Self::HttpSse(session) => session.close(),
+            Self::Modern(session) => session.close().await,
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
-use super::{Context, NotOpened, Opened, Wire, first, http_sse, legacy, sign_in};
-use crate::cli::{AuthMode, Transport};
+use super::{Context, Event, NotOpened, Opened, era, first, http_sse, legacy, modern, sign_in};
+use crate::cli::{AuthMode, Protocol, Transport};
 use crate::error::Failure;
 use crate::message::Message;
 
@@ -44,7 +44,7 @@ pub(super) async fn open(
             Ok(opened) => {
                 greet(&context, &opened).await;
                 settle(Ok(opened.answer.clone()));
-                remember(&context, &opened);
+                era::remember(&context, &initialize, &opened);
                 return;
             }
             Err(NotOpened::Error(_, error)) => {
@@ -96,6 +96,7 @@ async fn greet(context: &Context, opened: &Opened) {
     if let Some((greeting, _)) = first::answered(&opened.answer) {
         context.learned(greeting.capabilities);
     }
+    context.client.tell_translator(|| Event::Opened(opened.answer.clone()));
     if let Some(initialized) = context.gate.open(&opened.wire, false) {
         opened.wire.initialized(&initialized).await;
         context.gate.open(&opened.wire, true);
@@ -105,19 +106,25 @@ async fn greet(context: &Context, opened: &Opened) {
     }
 }
 
-fn remember(context: &Context, opened: &Opened) {
-    if let Some((_, result)) = first::answered(&opened.answer) {
-        context.memory.keep(&result, matches!(opened.wire, Wire::HttpSse(_)));
-    }
-}
-
 async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
+    let verdict = context.memory.verdict();
+    match context.protocol {
+        Protocol::Modern => return modern::open(context, initialize).await,
+        Protocol::Auto if verdict.translated => match modern::open(context, initialize).await {
+            // The server is another than it was.
+            Err(refused) if era::is_not_modern(&refused) => {
+                context.memory.learn(|kept| (kept.modern, kept.translated) = (None, false));
+            }
+            settled => return settled,
+        },
+        _ => {}
+    }
     match context.transport {
-        Transport::HttpOnly => legacy::open(context, initialize).await,
+        Transport::HttpOnly => streamable(context, initialize).await,
         Transport::SseOnly => http_sse::begin(context, initialize, http_sse::connect(context, KNOWN).await?).await,
         Transport::SseFirst => sse_first(context, initialize).await,
-        Transport::HttpFirst if context.memory.speaks_http_sse() => sse_first(context, initialize).await,
-        Transport::HttpFirst => match legacy::open(context, initialize).await {
+        Transport::HttpFirst if verdict.http_sse => sse_first(context, initialize).await,
+        Transport::HttpFirst => match streamable(context, initialize).await {
             Err(refused) if may_be_http_sse(&refused) => match http_sse::connect(context, GUESS).await {
                 Ok(stream) => http_sse::begin(context, initialize, stream).await,
                 Err(_) => Err(refused),
@@ -132,7 +139,20 @@ async fn sse_first(context: &Arc<Context>, initialize: &Message) -> Result<Opene
         Ok(stream) => http_sse::begin(context, initialize, stream).await,
         // Nobody there, or there and refusing us: true of either transport.
         Err(failure) if failure.is_temporary() || failure.is_refusal() => Err(failure.into()),
-        Err(_) => legacy::open(context, initialize).await,
+        Err(_) => streamable(context, initialize).await,
+    }
+}
+
+/// Streamable HTTP of either era, by the client's own first message.
+async fn streamable(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
+    match legacy::open(context, initialize).await {
+        Err(refused) if context.protocol == Protocol::Auto && era::may_be_modern(&refused) => {
+            match Box::pin(modern::open(context, initialize)).await {
+                Err(not) if era::is_not_modern(&not) => Err(refused),
+                settled => settled,
+            }
+        }
+        settled => settled,
     }
 }
 

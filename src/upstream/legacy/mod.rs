@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::answer::{self, Body};
 use super::send::{Sender, Sent};
-use super::{Context, NotOpened, Opened, SECRET_ID, Wire, first};
+use super::{Context, Event, NotOpened, Opened, SECRET_ID, Wire, first};
 use crate::error::Failure;
 use crate::log;
 use crate::message::{Kind, Message};
@@ -137,6 +137,11 @@ impl Session {
         Arc::new(Self::new(context, terms))
     }
 
+    /// Whether the server has given it an id.
+    pub(super) fn is_stateful(&self) -> bool {
+        self.terms().has_session()
+    }
+
     fn terms(&self) -> Arc<Terms> {
         Arc::clone(&self.terms.borrow())
     }
@@ -217,6 +222,7 @@ impl Session {
             self.post_notice(&terms, &initialized).await?;
         }
         self.terms.send_replace(Arc::new(terms));
+        self.context.client.tell_translator(|| Event::Renewed);
         self.context.tell_changed();
         Ok(())
     }

@@ -40,7 +40,11 @@ impl<'a> Owed<'a> {
             return settled;
         }
         let Kind::Response { id, is_error } = message.kind() else {
-            context.client.deliver(message).await;
+            let during = match self {
+                Self::One { id, .. } => Some(*id),
+                Self::Many(_) => None,
+            };
+            context.client.deliver_during(during, message).await;
             return None;
         };
         match self {

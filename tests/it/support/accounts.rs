@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
 use super::peek;
 
 #[derive(Default)]
@@ -23,7 +25,7 @@ impl Accounts {
             assert!(told.is_none(), "{secret:?} is a secret and stands on stdout: {told:?}");
         }
         let mut answered = BTreeMap::<String, usize>::new();
-        for message in messages(lines) {
+        for message in messages(lines).into_iter().flat_map(one_by_one) {
             let said = peek(message.as_bytes());
             assert!(said.is_object, "stdout holds nothing but JSON-RPC messages: {message:?}");
             if let Some(id) = said.id.filter(|_| said.is_answer) {
@@ -40,6 +42,14 @@ impl Accounts {
         }
         let stray = answered.keys().find(|id| *id != "null" && !self.due.contains_key(*id));
         assert!(stray.is_none(), "an answer to {stray:?}, which nobody asked");
+    }
+}
+
+/// The messages of a batch, or the one that stands alone.
+fn one_by_one(message: String) -> Vec<String> {
+    match serde_json::from_str::<Vec<&RawValue>>(&message) {
+        Ok(batch) => batch.into_iter().map(|one| one.get().to_owned()).collect(),
+        Err(_) => vec![message],
     }
 }
 

@@ -12,6 +12,8 @@ mod https;
 mod launch;
 mod ledger;
 mod machine;
+mod modern;
+mod modern_client;
 mod proxy;
 mod rpc;
 mod upstream;
@@ -25,6 +27,8 @@ pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
 pub(crate) use https::{Authority, Https, Making, file, path};
 pub(crate) use launch::Launch;
 pub(crate) use machine::{Machine, looks};
+pub(crate) use modern::*;
+pub(crate) use modern_client::*;
 pub(crate) use proxy::{Manner, Proxy};
 pub(crate) use rpc::*;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,148 @@
+//! What does a modern request ask for, and how is it said to a legacy server?
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::message::{self, Id, Kind, Message};
+use crate::translate::members::{Change, Members};
+use crate::translate::{MODERN_REVISIONS, code, meta, text};
+
+/// The levels of log messages, the most talkative first ("Logging").
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+/// The place of a level among all; higher is graver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Level(usize);
+
+impl Level {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        LEVELS.iter().position(|level| *level == name).map(Self)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        LEVELS[self.0]
+    }
+}
+
+/// A request's own words, as far as they matter here.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) id: Id,
+    pub(super) raw_id: Box<str>,
+    pub(super) method: Box<str>,
+    /// The tool, prompt or resource, for the methods that may be answered with a question.
+    pub(super) subject: Option<String>,
+    /// JSON text, as is every member below that is no [`Level`].
+    pub(super) client_info: Option<Box<str>>,
+    pub(super) capabilities: Box<str>,
+    pub(super) level: Option<Level>,
+    pub(super) progress_token: Option<Box<str>>,
+    /// What the client was given to come back with; unquoted.
+    pub(super) state: Option<String>,
+    pub(super) responses: Option<Box<str>>,
+}
+
+/// Whether this is a request of the modern era, which says its revision in `_meta`.
+pub fn is_modern(message: &Message) -> bool {
+    let Kind::Request { .. } = message.kind() else { return false };
+    let text = text(message);
+    // Cheap for the many that are not.
+    text.contains(meta::PROTOCOL_VERSION)
+        && Members::of(text)
+            .and_then(|members| members.object("params")?.object("_meta"))
+            .is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
+}
+
+impl Asked {
+    /// Reads a request; `Err` is the error it is to be answered with.
+    pub(super) fn read(message: &Message) -> Result<Self, Bytes> {
+        let raw_id = message.raw_id().unwrap_or("null");
+        let invalid = |why: &str| message::error(raw_id, code::INVALID_PARAMS, why, None);
+        let Kind::Request { id, method } = message.kind() else { return Err(invalid("not a request")) };
+        let members = Members::of(text(message));
+        let params = members.and_then(|members| members.object("params"));
+        let meta = params.as_ref().and_then(|params| params.object("_meta"));
+        let (Some(params), Some(meta)) = (params, meta) else {
+            return Err(invalid(
+                "the request has no _meta, which says its protocol version and the client's capabilities",
+            ));
+        };
+        let Some(revision) = meta.string(meta::PROTOCOL_VERSION) else {
+            return Err(invalid("_meta says no protocol version"));
+        };
+        if !MODERN_REVISIONS.contains(&revision.as_str()) {
+            let data = json!({ "supported": MODERN_REVISIONS, "requested": revision });
+            let why = "unsupported protocol version";
+            return Err(message::error(raw_id, code::UNSUPPORTED_PROTOCOL_VERSION, why, Some(&data)));
+        }
+        let Some(capabilities) = meta.object(meta::CLIENT_CAPABILITIES).and(meta.get(meta::CLIENT_CAPABILITIES)) else {
+            return Err(invalid("_meta says no client capabilities"));
+        };
+        let level = match meta.get(meta::LOG_LEVEL) {
+            None => None,
+            Some(_) => match meta.string(meta::LOG_LEVEL).as_deref().and_then(Level::named) {
+                Some(level) => Some(level),
+                None => return Err(invalid("_meta says a log level that there is not")),
+            },
+        };
+        let subject = match &**method {
+            "tools/call" | "prompts/get" => Some(params.string("name").unwrap_or_default()),
+            "resources/read" => Some(params.string("uri").unwrap_or_default()),
+            _ => None,
+        };
+        Ok(Self {
+            id: id.clone(),
+            raw_id: raw_id.into(),
+            method: method.clone(),
+            subject,
+            client_info: meta.get(meta::CLIENT_INFO).map(Into::into),
+            capabilities: capabilities.into(),
+            level,
+            progress_token: meta.get("progressToken").map(Into::into),
+            state: params.string("requestState"),
+            responses: params.get("inputResponses").map(Into::into),
+        })
+    }
+}
+
+/// The same in legacy words: with this id and progress token, without what only the modern era knows. Every other byte stays.
+pub(super) fn legacy(message: &Message, raw_id: &str, token: Option<&str>) -> Option<Message> {
+    let members = Members::of(text(message))?;
+    let mut changes = vec![("id", Change::Set(raw_id))];
+    let params = members.object("params").map(|params| {
+        let token = token.map(|token| ("progressToken", Change::Set(token)));
+        without_modern(&params, token)
+    });
+    changes.extend(params.as_deref().map(|params| ("params", Change::Set(params))));
+    Message::parse(members.with(&changes)).ok()
+}
+
+/// A client's notification in legacy words, with another request's id where it names one.
+pub(super) fn legacy_notification(message: &Message, request_id: Option<&str>) -> Option<Message> {
+    let members = Members::of(text(message))?;
+    let Some(params) = members.object("params") else { return Some(message.clone()) };
+    let params = without_modern(&params, None);
+    let params = match (request_id, Members::of(&params)) {
+        (Some(raw_id), Some(members)) => members.with(&[("requestId", Change::Set(raw_id))]),
+        _ => params,
+    };
+    Message::parse(members.with(&[("params", Change::Set(&params))])).ok()
+}
+
+fn without_modern(params: &Members<'_>, token: Option<(&str, Change<'_>)>) -> String {
+    let mut changes = vec![("requestState", Change::Remove), ("inputResponses", Change::Remove)];
+    let reserved = [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
+    let meta = params.object("_meta").map(|meta| {
+        let changes = reserved.iter().map(|name| (*name, Change::Remove)).chain(token);
+        meta.with(&changes.collect::<Vec<_>>())
+    });
+    match &meta {
+        // An object of which nothing is left but its braces.
+        Some(meta) if Members::of(meta).is_some_and(|meta| meta.is_empty()) => {
+            changes.push(("_meta", Change::Remove));
+        }
+        Some(meta) => changes.push(("_meta", Change::Set(meta))),
+        None => {}
+    }
+    params.with(&changes)
+}

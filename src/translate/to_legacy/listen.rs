@@ -1,0 +1,181 @@
+//! What does a client want to hear of unasked, and what will this server tell?
+
+use std::time::Instant;
+
+use super::asked::Asked;
+use super::{Action, Awaited, Place, SUBSCRIBE, Timer, ToLegacy, told};
+use crate::message::{Id, Message};
+use crate::translate::members::{Members, quoted};
+use crate::translate::{meta, text};
+
+/// The lists whose changes can be told: the member of the filter, the capability.
+const LISTS: [(&str, &str); 3] =
+    [("toolsListChanged", "tools"), ("promptsListChanged", "prompts"), ("resourcesListChanged", "resources")];
+
+/// One `subscriptions/listen`.
+#[derive(Debug)]
+pub(super) struct Listen {
+    pub(super) session: u64,
+    id: Id,
+    pub(super) raw_id: Box<str>,
+    /// The capabilities whose lists it is about.
+    lists: Vec<&'static str>,
+    resources: Vec<String>,
+    /// Resources of which the server has not said yet whether it will tell.
+    open: usize,
+    /// Resources that count for this one with the server.
+    held: Vec<String>,
+    acknowledged: bool,
+}
+
+impl ToLegacy {
+    pub(super) fn listen(&mut self, message: &Message, asked: Asked, session: u64, now: Instant) {
+        let params = Members::of(text(message)).and_then(|members| members.object("params"));
+        let Some(filter) = params.and_then(|params| params.object("notifications")) else {
+            return self.invalid(&asked.raw_id, "the subscription does not say of which notifications");
+        };
+        let lists = LISTS.iter().filter(|(member, _)| filter.get(member) == Some("true")).map(|(_, list)| *list);
+        let resources: Vec<String> =
+            filter.get("resourceSubscriptions").and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
+        let listen = Listen {
+            session,
+            id: asked.id.clone(),
+            raw_id: asked.raw_id,
+            lists: lists.collect(),
+            resources,
+            open: 0,
+            held: Vec::new(),
+            acknowledged: false,
+        };
+        let number = self.next();
+        self.listens.insert(number, listen);
+        self.asked.insert(asked.id, Place::Listen(number));
+        self.subscribe_when_open(session, number, now);
+    }
+
+    /// The session is open: asks the server for what it can tell.
+    pub(super) fn subscribe(&mut self, number: u64, now: Instant) {
+        let Some(listen) = self.listens.get_mut(&number) else { return };
+        let session_number = listen.session;
+        let Some(session) = self.sessions.get_mut(&session_number) else { return };
+        listen.lists.retain(|list| session.server.can(list, Some("listChanged")));
+        let mut resources = std::mem::take(&mut listen.resources);
+        if !session.server.can("resources", Some("subscribe")) {
+            resources.clear();
+        }
+        resources.sort_unstable();
+        resources.dedup();
+        for uri in resources {
+            let count = session.resources.entry(uri.clone()).or_default();
+            *count += 1;
+            if *count > 1 {
+                listen.held.push(uri);
+                continue;
+            }
+            listen.resources.push(uri);
+        }
+        listen.open = listen.resources.len();
+        let new = listen.resources.clone();
+        if new.is_empty() {
+            return self.acknowledge(number);
+        }
+        self.timers.insert((now + SUBSCRIBE, Timer::Listen(number)));
+        for uri in new {
+            self.subscribe_to(session_number, &uri, Awaited::Subscribe { listen: number, uri: uri.clone() });
+        }
+    }
+
+    pub(super) fn subscribe_to(&mut self, session: u64, uri: &str, awaited: Awaited) {
+        self.own_request(session, "resources/subscribe", &format!(r#"{{"uri":{}}}"#, quoted(uri)), awaited);
+    }
+
+    /// The server has said whether it will tell of this resource.
+    pub(super) fn subscribed(&mut self, number: u64, uri: String, refused: bool) {
+        let Some(listen) = self.listens.get_mut(&number) else { return };
+        listen.open = listen.open.saturating_sub(1);
+        if refused {
+            let session = listen.session;
+            if let Some(session) = self.sessions.get_mut(&session) {
+                session.resources.remove(&uri);
+            }
+            self.warn(format!("the server will not tell of {uri}"));
+        } else {
+            listen.held.push(uri);
+        }
+        if self.listens.get(&number).is_some_and(|listen| listen.open == 0) {
+            self.acknowledge(number);
+        }
+    }
+
+    /// Says what will be told; only now may anything be.
+    pub(super) fn acknowledge(&mut self, number: u64) {
+        let Some(listen) = self.listens.get_mut(&number).filter(|listen| !listen.acknowledged) else { return };
+        listen.acknowledged = true;
+        let agreed = LISTS.iter().filter(|(_, list)| listen.lists.contains(list));
+        let mut agreed: Vec<_> = agreed.map(|(member, _)| format!(r#""{member}":true"#)).collect();
+        if !listen.held.is_empty() {
+            let uris: Vec<_> = listen.held.iter().map(|uri| quoted(uri)).collect();
+            agreed.push(format!(r#""resourceSubscriptions":[{}]"#, uris.join(",")));
+        }
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"_meta":{{"{}":{}}},"notifications":{{{}}}}}}}"#,
+            meta::SUBSCRIPTION_ID,
+            listen.raw_id,
+            agreed.join(",")
+        );
+        if let Ok(message) = Message::parse(text) {
+            self.actions.push(Action::Tell(message));
+        }
+    }
+
+    /// Something has changed: each subscription that is about it is told under its own id.
+    pub(super) fn changed(&mut self, session: u64, message: &Message) {
+        let method = message.method().unwrap_or_default();
+        let list = method.strip_prefix("notifications/").and_then(|rest| rest.strip_suffix("/list_changed"));
+        let params = Members::of(text(message)).and_then(|members| members.object("params"));
+        let uri = params.and_then(|params| params.string("uri"));
+        let about = |listen: &&Listen| match (list, &uri) {
+            (Some(list), _) => listen.lists.contains(&list),
+            // A server may tell of a part of what was subscribed to.
+            (None, Some(uri)) => listen.held.iter().any(|held| uri.starts_with(held.as_str())),
+            (None, None) => false,
+        };
+        let listens = self.listens.values().filter(|listen| listen.session == session && listen.acknowledged);
+        let told = listens.filter(about).filter_map(|listen| told::tagged(message, &listen.raw_id));
+        self.actions.extend(told.map(Action::Tell));
+    }
+
+    /// The client listens no more: the server need not tell what nobody else wants to hear.
+    pub(super) fn unlisten(&mut self, number: u64) {
+        let Some(listen) = self.listens.remove(&number) else { return };
+        let Some(session) = self.sessions.get_mut(&listen.session) else { return };
+        let mut uris = listen.held;
+        uris.extend(listen.resources);
+        uris.sort_unstable();
+        uris.dedup();
+        uris.retain(|uri| match session.resources.get_mut(uri) {
+            Some(count) if *count > 1 => {
+                *count -= 1;
+                false
+            }
+            Some(_) => session.resources.remove(uri).is_some(),
+            None => false,
+        });
+        for uri in uris {
+            let params = format!(r#"{{"uri":{}}}"#, quoted(&uri));
+            self.own_request(listen.session, "resources/unsubscribe", &params, Awaited::Nobody);
+        }
+    }
+
+    /// The client has nothing more to say: what it listens to ends in good order.
+    pub fn end(&mut self) {
+        for listen in std::mem::take(&mut self.listens).into_values() {
+            if self.asked.contains_key(&listen.id)
+                && let Some(session) = self.sessions.get(&listen.session)
+            {
+                let result = session.server.unsubscribed(&listen.raw_id);
+                self.answer(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, listen.raw_id));
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Which era does the server speak? What the client says first shows it, and is carried all the same ("Backward Compatibility", 2026-07-28).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, modern};
+use crate::cli::{ClientProtocol, Protocol};
+use crate::error::Failure;
+use crate::message::{self, Kind, Message, code};
+use crate::translate::members::Members;
+use crate::translate::to_modern::Client;
+use crate::translate::{MODERN_REVISIONS, text, to_legacy};
+use modern::Answered;
+
+/// How long a process lives before it asks a server anything on its own account: clients start and end many for a look.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Whether the server takes modern requests, as far as that is known.
+#[derive(Default)]
+pub(super) struct Verdict {
+    known: Mutex<Known>,
+    /// The client has made a modern request.
+    asked: AtomicBool,
+}
+
+impl Verdict {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// Nobody has looked at what earlier runs found.
+    #[default]
+    Unasked,
+    Nothing,
+    /// An earlier run found it modern.
+    Remembered,
+    Modern,
+    Legacy,
+}
+
+impl Context {
+    /// Whether the server takes modern requests; `None` if only trying can show it.
+    fn takes_modern(&self) -> Option<bool> {
+        match self.protocol {
+            Protocol::Modern => return Some(true),
+            Protocol::Legacy => return Some(false),
+            Protocol::Auto => {}
+        }
+        let mut known = self.era.known();
+        if *known == Known::Unasked {
+            *known = match self.memory.verdict().modern {
+                Some(true) => Known::Remembered,
+                Some(false) => Known::Legacy,
+                None => Known::Nothing,
+            };
+        }
+        match *known {
+            Known::Modern | Known::Remembered => Some(true),
+            Known::Legacy => Some(false),
+            Known::Nothing | Known::Unasked => None,
+        }
+    }
+
+    /// Whether this run has seen it take modern requests, or the user says so.
+    fn is_proven_modern(&self) -> bool {
+        self.protocol == Protocol::Modern || *self.era.known() == Known::Modern
+    }
+
+    /// Notes what a modern request has shown, for this run and those to come.
+    pub(super) fn found(&self, is_modern: bool, discovered: Option<&str>) {
+        if self.protocol != Protocol::Auto {
+            return;
+        }
+        *self.era.known() = if is_modern { Known::Modern } else { Known::Legacy };
+        self.memory.learn(|kept| {
+            kept.modern = Some(is_modern);
+            kept.translated &= is_modern;
+            if let Some(discovered) = discovered.and_then(|text| serde_json::from_str(text).ok()) {
+                kept.discover = Some(discovered);
+            }
+        });
+    }
+
+    /// Whether this is a modern client's request, and the server may take it as it is.
+    fn may_take(&self, message: &Message) -> bool {
+        let is_discover = message.method() == Some("server/discover");
+        self.may_be_modern() && (is_discover || to_legacy::is_modern(message))
+    }
+
+    fn may_be_modern(&self) -> bool {
+        !self.client.translated
+            && self.gate.is_idle()
+            && self.client_protocol != ClientProtocol::Legacy
+            && self.translated.get().is_none()
+            && self.takes_modern() != Some(false)
+    }
+}
+
+impl Upstream {
+    /// Whether `server/discover` goes to the server, as far as is known.
+    pub(super) fn may_discover(&self) -> bool {
+        self.0.may_be_modern()
+    }
+
+    /// Carries a modern client's request if the server is modern. `None`: it is not, and has not carried it out.
+    pub(super) async fn modern(&self, message: &Message) -> Result<Option<Outcome>, Failure> {
+        if !self.0.may_take(message) {
+            return Ok(None);
+        }
+        self.0.era.asked.store(true, Ordering::Relaxed);
+        match message.method() {
+            Some("server/discover") => discover(&self.0, message).await,
+            _ => carry(&self.0, message).await,
+        }
+    }
+
+    /// Takes a modern client's notification, unless the server is legacy: then `None`.
+    pub(super) async fn modern_notice(&self, message: &Message) -> Option<Result<(), Failure>> {
+        if !self.0.may_be_modern() || !self.0.era.asked.load(Ordering::Relaxed) {
+            return None;
+        }
+        // Closing the exchange is the cancellation, and there is nothing that a modern client answers.
+        Some(match message.kind() {
+            Kind::Notification { method } if &**method != "notifications/cancelled" => {
+                modern::notify(&self.0, message).await
+            }
+            _ => Ok(()),
+        })
+    }
+}
+
+/// Asks within the startup wait; the asking goes on. A server that is late, or out of reach, is answered for: by what it said last time, or in
+/// a way that has the client shake hands.
+async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Outcome>, Failure> {
+    if context.client_protocol == ClientProtocol::Modern && context.takes_modern() != Some(true) {
+        // It would not know what to do with such an answer.
+        return carry(context, message).await;
+    }
+    let asking = tokio::spawn({
+        let (context, message) = (Arc::clone(context), message.clone());
+        async move { carry(&context, &message).await }
+    });
+    let carried = match tokio::time::timeout(context.startup_wait, asking).await {
+        Ok(Ok(Ok(carried))) => carried,
+        failed if context.takes_modern() == Some(true) => {
+            let kept = context.memory.recall().and_then(|kept| kept.discover);
+            if let Some(kept) = kept {
+                let answer = message::result(message.raw_id().unwrap_or("null"), &Value::Object(kept));
+                return Ok(Message::parse(answer).ok().map(Outcome::Answer));
+            }
+            match failed {
+                Ok(Ok(Err(failure))) if context.protocol == Protocol::Modern => return Err(failure),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    if context.client_protocol == ClientProtocol::Modern {
+        return Ok(carried);
+    }
+    Ok(carried.or_else(|| {
+        let why = "server/discover is not supported; use initialize";
+        let raw_id = message.raw_id().unwrap_or("null");
+        Message::parse(message::error(raw_id, code::METHOD_NOT_FOUND, why, None)).ok().map(Outcome::Answer)
+    }))
+}
+
+/// Carries a modern request as it is. `None`: the server is legacy, and has not carried it out.
+async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outcome>, Failure> {
+    let carried = match message.method() {
+        Some("subscriptions/listen") => Box::pin(modern::listen(context, message)).await,
+        _ => modern::carry(context, message, &mut |_| true).await,
+    };
+    let Answered { status, answer } = match carried {
+        Ok(answered) => answered,
+        Err(failure) if says_legacy(&failure) && !context.is_proven_modern() => {
+            context.found(false, None);
+            return Ok(None);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let is_modern = if let Kind::Response { is_error: true, .. } = answer.kind() {
+        context.is_proven_modern()
+            || modern::is_recognised(status, &answer)
+            || answers_discover(context, message).await?
+    } else {
+        let members = Members::of(text(&answer));
+        let result = members.as_ref().and_then(|members| members.get("result"));
+        let has = |name| result.and_then(Members::of).is_some_and(|result| result.get(name).is_some());
+        if has("supportedVersions") {
+            context.found(true, result);
+        } else if has("resultType") && !context.is_proven_modern() {
+            context.found(true, None);
+        }
+        true
+    };
+    if !is_modern {
+        context.found(false, None);
+        return Ok(None);
+    }
+    Ok(Some(Outcome::Answer(answer)))
+}
+
+/// An error that any server might have given: whether this one is modern, asked in the words of the request that met it.
+async fn answers_discover(context: &Arc<Context>, message: &Message) -> Result<bool, Failure> {
+    let Some(own) = Members::of(text(message)).and_then(|members| members.object("params")?.get("_meta")) else {
+        return Ok(false);
+    };
+    if message.method() == Some("server/discover") {
+        return Ok(false);
+    }
+    let params = format!(r#"{{"_meta":{own}}}"#);
+    let request = message::request_text(&context.modern.ids.next(), "server/discover", &params);
+    let Ok(request) = Message::parse(request) else { return Ok(false) };
+    match Box::pin(modern::carry(context, &request, &mut |_| false)).await {
+        Ok(Answered { status, answer }) => Ok(match answer.kind() {
+            Kind::Response { is_error: true, .. } => modern::is_recognised(status, &answer),
+            _ => {
+                let members = Members::of(text(&answer));
+                context.found(true, members.as_ref().and_then(|members| members.get("result")));
+                true
+            }
+        }),
+        Err(failure) if says_legacy(&failure) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether a server that takes modern requests would not have failed so. What a login, a limit or an outage says is nothing of the kind.
+fn says_legacy(failure: &Failure) -> bool {
+    match failure {
+        Failure::Status { status, .. } => {
+            status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 408 | 425 | 429)
+        }
+        Failure::Unusable(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether an attempt to open by `server/discover` shows that the server is not modern.
+pub(super) fn is_not_modern(refused: &NotOpened) -> bool {
+    match refused {
+        NotOpened::Error(status, error) => !modern::is_recognised(*status, error),
+        NotOpened::Failure(failure) => says_legacy(failure),
+    }
+}
+
+/// Whether an attempt to shake hands shows that the server is modern, or leaves it open.
+pub(super) fn may_be_modern(refused: &NotOpened) -> bool {
+    match refused {
+        NotOpened::Error(status, error) => modern::is_recognised(*status, error) || modern::may_be_modern(error),
+        NotOpened::Failure(_) => false,
+    }
+}
+
+/// Keeps what an opening has shown. A server that opened no session has no way to ask its legacy client anything; whether it has a modern side,
+/// which can, is asked when the client is there to stay, and used from the next start on.
+pub(super) fn remember(context: &Arc<Context>, initialize: &Message, opened: &Opened) {
+    let result = Members::of(text(&opened.answer)).and_then(|members| members.get("result"));
+    let Some(result) = result.and_then(|result| serde_json::from_str(result).ok()) else { return };
+    let is_auto = context.protocol == Protocol::Auto;
+    context.memory.learn(|kept| match &opened.wire {
+        Wire::Modern(session) => {
+            kept.discover = serde_json::from_str(session.discovered()).ok();
+            kept.http_sse = false;
+            if is_auto {
+                kept.modern = Some(true);
+                kept.translated = true;
+            }
+        }
+        Wire::Legacy(session) => {
+            kept.initialize = Some(result);
+            kept.http_sse = false;
+            if is_auto {
+                kept.translated = kept.modern == Some(true) && !session.is_stateful();
+            }
+        }
+        Wire::HttpSse(_) => {
+            kept.initialize = Some(result);
+            kept.http_sse = true;
+            kept.translated = false;
+        }
+    });
+    if let Wire::Legacy(session) = &opened.wire
+        && is_auto
+        && !context.client.translated
+        && !session.is_stateful()
+        && context.memory.verdict().modern.is_none()
+    {
+        tokio::spawn(look_for_modern_side(Arc::clone(context), initialize.clone()));
+    }
+}
+
+async fn look_for_modern_side(context: Arc<Context>, initialize: Message) {
+    tokio::time::sleep(SETTLED).await;
+    let client = Client::of(&initialize, MODERN_REVISIONS[0], context.tasks);
+    let Some(request) = client.request(&context.modern.ids.next(), "server/discover", "{}") else { return };
+    let discovered = match modern::carry(&context, &request, &mut |_| false).await {
+        Ok(Answered { answer, .. }) => match answer.kind() {
+            Kind::Response { is_error: false, .. } => {
+                Members::of(text(&answer)).and_then(|members| members.get("result").map(str::to_owned))
+            }
+            _ => None,
+        },
+        Err(failure) if says_legacy(&failure) => None,
+        // It says nothing; next time.
+        Err(_) => return,
+    };
+    let is_modern =
+        discovered.as_deref().and_then(Members::of).is_some_and(|result| result.get("supportedVersions").is_some());
+    tracing::debug!("{} has {} modern side", context.sender.host(), if is_modern { "a" } else { "no" });
+    context.found(is_modern, discovered.as_deref());
+    context.memory.learn(|kept| kept.translated = is_modern);
+}

@@ -1,0 +1,256 @@
+//! Which arguments of a tool are mirrored in headers, and may they be (`x-mcp-header`, "Custom Headers from Tool Parameters")?
+
+use std::collections::HashSet;
+
+use http::HeaderName;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::message::Message;
+use crate::translate::members::{Change, Members};
+use crate::translate::text;
+
+const ANNOTATION: &str = "x-mcp-header";
+
+/// What a JSON number is in every program.
+const SAFE: f64 = 9_007_199_254_740_991.0;
+
+/// Keywords whose value is a schema or an array of them; no way to an argument leads through these.
+const WITHIN: [&str; 13] = [
+    "items",
+    "prefixItems",
+    "contains",
+    "additionalProperties",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "propertyNames",
+    "oneOf",
+    "anyOf",
+    "allOf",
+    "not",
+    "if",
+    "then",
+];
+
+/// Keywords whose value has a schema in each member.
+const NAMED: [&str; 5] = ["patternProperties", "dependentSchemas", "$defs", "definitions", "dependencies"];
+
+/// An argument and its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Annotation {
+    /// From the arguments down, by `properties`.
+    path: Vec<String>,
+    pub(super) header: HeaderName,
+}
+
+/// A list of tools, looked through.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    /// Each tool's name, and what of it is mirrored.
+    pub(super) tools: Vec<(String, Vec<Annotation>)>,
+    /// The answer without the tools that break the rules, if there are any.
+    pub(super) shown: Option<Message>,
+    /// Those tools, and why.
+    pub(super) left_out: Vec<(String, String)>,
+}
+
+impl Annotation {
+    /// The argument's value as text. `arguments` is JSON text. `None`: it is not given, or nothing that has a place in a header.
+    pub(super) fn argument(&self, arguments: &str) -> Option<String> {
+        let (last, way) = self.path.split_last()?;
+        let mut members = Members::of(arguments)?;
+        for step in way {
+            members = members.object(step)?;
+        }
+        match serde_json::from_str(members.get(last)?).ok()? {
+            Value::String(text) => Some(text),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Number(number) => {
+                let double = number.as_f64().filter(|double| double.fract() == 0.0 && double.abs() <= SAFE)?;
+                Some(number.as_i64().map_or_else(|| format!("{double:.0}"), |integer| integer.to_string()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Looks through the answer to `tools/list`.
+pub(super) fn look(answer: &Message) -> Looked {
+    let mut looked = Looked::default();
+    let Some(members) = Members::of(text(answer)) else { return looked };
+    let Some(result) = members.object("result") else { return looked };
+    let tools: Vec<&RawValue> =
+        result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
+    let mut shown = Vec::with_capacity(tools.len());
+    for tool in &tools {
+        let name = Members::of(tool.get()).and_then(|tool| tool.string("name")).unwrap_or_default();
+        match annotations(tool.get()) {
+            Ok(annotations) => {
+                shown.push(tool.get());
+                looked.tools.push((name, annotations));
+            }
+            Err(why) => looked.left_out.push((name, why)),
+        }
+    }
+    if !looked.left_out.is_empty() {
+        let shown = format!("[{}]", shown.join(","));
+        let result = result.with(&[("tools", Change::Set(&shown))]);
+        looked.shown = Message::parse(members.with(&[("result", Change::Set(&result))])).ok();
+    }
+    looked
+}
+
+/// What of a tool is mirrored, or which rule it breaks.
+fn annotations(tool: &str) -> Result<Vec<Annotation>, String> {
+    // Few tools have any, and schemas are large.
+    if !tool.contains(ANNOTATION) && !tool.contains("\\u") {
+        return Ok(Vec::new());
+    }
+    let schema = Members::of(tool).and_then(|tool| tool.get("inputSchema"));
+    let schema: Value = serde_json::from_str(schema.unwrap_or("{}")).map_err(|error| error.to_string())?;
+    let mut walk = Walk::default();
+    walk.schema(&schema, &mut Vec::new(), true)?;
+    Ok(walk.found)
+}
+
+#[derive(Default)]
+struct Walk {
+    found: Vec<Annotation>,
+    names: HashSet<String>,
+}
+
+impl Walk {
+    fn schema(&mut self, schema: &Value, path: &mut Vec<String>, is_reachable: bool) -> Result<(), String> {
+        let Some(keywords) = schema.as_object() else { return Ok(()) };
+        if let Some(name) = keywords.get(ANNOTATION) {
+            let at = if path.is_empty() { "the schema itself".to_owned() } else { path.join(".") };
+            if !is_reachable || path.is_empty() {
+                return Err(format!("{ANNOTATION} at {at}, which is no argument that is reached by properties alone"));
+            }
+            let found = self.annotation(name, keywords.get("type"), path).map_err(|why| format!("{at}: {why}"))?;
+            self.found.push(found);
+        }
+        if let Some(properties) = keywords.get("properties").and_then(Value::as_object) {
+            for (name, property) in properties {
+                path.push(name.clone());
+                self.schema(property, path, is_reachable)?;
+                path.pop();
+            }
+        }
+        for keyword in WITHIN.iter().chain(&["else"]) {
+            match keywords.get(*keyword) {
+                Some(Value::Array(schemas)) => {
+                    schemas.iter().try_for_each(|schema| self.schema(schema, path, false))?
+                }
+                Some(schema) => self.schema(schema, path, false)?,
+                None => {}
+            }
+        }
+        for keyword in NAMED {
+            let schemas = keywords.get(keyword).and_then(Value::as_object);
+            schemas
+                .into_iter()
+                .flat_map(|schemas| schemas.values())
+                .try_for_each(|schema| self.schema(schema, path, false))?;
+        }
+        Ok(())
+    }
+
+    fn annotation(&mut self, name: &Value, kind: Option<&Value>, path: &[String]) -> Result<Annotation, String> {
+        let name = name.as_str().filter(|name| !name.is_empty()).ok_or("the header's name is empty or no string")?;
+        if !matches!(kind.and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
+            return Err("only a string, an integer or a boolean can be mirrored".to_owned());
+        }
+        if !self.names.insert(name.to_ascii_lowercase()) {
+            return Err(format!("{name:?} names the header of another argument too"));
+        }
+        let header = HeaderName::try_from(format!("mcp-param-{name}"));
+        let header = header.map_err(|_| format!("{name:?} cannot be part of a header's name"))?;
+        Ok(Annotation { path: path.to_vec(), header })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn tool(schema: &str) -> String {
+        format!(r#"{{"name":"t","inputSchema":{schema}}}"#)
+    }
+
+    #[test]
+    fn arguments_are_found_by_properties_alone() {
+        let found = annotations(&tool(
+            r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"},"where":{"type":"object","properties":{"depth":{"type":"integer","x-mcp-header":"Depth"}}},"x-mcp-header":{"type":"string"},"dry":{"type":"boolean","x-mcp-header":"Dry"}}}"#,
+        ))
+        .unwrap();
+        let arguments = r#"{"region":"a","where":{"depth":7},"dry":false,"x-mcp-header":"b"}"#;
+        let mut told: Vec<_> = found.iter().map(|one| (one.header.as_str(), one.argument(arguments))).collect();
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                ("mcp-param-depth", Some("7".to_owned())),
+                ("mcp-param-dry", Some("false".to_owned())),
+                ("mcp-param-region", Some("a".to_owned())),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_argument_that_is_not_there_or_has_no_place_in_a_header_is_not_mirrored() {
+        let one = Annotation { path: vec!["a".to_owned(), "b".to_owned()], header: HeaderName::from_static("h") };
+        for (arguments, told) in [
+            (r#"{"a":{"b":"x"}}"#, Some("x")),
+            (r#"{"a":{"b":42.0}}"#, Some("42")),
+            (r#"{"a":{"b":-7}}"#, Some("-7")),
+            (r#"{"a":{"b":9007199254740991}}"#, Some("9007199254740991")),
+            (r#"{"a":{"b":9007199254740992}}"#, None),
+            (r#"{"a":{"b":1.5}}"#, None),
+            (r#"{"a":{"b":null}}"#, None),
+            (r#"{"a":{"b":{}}}"#, None),
+            (r#"{"a":{}}"#, None),
+            (r#"{"a":[{"b":1}]}"#, None),
+            ("{}", None),
+            ("", None),
+        ] {
+            assert_eq!(one.argument(arguments).as_deref(), told, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn a_tool_that_breaks_the_rules_is_told_why() {
+        for schema in [
+            r#"{"x-mcp-header":"A"}"#,
+            r#"{"properties":{"a":{"type":"string","x-mcp-header":""}}}"#,
+            r#"{"properties":{"a":{"type":"string","x-mcp-header":7}}}"#,
+            r#"{"properties":{"a":{"type":"string","x-mcp-header":"a b"}}}"#,
+            r#"{"properties":{"a":{"type":"string","x-mcp-header":"a\r\nb"}}}"#,
+            r#"{"properties":{"a":{"type":"string","x-mcp-header":"ü"}}}"#,
+            r#"{"properties":{"a":{"type":"number","x-mcp-header":"A"}}}"#,
+            r#"{"properties":{"a":{"type":"object","x-mcp-header":"A"}}}"#,
+            r#"{"properties":{"a":{"x-mcp-header":"A"}}}"#,
+            r#"{"properties":{"a":{"type":"string","x-mcp-header":"A"},"b":{"type":"string","x-mcp-header":"a"}}}"#,
+            r#"{"properties":{"a":{"type":"array","items":{"type":"string","x-mcp-header":"A"}}}}"#,
+            r#"{"properties":{"a":{"anyOf":[{"type":"string","x-mcp-header":"A"}]}}}"#,
+            r#"{"$defs":{"a":{"type":"string","x-mcp-header":"A"}}}"#,
+            r#"{"if":{"properties":{"a":{"type":"string","x-mcp-header":"A"}}}}"#,
+            r#"{"else":{"properties":{"a":{"type":"string","x-mcp-\u0068eader":"A"}}}}"#,
+        ] {
+            assert!(annotations(&tool(schema)).is_err(), "{schema}");
+        }
+    }
+
+    #[test]
+    fn only_what_breaks_the_rules_leaves_the_list() {
+        let list = r#"{"id":1,"result":{"tools":[{"name":"a","inputSchema":{}}, {"name":"b","inputSchema":{"x-mcp-header":"A"}}],"ttlMs":1.0}}"#;
+        let looked = look(&Message::parse(list).unwrap());
+        assert_eq!(
+            looked.shown.unwrap().text(),
+            r#"{"id":1,"result":{"tools":[{"name":"a","inputSchema":{}}],"ttlMs":1.0}}"#
+        );
+        assert_eq!(looked.left_out.len(), 1);
+        assert_eq!(looked.tools[0].0, "a");
+    }
+}

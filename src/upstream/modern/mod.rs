@@ -1,0 +1,134 @@
+//! Streamable HTTP as of 2026-07-28 ("Streamable HTTP"): one POST for each request, its words mirrored in headers; no session, no GET,
+//! no DELETE, nothing resumed.
+//!
+//! A client of the same era speaks through [`exchange`] as it is: only headers are derived. For a legacy client a [`Session`] has its words
+//! translated. Cancelling is closing the response: whoever drops the future of an exchange has done it.
+
+mod annotations;
+mod exchange;
+mod headers;
+mod session;
+mod subscription;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderMap, StatusCode, Uri};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::{Context, NotOpened, Opened, Wire};
+use crate::error::Failure;
+use crate::message::{Kind, Message};
+use crate::translate::to_modern::{Client, Ids, greeting, results};
+use crate::translate::{MODERN_REVISIONS, code, members::Members, text};
+use annotations::Annotation;
+
+pub(super) use exchange::{Answered, carry, notify};
+pub(super) use session::Session;
+pub(super) use subscription::pass as listen;
+
+/// What is known of a modern server, whoever asks it.
+#[derive(Default)]
+pub(super) struct Server {
+    /// What of each tool's arguments is mirrored, as the last list had it.
+    tools: Mutex<HashMap<String, Arc<[Annotation]>>>,
+    /// Where redirects have led.
+    moved: Mutex<Option<Uri>>,
+    pub(super) ids: Ids,
+    /// The client has nothing more to say, and so nothing more to listen for.
+    pub(super) ended: watch::Sender<bool>,
+}
+
+impl Server {
+    fn headers(&self, message: &Message) -> HeaderMap {
+        let annotated = (message.method() == Some("tools/call")).then(|| {
+            let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+            if tools.is_empty() {
+                return None;
+            }
+            tools.get(&called(message)?).cloned()
+        });
+        headers::of(message, annotated.flatten().as_deref().unwrap_or_default())
+    }
+
+    /// Looks through an answer to `tools/list`: what is to be mirrored from now on, and what of it may be shown.
+    fn sift(&self, answer: Message) -> Message {
+        let looked = annotations::look(&answer);
+        for (name, why) in &looked.left_out {
+            tracing::warn!("the tool {name:?} is left out of the list: {why}");
+        }
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, annotations) in looked.tools {
+            if annotations.is_empty() {
+                tools.remove(&name);
+            } else {
+                tools.insert(name, annotations.into());
+            }
+        }
+        looked.shown.unwrap_or(answer)
+    }
+}
+
+/// The tool that a request calls.
+fn called(message: &Message) -> Option<String> {
+    Members::of(text(message))?.object("params")?.string("name")
+}
+
+/// Opens a session for a legacy client, by `server/discover`.
+pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
+    let raw_id = initialize.raw_id().unwrap_or("null");
+    let client = Client::of(initialize, MODERN_REVISIONS[0], context.tasks);
+    let id = context.modern.ids.next();
+    let odd = || Failure::Unusable("the client's initialize is none".to_owned());
+    let discover = greeting::discover(&client, &id).ok_or_else(odd)?;
+    let Answered { status, answer } = carry(context, &discover, &mut |_| true).await?;
+    if let Kind::Response { is_error: true, .. } = answer.kind() {
+        return Err(NotOpened::Error(status, results::settle("server/discover", &answer, raw_id)));
+    }
+    let no_greeting =
+        || Failure::Unusable(format!("{} answered server/discover with something else", context.sender.host()));
+    let members = Members::of(text(&answer)).ok_or_else(no_greeting)?;
+    let discovered = members.get("result").ok_or_else(no_greeting)?;
+    let told = greeting::initialize_result(discovered, client.revision(), context.sender.host());
+    let answer = told.and_then(|told| Message::parse(crate::message::result_text(raw_id, &told)).ok());
+    let answer = answer.ok_or_else(no_greeting)?;
+    tracing::info!("{} is modern and the client is not; translating", context.sender.host());
+    let wire = Wire::Modern(Session::new(context, client, discovered));
+    Ok(Opened { wire, answer })
+}
+
+/// Whether only a modern server says this: the status and the error of its answer.
+pub(super) fn is_recognised(status: StatusCode, error: &Message) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        error: Error,
+    }
+    #[derive(serde::Deserialize)]
+    struct Error {
+        #[serde(default)]
+        code: Value,
+        #[serde(default)]
+        data: Value,
+    }
+    let Some(Answer { error }) = error.read() else { return false };
+    let supported = || error.data["supported"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names_modern = || supported().iter().filter_map(Value::as_str).any(is_modern_revision);
+    match error.code.as_i64() {
+        Some(code::HEADER_MISMATCH | code::MISSING_REQUIRED_CLIENT_CAPABILITY) => true,
+        // A server that has turned its modern side off says so with the same code.
+        Some(code::UNSUPPORTED_PROTOCOL_VERSION) => supported().is_empty() || names_modern(),
+        Some(code::METHOD_NOT_FOUND) if status == StatusCode::NOT_FOUND => true,
+        _ => names_modern(),
+    }
+}
+
+/// Revisions are dates.
+fn is_modern_revision(revision: &str) -> bool {
+    MODERN_REVISIONS.last().is_some_and(|first| revision >= *first)
+}
+
+/// Whether an error to `initialize` leaves it open that the server has no such method and never had.
+pub(super) fn may_be_modern(error: &Message) -> bool {
+    matches!(exchange::error_code(error), Some(code::METHOD_NOT_FOUND | code::INVALID_PARAMS))
+}

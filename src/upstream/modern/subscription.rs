@@ -1,0 +1,264 @@
+//! What a modern server says unasked: the streams of `subscriptions/listen`, opened again whenever they break ("Subscriptions").
+//!
+//! Such a stream has nothing to resume it by. What happened while there was none is made up for: whoever listens is told that all it
+//! listens for may have changed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::sync::{oneshot, watch};
+use tokio::task::AbortHandle;
+
+use super::exchange::{self, Answered};
+use super::session::Session;
+use crate::error::Failure;
+use crate::message::{Kind, Message};
+use crate::translate::to_modern::{Heard, Interest, heard, tagged};
+use crate::upstream::Context;
+use crate::upstream::answer::{self, Body, EventStream};
+use crate::upstream::backoff::Backoff;
+
+/// How long whoever subscribes waits for the server to listen.
+const READY: Duration = Duration::from_secs(5);
+
+/// What a `subscriptions/listen` was answered with. Taken apart where it is made, so its size costs nothing.
+#[allow(clippy::large_enum_variant)]
+enum Opened {
+    Stream(EventStream),
+    Answer(Answered),
+}
+
+async fn open(context: &Context, request: &Message) -> Result<Opened, Failure> {
+    let sender = &context.sender;
+    let sent = exchange::send(context, request, &context.modern.headers(request)).await?;
+    let status = sent.response.status();
+    if !status.is_success() {
+        let answer = Box::pin(answer::refusal(sender, sent.response, false)).await?;
+        return Ok(Opened::Answer(Answered { status, answer }));
+    }
+    match answer::body(sender, sent.response).await? {
+        Body::Events(events) => Ok(Opened::Stream(events)),
+        Body::Message(answer) => Ok(Opened::Answer(Answered { status, answer })),
+        Body::Nothing(status) => {
+            Err(Failure::Unusable(format!("{} answered {status} and nothing more to a request", sender.host())))
+        }
+    }
+}
+
+/// The next message; `None` at the end, whichever end it is. However long it takes: such a stream is silent for days.
+async fn next(events: &mut EventStream) -> Option<Message> {
+    loop {
+        match events.next().await? {
+            Ok(event) if event.data.is_empty() => {}
+            Ok(event) => match Message::parse(event.data) {
+                Ok(message) => return Some(message),
+                Err(error) => tracing::warn!("the server sent an event that is {error}; it is dropped"),
+            },
+            Err(error) => {
+                tracing::debug!("the stream of subscriptions broke: {error}");
+                return None;
+            }
+        }
+    }
+}
+
+/// Carries a modern client's own `subscriptions/listen` until the server ends it in order. Breaks are mended out of the client's sight: to it
+/// the bridge is the server, and that is still there.
+pub(in crate::upstream) async fn pass(context: &Context, request: &Message) -> Result<Answered, Failure> {
+    let mut ended = context.modern.ended.subscribe();
+    tokio::select! {
+        passed = mended(context, request) => passed,
+        _ = ended.wait_for(|ended| *ended) => Err(Failure::Ending),
+    }
+}
+
+async fn mended(context: &Context, request: &Message) -> Result<Answered, Failure> {
+    let raw_id = request.raw_id().unwrap_or("null");
+    let mut attempt = request.clone();
+    let mut backoff = Backoff::new(Duration::from_secs(1));
+    let mut known: Option<Interest> = None;
+    loop {
+        let tag = (attempt.raw_id() != Some(raw_id)).then_some(raw_id);
+        match open(context, &attempt).await {
+            Ok(Opened::Stream(mut events)) => {
+                while let Some(message) = next(&mut events).await {
+                    match (message.kind(), heard(&message)) {
+                        (Kind::Response { .. }, _) => {
+                            let answer = tagged_answer(&message, tag);
+                            return Ok(Answered { status: StatusCode::OK, answer: answer.with_id(raw_id) });
+                        }
+                        (_, Heard::Acknowledged(filter)) => {
+                            let filter = Interest::acknowledged(filter.as_deref());
+                            match known.replace(filter) {
+                                None => {
+                                    context.found(true, None);
+                                    context.client.deliver(message).await;
+                                }
+                                Some(known) => {
+                                    for missed in known.missed(Some(raw_id)) {
+                                        context.client.deliver(missed).await;
+                                    }
+                                }
+                            }
+                        }
+                        (Kind::Notification { .. }, _) => {
+                            backoff.reset();
+                            let message = tag.and_then(|tag| tagged(&message, Some(tag))).unwrap_or(message);
+                            context.client.deliver(message).await;
+                        }
+                        _ => tracing::warn!("the server sent on a stream what has no place there; it is dropped"),
+                    }
+                }
+                if known.is_none() {
+                    let host = context.sender.host();
+                    return Err(Failure::Broken(format!("the stream from {host} broke before it listened")));
+                }
+            }
+            Ok(Opened::Answer(Answered { status, answer })) if known.is_none() || !may_pass(status) => {
+                return Ok(Answered { status, answer: answer.with_id(raw_id) });
+            }
+            Ok(Opened::Answer(_)) => {}
+            Err(failure) if known.is_some() && failure.is_temporary() => {}
+            Err(failure) => return Err(failure),
+        }
+        tokio::time::sleep(backoff.next()).await;
+        attempt = request.with_id(&context.modern.ids.next());
+    }
+}
+
+/// The server's last word names the subscription too.
+fn tagged_answer(message: &Message, tag: Option<&str>) -> Message {
+    tag.and_then(|tag| crate::translate::to_modern::tagged_result(message, tag)).unwrap_or_else(|| message.clone())
+}
+
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 408 | 425 | 429)
+}
+
+/// All that a legacy client wants to hear of unasked, on one stream.
+pub(super) struct Subscription {
+    /// Counted, so that whoever changes it knows when that has come about.
+    wanted: watch::Sender<(u64, Interest)>,
+    heard: watch::Sender<u64>,
+    listener: Mutex<Option<AbortHandle>>,
+}
+
+impl Subscription {
+    pub(super) fn new(interest: Interest) -> Self {
+        Self { wanted: watch::Sender::new((0, interest)), heard: watch::Sender::new(0), listener: Mutex::default() }
+    }
+
+    /// Begins to listen, if there is anything to listen for.
+    pub(super) fn begin(&self, session: &Arc<Session>) {
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if listener.is_none() {
+            *listener = Some(tokio::spawn(listen(Arc::clone(session))).abort_handle());
+        }
+    }
+
+    /// Whether resources may be subscribed to.
+    pub(super) fn takes_resources(&self) -> bool {
+        self.wanted.borrow().1.takes_resources
+    }
+
+    /// Changes what is listened for; ready when the server has been told, or has had its time.
+    pub(super) async fn change(&self, change: impl FnOnce(&mut Interest) -> bool) {
+        let mut generation = 0;
+        self.wanted.send_if_modified(|(count, interest)| {
+            let changed = change(interest);
+            *count += u64::from(changed);
+            generation = *count;
+            changed
+        });
+        let mut heard = self.heard.subscribe();
+        drop(tokio::time::timeout(READY, heard.wait_for(|heard| *heard >= generation)).await);
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(listener) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            listener.abort();
+        }
+    }
+}
+
+/// A stream that is closed when nobody keeps it.
+struct Kept(AbortHandle);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Keeps one stream for all that is wanted, and replaces it when that changes: the new one first, so that nothing is missed in between.
+async fn listen(session: Arc<Session>) {
+    let subscription = session.subscription();
+    let mut wanted = subscription.wanted.subscribe();
+    let mut current = None;
+    loop {
+        let (generation, interest) = wanted.borrow_and_update().clone();
+        let next = if interest.is_empty() {
+            None
+        } else {
+            let (ready, is_ready) = oneshot::channel();
+            let stream = Kept(tokio::spawn(keep(Arc::clone(&session), interest, ready)).abort_handle());
+            drop(tokio::time::timeout(READY, is_ready).await);
+            Some(stream)
+        };
+        drop(std::mem::replace(&mut current, next));
+        subscription.heard.send_replace(generation);
+        if wanted.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Listens for as long as it is kept, through any outage. `ready` is told when the server listens, or never will.
+async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<()>) {
+    let context = session.context();
+    let mut ready = Some(ready);
+    let mut backoff = Backoff::new(Duration::from_secs(1));
+    let mut known: Option<Interest> = None;
+    loop {
+        let Some(request) = session.request_of_ours("subscriptions/listen", &interest.params()) else { return };
+        match open(context, &request).await {
+            Ok(Opened::Stream(mut events)) => {
+                while let Some(message) = next(&mut events).await {
+                    match heard(&message) {
+                        Heard::Acknowledged(filter) => {
+                            let filter = filter.map(|filter| Interest::acknowledged(Some(&filter)));
+                            if let Some(known) = known.replace(filter.unwrap_or_else(|| interest.clone())) {
+                                for missed in known.missed(None) {
+                                    context.client.deliver(missed).await;
+                                }
+                            }
+                            if let Some(ready) = ready.take() {
+                                ready.send(()).ok();
+                            }
+                        }
+                        Heard::News(message) => {
+                            backoff.reset();
+                            context.client.deliver(message).await;
+                        }
+                        Heard::Ended => break,
+                        Heard::Noise => {}
+                    }
+                }
+            }
+            Ok(Opened::Answer(Answered { status, answer })) if !may_pass(status) => {
+                if let Kind::Response { is_error: true, .. } = answer.kind() {
+                    tracing::warn!("the server does not listen for changes: {}", answer.text().escape_ascii());
+                    return;
+                }
+            }
+            Ok(Opened::Answer(_)) => {}
+            Err(Failure::Status { status, .. }) if status.is_client_error() && !may_pass(status) => {
+                tracing::warn!("the server does not listen for changes ({status})");
+                return;
+            }
+            Err(failure) => tracing::debug!("nothing is heard of changes for now: {failure}"),
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+}

@@ -1,0 +1,96 @@
+//! A modern client before a modern upstream: nothing is touched, only mirrored in headers; and who is taken for what.
+
+use crate::support::*;
+
+#[test]
+fn a_modern_client_and_a_modern_server_hear_each_others_bytes() {
+    let answer = r#"{"result" : {"n":1.0,"resultType":"complete","u":"\u00e9"}, "id":"d",  "jsonrpc":"2.0"}"#;
+    let upstream = Upstream::start(move |call| match call.kind() {
+        "vendor/odd" => call.json(answer),
+        _ => call.modern(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    let discovered = bridge.ask(r#""a""#, "server/discover", r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}"#);
+    assert_eq!(discovered, result(r#""a""#, DISCOVERED));
+    let odd = modern_request(r#""d""#, "vendor/odd", r#""big":12345678901234567890123,"#);
+    bridge.send(&odd);
+    assert_eq!(bridge.answer(r#""d""#), answer);
+    bridge.finish();
+    assert_eq!(upstream.wait_for("vendor/odd", 1).text(), odd);
+    assert_eq!(upstream.kinds(), ["server/discover", "vendor/odd"], "no round trip but the client's own");
+}
+
+#[test]
+fn any_modern_request_may_be_the_first() {
+    let upstream = Upstream::start(Exchange::modern);
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.send(&modern_request("1", "tools/call", r#""name":"Hello, 世界","arguments":{},"#));
+    assert_eq!(bridge.answer("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","content":[]}}"#);
+    bridge.finish();
+    let call = upstream.wait_for("tools/call", 1);
+    assert_eq!(call.header("Mcp-Name"), Some("=?base64?SGVsbG8sIOS4lueVjA==?="));
+    assert_eq!(upstream.kinds(), ["tools/call"]);
+}
+
+#[test]
+fn an_error_of_a_modern_server_passes_as_it_is() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => call.error("200 OK", -32602, "no such tool"),
+        "prompts/get" => {
+            let error = format!(
+                r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32022,"message":"no","data":{{"supported":["2027-01-01"]}}}}}}"#,
+                call.id()
+            );
+            call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+        }
+        _ => call.modern(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.send(&modern_request("1", "tools/call", r#""name":"t","#));
+    assert_eq!(
+        error_of(&bridge.answer("1")),
+        (-32602, "no such tool".to_owned()),
+        "any server may say that, so it was asked which it is"
+    );
+    bridge.send(&modern_request("2", "prompts/get", r#""name":"p","#));
+    assert_eq!(error_of(&bridge.answer("2")).0, -32022, "the client picks from what is supported");
+    bridge.finish();
+    assert_eq!(upstream.kinds(), ["tools/call", "server/discover", "prompts/get"]);
+}
+
+#[test]
+fn a_server_that_was_found_legacy_is_not_asked_again() {
+    let upstream = Upstream::start(Exchange::legacy_only);
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
+        let probe = r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}"#;
+        assert_eq!(error_of(&bridge.ask("1", "server/discover", probe)).0, -32601, "so that the client shakes hands");
+        bridge.shake_hands();
+        bridge.still_works();
+        bridge.finish();
+    }
+    assert_eq!(upstream.count("server/discover"), 1, "the verdict is remembered");
+}
+
+#[test]
+fn a_modern_server_that_is_late_is_answered_for_by_what_it_said_last_time() {
+    let upstream =
+        Upstream::start(
+            |call| if call.kind() == "server/discover" && call.nth > 0 { call.hold() } else { call.modern() },
+        );
+    let home = tempfile::tempdir().unwrap();
+    let probe = r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}"#;
+    for _ in 0..2 {
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).startup_wait("0.3").start();
+        let answer = value(&bridge.ask("1", "server/discover", probe));
+        assert_eq!(answer["result"], value(DISCOVERED));
+        bridge.send(&modern_request("2", "tools/list", ""));
+        assert!(bridge.answer("2").contains("tools"));
+        bridge.finish();
+    }
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).startup_wait("0.3").start();
+    let greeting = bridge.shake_hands();
+    assert!(greeting.contains("a-modern-upstream"), "in the other form for a legacy client: {greeting}");
+    bridge.finish();
+}

@@ -1,0 +1,150 @@
+//! What a modern server says unasked ("Subscriptions"), to clients of either era.
+
+use crate::support::*;
+
+const FILTER: &str = r#"{"toolsListChanged":true,"resourcesListChanged":true,"resourceSubscriptions":["a:b"]}"#;
+
+fn holding() -> Upstream {
+    Upstream::start(|call| if call.kind() == "subscriptions/listen" { call.hold() } else { call.modern() })
+}
+
+/// Takes the next `subscriptions/listen` and begins to listen: its id, what it wants, the stream.
+fn listened(upstream: &Upstream) -> (String, serde_json::Value, Events) {
+    let call = upstream.take("subscriptions/listen");
+    call.has_modern_headers();
+    let (id, wanted) = (call.id(), call.params()["notifications"].clone());
+    let events = call.sse();
+    events.event(&acknowledged(&id, &wanted.to_string()));
+    (id, wanted, events)
+}
+
+#[test]
+fn a_legacy_client_hears_of_all_it_is_interested_in_on_one_stream() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let (id, wanted, first) = listened(&upstream);
+    assert_eq!(
+        wanted,
+        serde_json::json!({ "toolsListChanged": true, "resourcesListChanged": true }),
+        "what the server declares"
+    );
+    first.event(&news(&id, "tools/list_changed", ""));
+    let told = bridge.message("notifications/tools/list_changed");
+    assert!(!told.contains("subscriptionId"), "a legacy client knows no subscription ids: {told}");
+    bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
+    let call = upstream.take("subscriptions/listen");
+    assert_eq!(call.params()["notifications"], value(FILTER), "the union of all");
+    // The old stream is there until the new one listens.
+    first.event(&news(&id, "resources/list_changed", ""));
+    bridge.message("notifications/resources/list_changed");
+    let id = call.id();
+    let second = call.sse();
+    second.event(&acknowledged(&id, FILTER));
+    assert!(bridge.answer("1").contains(r#""result":{}"#));
+    assert!(first.closed_by_client(), "the old stream is dropped when the new one listens");
+    second.event(&news(&id, "resources/updated", r#""uri":"a:b","#));
+    assert!(bridge.message("notifications/resources/updated").contains(r#""uri":"a:b""#));
+    bridge.send(&request("2", "resources/unsubscribe", r#"{"uri":"a:b"}"#));
+    let (_, wanted, _third) = listened(&upstream);
+    assert_eq!(wanted["resourceSubscriptions"], serde_json::json!(null));
+    bridge.answer("2");
+    assert!(second.closed_by_client());
+    bridge.finish();
+    assert_eq!(upstream.count("resources/subscribe"), 0, "the modern era knows no such request");
+}
+
+#[test]
+fn a_legacy_clients_stream_is_opened_again_and_what_may_be_missed_is_told() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let (first, _, events) = listened(&upstream);
+    events.cut();
+    let (second, _, events) = listened(&upstream);
+    assert_ne!(first, second, "a new request has a new id");
+    bridge.message("notifications/tools/list_changed");
+    bridge.message("notifications/resources/list_changed");
+    // In good order, as a server does that is stopped: the next one may be another.
+    events.event(&result(&second, "{}"));
+    events.end();
+    let (..) = listened(&upstream);
+    bridge.message("notifications/tools/list_changed");
+    bridge.finish();
+}
+
+#[test]
+fn a_server_that_does_not_listen_is_not_asked_again() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "subscriptions/listen" => call.error("404 Not Found", -32601, "Method not found"),
+        _ => call.modern(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    upstream.wait_for("subscriptions/listen", 1);
+    bridge.still_works();
+    assert!(bridge.finish().stderr.contains("does not listen"));
+    assert_eq!(upstream.count("subscriptions/listen"), 1);
+}
+
+#[test]
+fn a_modern_clients_own_stream_is_mended_out_of_its_sight() {
+    let upstream = holding();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.send(&modern_request("\"l\"", "subscriptions/listen", &format!(r#""notifications":{FILTER},"#)));
+    let (id, _, events) = listened(&upstream);
+    assert_eq!(id, "\"l\"", "the first time it is the client's own request");
+    assert_eq!(
+        bridge.message("notifications/subscriptions/acknowledged"),
+        acknowledged("\"l\"", &value(FILTER).to_string())
+    );
+    let update = news("\"l\"", "resources/updated", r#""uri":"a:b" ,"#);
+    events.event(&update);
+    assert_eq!(bridge.message("notifications/resources/updated"), update, "byte for byte");
+    events.cut();
+    let (id, wanted, events) = listened(&upstream);
+    assert_ne!(id, "\"l\"", "a new request has a new id");
+    assert_eq!(wanted, value(FILTER));
+    for missed in
+        ["notifications/tools/list_changed", "notifications/resources/list_changed", "notifications/resources/updated"]
+    {
+        assert!(bridge.message(missed).contains(r#""io.modelcontextprotocol/subscriptionId":"l""#), "{missed}");
+    }
+    events.event(&news(&id, "tools/list_changed", ""));
+    let told = bridge.message("notifications/tools/list_changed");
+    assert_eq!(told, news("\"l\"", "tools/list_changed", ""), "under the id that the client knows");
+    events.event(&result(
+        &id,
+        &format!(r#"{{"resultType":"complete","_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}"#),
+    ));
+    let answer = bridge.answer("\"l\"");
+    assert!(answer.contains(r#""io.modelcontextprotocol/subscriptionId":"l""#), "{answer}");
+    bridge.finish();
+}
+
+#[test]
+fn a_modern_client_closes_its_stream_by_cancelling_and_at_its_end() {
+    let upstream = holding();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.send(&modern_request("1", "subscriptions/listen", r#""notifications":{"toolsListChanged":true},"#));
+    let (.., events) = listened(&upstream);
+    bridge.message("notifications/subscriptions/acknowledged");
+    bridge.cancel("1");
+    assert!(events.closed_by_client());
+    bridge.send(&modern_request("2", "subscriptions/listen", r#""notifications":{"toolsListChanged":true},"#));
+    let (.., events) = listened(&upstream);
+    bridge.message("notifications/subscriptions/acknowledged");
+    bridge.cancel("2");
+    bridge.finish();
+    assert!(events.closed_by_client());
+    assert_eq!(upstream.count("notifications/cancelled"), 0, "closing is the cancellation");
+}
+
+#[test]
+fn an_open_stream_does_not_hold_up_the_end() {
+    gone_within(AT_ONCE, || {
+        let upstream = holding();
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        bridge.send(&modern_request("1", "subscriptions/listen", r#""notifications":{"toolsListChanged":true},"#));
+        let (.., _events) = listened(&upstream);
+        bridge.message("notifications/subscriptions/acknowledged");
+        bridge.finish()
+    });
+}

@@ -6,15 +6,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::account::Snapshot;
-use super::authorization::{self, Ask, Pending};
+use super::authorization::{self, Ask, Code, Pending};
 use super::browser::{self, BrowserUrl, Opening, Surroundings};
 use super::callback::{Callback, CallbackError, Expected, Listener, Outcome, Redirect};
 use super::discovery::{Discovered, DiscoveryError};
 use super::dpop::Dpop;
-use super::expiry::{Freshness, now};
+use super::expiry::now;
 use super::oauth::{Inner, OAuth};
 use super::ownership::{self, Ownership, Turn};
 use super::page::Page;
@@ -29,6 +28,9 @@ use crate::log::Secret;
 
 /// How often whoever waits for another process looks for what it shows.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// When a code is sent again that an authorization server in trouble did not take.
+const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
 /// Logins begun anew within one, because something about the first was refused.
 const MOST_ROUNDS: usize = 6;
@@ -87,6 +89,9 @@ impl LoginError {
             Self::Registration(error) => error.hint(),
             Self::Authorization(error) => error.hint().to_owned(),
             Self::Redirect(_) | Self::TimedOut(_) | Self::Other(_) => "try again, or run `mcp-ferry login`".to_owned(),
+            Self::Token(error) if error.is_temporary() || error.is_unknown() => {
+                "the authorization server is in trouble; sign in again in a while".to_owned()
+            }
             Self::Token(error) => error.hint().to_owned(),
             Self::Callback(error) => error.hint().to_owned(),
             Self::Device(error) => error.hint().to_owned(),
@@ -104,14 +109,10 @@ pub async fn log_in(oauth: &OAuth, mut manner: Manner) -> Result<Snapshot, Login
         loop {
             match turn(inner, seen).await? {
                 Turn::Owner(ownership) => return own(inner, ownership, &mut manner).await,
-                Turn::Changed => {
-                    if let Some(held) = inner.account.snapshot() {
-                        if held.freshness() != Freshness::Expired {
-                            return Ok(held);
-                        }
-                        seen = held.record.generation;
-                    }
-                }
+                Turn::Changed => match inner.account.snapshot() {
+                    Some(held) if inner.is_enough(&held) => return Ok(held),
+                    held => seen = held.map_or(0, |held| held.record.generation),
+                },
             }
         }
     };
@@ -399,37 +400,29 @@ pub(super) async fn open(url: &str) -> bool {
     }
 }
 
-/// Waits for the way back, and exchanges the code. The browser hears how it went.
+/// Waits for the way back, and exchanges the code. The browser hears how it went; what a person pasted in vain ends nothing.
 async fn finish(
     inner: &Arc<Inner>,
     mut callback: Callback,
     pending: &Pending,
     manner: &mut Manner,
 ) -> Result<Snapshot, LoginError> {
-    let seen = inner.account.generation();
-    let redirect = loop {
-        let redirect = tokio::select! {
-            redirect = callback.redirected() => redirect,
-            Some(text) = pasted(&mut manner.pasted) => match Redirect::pasted(&text, pending.state.expose()) {
-                Ok(redirect) => redirect,
-                Err(error) => {
-                    crate::log::notice(&format!("{error}"));
-                    continue;
-                }
+    let mut seen = inner.account.generation();
+    let logged_in = loop {
+        tokio::select! {
+            redirect = callback.redirected() => break redeem(inner, pending, &redirect).await,
+            Some(text) = pasted(&mut manner.pasted) => match take_pasted(inner, pending, &text).await {
+                Ok(held) => break Ok(held),
+                Err(error) => crate::log::notice(&format!("{error}; still waiting")),
             },
             () = inner.account.changed(seen) => {
-                let held = inner.account.snapshot().filter(|held| held.freshness() != Freshness::Expired);
-                if let Some(held) = held {
-                    callback.answer(Outcome::SignedIn { host: inner.shown_server() }).await;
-                    return Ok(held);
+                seen = inner.account.generation();
+                if let Some(held) = inner.account.snapshot().filter(|held| inner.is_enough(held)) {
+                    break Ok(held);
                 }
-                tokio::time::sleep_until(Instant::now() + LOOK_AGAIN).await;
-                continue;
             }
-        };
-        break redirect;
+        }
     };
-    let logged_in = redeem(inner, pending, &redirect).await;
     let outcome = match &logged_in {
         Ok(_) => Outcome::SignedIn { host: inner.shown_server() },
         Err(error) => Outcome::Page(Page::Failed {
@@ -440,6 +433,19 @@ async fn finish(
     };
     callback.answer(outcome).await;
     logged_in
+}
+
+/// What a person brings back: the whole address, its query, or the code alone. An authorization server that says who it is says so in the
+/// address, so that the code alone does not do there.
+async fn take_pasted(inner: &Arc<Inner>, pending: &Pending, text: &str) -> Result<Snapshot, LoginError> {
+    let redirect =
+        Redirect::pasted(text, pending.state.expose()).map_err(|error| LoginError::Other(error.to_string()))?;
+    match redeem(inner, pending, &redirect).await {
+        Err(LoginError::Redirect(_)) if redirect.is_bare() => {
+            Err(LoginError::Other("that is not enough: paste the whole address that the browser ended at".to_owned()))
+        }
+        redeemed => redeemed,
+    }
 }
 
 async fn pasted(pasted: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
@@ -464,7 +470,7 @@ pub(super) async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Red
             login: &inner.settings.login,
             dpop: dpop.as_deref(),
         };
-        let issued = endpoint.exchange(&pending, &code).await?;
+        let issued = exchange(endpoint, &pending, &code).await?;
         if let Some(remark) = scope::no_refresh_token(&issued.tokens, pending.scope.as_deref()) {
             tracing::warn!("{remark}");
         }
@@ -472,6 +478,21 @@ pub(super) async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Red
         Ok::<_, LoginError>(transaction.keep(record).await)
     });
     exchanged.await?
+}
+
+/// Exchanges a code, which a person had to come by: an authorization server in trouble gets it again. One that has taken it already says
+/// so, and nothing is lost by having asked.
+async fn exchange(endpoint: TokenEndpoint<'_>, pending: &Pending, code: &Code) -> Result<Issued, TokenError> {
+    for pause in AGAIN {
+        match endpoint.exchange(pending, code).await {
+            Err(error) if error.is_temporary() || error.is_unknown() => {
+                tracing::info!("{error}; the code is sent again");
+                tokio::time::sleep(pause).await;
+            }
+            exchanged => return exchanged,
+        }
+    }
+    endpoint.exchange(pending, code).await
 }
 
 impl Inner {
@@ -536,9 +557,7 @@ pub async fn complete(oauth: &OAuth, redirect: &str) -> Result<Snapshot, LoginEr
     let none = || LoginError::Other("no login has been begun, or it is too long ago".to_owned());
     let left = inner.account.pending().ok_or_else(none)?;
     let pending: Pending = serde_json::from_value(left.payload.clone()).map_err(|_| none())?;
-    let redirect =
-        Redirect::pasted(redirect, pending.state.expose()).map_err(|error| LoginError::Other(error.to_string()))?;
-    let logged_in = redeem(inner, &pending, &redirect).await?;
+    let logged_in = take_pasted(inner, &pending, redirect).await?;
     inner.account.forget_pending();
     Ok(logged_in)
 }

@@ -24,6 +24,7 @@ use super::fetch::Fetch;
 use super::login::Manner;
 use super::metadata::Metadata;
 use super::record::{Issuer, Record, Tokens};
+use super::scope;
 use super::settings::{Grant, ResourceChoice};
 use super::store::{Identity, Key, KeyParts, Store};
 use super::token::{self, TokenEndpoint, TokenError};
@@ -72,6 +73,8 @@ pub(super) struct Inner {
     marks: RandomState,
     /// The mark of the last token that the server took.
     accepted: AtomicU64,
+    /// The mark of the last fresh one that it refused.
+    last_refused: AtomicU64,
     /// Fresh tokens that it refused since.
     refusals: AtomicU32,
     imported: AtomicBool,
@@ -90,6 +93,10 @@ pub(super) struct Need {
     pub(super) discovered: Option<Discovered>,
     /// The record that was not enough.
     pub(super) seen: u64,
+    /// The mark of its token; 0 is none.
+    refused: u64,
+    /// The scope that the next token must have been asked for with.
+    wanted: Option<String>,
     /// The scopes that were stepped up to, for want of which requests were refused.
     steps: Vec<String>,
 }
@@ -130,6 +137,7 @@ impl OAuth {
             dpop: Mutex::default(),
             marks: RandomState::new(),
             accepted: AtomicU64::new(0),
+            last_refused: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
             imported: AtomicBool::new(false),
             has_logged_in: AtomicBool::new(false),
@@ -233,6 +241,7 @@ impl OAuth {
                 if !inner.needs_a_person() {
                     return Err(AuthError::NoLogin(why));
                 }
+                inner.set_need(challenge, None);
                 self.need_a_person(false);
                 inner.standing.fail(why);
                 return Ok(false);
@@ -247,9 +256,10 @@ impl OAuth {
         } else if newest == 0 && self.import().await {
             return Ok(true);
         }
-        inner.set_need(challenge, newest);
+        // Not the generation from before: that the refresh token is dead was written down since.
+        let seen = inner.set_need(challenge, None);
         if !inner.needs_a_person() {
-            return inner.obtain(newest).await.map(|_| true);
+            return inner.obtain(seen).await.map(|_| true);
         }
         self.ask_for_a_login(false).await
     }
@@ -272,10 +282,10 @@ impl OAuth {
             tracing::warn!("the server still asks for the scope {wanted:?} after a login for it");
             return Ok(false);
         }
-        inner.need().steps.push(wanted);
-        inner.set_need(Some(challenge), held.record.generation);
+        let seen = inner.set_need(Some(challenge), Some(wanted.clone()));
         if !inner.needs_a_person() {
-            return inner.obtain(held.record.generation).await.map(|_| true);
+            inner.need().steps.push(wanted);
+            return inner.obtain(seen).await.map(|_| true);
         }
         self.ask_for_a_login(true).await
     }
@@ -284,7 +294,7 @@ impl OAuth {
     /// wanting a login.
     pub async fn prepare(&self, refused: Option<&HeaderMap>) -> Result<bool, login::LoginError> {
         let inner = &self.0;
-        inner.set_need(refused.and_then(Challenge::read), inner.account.generation());
+        inner.set_need(refused.and_then(Challenge::read), None);
         let discovered = inner.discover().await;
         if refused.is_some() {
             return discovered.map(|_| true).map_err(Into::into);
@@ -340,7 +350,7 @@ impl OAuth {
 
     fn need_a_person(&self, step_up: bool) {
         if self.0.standing.need(step_up) {
-            tokio::spawn(drive(self.clone(), step_up));
+            tokio::spawn(drive(self.clone()));
         }
     }
 
@@ -354,25 +364,24 @@ impl OAuth {
     }
 }
 
-/// Sees to a login until there is one, made here or anywhere on this machine.
-async fn drive(oauth: OAuth, step_up: bool) {
+/// Sees to a login until there is one, made here or anywhere on this machine. Begins when a request needs it, or when a client whose first
+/// message needed it is still there after a while; what the bridge does by itself in the background is no reason for a tab.
+async fn drive(oauth: OAuth) {
     let inner = &oauth.0;
-    // What only looks at us is gone by then.
-    let living = inner.settings.mode == AuthMode::Auto && !step_up;
-    let mut living =
-        std::pin::pin!(async { if living { tokio::time::sleep(LIVING).await } else { std::future::pending().await } });
-    let mut waits_for_life = true;
     loop {
         let seen = inner.need().seen;
+        let living = async {
+            inner.standing.greeted().await;
+            tokio::time::sleep(LIVING).await;
+        };
         tokio::select! {
             () = inner.standing.wanted() => {}
-            () = &mut living, if waits_for_life => {}
-            () = inner.logged_in_elsewhere(seen) => return inner.standing.settle(),
+            () = living, if inner.settings.mode == AuthMode::Auto => {}
+            () = inner.logged_in_elsewhere(seen) => break,
         }
-        waits_for_life = false;
         let opens = inner.settings.mode != AuthMode::Error;
         match login::log_in(&oauth, Manner { opens, ..Manner::default() }).await {
-            Ok(_) => return inner.standing.settle(),
+            Ok(_) => break,
             Err(error) => {
                 let text = format!("{error}; {}", error.hint());
                 tracing::warn!("{text}");
@@ -380,6 +389,8 @@ async fn drive(oauth: OAuth, step_up: bool) {
             }
         }
     }
+    inner.has_stepped_up();
+    inner.standing.settle();
 }
 
 impl Inner {
@@ -412,13 +423,40 @@ impl Inner {
         }
     }
 
-    fn set_need(&self, challenge: Option<Challenge>, seen: u64) {
+    /// Notes what a refusal asks for: another token than the one there is, and for a step-up one with this scope. Returns the generation
+    /// that is not enough.
+    fn set_need(&self, challenge: Option<Challenge>, wanted: Option<String>) -> u64 {
+        let held = self.account.snapshot();
         let mut need = self.need();
         if need.challenge != challenge {
             need.discovered = None;
         }
         need.challenge = challenge;
-        need.seen = seen;
+        need.wanted = wanted;
+        need.seen = held.as_ref().map_or(0, |held| held.record.generation);
+        need.refused = held.as_ref().map_or(0, |held| self.mark(&held.record));
+        need.seen
+    }
+
+    /// Whether this is the login that is needed: not every change of the record is one.
+    pub(super) fn is_enough(&self, held: &Snapshot) -> bool {
+        let need = self.need();
+        let has = |wanted: &String| {
+            let granted = held.record.tokens.as_ref().and_then(|tokens| tokens.scope.as_deref()).unwrap_or_default();
+            let asked = held.record.requested_scope.as_deref().unwrap_or_default();
+            scope::covers(&scope::union(granted, asked), wanted)
+        };
+        held.freshness() != Freshness::Expired
+            && self.mark(&held.record) != need.refused
+            && need.wanted.as_ref().is_none_or(has)
+    }
+
+    /// A login for more scope has been made; if the server goes on asking for it, that is not for want of a login.
+    fn has_stepped_up(&self) {
+        let mut need = self.need();
+        if let Some(wanted) = need.wanted.take() {
+            need.steps.push(wanted);
+        }
     }
 
     /// Whether tokens are come by in a browser.
@@ -431,7 +469,7 @@ impl Inner {
         loop {
             self.account.changed(seen).await;
             match self.account.snapshot() {
-                Some(held) if held.freshness() != Freshness::Expired => return,
+                Some(held) if self.is_enough(&held) => return,
                 held => seen = held.map_or(0, |held| held.record.generation),
             }
         }
@@ -553,7 +591,9 @@ impl Inner {
         let tokens = record.tokens.as_ref()?;
         let is_fresh =
             now().saturating_sub(tokens.obtained_at) < FRESH && self.accepted.load(Ordering::Relaxed) != mark;
-        let many = is_fresh && self.refusals.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_REFUSALS;
+        // However many requests went out with one token, it was refused once.
+        let is_news = is_fresh && self.last_refused.swap(mark, Ordering::Relaxed) != mark;
+        let many = is_news && self.refusals.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_REFUSALS;
         many.then(|| token::refused_again(record.issuer.as_ref().unwrap_or(&Issuer::default()), tokens))
     }
 

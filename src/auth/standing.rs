@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 pub struct Standing {
     state: watch::Sender<State>,
     wanted: Notify,
+    greeted: Notify,
     /// There is a login, but one for more is missing: most requests do without.
     partial: AtomicBool,
 }
@@ -67,6 +68,16 @@ impl Standing {
     pub(super) fn settle(&self) {
         self.partial.store(false, Ordering::Relaxed);
         self.state.send_replace(State::Fine);
+    }
+
+    /// Waits until a client's first message has needed it.
+    pub(super) async fn greeted(&self) {
+        self.greeted.notified().await;
+    }
+
+    /// A client's first message needs it; perhaps the client came only to look.
+    pub fn greet(&self) {
+        self.greeted.notify_one();
     }
 
     /// Waits until a client needs it.

@@ -88,6 +88,11 @@ impl Guard {
 
     /// Carries a request, or what may pass of a batch.
     pub(super) async fn request(&self, upstream: &Upstream, message: Message) -> Result<Outcome, Failure> {
+        // The rules are about the server's tools. Ours is never sent to it.
+        if let Some(outcome) = upstream.own_tool(&message).await {
+            return Ok(outcome);
+        }
+        self.filter().except(upstream.own_tool_name());
         let mut why_unknown = "the server lists no such tool".to_owned();
         if let Some(call) = self.unknown(&message)
             && let Err(why) = Box::pin(self.learn(upstream, &call)).await

@@ -6,7 +6,8 @@ use super::{Options, Typed};
 
 /// Log in to a server, for all programs of this machine that use it.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-ferry login", version, about)]
+#[command(name = "mcp-ferry login", bin_name = "mcp-ferry login", version, about)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct LoginCommand {
     /// The server's MCP endpoint, spelled as the programs that use it spell it
     #[arg(value_name = "URL")]
@@ -43,7 +44,7 @@ pub struct LoginCommand {
 
 /// Forget a login, and have the authorization server forget it too.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-ferry logout", version, about)]
+#[command(name = "mcp-ferry logout", bin_name = "mcp-ferry logout", version, about)]
 pub struct LogoutCommand {
     /// The server to log out of
     #[arg(value_name = "URL", required_unless_present = "all")]
@@ -64,13 +65,13 @@ pub struct LogoutCommand {
 
 /// Show the logins of this machine, without their secrets.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-ferry status", version, about)]
+#[command(name = "mcp-ferry status", bin_name = "mcp-ferry status", version, about)]
 pub struct StatusCommand {
     /// This server alone
     #[arg(value_name = "URL")]
     pub url: Option<String>,
 
-    /// Say it as JSON, one object a line
+    /// Say it as JSON: an array of logins
     #[arg(long, env = "MCP_FERRY_JSON")]
     pub json: bool,
 

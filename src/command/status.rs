@@ -17,14 +17,17 @@ pub(super) fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Er
         }
         None => account.store().list(),
     };
-    let mut any = false;
-    for (key, record) in logins.into_iter().filter(|(_, record)| typed.json || !record.logged_out) {
-        any = true;
-        let login = shown(&record, Some(&account.store().path(&key)));
-        if typed.json { say(&login.to_string()) } else { say(&sentence(&login)) }
-    }
-    if !any && !typed.json {
+    let logins: Vec<_> = logins
+        .into_iter()
+        .filter(|(_, record)| typed.json || !record.logged_out)
+        .map(|(key, record)| shown(&record, Some(&account.store().path(&key))))
+        .collect();
+    if typed.json {
+        say(&Value::Array(logins).to_string());
+    } else if logins.is_empty() {
         say("nobody is signed in anywhere");
+    } else {
+        logins.iter().for_each(|login| say(&sentence(login)));
     }
     Ok(Exit::Orderly)
 }

@@ -36,6 +36,8 @@ pub struct Asked {
 pub struct Filter {
     rules: Rules,
     changes: Changes,
+    /// The name of the bridge's own tool, which is no server's.
+    except: Option<&'static str>,
     hints: Hints,
     /// The count of changes at which `hints` were shown.
     hints_of: u64,
@@ -44,7 +46,12 @@ pub struct Filter {
 impl Filter {
     /// `changes` is noted whenever the server's tools may have changed.
     pub fn new(rules: Rules, changes: Changes) -> Self {
-        Self { rules, hints: Hints::new(), hints_of: changes.count(), changes }
+        Self { rules, except: None, hints: Hints::new(), hints_of: changes.count(), changes }
+    }
+
+    /// Lets the tool of this name, and no other than before, be seen whatever the rules say.
+    pub fn except(&mut self, own_tool: Option<&'static str>) {
+        self.except = own_tool;
     }
 
     /// What lists have shown counts no more.
@@ -95,7 +102,7 @@ impl Filter {
         if self.rules.read_only {
             self.learn(asked, list::hints(text));
         }
-        Message::parse(list::without_hidden(text, &self.rules)?).ok()
+        Message::parse(list::without_hidden(text, &self.rules, self.except)?).ok()
     }
 
     /// Takes what the bridge's own list has shown; false if the tools have changed since it was begun.

@@ -53,9 +53,9 @@ pub(super) fn next_cursor(answer: &str) -> Option<&str> {
     Members::of(result).all("nextCursor").last().filter(|cursor| !matches!(*cursor, "null" | r#""""#))
 }
 
-/// The answer without the tools that the rules hide; `None` if they hide none of it.
-pub(super) fn without_hidden(answer: &str, rules: &Rules) -> Option<String> {
-    let cuts: Vec<_> = lists(answer).into_iter().flat_map(|list| cuts(answer, list, rules)).collect();
+/// The answer without the tools that the rules hide, but for the one of this name; `None` if they hide none of it.
+pub(super) fn without_hidden(answer: &str, rules: &Rules, except: Option<&str>) -> Option<String> {
+    let cuts: Vec<_> = lists(answer).into_iter().flat_map(|list| cuts(answer, list, rules, except)).collect();
     if cuts.is_empty() {
         return None;
     }
@@ -76,7 +76,7 @@ fn lists(answer: &str) -> Vec<&str> {
 }
 
 /// What is to be taken out of `answer` so that the tools which this part of it lists are the visible ones.
-fn cuts(answer: &str, list: &str, rules: &Rules) -> Vec<Range<usize>> {
+fn cuts(answer: &str, list: &str, rules: &Rules, except: Option<&str>) -> Vec<Range<usize>> {
     let place = |part: &str| {
         let start = part.as_ptr() as usize - answer.as_ptr() as usize;
         start..start + part.len()
@@ -86,7 +86,8 @@ fn cuts(answer: &str, list: &str, rules: &Rules) -> Vec<Range<usize>> {
     let mut kept_any = false;
     let mut cuts = Vec::new();
     for (nth, tool) in tools.iter().enumerate() {
-        if Tool::read(tool).is_visible(rules) {
+        let tool = Tool::read(tool);
+        if tool.is_visible(rules) || except.is_some_and(|own| tool.names == [own]) {
             kept_any = true;
         } else if kept_any {
             // With the comma before it.

@@ -455,6 +455,20 @@ impl Upstream {
         if let Some(wire) = self.0.gate.close() {
             wire.close().await;
         }
+        self.0.sender.auth().close().await;
+    }
+
+    /// The answer to a call of the bridge's own tool, which is no server's and is never sent to one.
+    pub async fn own_tool(&self, message: &Message) -> Option<Outcome> {
+        if !self.0.sender.auth().standing().is_needed() || !sign_in::is_ours(&self.0, message) {
+            return None;
+        }
+        Some(Outcome::Answer(sign_in::sign_in(&self.0, message).await))
+    }
+
+    /// The name of the bridge's own tool, while there is one.
+    pub fn own_tool_name(&self) -> Option<&'static str> {
+        self.0.sender.auth().standing().is_needed().then(|| sign_in::our_tool(&self.0))
     }
 
     /// Waits for a session, or for the reason why there is none. `None`: the client never asked for one.

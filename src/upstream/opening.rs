@@ -86,7 +86,10 @@ async fn signed_in(context: &Context, initialize: &Message, settle: &mut impl Fn
             settle(Err(sign_in::needed(context).await));
         }
         // The tab comes later, if the client is still there: many are started only to be looked at.
-        AuthMode::Auto | AuthMode::Off => settle(Ok(context.first_answer(initialize))),
+        AuthMode::Auto | AuthMode::Off => {
+            settle(Ok(context.first_answer(initialize)));
+            standing.greet();
+        }
     }
     while !standing.logged_in(Duration::from_secs(3600)).await {}
 }

@@ -81,7 +81,7 @@ fn tools(context: &Context) -> Value {
     let mut tools = context.memory.recall().and_then(|kept| kept.tools).unwrap_or_default();
     let host = context.sender.host();
     tools.push(json!({
-        "name": our_tool(&tools),
+        "name": name_among(&tools),
         "title": "Sign in",
         "description": format!(
             "Sign in to {host}. Nobody is signed in there yet, so its other tools do not work. \
@@ -93,7 +93,12 @@ fn tools(context: &Context) -> Value {
     Value::Array(tools)
 }
 
-fn our_tool(tools: &[Value]) -> &'static str {
+/// The name of our tool, which none of the server's has.
+pub(super) fn our_tool(context: &Context) -> &'static str {
+    name_among(&context.memory.recall().and_then(|kept| kept.tools).unwrap_or_default())
+}
+
+fn name_among(tools: &[Value]) -> &'static str {
     let taken = tools.iter().any(|tool| tool["name"] == TOOL);
     if taken { OTHER_TOOL } else { TOOL }
 }
@@ -104,8 +109,7 @@ pub(super) fn is_ours(context: &Context, request: &Message) -> bool {
         return false;
     }
     let name = request.read::<Asked>().and_then(|asked| asked.params.name).unwrap_or_default();
-    let kept = || context.memory.recall().and_then(|kept| kept.tools).unwrap_or_default();
-    (name == TOOL || name == OTHER_TOOL) && name == our_tool(&kept())
+    (name == TOOL || name == OTHER_TOOL) && name == our_tool(context)
 }
 
 /// Answers a call of our tool: the address, or that it is done.

@@ -55,6 +55,11 @@ impl Redirect {
         values.next().is_none().then_some(value)
     }
 
+    /// Whether a person pasted the code and nothing else.
+    pub fn is_bare(&self) -> bool {
+        self.get("state").is_none()
+    }
+
     /// As a query again. `state` stands in where a person pasted a bare code, which belongs to no other login than theirs.
     pub fn query(&self, state: &str) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());

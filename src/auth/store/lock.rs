@@ -91,9 +91,12 @@ impl Lockable {
     fn give_up(&mut self, error: &io::Error) {
         self.file = self.elsewhere.take().and_then(|path| open(&path).ok());
         if self.file.is_none() {
-            tracing::warn!(
-                "the folder of logins has no locks ({error}): two programs may refresh one login at the same time"
-            );
+            static SAID: std::sync::Once = std::sync::Once::new();
+            SAID.call_once(|| {
+                tracing::warn!(
+                    "the folder of logins has no locks ({error}): two programs may refresh one login at the same time"
+                );
+            });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How does a private file change at once and for good?
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -46,7 +46,7 @@ pub(in crate::auth) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sweep(folder);
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
+    sync(file.as_file())?;
     persist(file, path)?;
     sync_folder(folder)
 }
@@ -102,10 +102,28 @@ fn persist(mut file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Some file systems, macOS's of networks above all, cannot promise that a write lasts: no reason to keep nothing.
+#[cfg(unix)]
+fn sync(file: &File) -> io::Result<()> {
+    use rustix::io::Errno;
+    match file.sync_all() {
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(errno) if [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&errno) => Ok(()),
+            _ => Err(error),
+        },
+        Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(windows)]
+fn sync(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
 /// The new name is in the folder, and the folder is a file too.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
+    sync(&File::open(folder)?)
 }
 
 /// NTFS keeps a journal of names.

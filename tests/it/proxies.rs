@@ -46,6 +46,19 @@ fn a_plain_http_request_goes_to_the_proxy_whole() {
 }
 
 #[test]
+fn a_proxy_that_ends_each_connection_after_one_answer_without_saying_so_loses_no_call() {
+    let proxy = Upstream::start(|call| call.the_last().usual());
+    let mut bridge = to_elsewhere().args(["--proxy", &proxy.host()]).start();
+    bridge.shake_hands();
+    for id in ["11", "12", "13"] {
+        let answer = bridge.ask(id, "tools/call", r#"{"name":"pay"}"#);
+        assert!(answer.contains(r#""result""#), "a call must not go over a connection that may have ended: {answer}");
+    }
+    bridge.finish();
+    assert_eq!(proxy.count("tools/call"), 3, "and must not be made twice");
+}
+
+#[test]
 fn an_https_request_goes_through_a_tunnel() {
     for scheme in ["http", "socks5h", "socks5"] {
         let server = Https::start(&["mcp.example"]);

@@ -280,7 +280,7 @@ impl Drop for Drive<'_> {
         for message in client {
             session.context.client.say_now(message.text().clone());
         }
-        for message in server {
+        if let Some(message) = server {
             session.farewell(message);
         }
     }

@@ -5,15 +5,6 @@ use crate::support::*;
 /// A name that only the proxy can have led to an upstream.
 const ELSEWHERE: &str = "http://mcp.example:8765/mcp";
 
-/// `initialize` over this launch, and its answer.
-fn first_answer(launch: Launch) -> String {
-    let mut bridge = launch.start();
-    bridge.send(&initialize("1", REVISION));
-    let answer = bridge.answer("1");
-    bridge.finish();
-    answer
-}
-
 /// What a request is told when the server is not reached, for good or for now.
 fn trouble(launch: Launch) -> String {
     let mut bridge = launch.args(["--patience", "0.6"]).startup_wait("0.1").start();

@@ -63,7 +63,7 @@ fn sweep(folder: &Path) {
 
 /// Creates a folder that is the user's alone, or makes it so: it may have come out of a backup.
 #[cfg(unix)]
-pub(super) fn create_private(folder: &Path) -> io::Result<()> {
+pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut permissions = std::fs::metadata(folder)?.permissions();
@@ -76,7 +76,7 @@ pub(super) fn create_private(folder: &Path) -> io::Result<()> {
 
 /// A folder in the user's profile is the user's alone already.
 #[cfg(windows)]
-pub(super) fn create_private(folder: &Path) -> io::Result<()> {
+pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)
 }
 

@@ -125,7 +125,7 @@ impl Standing {
     pub async fn failed(&self) {
         let mut state = self.state.subscribe();
         if state.wait_for(|state| matches!(state, State::Failed(_))).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -25,7 +25,8 @@ pub(super) async fn connect(path: &Path) -> Result<Stream, BoxError> {
 #[cfg(windows)]
 pub(super) fn check(path: &Path) -> Result<(), NetworkError> {
     let text = path.to_string_lossy();
-    if text.to_ascii_lowercase().starts_with(r"\\.\pipe\") {
+    // Windows takes either slash, and in JSON the other one has to be doubled.
+    if text.to_ascii_lowercase().replace('/', r"\").starts_with(r"\\.\pipe\") {
         return Ok(());
     }
     Err(NetworkError::Socket(format!("{text} is not the name of a pipe, and this system has no Unix-domain sockets")))

@@ -77,6 +77,9 @@ fn append_to(path: &Path) -> io::Result<File> {
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Windows locks no file that can only be appended to.
+    #[cfg(windows)]
+    options.read(true);
     options.open(path)
 }
 

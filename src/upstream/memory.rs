@@ -8,6 +8,8 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::auth::store::create_private;
+
 use crate::translate::to_modern::greeting;
 
 /// After this the era and the transport are found out anew.
@@ -125,18 +127,6 @@ impl Memory {
         file.persist(path)?;
         Ok(())
     }
-}
-
-#[cfg(unix)]
-fn create_private(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-/// A folder in the user's profile is the user's alone already.
-#[cfg(windows)]
-fn create_private(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)
 }
 
 fn now() -> u64 {

@@ -10,13 +10,13 @@ use crate::support::*;
 /// What a list of arguments leads to. Words are those that must stand on stderr.
 enum Leads {
     /// To a bridge that works and says nothing.
-    ToWork,
+    Work,
     /// To one that works after a warning of one line.
-    ToWarning(&'static [&'static str]),
+    Warning(&'static [&'static str]),
     /// To the end, with 2, before anything is carried.
-    ToRefusal(&'static [&'static str]),
+    Refusal(&'static [&'static str]),
 }
-use Leads::{ToRefusal, ToWarning, ToWork};
+use Leads::{Refusal, Warning, Work};
 
 /// In the table: the server's URL, a directory with files, and a value that may be a secret and must not be shown.
 const URL: &str = "{url}";
@@ -57,15 +57,15 @@ fn try_row(typed: &[String], leads: &Leads) {
     let launch = typed.iter().fold(Bridge::bare(), |launch, argument| launch.arg(argument));
     let mut bridge = launch.secret(STRAY).secret("planted-secret-one").start();
     let (warnings, words) = match leads {
-        ToRefusal(words) => {
+        Refusal(words) => {
             bridge.close_stdin();
             let ended = bridge.ended();
             assert_eq!(ended.code, Some(2), "{typed:?} cannot be meant: {}", ended.stderr);
             assert!(ended.lines.is_empty(), "{typed:?}: stdout is for JSON-RPC alone: {:?}", ended.lines);
             return names_each(typed, &ended.stderr, words);
         }
-        ToWarning(words) => (1, *words),
-        ToWork => (0, &[][..]),
+        Warning(words) => (1, *words),
+        Work => (0, &[][..]),
     };
     bridge.shake_hands();
     bridge.still_works();
@@ -83,108 +83,108 @@ fn names_each(typed: &[String], stderr: &str, words: &[&str]) {
 #[test]
 fn the_port_of_the_login_follows_the_url() {
     hold(&[
-        (&[URL, "9696"], ToWork),
-        (&[URL, "9696abc"], ToWork),
-        (&[URL, "0"], ToWork),
-        (&["--debug=false", URL, "9696"], ToWork),
-        (&[URL, "--allow-http", "9696"], ToWork),
-        (&[URL, STRAY], ToWarning(&["argument"])),
-        (&[URL, "70000"], ToWarning(&["argument"])),
-        (&[URL, "9696", STRAY], ToWarning(&["argument"])),
+        (&[URL, "9696"], Work),
+        (&[URL, "9696abc"], Work),
+        (&[URL, "0"], Work),
+        (&["--debug=false", URL, "9696"], Work),
+        (&[URL, "--allow-http", "9696"], Work),
+        (&[URL, STRAY], Warning(&["argument"])),
+        (&[URL, "70000"], Warning(&["argument"])),
+        (&[URL, "9696", STRAY], Warning(&["argument"])),
     ]);
 }
 
 #[test]
 fn flags_stand_anywhere_and_take_their_value_in_both_ways() {
     hold(&[
-        (&["--allow-http", URL], ToWork),
-        (&["--transport", "http-only", URL, "9696"], ToWork),
-        (&[URL, "9696", "--transport=http-only"], ToWork),
-        (&["--transport=http-only", "--allow-http", URL], ToWork),
-        (&["--header", "X-A: 1", URL], ToWork),
-        (&["--header=X-A: 1", URL], ToWork),
-        (&[URL, "--header", "Authorization:", "Bearer", STRAY], ToWork),
+        (&["--allow-http", URL], Work),
+        (&["--transport", "http-only", URL, "9696"], Work),
+        (&[URL, "9696", "--transport=http-only"], Work),
+        (&["--transport=http-only", "--allow-http", URL], Work),
+        (&["--header", "X-A: 1", URL], Work),
+        (&["--header=X-A: 1", URL], Work),
+        (&[URL, "--header", "Authorization:", "Bearer", STRAY], Work),
     ]);
 }
 
 #[test]
 fn an_unknown_flag_is_one_warning_and_its_value_is_nothing_else() {
     hold(&[
-        (&[URL, "--no-such-option"], ToWarning(&["--no-such-option"])),
-        (&["--no-such-option", URL], ToWarning(&["--no-such-option"])),
-        (&[URL, "--no-such-option", STRAY], ToWarning(&["--no-such-option"])),
-        (&[URL, "--no-such-option=sk-stray-0123456789"], ToWarning(&["--no-such-option"])),
-        (&["--no-such-option", STRAY, URL], ToWarning(&["--no-such-option"])),
-        (&["--no-such-option", "9999", URL, "9696"], ToWarning(&["--no-such-option"])),
-        (&[URL, "--no-such-option", "--transport", "http-only"], ToWarning(&["--no-such-option"])),
-        (&[URL, "-x"], ToWarning(&["option"])),
+        (&[URL, "--no-such-option"], Warning(&["--no-such-option"])),
+        (&["--no-such-option", URL], Warning(&["--no-such-option"])),
+        (&[URL, "--no-such-option", STRAY], Warning(&["--no-such-option"])),
+        (&[URL, "--no-such-option=sk-stray-0123456789"], Warning(&["--no-such-option"])),
+        (&["--no-such-option", STRAY, URL], Warning(&["--no-such-option"])),
+        (&["--no-such-option", "9999", URL, "9696"], Warning(&["--no-such-option"])),
+        (&[URL, "--no-such-option", "--transport", "http-only"], Warning(&["--no-such-option"])),
+        (&[URL, "-x"], Warning(&["option"])),
     ]);
 }
 
 #[test]
 fn values_that_are_missing_repeated_or_wrong_are_passed_over_with_a_warning() {
     hold(&[
-        (&[URL, "--transport"], ToWarning(&["--transport"])),
-        (&[URL, "--header"], ToWarning(&["--header"])),
-        (&[URL, "--connect-timeout"], ToWarning(&["--connect-timeout"])),
-        (&[URL, "--resource"], ToWarning(&["--resource"])),
-        (&[URL, "--transport", "http-only", "--transport", "sse-only"], ToWarning(&["--transport"])),
-        (&[URL, "--host", "localhost", "--host", "127.0.0.1"], ToWarning(&["--host"])),
-        (&[URL, "--allow-http", "--allow-http"], ToWork),
-        (&[URL, "--transport", "pigeon"], ToWarning(&["--transport"])),
-        (&[URL, "--protocol", "pigeon"], ToWarning(&["--protocol"])),
-        (&[URL, "--connect-timeout", "abc"], ToWarning(&["--connect-timeout"])),
-        (&[URL, "--headers-timeout", "-1"], ToWarning(&["--headers-timeout"])),
-        (&[URL, "--body-timeout", "soon"], ToWarning(&["--body-timeout"])),
-        (&[URL, "--ping-interval", "x"], ToWarning(&["--ping-interval"])),
-        (&[URL, "--auth-timeout", "never"], ToWarning(&["--auth-timeout"])),
-        (&[URL, "--header", STRAY], ToWarning(&["--header"])),
-        (&[URL, "--header", "X-A: ${NOT_SET}"], ToWarning(&["x-a", "NOT_SET"])),
-        (&[URL, "--callback-path", "/wait-for-auth"], ToWarning(&["--callback-path"])),
-        (&[URL, "--callback-path", "/.mcp-remote/id"], ToWarning(&["--callback-path"])),
+        (&[URL, "--transport"], Warning(&["--transport"])),
+        (&[URL, "--header"], Warning(&["--header"])),
+        (&[URL, "--connect-timeout"], Warning(&["--connect-timeout"])),
+        (&[URL, "--resource"], Warning(&["--resource"])),
+        (&[URL, "--transport", "http-only", "--transport", "sse-only"], Warning(&["--transport"])),
+        (&[URL, "--host", "localhost", "--host", "127.0.0.1"], Warning(&["--host"])),
+        (&[URL, "--allow-http", "--allow-http"], Work),
+        (&[URL, "--transport", "pigeon"], Warning(&["--transport"])),
+        (&[URL, "--protocol", "pigeon"], Warning(&["--protocol"])),
+        (&[URL, "--connect-timeout", "abc"], Warning(&["--connect-timeout"])),
+        (&[URL, "--headers-timeout", "-1"], Warning(&["--headers-timeout"])),
+        (&[URL, "--body-timeout", "soon"], Warning(&["--body-timeout"])),
+        (&[URL, "--ping-interval", "x"], Warning(&["--ping-interval"])),
+        (&[URL, "--auth-timeout", "never"], Warning(&["--auth-timeout"])),
+        (&[URL, "--header", STRAY], Warning(&["--header"])),
+        (&[URL, "--header", "X-A: ${NOT_SET}"], Warning(&["x-a", "NOT_SET"])),
+        (&[URL, "--callback-path", "/wait-for-auth"], Warning(&["--callback-path"])),
+        (&[URL, "--callback-path", "/.mcp-remote/id"], Warning(&["--callback-path"])),
     ]);
 }
 
 #[test]
 fn every_argument_of_the_connection_is_taken() {
     hold(&[
-        (&[URL, "--transport", "http-first"], ToWork),
-        (&[URL, "--transport", "sse-first"], ToWork),
-        (&[URL, "--transport", "http-only"], ToWork),
-        (&[URL, "--protocol", "legacy"], ToWork),
-        (&[URL, "--protocol", "auto"], ToWork),
-        (&[URL, "--allow-http"], ToWork),
-        (&[URL, "--silent"], ToWork),
-        (&[URL, "--enable-proxy"], ToWork),
-        (&[URL, "--ignore-tool", "delete*", "--ignore-tool", "drop*"], ToWork),
-        (&[URL, "--connect-timeout", "5", "--headers-timeout", "0", "--body-timeout", "0"], ToWork),
-        (&[URL, "--keep-alive", "--ping-interval", "60"], ToWork),
-        (&[URL, "--ipv4"], ToWork),
-        (&[URL, "--disable-cookies"], ToWork),
-        (&[URL, "--header-file", "{files}/headers"], ToWork),
+        (&[URL, "--transport", "http-first"], Work),
+        (&[URL, "--transport", "sse-first"], Work),
+        (&[URL, "--transport", "http-only"], Work),
+        (&[URL, "--protocol", "legacy"], Work),
+        (&[URL, "--protocol", "auto"], Work),
+        (&[URL, "--allow-http"], Work),
+        (&[URL, "--silent"], Work),
+        (&[URL, "--enable-proxy"], Work),
+        (&[URL, "--ignore-tool", "delete*", "--ignore-tool", "drop*"], Work),
+        (&[URL, "--connect-timeout", "5", "--headers-timeout", "0", "--body-timeout", "0"], Work),
+        (&[URL, "--keep-alive", "--ping-interval", "60"], Work),
+        (&[URL, "--ipv4"], Work),
+        (&[URL, "--disable-cookies"], Work),
+        (&[URL, "--header-file", "{files}/headers"], Work),
     ]);
 }
 
 #[test]
 fn every_argument_of_the_login_is_taken() {
     hold(&[
-        (&[URL, "--host", "127.0.0.1"], ToWork),
-        (&[URL, "--callback-path", "/done"], ToWork),
-        (&[URL, "--auth-timeout", "60"], ToWork),
-        (&[URL, "--auth-success-url", "https://example.com/welcome"], ToWork),
-        (&[URL, "--auth-success-url", "http://127.0.0.1:8080/welcome"], ToWork),
-        (&[URL, "--auth-success-url", "http://example.com/welcome", "--allow-http"], ToWork),
-        (&[URL, "--resource", "https://example.com/mcp"], ToWork),
-        (&[URL, "--resource", ""], ToWork),
-        (&[URL, "--disable-resource-parameter"], ToWork),
-        (&[URL, "--authorize-param", "prompt=consent", "--authorize-param", "access_type=offline"], ToWork),
-        (&[URL, "--static-oauth-client-metadata", r#"{"scope":"read write"}"#], ToWork),
-        (&[URL, "--static-oauth-client-metadata", "@{files}/metadata.json"], ToWork),
-        (&[URL, "--static-oauth-client-info", r#"{"client_id":"a","client_secret":"planted-secret-one"}"#], ToWork),
-        (&[URL, "--static-oauth-client-info", "@{files}/info.json"], ToWork),
-        (&[URL, "--client-metadata-url", "https://example.com/client.json"], ToWork),
-        (&[URL, "--device-code"], ToWork),
-        (&[URL, "--client-credentials", "--static-oauth-client-info", "@{files}/info.json"], ToWork),
+        (&[URL, "--host", "127.0.0.1"], Work),
+        (&[URL, "--callback-path", "/done"], Work),
+        (&[URL, "--auth-timeout", "60"], Work),
+        (&[URL, "--auth-success-url", "https://example.com/welcome"], Work),
+        (&[URL, "--auth-success-url", "http://127.0.0.1:8080/welcome"], Work),
+        (&[URL, "--auth-success-url", "http://example.com/welcome", "--allow-http"], Work),
+        (&[URL, "--resource", "https://example.com/mcp"], Work),
+        (&[URL, "--resource", ""], Work),
+        (&[URL, "--disable-resource-parameter"], Work),
+        (&[URL, "--authorize-param", "prompt=consent", "--authorize-param", "access_type=offline"], Work),
+        (&[URL, "--static-oauth-client-metadata", r#"{"scope":"read write"}"#], Work),
+        (&[URL, "--static-oauth-client-metadata", "@{files}/metadata.json"], Work),
+        (&[URL, "--static-oauth-client-info", r#"{"client_id":"a","client_secret":"planted-secret-one"}"#], Work),
+        (&[URL, "--static-oauth-client-info", "@{files}/info.json"], Work),
+        (&[URL, "--client-metadata-url", "https://example.com/client.json"], Work),
+        (&[URL, "--device-code"], Work),
+        (&[URL, "--client-credentials", "--static-oauth-client-info", "@{files}/info.json"], Work),
         (
             &[
                 URL,
@@ -194,9 +194,9 @@ fn every_argument_of_the_login_is_taken() {
                 "--token-endpoint",
                 "https://example.com/token",
             ],
-            ToWork,
+            Work,
         ),
-        (&[URL, "--use-id-token"], ToWork),
+        (&[URL, "--use-id-token"], Work),
     ]);
 }
 
@@ -204,31 +204,31 @@ fn every_argument_of_the_login_is_taken() {
 #[test]
 fn what_cannot_be_meant_is_refused() {
     hold(&[
-        (&[], ToRefusal(&["URL"])),
-        (&["9696"], ToRefusal(&["URL"])),
-        (&["ftp://example.invalid/mcp"], ToRefusal(&["ftp"])),
-        (&["http://example.invalid/mcp"], ToRefusal(&["--allow-http"])),
-        (&[URL, "--resource", "not a url"], ToRefusal(&["--resource"])),
-        (&[URL, "--authorize-param", "novalue"], ToRefusal(&["--authorize-param"])),
-        (&[URL, "--authorize-param", "=x"], ToRefusal(&["--authorize-param"])),
-        (&[URL, "--authorize-param", "client_id=x"], ToRefusal(&["--authorize-param", "client_id"])),
-        (&[URL, "--authorize-param", "redirect_uri=x"], ToRefusal(&["--authorize-param", "redirect_uri"])),
-        (&[URL, "--authorize-param", "response_type=x"], ToRefusal(&["--authorize-param", "response_type"])),
-        (&[URL, "--authorize-param", "state=x"], ToRefusal(&["--authorize-param", "state"])),
-        (&[URL, "--authorize-param", "code_challenge=x"], ToRefusal(&["--authorize-param", "code_challenge"])),
-        (&[URL, "--authorize-param", "code_challenge_method=x"], ToRefusal(&["--authorize-param", "code_challenge"])),
-        (&[URL, "--client-credentials", "--token-endpoint", "nowhere"], ToRefusal(&["--token-endpoint"])),
-        (&[URL, "--token-endpoint"], ToRefusal(&["--token-endpoint"])),
-        (&[URL, "--auth-success-url"], ToRefusal(&["--auth-success-url"])),
-        (&[URL, "--auth-success-url", "nowhere"], ToRefusal(&["--auth-success-url"])),
-        (&[URL, "--auth-success-url", "http://example.com/"], ToRefusal(&["--auth-success-url"])),
-        (&[URL, "--auth-success-url", "https://a:planted-secret-one@example.com/"], ToRefusal(&["--auth-success-url"])),
-        (&[URL, "--auth-success-url", "https://example.com/?a=b"], ToRefusal(&["--auth-success-url"])),
-        (&[URL, "--auth-success-url", "https://example.com/#a"], ToRefusal(&["--auth-success-url"])),
-        (&[URL, "--header-file", "{files}/nothing"], ToRefusal(&["nothing"])),
-        (&[URL, "--static-oauth-client-info", "{"], ToRefusal(&["--static-oauth-client-info"])),
-        (&[URL, "--static-oauth-client-info", "@{files}/broken.json"], ToRefusal(&["broken.json"])),
-        (&[URL, "--static-oauth-client-info", "@{files}/nothing.json"], ToRefusal(&["nothing.json"])),
-        (&[URL, "--static-oauth-client-metadata", "[1]"], ToRefusal(&["--static-oauth-client-metadata"])),
+        (&[], Refusal(&["URL"])),
+        (&["9696"], Refusal(&["URL"])),
+        (&["ftp://example.invalid/mcp"], Refusal(&["ftp"])),
+        (&["http://example.invalid/mcp"], Refusal(&["--allow-http"])),
+        (&[URL, "--resource", "not a url"], Refusal(&["--resource"])),
+        (&[URL, "--authorize-param", "novalue"], Refusal(&["--authorize-param"])),
+        (&[URL, "--authorize-param", "=x"], Refusal(&["--authorize-param"])),
+        (&[URL, "--authorize-param", "client_id=x"], Refusal(&["--authorize-param", "client_id"])),
+        (&[URL, "--authorize-param", "redirect_uri=x"], Refusal(&["--authorize-param", "redirect_uri"])),
+        (&[URL, "--authorize-param", "response_type=x"], Refusal(&["--authorize-param", "response_type"])),
+        (&[URL, "--authorize-param", "state=x"], Refusal(&["--authorize-param", "state"])),
+        (&[URL, "--authorize-param", "code_challenge=x"], Refusal(&["--authorize-param", "code_challenge"])),
+        (&[URL, "--authorize-param", "code_challenge_method=x"], Refusal(&["--authorize-param", "code_challenge"])),
+        (&[URL, "--client-credentials", "--token-endpoint", "nowhere"], Refusal(&["--token-endpoint"])),
+        (&[URL, "--token-endpoint"], Refusal(&["--token-endpoint"])),
+        (&[URL, "--auth-success-url"], Refusal(&["--auth-success-url"])),
+        (&[URL, "--auth-success-url", "nowhere"], Refusal(&["--auth-success-url"])),
+        (&[URL, "--auth-success-url", "http://example.com/"], Refusal(&["--auth-success-url"])),
+        (&[URL, "--auth-success-url", "https://a:planted-secret-one@example.com/"], Refusal(&["--auth-success-url"])),
+        (&[URL, "--auth-success-url", "https://example.com/?a=b"], Refusal(&["--auth-success-url"])),
+        (&[URL, "--auth-success-url", "https://example.com/#a"], Refusal(&["--auth-success-url"])),
+        (&[URL, "--header-file", "{files}/nothing"], Refusal(&["nothing"])),
+        (&[URL, "--static-oauth-client-info", "{"], Refusal(&["--static-oauth-client-info"])),
+        (&[URL, "--static-oauth-client-info", "@{files}/broken.json"], Refusal(&["broken.json"])),
+        (&[URL, "--static-oauth-client-info", "@{files}/nothing.json"], Refusal(&["nothing.json"])),
+        (&[URL, "--static-oauth-client-metadata", "[1]"], Refusal(&["--static-oauth-client-metadata"])),
     ]);
 }

@@ -5,15 +5,6 @@ use crate::support::*;
 /// A name that only the proxy can have led to an upstream.
 const ELSEWHERE: &str = "http://mcp.example:8765/mcp";
 
-/// `initialize` over this launch, and its answer.
-fn first_answer(launch: Launch) -> String {
-    let mut bridge = launch.start();
-    bridge.send(&initialize("1", REVISION));
-    let answer = bridge.answer("1");
-    bridge.finish();
-    answer
-}
-
 /// What a request is told when the server is not reached, for good or for now.
 fn trouble(launch: Launch) -> String {
     let mut bridge = launch.args(["--patience", "0.6"]).startup_wait("0.1").start();
@@ -43,6 +34,19 @@ fn a_plain_http_request_goes_to_the_proxy_whole() {
         bridge.still_works();
         bridge.finish();
     }
+}
+
+#[test]
+fn a_proxy_that_ends_each_connection_after_one_answer_without_saying_so_loses_no_call() {
+    let proxy = Upstream::start(|call| call.the_last().usual());
+    let mut bridge = to_elsewhere().args(["--proxy", &proxy.host()]).start();
+    bridge.shake_hands();
+    for id in ["11", "12", "13"] {
+        let answer = bridge.ask(id, "tools/call", r#"{"name":"pay"}"#);
+        assert!(answer.contains(r#""result""#), "a call must not go over a connection that may have ended: {answer}");
+    }
+    bridge.finish();
+    assert_eq!(proxy.count("tools/call"), 3, "and must not be made twice");
 }
 
 #[test]

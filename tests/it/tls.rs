@@ -4,15 +4,6 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, date_time_ymd};
 
 use crate::support::*;
 
-/// `initialize` over this launch, and its answer.
-fn first_answer(launch: Launch) -> String {
-    let mut bridge = launch.start();
-    bridge.send(&initialize("1", REVISION));
-    let answer = bridge.answer("1");
-    bridge.finish();
-    answer
-}
-
 #[track_caller]
 fn reached(launch: Launch) {
     let answer = first_answer(launch);

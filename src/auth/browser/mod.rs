@@ -146,13 +146,14 @@ async fn run(mut command: tokio::process::Command, program: &str) -> Attempt {
     }
 }
 
-/// `ShellExecute`, which despite its name is no shell. On a thread of its own: it may ask the registry, and wait.
+/// `ShellExecute`, which despite its name is no shell; `open::that` would run one. On a thread of its own: it may ask the
+/// registry, and wait.
 #[cfg(windows)]
 async fn system(url: &BrowserUrl) -> Attempt {
     let (answer, answered) = tokio::sync::oneshot::channel();
     let url = url.0.clone();
     let opener = std::thread::Builder::new().name("browser".to_owned()).spawn(move || {
-        answer.send(open::that(url)).ok();
+        answer.send(open::that_detached(url)).ok();
     });
     match (opener, tokio::time::timeout(OPENER_LIMIT, answered).await) {
         (Ok(_), Ok(Ok(Ok(())))) => Attempt::Opened,

@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn the_user_s_browser_comes_first_and_as_it_was_written() {
-        let desktop = Surroundings::desktop(Some("firefox --new-tab '%s &':\"/opt/my browser\" -x:lynx:/usr/bin/w3m"));
+        let browsers = ["firefox --new-tab '%s &'", "\"/opt/my browser\" -x", "lynx", "/usr/bin/w3m"];
+        let desktop = Surroundings::desktop(Some(&browsers.join(if cfg!(windows) { ";" } else { ":" })));
         assert_eq!(
             programs(&desktop),
             [vec!["firefox", "--new-tab", "%s &"], vec!["/opt/my browser", "-x"], vec!["xdg-open"]],

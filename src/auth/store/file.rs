@@ -1,6 +1,6 @@
 //! How does a private file change at once and for good?
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -46,7 +46,7 @@ pub(in crate::auth) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sweep(folder);
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
+    sync(file.as_file())?;
     persist(file, path)?;
     sync_folder(folder)
 }
@@ -63,7 +63,7 @@ fn sweep(folder: &Path) {
 
 /// Creates a folder that is the user's alone, or makes it so: it may have come out of a backup.
 #[cfg(unix)]
-pub(super) fn create_private(folder: &Path) -> io::Result<()> {
+pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut permissions = std::fs::metadata(folder)?.permissions();
@@ -76,7 +76,7 @@ pub(super) fn create_private(folder: &Path) -> io::Result<()> {
 
 /// A folder in the user's profile is the user's alone already.
 #[cfg(windows)]
-pub(super) fn create_private(folder: &Path) -> io::Result<()> {
+pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)
 }
 
@@ -102,10 +102,28 @@ fn persist(mut file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Some file systems, macOS's of networks above all, cannot promise that a write lasts: no reason to keep nothing.
+#[cfg(unix)]
+fn sync(file: &File) -> io::Result<()> {
+    use rustix::io::Errno;
+    match file.sync_all() {
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(errno) if [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&errno) => Ok(()),
+            _ => Err(error),
+        },
+        Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(windows)]
+fn sync(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
 /// The new name is in the folder, and the folder is a file too.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
+    sync(&File::open(folder)?)
 }
 
 /// NTFS keeps a journal of names.

@@ -24,6 +24,7 @@ fn open_part(record: &Record) -> Record {
         logged_out: record.logged_out,
         client: None,
         tokens: None,
+        dpop_key: None,
     }
 }
 
@@ -71,7 +72,7 @@ mod system {
         }
         let kept: Record = serde_json::from_slice(&bytes)
             .map_err(|_| StoreError::Keychain("what it holds for this login is damaged".to_owned()))?;
-        Ok(Record { client: kept.client, tokens: kept.tokens, ..open })
+        Ok(Record { client: kept.client, tokens: kept.tokens, dpop_key: kept.dpop_key, ..open })
     }
 
     /// Keeps all of it, and returns what belongs in the file.
@@ -101,9 +102,11 @@ mod system {
         apple_native_keyring_store::keychain::Store::new()?.build(SERVICE, &format!("{key}.{part}"), None)
     }
 
+    /// For this machine alone: a login that roams with the profile would be refreshed by two.
     #[cfg(windows)]
     fn entry(key: &str, part: usize) -> Result<Entry, Error> {
-        windows_native_keyring_store::Store::new()?.build(SERVICE, &format!("{key}.{part}"), None)
+        let kept = std::collections::HashMap::from([("persistence", "Local")]);
+        windows_native_keyring_store::Store::new()?.build(SERVICE, &format!("{key}.{part}"), Some(&kept))
     }
 
     /// On a thread that may be left behind: nobody can call a window back.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::record::Record;
 
 pub use error::StoreError;
+pub(crate) use file::create_private;
 pub(super) use file::{Stamp, replace};
 pub(super) use lock::Lock;
 

@@ -15,6 +15,8 @@ pub(crate) const SESSION: &str = "session-1";
 /// What the connection does once an exchange is over.
 pub(super) enum After {
     NextRequest,
+    /// A request that follows is lost, as where the connection has ended without the other side's knowing yet.
+    Lost,
     Close,
     Reset,
 }
@@ -35,7 +37,7 @@ impl Exchange {
         state: Arc<State>,
         done: Sender<After>,
     ) -> Self {
-        Self { request, nth, wire: Wire { stream: Some(stream), done }, state }
+        Self { request, nth, wire: Wire { stream: Some(stream), done, is_last: false }, state }
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -59,6 +61,12 @@ impl Exchange {
     pub(crate) fn param(&self, name: &str) -> String {
         let message: serde_json::Value = serde_json::from_slice(&self.request.body).unwrap_or_default();
         message["params"][name].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The connection has no other answer than the one to this exchange, which does not say so.
+    pub(crate) fn the_last(mut self) -> Self {
+        self.wire.is_last = true;
+        self
     }
 
     /// Leaves the exchange to the test, see `Upstream::take`.
@@ -215,6 +223,7 @@ impl Events {
 struct Wire {
     stream: Option<Arc<TcpStream>>,
     done: Sender<After>,
+    is_last: bool,
 }
 
 impl Wire {
@@ -227,7 +236,8 @@ impl Wire {
 
     fn finish(mut self, after: After) {
         self.stream = None;
-        drop(self.done.send(after));
+        let is_lost = self.is_last && matches!(after, After::NextRequest);
+        drop(self.done.send(if is_lost { After::Lost } else { after }));
     }
 
     fn reset(mut self) {

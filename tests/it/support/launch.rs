@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Bridge, Conversation};
+use super::{Bridge, Conversation, REVISION, initialize};
 
 /// How the bridge is to be started.
 #[derive(Default)]
@@ -110,4 +110,13 @@ impl Launch {
         command.envs(&self.environment);
         command
     }
+}
+
+/// `initialize` over this launch, and its answer.
+pub(crate) fn first_answer(launch: Launch) -> String {
+    let mut bridge = launch.start();
+    bridge.send(&initialize("1", REVISION));
+    let answer = bridge.answer("1");
+    bridge.finish();
+    answer
 }

@@ -25,7 +25,7 @@ pub(crate) use conversation::Conversation;
 pub(crate) use exchange::{Events, Exchange};
 pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
 pub(crate) use https::{Authority, Https, Making, file, path};
-pub(crate) use launch::Launch;
+pub(crate) use launch::{Launch, first_answer};
 pub(crate) use machine::{Machine, looks};
 pub(crate) use modern::*;
 pub(crate) use modern_client::*;

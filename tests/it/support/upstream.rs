@@ -148,6 +148,10 @@ impl State {
             }
             match after.recv() {
                 Ok(After::NextRequest) => {}
+                Ok(After::Lost) => {
+                    Request::read(&mut reader);
+                    break;
+                }
                 Ok(After::Reset) => {
                     self.book.lock().unwrap().open.remove(&number);
                     return;

@@ -109,14 +109,16 @@ async fn greet(context: &Context, opened: &Opened) {
 async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     let verdict = context.memory.verdict();
     match context.protocol {
-        Protocol::Modern => return modern::open(context, initialize).await,
-        Protocol::Auto if verdict.translated => match modern::open(context, initialize).await {
-            // The server is another than it was.
-            Err(refused) if era::is_not_modern(&refused) => {
-                context.memory.learn(|kept| (kept.modern, kept.translated) = (None, false));
+        Protocol::Modern => return modern::open(context, initialize).await.map_err(modern::told),
+        Protocol::Auto if verdict.translated && context.transport != Transport::SseOnly => {
+            match modern::open(context, initialize).await {
+                // The server is another than it was.
+                Err(refused) if era::is_not_modern(&refused) => {
+                    context.memory.learn(|kept| (kept.modern, kept.translated) = (None, false));
+                }
+                settled => return settled.map_err(modern::told),
             }
-            settled => return settled,
-        },
+        }
         _ => {}
     }
     match context.transport {
@@ -149,7 +151,7 @@ async fn streamable(context: &Arc<Context>, initialize: &Message) -> Result<Open
         Err(refused) if context.protocol == Protocol::Auto && era::may_be_modern(&refused) => {
             match Box::pin(modern::open(context, initialize)).await {
                 Err(not) if era::is_not_modern(&not) => Err(refused),
-                settled => settled,
+                settled => settled.map_err(modern::told),
             }
         }
         settled => settled,

@@ -159,7 +159,7 @@ fn cancelling_in_the_middle_ends_all_of_it() {
 fn what_the_client_refuses_or_cannot_is_an_answer_too() {
     let (upstream, mut bridge) = connected(|call| match (call.kind(), call.param("name").as_str(), call.nth) {
         ("tools/call", "sample", _) => {
-            call.input_required(r#""inputRequests":{"k":{"method":"sampling/createMessage","params":{}}}"#)
+            call.input_required(r#""inputRequests":{"k":{"method":"sampling/createMessage","params":{}}}"#);
         }
         ("tools/call", "ask", 0) => call.input_required(&format!(r#""inputRequests":{{"k":{}}}"#, elicitation("who?"))),
         ("tools/call", "odd", _) => call.input_required(r#""inputRequests":{"k":{"method":"vendor/odd"}}"#),

@@ -100,7 +100,7 @@ impl Call {
         let members = Members::of(text(answer));
         let Some(result) = members.and_then(|members| members.object("result")) else {
             // Not an object, which no method promises; but it is what the server says.
-            return self.over(results::settle(&self.method, answer, &self.raw_id));
+            return Step::over(results::settle(&self.method, answer, &self.raw_id));
         };
         let step = match &self.state {
             State::Task(_) => self.looked_at(voice, &result),
@@ -258,7 +258,7 @@ impl Call {
                 let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, self.raw_id);
                 let answer = Message::parse(answer).map_err(|_| unfit("broken JSON"))?;
                 self.close();
-                Ok(self.over(results::settle(&self.method, &answer, &self.raw_id)))
+                Ok(Step::over(results::settle(&self.method, &answer, &self.raw_id)))
             }
             Status::Cancelled => {
                 self.close();
@@ -297,7 +297,7 @@ impl Call {
 
     fn complete(&mut self, answer: Message) -> Step {
         self.close();
-        let mut step = self.over(answer);
+        let mut step = Step::over(answer);
         step.tell = self.visited.drain(..).filter_map(|page| page.complete()).collect();
         step
     }
@@ -309,23 +309,23 @@ impl Call {
         {
             self.close();
         }
-        self.over(results::settle(&self.method, answer, &self.raw_id))
+        Step::over(results::settle(&self.method, answer, &self.raw_id))
     }
 
-    fn fail(&mut self, Refused(code, why): &Refused) -> Step {
+    fn fail(&self, Refused(code, why): &Refused) -> Step {
         let answer = results::refused(&self.raw_id, *code, why);
-        self.over(answer.unwrap_or_else(|| self.request.clone()))
-    }
-
-    /// What is still open is [`end`](Self::end)'s business.
-    fn over(&self, answer: Message) -> Step {
-        Step { tell: Vec::new(), then: Next::Answer(answer) }
+        Step::over(answer.unwrap_or_else(|| self.request.clone()))
     }
 }
 
 impl Step {
     fn post(message: Message, pause: Duration) -> Self {
         Self { tell: Vec::new(), then: Next::Post(message, pause) }
+    }
+
+    /// What is still open is [`Call::end`]'s business.
+    fn over(answer: Message) -> Self {
+        Self { tell: Vec::new(), then: Next::Answer(answer) }
     }
 
     fn wait(until: Option<Duration>) -> Self {

@@ -77,7 +77,7 @@ impl Client {
         said.extend(self.level.iter().map(|level| (meta::LOG_LEVEL, Change::Set(level))));
         let own = own.with(&said);
         let params = params.with(&[changes, &[("_meta", Change::Set(&own))]].concat());
-        let mut whole = vec![("params", Change::Set(&*params))];
+        let mut whole = vec![("params", Change::Set(&params))];
         whole.extend(raw_id.map(|raw_id| ("id", Change::Set(raw_id))));
         Message::parse(members.with(&whole)).unwrap_or_else(|_| message.clone())
     }

@@ -94,8 +94,8 @@ fn error(method: &str, answer: &Message) -> Option<Message> {
     };
     let told = told.to_string();
     let sentence = sentence.map(|sentence| quoted(&sentence));
-    let mut changes = vec![("code", Change::Set(&*told))];
-    changes.extend(sentence.iter().map(|sentence| ("message", Change::Set(&**sentence))));
+    let mut changes = vec![("code", Change::Set(&told))];
+    changes.extend(sentence.iter().map(|sentence| ("message", Change::Set(sentence))));
     let error = error.with(&changes);
     Message::parse(members.with(&[("error", Change::Set(&error))])).ok()
 }

@@ -180,7 +180,7 @@ enum Said {
 }
 
 fn said() -> impl Strategy<Value = Said> {
-    let state = r#"[ -~é]{0,12}"#;
+    let state = "[ -~é]{0,12}";
     prop_oneof![
         4 => (proptest::collection::vec(0u8..3, 1..5), proptest::option::of(state)).prop_map(|(kinds, state)| Said::Ask(kinds, state)),
         1 => state.prop_map(Said::State),

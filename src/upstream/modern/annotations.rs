@@ -140,7 +140,7 @@ impl Walk {
         for keyword in WITHIN.iter().chain(&["else"]) {
             match keywords.get(*keyword) {
                 Some(Value::Array(schemas)) => {
-                    schemas.iter().try_for_each(|schema| self.schema(schema, path, false))?
+                    schemas.iter().try_for_each(|schema| self.schema(schema, path, false))?;
                 }
                 Some(schema) => self.schema(schema, path, false)?,
                 None => {}

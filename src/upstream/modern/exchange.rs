@@ -213,6 +213,10 @@ fn afterword(context: &Context, mut events: EventStream) {
 
 /// Asks for the tools until the one that is called has been listed.
 async fn learn(context: &Context, call: &Message) {
+    #[derive(Deserialize)]
+    struct Tool {
+        name: String,
+    }
     tracing::info!("{} misses a header; asking which it wants", context.sender.host());
     let tool = called(call);
     let mut cursor = None;
@@ -222,10 +226,6 @@ async fn learn(context: &Context, call: &Message) {
         let Ok(Answered { answer, .. }) = listed else { return };
         let answer = context.modern.sift(answer);
         let Some(result) = Members::of(text(&answer)).and_then(|members| members.object("result")) else { return };
-        #[derive(Deserialize)]
-        struct Tool {
-            name: String,
-        }
         let tools: Vec<Tool> =
             result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
         cursor = result.string("nextCursor");
@@ -245,7 +245,7 @@ fn list(server: &Server, call: &Message, cursor: Option<&str>) -> Option<Message
 }
 
 /// The code of an error.
-pub(super) fn error_code(answer: &Message) -> Option<i64> {
+pub(in crate::upstream) fn error_code(answer: &Message) -> Option<i64> {
     let Kind::Response { is_error: true, .. } = answer.kind() else { return None };
     Members::of(text(answer))?.object("error")?.get("code")?.parse().ok()
 }

@@ -113,7 +113,7 @@ impl Session {
         let kept = self.client().keeps(message);
         match kept {
             Some(kept) => Ok(self.keep(message, kept).await),
-            None => Drive::begin(self, message).to_the_answer().await,
+            None => Drive::begin(self, message).until_answered().await,
         }
     }
 
@@ -213,7 +213,7 @@ impl<'a> Drive<'a> {
         Self { session, call, first: Some(first), answers, sender, questions: Vec::new() }
     }
 
-    async fn to_the_answer(mut self) -> Result<Message, Failure> {
+    async fn until_answered(mut self) -> Result<Message, Failure> {
         let mut step = self.first.take();
         while let Some(Step { tell, then }) = step {
             Box::pin(self.tell(tell)).await;
@@ -272,10 +272,16 @@ impl Drop for Drive<'_> {
         let Self { session, call, questions, .. } = self;
         if !questions.is_empty() {
             let mut asked = session.asked();
-            questions.iter().for_each(|id| drop(asked.remove(id)));
+            for id in questions {
+                asked.remove(id);
+            }
         }
         let (client, server) = session.voiced(|voice| call.end(voice));
-        client.into_iter().for_each(|message| session.context.client.say_now(message.text().clone()));
-        server.into_iter().for_each(|message| session.farewell(message));
+        for message in client {
+            session.context.client.say_now(message.text().clone());
+        }
+        if let Some(message) = server {
+            session.farewell(message);
+        }
     }
 }

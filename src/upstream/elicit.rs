@@ -94,6 +94,10 @@ fn first_time(context: &Context, url: &str) -> bool {
 
 /// Whether the client has declared that it opens addresses; `{}` alone means forms.
 fn can_open(context: &Context) -> bool {
+    // A modern client is sent no requests.
+    if context.client.translated {
+        return false;
+    }
     let (Some(initialize), _) = context.gate.greeting() else { return false };
     first::asked(&initialize).is_some_and(|asked| asked.capabilities["elicitation"]["url"].is_object())
 }

@@ -264,7 +264,7 @@ impl Driver {
                 }
             }
             Ok(Outcome::Done | Outcome::Batch(_)) => {
-                self.fail(session, id, &Failure::Broken("there is no answer".to_owned()))
+                self.fail(session, id, &Failure::Broken("there is no answer".to_owned()));
             }
             Err(failure) => self.fail(session, id, &failure),
         }

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashSet;
 
@@ -299,7 +299,7 @@ impl World {
                 r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["a:b"]}"#,
                 which,
             ),
-            4 if which % 4 == 0 => self.request(id, "server/discover", "", which),
+            4 if which.is_multiple_of(4) => self.request(id, "server/discover", "", which),
             4 | 5 => self.answer(which),
             6 | 7 => self.question(which),
             8 => self.come_back(which),
@@ -316,14 +316,14 @@ impl World {
                 }
             }
             _ => {
-                let actions = self.run.pass(Duration::from_secs(if which % 20 == 0 { 4000 } else { 1 }));
+                let actions = self.run.pass(Duration::from_secs(if which.is_multiple_of(20) { 4000 } else { 1 }));
                 self.take(actions);
             }
         }
     }
 
     fn request(&mut self, id: u64, method: &str, params: &str, which: usize) {
-        let level = if which % 3 == 0 { r#""io.modelcontextprotocol/logLevel":"info""# } else { "" };
+        let level = if which.is_multiple_of(3) { r#""io.modelcontextprotocol/logLevel":"info""# } else { "" };
         self.asked.push((id, method.to_owned()));
         self.run.machine.request(&modern(&id.to_string(), method, params, level), self.run.now);
         let actions = self.run.machine.actions();
@@ -346,7 +346,7 @@ impl World {
         let (session, id, _) = self.serving[which % self.serving.len()].clone();
         let question = json!(format!("question {}", self.next));
         self.questions.push((session, question.clone()));
-        let during = (which % 2 == 0).then(|| id.to_string());
+        let during = (which.is_multiple_of(2)).then(|| id.to_string());
         let method = ["roots/list", "elicitation/create", "sampling/createMessage"][which % 3];
         let text = format!(r#"{{"jsonrpc":"2.0","id":{question},"method":"{method}","params":{{}}}}"#);
         let actions = self.run.said(session, during.as_deref(), &text);
@@ -358,7 +358,7 @@ impl World {
             return;
         }
         let (method, keys, state) = self.wanted.swap_remove(which % self.wanted.len());
-        let answered = keys.iter().enumerate().filter(|(n, _)| (which >> n) % 3 != 0);
+        let answered = keys.iter().enumerate().filter(|(n, _)| !(which >> n).is_multiple_of(3));
         let responses: Vec<_> = answered.map(|(_, key)| format!("{}:{{}}", json!(key))).collect();
         let params =
             format!(r#""name":"t","requestState":{},"inputResponses":{{{}}}"#, json!(state), responses.join(","));

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,11 +19,11 @@ use super::account::{Account, Snapshot};
 use super::challenge::Challenge;
 use super::discovery::{self, Discovered, DiscoveryError};
 use super::dpop::{self, Dpop};
-use super::expiry::Freshness;
+use super::expiry::{Freshness, now};
 use super::fetch::Fetch;
 use super::login::Manner;
 use super::metadata::Metadata;
-use super::record::{Record, Tokens};
+use super::record::{Issuer, Record, Tokens};
 use super::settings::{Grant, ResourceChoice};
 use super::store::{Identity, Key, KeyParts, Store};
 use super::token::{self, TokenEndpoint, TokenError};
@@ -38,6 +39,9 @@ const LIVING: Duration = Duration::from_secs(2);
 
 /// How long the end of the process waits for a refresh that has been sent.
 const LAST_REFRESH: Duration = Duration::from_secs(10);
+
+/// A token that is younger than this, in seconds, and refused, was of no use from the beginning.
+const FRESH: u64 = 60;
 
 /// Fresh tokens refused in a row, after which more of them are no help.
 const MOST_REFUSALS: u32 = 2;
@@ -64,7 +68,9 @@ pub(super) struct Inner {
     typed_url: String,
     fetch: OnceCell<Fetch>,
     dpop: Mutex<Option<(Secret, Arc<Dpop>)>>,
-    /// The last generation that the server took.
+    /// Makes marks of tokens.
+    marks: RandomState,
+    /// The mark of the last token that the server took.
     accepted: AtomicU64,
     /// Fresh tokens that it refused since.
     refusals: AtomicU32,
@@ -122,6 +128,7 @@ impl OAuth {
             typed_url: settings.typed_url.clone(),
             fetch: OnceCell::new(),
             dpop: Mutex::default(),
+            marks: RandomState::new(),
             accepted: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
             imported: AtomicBool::new(false),
@@ -150,17 +157,17 @@ impl OAuth {
         self.0.account.settle(LAST_REFRESH).await;
     }
 
-    pub(super) fn accepted(&self, generation: u64) {
-        if self.0.accepted.swap(generation, Ordering::Relaxed) != generation {
+    /// The server has taken this token.
+    pub(super) fn accepted(&self, mark: u64) {
+        if self.0.accepted.swap(mark, Ordering::Relaxed) != mark {
             self.0.refusals.store(0, Ordering::Relaxed);
             if self.0.has_logged_in.swap(false, Ordering::Relaxed) {
-                let account = self.0.account.clone();
-                tokio::task::spawn_blocking(move || account.uncount_tab());
+                self.0.account.uncount_tab();
             }
         }
     }
 
-    /// Adds the token, renewed if that is due. Returns the generation of the record that it is of.
+    /// Adds the token, renewed if that is due. Returns its [mark](Inner::mark); 0 is none.
     pub(super) async fn apply(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<u64, AuthError> {
         let Some(mut held) = self.0.account.snapshot() else { return Ok(0) };
         let freshness = held.freshness();
@@ -179,18 +186,18 @@ impl OAuth {
         }
         if held.freshness() == Freshness::Expired || held.record.logged_out {
             // The refusal says what to do.
-            return Ok(held.record.generation);
+            return Ok(0);
         }
         if let Some(tokens) = &held.record.tokens {
             self.0.put(&held.record, tokens, method, uri, headers)?;
         }
-        Ok(held.record.generation)
+        Ok(self.0.mark(&held.record))
     }
 
     /// What a refusal means for the next attempt: true if there is something to try at once.
     pub(super) async fn refused(
         &self,
-        generation: u64,
+        mark: u64,
         uri: &Uri,
         status: StatusCode,
         headers: &HeaderMap,
@@ -203,31 +210,33 @@ impl OAuth {
             return Ok(true);
         }
         match status {
-            StatusCode::UNAUTHORIZED => self.unauthorized(generation, challenge).await,
+            StatusCode::UNAUTHORIZED => self.unauthorized(mark, challenge).await,
             StatusCode::FORBIDDEN => match challenge.filter(Challenge::is_insufficient_scope) {
-                Some(challenge) => self.insufficient_scope(generation, challenge).await,
+                Some(challenge) => self.insufficient_scope(mark, challenge).await,
                 None => Ok(false),
             },
             _ => Ok(false),
         }
     }
 
-    async fn unauthorized(&self, generation: u64, challenge: Option<Challenge>) -> Result<bool, AuthError> {
+    async fn unauthorized(&self, mark: u64, challenge: Option<Challenge>) -> Result<bool, AuthError> {
         let inner = &self.0;
         let held = inner.account.snapshot();
         let newest = held.as_ref().map_or(0, |held| held.record.generation);
-        let usable = held.as_ref().is_some_and(|held| held.freshness() != Freshness::Expired);
-        if newest != generation && usable {
-            return Ok(true);
-        }
-        let was_fresh = generation > 0 && inner.accepted.load(Ordering::Relaxed) != generation && usable;
-        if was_fresh && inner.refusals.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_REFUSALS {
-            let why = held.as_ref().and_then(|held| {
-                Some(token::refused_again(held.record.issuer.as_ref()?, held.record.tokens.as_ref()?))
-            });
-            self.need_a_person(false);
-            inner.standing.fail(why.unwrap_or_else(|| "it refuses tokens that have just been issued".to_owned()));
-            return Ok(false);
+        let usable = held.as_ref().filter(|held| held.freshness() != Freshness::Expired && !held.record.logged_out);
+        if let Some(held) = usable {
+            // Not merely another generation of the record, which may say of the same token that it cannot be renewed.
+            if inner.mark(&held.record) != mark {
+                return Ok(true);
+            }
+            if let Some(why) = inner.refused_again(mark, &held.record) {
+                if !inner.needs_a_person() {
+                    return Err(AuthError::NoLogin(why));
+                }
+                self.need_a_person(false);
+                inner.standing.fail(why);
+                return Ok(false);
+            }
         }
         if let Some(held) = held.filter(|held| held.record.tokens.is_some() && !held.record.logged_out) {
             match self.renew(&held, Reason::Refused).await {
@@ -246,12 +255,13 @@ impl OAuth {
     }
 
     /// The token is good, but not for this: another one is wanted, for more.
-    async fn insufficient_scope(&self, generation: u64, challenge: Challenge) -> Result<bool, AuthError> {
+    async fn insufficient_scope(&self, mark: u64, challenge: Challenge) -> Result<bool, AuthError> {
         let inner = &self.0;
         let Some(held) = inner.account.snapshot() else { return Ok(false) };
-        if held.record.generation != generation {
+        if inner.mark(&held.record) != mark {
             return Ok(true);
         }
+        self.accepted(mark);
         if held.freshness() == Freshness::Expired && self.renew(&held, Reason::Due).await.is_ok() {
             // Some servers say so of a token that has merely ended.
             return Ok(true);
@@ -531,6 +541,20 @@ impl Inner {
         let dpop = Arc::new(Dpop::new(key)?);
         *known = Some((key.clone(), Arc::clone(&dpop)));
         Ok(Some(dpop))
+    }
+
+    /// Tells tokens apart, in this process alone; 0 where there is none.
+    fn mark(&self, record: &Record) -> u64 {
+        record.tokens.as_ref().map_or(0, |tokens| self.marks.hash_one(tokens.access_token.expose()) | 1)
+    }
+
+    /// Counts a refusal of a token that has just been issued. `Some` says why more of them are of no use.
+    fn refused_again(&self, mark: u64, record: &Record) -> Option<String> {
+        let tokens = record.tokens.as_ref()?;
+        let is_fresh =
+            now().saturating_sub(tokens.obtained_at) < FRESH && self.accepted.load(Ordering::Relaxed) != mark;
+        let many = is_fresh && self.refusals.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_REFUSALS;
+        many.then(|| token::refused_again(record.issuer.as_ref().unwrap_or(&Issuer::default()), tokens))
     }
 
     fn known_dpop(&self) -> Option<Arc<Dpop>> {

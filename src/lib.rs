@@ -3,8 +3,8 @@
 //! # The way of a message
 //!
 //! ```text
-//!  stdin ─► stdio ─► message ─► bridge ─► upstream/{legacy, http_sse} ─► http ─► the net
-//! stdout ◄─ stdio ◄──────────── bridge ◄─ upstream/… ◄─ http/sse ◄──────────────┘
+//!  stdin ─► stdio ─► message ─► bridge ─► upstream/{modern, legacy, http_sse} ─► http ─► the net
+//! stdout ◄─ stdio ◄──────────── bridge ◄─ upstream/… ◄─ http/sse ◄──────────────────────┘
 //!                                            │ the header for this request, a 401
 //!                                            ▼
 //!                                          auth
@@ -16,7 +16,10 @@
 //! is open, POSTs the text as it is, and reads messages from the body or the event stream that comes back. What answers nothing goes straight
 //! to the client; the answer goes to the bridge, which lets exactly one through.
 //!
-//! Bytes pass untouched. New JSON is written for four things only: our own errors ([`error::Failure`]), the first answers in the stead of
+//! A client and a server of different eras have a translator between them ([`translate`]), which `upstream` drives: `modern/session.rs` for a
+//! legacy client, `translated.rs` for a modern one.
+//!
+//! Between two of the same era bytes pass untouched. New JSON is written for four things only: our own errors ([`error::Failure`]), the first answers in the stead of
 //! a server that is slow and the news that follow them (`upstream/first.rs`), the cancellation of a request that has had its time, and
 //! an answer that must be given its request's id.
 //!
@@ -29,8 +32,8 @@
 //! * [`message`]: what is a JSON-RPC message? No I/O.
 //! * [`stdio`]: lines in, lines out.
 //! * [`bridge`]: who owns a request in flight?
-//! * [`upstream`]: the server. `opening` finds out what it speaks, `gate` holds messages until then, `legacy` and `http_sse` are the
-//!   transports, `first` answers for a server that is slow, `memory` knows it from earlier runs.
+//! * [`upstream`]: the server. `opening` and `era` find out what it speaks, `gate` holds messages until then, `modern`, `legacy` and
+//!   `http_sse` are the transports, `first` answers for a server that is slow, `memory` knows it from earlier runs.
 //! * [`http`]: the one HTTP client; `sse` makes events of bytes.
 //! * [`auth`]: which credential does a request get?
 //! * [`command`]: what else does the program do? `login`, `logout`, `status`.

@@ -485,7 +485,7 @@ pub(super) async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Red
 async fn exchange(endpoint: TokenEndpoint<'_>, pending: &Pending, code: &Code) -> Result<Issued, TokenError> {
     for pause in AGAIN {
         match endpoint.exchange(pending, code).await {
-            Err(error) if error.is_temporary() || error.is_unknown() => {
+            Err(error @ (TokenError::Temporary { .. } | TokenError::Unknown(_))) => {
                 tracing::info!("{error}; the code is sent again");
                 tokio::time::sleep(pause).await;
             }

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::Value;
 
 use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, modern};
-use crate::cli::{ClientProtocol, Protocol};
+use crate::cli::{ClientProtocol, Protocol, Transport};
 use crate::error::Failure;
 use crate::message::{self, Kind, Message, code};
 use crate::translate::members::Members;
@@ -51,6 +52,9 @@ impl Context {
             Protocol::Modern => return Some(true),
             Protocol::Legacy => return Some(false),
             Protocol::Auto => {}
+        }
+        if self.transport == Transport::SseOnly {
+            return Some(false);
         }
         let mut known = self.era.known();
         if *known == Known::Unasked {
@@ -186,9 +190,9 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
         Err(failure) => return Err(failure),
     };
     let is_modern = if let Kind::Response { is_error: true, .. } = answer.kind() {
-        context.is_proven_modern()
-            || modern::is_recognised(status, &answer)
-            || answers_discover(context, message).await?
+        let is_discover = message.method() == Some("server/discover");
+        let is_recognised = if is_discover { knows_discover } else { modern::is_recognised };
+        context.is_proven_modern() || is_recognised(status, &answer) || answers_discover(context, message).await?
     } else {
         let members = Members::of(text(&answer));
         let result = members.as_ref().and_then(|members| members.get("result"));
@@ -220,7 +224,7 @@ async fn answers_discover(context: &Arc<Context>, message: &Message) -> Result<b
     let Ok(request) = Message::parse(request) else { return Ok(false) };
     match Box::pin(modern::carry(context, &request, &mut |_| false)).await {
         Ok(Answered { status, answer }) => Ok(match answer.kind() {
-            Kind::Response { is_error: true, .. } => modern::is_recognised(status, &answer),
+            Kind::Response { is_error: true, .. } => knows_discover(status, &answer),
             _ => {
                 let members = Members::of(text(&answer));
                 context.found(true, members.as_ref().and_then(|members| members.get("result")));
@@ -243,10 +247,15 @@ fn says_legacy(failure: &Failure) -> bool {
     }
 }
 
+/// Whether an error to `server/discover` is a modern server's. Every one of those has that method.
+fn knows_discover(status: StatusCode, error: &Message) -> bool {
+    modern::error_code(error) != Some(code::METHOD_NOT_FOUND) && modern::is_recognised(status, error)
+}
+
 /// Whether an attempt to open by `server/discover` shows that the server is not modern.
 pub(super) fn is_not_modern(refused: &NotOpened) -> bool {
     match refused {
-        NotOpened::Error(status, error) => !modern::is_recognised(*status, error),
+        NotOpened::Error(status, error) => !knows_discover(*status, error),
         NotOpened::Failure(failure) => says_legacy(failure),
     }
 }
@@ -312,8 +321,7 @@ async fn look_for_modern_side(context: Arc<Context>, initialize: Message) {
         // It says nothing; next time.
         Err(_) => return,
     };
-    let is_modern =
-        discovered.as_deref().and_then(Members::of).is_some_and(|result| result.get("supportedVersions").is_some());
+    let is_modern = discovered.as_deref().is_some_and(modern::is_greeting);
     tracing::debug!("{} has {} modern side", context.sender.host(), if is_modern { "a" } else { "no" });
     context.found(is_modern, discovered.as_deref());
     context.memory.learn(|kept| kept.translated = is_modern);

@@ -32,6 +32,7 @@ pub(super) async fn open(
     settle: oneshot::Sender<Result<Message, Failure>>,
 ) {
     let mut backoff = Backoff::new(Duration::from_millis(100));
+    let mut is_first = true;
     let mut settle = Some(settle);
     let mut settle = move |answer| drop(settle.take().map(|settle| settle.send(answer)));
     loop {
@@ -56,7 +57,8 @@ pub(super) async fn open(
         };
         if let Failure::SignIn { .. } = failure {
             context.gate.trouble(failure);
-            signed_in(&context, &initialize, &mut settle).await;
+            signed_in(&context, &initialize, is_first, &mut settle).await;
+            is_first = false;
             continue;
         }
         if !failure.is_temporary() {
@@ -76,7 +78,12 @@ pub(super) async fn open(
 }
 
 /// Waits until somebody has logged in, and lets the client wait only if the user wants it to.
-async fn signed_in(context: &Context, initialize: &Message, settle: &mut impl FnMut(Result<Message, Failure>)) {
+async fn signed_in(
+    context: &Context,
+    initialize: &Message,
+    is_first: bool,
+    settle: &mut impl FnMut(Result<Message, Failure>),
+) {
     let standing = context.sender.auth().standing();
     match context.sender.auth().mode() {
         AuthMode::Wait => standing.want(),
@@ -88,7 +95,10 @@ async fn signed_in(context: &Context, initialize: &Message, settle: &mut impl Fn
         // The tab comes later, if the client is still there: many are started only to be looked at.
         AuthMode::Auto | AuthMode::Off => {
             settle(Ok(context.first_answer(initialize)));
-            standing.greet();
+            // A login that was worth nothing is not repeated unasked.
+            if is_first {
+                standing.greet();
+            }
         }
     }
     while !standing.logged_in(Duration::from_secs(3600)).await {}
@@ -112,14 +122,16 @@ async fn greet(context: &Context, opened: &Opened) {
 async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     let verdict = context.memory.verdict();
     match context.protocol {
-        Protocol::Modern => return modern::open(context, initialize).await,
-        Protocol::Auto if verdict.translated => match modern::open(context, initialize).await {
-            // The server is another than it was.
-            Err(refused) if era::is_not_modern(&refused) => {
-                context.memory.learn(|kept| (kept.modern, kept.translated) = (None, false));
+        Protocol::Modern => return modern::open(context, initialize).await.map_err(modern::told),
+        Protocol::Auto if verdict.translated && context.transport != Transport::SseOnly => {
+            match modern::open(context, initialize).await {
+                // The server is another than it was.
+                Err(refused) if era::is_not_modern(&refused) => {
+                    context.memory.learn(|kept| (kept.modern, kept.translated) = (None, false));
+                }
+                settled => return settled.map_err(modern::told),
             }
-            settled => return settled,
-        },
+        }
         _ => {}
     }
     match context.transport {
@@ -152,7 +164,7 @@ async fn streamable(context: &Arc<Context>, initialize: &Message) -> Result<Open
         Err(refused) if context.protocol == Protocol::Auto && era::may_be_modern(&refused) => {
             match Box::pin(modern::open(context, initialize)).await {
                 Err(not) if era::is_not_modern(&not) => Err(refused),
-                settled => settled,
+                settled => settled.map_err(modern::told),
             }
         }
         settled => settled,

@@ -251,3 +251,48 @@ fn a_stateless_legacy_side_gives_way_to_the_modern_one_from_the_next_start() {
     bridge.finish();
     assert_eq!(upstream.count("initialize"), 1);
 }
+
+#[test]
+fn a_server_without_the_handshake_and_without_discovery_is_reported_as_it_answers() {
+    for (status, code) in [("404 Not Found", -32601), ("400 Bad Request", -32602), ("200 OK", -32601)] {
+        let upstream = Upstream::start(move |call| match call.kind() {
+            "GET" => call.plain("405 Method Not Allowed", ""),
+            "server/discover" => call.error("404 Not Found", -32601, "no such thing"),
+            _ => call.error(status, code, "first words"),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        bridge.send(&initialize("1", REVISION));
+        assert_eq!(error_of(&bridge.answer("1")), (code, "first words".to_owned()), "{status}");
+        bridge.finish();
+        assert_eq!((upstream.count("initialize"), upstream.count("server/discover")), (1, 1));
+    }
+}
+
+#[test]
+fn a_modern_server_is_found_behind_any_error_that_may_hide_one() {
+    for (status, code) in
+        [("404 Not Found", -32601), ("400 Bad Request", -32602), ("400 Bad Request", -32020), ("200 OK", -32601)]
+    {
+        let upstream = Upstream::start(move |call| match call.kind() {
+            "initialize" => call.error(status, code, "what is that?"),
+            _ => call.modern(),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        assert!(bridge.shake_hands().contains("a-modern-upstream"), "{status} {code}");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn a_server_of_a_later_revision_alone_says_so_in_words() {
+    let upstream = Upstream::start(|call| {
+        let data = r#""data":{"supported":["2031-01-01"],"requested":"x"}"#;
+        let id = call.id();
+        let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32022,"message":"no",{data}}}}}"#);
+        call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.send(&initialize("1", REVISION));
+    says(&bridge.answer("1"), &["2031-01-01"]);
+    bridge.finish();
+}

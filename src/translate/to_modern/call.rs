@@ -312,7 +312,7 @@ impl Call {
         Step::over(results::settle(&self.method, answer, &self.raw_id))
     }
 
-    fn fail(&mut self, Refused(code, why): &Refused) -> Step {
+    fn fail(&self, Refused(code, why): &Refused) -> Step {
         let answer = results::refused(&self.raw_id, *code, why);
         Step::over(answer.unwrap_or_else(|| self.request.clone()))
     }
@@ -326,6 +326,11 @@ impl Step {
 
     fn post(message: Message, pause: Duration) -> Self {
         Self { tell: Vec::new(), then: Next::Post(message, pause) }
+    }
+
+    /// What is still open is [`Call::end`]'s business.
+    fn over(answer: Message) -> Self {
+        Self { tell: Vec::new(), then: Next::Answer(answer) }
     }
 
     fn wait(until: Option<Duration>) -> Self {

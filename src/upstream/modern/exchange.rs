@@ -245,7 +245,7 @@ fn list(server: &Server, call: &Message, cursor: Option<&str>) -> Option<Message
 }
 
 /// The code of an error.
-pub(super) fn error_code(answer: &Message) -> Option<i64> {
+pub(in crate::upstream) fn error_code(answer: &Message) -> Option<i64> {
     let Kind::Response { is_error: true, .. } = answer.kind() else { return None };
     Members::of(text(answer))?.object("error")?.get("code")?.parse().ok()
 }

@@ -24,7 +24,7 @@ use crate::translate::to_modern::{Client, Ids, greeting, results};
 use crate::translate::{MODERN_REVISIONS, code, members::Members, text};
 use annotations::Annotation;
 
-pub(super) use exchange::{Answered, carry, notify};
+pub(super) use exchange::{Answered, carry, error_code, notify};
 pub(super) use session::Session;
 pub(super) use subscription::pass as listen;
 
@@ -84,18 +84,36 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result
     let discover = greeting::discover(&client, &id).ok_or_else(odd)?;
     let Answered { status, answer } = carry(context, &discover, &mut |_| true).await?;
     if let Kind::Response { is_error: true, .. } = answer.kind() {
-        return Err(NotOpened::Error(status, results::settle("server/discover", &answer, raw_id)));
+        return Err(NotOpened::Error(status, answer.with_id(raw_id)));
     }
     let no_greeting =
         || Failure::Unusable(format!("{} answered server/discover with something else", context.sender.host()));
     let members = Members::of(text(&answer)).ok_or_else(no_greeting)?;
-    let discovered = members.get("result").ok_or_else(no_greeting)?;
+    let discovered = members.get("result").filter(|result| is_greeting(result)).ok_or_else(no_greeting)?;
     let told = greeting::initialize_result(discovered, client.revision(), context.sender.host());
     let answer = told.and_then(|told| Message::parse(crate::message::result_text(raw_id, &told)).ok());
     let answer = answer.ok_or_else(no_greeting)?;
     tracing::info!("{} is modern and the client is not; translating", context.sender.host());
     let wire = Wire::Modern(Session::new(context, client, discovered));
     Ok(Opened { wire, answer })
+}
+
+/// What a server that could not be opened has said, in words for a legacy client.
+pub(super) fn told(refused: NotOpened) -> NotOpened {
+    match refused {
+        NotOpened::Error(status, error) => {
+            let raw_id = error.raw_id().unwrap_or("null");
+            NotOpened::Error(status, results::settle("server/discover", &error, raw_id))
+        }
+        failure @ NotOpened::Failure(_) => failure,
+    }
+}
+
+/// Whether this is the result of a `server/discover` by a server that has a modern side.
+pub(super) fn is_greeting(result: &str) -> bool {
+    let versions = Members::of(result).and_then(|result| result.get("supportedVersions"));
+    let versions: Vec<String> = versions.and_then(|versions| serde_json::from_str(versions).ok()).unwrap_or_default();
+    versions.iter().any(|version| is_modern_revision(version))
 }
 
 /// Whether only a modern server says this: the status and the error of its answer.

@@ -328,11 +328,6 @@ impl Step {
         Self { tell: Vec::new(), then: Next::Post(message, pause) }
     }
 
-    /// What is still open is [`Call::end`]'s business.
-    fn over(answer: Message) -> Self {
-        Self { tell: Vec::new(), then: Next::Answer(answer) }
-    }
-
     fn wait(until: Option<Duration>) -> Self {
         Self { tell: Vec::new(), then: Next::Wait(until) }
     }

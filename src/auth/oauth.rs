@@ -581,9 +581,11 @@ impl Inner {
         Ok(Some(dpop))
     }
 
-    /// Tells tokens apart, in this process alone; 0 where there is none.
+    /// Tells tokens apart, in this process alone; 0 where there is none. One that was issued again is another.
     fn mark(&self, record: &Record) -> u64 {
-        record.tokens.as_ref().map_or(0, |tokens| self.marks.hash_one(tokens.access_token.expose()) | 1)
+        let Some(tokens) = &record.tokens else { return 0 };
+        let refresh_token = tokens.refresh_token.as_ref().map(Secret::expose);
+        self.marks.hash_one((tokens.access_token.expose(), refresh_token, tokens.obtained_at)) | 1
     }
 
     /// Counts a refusal of a token that has just been issued. `Some` says why more of them are of no use.

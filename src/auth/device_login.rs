@@ -42,11 +42,11 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
     if manner.opens && manner.asked_for {
         super::login::open(&url).await;
     }
-    let issued = tokio::time::timeout(device.lifetime, async {
+    let polling = tokio::time::timeout(device.lifetime, async {
         loop {
             tokio::time::sleep(device.interval).await;
             match device.poll(endpoint).await {
-                Ok(Poll::Issued(issued)) => return Ok(issued),
+                Ok(Poll::Issued(tokens)) => return Ok(tokens),
                 Ok(Poll::Wait) => {}
                 // It asks again; the code is good for as long as it was.
                 Err(error) if error.is_temporary() || error.is_unknown() => tracing::info!("{error}"),
@@ -54,12 +54,12 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
             }
         }
     });
-    let issued = issued.await.map_err(|_| LoginError::TimedOut(device.lifetime.as_secs()))??;
+    let tokens = polling.await.map_err(|_| LoginError::TimedOut(device.lifetime.as_secs()))??;
     let (inner, issuer) = (Arc::clone(inner), issuer.clone());
     let account = inner.account.clone();
     let kept = account.transact(async move |mut transaction| {
         let record: Record = transaction.record.clone();
-        let record = inner.logged_in(record, &issuer, &client, scope.as_deref(), *issued);
+        let record = inner.logged_in(record, &issuer, &client, scope.as_deref(), *tokens);
         transaction.keep(record).await
     });
     Ok(kept.await?)

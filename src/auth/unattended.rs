@@ -17,9 +17,8 @@ impl Inner {
     /// Has tokens issued, unless another request or process was faster. `seen`: the generation that is of no use.
     pub(super) async fn obtain(self: &Arc<Self>, seen: u64) -> Result<Snapshot, AuthError> {
         let refused = |error: &dyn std::fmt::Display, hint: &str| AuthError::NoLogin(format!("{error}; hint: {hint}"));
-        let discovered = self.discover().await.map_err(|error| match error.is_temporary() {
-            true => AuthError::OutOfOrder(error.to_string()),
-            false => refused(&error, &error.hint()),
+        let discovered = self.discover().await.map_err(|error| {
+            if error.is_temporary() { AuthError::OutOfOrder(error.to_string()) } else { refused(&error, &error.hint()) }
         })?;
         let login = &self.settings.login;
         let wanted = Wanted { redirect_uris: &[], scope: None, not_by_document: false };

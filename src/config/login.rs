@@ -33,26 +33,26 @@ pub struct LoginSettings {
 
 /// From the options. `port`: the one that was typed behind the address.
 pub(super) fn read(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<LoginSettings, Error> {
-    let mut login = Login { client_name: given(&typed.client_name), ..Login::default() };
-    login.scope = given(&typed.scope);
-    if let Some(json) = document(&typed.static_oauth_client_info)? {
+    let mut login = Login { client_name: given(typed.client_name.as_ref()), ..Login::default() };
+    login.scope = given(typed.scope.as_ref());
+    if let Some(json) = document(typed.static_oauth_client_info.as_ref())? {
         login
             .set_client_info(&json)
-            .map_err(in_document("--static-oauth-client-info", &typed.static_oauth_client_info))?;
+            .map_err(in_document("--static-oauth-client-info", typed.static_oauth_client_info.as_ref()))?;
     }
-    if let Some(json) = document(&typed.static_oauth_client_metadata)? {
-        let place = in_document("--static-oauth-client-metadata", &typed.static_oauth_client_metadata);
+    if let Some(json) = document(typed.static_oauth_client_metadata.as_ref())? {
+        let place = in_document("--static-oauth-client-metadata", typed.static_oauth_client_metadata.as_ref());
         login.set_client_metadata(&json).map_err(place)?;
     }
-    login.client_id = given(&typed.client_id).or(login.client_id);
+    login.client_id = given(typed.client_id.as_ref()).or(login.client_id);
     login.client_secret = secret(typed)?.or(login.client_secret.take());
-    if let Some(path) = given(&typed.private_key) {
-        let signer = Signer::from_pem(&read_file(&path)?, given(&typed.private_key_id));
+    if let Some(path) = given(typed.private_key.as_ref()) {
+        let signer = Signer::from_pem(&read_file(&path)?, given(typed.private_key_id.as_ref()));
         login.client_key = Some(signer.map_err(|error| Error::Usage(format!("--private-key {path}: {error}")))?);
     }
     login.client_metadata_url =
-        parsed(&typed.client_metadata_url, "--client-metadata-url", Login::parse_client_metadata_url)?;
-    login.resource = match &typed.resource {
+        parsed(typed.client_metadata_url.as_ref(), "--client-metadata-url", Login::parse_client_metadata_url)?;
+    login.resource = match typed.resource.as_ref() {
         _ if typed.disable_resource_parameter => ResourceChoice::Off,
         Some(resource) if !resource.contains("${user_config.") => {
             ResourceChoice::parse(resource.trim()).map_err(about("--resource"))?
@@ -62,8 +62,8 @@ pub(super) fn read(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> R
     for param in typed.authorize_param.iter().filter(|param| !text::is_unset(param)) {
         login.authorize_params.push(Login::parse_authorize_param(param).map_err(about("--authorize-param"))?);
     }
-    login.issuer = parsed(&typed.issuer, "--issuer", Login::parse_issuer)?;
-    login.token_endpoint = parsed(&typed.token_endpoint, "--token-endpoint", Login::parse_issuer)?;
+    login.issuer = parsed(typed.issuer.as_ref(), "--issuer", Login::parse_issuer)?;
+    login.token_endpoint = parsed(typed.token_endpoint.as_ref(), "--token-endpoint", Login::parse_issuer)?;
     login.assume_pkce = typed.assume_pkce;
     login.use_id_token = typed.use_id_token;
     login.grant = grant(typed)?;
@@ -82,12 +82,12 @@ pub(super) fn read(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> R
             TokenStore::File => KeptIn::File,
             TokenStore::Keychain => KeptIn::parse("keychain").map_err(about("--token-store"))?,
         },
-        profile: given(&typed.profile),
+        profile: given(typed.profile.as_ref()),
     })
 }
 
-fn given(value: &Option<String>) -> Option<String> {
-    value.clone().filter(|value| !text::is_unset(value))
+fn given(value: Option<&String>) -> Option<String> {
+    value.filter(|value| !text::is_unset(value)).cloned()
 }
 
 fn about(option: &'static str) -> impl Fn(String) -> Error {
@@ -95,14 +95,14 @@ fn about(option: &'static str) -> impl Fn(String) -> Error {
 }
 
 /// The same of a document, by its file's name if it has one: its text may be a secret.
-fn in_document(option: &'static str, value: &Option<String>) -> impl Fn(String) -> Error {
-    let file = value.as_deref().and_then(|value| value.trim().strip_prefix('@')).map(|path| format!(" ({path})"));
+fn in_document(option: &'static str, value: Option<&String>) -> impl Fn(String) -> Error {
+    let file = value.and_then(|value| value.trim().strip_prefix('@')).map(|path| format!(" ({path})"));
     let file = file.unwrap_or_default();
     move |why| Error::Usage(format!("the value of {option}{file} cannot be used: {why}"))
 }
 
 fn parsed<T>(
-    value: &Option<String>,
+    value: Option<&String>,
     option: &'static str,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>, Error> {
@@ -110,7 +110,7 @@ fn parsed<T>(
 }
 
 /// JSON as it was typed, or the file that an `@` stands before; variables filled in.
-fn document(value: &Option<String>) -> Result<Option<String>, Error> {
+fn document(value: Option<&String>) -> Result<Option<String>, Error> {
     let Some(value) = given(value) else { return Ok(None) };
     let json = match value.trim().strip_prefix('@') {
         Some(path) => read_file(path)?,
@@ -123,13 +123,13 @@ fn document(value: &Option<String>) -> Result<Option<String>, Error> {
 }
 
 fn secret(typed: &cli::Login) -> Result<Option<Secret>, Error> {
-    if let Some(path) = given(&typed.client_secret_file) {
+    if let Some(path) = given(typed.client_secret_file.as_ref()) {
         return Ok(Some(Secret::new(read_file(&path)?.trim())));
     }
-    from_variable(&typed.client_secret_env, "--client-secret-env")
+    from_variable(typed.client_secret_env.as_ref(), "--client-secret-env")
 }
 
-fn from_variable(name: &Option<String>, option: &str) -> Result<Option<Secret>, Error> {
+fn from_variable(name: Option<&String>, option: &str) -> Result<Option<Secret>, Error> {
     let Some(name) = given(name) else { return Ok(None) };
     if !text::is_name(&name) || super::looks_like_a_token(&name) {
         crate::log::hide(&name);
@@ -142,17 +142,19 @@ fn from_variable(name: &Option<String>, option: &str) -> Result<Option<Secret>, 
 }
 
 fn grant(typed: &cli::Login) -> Result<Grant, Error> {
-    let file = |path: &Option<String>| given(path).map(|path| Credential::File { path: PathBuf::from(path) });
-    if let Some(workload) = file(&typed.workload_token_file) {
+    let file = |path: Option<&String>| given(path).map(|path| Credential::File { path: PathBuf::from(path) });
+    if let Some(workload) = file(typed.workload_token_file.as_ref()) {
         return Ok(Grant::Workload(workload));
     }
-    if let Some(token_endpoint) = parsed(&typed.idp_token_endpoint, "--idp-token-endpoint", Login::parse_issuer)? {
+    if let Some(token_endpoint) =
+        parsed(typed.idp_token_endpoint.as_ref(), "--idp-token-endpoint", Login::parse_issuer)?
+    {
         let needs = |option| Error::Usage(format!("--idp-token-endpoint needs {option}"));
         return Ok(Grant::Enterprise(Enterprise {
             token_endpoint,
-            client_id: given(&typed.idp_client_id).ok_or_else(|| needs("--idp-client-id"))?,
-            client_secret: from_variable(&typed.idp_client_secret_env, "--idp-client-secret-env")?,
-            subject_token: file(&typed.idp_token_file).ok_or_else(|| needs("--idp-token-file"))?,
+            client_id: given(typed.idp_client_id.as_ref()).ok_or_else(|| needs("--idp-client-id"))?,
+            client_secret: from_variable(typed.idp_client_secret_env.as_ref(), "--idp-client-secret-env")?,
+            subject_token: file(typed.idp_token_file.as_ref()).ok_or_else(|| needs("--idp-token-file"))?,
             subject_token_type: SubjectTokenType::default(),
         }));
     }
@@ -169,16 +171,16 @@ fn callback(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<C
         port: typed.callback_port.or(port).filter(|&port| port > 0),
         ..CallbackSettings::default()
     };
-    if let Some(host) = parsed(&typed.host, "--host", CallbackSettings::parse_host)? {
+    if let Some(host) = parsed(typed.host.as_ref(), "--host", CallbackSettings::parse_host)? {
         callback.host = host;
     }
-    if let Some(path) = given(&typed.callback_path) {
+    if let Some(path) = given(typed.callback_path.as_ref()) {
         match CallbackSettings::parse_path(&path) {
             Ok(path) => callback.path = path,
             Err(why) => tracing::warn!("--callback-path is passed over: {why}"),
         }
     }
-    callback.success_url = parsed(&typed.auth_success_url, "--auth-success-url", |url| {
+    callback.success_url = parsed(typed.auth_success_url.as_ref(), "--auth-success-url", |url| {
         CallbackSettings::parse_success_url(url, allow_http)
     })?;
     Ok(callback)

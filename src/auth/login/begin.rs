@@ -1,0 +1,228 @@
+//! How does a login begin? With an authorization server that was found, a registration that was made once, a listener to come back to, and
+//! the way there shown to whoever can go it.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{LoginError, Manner, Round};
+use crate::auth::authorization::{self, Ask, Pending};
+use crate::auth::browser::{self, BrowserUrl, Opening, Surroundings};
+use crate::auth::callback::{Callback, Expected, Listener};
+use crate::auth::discovery::Discovered;
+use crate::auth::dpop::Dpop;
+use crate::auth::expiry::now;
+use crate::auth::jwt::random_text;
+use crate::auth::oauth::Inner;
+use crate::auth::ownership::{self, Ownership};
+use crate::auth::registration::{self, Wanted};
+use crate::auth::{Client, Offer, Origin, Record};
+use crate::log::Secret;
+
+/// Finishes what a process began that is no more: the same tab, the same port.
+pub(super) async fn take_over(
+    inner: &Inner,
+    ownership: &Ownership,
+    left: ownership::Pending,
+    manner: &Manner,
+) -> Result<Option<(Callback, Pending)>, LoginError> {
+    let Ok(pending) = serde_json::from_value::<Pending>(left.payload.clone()) else { return Ok(None) };
+    let mut settings = inner.settings.callback.clone();
+    settings.port = Some(left.port);
+    let Ok(listener) = Listener::bind(&settings, &[]) else { return Ok(None) };
+    let expected = Expected { state: left.state.clone(), start: left.start.clone(), url: left.url.clone() };
+    let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
+    tracing::info!("a login that another process began is taken over");
+    show(inner, ownership, &left.url, &callback, manner).await;
+    Ok(Some((callback, pending)))
+}
+
+/// Finds out where, becomes somebody there, and shows the way.
+pub(super) async fn begin(
+    inner: &Arc<Inner>,
+    ownership: &Ownership,
+    round: &Round,
+    manner: &Manner,
+) -> Result<(Callback, Pending), LoginError> {
+    let login = &inner.settings.login;
+    let mut discovered = inner.discover().await?;
+    if round.other_resource {
+        discovered.issuer.resource = discovered.issuer.other_resource.clone();
+    }
+    if round.no_resource {
+        discovered.issuer.resource = None;
+    }
+    let listener = Listener::bind(&inner.settings.callback, &inner.account.key().ports())?;
+    let redirect_uri = listener.redirect_uri();
+    let record = known(inner);
+    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
+    let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
+    let scope = discovered.scopes.select(login, &discovered.issuer, previous, round.attempt);
+    let mut client = client(inner, &discovered, &record, round, &redirect_uri).await?;
+    let dpop_key = if discovered.dpop { Some(dpop_key(&record)?) } else { None };
+    let (mut url, mut pending) =
+        ask(inner, &discovered, &client, &redirect_uri, scope.as_deref(), round, dpop_key.as_ref())?;
+    if client.origin == Origin::Dynamic && !inner.is_alive(&client.client_id) && forgotten(inner, &url).await {
+        tracing::info!("the authorization server has forgotten our registration; registering again");
+        client = register(inner, &discovered, &record, round, &redirect_uri).await?;
+        (url, pending) = ask(inner, &discovered, &client, &redirect_uri, scope.as_deref(), round, dpop_key.as_ref())?;
+    }
+    inner.call_alive(&client.client_id);
+    let start = random_text().map_err(|error| LoginError::Other(error.to_string()))?;
+    let expected =
+        Expected { state: pending.state.expose().to_owned(), start: start[..12].to_owned(), url: url.clone() };
+    ownership.begin(&ownership::Pending {
+        url: url.clone(),
+        state: expected.state.clone(),
+        verifier: pending.verifier.clone(),
+        port: listener.port(),
+        redirect_uri,
+        start: expected.start.clone(),
+        begun_at: now(),
+        opened_at: None,
+        payload: serde_json::to_value(&pending).unwrap_or_default(),
+    })?;
+    let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
+    show(inner, ownership, &url, &callback, manner).await;
+    Ok((callback, pending))
+}
+
+fn known(inner: &Inner) -> Record {
+    inner.account.snapshot().map(|held| held.record.as_ref().clone()).unwrap_or_default()
+}
+
+fn dpop_key(record: &Record) -> Result<Secret, LoginError> {
+    match &record.dpop_key {
+        Some(key) => Ok(key.clone()),
+        None => Dpop::generate().map_err(|error| LoginError::Other(error.to_string())),
+    }
+}
+
+fn ask(
+    inner: &Inner,
+    discovered: &Discovered,
+    client: &Client,
+    redirect_uri: &str,
+    scope: Option<&str>,
+    round: &Round,
+    dpop_key: Option<&Secret>,
+) -> Result<(String, Pending), LoginError> {
+    Ok(authorization::begin(Ask {
+        issuer: &discovered.issuer,
+        client,
+        login: &inner.settings.login,
+        redirect_uri,
+        scope,
+        attempt: round.attempt,
+        dpop_key,
+    })?)
+}
+
+/// Who we are there: as registered in an earlier run, or now.
+async fn client(
+    inner: &Arc<Inner>,
+    discovered: &Discovered,
+    record: &Record,
+    round: &Round,
+    redirect_uri: &str,
+) -> Result<Client, LoginError> {
+    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
+    let kept = record.client.as_ref().filter(|client| {
+        same_issuer
+            && client.origin == Origin::Dynamic
+            && inner.settings.login.client_id.is_none()
+            && !round.register_anew
+            && record.dead_client.as_ref() != Some(&client.client_id)
+            && !client.needs_new_registration(Some(redirect_uri), now())
+    });
+    match kept {
+        Some(client) => Ok(client.clone()),
+        None => register(inner, discovered, record, round, redirect_uri).await,
+    }
+}
+
+/// Registers, and keeps the registration at once: the next login shall not need another.
+async fn register(
+    inner: &Arc<Inner>,
+    discovered: &Discovered,
+    record: &Record,
+    round: &Round,
+    redirect_uri: &str,
+) -> Result<Client, LoginError> {
+    let login = &inner.settings.login;
+    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
+    let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
+    let mut redirect_uris = vec![redirect_uri.to_owned()];
+    if inner.settings.callback.port.is_none() {
+        let others = inner.account.key().ports().map(|port| inner.settings.callback.redirect_uri(port));
+        redirect_uris.extend(others.into_iter().filter(|uri| uri != redirect_uri));
+    }
+    let scope = discovered.scopes.to_register(login, &discovered.issuer, previous);
+    let wanted =
+        Wanted { redirect_uris: &redirect_uris, scope: scope.as_deref(), not_by_document: round.not_by_document };
+    let client = registration::register(inner.fetch().await, &discovered.issuer, login, wanted).await?;
+    inner.call_alive(&client.client_id);
+    if client.origin == Origin::Dynamic {
+        let (kept, issuer) = (client.clone(), discovered.issuer.clone());
+        let server = inner.shown_server();
+        let saved = inner.account.transact(async move |mut transaction| {
+            // Tokens stay until a login has taken their place.
+            let keeps_tokens = transaction.record.issuer.as_ref().is_none_or(|known| known.is_same_as(&issuer));
+            let mut record = transaction.record.clone();
+            if !keeps_tokens || record.tokens.is_none() {
+                record.issuer = Some(issuer);
+                record.tokens = None;
+            }
+            let record = Record { server, client: Some(kept), dead_client: None, ..record };
+            transaction.note(record).await
+        });
+        saved.await??;
+    }
+    Ok(client)
+}
+
+async fn forgotten(inner: &Inner, url: &str) -> bool {
+    matches!(authorization::knows_client(inner.fetch().await, url).await, Ok(false))
+}
+
+/// Shows the way to whoever can see it: waiting requests, stderr, a browser.
+async fn show(inner: &Inner, ownership: &Ownership, url: &str, callback: &Callback, manner: &Manner) {
+    inner.standing.offer(Offer { url: url.to_owned(), code: None });
+    let host = inner.shown_server();
+    if manner.opens {
+        let may_open = if manner.asked_for {
+            ownership.count_tab();
+            true
+        } else {
+            ownership.claim_tab().is_ok()
+        };
+        if may_open && open(url).await {
+            crate::log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
+            return;
+        }
+    }
+    crate::log::notice(&format!("to sign in to {host}, open {url}"));
+    if manner.asked_for {
+        crate::log::notice(&format!("on this machine {} leads there too", callback.start_url()));
+    }
+}
+
+/// Whether a browser was opened.
+pub(in crate::auth) async fn open(url: &str) -> bool {
+    let Ok(url) = BrowserUrl::parse(url) else { return false };
+    match browser::open(&url, &Surroundings::read()).await {
+        Opening::Opened => true,
+        Opening::NotOpened(why) => {
+            tracing::info!("no browser was opened: {why}");
+            false
+        }
+    }
+}
+
+impl Inner {
+    fn is_alive(&self, client_id: &str) -> bool {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).contains(client_id)
+    }
+
+    fn call_alive(&self, client_id: &str) {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).insert(client_id.to_owned());
+    }
+}

@@ -1,0 +1,146 @@
+//! How does a login end? With the browser back, or with what a person pasted: checked, exchanged for tokens, and kept before they are used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{LoginError, Manner};
+use crate::auth::account::Snapshot;
+use crate::auth::authorization::{self, Code, Pending};
+use crate::auth::callback::{Callback, Outcome, Redirect};
+use crate::auth::oauth::Inner;
+use crate::auth::page::Page;
+use crate::auth::token::{Issued, TokenEndpoint, TokenError};
+use crate::auth::{Client, Issuer, Record, scope};
+
+/// When a code is sent again that an authorization server in trouble did not take.
+const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
+/// Waits for the way back, and exchanges the code. The browser hears how it went; what a person pasted in vain ends nothing.
+pub(super) async fn finish(
+    inner: &Arc<Inner>,
+    mut callback: Callback,
+    pending: &Pending,
+    manner: &mut Manner,
+) -> Result<Snapshot, LoginError> {
+    let mut seen = inner.account.generation();
+    let logged_in = loop {
+        tokio::select! {
+            redirect = callback.redirected() => break redeem(inner, pending, &redirect).await,
+            Some(text) = pasted(&mut manner.pasted) => match take_pasted(inner, pending, &text).await {
+                Ok(held) => break Ok(held),
+                Err(error) => crate::log::notice(&format!("{error}; still waiting")),
+            },
+            () = inner.account.changed(seen) => {
+                seen = inner.account.generation();
+                if let Some(held) = inner.account.snapshot().filter(|held| inner.is_enough(held)) {
+                    break Ok(held);
+                }
+            }
+        }
+    };
+    let outcome = match &logged_in {
+        Ok(_) => Outcome::SignedIn { host: inner.shown_server() },
+        Err(error) => Outcome::Page(Page::Failed {
+            host: inner.shown_server(),
+            said: crate::log::redact(&error.to_string()),
+            advice: error.hint(),
+        }),
+    };
+    callback.answer(outcome).await;
+    logged_in
+}
+
+/// What a person brings back: the whole address, its query, or the code alone. An authorization server that says who it is says so in the
+/// address, so that the code alone does not do there.
+pub(super) async fn take_pasted(inner: &Arc<Inner>, pending: &Pending, text: &str) -> Result<Snapshot, LoginError> {
+    let redirect =
+        Redirect::pasted(text, pending.state.expose()).map_err(|error| LoginError::Other(error.to_string()))?;
+    match redeem(inner, pending, &redirect).await {
+        Err(LoginError::Redirect(_)) if redirect.is_bare() => {
+            Err(LoginError::Other("that is not enough: paste the whole address that the browser ended at".to_owned()))
+        }
+        redeemed => redeemed,
+    }
+}
+
+async fn pasted(pasted: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
+    match pasted {
+        Some(pasted) => pasted.recv().await,
+        None => None,
+    }
+}
+
+/// Checks what came back and makes tokens of it, under the account's lock; they are kept before they are used.
+async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> Result<Snapshot, LoginError> {
+    let code = authorization::check(pending, &redirect.query(pending.state.expose()))?;
+    let (inner, pending) = (Arc::clone(inner), pending.clone());
+    let account = inner.account.clone();
+    let exchanged = account.transact(async move |mut transaction| {
+        let record = Record { dpop_key: pending.dpop_key.clone(), ..transaction.record.clone() };
+        let dpop = inner.dpop(&record).map_err(|error| LoginError::Other(error.to_string()))?;
+        let endpoint = TokenEndpoint {
+            fetch: inner.fetch().await,
+            issuer: &pending.issuer,
+            client: &pending.client,
+            login: &inner.settings.login,
+            dpop: dpop.as_deref(),
+        };
+        let issued = exchange(endpoint, &pending, &code).await?;
+        if let Some(remark) = scope::no_refresh_token(&issued.tokens, pending.scope.as_deref()) {
+            tracing::warn!("{remark}");
+        }
+        let record = inner.logged_in(record, &pending.issuer, &pending.client, pending.scope.as_deref(), issued);
+        Ok::<_, LoginError>(transaction.keep(record).await)
+    });
+    exchanged.await?
+}
+
+/// Exchanges a code, which a person had to come by: an authorization server in trouble gets it again. One that has taken it already says
+/// so, and nothing is lost by having asked.
+async fn exchange(endpoint: TokenEndpoint<'_>, pending: &Pending, code: &Code) -> Result<Issued, TokenError> {
+    for pause in AGAIN {
+        match endpoint.exchange(pending, code).await {
+            Err(error @ (TokenError::Temporary { .. } | TokenError::Unknown(_))) => {
+                tracing::info!("{error}; the code is sent again");
+                tokio::time::sleep(pause).await;
+            }
+            exchanged => return exchanged,
+        }
+    }
+    endpoint.exchange(pending, code).await
+}
+
+impl Inner {
+    /// Scheme and host of the MCP server.
+    pub(in crate::auth) fn shown_server(&self) -> String {
+        self.server.origin().ascii_serialization()
+    }
+
+    /// The record of a login that has just been made.
+    pub(in crate::auth) fn logged_in(
+        &self,
+        record: Record,
+        issuer: &Issuer,
+        client: &Client,
+        scope: Option<&str>,
+        tokens: Issued,
+    ) -> Record {
+        let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer));
+        let asked = record.requested_scope.as_deref().filter(|_| same_issuer).unwrap_or_default();
+        let requested_scope = Some(scope::union(asked, scope.unwrap_or_default())).filter(|all| !all.is_empty());
+        let mut record = Record {
+            server: self.shown_server(),
+            issuer: Some(issuer.clone()),
+            client: Some(client.clone()),
+            requested_scope,
+            dead_refresh: None,
+            dead_client: None,
+            logged_out: false,
+            ..record
+        };
+        tokens.write_to(&mut record);
+        record
+    }
+}

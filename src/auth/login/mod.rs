@@ -1,0 +1,226 @@
+//! How does somebody log in? One process owns the login: it finds out where, registers us once, shows the way, waits for the browser to
+//! come back or for what a person pastes, and exchanges the code. The others wait for what it saves, and the next takes over if it dies.
+
+mod begin;
+mod finish;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::account::Snapshot;
+use super::authorization::{self, Pending};
+use super::callback::CallbackError;
+use super::discovery::DiscoveryError;
+use super::oauth::{Inner, OAuth};
+use super::ownership::{Ownership, Turn};
+use super::record::Origin;
+use super::registration::RegistrationError;
+use super::scope::Attempt;
+use super::settings::Grant;
+use super::store::StoreError;
+use super::token::TokenError;
+use super::{Offer, device_login};
+
+pub(super) use begin::open;
+
+/// How often whoever waits for another process looks for what it shows.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Logins begun anew within one, because something about the first was refused.
+const MOST_ROUNDS: usize = 6;
+
+/// How a login is gone about.
+#[derive(Debug, Default)]
+pub struct Manner {
+    /// A browser may be opened.
+    pub opens: bool,
+    /// A person asked for it in so many words: the way is shown to them, and tabs are not rationed.
+    pub asked_for: bool,
+    /// What a person pastes.
+    pub pasted: Option<mpsc::Receiver<String>>,
+}
+
+/// Why nobody is logged in.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoginError {
+    /// There is nobody to log in with.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    /// We are nobody there.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+    /// It cannot begin.
+    #[error(transparent)]
+    Authorization(#[from] authorization::AuthorizationError),
+    /// It came back with a refusal, or from somebody else.
+    #[error(transparent)]
+    Redirect(#[from] authorization::RedirectError),
+    /// The code is worth no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Nowhere to come back to.
+    #[error(transparent)]
+    Callback(#[from] CallbackError),
+    /// A login on another device.
+    #[error(transparent)]
+    Device(#[from] super::device::DeviceError),
+    /// Nowhere to keep it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nobody did.
+    #[error("nobody has signed in within {0} seconds")]
+    TimedOut(u64),
+    /// What does not fit.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl LoginError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Discovery(error) => error.hint(),
+            Self::Registration(error) => error.hint(),
+            Self::Authorization(error) => error.hint().to_owned(),
+            Self::Redirect(_) | Self::TimedOut(_) | Self::Other(_) => "try again, or run `mcp-ferry login`".to_owned(),
+            Self::Token(error) if error.is_temporary() || error.is_unknown() => {
+                "the authorization server is in trouble; sign in again in a while".to_owned()
+            }
+            Self::Token(error) => error.hint().to_owned(),
+            Self::Callback(error) => error.hint().to_owned(),
+            Self::Device(error) => error.hint().to_owned(),
+            Self::Store(error) => error.hint().to_owned(),
+        }
+    }
+}
+
+/// Logs in, or waits until another process has.
+pub async fn log_in(oauth: &OAuth, mut manner: Manner) -> Result<Snapshot, LoginError> {
+    let inner = &oauth.0;
+    let limit = inner.settings.timeout;
+    let logging_in = async {
+        let mut seen = inner.need().seen;
+        loop {
+            match turn(inner, seen).await? {
+                Turn::Owner(ownership) => return own(inner, ownership, &mut manner).await,
+                Turn::Changed => match inner.account.snapshot() {
+                    Some(held) if inner.is_enough(&held) => return Ok(held),
+                    held => seen = held.map_or(0, |held| held.record.generation),
+                },
+            }
+        }
+    };
+    tokio::time::timeout(limit, logging_in).await.unwrap_or(Err(LoginError::TimedOut(limit.as_secs())))
+}
+
+/// Waits for our turn, showing meanwhile where another process wants somebody to log in.
+async fn turn(inner: &Inner, seen: u64) -> Result<Turn, StoreError> {
+    let showing = async {
+        loop {
+            if let Some(pending) = inner.account.pending() {
+                inner.standing.offer(Offer { url: pending.url, code: None });
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        turn = inner.account.own_or_wait(seen) => turn,
+        () = showing => Ok(Turn::Changed),
+    }
+}
+
+/// The login is ours.
+async fn own(inner: &Arc<Inner>, ownership: Ownership, manner: &mut Manner) -> Result<Snapshot, LoginError> {
+    if let Grant::Device = inner.settings.login.grant {
+        let logged_in = device_login::log_in(inner, manner).await;
+        ownership.done();
+        return logged_in;
+    }
+    let logged_in = rounds(inner, &ownership, manner).await;
+    inner.has_logged_in.fetch_or(logged_in.is_ok(), Ordering::Relaxed);
+    ownership.done();
+    logged_in
+}
+
+/// What one login differs in from the next, where something about the first was refused.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)]
+struct Round {
+    attempt: Attempt,
+    not_by_document: bool,
+    register_anew: bool,
+    other_resource: bool,
+    no_resource: bool,
+}
+
+async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, manner: &mut Manner) -> Result<Snapshot, LoginError> {
+    let mut round = Round::default();
+    let mut forgot_us = false;
+    let mut left_behind = inner.account.pending();
+    for _ in 0..MOST_ROUNDS {
+        let taken_over = match left_behind.take() {
+            Some(pending) => begin::take_over(inner, ownership, pending, manner).await?,
+            None => None,
+        };
+        let (callback, pending) = match taken_over {
+            Some(taken_over) => taken_over,
+            None => begin::begin(inner, ownership, &round, manner).await?,
+        };
+        round.register_anew = false;
+        match finish::finish(inner, callback, &pending, manner).await {
+            Ok(held) => return Ok(held),
+            Err(LoginError::Redirect(error)) => match error.retry() {
+                Some(retry) => round.adjust(retry, &pending),
+                None => return Err(error.into()),
+            },
+            Err(LoginError::Token(error)) if error.client_is_unknown() && !forgot_us => {
+                forgot_us = true;
+                round.register_anew = true;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(LoginError::Other("the authorization server finds fault with every login".to_owned()))
+}
+
+impl Round {
+    fn adjust(&mut self, retry: authorization::Retry, pending: &Pending) {
+        use authorization::Retry;
+        match retry {
+            Retry::Scope(attempt) => self.attempt = attempt,
+            Retry::OtherResource => self.other_resource = true,
+            Retry::NoResource => self.no_resource = true,
+            Retry::Register if pending.client.origin == Origin::MetadataDocument => self.not_by_document = true,
+            Retry::Register => self.register_anew = true,
+        }
+    }
+}
+
+/// Begins a login that [`complete`] finishes, perhaps in another process. Returns where to open it.
+pub async fn begin_only(oauth: &OAuth) -> Result<String, LoginError> {
+    let inner = &oauth.0;
+    let seen = inner.account.generation();
+    match inner.account.own_or_wait(seen).await? {
+        Turn::Owner(ownership) => {
+            let manner = Manner::default();
+            begin::begin(inner, &ownership, &Round::default(), &manner).await?;
+        }
+        Turn::Changed => return Err(LoginError::Other("another process has just logged in".to_owned())),
+    }
+    let pending = inner.account.pending();
+    pending.map(|pending| pending.url).ok_or_else(|| LoginError::Other("the login was not begun".to_owned()))
+}
+
+/// Finishes the login that was begun last, with the address that the browser ended at.
+pub async fn complete(oauth: &OAuth, redirect: &str) -> Result<Snapshot, LoginError> {
+    let inner = &oauth.0;
+    let none = || LoginError::Other("no login has been begun, or it is too long ago".to_owned());
+    let left = inner.account.pending().ok_or_else(none)?;
+    let pending: Pending = serde_json::from_value(left.payload.clone()).map_err(|_| none())?;
+    let logged_in = finish::take_pasted(inner, &pending, redirect).await?;
+    inner.account.forget_pending();
+    Ok(logged_in)
+}

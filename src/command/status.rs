@@ -27,7 +27,9 @@ pub(super) fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Er
     } else if logins.is_empty() {
         say("nobody is signed in anywhere");
     } else {
-        logins.iter().for_each(|login| say(&sentence(login)));
+        for login in &logins {
+            say(&sentence(login));
+        }
     }
     Ok(Exit::Orderly)
 }

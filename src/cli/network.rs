@@ -10,7 +10,7 @@ use super::OrDefault;
 #[command(next_help_heading = "Network")]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Network {
-    /// The proxy to go through: http://, https://, socks5:// or socks5h://[USER:PASSWORD@]HOST:PORT
+    /// The proxy to go through: http://, https://, socks5:// or socks5h:// before HOST:PORT or USER:PASSWORD@HOST:PORT
     #[arg(long, value_name = "URL", env = "MCP_FERRY_PROXY", hide_env_values = true)]
     pub proxy: Option<String>,
 

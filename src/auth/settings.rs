@@ -31,7 +31,7 @@ pub struct Login {
     pub client_secret: Option<Secret>,
     /// The method that `--static-oauth-client-info` names for it (RFC 7591 `token_endpoint_auth_method`).
     pub client_auth_method: Option<String>,
-    /// `--client-key`: a private key to authenticate with, in place of a secret (`private_key_jwt`).
+    /// `--private-key`: a private key to authenticate with, in place of a secret (`private_key_jwt`).
     pub client_key: Option<Signer>,
     /// `--static-oauth-client-metadata`: laid over what we would register with (RFC 7591).
     pub client_metadata: Map<String, Value>,
@@ -71,7 +71,7 @@ pub enum Grant {
     ClientCredentials,
     /// `--idp-…`: the company's identity provider vouches for a person (ID-JAG).
     Enterprise(Enterprise),
-    /// `--workload-token-…`: the platform vouches for a program (RFC 7523).
+    /// `--workload-token-file`: the platform vouches for a program (RFC 7523).
     Workload(Credential),
 }
 
@@ -241,7 +241,7 @@ impl Login {
             return Err("a client secret needs --client-id".to_owned());
         }
         if self.client_key.is_some() && self.client_id.is_none() {
-            return Err("--client-key needs --client-id".to_owned());
+            return Err("--private-key needs --client-id".to_owned());
         }
         let by_hand = matches!(self.grant, Grant::AuthorizationCode | Grant::Device);
         if self.token_endpoint.is_some() && by_hand {
@@ -250,7 +250,7 @@ impl Login {
         let authenticated = self.client_id.is_some() && (self.client_secret.is_some() || self.client_key.is_some());
         match self.grant {
             Grant::ClientCredentials if !authenticated => {
-                Err("--client-credentials needs --client-id and a client secret or --client-key".to_owned())
+                Err("--client-credentials needs --client-id and a client secret or --private-key".to_owned())
             }
             Grant::Enterprise(_) if self.client_id.is_none() => {
                 Err("a login by the company's identity provider needs --client-id".to_owned())

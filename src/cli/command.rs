@@ -8,8 +8,9 @@ use super::{Options, Typed};
 #[derive(Debug, Parser)]
 #[command(name = "mcp-ferry login", bin_name = "mcp-ferry login", version, about)]
 #[allow(clippy::struct_excessive_bools)]
+#[command(mut_args = |option| option.hide_env_values(true))]
 pub struct LoginCommand {
-    /// The server's MCP endpoint, spelled as the programs that use it spell it
+    /// The server's MCP endpoint, as in the entries of the programs that use it
     #[arg(value_name = "URL")]
     pub url: String,
 
@@ -17,7 +18,7 @@ pub struct LoginCommand {
     #[arg(value_name = "CALLBACK_PORT")]
     pub port: Option<u16>,
 
-    /// Open no browser: show the address, and take from the terminal the address (or the code) that the browser ends at
+    /// Open no browser: show the address; paste here the address, or the code, that the browser ends at
     #[arg(long, env = "MCP_FERRY_NO_BROWSER")]
     pub no_browser: bool,
 
@@ -45,6 +46,7 @@ pub struct LoginCommand {
 /// Forget a login, and have the authorization server forget it too.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-ferry logout", bin_name = "mcp-ferry logout", version, about)]
+#[command(mut_args = |option| option.hide_env_values(true))]
 pub struct LogoutCommand {
     /// The server to log out of
     #[arg(value_name = "URL", required_unless_present = "all")]
@@ -66,6 +68,7 @@ pub struct LogoutCommand {
 /// Show the logins of this machine, without their secrets.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-ferry status", bin_name = "mcp-ferry status", version, about)]
+#[command(mut_args = |option| option.hide_env_values(true))]
 pub struct StatusCommand {
     /// This server alone
     #[arg(value_name = "URL")]

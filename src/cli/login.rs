@@ -22,7 +22,7 @@ pub struct Login {
     )]
     pub auth: AuthMode,
 
-    /// The client id that the authorization server knows
+    /// The client id, where the client is registered already; another id is another login
     #[arg(long, value_name = "ID", env = "MCP_FERRY_CLIENT_ID")]
     pub client_id: Option<String>,
 
@@ -78,7 +78,7 @@ pub struct Login {
     #[arg(long, env = "MCP_FERRY_ASSUME_PKCE", value_parser = OrDefault(FalseyValueParser::new(), false))]
     pub assume_pkce: bool,
 
-    /// Prove with every request that the token is ours (DPoP)
+    /// Whether to tie tokens to a key of ours (DPoP)
     #[arg(
         long,
         value_name = "WHEN",
@@ -172,7 +172,7 @@ pub struct Login {
     #[arg(long, value_name = "FILE", env = "MCP_FERRY_IDP_TOKEN_FILE")]
     pub idp_token_file: Option<String>,
 
-    /// Where logins rest
+    /// Where logins are kept
     #[arg(
         long,
         value_name = "STORE",

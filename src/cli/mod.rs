@@ -33,6 +33,7 @@ pub use tools::Tools;
 /// Reach a remote MCP server from a program that speaks MCP only over stdio.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-ferry", version, about, after_help = AFTER_HELP)]
+#[command(mut_args = |option| option.hide_env_values(true))]
 pub struct Cli {
     /// The server's MCP endpoint; `${VAR}` is taken from the environment
     #[arg(value_name = "URL")]
@@ -95,7 +96,7 @@ Commands:
   mcp-ferry status      show the logins of this machine
 
 Environment and configuration:
-  MCP_FERRY_<OPTION>         a value for any option above that is not typed
+  MCP_FERRY_<OPTION>         a value for any option above that is not typed; a switch is on with 1
   MCP_FERRY_HOME             where the bridge keeps what it remembers [default: ~/.mcp-ferry]
   ~/.mcp-ferry/config.toml   options by their long names, for every server or in [servers.\"https://host/path\"] for one; \
 what is typed goes before the environment, that before this file

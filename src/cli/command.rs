@@ -6,7 +6,7 @@ use super::{Options, Typed};
 
 /// Log in to a server, for all programs of this machine that use it.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-ferry login", bin_name = "mcp-ferry login", version, about)]
+#[command(name = "mcp-ferry login", bin_name = "mcp-ferry login", version)]
 #[allow(clippy::struct_excessive_bools)]
 #[command(mut_args = |option| option.hide_env_values(true))]
 pub struct LoginCommand {
@@ -45,7 +45,7 @@ pub struct LoginCommand {
 
 /// Forget a login, and have the authorization server forget it too.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-ferry logout", bin_name = "mcp-ferry logout", version, about)]
+#[command(name = "mcp-ferry logout", bin_name = "mcp-ferry logout", version)]
 #[command(mut_args = |option| option.hide_env_values(true))]
 pub struct LogoutCommand {
     /// The server to log out of
@@ -67,7 +67,7 @@ pub struct LogoutCommand {
 
 /// Show the logins of this machine, without their secrets.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-ferry status", bin_name = "mcp-ferry status", version, about)]
+#[command(name = "mcp-ferry status", bin_name = "mcp-ferry status", version)]
 #[command(mut_args = |option| option.hide_env_values(true))]
 pub struct StatusCommand {
     /// This server alone

@@ -219,6 +219,7 @@ impl Authorizer {
                 headers.insert(AUTHORIZATION, current.header);
                 Ok(Serial(current.serial))
             }
+            Source::Login(oauth) if oauth.is_unneeded() => Ok(Serial(0)),
             Source::Login(oauth) => Box::pin(oauth.apply(method, uri, headers)).await.map(Serial),
         }
     }

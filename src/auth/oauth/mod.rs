@@ -65,6 +65,7 @@ pub(super) struct Inner {
     /// Fresh tokens that it refused since.
     refusals: AtomicU32,
     imported: AtomicBool,
+    is_unneeded: AtomicBool,
     /// A login was made here, and the server has not yet taken its token.
     pub(super) has_logged_in: AtomicBool,
     /// Client ids that are known to be known: registered or looked at in this run.
@@ -127,6 +128,7 @@ impl OAuth {
             last_refused: AtomicU64::new(0),
             refusals: AtomicU32::new(0),
             imported: AtomicBool::new(false),
+            is_unneeded: AtomicBool::new(false),
             has_logged_in: AtomicBool::new(false),
             alive: Mutex::default(),
         })))
@@ -152,6 +154,11 @@ impl OAuth {
         self.0.account.settle(LAST_REFRESH).await;
     }
 
+    /// Whether there is no login and the server has asked for none: then requests need not look for one.
+    pub(super) fn is_unneeded(&self) -> bool {
+        self.0.is_unneeded.load(Ordering::Relaxed)
+    }
+
     /// The server has taken this token.
     pub(super) fn accepted(&self, mark: u64) {
         if self.0.accepted.swap(mark, Ordering::Relaxed) != mark {
@@ -164,7 +171,10 @@ impl OAuth {
 
     /// Adds the token, renewed if that is due. Returns its [mark](Inner::mark); 0 is none.
     pub(super) async fn apply(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<u64, AuthError> {
-        let Some(mut held) = self.0.account.snapshot() else { return Ok(0) };
+        let Some(mut held) = self.0.account.snapshot() else {
+            self.0.is_unneeded.store(true, Ordering::Relaxed);
+            return Ok(0);
+        };
         let freshness = held.freshness();
         if freshness != Freshness::Good && held.record.tokens.is_some() {
             match self.renew(&held, Reason::Due).await {

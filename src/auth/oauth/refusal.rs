@@ -41,6 +41,7 @@ impl OAuth {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Result<bool, AuthError> {
+        self.0.is_unneeded.store(false, Ordering::Relaxed);
         let challenge = Challenge::read(headers);
         if let Some(dpop) = self.0.known_dpop()
             && Url::parse(&uri.to_string()).is_ok_and(|url| dpop.learn(&url, headers))

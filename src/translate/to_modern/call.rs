@@ -343,7 +343,7 @@ impl Progress {
     /// A task's word on how it goes.
     fn tell(&mut self, news: Option<String>) -> Option<Message> {
         let (token, news) = (self.token.as_ref()?, news?);
-        self.last = if self.last.is_finite() { self.last.floor() + 1.0 } else { 1.0 };
+        self.last = if self.last.is_finite() { self.last + 1.0 } else { 1.0 };
         let params = format!(r#"{{"progressToken":{token},"progress":{},"message":{}}}"#, self.last, json!(news));
         Message::parse(message::notification_text("notifications/progress", &params)).ok()
     }

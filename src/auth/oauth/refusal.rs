@@ -126,6 +126,7 @@ impl OAuth {
     pub async fn prepare(&self, refused: Option<&HeaderMap>) -> Result<bool, login::LoginError> {
         let inner = &self.0;
         inner.set_need(refused.and_then(Challenge::read), None);
+        inner.need().logins = Some(inner.account.snapshot().map_or(0, |held| held.record.logins));
         let discovered = inner.discover().await;
         if refused.is_some() {
             return discovered.map(|_| true).map_err(Into::into);
@@ -226,6 +227,7 @@ impl Inner {
         }
         need.challenge = challenge;
         need.wanted = wanted;
+        need.logins = None;
         need.seen = held.as_ref().map_or(0, |held| held.record.generation);
         need.refused = held.as_ref().map_or(0, |held| self.mark(&held.record));
         need.seen
@@ -241,6 +243,7 @@ impl Inner {
         };
         held.freshness() != Freshness::Expired
             && self.mark(&held.record) != need.refused
+            && need.logins.is_none_or(|before| held.record.logins > before)
             && need.wanted.as_ref().is_none_or(has)
     }
 

@@ -274,3 +274,18 @@ fn a_wrong_address_is_no_server_without_logins() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(err(&output).contains("404"), "{output:?}");
 }
+
+#[test]
+fn a_registration_that_is_refused_is_not_asked_for_by_every_request() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let refusal = ("403 Forbidden", r#"{"error":"access_denied"}"#);
+    realm.rules().registration_faults.extend([refusal; 3]);
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    for id in ["1", "2", "3"] {
+        let answer = bridge.ask(id, "tools/call", r#"{"name":"look","arguments":{}}"#);
+        assert!(answer.contains("register"), "each hears why: {answer}");
+    }
+    assert_eq!(realm.rules().registration_faults.len(), 2, "the authorization server hears of it once");
+    bridge.finish();
+}

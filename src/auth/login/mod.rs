@@ -29,6 +29,10 @@ pub(super) use begin::open;
 /// How often whoever waits for another process looks for what it shows.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long no login is begun after a registration that was refused, whatever `Retry-After` says.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
 /// Logins begun anew within one, because something about the first was refused.
 const MOST_ROUNDS: usize = 6;
 
@@ -79,6 +83,17 @@ pub enum LoginError {
 }
 
 impl LoginError {
+    /// How long another attempt is bound to end the same way; `None` where a person could do better at once.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        let Self::Registration(error) = self else { return None };
+        let asked = match error {
+            RegistrationError::Temporary { retry_after: None, .. } | RegistrationError::Address(_) => return None,
+            RegistrationError::Temporary { retry_after: Some(asked), .. } => *asked,
+            _ => Duration::ZERO,
+        };
+        Some(asked.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {

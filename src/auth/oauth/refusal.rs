@@ -2,7 +2,7 @@
 //! the server wants something else.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode, Uri};
 use url::Url;
@@ -191,6 +191,7 @@ impl OAuth {
 /// message needed it is still there after a while; what the bridge does by itself in the background is no reason for a tab.
 async fn drive(oauth: OAuth) {
     let inner = &oauth.0;
+    let mut last: Option<(Instant, String)> = None;
     loop {
         let seen = inner.need().seen;
         let living = async {
@@ -202,12 +203,17 @@ async fn drive(oauth: OAuth) {
             () = living, if inner.settings.mode == AuthMode::Auto => {}
             () = inner.logged_in_elsewhere(seen) => break,
         }
+        if let Some((_, text)) = last.as_ref().filter(|(until, _)| Instant::now() < *until) {
+            inner.standing.fail(text.clone());
+            continue;
+        }
         let opens = inner.settings.mode != AuthMode::Error;
         match login::log_in(&oauth, Manner { opens, ..Manner::default() }).await {
             Ok(_) => break,
             Err(error) => {
                 let text = format!("{error}; {}", error.hint());
                 tracing::warn!("{text}");
+                last = error.pause().map(|pause| (Instant::now() + pause, text.clone()));
                 inner.standing.fail(text);
             }
         }

@@ -242,6 +242,8 @@ async fn what_an_error_means_is_told_by_status_and_word() {
         (400, json!({"errors": [{"code": "invalid_grant", "message": "m"}]}), dead),
         (200, json!({"ok": false, "error": "invalid_refresh_token"}), dead),
         (200, json!({"error": "bad_refresh_token"}), dead),
+        (400, json!({"error": "interaction_required"}), dead),
+        (403, json!({"error": "access_denied"}), dead),
         (500, json!({"error": "invalid_grant"}), temporary),
         (403, json!({"error": "invalid_grant"}), "final"),
         (503, json!({}), temporary),

@@ -253,6 +253,7 @@ async fn what_an_error_means_is_told_by_status_and_word() {
         (404, json!({"message": "no such path"}), temporary),
         (200, json!({}), temporary),
         (302, json!({}), temporary),
+        (200, json!({"access_token": "two\nlines"}), temporary),
         (401, json!({"error": "invalid_client"}), unknown),
         (400, json!({"error": "unauthorized_client"}), unknown),
         (422, json!({"message": "Unrecognized client_id"}), unknown),

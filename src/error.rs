@@ -285,6 +285,16 @@ impl Failure {
         }
     }
 
+    /// For the log, where the way in is told already, and whole: without its secrets it leads nowhere.
+    pub fn logged(&self) -> String {
+        match self {
+            Self::SignIn { host, offer: Some(_), .. } => {
+                format!("you are not signed in to {host}; the address to open is told above")
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// The answer to the request with this id.
     pub fn answer(&self, raw_id: &str) -> Bytes {
         match self {

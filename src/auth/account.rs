@@ -35,14 +35,14 @@ impl Snapshot {
         Self { record: Arc::new(record), expiry }
     }
 
-    /// Whether there is a token that is good, or one to renew it with.
+    /// Whether there is a token that is good, or one to renew it with. Where the latter is dead, the server has most likely ended the
+    /// whole login, whatever the clock says.
     pub fn is_good(&self) -> bool {
-        let renewable = |record: &Record| {
-            record.dead_refresh.is_none() && record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some())
-        };
+        let is_renewable = self.record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some());
         !self.record.logged_out
             && self.record.tokens.is_some()
-            && (self.freshness() != Freshness::Expired || renewable(&self.record))
+            && self.record.dead_refresh.is_none()
+            && (self.freshness() != Freshness::Expired || is_renewable)
     }
 
     /// Of the access token, now.

@@ -13,7 +13,7 @@ pub async fn log_out(oauth: &OAuth, account: &Account) -> Result<bool, StoreErro
     let fetch = oauth.0.fetch().await.clone();
     let inner = std::sync::Arc::clone(&oauth.0);
     let is_its_own = account.key() == oauth.account().key();
-    account
+    let ended = account
         .transact(async move |mut transaction| {
             let record = transaction.record.clone();
             let mut revoked = false;
@@ -32,5 +32,8 @@ pub async fn log_out(oauth: &OAuth, account: &Account) -> Result<bool, StoreErro
             let ended = Record { tokens: None, logged_out: true, requested_scope: None, dpop_key: None, ..record };
             transaction.save(ended).await.map(|_| revoked)
         })
-        .await?
+        .await?;
+    // Nobody shall take up a login that was begun before, and finish it.
+    account.forget_pending();
+    ended
 }

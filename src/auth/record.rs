@@ -11,6 +11,8 @@ use crate::log::Secret;
 pub struct Record {
     /// Counts every change, so that a process can tell "somebody was faster" from "nothing has happened".
     pub generation: u64,
+    /// Counts the logins alone, which a refresh is none of.
+    pub logins: u64,
     /// The MCP server's address, without a path that may hold a secret: scheme and host, for `status`.
     pub server: String,
     /// The authorization server and what it said of itself.

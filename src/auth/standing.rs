@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 
 /// The state of this process's login.
@@ -61,13 +62,21 @@ impl Standing {
 
     /// There is none, or it led nowhere.
     pub(super) fn fail(&self, why: String) {
+        self.forget_wishes();
         self.state.send_replace(State::Failed(why));
     }
 
     /// Somebody has logged in, here or in another process.
     pub(super) fn settle(&self) {
+        self.forget_wishes();
         self.partial.store(false, Ordering::Relaxed);
         self.state.send_replace(State::Fine);
+    }
+
+    /// What was wanted of a login that is over begins no other.
+    fn forget_wishes(&self) {
+        self.wanted.notified().now_or_never();
+        self.greeted.notified().now_or_never();
     }
 
     /// Waits until a client's first message has needed it.

@@ -433,7 +433,7 @@ impl Bridge {
             Err(error) => (self.pending.finish_task(error.id()), Failure::Panicked),
         };
         if !unanswered.is_empty() {
-            tracing::warn!("{failure}");
+            tracing::warn!("{}", failure.logged());
         }
         for raw_id in unanswered {
             self.outgoing.send_now(failure.answer(&raw_id));

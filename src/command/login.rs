@@ -22,8 +22,8 @@ const REDIRECTS: usize = 5;
 enum Said {
     /// It wants a login: its headers.
     Refused(HeaderMap),
-    /// It answers anybody.
-    Welcome,
+    /// Something else, with this status.
+    Other(StatusCode),
 }
 
 pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exit, Error> {
@@ -40,9 +40,18 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
     let said = ask(settings).await?;
     let refused = match &said {
         Said::Refused(headers) => Some(headers),
-        Said::Welcome => None,
+        Said::Other(_) => None,
     };
     let wants_login = oauth.prepare(refused).await.map_err(|error| failed(&error))?;
+    if let Said::Other(status) = said
+        && !wants_login
+        && !status.is_success()
+    {
+        return Err(Error::Login {
+            cause: format!("{host} answers {status}, and does not say that it wants a login"),
+            hint: "check the URL; some servers have their endpoint at /mcp or /sse".to_owned(),
+        });
+    }
     if !wants_login {
         tell(typed.json, &format!("{host} wants no login"), &json!({ "event": "no_login_wanted", "server": host }));
         return Ok(Exit::Orderly);
@@ -133,7 +142,7 @@ async fn ask(settings: &Settings) -> Result<Said, Error> {
             Answer::Response(response) if response.status() == StatusCode::UNAUTHORIZED => {
                 return Ok(Said::Refused(response.headers().clone()));
             }
-            Answer::Response(_) => return Ok(Said::Welcome),
+            Answer::Response(response) => return Ok(Said::Other(response.status())),
         }
     }
     Err(Error::Login {

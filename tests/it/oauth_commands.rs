@@ -208,3 +208,84 @@ fn commands_that_were_typed_wrongly_say_so() {
         assert!(!err(&output).is_empty());
     }
 }
+
+#[test]
+fn a_login_that_a_bridge_waits_for_can_be_finished_by_hand() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    bridge.send(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"look","arguments":{}}}"#);
+    machine.browser.tab(1);
+
+    let begun = machine.run(["login", &realm.url(), "--no-wait"], "");
+    assert_eq!(begun.status.code(), Some(0), "a login under way is one to go on with: {begun:?}");
+    let mut login = machine.launch().args(["login", &realm.url(), "--no-browser"]).converse();
+    let authorize = link(&login.until("/authorize?"));
+    assert_eq!(link(&out(&begun)), authorize, "there is one login, whoever shows it");
+    login.say("garbage");
+    login.until("still waiting");
+    login.say(&way_back(&authorize));
+    let said = login.end();
+    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    let answer = bridge.answer("7");
+    assert!(answer.contains("looked"), "what waited goes on: {answer}");
+    bridge.finish();
+}
+
+#[test]
+fn a_login_asked_for_anew_is_not_ended_by_a_refresh() {
+    let (realm, machine) = (Realm::usual(), Machine::attended());
+    let mut bridge = machine.logged_in(&realm);
+    let mut login = machine.launch().args(["login", &realm.url(), "--no-browser", "--force"]).converse();
+    let authorize = link(&login.until("/authorize?"));
+    realm.ledger().refuse_access_tokens();
+    looks(&mut bridge, "2");
+    assert_eq!(realm.ledger().refreshes, 1);
+    login.say("garbage");
+    login.until("still waiting");
+    login.say(&way_back(&authorize));
+    let said = login.end();
+    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    let ledger = realm.ledger();
+    let grants = ledger.token_requests.iter().filter_map(|request| parameter(request, "grant_type"));
+    assert_eq!(grants.filter(|grant| grant == "authorization_code").count(), 2, "only a login is one");
+    drop(ledger);
+    bridge.finish();
+}
+
+#[test]
+fn a_login_that_the_server_has_ended_is_made_anew() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let begun = machine.run(["login", &realm.url(), "--no-wait"], "");
+    machine.run(["login", &realm.url(), "--complete", &way_back(&link(&out(&begun)))], "");
+    realm.ledger().forget();
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    bridge.finish();
+    let again = machine.run(["login", &realm.url(), "--no-wait"], "");
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    assert!(out(&again).contains("/authorize?"), "nobody is signed in any more: {again:?}");
+}
+
+#[test]
+fn a_wrong_address_is_no_server_without_logins() {
+    let upstream = Upstream::start(|exchange| exchange.plain("404 Not Found", ""));
+    let output = Machine::unattended().run(["login", &upstream.url("/nowhere")], "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(err(&output).contains("404"), "{output:?}");
+}
+
+#[test]
+fn a_registration_that_is_refused_is_not_asked_for_by_every_request() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let refusal = ("403 Forbidden", r#"{"error":"access_denied"}"#);
+    realm.rules().registration_faults.extend([refusal; 3]);
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    for id in ["1", "2", "3"] {
+        let answer = bridge.ask(id, "tools/call", r#"{"name":"look","arguments":{}}"#);
+        assert!(answer.contains("register"), "each hears why: {answer}");
+    }
+    assert_eq!(realm.rules().registration_faults.len(), 2, "the authorization server hears of it once");
+    bridge.finish();
+}

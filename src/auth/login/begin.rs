@@ -186,22 +186,32 @@ async fn forgotten(inner: &Inner, url: &str) -> bool {
 /// Shows the way to whoever can see it: waiting requests, stderr, a browser.
 async fn show(inner: &Inner, ownership: &Ownership, url: &str, callback: &Callback, manner: &Manner) {
     inner.standing.offer(Offer { url: url.to_owned(), code: None });
-    let host = inner.shown_server();
-    if manner.opens {
-        let may_open = if manner.asked_for {
+    let may_open = manner.opens
+        && if manner.asked_for {
             ownership.count_tab();
             true
         } else {
             ownership.claim_tab().is_ok()
         };
-        if may_open && open(url).await {
-            crate::log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
-            return;
-        }
+    let short = manner.asked_for.then(|| callback.start_url());
+    tell(inner, url, short, may_open).await;
+}
+
+/// Shows the way of a login that another process has begun to a person who asks for one: its tab may be closed long since.
+pub(super) async fn show_again(inner: &Inner, pending: &ownership::Pending, opens: bool) {
+    let short = format!("http://127.0.0.1:{}/start/{}", pending.port, pending.start);
+    tell(inner, &pending.url, Some(short), opens).await;
+}
+
+async fn tell(inner: &Inner, url: &str, short: Option<String>, may_open: bool) {
+    let host = inner.shown_server();
+    if may_open && open(url).await {
+        crate::log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
+        return;
     }
     crate::log::notice(&format!("to sign in to {host}, open {url}"));
-    if manner.asked_for {
-        crate::log::notice(&format!("on this machine {} leads there too", callback.start_url()));
+    if let Some(short) = short {
+        crate::log::notice(&format!("on this machine {short} leads there too"));
     }
 }
 

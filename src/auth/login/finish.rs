@@ -65,7 +65,7 @@ pub(super) async fn take_pasted(inner: &Arc<Inner>, pending: &Pending, text: &st
     }
 }
 
-async fn pasted(pasted: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
+pub(super) async fn pasted(pasted: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
     match pasted {
         Some(pasted) => pasted.recv().await,
         None => None,
@@ -131,6 +131,7 @@ impl Inner {
         let asked = record.requested_scope.as_deref().filter(|_| same_issuer).unwrap_or_default();
         let requested_scope = Some(scope::union(asked, scope.unwrap_or_default())).filter(|all| !all.is_empty());
         let mut record = Record {
+            logins: record.logins + 1,
             server: self.shown_server(),
             issuer: Some(issuer.clone()),
             client: Some(client.clone()),

@@ -29,6 +29,10 @@ pub(super) use begin::open;
 /// How often whoever waits for another process looks for what it shows.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long no login is begun after a registration that was refused, whatever `Retry-After` says.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
 /// Logins begun anew within one, because something about the first was refused.
 const MOST_ROUNDS: usize = 6;
 
@@ -79,6 +83,17 @@ pub enum LoginError {
 }
 
 impl LoginError {
+    /// How long another attempt is bound to end the same way; `None` where a person could do better at once.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        let Self::Registration(error) = self else { return None };
+        let asked = match error {
+            RegistrationError::Temporary { retry_after: None, .. } | RegistrationError::Address(_) => return None,
+            RegistrationError::Temporary { retry_after: Some(asked), .. } => *asked,
+            _ => Duration::ZERO,
+        };
+        Some(asked.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
@@ -104,7 +119,7 @@ pub async fn log_in(oauth: &OAuth, mut manner: Manner) -> Result<Snapshot, Login
     let logging_in = async {
         let mut seen = inner.need().seen;
         loop {
-            match turn(inner, seen).await? {
+            match turn(inner, seen, &mut manner).await? {
                 Turn::Owner(ownership) => return own(inner, ownership, &mut manner).await,
                 Turn::Changed => match inner.account.snapshot() {
                     Some(held) if inner.is_enough(&held) => return Ok(held),
@@ -116,19 +131,31 @@ pub async fn log_in(oauth: &OAuth, mut manner: Manner) -> Result<Snapshot, Login
     tokio::time::timeout(limit, logging_in).await.unwrap_or(Err(LoginError::TimedOut(limit.as_secs())))
 }
 
-/// Waits for our turn, showing meanwhile where another process wants somebody to log in.
-async fn turn(inner: &Inner, seen: u64) -> Result<Turn, StoreError> {
-    let showing = async {
+/// Waits for our turn, showing meanwhile where another process wants somebody to log in. What a person pastes here finishes that login too.
+async fn turn(inner: &Arc<Inner>, seen: u64, manner: &mut Manner) -> Result<Turn, StoreError> {
+    let helping = async {
+        let mut shown = None;
         loop {
-            if let Some(pending) = inner.account.pending() {
-                inner.standing.offer(Offer { url: pending.url, code: None });
+            if let Some(pending) = inner.account.pending().filter(|pending| shown.as_ref() != Some(&pending.url)) {
+                inner.standing.offer(Offer { url: pending.url.clone(), code: None });
+                if manner.asked_for {
+                    begin::show_again(inner, &pending, manner.opens).await;
+                }
+                shown = Some(pending.url);
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::select! {
+                Some(text) = finish::pasted(&mut manner.pasted) => match complete_pending(inner, &text).await {
+                    Ok(_) => return,
+                    Err(error) => crate::log::notice(&format!("{error}; still waiting")),
+                },
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
         }
     };
     tokio::select! {
+        biased;
         turn = inner.account.own_or_wait(seen) => turn,
-        () = showing => Ok(Turn::Changed),
+        () = helping => Ok(Turn::Changed),
     }
 }
 
@@ -199,16 +226,25 @@ impl Round {
     }
 }
 
-/// Begins a login that [`complete`] finishes, perhaps in another process. Returns where to open it.
+/// Begins a login that [`complete`] finishes, perhaps in another process. Returns where to open it. One that is under way elsewhere does
+/// as well.
 pub async fn begin_only(oauth: &OAuth) -> Result<String, LoginError> {
     let inner = &oauth.0;
+    let limit = inner.settings.timeout;
     let seen = inner.account.generation();
-    match inner.account.own_or_wait(seen).await? {
-        Turn::Owner(ownership) => {
+    let turn = tokio::select! {
+        biased;
+        turn = inner.account.own_or_wait(seen) => Some(turn?),
+        () = begun_elsewhere(inner) => None,
+        () = tokio::time::sleep(limit) => return Err(LoginError::TimedOut(limit.as_secs())),
+    };
+    match turn {
+        Some(Turn::Owner(ownership)) => {
             let manner = Manner::default();
             begin::begin(inner, &ownership, &Round::default(), &manner).await?;
         }
-        Turn::Changed => return Err(LoginError::Other("another process has just logged in".to_owned())),
+        Some(Turn::Changed) => return Err(LoginError::Other("another process has just logged in".to_owned())),
+        None => {}
     }
     let pending = inner.account.pending();
     pending.map(|pending| pending.url).ok_or_else(|| LoginError::Other("the login was not begun".to_owned()))
@@ -216,11 +252,20 @@ pub async fn begin_only(oauth: &OAuth) -> Result<String, LoginError> {
 
 /// Finishes the login that was begun last, with the address that the browser ended at.
 pub async fn complete(oauth: &OAuth, redirect: &str) -> Result<Snapshot, LoginError> {
-    let inner = &oauth.0;
+    let logged_in = complete_pending(&oauth.0, redirect).await?;
+    oauth.0.account.forget_pending();
+    Ok(logged_in)
+}
+
+async fn complete_pending(inner: &Arc<Inner>, redirect: &str) -> Result<Snapshot, LoginError> {
     let none = || LoginError::Other("no login has been begun, or it is too long ago".to_owned());
     let left = inner.account.pending().ok_or_else(none)?;
-    let pending: Pending = serde_json::from_value(left.payload.clone()).map_err(|_| none())?;
-    let logged_in = finish::take_pasted(inner, &pending, redirect).await?;
-    inner.account.forget_pending();
-    Ok(logged_in)
+    let pending: Pending = serde_json::from_value(left.payload).map_err(|_| none())?;
+    finish::take_pasted(inner, &pending, redirect).await
+}
+
+async fn begun_elsewhere(inner: &Inner) {
+    while inner.account.pending().is_none() {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }

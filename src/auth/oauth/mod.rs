@@ -83,6 +83,8 @@ pub(super) struct Need {
     pub(super) seen: u64,
     /// The mark of its token; 0 is none.
     refused: u64,
+    /// How many logins there were when a person asked for another one, which no refresh takes the place of.
+    logins: Option<u64>,
     /// The scope that the next token must have been asked for with.
     wanted: Option<String>,
     /// The scopes that were stepped up to, for want of which requests were refused.

@@ -2,7 +2,7 @@
 //! the server wants something else.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode, Uri};
 use url::Url;
@@ -127,6 +127,7 @@ impl OAuth {
     pub async fn prepare(&self, refused: Option<&HeaderMap>) -> Result<bool, login::LoginError> {
         let inner = &self.0;
         inner.set_need(refused.and_then(Challenge::read), None);
+        inner.need().logins = Some(inner.account.snapshot().map_or(0, |held| held.record.logins));
         let discovered = inner.discover().await;
         if refused.is_some() {
             return discovered.map(|_| true).map_err(Into::into);
@@ -191,6 +192,7 @@ impl OAuth {
 /// message needed it is still there after a while; what the bridge does by itself in the background is no reason for a tab.
 async fn drive(oauth: OAuth) {
     let inner = &oauth.0;
+    let mut last: Option<(Instant, String)> = None;
     loop {
         let seen = inner.need().seen;
         let living = async {
@@ -202,12 +204,17 @@ async fn drive(oauth: OAuth) {
             () = living, if inner.settings.mode == AuthMode::Auto => {}
             () = inner.logged_in_elsewhere(seen) => break,
         }
+        if let Some((_, text)) = last.as_ref().filter(|(until, _)| Instant::now() < *until) {
+            inner.standing.fail(text.clone());
+            continue;
+        }
         let opens = inner.settings.mode != AuthMode::Error;
         match login::log_in(&oauth, Manner { opens, ..Manner::default() }).await {
             Ok(_) => break,
             Err(error) => {
                 let text = format!("{error}; {}", error.hint());
                 tracing::warn!("{text}");
+                last = error.pause().map(|pause| (Instant::now() + pause, text.clone()));
                 inner.standing.fail(text);
             }
         }
@@ -227,6 +234,7 @@ impl Inner {
         }
         need.challenge = challenge;
         need.wanted = wanted;
+        need.logins = None;
         need.seen = held.as_ref().map_or(0, |held| held.record.generation);
         need.refused = held.as_ref().map_or(0, |held| self.mark(&held.record));
         need.seen
@@ -242,6 +250,7 @@ impl Inner {
         };
         held.freshness() != Freshness::Expired
             && self.mark(&held.record) != need.refused
+            && need.logins.is_none_or(|before| held.record.logins > before)
             && need.wanted.as_ref().is_none_or(has)
     }
 

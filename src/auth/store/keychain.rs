@@ -15,6 +15,7 @@ pub(super) const EXISTS: bool = cfg!(any(target_os = "macos", windows));
 fn open_part(record: &Record) -> Record {
     Record {
         generation: record.generation,
+        logins: record.logins,
         server: record.server.clone(),
         issuer: record.issuer.clone(),
         requested_scope: record.requested_scope.clone(),

@@ -72,6 +72,9 @@ impl std::fmt::Display for Refused {
 const DEAD: [&str; 6] =
     ["invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked", "expired_token", "token_expired"];
 
+/// Words for that a person has to come themselves (OIDC Core section 3.1.2.6): the token will not do again without.
+const NEEDS_A_PERSON: [&str; 4] = ["access_denied", "interaction_required", "consent_required", "login_required"];
+
 impl Refused {
     /// Neither a server error that talks of grants nor a proxy's page counts.
     fn is_said(&self) -> bool {
@@ -98,7 +101,11 @@ impl TokenError {
 
     /// The refresh token, or the code, is good for nothing any more.
     pub fn is_dead(&self) -> bool {
-        self.refused().is_some_and(|refused| refused.is_said() && DEAD.contains(&refused.error.as_str()))
+        self.refused().is_some_and(|refused| {
+            let error = refused.error.as_str();
+            let needs_a_person = NEEDS_A_PERSON.contains(&error) && (refused.is_said() || refused.status == 403);
+            needs_a_person || refused.is_said() && DEAD.contains(&error)
+        })
     }
 
     /// The registration is not known any more: drop it and its tokens, register, log in. Not again if that leads here too.

@@ -1,5 +1,6 @@
 //! What did the token endpoint say? RFC 6749 section 5, and how servers write it.
 
+use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use super::error::{Refused, TokenError};
@@ -24,7 +25,13 @@ pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
     let nested = answer.get("authed_user").and_then(Value::as_object).filter(|user| user.contains_key("access_token"));
     let from = nested.unwrap_or(&answer);
     match text(from, "access_token") {
-        Some(token) if text(&answer, "error").is_none() => Ok(tokens(from, token)),
+        Some(token) if text(&answer, "error").is_none() => {
+            // Kept, it would be refused by our own HTTP for ever.
+            HeaderValue::from_str(token).map_err(|_| {
+                TokenError::Malformed(format!("{} gave a token with characters that no header can have", reply.host()))
+            })?;
+            Ok(tokens(from, token))
+        }
         // Slack and GitHub say no with 200.
         _ if text(&answer, "error").is_some() => Err(refusal(reply)),
         _ => Err(TokenError::Malformed(format!("the answer of the token endpoint of {} has no token", reply.host()))),

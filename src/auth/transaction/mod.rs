@@ -23,6 +23,9 @@ use crate::log::Secret;
 /// was lost costs no login.
 const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
+/// So long a `Retry-After` is waited for at once, in all: requests have the patience, and need not fail.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// After a failure nobody tries for this long, then for twice as long, up to the limit.
 const REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
@@ -241,17 +244,22 @@ where
     F: Fn(Record) -> Fut,
     Fut: Future<Output = Result<Tokens, Spent>>,
 {
+    let mut patience = PATIENCE;
     for pause in AGAIN {
-        match spend(record.clone()).await {
+        let asked = match spend(record.clone()).await {
             Err(Spent::Unknown { said }) => {
                 tracing::info!("a refresh was not answered ({said}); the same token is tried again");
+                None
             }
-            Err(Spent::Temporary { said, retry_after }) if retry_after.is_none_or(|asked| asked <= pause) => {
+            Err(Spent::Temporary { said, retry_after }) if retry_after.is_none_or(|asked| asked <= patience) => {
                 tracing::info!("a refresh failed ({said}); it is tried again");
+                retry_after
             }
             decided => return decided,
-        }
-        tokio::time::sleep(pause).await;
+        };
+        let asked = asked.unwrap_or_default();
+        patience -= asked;
+        tokio::time::sleep(pause.max(asked)).await;
     }
     spend(record.clone()).await
 }

@@ -208,6 +208,22 @@ async fn a_server_that_asks_for_a_pause_gets_it_and_the_login_stays() {
 }
 
 #[tokio::test]
+async fn a_short_pause_is_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let (count, begun) = (AtomicUsize::new(0), Instant::now());
+    let spend = move |_| {
+        let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+        let retry_after = Some(Duration::from_secs(1));
+        let busy = Err(Spent::Temporary { said: "429".to_owned(), retry_after });
+        std::future::ready(if is_first { busy } else { Ok(tokens(2, None)) })
+    };
+    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    assert_eq!(access(&renewed), "access-2", "no request fails for it");
+    assert!(begun.elapsed() >= Duration::from_secs(1), "it is as long as was asked for");
+}
+
+#[tokio::test]
 async fn a_logout_is_final_for_a_refresh_in_flight() {
     let home = tempfile::tempdir().unwrap();
     let (account, seen) = logged_in(home.path(), None).await;

@@ -105,6 +105,8 @@ pub async fn run(
                 }
             },
             () = until(ended) => break,
+            // A person takes longer than a client that has ended would wait.
+            () = bridge.upstream.held(bridge.pending.len()), if ended.is_some() && bridge.only_requests() => break,
             () = until(bridge.deadlines.front().map(|(at, _)| *at)) => bridge.expire(),
         }
     }
@@ -143,6 +145,11 @@ enum Done {
 }
 
 impl Bridge {
+    /// Whether nothing but requests is on its way: each has one task, or shares one with others of its batch.
+    fn only_requests(&self) -> bool {
+        !self.pending.is_empty() && self.tasks.len() <= self.pending.len()
+    }
+
     fn line(&mut self, line: Line) {
         match line {
             Line::Text(text) => match Message::parse(text) {

@@ -50,6 +50,10 @@ impl Pending {
         self.requests.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     pub(super) fn insert(&mut self, ticket: Ticket, ids: Vec<(Id, Box<str>)>, task: &AbortHandle) {
         for (id, raw_id) in ids {
             self.requests.insert(id, Request { raw_id, asked: None, ticket, task: task.clone(), elsewhere: None });

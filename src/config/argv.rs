@@ -37,7 +37,11 @@ pub enum NotTyped {
 pub fn parse<T: CommandFactory + FromArgMatches>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<Typed<T>, NotTyped> {
-    let mut command = T::command();
+    // Only where the values are a list.
+    let mut command = T::command().mut_args(|argument| {
+        let takes_value = argument.get_action().takes_values();
+        argument.ignore_case(takes_value)
+    });
     command.build();
     let mut tidy = Tidy::default();
     let args = tidy.all(&command, header::rejoin(args));

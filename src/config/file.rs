@@ -54,7 +54,7 @@ pub(super) fn refused(error: &clap::Error) -> Error {
 fn keep(text: &str, url: Option<&str>, command: &Command) -> Result<Kept, String> {
     let file = Document::parse(text).map_err(|error| not_toml(text, error.span(), error.message()))?;
     let mut kept = Kept::default();
-    for (name, table) in tables(file.as_table(), url)? {
+    for (name, table) in tables(file.as_table(), url, &mut kept.warnings)? {
         kept.take(table, &name, command)?;
     }
     Ok(kept)
@@ -67,7 +67,11 @@ fn not_toml(text: &str, span: Option<std::ops::Range<usize>>, why: &str) -> Stri
 }
 
 /// The tables that concern this server, the most particular first; the top of the file is the last.
-fn tables<'a>(top: &'a Table, url: Option<&str>) -> Result<Vec<(String, &'a Table)>, String> {
+fn tables<'a>(
+    top: &'a Table,
+    url: Option<&str>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<(String, &'a Table)>, String> {
     let mut found = Vec::new();
     let wanted = url.and_then(address);
     match top.get("servers") {
@@ -75,15 +79,22 @@ fn tables<'a>(top: &'a Table, url: Option<&str>) -> Result<Vec<(String, &'a Tabl
         Some(Item::Table(servers)) => {
             for (name, server) in servers {
                 let table = server.as_table().ok_or("an entry of servers is no table")?;
-                let entry = address(name).ok_or("the name of an entry of servers is no URL")?;
+                // It may be one where a variable in it is set, and is no reason to keep the other servers from working.
+                let Some(entry) = address(name) else {
+                    warnings.push(
+                        "config.toml: the name of an entry of servers is no URL; the entry is passed over".into(),
+                    );
+                    continue;
+                };
                 if wanted.as_ref().is_some_and(|wanted| covers(&entry, wanted)) {
-                    found.push((entry.path().len(), format!("servers.\"{}\"", crate::log::redact(name)), table));
+                    let particular = (entry.path().len(), entry.query().is_some());
+                    found.push((particular, format!("servers.\"{}\"", crate::log::redact(name)), table));
                 }
             }
         }
         Some(_) => return Err("servers is no table".to_owned()),
     }
-    found.sort_by_key(|(length, ..)| std::cmp::Reverse(*length));
+    found.sort_by_key(|(particular, ..)| std::cmp::Reverse(*particular));
     let mut tables: Vec<_> = found.into_iter().map(|(_, name, table)| (name, table)).collect();
     tables.push((String::new(), top));
     Ok(tables)
@@ -93,12 +104,13 @@ fn address(typed: &str) -> Option<url::Url> {
     url::Url::parse(text::expand(typed).ok()?.trim()).ok()
 }
 
-/// Whether an entry is for this address: the same, or above it.
+/// Whether an entry is for this address: the same, or above it. One with a query is for that query alone: it may name a tenant.
 fn covers(entry: &url::Url, wanted: &url::Url) -> bool {
     let (above, below) = (entry.path().trim_end_matches('/'), wanted.path());
     entry.scheme() == wanted.scheme()
         && entry.host() == wanted.host()
         && entry.port_or_known_default() == wanted.port_or_known_default()
+        && (entry.query().is_none() || entry.query() == wanted.query())
         && below.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

@@ -40,8 +40,10 @@ impl Questions {
     /// Takes the answer to one of our questions. False if it is an answer to the server.
     pub(super) fn take(&self, message: &Message) -> bool {
         let Kind::Response { id, .. } = message.kind() else { return false };
-        let asked = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        asked.is_some_and(|asked| asked.send(message.clone()).is_ok())
+        let Some(asked) = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id) else { return false };
+        // Ours even if nobody waits for it any more.
+        asked.send(message.clone()).ok();
+        true
     }
 }
 
@@ -67,24 +69,26 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
     });
     context.client.outgoing.send_now(crate::message::request(&raw_id, "elicitation/create", &params));
     let asked_at = Instant::now();
+    let completing = tokio::spawn(complete(Arc::clone(context), elicitation)).abort_handle();
     let standing = context.sender.auth().standing();
     let answer = tokio::select! {
         answer = tokio::time::timeout(THINK, answer) => answer.ok().and_then(Result::ok),
         _ = standing.settled(THINK) => None,
     };
     match answer {
-        Some(answer) if refuses(&answer) && asked_at.elapsed() > READ => Reply::No,
-        Some(_) => Reply::GoOn,
-        None => {
-            questions.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&Id::from_json(&raw_id));
-            let params = json!({ "elicitationId": elicitation });
-            context
-                .client
-                .outgoing
-                .send_now(crate::message::notification("notifications/elicitation/complete", &params));
-            Reply::GoOn
+        Some(answer) if refuses(&answer) && asked_at.elapsed() > READ => {
+            completing.abort();
+            Reply::No
         }
+        _ => Reply::GoOn,
     }
+}
+
+/// Tells the client when the login is over, however long the request that asked for it waits, and whatever the person said.
+async fn complete(context: Arc<Context>, elicitation: String) {
+    context.sender.auth().standing().settled(THINK).await;
+    let params = json!({ "elicitationId": elicitation });
+    context.client.outgoing.send_now(crate::message::notification("notifications/elicitation/complete", &params));
 }
 
 fn first_time(context: &Context, url: &str) -> bool {

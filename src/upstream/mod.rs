@@ -192,6 +192,7 @@ struct Context {
     memory: Memory,
     promises: Mutex<Promises>,
     questions: Questions,
+    people: sign_in::People,
     /// Counts the HTTP+SSE streams of this process, whichever session they belong to.
     streams: AtomicU64,
     transport: crate::cli::Transport,
@@ -251,6 +252,7 @@ impl Upstream {
             memory: Memory::new(settings.home.as_deref(), &settings.upstream),
             promises: Mutex::default(),
             questions: Questions::default(),
+            people: sign_in::People::default(),
             streams: AtomicU64::new(0),
             transport: settings.transport,
             startup_wait: settings.startup_wait,
@@ -344,6 +346,17 @@ impl Upstream {
         if let Some(answer) = sign_in::locally(self, message) {
             return Ok(Outcome::Answer(answer));
         }
+        let left = match message.kind() {
+            Kind::Batch(elements) => sign_in::locally_in_batch(self, elements).await,
+            _ => None,
+        };
+        let message = left.as_ref().unwrap_or(message);
+        if message.requests().is_empty() {
+            if !matches!(message.kind(), Kind::Batch(elements) if elements.is_empty()) {
+                Box::pin(self.notify(message)).await?;
+            }
+            return Ok(Outcome::Done);
+        }
         // A login may turn out to be worth nothing, and another be needed: a person is asked twice, not for ever.
         for _ in 0..2 {
             if let Err(failure) = sign_in::hold(context, message).await {
@@ -424,6 +437,11 @@ impl Upstream {
     /// Whether messages go through at once, so that what was sent before may have arrived.
     pub fn is_open(&self) -> bool {
         self.0.gate.is_open()
+    }
+
+    /// Waits until this many requests wait for a person to log in, with nothing of theirs in flight.
+    pub async fn held(&self, count: usize) {
+        self.0.people.hold(count).await;
     }
 
     /// Why no session is open yet, if none is and there is a reason.
@@ -515,6 +533,7 @@ impl Context {
                 memory: memory.clone(),
                 promises: Mutex::default(),
                 questions: Questions::default(),
+                people: sign_in::People::default(),
                 streams: AtomicU64::new(0),
                 transport,
                 startup_wait,

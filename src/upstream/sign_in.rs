@@ -2,11 +2,13 @@
 //! helps, an answer that says where to go. JSON-RPC errors are often shown to nobody, so a tool says it in its text.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{Context, Outcome, Upstream, elicit};
 use crate::error::Failure;
@@ -29,6 +31,40 @@ const LOGIN: Duration = Duration::from_secs(24 * 3600);
 
 /// How long it takes until there is an address to show.
 const OFFER: Duration = Duration::from_secs(10);
+
+/// What waits for a person.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    /// A task tells the client of the login when it comes; one is enough, however often the client asks for lists.
+    awaited: AtomicBool,
+    /// How many requests have nothing in flight, and wait.
+    held: watch::Sender<usize>,
+}
+
+impl People {
+    /// Waits until this many requests do.
+    pub(super) async fn hold(&self, count: usize) {
+        if self.held.subscribe().wait_for(|held| *held >= count).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Requests that wait, until it is dropped.
+struct Held<'a>(&'a People, usize);
+
+impl<'a> Held<'a> {
+    fn new(people: &'a People, count: usize) -> Self {
+        people.held.send_modify(|held| *held += count);
+        Self(people, count)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.held.send_modify(|held| *held -= self.1);
+    }
+}
 
 /// What of a request matters here.
 #[derive(Deserialize)]
@@ -64,16 +100,31 @@ pub(super) fn locally(upstream: &Upstream, request: &Message) -> Option<Message>
         "resources/templates/list" => json!({ "resourceTemplates": [] }),
         _ => return None,
     };
-    if request.method() == Some("tools/list") && context.gate.is_open() {
+    let tells = request.method() == Some("tools/list") && context.gate.is_open();
+    if tells && !context.people.awaited.swap(true, Ordering::Relaxed) {
         // The session that is open was opened for somebody; whoever opens one tells the client by itself.
         let context = Arc::clone(context);
         tokio::spawn(async move {
-            if context.sender.auth().standing().logged_in(LOGIN).await {
+            let logged_in = context.sender.auth().standing().logged_in(LOGIN).await;
+            context.people.awaited.store(false, Ordering::Relaxed);
+            if logged_in {
                 context.tell_changed();
             }
         });
     }
     Message::parse(message::result(raw_id, &result)).ok()
+}
+
+/// Answers what of a batch needs no login; gives what is left of it, which may be empty.
+pub(super) async fn locally_in_batch(upstream: &Upstream, batch: &[Message]) -> Option<Message> {
+    let mut left = Vec::new();
+    for element in batch {
+        match locally(upstream, element) {
+            Some(answer) => upstream.0.client.deliver(answer).await,
+            None => left.push(&element.text()[..]),
+        }
+    }
+    Message::parse([b"[", &left.join(&b',')[..], b"]"].concat()).ok()
 }
 
 /// The tools that the server had when somebody was logged in, and ours.
@@ -128,6 +179,7 @@ pub(super) async fn hold(context: &Arc<Context>, request: &Message) -> Result<()
     standing.want();
     let waiting = async {
         let offer = standing.offered(OFFER).await;
+        let _held = Held::new(&context.people, request.requests().len());
         if let Ok(Some(offer)) = &offer
             && elicit::sign_in(context, offer).await == elicit::Reply::No
         {

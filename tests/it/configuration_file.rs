@@ -159,3 +159,22 @@ fn no_file_and_an_empty_one_are_fine() {
         assert_eq!(stderr, "");
     }
 }
+
+#[test]
+fn an_entry_that_is_no_url_is_a_warning_and_a_query_names_one_tenant() {
+    let upstream = Upstream::usual();
+    let entry = |name: &str, tenant: &str| format!("[servers.\"{name}\"]\nheader = [\"X-Tenant: {tenant}\"]\n");
+    let written = [
+        entry("${MCP_FERRY_NEVER_SET}", "nobody"),
+        entry("foo", "nobody"),
+        entry(&upstream.url("/mcp"), "any"),
+        entry(&upstream.url("/mcp?tenant=a"), "a"),
+    ];
+    let home = home(&format!("log-level = \"INFO\"\n{}", written.concat()));
+    for (query, tenant) in [("?tenant=a", "a"), ("?tenant=b", "any"), ("", "any")] {
+        let launch = Bridge::to(&upstream.url(&format!("/mcp{query}"))).home(home.path());
+        let (tenants, stderr) = tenants(&upstream, launch);
+        assert_eq!(tenants, [tenant], "the headers of one tenant are not another's: {query:?}");
+        assert!(stderr.contains("no URL"), "what is passed over is said: {stderr}");
+    }
+}

@@ -34,6 +34,32 @@ fn a_process_with_an_open_login_ends_with_its_stdin() {
 }
 
 #[test]
+fn a_call_that_waits_for_a_person_does_not_keep_the_process() {
+    gone_within(1000, || {
+        let (realm, machine) = (Realm::usual(), Machine::unattended());
+        let mut bridge = machine.bridge(&realm).start();
+        bridge.shake_hands();
+        bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
+        machine.browser.tab(1);
+        bridge.finish()
+    });
+}
+
+#[test]
+fn what_of_a_batch_needs_no_login_is_answered_without() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    let (ping, list) = (request("1", "ping", "{}"), request("2", "tools/list", "{}"));
+    bridge.owe("1");
+    bridge.owe("2");
+    bridge.send(&format!("[{ping},{list}]"));
+    bridge.answer("1");
+    assert!(bridge.answer("2").contains("sign_in"), "the way in");
+    bridge.finish();
+}
+
+#[test]
 fn ten_starts_in_a_row_open_nothing() {
     let (realm, machine) = (Realm::usual(), Machine::unattended());
     for start in 0..10 {
@@ -139,8 +165,11 @@ fn a_client_that_can_show_a_link_is_asked_to() {
     assert_eq!(params["mode"], "url", "{asked}");
     let url = params["url"].as_str().expect("a URL").to_owned();
     let id = value(&asked)["id"].to_string();
+    let elicitation = params["elicitationId"].clone();
     bridge.send(&result(&id, r#"{"action":"accept"}"#));
     assert_eq!(follow(&url).expect("a page").status, 200);
+    let complete = bridge.message("notifications/elicitation/complete");
+    assert_eq!(value(&complete)["params"]["elicitationId"], elicitation, "the client may close what it shows");
     assert!(bridge.answer("2").contains("looked"));
     bridge.finish();
 }

@@ -8,8 +8,10 @@ mod listener;
 mod redirect;
 mod settings;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::page::{Page, guard};
 
@@ -140,13 +142,24 @@ impl Callback {
 
 async fn accept(socket: tokio::net::TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
+    let mut silent: VecDeque<(AbortHandle, Arc<AtomicBool>)> = VecDeque::new();
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
-                Ok((connection, _)) if connections.len() < MOST_CONNECTIONS => {
-                    connections.spawn(serve(connection, shared.clone()));
+                Ok((connection, _)) => {
+                    if connections.len() >= MOST_CONNECTIONS {
+                        silent.retain(|(task, heard)| !task.is_finished() && !heard.load(Ordering::Relaxed));
+                        // Whoever has said nothing for longest is the least likely to be the browser with the code.
+                        let Some((task, _)) = silent.pop_front() else { continue };
+                        task.abort();
+                    }
+                    let heard = Arc::new(AtomicBool::new(false));
+                    let task = connections.spawn(serve(connection, shared.clone(), heard.clone()));
+                    silent.push_back((task, heard));
+                    if silent.len() > 2 * MOST_CONNECTIONS {
+                        silent.retain(|(task, _)| !task.is_finished());
+                    }
                 }
-                Ok(_) => {}
                 // Out of descriptors, most likely: they come back.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
@@ -155,9 +168,10 @@ async fn accept(socket: tokio::net::TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve(connection: TcpStream, shared: Arc<Shared>) {
+async fn serve(connection: TcpStream, shared: Arc<Shared>, heard: Arc<AtomicBool>) {
     let page_to_write = Arc::new(Mutex::new(None));
     let service = service_fn(|request| {
+        heard.store(true, Ordering::Relaxed);
         let (shared, page_to_write) = (shared.clone(), page_to_write.clone());
         async move { Ok::<_, Infallible>(shared.respond(&request, &page_to_write).await) }
     });

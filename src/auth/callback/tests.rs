@@ -176,3 +176,14 @@ async fn the_user_s_own_page_is_for_success_only() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn connections_that_say_nothing_do_not_keep_the_browser_out() {
+    let (_callback, port) = callback(&CallbackSettings::default());
+    let mut silent = Vec::new();
+    for _ in 0..=MOST_CONNECTIONS {
+        silent.push(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+    }
+    let answer = get(port, "/favicon.ico").await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "the newest is heard: {answer}");
+}

@@ -45,11 +45,15 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Words that stand before a secret and are none.
+const SCHEMES: [&str; 3] = ["bearer", "digest", "apikey"];
+
 /// Has a value, and each long word of it, redacted from whatever is said from now on.
 pub fn hide(value: &str) {
     let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
     for part in std::iter::once(value).chain(value.split_ascii_whitespace()) {
-        if part.len() >= SHORTEST_SECRET && !secrets.iter().any(|known| known == part) {
+        let is_word = SCHEMES.iter().any(|scheme| part.eq_ignore_ascii_case(scheme));
+        if part.len() >= SHORTEST_SECRET && !is_word && !secrets.iter().any(|known| known == part) {
             secrets.push(part.to_owned());
         }
     }

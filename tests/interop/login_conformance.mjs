@@ -39,4 +39,6 @@ const session = new Session(ferry, [...(flags[scenario]?.() ?? []), url], home, 
 await session.open();
 await session.result("tools/list");
 console.log(await session.call("test-tool", {}, 25));
+// One whose server moves to another authorization server is refused with its second call.
+if (scenario === "auth/authorization-server-migration") console.log(await session.call("test-tool", {}, 25));
 await session.close();

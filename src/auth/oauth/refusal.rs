@@ -229,9 +229,8 @@ impl Inner {
     fn set_need(&self, challenge: Option<Challenge>, wanted: Option<String>) -> u64 {
         let held = self.account.snapshot();
         let mut need = self.need();
-        if need.challenge != challenge {
-            need.discovered = None;
-        }
+        // The server may have moved to another authorization server since (SEP-2352).
+        need.discovered = None;
         need.challenge = challenge;
         need.wanted = wanted;
         need.logins = None;

@@ -48,12 +48,12 @@ enum Known {
 impl Context {
     /// Whether the server takes modern requests; `None` if only trying can show it.
     fn takes_modern(&self) -> Option<bool> {
-        match self.protocol {
+        match self.chosen.protocol {
             Protocol::Modern => return Some(true),
             Protocol::Legacy => return Some(false),
             Protocol::Auto => {}
         }
-        if self.transport == Transport::SseOnly {
+        if self.chosen.transport == Transport::SseOnly {
             return Some(false);
         }
         let mut known = self.era.known();
@@ -73,12 +73,12 @@ impl Context {
 
     /// Whether this run has seen it take modern requests, or the user says so.
     fn is_proven_modern(&self) -> bool {
-        self.protocol == Protocol::Modern || *self.era.known() == Known::Modern
+        self.chosen.protocol == Protocol::Modern || *self.era.known() == Known::Modern
     }
 
     /// Notes what a modern request has shown, for this run and those to come.
     pub(super) fn found(&self, is_modern: bool, discovered: Option<&str>) {
-        if self.protocol != Protocol::Auto {
+        if self.chosen.protocol != Protocol::Auto {
             return;
         }
         *self.era.known() = if is_modern { Known::Modern } else { Known::Legacy };
@@ -100,7 +100,7 @@ impl Context {
     fn may_be_modern(&self) -> bool {
         !self.client.translated
             && self.gate.is_idle()
-            && self.client_protocol != ClientProtocol::Legacy
+            && self.chosen.client_protocol != ClientProtocol::Legacy
             && self.translated.get().is_none()
             && self.takes_modern() != Some(false)
     }
@@ -142,7 +142,7 @@ impl Upstream {
 /// Asks within the startup wait; the asking goes on. A server that is late, or out of reach, is answered for: by what it said last time, or in
 /// a way that has the client shake hands.
 async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Outcome>, Failure> {
-    if context.client_protocol == ClientProtocol::Modern && context.takes_modern() != Some(true) {
+    if context.chosen.client_protocol == ClientProtocol::Modern && context.takes_modern() != Some(true) {
         // It would not know what to do with such an answer.
         return carry(context, message).await;
     }
@@ -150,7 +150,7 @@ async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Ou
         let (context, message) = (Arc::clone(context), message.clone());
         async move { carry(&context, &message).await }
     });
-    let carried = match tokio::time::timeout(context.startup_wait, asking).await {
+    let carried = match tokio::time::timeout(context.chosen.startup_wait, asking).await {
         Ok(Ok(Ok(carried))) => carried,
         failed if context.takes_modern() == Some(true) => {
             let kept = context.memory.recall().and_then(|kept| kept.discover);
@@ -159,13 +159,13 @@ async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Ou
                 return Ok(Message::parse(answer).ok().map(Outcome::Answer));
             }
             match failed {
-                Ok(Ok(Err(failure))) if context.protocol == Protocol::Modern => return Err(failure),
+                Ok(Ok(Err(failure))) if context.chosen.protocol == Protocol::Modern => return Err(failure),
                 _ => None,
             }
         }
         _ => None,
     };
-    if context.client_protocol == ClientProtocol::Modern {
+    if context.chosen.client_protocol == ClientProtocol::Modern {
         return Ok(carried);
     }
     Ok(carried.or_else(|| {
@@ -273,7 +273,7 @@ pub(super) fn may_be_modern(refused: &NotOpened) -> bool {
 pub(super) fn remember(context: &Arc<Context>, initialize: &Message, opened: &Opened) {
     let result = Members::of(text(&opened.answer)).and_then(|members| members.get("result"));
     let Some(result) = result.and_then(|result| serde_json::from_str(result).ok()) else { return };
-    let is_auto = context.protocol == Protocol::Auto;
+    let is_auto = context.chosen.protocol == Protocol::Auto;
     context.memory.learn(|kept| match &opened.wire {
         Wire::Modern(session) => {
             kept.discover = serde_json::from_str(session.discovered()).ok();
@@ -308,7 +308,7 @@ pub(super) fn remember(context: &Arc<Context>, initialize: &Message, opened: &Op
 
 async fn look_for_modern_side(context: Arc<Context>, initialize: Message) {
     tokio::time::sleep(SETTLED).await;
-    let client = Client::of(&initialize, MODERN_REVISIONS[0], context.tasks);
+    let client = Client::of(&initialize, MODERN_REVISIONS[0], context.chosen.tasks);
     let Some(request) = client.request(&context.modern.ids.next(), "server/discover", "{}") else { return };
     let discovered = match modern::carry(&context, &request, &mut |_| false).await {
         Ok(Answered { answer, .. }) => match answer.kind() {

@@ -89,7 +89,7 @@ async fn signed_in(
         AuthMode::Wait => standing.want(),
         AuthMode::Error => {
             standing.want();
-            drop(standing.offered(context.startup_wait).await);
+            drop(standing.offered(context.chosen.startup_wait).await);
             settle(Err(sign_in::needed(context).await));
         }
         // The tab comes later, if the client is still there: many are started only to be looked at.
@@ -121,9 +121,9 @@ async fn greet(context: &Context, opened: &Opened) {
 
 async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     let verdict = context.memory.verdict();
-    match context.protocol {
+    match context.chosen.protocol {
         Protocol::Modern => return modern::open(context, initialize).await.map_err(modern::told),
-        Protocol::Auto if verdict.translated && context.transport != Transport::SseOnly => {
+        Protocol::Auto if verdict.translated && context.chosen.transport != Transport::SseOnly => {
             match modern::open(context, initialize).await {
                 // The server is another than it was.
                 Err(refused) if era::is_not_modern(&refused) => {
@@ -134,7 +134,7 @@ async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened,
         }
         _ => {}
     }
-    match context.transport {
+    match context.chosen.transport {
         Transport::HttpOnly => streamable(context, initialize).await,
         Transport::SseOnly => http_sse::begin(context, initialize, http_sse::connect(context, KNOWN).await?).await,
         Transport::SseFirst => sse_first(context, initialize).await,
@@ -161,7 +161,7 @@ async fn sse_first(context: &Arc<Context>, initialize: &Message) -> Result<Opene
 /// Streamable HTTP of either era, by the client's own first message.
 async fn streamable(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     match legacy::open(context, initialize).await {
-        Err(refused) if context.protocol == Protocol::Auto && era::may_be_modern(&refused) => {
+        Err(refused) if context.chosen.protocol == Protocol::Auto && era::may_be_modern(&refused) => {
             match Box::pin(modern::open(context, initialize)).await {
                 Err(not) if era::is_not_modern(&not) => Err(refused),
                 settled => settled.map_err(modern::told),

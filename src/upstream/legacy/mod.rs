@@ -170,7 +170,7 @@ impl Session {
         let sender = &self.context.sender;
         let body = message.text().clone();
         let Sent { response, .. } =
-            sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.patience).await?;
+            sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.chosen.patience).await?;
         if !response.status().is_success() {
             let error = answer::refusal(sender, response, terms.has_session()).await?;
             return Err(Failure::Unusable(format!("{} refused it: {}", sender.host(), error.text().escape_ascii())));
@@ -210,11 +210,12 @@ impl Session {
             return Err(Failure::Broken("the session is lost, and there is no initialize to repeat".to_owned()));
         };
         tracing::info!("{} has lost the session; opening a new one", self.context.sender.host());
-        let (terms, answer) =
-            greet(&self.context, &initialize, lost + 1, self.context.patience).await.map_err(|not| match not {
+        let (terms, answer) = greet(&self.context, &initialize, lost + 1, self.context.chosen.patience).await.map_err(
+            |not| match not {
                 NotOpened::Failure(failure) => failure,
                 NotOpened::Error(_, error) => Failure::Rpc(error),
-            })?;
+            },
+        )?;
         if let Some((greeting, _)) = first::answered(&answer) {
             self.context.learned(greeting.capabilities);
         }

@@ -75,7 +75,7 @@ pub(super) async fn send(context: &Context, message: &Message, headers: &HeaderM
     let Server { moved, .. } = &context.modern;
     let there = moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let uri = there.as_ref().unwrap_or_else(|| context.sender.uri());
-    let sent = context.sender.send(Method::POST, uri, headers, message.text().clone(), context.patience).await?;
+    let sent = context.sender.send(Method::POST, uri, headers, message.text().clone(), context.chosen.patience).await?;
     if let Some(there) = &sent.moved {
         *moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(there.clone());
     }

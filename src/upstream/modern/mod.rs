@@ -78,7 +78,7 @@ fn called(message: &Message) -> Option<String> {
 /// Opens a session for a legacy client, by `server/discover`.
 pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     let raw_id = initialize.raw_id().unwrap_or("null");
-    let client = Client::of(initialize, MODERN_REVISIONS[0], context.tasks);
+    let client = Client::of(initialize, MODERN_REVISIONS[0], context.chosen.tasks);
     let id = context.modern.ids.next();
     let odd = || Failure::Unusable("the client's initialize is none".to_owned());
     let discover = greeting::discover(&client, &id).ok_or_else(odd)?;

@@ -1,0 +1,93 @@
+//! What do all that speak to one server share? The way there, what is known of it, and what the user chose.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use super::elicit::Questions;
+use super::first::Promises;
+use super::gate::Gate;
+use super::memory::Memory;
+use super::send::Sender;
+use super::sign_in::People;
+use super::translated::Translated;
+use super::{ToClient, Upstream, era, modern};
+use crate::auth::Authorizer;
+use crate::cli::{ClientProtocol, Protocol, Transport};
+use crate::config::Settings;
+
+/// What all transports share.
+pub(super) struct Context {
+    pub(super) sender: Arc<Sender>,
+    pub(super) client: ToClient,
+    pub(super) chosen: Chosen,
+    pub(super) memory: Memory,
+    pub(super) gate: Gate,
+    pub(super) promises: Mutex<Promises>,
+    pub(super) questions: Questions,
+    pub(super) people: People,
+    /// Counts the HTTP+SSE streams of this process, whichever session they belong to.
+    pub(super) streams: AtomicU64,
+    /// Who turns a modern client's words into this server's, from the first such word on.
+    pub(super) translated: OnceLock<Translated>,
+    /// Counts the requests that were translated.
+    pub(super) asked: AtomicU64,
+    pub(super) era: era::Verdict,
+    pub(super) modern: modern::Server,
+}
+
+/// What the user chose.
+#[derive(Clone, Copy)]
+pub(super) struct Chosen {
+    pub(super) transport: Transport,
+    pub(super) startup_wait: Duration,
+    pub(super) patience: Duration,
+    pub(super) ping_interval: Option<Duration>,
+    pub(super) client_protocol: ClientProtocol,
+    pub(super) protocol: Protocol,
+    /// Whether a legacy client's calls may become tasks.
+    pub(super) tasks: bool,
+}
+
+impl Context {
+    pub(super) fn new(settings: &Settings, client: ToClient) -> Self {
+        let sender = Sender::new(Authorizer::new(settings), settings);
+        let memory = Memory::new(settings.home.as_deref(), &settings.upstream);
+        let chosen = Chosen {
+            transport: settings.transport,
+            startup_wait: settings.startup_wait,
+            patience: settings.patience,
+            ping_interval: settings.ping_interval,
+            client_protocol: settings.client_protocol,
+            protocol: settings.protocol,
+            tasks: settings.tasks,
+        };
+        Self::unopened(Arc::new(sender), memory, chosen, client)
+    }
+
+    /// Makes further connections to the same server, on the same way there.
+    pub(super) fn beside(&self) -> impl Fn(ToClient) -> Upstream + Send + use<> {
+        let (sender, memory) = (Arc::clone(&self.sender), self.memory.clone());
+        // The other side of it is for clients that need no translator.
+        let chosen = Chosen { protocol: Protocol::Legacy, tasks: false, ..self.chosen };
+        move |client| Upstream::with(Self::unopened(Arc::clone(&sender), memory.clone(), chosen, client))
+    }
+
+    fn unopened(sender: Arc<Sender>, memory: Memory, chosen: Chosen, client: ToClient) -> Self {
+        Self {
+            sender,
+            client,
+            chosen,
+            memory,
+            gate: Gate::default(),
+            promises: Mutex::default(),
+            questions: Questions::default(),
+            people: People::default(),
+            streams: AtomicU64::new(0),
+            translated: OnceLock::new(),
+            asked: AtomicU64::new(0),
+            era: era::Verdict::default(),
+            modern: modern::Server::default(),
+        }
+    }
+}

@@ -5,6 +5,7 @@ use clap::Parser;
 use super::*;
 use crate::cli::Cli;
 use crate::config::Settings;
+use crate::message::{Id, Kind};
 use crate::stdio;
 
 #[test]
@@ -16,16 +17,8 @@ fn a_bug_in_one_request_is_that_requests_answer() {
         let (sender, _events) = mpsc::unbounded_channel();
         let cli = Cli::parse_from(["mcp-ferry", "http://localhost/"]);
         let settings = Settings::new(&cli.url, cli.port, &cli.options).unwrap();
-        let mut bridge = Bridge {
-            upstream: Upstream::new(&settings, ToClient::new(connection.outgoing.clone(), sender, None)),
-            outgoing: connection.outgoing,
-            pending: Pending::default(),
-            tasks: JoinSet::new(),
-            notices: None,
-            limit: None,
-            guard: None,
-            deadlines: VecDeque::new(),
-        };
+        let connect = |client| Upstream::new(&settings, client);
+        let mut bridge = Bridge::new(connection.outgoing, connect, Terms::default(), sender);
         let ticket = bridge.pending.ticket();
         let task = bridge.tasks.spawn(async { panic!("a bug, as this test wants it") });
         bridge.pending.insert(ticket, vec![(Id::from_json("7"), "7".into())], &task);

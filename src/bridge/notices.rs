@@ -1,0 +1,47 @@
+//! How does what wants no answer get to the server?
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{Bridge, Done};
+use crate::message::Message;
+
+/// How long a notification may keep those that follow it waiting.
+const NOTICE: Duration = Duration::from_secs(30);
+
+impl Bridge {
+    /// Notifications keep their order, so they are posted one after the other.
+    pub(super) fn notice(&mut self, message: Message) {
+        let Err(mpsc::error::SendError(message)) = self.queue().send(message) else { return };
+        // The task that posts them has died of a bug; this one starts another.
+        self.notices = None;
+        self.queue().send(message).ok();
+    }
+
+    fn queue(&mut self) -> &mpsc::UnboundedSender<Message> {
+        let Self { upstream, tasks, notices, .. } = self;
+        notices.get_or_insert_with(|| {
+            let (sender, mut queue) = mpsc::unbounded_channel::<Message>();
+            let upstream = upstream.clone();
+            tasks.spawn(async move {
+                while let Some(message) = queue.recv().await {
+                    if tokio::time::timeout(NOTICE, upstream.tell(&message)).await.is_err() {
+                        tracing::warn!("the server does not take {}", message.method().unwrap_or_default());
+                    }
+                }
+                Done::Notice
+            });
+            sender
+        })
+    }
+
+    /// An answer to the server is urgent and stands alone.
+    pub(super) fn post(&mut self, message: Message) {
+        let upstream = self.upstream.clone();
+        self.tasks.spawn(async move {
+            upstream.tell(&message).await;
+            Done::Notice
+        });
+    }
+}

@@ -1,0 +1,62 @@
+//! How does a request end before its answer? The client cancels it, or it has had its time.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::task::AbortHandle;
+
+use super::{Bridge, Done};
+use crate::error::Failure;
+use crate::message::{self, Id, Message};
+
+impl Bridge {
+    /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is posted for a request
+    /// that is answered already, or that has not been sent.
+    pub(super) fn cancel(&mut self, message: Message) {
+        #[derive(Deserialize)]
+        struct Cancelled {
+            params: Params,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params {
+            request_id: Box<RawValue>,
+        }
+        let Some(cancelled) = message.read::<Cancelled>() else { return self.notice(message) };
+        let id = Id::from_json(cancelled.params.request_id.get());
+        let Some(task) = self.pending.cancel(&id) else {
+            tracing::debug!("request {id} is not in flight; its cancellation goes no further");
+            return;
+        };
+        self.withdraw(task, message);
+    }
+
+    /// The oldest request in flight has had its time: it is answered, and cancelled with the server.
+    pub(super) fn expire(&mut self) {
+        let (Some((_, ticket)), Some(limit)) = (self.deadlines.pop_front(), self.limit) else { return };
+        for (raw_id, task) in self.pending.abandon(ticket) {
+            let failure = Failure::TimedOut(limit);
+            tracing::warn!("{failure}");
+            self.outgoing.send_now(failure.answer(&raw_id));
+            if let Ok(cancelled) = Message::parse(message::cancelled(&raw_id, "timed out")) {
+                self.withdraw(task, cancelled);
+            }
+        }
+    }
+
+    /// Tells the server that nobody waits any more, if it has been asked, then drops the task, unless others of its batch need it.
+    fn withdraw(&mut self, task: AbortHandle, message: Message) {
+        let wanted = self.pending.is_wanted(&task);
+        if !self.upstream.is_open() && !wanted {
+            task.abort();
+            return;
+        }
+        let upstream = self.upstream.clone();
+        self.tasks.spawn(async move {
+            upstream.cancel(&message).await;
+            if !wanted {
+                task.abort();
+            }
+            Done::Notice
+        });
+    }
+}

@@ -38,6 +38,7 @@
 //! * [`auth`]: which credential does a request get?
 //! * [`command`]: what else does the program do? `login`, `logout`, `status`.
 //! * [`system`]: what do we ask of the operating system?
+//! * `task`: how is a task started?
 //! * [`tools`]: which of the server's tools may the client see and call? No I/O.
 //! * [`translate`]: what do a client and a server of different eras mean to each other? No I/O.
 //!
@@ -54,6 +55,7 @@ pub mod log;
 pub mod message;
 pub mod stdio;
 pub mod system;
+mod task;
 pub mod tools;
 pub mod translate;
 pub mod upstream;
@@ -90,31 +92,30 @@ fn start<T: CommandFactory + FromArgMatches + cli::Typed>(
     args: Vec<OsString>,
     work: impl FnOnce(&T) -> Result<Exit, Error>,
 ) -> ExitCode {
-    let Typed { cli, warnings } = match config::parse::<T>(args) {
-        Ok(typed) => typed,
-        Err(NotTyped::Shown(shown)) => return say(&shown).into(),
-        Err(NotTyped::File(error)) => {
-            fatal(&error);
-            return error.exit().into();
+    match config::parse::<T>(args) {
+        Ok(Typed { cli, warnings }) => {
+            begin(&cli, &warnings);
+            end(work(&cli))
         }
-    };
-    log::start(config::log_options(cli.url(), &cli.options().logging));
+        Err(NotTyped::Shown(shown)) => say(&shown).into(),
+        Err(NotTyped::File(error)) => fatal(&error),
+    }
+}
+
+fn begin(typed: &dyn cli::Typed, warnings: &[String]) {
+    log::start(config::log_options(typed.url(), &typed.options().logging));
     log::hook_panics();
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let done = work(&cli);
+}
+
+fn end(done: Result<Exit, Error>) -> ExitCode {
     if let Err(error) = &done {
         log::last_words(&error.to_string());
     }
     log::finish();
-    match done {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            fatal(&error);
-            error.exit().into()
-        }
-    }
+    done.map_or_else(|error| fatal(&error), ExitCode::from)
 }
 
 /// Shows what clap has to say: help and version on stdout, what is wrong on stderr.
@@ -124,9 +125,10 @@ fn say(shown: &clap::Error) -> Exit {
 }
 
 /// Shows an error that ends the program: cause, empty line, hint.
-fn fatal(error: &Error) {
+fn fatal(error: &Error) -> ExitCode {
     let text = format!("mcp-ferry: error: {}\n\nhint: {}\n", log::redact(&error.to_string()), error.hint());
     std::io::stderr().write_all(text.as_bytes()).ok();
+    error.exit().into()
 }
 
 /// Carries messages until the client ends or a signal comes.

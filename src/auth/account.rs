@@ -14,6 +14,7 @@ use super::expiry::{Expiry, Freshness, Now};
 use super::record::Record;
 use super::store::{Key, Lock, Stamp, Store, StoreError};
 use super::transaction::Flights;
+use crate::task;
 
 /// How long a transaction waits for those of other processes.
 const LOCK_LIMIT: Duration = Duration::from_secs(60);
@@ -158,7 +159,7 @@ impl Account {
         work: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
         let running = Running::new(self.clone());
-        tokio::spawn(async move {
+        task::spawn(async move {
             let done = work.await;
             drop(running);
             done
@@ -276,7 +277,7 @@ impl Transaction {
         if let Err(error) = written {
             tracing::error!("{error}; until it is, only this process is logged in; {}", error.hint());
             let account = self.account.clone();
-            tokio::spawn(async move {
+            task::spawn(async move {
                 let mut pause = Duration::from_secs(1);
                 loop {
                     tokio::time::sleep(pause).await;

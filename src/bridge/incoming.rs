@@ -12,6 +12,7 @@ use super::{Bridge, Done};
 use crate::error::Failure;
 use crate::message::{self, Id, Kind, Message, code};
 use crate::stdio::Line;
+use crate::task;
 
 impl Bridge {
     pub(super) fn line(&mut self, line: Line) {
@@ -128,13 +129,12 @@ impl Bridge {
         self.guard.iter().for_each(Guard::begin);
         let outgoing = self.outgoing.clone();
         let answer = self.upstream.initialize(message);
-        self.tasks.spawn(async move { Done::Request(ticket, make_room(&outgoing, answer.await).await) })
+        task::spawn_in(&mut self.tasks, async move { Done::Request(ticket, make_room(&outgoing, answer.await).await) })
     }
 
     fn spawn_request(&mut self, ticket: Ticket, message: Message) -> AbortHandle {
         let (upstream, outgoing, guard) = (self.upstream.clone(), self.outgoing.clone(), self.guard.clone());
-        // Boxed, because a task's future is copied several times while the task is made.
-        self.tasks.spawn(Box::pin(async move {
+        task::spawn_in(&mut self.tasks, async move {
             let outcome = match guard {
                 // Boxed, or its size would be everyone's.
                 Some(guard) => Box::pin(guard.request(&upstream, message)).await,
@@ -146,7 +146,7 @@ impl Bridge {
                 }
             };
             Done::Request(ticket, make_room(&outgoing, outcome).await)
-        }))
+        })
     }
 
     fn refuse(&self, raw_id: &str, code: i64, why: &str) {

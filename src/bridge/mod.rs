@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use crate::error::Failure;
 use crate::message::Message;
 use crate::stdio::{Connection, Line, Outgoing, Reserved};
+use crate::task;
 use crate::tools::{Changes, Filter, Rules};
 use crate::upstream::{Event, Outcome, ToClient, Upstream};
 use guard::Guard;
@@ -58,13 +59,13 @@ pub async fn run(
     let written = written.shared();
     // One task watches for the end, so that the loop has one thing to look at, not one for every signal.
     let gone = written.clone();
-    let end = tokio::spawn(async move {
+    let end = task::spawn(async move {
         tokio::select! {
             () = shutdown => {}
             _ = gone => {}
         }
     });
-    let flushing = tokio::spawn(bridge.outgoing.clone().flush_when_due());
+    let flushing = task::spawn(bridge.outgoing.clone().flush_when_due());
     bridge.carry(incoming, events, end).await;
     bridge.end().await;
     // A client that is gone has "written" settled, and one that does not read gets no more time than this.

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{Bridge, Done};
 use crate::message::Message;
+use crate::task;
 
 /// How long a notification may keep those that follow it waiting.
 const NOTICE: Duration = Duration::from_secs(30);
@@ -24,7 +25,7 @@ impl Bridge {
         notices.get_or_insert_with(|| {
             let (sender, mut queue) = mpsc::unbounded_channel::<Message>();
             let upstream = upstream.clone();
-            tasks.spawn(async move {
+            task::spawn_in(tasks, async move {
                 while let Some(message) = queue.recv().await {
                     if tokio::time::timeout(NOTICE, upstream.tell(&message)).await.is_err() {
                         tracing::warn!("the server does not take {}", message.method().unwrap_or_default());
@@ -39,7 +40,7 @@ impl Bridge {
     /// An answer to the server is urgent and stands alone.
     pub(super) fn post(&mut self, message: Message) {
         let upstream = self.upstream.clone();
-        self.tasks.spawn(async move {
+        task::spawn_in(&mut self.tasks, async move {
             upstream.tell(&message).await;
             Done::Notice
         });

@@ -7,6 +7,7 @@ use tokio::task::AbortHandle;
 use super::{Bridge, Done};
 use crate::error::Failure;
 use crate::message::{self, Id, Message};
+use crate::task;
 
 impl Bridge {
     /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is posted for a request
@@ -51,7 +52,7 @@ impl Bridge {
             return;
         }
         let upstream = self.upstream.clone();
-        self.tasks.spawn(async move {
+        task::spawn_in(&mut self.tasks, async move {
             upstream.cancel(&message).await;
             if !wanted {
                 task.abort();

@@ -34,32 +34,37 @@ pub enum NotTyped {
 
 /// Reads the arguments (the first is the program's name), the environment, and the configuration file, which is none of
 /// its business before the address is known.
-pub fn parse<T: CommandFactory + FromArgMatches>(
-    args: impl IntoIterator<Item = OsString>,
-) -> Result<Typed<T>, NotTyped> {
+pub fn parse<T: CommandFactory + FromArgMatches>(args: Vec<OsString>) -> Result<Typed<T>, NotTyped> {
+    let mut warnings = Vec::new();
+    let matches = read_all(T::command(), args, &mut warnings)?;
+    let cli = T::from_arg_matches(&matches).map_err(NotTyped::Shown)?;
+    Ok(Typed { cli, warnings })
+}
+
+fn read_all(command: Command, args: Vec<OsString>, warnings: &mut Vec<String>) -> Result<ArgMatches, NotTyped> {
     // Only where the values are a list.
-    let mut command = T::command().mut_args(|argument| {
+    let mut command = command.mut_args(|argument| {
         let takes_value = argument.get_action().takes_values();
         argument.ignore_case(takes_value)
     });
     command.build();
     let mut tidy = Tidy::default();
     let args = tidy.all(&command, header::rejoin(args));
-    let Tidy { mut options, positionals, mut warnings, .. } = tidy;
-    let mut matches = read(&mut command, &args, &mut options, &positionals, &mut warnings).map_err(NotTyped::Shown)?;
-    let url = matches.try_get_one::<String>("url").ok().flatten().cloned();
-    let kept = file::read(url.as_deref(), &command).map_err(NotTyped::File)?;
+    let Tidy { mut options, positionals, warnings: tidied, .. } = tidy;
+    warnings.extend(tidied);
+    let matches = read(&mut command, &args, &mut options, &positionals, warnings).map_err(NotTyped::Shown)?;
+    let url = matches.try_get_one::<String>("url").ok().flatten();
+    let kept = file::read(url.map(String::as_str), &command).map_err(NotTyped::File)?;
     warnings.extend(kept.warnings);
     let given = |id: &str| !matches!(matches.value_source(id), None | Some(ValueSource::DefaultValue));
     let added: Vec<_> = kept.options.into_iter().filter(|(id, _)| !given(id)).map(|(_, argument)| argument).collect();
-    if !added.is_empty() {
-        options.extend(added);
-        // Without the file they were fine.
-        matches = read(&mut command, &args, &mut options, &positionals, &mut warnings)
-            .map_err(|error| NotTyped::File(file::refused(&error)))?;
+    if added.is_empty() {
+        return Ok(matches);
     }
-    let cli = T::from_arg_matches(&matches).map_err(NotTyped::Shown)?;
-    Ok(Typed { cli, warnings })
+    options.extend(added);
+    // Without the file they were fine.
+    read(&mut command, &args, &mut options, &positionals, warnings)
+        .map_err(|error| NotTyped::File(file::refused(&error)))
 }
 
 /// Has clap read them, without the values that are forgiven.

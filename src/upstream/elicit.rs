@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::{Context, first};
 use crate::auth::Offer;
 use crate::message::{Id, Kind, Message};
+use crate::task;
 
 /// A person does not read a question and say no to it in this time; a client that shows no questions does.
 const READ: Duration = Duration::from_secs(1);
@@ -69,7 +70,7 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
     });
     context.client.outgoing.send_now(crate::message::request(&raw_id, "elicitation/create", &params));
     let asked_at = Instant::now();
-    let completing = tokio::spawn(complete(Arc::clone(context), elicitation)).abort_handle();
+    let completing = task::spawn(complete(Arc::clone(context), elicitation)).abort_handle();
     let standing = context.sender.auth().standing();
     let answer = tokio::select! {
         answer = tokio::time::timeout(THINK, answer) => answer.ok().and_then(Result::ok),

@@ -11,6 +11,7 @@ use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, modern};
 use crate::cli::{ClientProtocol, Protocol, Transport};
 use crate::error::Failure;
 use crate::message::{self, Kind, Message, code};
+use crate::task;
 use crate::translate::members::Members;
 use crate::translate::to_modern::Client;
 use crate::translate::{MODERN_REVISIONS, text, to_legacy};
@@ -146,7 +147,7 @@ async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Ou
         // It would not know what to do with such an answer.
         return carry(context, message).await;
     }
-    let asking = tokio::spawn({
+    let asking = task::spawn({
         let (context, message) = (Arc::clone(context), message.clone());
         async move { carry(&context, &message).await }
     });
@@ -302,7 +303,7 @@ pub(super) fn remember(context: &Arc<Context>, initialize: &Message, opened: &Op
         && !session.is_stateful()
         && context.memory.verdict().modern.is_none()
     {
-        tokio::spawn(look_for_modern_side(Arc::clone(context), initialize.clone()));
+        task::spawn(look_for_modern_side(Arc::clone(context), initialize.clone()));
     }
 }
 

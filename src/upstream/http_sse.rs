@@ -18,6 +18,7 @@ use crate::error::Failure;
 use crate::http::{self as client, SseError};
 use crate::log;
 use crate::message::{Id, Kind, Message};
+use crate::task;
 
 /// How long a server may take to answer the `initialize` that is said to it again.
 const REPLAY: Duration = Duration::from_secs(30);
@@ -67,7 +68,7 @@ pub(super) async fn begin(
         reader: Mutex::default(),
         forgotten: watch::Sender::new(0),
     });
-    let reader = tokio::spawn(Arc::clone(&session).read(events)).abort_handle();
+    let reader = task::spawn(Arc::clone(&session).read(events)).abort_handle();
     // Whoever opens may be told to stop at any await; then nobody is to read.
     let unless_opened = AbortOnDrop(Some(reader.clone()));
     let answer = session.greet(&endpoint, initialize).await?;

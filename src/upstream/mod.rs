@@ -34,6 +34,7 @@ use crate::cli::ClientProtocol;
 use crate::config::Settings;
 use crate::error::Failure;
 use crate::message::{Kind, Message};
+use crate::task;
 use context::Context;
 use translated::Translated;
 use wire::{NotOpened, Opened, SECRET_ID, Wire};
@@ -70,7 +71,7 @@ impl Upstream {
     fn with(context: Context) -> Self {
         let upstream = Self(Arc::new(context));
         if let Some(interval) = upstream.0.chosen.ping_interval {
-            tokio::spawn(keep_alive::keep_alive(upstream.clone(), interval));
+            task::spawn(keep_alive::keep_alive(upstream.clone(), interval));
         }
         upstream
     }
@@ -95,14 +96,14 @@ impl Upstream {
     fn open(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
         if let Some(old) = self.0.gate.begin(initialize.clone()) {
             // A client that initializes again leaves its first session behind.
-            tokio::spawn(async move { old.close().await });
+            task::spawn(async move { old.close().await });
         }
         self.spawn_opener(initialize)
     }
 
     fn spawn_opener(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
         let (settle, settled) = oneshot::channel();
-        let opener = tokio::spawn(opening::open(Arc::clone(&self.0), initialize, settle));
+        let opener = task::spawn(opening::open(Arc::clone(&self.0), initialize, settle));
         self.0.gate.opener(opener.abort_handle());
         settled
     }
@@ -112,12 +113,12 @@ impl Upstream {
         if self.0.gate.is_idle() {
             // Without an initialize it opens nothing; it is carried like any notification.
             let upstream = self.clone();
-            tokio::spawn(async move { upstream.notify(&message).await });
+            task::spawn(async move { upstream.notify(&message).await });
             return;
         }
         let Some(wire) = self.0.gate.initialized(message.clone()) else { return };
         let context = Arc::clone(&self.0);
-        tokio::spawn(async move {
+        task::spawn(async move {
             wire.initialized(&message).await;
             context.gate.all_set();
         });

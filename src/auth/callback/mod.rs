@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::page::{Page, guard};
+use crate::task;
 
 pub use listener::{CallbackError, Listener};
 pub use redirect::{PasteError, Redirect};
@@ -108,7 +109,7 @@ impl Listener {
         });
         let mut accepting = JoinSet::new();
         for socket in self.sockets {
-            accepting.spawn(accept(tokio_listener(socket)?, shared.clone()));
+            task::spawn_in(&mut accepting, accept(tokio_listener(socket)?, shared.clone()));
         }
         Ok(Callback { shared, redirects, served, _accepting: accepting })
     }
@@ -154,7 +155,7 @@ async fn accept(socket: tokio::net::TcpListener, shared: Arc<Shared>) {
                         task.abort();
                     }
                     let heard = Arc::new(AtomicBool::new(false));
-                    let task = connections.spawn(serve(connection, shared.clone(), heard.clone()));
+                    let task = task::spawn_in(&mut connections, serve(connection, shared.clone(), heard.clone()));
                     silent.push_back((task, heard));
                     if silent.len() > 2 * MOST_CONNECTIONS {
                         silent.retain(|(task, _)| !task.is_finished());

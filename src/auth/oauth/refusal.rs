@@ -19,6 +19,7 @@ use crate::auth::settings::ResourceChoice;
 use crate::auth::transaction::Reason;
 use crate::auth::{AuthError, import, scope, token};
 use crate::cli::AuthMode;
+use crate::task;
 
 /// A client that lives this long after it needed a login is one that somebody uses.
 const LIVING: Duration = Duration::from_secs(2);
@@ -183,7 +184,7 @@ impl OAuth {
 
     fn need_a_person(&self, step_up: bool) {
         if self.0.standing.need(step_up) {
-            tokio::spawn(drive(self.clone()));
+            task::spawn(drive(self.clone()));
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{Session, Terms};
 use crate::error::Failure;
 use crate::http::SseError;
 use crate::message::{Id, Message};
+use crate::task;
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::backoff::{self, Backoff};
 use crate::upstream::send::Sent;
@@ -199,7 +200,7 @@ fn afterword(context: &Context, mut events: EventStream) {
         Some(None | Some(Err(_))) => {}
         said => {
             let client = context.client.clone();
-            drop(tokio::spawn(tokio::time::timeout(AFTERWORD, async move {
+            drop(task::spawn(tokio::time::timeout(AFTERWORD, async move {
                 let mut next = said.flatten();
                 loop {
                     if let Some(Ok(event)) = next

@@ -18,6 +18,7 @@ use super::{Context, Event, NotOpened, Opened, SECRET_ID, Wire, first};
 use crate::error::Failure;
 use crate::log;
 use crate::message::{Kind, Message};
+use crate::task;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -162,7 +163,7 @@ impl Session {
     pub(super) fn listen(self: &Arc<Self>) {
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*listener, Listener::NotYet) {
-            *listener = Listener::Running(tokio::spawn(listen::listen(Arc::clone(self))).abort_handle());
+            *listener = Listener::Running(task::spawn(listen::listen(Arc::clone(self))).abort_handle());
         }
     }
 
@@ -178,7 +179,7 @@ impl Session {
         // The specification says 202 and no body; what comes all the same is the client's.
         match answer::body(sender, response).await {
             Ok(Body::Message(message)) => self.context.client.deliver(message).await,
-            Ok(Body::Events(events)) => drop(tokio::spawn(exchange::drain(Arc::clone(&self.context), events))),
+            Ok(Body::Events(events)) => drop(task::spawn(exchange::drain(Arc::clone(&self.context), events))),
             Ok(Body::Nothing(_)) | Err(_) => {}
         }
         Ok(())
@@ -197,7 +198,7 @@ impl Session {
         }
         // A task of its own: a request that is cancelled must not leave a session half renewed.
         let session = Arc::clone(self);
-        let renewing = tokio::spawn(async move {
+        let renewing = task::spawn(async move {
             let renewed = session.open_anew(lost).await;
             *attempted = renewed.as_ref().err().map(|failure| (Instant::now(), failure.clone()));
             renewed

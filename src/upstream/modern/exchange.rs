@@ -10,6 +10,7 @@ use super::{Server, called};
 use crate::error::Failure;
 use crate::http::SseError;
 use crate::message::{self, Id, Kind, Message};
+use crate::task;
 use crate::translate::members::{Members, quoted};
 use crate::translate::{code, text};
 use crate::upstream::Context;
@@ -204,7 +205,7 @@ fn afterword(context: &Context, mut events: EventStream) {
         return;
     }
     let host = context.sender.host().to_owned();
-    drop(tokio::spawn(tokio::time::timeout(AFTERWORD, async move {
+    drop(task::spawn(tokio::time::timeout(AFTERWORD, async move {
         while let Some(Ok(_)) = events.next().await {
             tracing::debug!("{host} goes on after its answer; that is passed over");
         }

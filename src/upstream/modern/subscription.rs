@@ -14,6 +14,7 @@ use super::exchange::{self, Answered};
 use super::session::Session;
 use crate::error::Failure;
 use crate::message::{Kind, Message};
+use crate::task;
 use crate::translate::to_modern::{Heard, Interest, heard, tagged};
 use crate::upstream::Context;
 use crate::upstream::answer::{self, Body, EventStream};
@@ -153,7 +154,7 @@ impl Subscription {
     pub(super) fn begin(&self, session: &Arc<Session>) {
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if listener.is_none() {
-            *listener = Some(tokio::spawn(listen(Arc::clone(session))).abort_handle());
+            *listener = Some(task::spawn(listen(Arc::clone(session))).abort_handle());
         }
     }
 
@@ -202,7 +203,7 @@ async fn listen(session: Arc<Session>) {
             None
         } else {
             let (ready, is_ready) = oneshot::channel();
-            let stream = Kept(tokio::spawn(keep(Arc::clone(&session), interest, ready)).abort_handle());
+            let stream = Kept(task::spawn(keep(Arc::clone(&session), interest, ready)).abort_handle());
             drop(tokio::time::timeout(READY, is_ready).await);
             Some(stream)
         };

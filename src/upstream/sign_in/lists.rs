@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Asked, tool};
 use crate::message::{self, Message};
+use crate::task;
 use crate::upstream::{Context, Upstream};
 
 /// For how long a client that got our lists is told that there are others.
@@ -30,7 +31,7 @@ pub(super) fn locally(upstream: &Upstream, request: &Message) -> Option<Message>
     if tells && !context.people.awaited.swap(true, Ordering::Relaxed) {
         // The session that is open was opened for somebody; whoever opens one tells the client by itself.
         let context = Arc::clone(context);
-        tokio::spawn(async move {
+        task::spawn(async move {
             let logged_in = context.sender.auth().standing().logged_in(LOGIN).await;
             context.people.awaited.store(false, Ordering::Relaxed);
             if logged_in {

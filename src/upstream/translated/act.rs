@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::driver::{Done, Driver, InFlight, Session};
 use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
+use crate::task;
 use crate::translate::to_legacy::Action;
 use crate::upstream::Upstream;
 
@@ -48,7 +49,7 @@ impl Driver {
         let answer = upstream.initialize(initialize);
         // It goes out when the server has answered, and before any request.
         upstream.initialized(initialized);
-        self.tasks.spawn(async move { Done::Opened(session, answer.await) });
+        task::spawn_in(&mut self.tasks, async move { Done::Opened(session, answer.await) });
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(upstream.clone());
         self.sessions.insert(session, Session { upstream, events, lost: None });
     }
@@ -58,10 +59,10 @@ impl Driver {
         let Kind::Request { id, .. } = message.kind() else { return };
         let (id, raw_id) = (id.clone(), message.raw_id().unwrap_or("null").into());
         let key = (session, id.clone());
-        let task = self.tasks.spawn(Box::pin(async move {
+        let task = task::spawn_in(&mut self.tasks, async move {
             let outcome = upstream.request(&message).await;
             Done::Request(session, id, outcome)
-        }));
+        });
         self.in_flight.insert(key, InFlight { raw_id, task, elsewhere: None });
     }
 
@@ -85,7 +86,7 @@ impl Driver {
     ) {
         let Some(upstream) = self.sessions.get(&session).map(|session| session.upstream.clone()) else { return };
         let telling = tell(upstream);
-        self.tasks.spawn(async move {
+        task::spawn_in(&mut self.tasks, async move {
             telling.await;
             Done::Nothing
         });
@@ -96,7 +97,7 @@ impl Driver {
             request.task.abort();
         }
         if let Some(left) = self.sessions.remove(&session) {
-            self.tasks.spawn(async move {
+            task::spawn_in(&mut self.tasks, async move {
                 left.upstream.close().await;
                 Done::Nothing
             });

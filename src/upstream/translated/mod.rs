@@ -16,6 +16,7 @@ use super::{Outcome, ToClient, Upstream};
 use crate::cli::ClientProtocol;
 use crate::error::Failure;
 use crate::message::{Id, Kind, Message};
+use crate::task;
 use crate::translate::to_legacy;
 use driver::Driver;
 
@@ -48,7 +49,7 @@ impl Translated {
         let (sender, asks) = mpsc::unbounded_channel();
         let newest = Newest::default();
         let driver = Driver::new(Arc::clone(&newest), client, Box::new(session));
-        tokio::spawn(driver.run(asks));
+        task::spawn(driver.run(asks));
         Self { asks: sender, newest }
     }
 

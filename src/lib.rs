@@ -3,25 +3,28 @@
 //! # The way of a message
 //!
 //! ```text
-//!  stdin ─► stdio ─► message ─► bridge ─► upstream/{modern, legacy, http_sse} ─► http ─► the net
-//! stdout ◄─ stdio ◄──────────── bridge ◄─ upstream/… ◄─ http/sse ◄──────────────────────┘
-//!                                            │ the header for this request, a 401
+//!  stdin ─► stdio ─► message ─► bridge ─► upstream ─► its wire: legacy, http_sse, modern ─► http ─► the net
+//! stdout ◄─ stdio ◄──────────── bridge ◄─ upstream ◄─ its wire ◄─ http/sse ◄──────────────────────┘
+//!                                 │          │ ▲
+//!                               tools        │ └─► translate, where client and server are of different eras
 //!                                            ▼
-//!                                          auth
+//!                                          auth: the header for this request, a 401
 //! ```
 //!
-//! What was typed becomes a [`cli::Cli`], and with environment and files a [`config::Settings`]: what is meant. From then on a
-//! line of the client's becomes a [`message::Message`], which is the line itself and a peeked view of it. The [`bridge`] owns
-//! it while it is in flight and gives each request a task. The task asks the [`upstream::Upstream`] to carry it: that waits until a session
-//! is open, POSTs the text as it is, and reads messages from the body or the event stream that comes back. What answers nothing goes straight
-//! to the client; the answer goes to the bridge, which lets exactly one through.
+//! What was typed becomes a [`cli::Cli`], and with environment and files a [`config::Settings`]: what is meant. From
+//! then on a line of the client's becomes a [`message::Message`], which is the line itself and a peeked view of it. The
+//! [`bridge`] owns it while it is in flight and gives each request a task. The task asks the [`upstream::Upstream`] to
+//! carry it: that waits until a session is open, POSTs the text as it is, and reads messages from the body or the event
+//! stream that comes back. What answers nothing goes straight to the client; the answer goes to the bridge, which lets
+//! exactly one through.
 //!
-//! A client and a server of different eras have a translator between them ([`translate`]), which `upstream` drives: `modern/session.rs` for a
-//! legacy client, `translated.rs` for a modern one.
+//! Between a client and a server of one era bytes pass untouched. New JSON is written for four things only: our own
+//! errors ([`error::Failure`]), the first answers in the stead of a server that is slow and the news that follow them
+//! (`upstream/first.rs`), the cancellation of a request that has had its time, and an answer that must be given its
+//! request's id. While nobody is logged in, `upstream/sign_in` answers too.
 //!
-//! Between two of the same era bytes pass untouched. New JSON is written for four things only: our own errors ([`error::Failure`]), the first answers in the stead of
-//! a server that is slow and the news that follow them (`upstream/first.rs`), the cancellation of a request that has had its time, and
-//! an answer that must be given its request's id.
+//! A client and a server of different eras have a translator between them: [`translate`] says what each means to the
+//! other, `upstream` does it, in `modern/session.rs` for a legacy client and in `translated` for a modern one.
 //!
 //! # Layout
 //!
@@ -31,16 +34,19 @@
 //! * [`log`]: how do we speak to people, and what must they not see?
 //! * [`message`]: what is a JSON-RPC message? No I/O.
 //! * [`stdio`]: lines in, lines out.
-//! * [`bridge`]: who owns a request in flight?
-//! * [`upstream`]: the server. `opening` and `era` find out what it speaks, `gate` holds messages until then, `modern`, `legacy` and
-//!   `http_sse` are the transports, `first` answers for a server that is slow, `memory` knows it from earlier runs.
+//! * [`bridge`]: who owns a request in flight? `incoming` takes the client's lines, `answers` lets one answer through,
+//!   `withdrawal` ends a request before it, `guard` applies the rules for tools.
+//! * [`upstream`]: the server. `opening` and `era` find out what it speaks, `gate` holds messages until then; `legacy`,
+//!   `http_sse` and `modern` are the transports, `wire` whichever is open; `to_client` is the way back. `first` answers
+//!   for a server that is slow, `sign_in` while nobody is logged in, `memory` knows it from earlier runs.
 //! * [`http`]: the one HTTP client; `sse` makes events of bytes.
 //! * [`auth`]: which credential does a request get?
 //! * [`command`]: what else does the program do? `login`, `logout`, `status`.
 //! * [`system`]: what do we ask of the operating system?
 //! * `task`: how is a task started?
 //! * [`tools`]: which of the server's tools may the client see and call? No I/O.
-//! * [`translate`]: what do a client and a server of different eras mean to each other? No I/O.
+//! * [`translate`]: what do a client and a server of different eras mean to each other? `to_legacy` translates for a
+//!   modern client, `to_modern` for a legacy one. No I/O.
 //!
 //! Everyone knows `message`; `stdio` and `http` know no MCP; only `bridge` knows both sides.
 

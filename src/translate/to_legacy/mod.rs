@@ -7,8 +7,10 @@
 //! Requests"). Nothing here does I/O or looks at a clock.
 
 mod asked;
+mod during;
 mod exchange;
 mod listen;
+mod questions;
 mod session;
 mod told;
 

@@ -1,0 +1,209 @@
+//! Is everything that is asked answered once, whatever client, server and clock do?
+
+use std::collections::HashSet;
+
+use super::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One answer to each request, one reply to each question, no id twice in flight.
+    #[test]
+    fn everything_asked_is_answered_once(script in proptest::collection::vec((0u8..12, any::<u8>()), 0..120)) {
+        let mut world = World::new();
+        for (act, which) in script {
+            world.step(act, usize::from(which));
+        }
+        world.come_to_an_end();
+    }
+}
+
+/// A client and a server that keep accounts.
+struct World {
+    run: Run,
+    next: u64,
+    /// The client's requests in flight, and how to come back with each.
+    asked: Vec<(u64, String)>,
+    /// Input that the client was asked for: method and name again, the keys, the state.
+    wanted: Vec<(String, Vec<String>, String)>,
+    /// The server's requests in flight: session, id, whether it may ask in it.
+    serving: Vec<(u64, Value, bool)>,
+    questions: Vec<(u64, Value)>,
+    open: HashSet<u64>,
+    answers: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            run: Run::new(),
+            next: 0,
+            asked: Vec::new(),
+            wanted: Vec::new(),
+            serving: Vec::new(),
+            questions: Vec::new(),
+            open: HashSet::new(),
+            answers: 0,
+        }
+    }
+
+    fn step(&mut self, act: u8, which: usize) {
+        self.next += 1;
+        let id = self.next;
+        match act {
+            0 | 1 => self.request(id, "tools/call", r#""name":"t""#, which),
+            2 => self.request(id, "tools/list", "", which),
+            3 => self.request(
+                id,
+                "subscriptions/listen",
+                r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["a:b"]}"#,
+                which,
+            ),
+            4 if which.is_multiple_of(4) => self.request(id, "server/discover", "", which),
+            4 | 5 => self.answer(which),
+            6 | 7 => self.question(which),
+            8 => self.come_back(which),
+            9 => self.cancel(which),
+            10 => {
+                let session = self.open.iter().nth(which % self.open.len().max(1)).copied();
+                if let Some(session) = session {
+                    let actions = self.run.said(
+                        session,
+                        None,
+                        r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#,
+                    );
+                    self.take(actions);
+                }
+            }
+            _ => {
+                let actions = self.run.pass(Duration::from_secs(if which.is_multiple_of(20) { 4000 } else { 1 }));
+                self.take(actions);
+            }
+        }
+    }
+
+    fn request(&mut self, id: u64, method: &str, params: &str, which: usize) {
+        let level = if which.is_multiple_of(3) { r#""io.modelcontextprotocol/logLevel":"info""# } else { "" };
+        self.asked.push((id, method.to_owned()));
+        self.run.machine.request(&modern(&id.to_string(), method, params, level), self.run.now);
+        let actions = self.run.machine.actions();
+        self.take(actions);
+    }
+
+    fn answer(&mut self, which: usize) {
+        if self.serving.is_empty() {
+            return;
+        }
+        let (session, id, _) = self.serving.swap_remove(which % self.serving.len());
+        let actions = self.run.answered(session, &message_result(&id.to_string(), "{}"));
+        self.take(actions);
+    }
+
+    fn question(&mut self, which: usize) {
+        if self.serving.is_empty() {
+            return;
+        }
+        let (session, id, _) = self.serving[which % self.serving.len()].clone();
+        let question = json!(format!("question {}", self.next));
+        self.questions.push((session, question.clone()));
+        let during = (which.is_multiple_of(2)).then(|| id.to_string());
+        let method = ["roots/list", "elicitation/create", "sampling/createMessage"][which % 3];
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{question},"method":"{method}","params":{{}}}}"#);
+        let actions = self.run.said(session, during.as_deref(), &text);
+        self.take(actions);
+    }
+
+    fn come_back(&mut self, which: usize) {
+        if self.wanted.is_empty() {
+            return;
+        }
+        let (method, keys, state) = self.wanted.swap_remove(which % self.wanted.len());
+        let answered = keys.iter().enumerate().filter(|(n, _)| !(which >> n).is_multiple_of(3));
+        let responses: Vec<_> = answered.map(|(_, key)| format!("{}:{{}}", json!(key))).collect();
+        let params =
+            format!(r#""name":"t","requestState":{},"inputResponses":{{{}}}"#, json!(state), responses.join(","));
+        self.request(self.next, &method, &params, 1);
+    }
+
+    fn cancel(&mut self, which: usize) {
+        if self.asked.is_empty() {
+            return;
+        }
+        let (id, _) = self.asked.swap_remove(which % self.asked.len());
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
+        self.run.machine.cancelled(&message(text));
+        let actions = self.run.machine.actions();
+        self.take(actions);
+    }
+
+    fn take(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Open { session, .. } => {
+                    assert!(self.open.insert(session), "a session is opened once");
+                    self.run.machine.opened(session, &message_result("0", SERVER), self.run.now);
+                    let actions = self.run.machine.actions();
+                    self.take(actions);
+                }
+                Action::Close { session } => {
+                    assert!(self.open.remove(&session));
+                    assert!(!self.serving.iter().any(|(of, ..)| *of == session), "a session in use is not closed");
+                }
+                Action::Request { session, message } => {
+                    assert!(self.open.contains(&session));
+                    let request = value(&message);
+                    let id = request["id"].clone();
+                    let twice = self.serving.iter().any(|(of, serving, _)| *of == session && *serving == id);
+                    assert!(!twice, "{id} is in flight already");
+                    assert!(
+                        request["params"].get("requestState").is_none()
+                            && request["params"].get("inputResponses").is_none()
+                    );
+                    self.serving.push((session, id, request["method"] == "tools/call"));
+                }
+                Action::Notify { session, message } => {
+                    let reply = value(&message);
+                    let place = self.questions.iter().position(|question| *question == (session, reply["id"].clone()));
+                    self.questions.swap_remove(place.expect("one reply to each question"));
+                }
+                Action::Cancel { session, message, .. } => {
+                    let id = value(&message)["params"]["requestId"].clone();
+                    self.serving.retain(|(of, serving, _)| *of != session || *serving != id);
+                }
+                Action::Answer(answer) => self.answered(&value(&answer)),
+                Action::Tell(_) | Action::Warn(_) => {}
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: &Value) {
+        let id = answer["id"].as_u64().unwrap();
+        let place = self.asked.iter().position(|(asked, _)| *asked == id).expect("one answer to each request");
+        let (_, method) = self.asked.swap_remove(place);
+        self.answers += 1;
+        if answer["result"]["resultType"] == "input_required" {
+            assert_eq!(method, "tools/call", "only some requests may be answered with a question");
+            let keys = answer["result"]["inputRequests"].as_object().unwrap().keys().cloned().collect();
+            self.wanted.push((method, keys, answer["result"]["requestState"].as_str().unwrap().to_owned()));
+        }
+    }
+
+    /// All that is open is brought to its end; then nothing may be owed.
+    fn come_to_an_end(&mut self) {
+        for _ in 0..1000 {
+            let actions = self.run.pass(GATHER);
+            self.take(actions);
+            if self.serving.is_empty() && self.wanted.is_empty() {
+                break;
+            }
+            self.answer(0);
+            self.next += 1;
+            self.come_back(1);
+        }
+        self.run.machine.end();
+        let actions = self.run.machine.actions();
+        self.take(actions);
+        assert_eq!(self.asked, [], "every request has its answer");
+        assert_eq!(self.questions, [], "every question has its reply");
+    }
+}

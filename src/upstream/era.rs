@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, modern};
+use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, first, modern};
 use crate::cli::{ClientProtocol, Protocol, Transport};
 use crate::error::Failure;
 use crate::message::{self, Kind, Message, code};
@@ -267,6 +267,13 @@ pub(super) fn may_be_modern(refused: &NotOpened) -> bool {
         NotOpened::Error(status, error) => modern::is_recognised(*status, error) || modern::may_be_modern(error),
         NotOpened::Failure(_) => false,
     }
+}
+
+/// Whether a server has shaken hands in a modern revision, which has no such thing, with a client that asked for another.
+pub(super) fn is_beyond(opened: &Opened, initialize: &Message) -> bool {
+    let settled = first::answered(&opened.answer).and_then(|(greeting, _)| greeting.protocol_version);
+    let asked = first::asked(initialize).and_then(|greeting| greeting.protocol_version);
+    settled != asked && settled.is_some_and(|revision| modern::is_modern_revision(&revision))
 }
 
 /// Keeps what an opening has shown. A server that opened no session has no way to ask its legacy client anything; whether it has a modern side,

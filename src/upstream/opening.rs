@@ -160,13 +160,23 @@ async fn sse_first(context: &Arc<Context>, initialize: &Message) -> Result<Opene
 
 /// Streamable HTTP of either era, by the client's own first message.
 async fn streamable(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
-    match legacy::open(context, initialize).await {
-        Err(refused) if context.chosen.protocol == Protocol::Auto && era::may_be_modern(&refused) => {
-            match Box::pin(modern::open(context, initialize)).await {
-                Err(not) if era::is_not_modern(&not) => Err(refused),
-                settled => settled.map_err(modern::told),
+    let settled = legacy::open(context, initialize).await;
+    if context.chosen.protocol != Protocol::Auto {
+        return settled;
+    }
+    match settled {
+        Err(refused) if era::may_be_modern(&refused) => match Box::pin(modern::open(context, initialize)).await {
+            Err(not) if era::is_not_modern(&not) => Err(refused),
+            settled => settled.map_err(modern::told),
+        },
+        // The client would not know that revision, and hang up.
+        Ok(opened) if era::is_beyond(&opened, initialize) => match Box::pin(modern::open(context, initialize)).await {
+            Ok(translated) => {
+                tokio::spawn(async move { opened.wire.close().await });
+                Ok(translated)
             }
-        }
+            Err(_) => Ok(opened),
+        },
         settled => settled,
     }
 }

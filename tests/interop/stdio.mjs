@@ -8,10 +8,13 @@ const BROWSER = fileURLToPath(new URL("browser.mjs", import.meta.url));
 const MODERN = "2026-07-28";
 
 export class Session {
-  // `options`: revision, environment (added to), browser (a program, or "" for none), label (before each line of stderr).
+  // `options`: revision, capabilities, answer (to what the server asks: a promise of a result for a method and params), environment
+  // (added to), browser (a program, or "" for none), label (before each line of stderr).
   constructor(ferry, args, home, options = {}) {
     this.revision = options.revision ?? "2025-11-25";
     this.modern = this.revision >= MODERN;
+    this.capabilities = options.capabilities ?? {};
+    this.answer = options.answer;
     this.pending = new Map();
     this.heard = []; // notifications and requests, in order of arrival
     this.stderr = "";
@@ -30,10 +33,18 @@ export class Session {
 
   #hear(message) {
     const waiting = "method" in message ? undefined : this.pending.get(message.id);
-    if (!waiting) return this.heard.push(message);
+    if (!waiting) {
+      this.heard.push(message);
+      if ("id" in message && this.answer) this.#reply(message);
+      return;
+    }
     this.pending.delete(message.id);
     clearTimeout(waiting.timer);
     waiting.resolve(message);
+  }
+
+  async #reply({ id, method, params }) {
+    this.write({ id, result: await this.answer(method, params) });
   }
 
   #fail(error) {
@@ -55,7 +66,7 @@ export class Session {
       const _meta = {
         "io.modelcontextprotocol/protocolVersion": this.revision,
         "io.modelcontextprotocol/clientInfo": { name: "interop", version: "1.0.0" },
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": this.capabilities,
       };
       params = { ...params, _meta };
     }
@@ -70,10 +81,16 @@ export class Session {
     return answer;
   }
 
+  // What comes of it in the end, in a round for each time that the server asks back.
   async result(method, params, seconds) {
     const { result, error } = await this.ask(method, params, seconds);
     if (error) throw new Error(`${method}: ${error.code} ${error.message}`);
-    return result;
+    if (result.resultType !== "input_required") return result;
+    const questions = Object.entries(result.inputRequests ?? {});
+    const answers = questions.map(async ([key, question]) => [key, await this.answer(question.method, question.params)]);
+    const next = { ...params, inputResponses: Object.fromEntries(await Promise.all(answers)) };
+    if ("requestState" in result) next.requestState = result.requestState;
+    return this.result(method, next, seconds);
   }
 
   // What a tool says; throws what it says when that is an error.
@@ -92,7 +109,7 @@ export class Session {
   async open() {
     if (this.modern) return undefined;
     const clientInfo = { name: "interop", version: "1.0.0" };
-    const result = await this.result("initialize", { protocolVersion: this.revision, capabilities: {}, clientInfo });
+    const result = await this.result("initialize", { protocolVersion: this.revision, capabilities: this.capabilities, clientInfo });
     this.write({ method: "notifications/initialized" });
     return result;
   }

@@ -296,3 +296,61 @@ fn a_server_of_a_later_revision_alone_says_so_in_words() {
     says(&bridge.answer("1"), &["2031-01-01"]);
     bridge.finish();
 }
+
+#[test]
+fn a_server_that_refuses_the_revision_it_offers_is_asked_once_more() {
+    for protocol in ["auto", "modern"] {
+        let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+            ("server/discover", 0) => {
+                let data = r#""data":{"supported":["2026-07-28"],"requested":"2026-07-28"}"#;
+                let id = call.id();
+                let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32022,"message":"no",{data}}}}}"#);
+                call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+            }
+            _ => call.modern(),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).arg(&format!("--protocol={protocol}")).start();
+        assert!(bridge.shake_hands().contains("a-modern-upstream"), "{protocol}");
+        bridge.finish();
+        assert_eq!(upstream.count("server/discover"), 2, "{protocol}");
+    }
+}
+
+#[test]
+fn a_server_that_shakes_hands_in_a_modern_revision_is_spoken_to_in_it() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "initialize" => {
+            let greeting =
+                r#"{"protocolVersion":"2026-07-28","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+            let answer = result(&call.id(), greeting);
+            call.respond("200 OK", &[("Content-Type", "application/json"), ("Mcp-Session-Id", "s-1")], &answer);
+        }
+        "DELETE" => call.respond("200 OK", &[], ""),
+        _ => call.modern(),
+    });
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
+        let greeting = value(&bridge.shake_hands());
+        assert_eq!(greeting["result"]["protocolVersion"], REVISION, "a legacy client knows no other: {greeting}");
+        bridge.still_works();
+        bridge.finish();
+    }
+    upstream.wait_for("DELETE", 1);
+    assert_eq!(upstream.count("initialize"), 1, "the verdict is remembered");
+}
+
+#[test]
+fn a_server_that_only_says_that_it_is_modern_is_taken_as_it_is() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "initialize" => {
+            call.result(r#"{"protocolVersion":"2026-07-28","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#)
+        }
+        _ => call.legacy_only(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    let greeting = value(&bridge.shake_hands());
+    assert_eq!(greeting["result"]["protocolVersion"], "2026-07-28", "its own words: {greeting}");
+    bridge.still_works();
+    bridge.finish();
+}

@@ -87,7 +87,10 @@ fn error(method: &str, answer: &Message) -> Option<Message> {
             let theirs: Vec<_> = data["supported"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             (
                 UNHEARD_OF,
-                Some(format!("the server speaks only revisions that the bridge does not: {}", theirs.join(", "))),
+                Some(format!(
+                    "the server refuses the bridge's revision of the protocol, and names {}",
+                    theirs.join(", ")
+                )),
             )
         }
         _ => return None,

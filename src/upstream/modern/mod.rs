@@ -78,11 +78,12 @@ fn called(message: &Message) -> Option<String> {
 /// Opens a session for a legacy client, by `server/discover`.
 pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     let raw_id = initialize.raw_id().unwrap_or("null");
-    let client = Client::of(initialize, MODERN_REVISIONS[0], context.chosen.tasks);
-    let id = context.modern.ids.next();
-    let odd = || Failure::Unusable("the client's initialize is none".to_owned());
-    let discover = greeting::discover(&client, &id).ok_or_else(odd)?;
-    let Answered { status, answer } = carry(context, &discover, &mut |_| true).await?;
+    let (mut client, mut answered) = discover(context, initialize, MODERN_REVISIONS[0]).await?;
+    // It may be one of several behind an address, and the next one sounder.
+    if let Some(revision) = offered(&answered.answer) {
+        (client, answered) = discover(context, initialize, revision).await?;
+    }
+    let Answered { status, answer } = answered;
     if let Kind::Response { is_error: true, .. } = answer.kind() {
         return Err(NotOpened::Error(status, answer.with_id(raw_id)));
     }
@@ -96,6 +97,27 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result
     tracing::info!("{} is modern and the client is not; translating", context.sender.host());
     let wire = Wire::Modern(Session::new(context, client, discovered));
     Ok(Opened { wire, answer })
+}
+
+async fn discover(
+    context: &Context,
+    initialize: &Message,
+    revision: &'static str,
+) -> Result<(Client, Answered), Failure> {
+    let client = Client::of(initialize, revision, context.chosen.tasks);
+    let odd = || Failure::Unusable("the client's initialize is none".to_owned());
+    let request = greeting::discover(&client, &context.modern.ids.next()).ok_or_else(odd)?;
+    let answered = carry(context, &request, &mut |_| true).await?;
+    Ok((client, answered))
+}
+
+/// The revision, of those that are spoken here, that a server names which refuses another.
+fn offered(refused: &Message) -> Option<&'static str> {
+    let error = Members::of(text(refused))?.object("error")?;
+    let is_refused = error_code(refused) == Some(code::UNSUPPORTED_PROTOCOL_VERSION);
+    let theirs: Vec<String> =
+        serde_json::from_str(error.object("data").filter(|_| is_refused)?.get("supported")?).ok()?;
+    MODERN_REVISIONS.into_iter().find(|ours| theirs.iter().any(|revision| revision == ours))
 }
 
 /// What a server that could not be opened has said, in words for a legacy client.
@@ -142,7 +164,7 @@ pub(super) fn is_recognised(status: StatusCode, error: &Message) -> bool {
 }
 
 /// Revisions are dates.
-fn is_modern_revision(revision: &str) -> bool {
+pub(super) fn is_modern_revision(revision: &str) -> bool {
     MODERN_REVISIONS.last().is_some_and(|first| revision >= *first)
 }
 

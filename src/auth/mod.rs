@@ -182,6 +182,11 @@ impl Authorizer {
         self.oauth().map_or(AuthMode::Off, OAuth::mode)
     }
 
+    /// Whether a login is missing, and the user wants all to wait for it.
+    pub fn is_waited_for(&self) -> bool {
+        self.mode() == AuthMode::Wait && self.standing().is_needed()
+    }
+
     /// Whether a user gave any credential at all.
     pub fn is_given(&self) -> bool {
         matches!(self.source, Source::Given(_)) || !self.headers.map.is_empty()

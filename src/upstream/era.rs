@@ -26,9 +26,16 @@ pub(super) struct Verdict {
     known: Mutex<Known>,
     /// The client has made a modern request.
     asked: AtomicBool,
+    /// It was another than the first that any client of either era may make.
+    goes_on: AtomicBool,
 }
 
 impl Verdict {
+    /// The client makes modern requests, though it may have been told to shake hands.
+    pub(super) fn client_goes_on(&self) {
+        self.goes_on.store(true, Ordering::Relaxed);
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,6 +105,13 @@ impl Context {
         self.may_be_modern() && (is_discover || to_legacy::is_modern(message))
     }
 
+    /// Whether a client that has made a modern request is one that will not shake hands, or need not.
+    fn is_modern_client(&self) -> bool {
+        self.takes_modern() == Some(true)
+            || self.chosen.client_protocol == ClientProtocol::Modern
+            || self.era.goes_on.load(Ordering::Relaxed)
+    }
+
     fn may_be_modern(&self) -> bool {
         !self.client.translated
             && self.gate.is_idle()
@@ -119,10 +133,11 @@ impl Upstream {
             return Ok(None);
         }
         self.0.era.asked.store(true, Ordering::Relaxed);
-        match message.method() {
-            Some("server/discover") => discover(&self.0, message).await,
-            _ => carry(&self.0, message).await,
+        if message.method() == Some("server/discover") {
+            return discover(&self.0, message).await;
         }
+        self.0.era.client_goes_on();
+        carry(&self.0, message).await
     }
 
     /// Takes a modern client's notification, unless the server is legacy: then `None`.
@@ -153,6 +168,7 @@ async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Ou
     });
     let carried = match tokio::time::timeout(context.chosen.startup_wait, asking).await {
         Ok(Ok(Ok(carried))) => carried,
+        Ok(Ok(Err(failure @ Failure::SignIn { .. }))) if context.is_modern_client() => return Err(failure),
         failed if context.takes_modern() == Some(true) => {
             let kept = context.memory.recall().and_then(|kept| kept.discover);
             if let Some(kept) = kept {

@@ -59,6 +59,12 @@ pub(super) fn answered(answer: &Message) -> Option<(Greeting, Box<RawValue>)> {
     Some((serde_json::from_str(raw.get()).ok()?, raw))
 }
 
+/// The capabilities of a server of which nothing is known.
+pub(super) fn every_list() -> Value {
+    let list = json!({ "listChanged": true });
+    json!({ "tools": list, "prompts": list, "resources": list })
+}
+
 impl Context {
     fn promises(&self) -> MutexGuard<'_, Promises> {
         self.promises.lock().unwrap_or_else(PoisonError::into_inner)
@@ -76,6 +82,14 @@ impl Context {
         if known.is_empty() || known > revision {
             result["protocolVersion"] = revision.into();
         }
+        self.promise(&mut result);
+        self.promises().promised = Some(result["capabilities"].clone());
+        let text = message::result(initialize.raw_id().unwrap_or("null"), &result);
+        Message::parse(text).unwrap_or_else(|_| initialize.clone())
+    }
+
+    /// Has a greeting, in either era's words, say that more will be told later, and by whom that is delayed.
+    pub(super) fn promise(&self, result: &mut Value) {
         for (_, capability, _) in LISTS {
             if result["capabilities"].get(capability).is_some_and(Value::is_object) {
                 result["capabilities"][capability]["listChanged"] = true.into();
@@ -86,15 +100,11 @@ impl Context {
             result["instructions"] = format!("{}{known}", sign_in::instructions(self.sender.host())).into();
             result["capabilities"]["tools"] = json!({ "listChanged": true });
         }
-        self.promises().promised = Some(result["capabilities"].clone());
-        let text = message::result(initialize.raw_id().unwrap_or("null"), &result);
-        Message::parse(text).unwrap_or_else(|_| initialize.clone())
     }
 
     fn synthetic(&self) -> Value {
-        let list = json!({ "listChanged": true });
         json!({
-            "capabilities": { "tools": list, "prompts": list, "resources": list },
+            "capabilities": every_list(),
             "serverInfo": { "name": self.sender.host(), "version": "unknown" },
         })
     }

@@ -82,7 +82,12 @@ impl Upstream {
         let answer = self.open(message.clone());
         let context = Arc::clone(&self.0);
         async move {
-            match tokio::time::timeout(context.chosen.startup_wait, answer).await {
+            let mut answer = std::pin::pin!(answer);
+            let mut answered = tokio::time::timeout(context.chosen.startup_wait, &mut answer).await;
+            if answered.is_err() && context.sender.auth().is_waited_for() {
+                answered = Ok(answer.await);
+            }
+            match answered {
                 Ok(Ok(answer)) => answer.map(Outcome::Answer),
                 Ok(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
                 Err(_) => {
@@ -126,11 +131,11 @@ impl Upstream {
 
     /// Carries a request, or a batch, to the server and what it says on the way to the client.
     pub async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
-        // Whoever asks this falls back to a handshake, and does not wait for a login.
+        // A client that asks this, and can, falls back to a handshake, and does not wait for a login.
         let is_probe = message.method() == Some("server/discover");
         if is_probe || !self.0.sender.auth().standing().is_needed() {
             match self.carry(message).await {
-                Err(Failure::SignIn { .. }) if !is_probe => {}
+                Err(Failure::SignIn { .. }) => {}
                 carried => return carried,
             }
         }
@@ -156,7 +161,8 @@ impl Upstream {
         }
         if let Some(translated) = self.0.translated_for(message) {
             let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
-            return translated.request(message, number).await;
+            let is_acknowledged = self.0.people.modern.has_acknowledged(message);
+            return translated.request(message, number, is_acknowledged).await;
         }
         let wire = self.pass().await?;
         if let Some(answer) = self.0.empty_list(message) {

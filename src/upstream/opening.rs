@@ -10,6 +10,7 @@ use super::{Context, Event, NotOpened, Opened, era, first, http_sse, legacy, mod
 use crate::cli::{AuthMode, Protocol, Transport};
 use crate::error::Failure;
 use crate::message::Message;
+use crate::task;
 
 /// How long the `endpoint` event may take where HTTP+SSE is a guess: within the startup wait, so that a server which speaks neither is
 /// reported with its own first answer.
@@ -172,7 +173,7 @@ async fn streamable(context: &Arc<Context>, initialize: &Message) -> Result<Open
         // The client would not know that revision, and hang up.
         Ok(opened) if era::is_beyond(&opened, initialize) => match Box::pin(modern::open(context, initialize)).await {
             Ok(translated) => {
-                tokio::spawn(async move { opened.wire.close().await });
+                task::spawn(async move { opened.wire.close().await });
                 Ok(translated)
             }
             Err(_) => Ok(opened),

@@ -47,6 +47,7 @@ mod oauth_commands;
 mod oauth_first_start;
 mod oauth_import;
 mod oauth_login;
+mod oauth_modern;
 mod oauth_processes;
 mod outages;
 mod passthrough;

@@ -344,7 +344,9 @@ fn a_server_that_shakes_hands_in_a_modern_revision_is_spoken_to_in_it() {
 fn a_server_that_only_says_that_it_is_modern_is_taken_as_it_is() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {
-            call.result(r#"{"protocolVersion":"2026-07-28","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#)
+            call.result(
+                r#"{"protocolVersion":"2026-07-28","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#,
+            );
         }
         _ => call.legacy_only(),
     });

@@ -173,3 +173,16 @@ fn a_client_that_can_show_a_link_is_asked_to() {
     assert!(bridge.answer("2").contains("looked"));
     bridge.finish();
 }
+
+#[test]
+fn auth_wait_waits_longer_than_any_first_message() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).args(["--auth", "wait"]).env("MCP_FERRY_STARTUP_WAIT", "0.2").start();
+    bridge.send(&initialize("1", REVISION));
+    let tab = machine.browser.tab(1);
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(bridge.lines().is_empty(), "who is told to wait says nothing of its own: {:?}", bridge.lines());
+    follow(&tab);
+    assert!(bridge.answer("1").contains("mind the gap"), "the server's own answer");
+    bridge.finish();
+}

@@ -232,6 +232,11 @@ impl Inner {
         self.alive.lock().unwrap_or_else(PoisonError::into_inner).contains(client_id)
     }
 
+    /// What was known to be registered may be so no longer.
+    pub(in crate::auth) fn call_none_alive(&self) {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn call_alive(&self, client_id: &str) {
         self.alive.lock().unwrap_or_else(PoisonError::into_inner).insert(client_id.to_owned());
     }

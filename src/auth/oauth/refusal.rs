@@ -83,7 +83,11 @@ impl OAuth {
         if let Some(held) = held.filter(|held| held.record.tokens.is_some() && !held.record.logged_out) {
             match self.renew(&held, Reason::Refused).await {
                 Ok(_) => return Ok(true),
-                Err(error) if error.needs_login() => tracing::info!("{error}"),
+                Err(error) if error.needs_login() => {
+                    tracing::info!("{error}");
+                    // Whoever forgets logins may have forgotten us.
+                    inner.call_none_alive();
+                }
                 Err(error) => return Err(AuthError::OutOfOrder(error.to_string())),
             }
         } else if newest == 0 && self.import().await {

@@ -45,7 +45,7 @@ impl ToLegacy {
             resources,
             open: 0,
             held: Vec::new(),
-            acknowledged: false,
+            acknowledged: self.acknowledged.as_ref() == Some(&asked.id),
         };
         let number = self.next();
         self.listens.insert(number, listen);

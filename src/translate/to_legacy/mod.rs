@@ -105,6 +105,8 @@ pub struct ToLegacy {
     tokens: HashMap<(u64, Id), u64>,
     /// Due times, of which some have lost their point meanwhile.
     timers: BTreeSet<(Instant, Timer)>,
+    /// A subscription that the client knows to stand, while it is taken.
+    acknowledged: Option<Id>,
     secrets: Secrets,
     last: u64,
     actions: Vec<Action>,
@@ -168,6 +170,7 @@ impl ToLegacy {
             awaited: HashMap::new(),
             tokens: HashMap::new(),
             timers: BTreeSet::new(),
+            acknowledged: None,
             secrets,
             last: 0,
             actions: Vec::new(),
@@ -203,6 +206,14 @@ impl ToLegacy {
             "subscriptions/listen" => self.listen(message, asked, session, now),
             _ => self.exchange(message, asked, session),
         }
+    }
+
+    /// The client's `subscriptions/listen`, which somebody else has acknowledged.
+    pub fn listen_on(&mut self, message: &Message, now: Instant) {
+        let Kind::Request { id, .. } = message.kind() else { return };
+        self.acknowledged = Some(id.clone());
+        self.request(message, now);
+        self.acknowledged = None;
     }
 
     /// The client wants no answer to a request any more: its `notifications/cancelled`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::message::{self, Kind, Message};
@@ -46,6 +47,24 @@ impl Interest {
             takes_resources: true,
             resources: resources.unwrap_or_default(),
         }
+    }
+
+    /// What of it a server with these capabilities tells.
+    pub(crate) fn within(mut self, capabilities: &Value) -> Self {
+        self.lists.retain(|what| capabilities[what]["listChanged"] == true);
+        if capabilities["resources"]["subscribe"] != true {
+            self.resources.clear();
+        }
+        self
+    }
+
+    /// The first word on the stream of the `subscriptions/listen` with this id.
+    pub(crate) fn acknowledgement(&self, raw_id: &str) -> Bytes {
+        let own = format!(r#"{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID);
+        let params = self.params();
+        let params =
+            Members::of(&params).map(|params| params.with(&[("_meta", Change::Set(&own))])).unwrap_or_default();
+        message::notification_text("notifications/subscriptions/acknowledged", &params)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

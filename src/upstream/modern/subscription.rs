@@ -16,9 +16,9 @@ use crate::error::Failure;
 use crate::message::{Kind, Message};
 use crate::task;
 use crate::translate::to_modern::{Heard, Interest, heard, tagged};
-use crate::upstream::Context;
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::backoff::Backoff;
+use crate::upstream::{Context, sign_in};
 
 /// How long whoever subscribes waits for the server to listen.
 const READY: Duration = Duration::from_secs(5);
@@ -79,6 +79,7 @@ async fn mended(context: &Context, request: &Message) -> Result<Answered, Failur
     let mut attempt = request.clone();
     let mut backoff = Backoff::new(Duration::from_secs(1));
     let mut known: Option<Interest> = None;
+    let mut is_acknowledged = context.people.modern.has_acknowledged(request);
     loop {
         let tag = (attempt.raw_id() != Some(raw_id)).then_some(raw_id);
         match open(context, &attempt).await {
@@ -94,7 +95,9 @@ async fn mended(context: &Context, request: &Message) -> Result<Answered, Failur
                             match known.replace(filter) {
                                 None => {
                                     context.found(true, None);
-                                    context.client.deliver(message).await;
+                                    if !std::mem::replace(&mut is_acknowledged, true) {
+                                        context.client.deliver(message).await;
+                                    }
                                 }
                                 Some(known) => {
                                     for missed in known.missed(Some(raw_id)) {
@@ -121,6 +124,8 @@ async fn mended(context: &Context, request: &Message) -> Result<Answered, Failur
             }
             Ok(Opened::Answer(_)) => {}
             Err(failure) if known.is_some() && failure.is_temporary() => {}
+            // The client need not hear of that from its stream.
+            Err(Failure::SignIn { .. }) if known.is_some() => sign_in::logged_in(context).await,
             Err(failure) => return Err(failure),
         }
         tokio::time::sleep(backoff.next()).await;
@@ -258,6 +263,7 @@ async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<
                 tracing::warn!("the server does not listen for changes ({status})");
                 return;
             }
+            Err(Failure::SignIn { .. }) => sign_in::logged_in(session.context()).await,
             Err(failure) => tracing::debug!("nothing is heard of changes for now: {failure}"),
         }
         tokio::time::sleep(backoff.next()).await;

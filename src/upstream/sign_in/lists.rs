@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, tool};
-use crate::message::{self, Message};
+use super::{Asked, answer, modern, tool};
+use crate::message::Message;
 use crate::task;
 use crate::upstream::{Context, Upstream};
-
-/// For how long a client that got our lists is told that there are others.
-const LOGIN: Duration = Duration::from_secs(24 * 3600);
 
 /// The answer to a request that needs no login to be answered.
 pub(super) fn locally(upstream: &Upstream, request: &Message) -> Option<Message> {
     let context = &upstream.0;
-    let raw_id = request.raw_id()?;
     let result = match request.method()? {
+        "server/discover" => modern::greeting(context),
         "ping" => json!({}),
         "tools/list" => json!({ "tools": tools(context) }),
         "prompts/list" => json!({ "prompts": [] }),
@@ -32,14 +28,13 @@ pub(super) fn locally(upstream: &Upstream, request: &Message) -> Option<Message>
         // The session that is open was opened for somebody; whoever opens one tells the client by itself.
         let context = Arc::clone(context);
         task::spawn(async move {
-            let logged_in = context.sender.auth().standing().logged_in(LOGIN).await;
+            super::logged_in(&context).await;
             context.people.awaited.store(false, Ordering::Relaxed);
-            if logged_in {
-                context.tell_changed();
-            }
+            context.tell_changed();
         });
     }
-    Message::parse(message::result(raw_id, &result)).ok()
+    request.raw_id()?;
+    Some(answer(context, request, result))
 }
 
 /// Answers what of a batch needs no login; gives what is left of it, which may be empty.

@@ -2,6 +2,7 @@
 //! helps, an answer that says where to go. JSON-RPC errors are often shown to nobody, so a tool says it in its text.
 
 mod lists;
+pub(super) mod modern;
 mod tool;
 
 use std::sync::Arc;
@@ -23,6 +24,9 @@ pub(super) use tool::instructions;
 /// How long a request waits for a person. Clients give a call a minute.
 const HOLD: Duration = Duration::from_secs(45);
 
+/// For how long at a time a login is waited for that nobody is in a hurry for.
+const LOGIN: Duration = Duration::from_secs(24 * 3600);
+
 /// How often a client that wants to know hears that we still wait.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -36,6 +40,7 @@ pub(super) struct People {
     awaited: AtomicBool,
     /// How many requests have nothing in flight, and wait.
     held: watch::Sender<usize>,
+    pub(super) modern: modern::Told,
 }
 
 impl People {
@@ -89,6 +94,12 @@ impl Upstream {
     /// Carries a request while nobody is logged in.
     pub(in crate::upstream) async fn without_login(&self, message: &Message) -> Result<Outcome, Failure> {
         let context = &self.0;
+        if let Some(outcome) = Box::pin(modern::greet(self, message)).await {
+            return outcome;
+        }
+        if message.method() == Some("subscriptions/listen") {
+            return Box::pin(modern::listen(self, message)).await;
+        }
         if tool::is_ours(context, message) {
             return Ok(Outcome::Answer(tool::sign_in(context, message).await));
         }
@@ -109,7 +120,7 @@ impl Upstream {
         // A login may turn out to be worth nothing, and another be needed: a person is asked twice, not for ever.
         for _ in 0..2 {
             if let Err(failure) = hold(context, message).await {
-                return not_yet(message, failure);
+                return not_yet(context, message, failure);
             }
             // The session is opened with the new login, which may be worth nothing.
             tokio::select! {
@@ -121,7 +132,7 @@ impl Upstream {
                 carried => return carried,
             }
         }
-        not_yet(message, needed(context).await)
+        not_yet(context, message, needed(context).await)
     }
 }
 
@@ -146,7 +157,7 @@ async fn hold(context: &Arc<Context>, request: &Message) -> Result<(), Failure> 
         for count in 1u32.. {
             let at = standing.offered(Duration::ZERO).await.ok().flatten().map(|offer| format!(": {}", offer.url));
             let text = format!("waiting for you to sign in{}", at.unwrap_or_default());
-            context.client.outgoing.send_now(message::progress(token.get(), count, &text));
+            context.client.say_now(message::progress(token.get(), count, &text));
             tokio::time::sleep(PROGRESS).await;
         }
     };
@@ -155,6 +166,11 @@ async fn hold(context: &Arc<Context>, request: &Message) -> Result<(), Failure> 
         () = telling => false,
     };
     if logged_in { Ok(()) } else { Err(needed(context).await) }
+}
+
+/// Waits until somebody has logged in, for as long as that takes.
+pub(super) async fn logged_in(context: &Context) {
+    while !context.sender.auth().standing().logged_in(LOGIN).await {}
 }
 
 /// Why a request is not carried out, with the way in.
@@ -168,12 +184,12 @@ pub(super) async fn needed(context: &Context) -> Failure {
 }
 
 /// The answer to a request for which nobody has logged in.
-fn not_yet(request: &Message, failure: Failure) -> Result<Outcome, Failure> {
+fn not_yet(context: &Context, request: &Message, failure: Failure) -> Result<Outcome, Failure> {
     if request.method() != Some("tools/call") {
         return Err(failure);
     }
     let result = json!({ "content": [{ "type": "text", "text": said(&failure) }], "isError": true });
-    Ok(Outcome::Answer(answer(request, &result)))
+    Ok(Outcome::Answer(answer(context, request, result)))
 }
 
 fn said(failure: &Failure) -> String {
@@ -184,7 +200,11 @@ fn said(failure: &Failure) -> String {
     }
 }
 
-fn answer(request: &Message, result: &Value) -> Message {
-    let text = message::result(request.raw_id().unwrap_or("null"), result);
+/// A result of our own, in the words of the client's era.
+fn answer(context: &Context, request: &Message, mut result: Value) -> Message {
+    if modern::is_modern(request) {
+        modern::dress(context, request, &mut result);
+    }
+    let text = message::result(request.raw_id().unwrap_or("null"), &result);
     Message::parse(text).unwrap_or_else(|_| request.clone())
 }

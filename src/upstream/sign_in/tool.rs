@@ -68,8 +68,7 @@ pub(super) async fn sign_in(context: &Arc<Context>, request: &Message) -> Messag
         Ok(()) => format!("Signed in to {}. Its tools work now.", context.sender.host()),
         Err(failure) => format!("{}\nThen call this tool again.", said(&failure)),
     };
-    let result = json!({ "content": [{ "type": "text", "text": text }] });
-    answer(request, &result)
+    answer(context, request, json!({ "content": [{ "type": "text", "text": text }] }))
 }
 
 /// For `initialize`: what a model is told of a server that nobody is signed in to.

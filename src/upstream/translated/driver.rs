@@ -99,6 +99,11 @@ impl Driver {
                 self.waiting.insert(id.clone(), (number, answer));
                 self.machine.request(&message, now());
             }
+            Ask::Listen(message, number, answer) => {
+                let Kind::Request { id, .. } = message.kind() else { return };
+                self.waiting.insert(id.clone(), (number, answer));
+                self.machine.listen_on(&message, now());
+            }
             Ask::Notice(message) if message.method() == Some("notifications/cancelled") => {
                 self.machine.cancelled(&message);
             }

@@ -33,6 +33,8 @@ type Newest = Arc<Mutex<Option<Upstream>>>;
 enum Ask {
     /// An answer to this request. The number tells it from a later one of the same id.
     Request(Message, u64, oneshot::Sender<Message>),
+    /// The same for a subscription that is acknowledged.
+    Listen(Message, u64, oneshot::Sender<Message>),
     /// Nothing: a notification.
     Notice(Message),
     /// No answer any more.
@@ -53,11 +55,18 @@ impl Translated {
         Self { asks: sender, newest }
     }
 
-    /// Waits for the answer to a request. Dropped, it wants none any more.
-    pub(super) async fn request(&self, message: &Message, number: u64) -> Result<Outcome, Failure> {
+    /// Waits for the answer to a request. Dropped, it wants none any more. `is_acknowledged`: it is a subscription, and the client has been told
+    /// that it stands.
+    pub(super) async fn request(
+        &self,
+        message: &Message,
+        number: u64,
+        is_acknowledged: bool,
+    ) -> Result<Outcome, Failure> {
         let Kind::Request { id, .. } = message.kind() else { return Err(Failure::Panicked) };
         let (sender, answer) = oneshot::channel();
-        self.asks.send(Ask::Request(message.clone(), number, sender)).map_err(|_| Failure::Panicked)?;
+        let kind = if is_acknowledged { Ask::Listen } else { Ask::Request };
+        self.asks.send(kind(message.clone(), number, sender)).map_err(|_| Failure::Panicked)?;
         let mut given_up = GivenUp(Some((self, id, number)));
         let answer = answer.await;
         given_up.0 = None;

@@ -33,8 +33,17 @@ pub(crate) enum Fault {
     Held,
 }
 
+/// What the MCP server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Era {
+    Legacy,
+    Modern,
+}
+
 /// How the two servers behave. As it comes, well.
 pub(crate) struct Rules {
+    /// Of the MCP server.
+    pub(crate) era: Era,
     /// `expires_in` of an access token, and for how long it really works.
     pub(crate) lifetime: (Option<u64>, Duration),
     /// Whether a login brings a refresh token.
@@ -62,6 +71,7 @@ pub(crate) struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            era: Era::Legacy,
             lifetime: (Some(3600), Duration::from_secs(3600)),
             refreshable: true,
             grace: Duration::ZERO,
@@ -99,6 +109,11 @@ impl Realm {
         let resource = Upstream::start(move |exchange| of_resource.protect(exchange));
         *shared.addresses.lock().unwrap() = (issuer.url(""), resource.url(""));
         Self { resource, issuer, shared }
+    }
+
+    /// Both as they come, the MCP server of this era.
+    pub(crate) fn of(era: Era) -> Self {
+        Self::start(Rules { era, ..Rules::default() })
     }
 
     /// Both as they come.
@@ -161,14 +176,24 @@ impl Shared {
             return exchange.respond("401 Unauthorized", &[("WWW-Authenticate", &challenge)], "");
         };
         let needed = (rules.needs)(exchange.kind()).filter(|needed| !scope.split(' ').any(|have| have == *needed));
+        let era = rules.era;
         drop(rules);
         if let Some(needed) = needed {
             let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}", {metadata}"#);
             return exchange.respond("403 Forbidden", &[("WWW-Authenticate", &challenge)], "");
         }
-        match exchange.kind() {
-            "tools/list" => exchange.result(r#"{"tools":[{"name":"look","inputSchema":{"type":"object"}}]}"#),
-            "tools/call" => {
+        let is_bare = exchange.request.text().contains("io.modelcontextprotocol/protocolVersion")
+            && exchange.header("mcp-session-id").is_none();
+        if era == Era::Legacy && is_bare {
+            return exchange.error("400 Bad Request", -32000, "Bad Request: Server not initialized");
+        }
+        let tools = r#""tools":[{"name":"look","inputSchema":{"type":"object"}}]"#;
+        match (exchange.kind(), era) {
+            ("tools/list", Era::Modern) => exchange.complete(tools),
+            ("tools/call", Era::Modern) => exchange.complete(r#""content":[{"type":"text","text":"looked"}]"#),
+            (_, Era::Modern) => exchange.modern(),
+            ("tools/list", _) => exchange.result(&format!("{{{tools}}}")),
+            ("tools/call", _) => {
                 let answer = result(&exchange.id(), r#"{"content":[{"type":"text","text":"looked"}]}"#);
                 exchange.json(&answer);
             }

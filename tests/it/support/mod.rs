@@ -19,7 +19,7 @@ mod rpc;
 mod upstream;
 mod web;
 
-pub(crate) use authorization_server::{Fault, Realm, Rules};
+pub(crate) use authorization_server::{Era, Fault, Realm, Rules};
 pub(crate) use bridge::{Bridge, Ended};
 pub(crate) use conversation::Conversation;
 pub(crate) use exchange::{Events, Exchange};

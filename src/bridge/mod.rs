@@ -16,9 +16,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::OptionFuture;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::error::Failure;
 use crate::message::Message;
@@ -73,11 +74,9 @@ pub async fn run(
     flushing.abort();
 }
 
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
+/// At this instant, if there is one.
+fn at(instant: Option<Instant>) -> OptionFuture<Sleep> {
+    instant.map(tokio::time::sleep_until).into()
 }
 
 struct Bridge {
@@ -150,10 +149,10 @@ impl Bridge {
                         self.upstream.end_of_input();
                     }
                 },
-                () = until(ended) => return,
+                Some(()) = at(ended) => return,
                 // A person takes longer than a client that has ended would wait.
                 () = self.upstream.held(self.pending.len()), if ended.is_some() && self.only_requests() => return,
-                () = until(self.deadlines.front().map(|(at, _)| *at)) => self.expire(),
+                Some(()) = at(self.deadlines.front().map(|(at, _)| *at)) => self.expire(),
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::task::{Context as Waker, Poll};
 
+use futures_util::future::OptionFuture;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -71,6 +72,7 @@ impl Driver {
     pub(super) async fn run(mut self, mut asks: mpsc::UnboundedReceiver<Ask>) {
         loop {
             let due = self.machine.deadline().map(Instant::from_std);
+            let due = OptionFuture::from(due.map(tokio::time::sleep_until));
             let Self { sessions, tasks, .. } = &mut self;
             tokio::select! {
                 // Events before tasks: a task's own come before its end is noticed.
@@ -86,7 +88,7 @@ impl Driver {
                 },
                 (session, event) = std::future::poll_fn(|waker| poll_events(sessions, waker)) => self.event(session, event),
                 Some(done) = tasks.join_next_with_id() => self.done(done),
-                () = until(due) => self.machine.expire(now()),
+                Some(()) = due => self.machine.expire(now()),
             }
             self.act(None);
         }
@@ -229,13 +231,6 @@ fn poll_events(sessions: &mut HashMap<u64, Session>, waker: &mut Waker<'_>) -> P
         }
     }
     Poll::Pending
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
-    }
 }
 
 fn now() -> std::time::Instant {

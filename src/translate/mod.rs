@@ -1,6 +1,8 @@
 //! Between the eras: what a client of one and a server of the other mean to each other. State machines without I/O.
 
 pub(crate) mod members;
+#[cfg(test)]
+mod odd;
 pub mod to_legacy;
 pub mod to_modern;
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::translate::odd;
 
 const CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
 const SERVER: &str = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"logging":{}},"serverInfo":{"name":"s","version":"1"}}"#;
@@ -186,24 +187,8 @@ fn a_session_that_was_greeted_anew_is_told_again_what_it_must_know() {
     assert_eq!(sent(&run.ask(&modern("3", "tools/list", "", level)))[0].1["method"], "logging/setLevel");
 }
 
-/// Members whose bytes a parser would not give back.
 fn odd_members() -> impl Strategy<Value = String> {
-    let values = [
-        "1.0",
-        "12345678901234567890123",
-        r#""\u0041""#,
-        "[ ]",
-        r#"{"_meta":{"io.modelcontextprotocol/logLevel":1}}"#,
-        "null",
-    ];
-    let member = ("[a-z]{1,4}", proptest::sample::select(values.to_vec()), "[ ]{0,2}");
-    proptest::collection::vec(member, 0..4).prop_map(|members| {
-        let members = members.into_iter().enumerate();
-        members
-            .map(|(n, (name, value, space))| format!(r#""x{n}{name}":{space}{value}"#))
-            .collect::<Vec<_>>()
-            .join(", ")
-    })
+    odd::members(r#"{"_meta":{"io.modelcontextprotocol/logLevel":1}}"#)
 }
 
 proptest! {

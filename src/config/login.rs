@@ -33,25 +33,24 @@ pub struct LoginSettings {
 
 /// From the options. `port`: the one that was typed behind the address.
 pub(super) fn read(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<LoginSettings, Error> {
+    Ok(LoginSettings {
+        mode: typed.auth,
+        login: login(typed)?,
+        callback: callback(typed, port, allow_http)?,
+        timeout: Duration::from_secs_f64(typed.auth_timeout).max(SHORTEST_LOGIN),
+        kept_in: match typed.token_store {
+            TokenStore::File => KeptIn::File,
+            TokenStore::Keychain => KeptIn::parse("keychain").map_err(about("--token-store"))?,
+        },
+        profile: given(typed.profile.as_ref()),
+    })
+}
+
+/// What the authorization server hears of it.
+fn login(typed: &cli::Login) -> Result<Login, Error> {
     let mut login = Login { client_name: given(typed.client_name.as_ref()), ..Login::default() };
     login.scope = given(typed.scope.as_ref());
-    if let Some(json) = document(typed.static_oauth_client_info.as_ref())? {
-        login
-            .set_client_info(&json)
-            .map_err(in_document("--static-oauth-client-info", typed.static_oauth_client_info.as_ref()))?;
-    }
-    if let Some(json) = document(typed.static_oauth_client_metadata.as_ref())? {
-        let place = in_document("--static-oauth-client-metadata", typed.static_oauth_client_metadata.as_ref());
-        login.set_client_metadata(&json).map_err(place)?;
-    }
-    login.client_id = given(typed.client_id.as_ref()).or(login.client_id);
-    login.client_secret = secret(typed)?.or(login.client_secret.take());
-    if let Some(path) = given(typed.private_key.as_ref()) {
-        let signer = Signer::from_pem(&read_file(&path)?, given(typed.private_key_id.as_ref()));
-        login.client_key = Some(signer.map_err(|error| Error::Usage(format!("--private-key {path}: {error}")))?);
-    }
-    login.client_metadata_url =
-        parsed(typed.client_metadata_url.as_ref(), "--client-metadata-url", Login::parse_client_metadata_url)?;
+    client(typed, &mut login)?;
     login.resource = match typed.resource.as_ref() {
         _ if typed.disable_resource_parameter => ResourceChoice::Off,
         Some(resource) if !resource.contains("${user_config.") => {
@@ -73,17 +72,29 @@ pub(super) fn read(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> R
         Dpop::Off => DpopChoice::Off,
     };
     login.check().map_err(Error::Usage)?;
-    Ok(LoginSettings {
-        mode: typed.auth,
-        login,
-        callback: callback(typed, port, allow_http)?,
-        timeout: Duration::from_secs_f64(typed.auth_timeout).max(SHORTEST_LOGIN),
-        kept_in: match typed.token_store {
-            TokenStore::File => KeptIn::File,
-            TokenStore::Keychain => KeptIn::parse("keychain").map_err(about("--token-store"))?,
-        },
-        profile: given(typed.profile.as_ref()),
-    })
+    Ok(login)
+}
+
+/// Who we are to it: what a document says, and what the options say before that.
+fn client(typed: &cli::Login, login: &mut Login) -> Result<(), Error> {
+    if let Some(json) = document(typed.static_oauth_client_info.as_ref())? {
+        login
+            .set_client_info(&json)
+            .map_err(in_document("--static-oauth-client-info", typed.static_oauth_client_info.as_ref()))?;
+    }
+    if let Some(json) = document(typed.static_oauth_client_metadata.as_ref())? {
+        let place = in_document("--static-oauth-client-metadata", typed.static_oauth_client_metadata.as_ref());
+        login.set_client_metadata(&json).map_err(place)?;
+    }
+    login.client_id = given(typed.client_id.as_ref()).or(login.client_id.take());
+    login.client_secret = secret(typed)?.or(login.client_secret.take());
+    if let Some(path) = given(typed.private_key.as_ref()) {
+        let signer = Signer::from_pem(&read_file(&path)?, given(typed.private_key_id.as_ref()));
+        login.client_key = Some(signer.map_err(|error| Error::Usage(format!("--private-key {path}: {error}")))?);
+    }
+    login.client_metadata_url =
+        parsed(typed.client_metadata_url.as_ref(), "--client-metadata-url", Login::parse_client_metadata_url)?;
+    Ok(())
 }
 
 fn given(value: Option<&String>) -> Option<String> {

@@ -27,6 +27,9 @@ const DESCRIPTOR_PATIENCE: Duration = Duration::from_secs(60);
 /// How soon an attempt follows one that found no free file descriptor: as soon as another request may have ended.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(20);
 
+/// How long the pauses between attempts to connect grow.
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
+
 /// Redirects followed for one request.
 const MOST_REDIRECTS: u32 = 5;
 
@@ -132,69 +135,123 @@ impl Sender {
         body: Bytes,
         patience: Duration,
     ) -> Result<Sent, Failure> {
-        let begun = Instant::now();
-        let mut backoff = Backoff::new(Duration::from_millis(100));
-        let mut retries = 0;
-        let mut renewals = 0;
+        let mut tries = Tries::new(patience);
         let mut moved: Option<Uri> = None;
-        let mut redirects = 0;
         loop {
             let mut headers = headers.clone();
             self.look_at_sockets().await;
-            let left = patience.saturating_sub(begun.elapsed());
+            tries.begin();
             let target = moved.as_ref().unwrap_or(uri);
             let serial = self.auth.apply(&method, target, &mut headers).await?;
             let sending = self.http.send(method.clone(), target, headers, body.clone());
             let response = match self.within(self.headers_timeout, sending).await? {
                 Ok(Answer::Response(response)) => response,
-                Ok(Answer::Moved(_)) if redirects == MOST_REDIRECTS => {
-                    let why = format!("it redirects more than {MOST_REDIRECTS} times");
-                    return Err(Failure::Unreachable(HttpError::Redirect { host: self.host.clone(), why }));
-                }
                 Ok(Answer::Moved(next)) => {
-                    redirects += 1;
+                    tries.redirected(&self.host)?;
                     moved = Some(next);
                     continue;
                 }
-                Err(HttpError::Connect { exhausted: true, .. })
-                    if begun.elapsed() < patience.max(DESCRIPTOR_PATIENCE) =>
-                {
-                    tokio::time::sleep(DESCRIPTOR_WAIT).await;
+                Err(error) => {
+                    tries.unreached(error).await?;
                     continue;
                 }
-                Err(error @ HttpError::Connect { lasting: false, .. }) => {
-                    let delay = backoff.next().min(Duration::from_secs(2));
-                    if delay > left {
-                        return Err(Failure::Unreachable(error));
-                    }
-                    tokio::time::sleep(delay).await;
-                    continue;
-                }
-                Err(error @ HttpError::Broken { .. }) => return Err(Failure::Broken(error.to_string())),
-                Err(error) => return Err(Failure::Unreachable(error)),
             };
             *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             let status = response.status();
             if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                 self.auth.accepted(serial);
-            } else if renewals < self.auth.most_renewals() {
-                renewals += 1;
+            } else if tries.renewals < self.auth.most_renewals() {
+                tries.renewals += 1;
                 if Box::pin(self.auth.refused(serial, target, status, response.headers())).await? {
                     continue;
                 }
             }
-            if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-                && retries < MOST_RETRIES
-                && let Some(delay) = retry_after(response.headers())
-                && delay <= left.min(LONGEST_RETRY)
-            {
-                retries += 1;
-                tracing::info!("{} asks to wait {} s ({status})", self.host, delay.as_secs());
-                tokio::time::sleep(delay).await;
-                continue;
-            }
-            return Ok(Sent { response, moved });
+            let Some(delay) = tries.asked_to_wait(&response) else { return Ok(Sent { response, moved }) };
+            tracing::info!("{} asks to wait {} s ({status})", self.host, delay.as_secs());
+            tokio::time::sleep(delay).await;
         }
+    }
+
+    /// Lets the runtime look at its sockets, if it has been a while: a pooled connection that the server has closed since must not
+    /// get a request, which would be lost.
+    async fn look_at_sockets(&self) {
+        let idle = self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        if idle > FRESH {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// What has been tried for one request.
+struct Tries {
+    begun: Instant,
+    patience: Duration,
+    /// Of the patience, when the last attempt began.
+    left: Duration,
+    backoff: Backoff,
+    retries: u32,
+    renewals: u32,
+    redirects: u32,
+}
+
+impl Tries {
+    fn new(patience: Duration) -> Self {
+        Self {
+            begun: Instant::now(),
+            patience,
+            left: patience,
+            backoff: Backoff::new(Duration::from_millis(100)),
+            retries: 0,
+            renewals: 0,
+            redirects: 0,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.left = self.patience.saturating_sub(self.begun.elapsed());
+    }
+
+    /// The server, `host`, has sent us elsewhere.
+    fn redirected(&mut self, host: &str) -> Result<(), Failure> {
+        if self.redirects == MOST_REDIRECTS {
+            let why = format!("it redirects more than {MOST_REDIRECTS} times");
+            return Err(Failure::Unreachable(HttpError::Redirect { host: host.to_owned(), why }));
+        }
+        self.redirects += 1;
+        Ok(())
+    }
+
+    /// There is no answer. Waits for another attempt, if there may be one.
+    async fn unreached(&mut self, error: HttpError) -> Result<(), Failure> {
+        let delay = match error {
+            HttpError::Connect { exhausted: true, .. }
+                if self.begun.elapsed() < self.patience.max(DESCRIPTOR_PATIENCE) =>
+            {
+                DESCRIPTOR_WAIT
+            }
+            HttpError::Connect { lasting: false, .. } => {
+                let delay = self.backoff.next().min(LONGEST_DELAY);
+                if delay > self.left {
+                    return Err(Failure::Unreachable(error));
+                }
+                delay
+            }
+            HttpError::Broken { .. } => return Err(Failure::Broken(error.to_string())),
+            error => return Err(Failure::Unreachable(error)),
+        };
+        tokio::time::sleep(delay).await;
+        Ok(())
+    }
+
+    /// How long the server asks to wait before the request is sent again, if it shall be.
+    fn asked_to_wait<T>(&mut self, response: &Response<T>) -> Option<Duration> {
+        let asks = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if !asks || self.retries == MOST_RETRIES {
+            return None;
+        }
+        let delay = retry_after(response.headers()).filter(|delay| *delay <= self.left.min(LONGEST_RETRY))?;
+        self.retries += 1;
+        Some(delay)
     }
 }
 
@@ -203,17 +260,6 @@ impl From<AuthError> for Failure {
         match error {
             AuthError::OutOfOrder(why) => Self::LoginOutOfOrder(why),
             error => Self::Credential(error.to_string()),
-        }
-    }
-}
-
-impl Sender {
-    /// Lets the runtime look at its sockets, if it has been a while: a pooled connection that the server has closed since must not
-    /// get a request, which would be lost.
-    async fn look_at_sockets(&self) {
-        let idle = self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-        if idle > FRESH {
-            tokio::task::yield_now().await;
         }
     }
 }

@@ -267,24 +267,27 @@ impl Call {
                     "the server has cancelled the task that the call became".to_owned(),
                 ))
             }
-            Status::Working | Status::InputRequired(_) => {
-                let mut tell: Vec<_> = self.progress.tell(news).into_iter().collect();
-                if let (Status::InputRequired(questions), State::Task(task)) = (status, &mut self.state) {
-                    let asked = &task.asked;
-                    tell.extend(task.round.ask(voice, &questions, |key| !asked.contains(key), &self.visited)?);
-                    task.asked.extend(questions.iter().map(|(key, _)| key.to_owned()));
-                }
-                let mut step = match &self.state {
-                    State::Task(task) if task.round.is_settled() && !task.round.has_answers() => {
-                        let interval = task.interval();
-                        self.look(voice, interval)?
-                    }
-                    _ => self.go_on(voice)?,
-                };
-                step.tell = tell;
-                Ok(step)
-            }
+            Status::Working | Status::InputRequired(_) => self.still_works(voice, status, news),
         }
+    }
+
+    /// The task goes on, and may want to know something first.
+    fn still_works(&mut self, voice: Voice<'_>, status: Status<'_>, news: Option<String>) -> Result<Step, Refused> {
+        let mut tell: Vec<_> = self.progress.tell(news).into_iter().collect();
+        if let (Status::InputRequired(questions), State::Task(task)) = (status, &mut self.state) {
+            let asked = &task.asked;
+            tell.extend(task.round.ask(voice, &questions, |key| !asked.contains(key), &self.visited)?);
+            task.asked.extend(questions.iter().map(|(key, _)| key.to_owned()));
+        }
+        let mut step = match &self.state {
+            State::Task(task) if task.round.is_settled() && !task.round.has_answers() => {
+                let interval = task.interval();
+                self.look(voice, interval)?
+            }
+            _ => self.go_on(voice)?,
+        };
+        step.tell = tell;
+        Ok(step)
     }
 
     /// The task is over on the server's side: there is nothing left to cancel but questions.

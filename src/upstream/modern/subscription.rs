@@ -77,59 +77,88 @@ pub(in crate::upstream) async fn pass(context: &Context, request: &Message) -> R
 async fn mended(context: &Context, request: &Message) -> Result<Answered, Failure> {
     let raw_id = request.raw_id().unwrap_or("null");
     let mut attempt = request.clone();
-    let mut backoff = Backoff::new(Duration::from_secs(1));
-    let mut known: Option<Interest> = None;
-    let mut is_acknowledged = context.people.modern.has_acknowledged(request);
+    let mut passing = Passing {
+        context,
+        raw_id,
+        known: None,
+        is_acknowledged: context.people.modern.has_acknowledged(request),
+        backoff: Backoff::new(Duration::from_secs(1)),
+    };
     loop {
-        let tag = (attempt.raw_id() != Some(raw_id)).then_some(raw_id);
         match open(context, &attempt).await {
             Ok(Opened::Stream(mut events)) => {
-                while let Some(message) = next(&mut events).await {
-                    match (message.kind(), heard(&message)) {
-                        (Kind::Response { .. }, _) => {
-                            let answer = tagged_answer(&message, tag);
-                            return Ok(Answered { status: StatusCode::OK, answer: answer.with_id(raw_id) });
-                        }
-                        (_, Heard::Acknowledged(filter)) => {
-                            let filter = Interest::acknowledged(filter.as_deref());
-                            match known.replace(filter) {
-                                None => {
-                                    context.found(true, None);
-                                    if !std::mem::replace(&mut is_acknowledged, true) {
-                                        context.client.deliver(message).await;
-                                    }
-                                }
-                                Some(known) => {
-                                    for missed in known.missed(Some(raw_id)) {
-                                        context.client.deliver(missed).await;
-                                    }
-                                }
-                            }
-                        }
-                        (Kind::Notification { .. }, _) => {
-                            backoff.reset();
-                            let message = tag.and_then(|tag| tagged(&message, Some(tag))).unwrap_or(message);
-                            context.client.deliver(message).await;
-                        }
-                        _ => tracing::warn!("the server sent on a stream what has no place there; it is dropped"),
-                    }
+                let tag = (attempt.raw_id() != Some(raw_id)).then_some(raw_id);
+                if let Some(answer) = passing.hear(&mut events, tag).await {
+                    return Ok(Answered { status: StatusCode::OK, answer: answer.with_id(raw_id) });
                 }
-                if known.is_none() {
+                if passing.known.is_none() {
                     let host = context.sender.host();
                     return Err(Failure::Broken(format!("the stream from {host} broke before it listened")));
                 }
             }
-            Ok(Opened::Answer(Answered { status, answer })) if known.is_none() || !may_pass(status) => {
+            Ok(Opened::Answer(Answered { status, answer })) if passing.known.is_none() || !may_pass(status) => {
                 return Ok(Answered { status, answer: answer.with_id(raw_id) });
             }
             Ok(Opened::Answer(_)) => {}
-            Err(failure) if known.is_some() && failure.is_temporary() => {}
+            Err(failure) if passing.known.is_some() && failure.is_temporary() => {}
             // The client need not hear of that from its stream.
-            Err(Failure::SignIn { .. }) if known.is_some() => sign_in::logged_in(context).await,
+            Err(Failure::SignIn { .. }) if passing.known.is_some() => sign_in::logged_in(context).await,
             Err(failure) => return Err(failure),
         }
-        tokio::time::sleep(backoff.next()).await;
+        tokio::time::sleep(passing.backoff.next()).await;
         attempt = request.with_id(&context.modern.ids.next());
+    }
+}
+
+/// A client's own subscription, over one stream after another.
+struct Passing<'a> {
+    context: &'a Context,
+    /// The client's id for it, as spelled.
+    raw_id: &'a str,
+    /// What the server tells, since it has said so.
+    known: Option<Interest>,
+    /// The client has been told.
+    is_acknowledged: bool,
+    backoff: Backoff,
+}
+
+impl Passing<'_> {
+    /// Passes on what the server says, under this id where it knows another, until its answer; `None` where the stream breaks first.
+    async fn hear(&mut self, events: &mut EventStream, tag: Option<&str>) -> Option<Message> {
+        while let Some(message) = next(events).await {
+            match (message.kind(), heard(&message)) {
+                (Kind::Response { .. }, _) => return Some(tagged_answer(&message, tag)),
+                (_, Heard::Acknowledged(filter)) => {
+                    let filter = Interest::acknowledged(filter.as_deref());
+                    self.acknowledged(filter, message).await;
+                }
+                (Kind::Notification { .. }, _) => {
+                    self.backoff.reset();
+                    let message = tag.and_then(|tag| tagged(&message, Some(tag))).unwrap_or(message);
+                    self.context.client.deliver(message).await;
+                }
+                _ => tracing::warn!("the server sent on a stream what has no place there; it is dropped"),
+            }
+        }
+        None
+    }
+
+    /// The server has said once, or once more, what it will tell.
+    async fn acknowledged(&mut self, filter: Interest, message: Message) {
+        let Self { context, raw_id, known, is_acknowledged, .. } = self;
+        match known.replace(filter) {
+            None => {
+                context.found(true, None);
+                if !std::mem::replace(is_acknowledged, true) {
+                    context.client.deliver(message).await;
+                }
+            }
+            Some(known) => {
+                for missed in known.missed(Some(raw_id)) {
+                    context.client.deliver(missed).await;
+                }
+            }
+        }
     }
 }
 

@@ -43,12 +43,6 @@ impl CallbackSettings {
         }
     }
 
-    /// The value of `--callback-bind`.
-    pub fn parse_bind(text: &str) -> Result<IpAddr, String> {
-        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        bare.parse().map_err(|_| "it is an address of this machine, such as 0.0.0.0".to_owned())
-    }
-
     /// The value of `--host`.
     pub fn parse_host(text: &str) -> Result<String, String> {
         let bracketed = if text.parse::<Ipv6Addr>().is_ok() { format!("[{text}]") } else { text.to_owned() };
@@ -142,14 +136,11 @@ mod tests {
     #[test]
     fn an_address_of_the_user_s_takes_the_place_of_what_it_covers() {
         let with = |bind: &str| {
-            let settings = CallbackSettings {
-                bind: Some(CallbackSettings::parse_bind(bind).unwrap()),
-                ..CallbackSettings::default()
-            };
+            let settings = CallbackSettings { bind: Some(bind.parse().unwrap()), ..CallbackSettings::default() };
             settings.addresses().iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(with("0.0.0.0"), ["0.0.0.0", "::1"]);
-        assert_eq!(with("[::]"), ["::", "127.0.0.1"]);
+        assert_eq!(with("::"), ["::", "127.0.0.1"]);
         assert_eq!(with("192.0.2.1"), ["192.0.2.1", "127.0.0.1", "::1"]);
         assert_eq!(with("127.0.0.1"), ["127.0.0.1", "::1"]);
     }

@@ -61,36 +61,32 @@ fn a_message_just_below_the_limit_passes_both_ways() {
     bridge.finish();
 }
 
-#[test]
-fn an_over_long_json_body_is_one_error_for_its_request() {
-    let upstream = Upstream::start(|call| match call.kind() {
-        "tools/call" => {
-            let text = "y".repeat(2 * MIB);
-            call.result(&format!(r#"{{"text":"{text}"}}"#));
-        }
-        _ => call.usual(),
-    });
+/// Whatever the server answers a call with is too long.
+fn one_error_for_the_call(answer: impl Fn(Exchange) + Send + Sync + 'static) {
+    let upstream = Upstream::start(move |call| if call.kind() == "tools/call" { answer(call) } else { call.usual() });
     let mut bridge = small(&upstream);
     says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "--max-message-size"]);
     bridge.still_works();
     bridge.finish();
 }
 
+fn too_much() -> String {
+    format!(r#"{{"text":"{}"}}"#, "y".repeat(2 * MIB))
+}
+
+#[test]
+fn an_over_long_json_body_is_one_error_for_its_request() {
+    one_error_for_the_call(|call| call.result(&too_much()));
+}
+
 #[test]
 fn an_over_long_event_is_one_error_for_its_request() {
-    let upstream = Upstream::start(|call| match call.kind() {
-        "tools/call" => {
-            let answer = result(&call.id(), &format!(r#"{{"text":"{}"}}"#, "y".repeat(2 * MIB)));
-            let events = call.sse();
-            events.event(&answer);
-            events.end();
-        }
-        _ => call.usual(),
+    one_error_for_the_call(|call| {
+        let answer = result(&call.id(), &too_much());
+        let events = call.sse();
+        events.event(&answer);
+        events.end();
     });
-    let mut bridge = small(&upstream);
-    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "--max-message-size"]);
-    bridge.still_works();
-    bridge.finish();
 }
 
 #[test]

@@ -116,14 +116,7 @@ fn the_tab_of_an_owner_that_was_killed_is_finished_by_another() {
         other.send(&request("1", "tools/call", r#"{"name":"look"}"#));
     }
     owner.kill();
-    let page = (0..100).find_map(|_| {
-        let page = follow(&tab);
-        if page.is_none() {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        page
-    });
-    assert_eq!(page.expect("somebody listens for the tab").status, 200);
+    assert_eq!(follow_when_heard(&tab).status, 200, "somebody listens for the tab again");
     for other in &mut others {
         assert!(other.answer("1").contains("looked"));
     }

@@ -192,7 +192,7 @@ fn words_that_keep_a_stream_alive_break_no_call() {
     let quiet = std::time::Instant::now();
     while quiet.elapsed() < std::time::Duration::from_millis(5500) {
         bridge.still_works();
-        std::thread::park_timeout(std::time::Duration::from_millis(500));
+        std::thread::sleep(std::time::Duration::from_millis(500));
     }
     events.event(&result("1", "{}"));
     assert_eq!(bridge.answer("1"), result("1", "{}"), "what is no message is no answer lost");

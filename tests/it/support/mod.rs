@@ -34,7 +34,7 @@ pub(crate) use rpc::*;
 #[cfg(target_os = "linux")]
 pub(crate) use upstream::black_hole;
 pub(crate) use upstream::{Request, Upstream};
-pub(crate) use web::{Browser, follow, get, md5, parameter, query};
+pub(crate) use web::{Browser, follow, follow_when_heard, get, md5, parameter, query};
 
 /// How long anything that must happen may take. Generous, because it only ever passes when a test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -154,6 +154,25 @@ pub(crate) fn follow(url: &str) -> Option<Page> {
     panic!("a redirect without end: {next}");
 }
 
+/// Follows a URL as soon as somebody listens at its end.
+#[track_caller]
+pub(crate) fn follow_when_heard(url: &str) -> Page {
+    until(&format!("somebody should listen at the end of {url}"), || follow(url))
+}
+
+/// Looks until there is something. Neither files nor ports of other programs tell when they change.
+#[track_caller]
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < give_up, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// What a machine's BROWSER does: a program notes each URL it is given.
 pub(crate) struct Browser {
     home: TempDir,
@@ -214,14 +233,7 @@ impl Browser {
     /// Waits for the n-th tab (from 1).
     #[track_caller]
     pub(crate) fn tab(&self, n: usize) -> String {
-        let give_up = Instant::now() + DEADLINE;
-        loop {
-            if let Some(tab) = self.tabs().into_iter().nth(n - 1) {
-                return tab;
-            }
-            assert!(Instant::now() < give_up, "tab number {n} should have been opened");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until(&format!("tab number {n} should have been opened"), || self.tabs().into_iter().nth(n - 1))
     }
 
     /// What the person saw at the end of each tab.

@@ -1,6 +1,7 @@
 //! How can a run, or a request, end badly?
 //!
-//! [`Error`] ends the program: bad arguments or files. [`Failure`] ends one request: it becomes that request's one answer.
+//! [`Error`] ends the program: bad arguments or files. [`Failure`] ends one request: it becomes that request's one
+//! answer.
 
 use std::process::ExitCode;
 
@@ -178,8 +179,8 @@ pub enum Failure {
     /// Too long, ours or theirs.
     #[error("{0}")]
     TooLarge(String),
-    /// A JSON-RPC error of the server's that belongs to more than the one request it answers: to a whole batch, or to all that
-    /// waited for `initialize`.
+    /// A JSON-RPC error of the server's that belongs to more than the one request it answers: to a whole batch, or to
+    /// all that waited for `initialize`.
     #[error("the server answered with an error: {}", .0.text().escape_ascii())]
     Rpc(Message),
     /// The user's rules hide the tool that the request calls; the server never heard of it.
@@ -214,7 +215,8 @@ fn also(left_out: &str) -> String {
 }
 
 impl Failure {
-    /// Its JSON-RPC code: outside the range that JSON-RPC and MCP reserve, but for what a server would say in the same words.
+    /// Its JSON-RPC code: outside the range that JSON-RPC and MCP reserve, but for what a server would say in the same
+    /// words.
     pub fn code(&self) -> i64 {
         match self {
             Self::Unreachable(_) | Self::NotOpen(_) => -31001,

@@ -39,7 +39,8 @@ pub fn shutdown() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Allows as many open files as the system lets us: each call in flight is a socket, and macOS starts programs with 256.
+/// Allows as many open files as the system lets us: each call in flight is a socket, and macOS starts programs with
+/// 256.
 #[cfg(unix)]
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

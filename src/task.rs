@@ -1,5 +1,5 @@
-//! How is a task started? Boxed: a runtime's machinery around a task is compiled anew for each type of future, some kilobytes each
-//! time, and there are dozens of them.
+//! How is a task started? Boxed: a runtime's machinery around a task is compiled anew for each type of future, some
+//! kilobytes each time, and there are dozens of them.
 
 use std::future::Future;
 

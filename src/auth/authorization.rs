@@ -166,8 +166,8 @@ fn with_parameters(mut url: Url, parameters: &[(String, String)]) -> Result<Stri
     Ok(url.into())
 }
 
-/// The only addresses a browser is sent to: https, or http on this machine, without user and password. To be asked again of
-/// whatever is handed to an opener, and its own spelling is what to hand over.
+/// The only addresses a browser is sent to: https, or http on this machine, without user and password. To be asked
+/// again of whatever is handed to an opener, and its own spelling is what to hand over.
 pub fn safe_to_open(url: &str) -> Result<Url, AuthorizationError> {
     let refuse = |url: String, why: String| {
         tracing::warn!("a browser was about to be sent to {url:?}: {why}");
@@ -188,8 +188,9 @@ pub fn safe_to_open(url: &str) -> Result<Url, AuthorizationError> {
     Err(refuse(shown, why.to_owned()))
 }
 
-/// Whether the authorization server still knows a client: one look at the page, without cookies and without going on from it.
-/// Only for a registration of an earlier run: a client that was just made is known, and each look is a request more.
+/// Whether the authorization server still knows a client: one look at the page, without cookies and without going on
+/// from it. Only for a registration of an earlier run: a client that was just made is known, and each look is a request
+/// more.
 pub async fn knows_client(fetch: &Fetch, url: &str) -> Result<bool, FetchError> {
     Ok(!forgets_client(&fetch.look(url).await?))
 }

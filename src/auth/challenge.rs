@@ -21,7 +21,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Reads all `WWW-Authenticate` headers; `None` if no OAuth scheme is in them. Of a parameter that comes twice the first counts.
+    /// Reads all `WWW-Authenticate` headers; `None` if no OAuth scheme is in them. Of a parameter that comes twice the
+    /// first counts.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let mut all = Self::default();
         for value in headers.get_all(WWW_AUTHENTICATE) {
@@ -82,8 +83,8 @@ struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Commas separate parameters and challenges alike, and are often forgotten: a name with `=` behind it is a parameter, any
-    /// other a scheme.
+    /// Commas separate parameters and challenges alike, and are often forgotten: a name with `=` behind it is a
+    /// parameter, any other a scheme.
     fn next(&mut self) -> Option<Word<'a>> {
         loop {
             self.rest = self.rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
@@ -110,7 +111,8 @@ impl<'a> Words<'a> {
             return self.quoted(quoted);
         }
         let mut end = self.bare_end(0);
-        // A scope without its quotes: `scope=a b`. Its other words are no schemes, unless they are known as such or are names.
+        // A scope without its quotes: `scope=a b`. Its other words are no schemes, unless they are known as such or are
+        // names.
         while name.eq_ignore_ascii_case("scope") {
             let next = self.rest[end..].trim_start_matches(' ');
             let start = self.rest.len() - next.len();

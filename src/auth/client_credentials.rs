@@ -1,4 +1,5 @@
-//! How does a program log in as itself? RFC 6749 section 4.4, and the MCP extension for it: with a secret or a signed assertion.
+//! How does a program log in as itself? RFC 6749 section 4.4, and the MCP extension for it: with a secret or a signed
+//! assertion.
 
 use super::token::{Issued, TokenEndpoint, TokenError};
 

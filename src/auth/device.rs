@@ -97,7 +97,8 @@ pub async fn begin(endpoint: TokenEndpoint<'_>, scope: Option<&str>) -> Result<D
 }
 
 impl DeviceLogin {
-    /// Asks whether the person is done (RFC 8628 section 3.4). `access_denied` and `expired_token` are refusals like others.
+    /// Asks whether the person is done (RFC 8628 section 3.4). `access_denied` and `expired_token` are refusals like
+    /// others.
     pub async fn poll(&mut self, endpoint: TokenEndpoint<'_>) -> Result<Poll, TokenError> {
         let form = [("grant_type", GRANT_TYPE), ("device_code", self.device_code.expose())];
         match endpoint.issue(&form).await {

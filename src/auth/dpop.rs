@@ -1,5 +1,5 @@
-//! How is a token tied to a key? Proofs of possession (RFC 9449): one for each request, signed by a key that is made at login and
-//! kept in the record, because refresh tokens are tied to it too.
+//! How is a token tied to a key? Proofs of possession (RFC 9449): one for each request, signed by a key that is made at
+//! login and kept in the record, because refresh tokens are tied to it too.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

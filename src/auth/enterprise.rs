@@ -1,5 +1,5 @@
-//! How does a company's identity provider vouch for a person? It exchanges the person's ID token for an ID-JAG (RFC 8693), which
-//! the MCP server's authorization server takes as a grant (RFC 7523). Nobody is sent to log in there.
+//! How does a company's identity provider vouch for a person? It exchanges the person's ID token for an ID-JAG (RFC
+//! 8693), which the MCP server's authorization server takes as a grant (RFC 7523). Nobody is sent to log in there.
 
 use serde_json::Map;
 
@@ -21,7 +21,8 @@ impl SubjectTokenType {
     }
 }
 
-/// Both steps. `endpoint`: the one of the MCP server's authorization server. `resource`: what the MCP server is known as (RFC 9728).
+/// Both steps. `endpoint`: the one of the MCP server's authorization server. `resource`: what the MCP server is known
+/// as (RFC 9728).
 pub async fn tokens(
     endpoint: TokenEndpoint<'_>,
     enterprise: &Enterprise,
@@ -40,7 +41,8 @@ pub async fn tokens(
     ];
     form.extend(scope.map(|scope| ("scope", scope)));
     let (idp, client, login) = provider(enterprise);
-    // Its own client, its own secret: nothing of the authorization server's goes to the provider, nor the other way round.
+    // Its own client, its own secret: nothing of the authorization server's goes to the provider, nor the other way
+    // round.
     let exchange = TokenEndpoint { fetch: endpoint.fetch, issuer: &idp, client: &client, login: &login, dpop: None };
     let assertion = exchange.issue(&form).await?.tokens.access_token;
     workload::tokens(endpoint, &assertion, scope).await

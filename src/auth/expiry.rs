@@ -1,8 +1,9 @@
 //! Is an access token still good?
 //!
-//! No timers: a machine that sleeps would miss them. It is decided at use, by two clocks, and the token is old if either says so:
-//! the wall clock, which the record carries from process to process but which people and networks set; and the clock since boot,
-//! which goes on in sleep and is never set, but knows only how long this process has had the record.
+//! No timers: a machine that sleeps would miss them. It is decided at use, by two clocks, and the token is old if
+//! either says so: the wall clock, which the record carries from process to process but which people and networks set;
+//! and the clock since boot, which goes on in sleep and is never set, but knows only how long this process has had the
+//! record.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;

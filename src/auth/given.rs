@@ -1,5 +1,5 @@
-//! The credential that the user has: a variable, a file, a command. A refused one is reported as just that; nothing else is
-//! tried but the same source once more, where it may have something newer.
+//! The credential that the user has: a variable, a file, a command. A refused one is reported as just that; nothing
+//! else is tried but the same source once more, where it may have something newer.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -72,8 +72,8 @@ impl Given {
         })
     }
 
-    /// The one with this serial was refused. True if there is another to try now: fetched here, or by a request that was refused
-    /// earlier.
+    /// The one with this serial was refused. True if there is another to try now: fetched here, or by a request that
+    /// was refused earlier.
     pub(super) async fn refused(&self, serial: u64) -> Result<bool, AuthError> {
         if let Credential::Environment { .. } = self.credential {
             return Ok(false);
@@ -116,8 +116,8 @@ impl Credential {
     }
 }
 
-/// Runs the command and returns what it prints. Its stdin is not ours, which belongs to the protocol; its stderr is dropped,
-/// because it may hold what must not reach a log.
+/// Runs the command and returns what it prints. Its stdin is not ours, which belongs to the protocol; its stderr is
+/// dropped, because it may hold what must not reach a log.
 async fn run(argv: &[String]) -> Result<String, AuthError> {
     let program = argv.first().cloned().unwrap_or_default();
     let failed = |cause: String| AuthError::Command { program: program.clone(), cause };

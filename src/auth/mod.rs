@@ -1,7 +1,8 @@
 //! `Authorizer`: "the header for this request", "this is the refusal I got".
 //!
-//! A credential is either given by the user ([`Credential`]) or that of a login, which is OAuth 2.1 as MCP's revisions ask for it.
-//! A given one that is refused is reported as just that: nobody is sent to a browser because of a key that has expired.
+//! A credential is either given by the user ([`Credential`]) or that of a login, which is OAuth 2.1 as MCP's revisions
+//! ask for it. A given one that is refused is reported as just that: nobody is sent to a browser because of a key that
+//! has expired.
 //!
 //! # Layout
 //!
@@ -87,8 +88,8 @@ impl Headers {
         self.left_out.push(why);
     }
 
-    /// Whether the user meant to give what a login would take the place of: then a login is not what they want. Other headers name a
-    /// tenant, or are keys of a gateway's.
+    /// Whether the user meant to give what a login would take the place of: then a login is not what they want. Other
+    /// headers name a tenant, or are keys of a gateway's.
     fn mean_a_credential(&self) -> bool {
         let named =
             |why: &String| ["authorization", "bearer"].iter().any(|word| why.to_ascii_lowercase().contains(word));
@@ -252,8 +253,8 @@ impl Authorizer {
         }
     }
 
-    /// How often a request may be sent again with another credential. A source that was asked again has said what it has to say; a token
-    /// may have been renewed by another process, then here, then want a nonce in its proof.
+    /// How often a request may be sent again with another credential. A source that was asked again has said what it
+    /// has to say; a token may have been renewed by another process, then here, then want a nonce in its proof.
     pub fn most_renewals(&self) -> u32 {
         if self.can_log_in() { 3 } else { 1 }
     }

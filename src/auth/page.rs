@@ -1,7 +1,7 @@
 //! What does the person see when the browser comes back?
 //!
-//! One page without scripts and without anything from elsewhere, which its own policy forbids it to load. Whatever others said is
-//! escaped.
+//! One page without scripts and without anything from elsewhere, which its own policy forbids it to load. Whatever
+//! others said is escaped.
 
 use std::fmt::Write;
 use std::sync::LazyLock;

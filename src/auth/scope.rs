@@ -24,7 +24,8 @@ pub enum Attempt {
     WithoutOffline,
     /// What the challenge names, and nothing else.
     ChallengeOnly,
-    /// Nothing was known to ask for, and that was not enough: what the authorization server knows. Its scopes are not the resource's, so never at first.
+    /// Nothing was known to ask for, and that was not enough: what the authorization server knows. Its scopes are not
+    /// the resource's, so never at first.
     IssuerScopes,
 }
 
@@ -46,8 +47,8 @@ impl Attempt {
 }
 
 impl Scopes {
-    /// The scope of an authorization request; `None`: the parameter is left out. `previous`: all that was ever asked for at this
-    /// issuer, which a step-up must ask for again (SEP-2350).
+    /// The scope of an authorization request; `None`: the parameter is left out. `previous`: all that was ever asked
+    /// for at this issuer, which a step-up must ask for again (SEP-2350).
     pub fn select(&self, login: &Login, issuer: &Issuer, previous: Option<&str>, attempt: Attempt) -> Option<String> {
         if let Some(pinned) = &login.scope {
             return Some(pinned.clone()).filter(|scope| !scope.trim().is_empty());

@@ -10,7 +10,8 @@ use crate::log::Secret;
 /// What we are called where the user says nothing else; shown on consent pages.
 const CLIENT_NAME: &str = "mcp-ferry";
 
-/// Parameters of an authorization request that are the protocol's own: with others' values it would not be safe, or not end.
+/// Parameters of an authorization request that are the protocol's own: with others' values it would not be safe, or not
+/// end.
 const RESERVED: [&str; 8] = [
     "client_id",
     "redirect_uri",

@@ -39,7 +39,8 @@ pub struct Offer {
 }
 
 impl Standing {
-    /// Nobody can go on without a login; with `step_up`, some requests cannot go on with the one there is. True if that is news.
+    /// Nobody can go on without a login; with `step_up`, some requests cannot go on with the one there is. True if that
+    /// is news.
     pub(super) fn need(&self, step_up: bool) -> bool {
         if step_up {
             self.partial.fetch_or(!self.is_wanted(), Ordering::Relaxed);

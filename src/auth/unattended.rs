@@ -1,5 +1,5 @@
-//! How does a program log in where no person is needed? With the client's own secret or key, with what the company's identity provider
-//! says of a person, or with what the platform says of a workload.
+//! How does a program log in where no person is needed? With the client's own secret or key, with what the company's
+//! identity provider says of a person, or with what the platform says of a workload.
 
 use std::sync::Arc;
 

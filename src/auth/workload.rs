@@ -1,4 +1,5 @@
-//! How does a program log in with what its platform says it is? The platform's own JWT is the grant (RFC 7523 section 2.1).
+//! How does a program log in with what its platform says it is? The platform's own JWT is the grant (RFC 7523 section
+//! 2.1).
 
 use super::token::{Issued, TokenEndpoint, TokenError};
 use crate::log::Secret;

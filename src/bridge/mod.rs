@@ -1,8 +1,9 @@
 //! Who owns a request in flight? The loop here, alone.
 //!
-//! Each request runs in a task of its own and its answer is written by the loop, so that there is one place where "exactly one
-//! answer" holds: a request is in the [`Pending`] table from the moment it is read until its one answer goes out, and what is
-//! not in the table is not answered. Cancelling drops the task; dropping a task drops its HTTP exchange.
+//! Each request runs in a task of its own and its answer is written by the loop, so that there is one place where
+//! "exactly one answer" holds: a request is in the [`Pending`] table from the moment it is read until its one answer
+//! goes out, and what is not in the table is not answered. Cancelling drops the task; dropping a task drops its HTTP
+//! exchange.
 
 mod answers;
 mod guard;
@@ -30,8 +31,8 @@ use crate::upstream::{Event, Outcome, ToClient, Upstream};
 use guard::Guard;
 use pending::{Pending, Ticket};
 
-/// How long requests in flight are waited for once the client has nothing more to say. Clients end a server that takes two
-/// seconds.
+/// How long requests in flight are waited for once the client has nothing more to say. Clients end a server that takes
+/// two seconds.
 const DRAIN: Duration = Duration::from_millis(1500);
 
 /// How long a client may take to read the last answers.
@@ -46,8 +47,8 @@ pub struct Terms {
     pub tools: Option<Rules>,
 }
 
-/// Carries messages between a client and the upstream that `connect` makes, until the client ends or `shutdown` resolves; then ends in
-/// good order.
+/// Carries messages between a client and the upstream that `connect` makes, until the client ends or `shutdown`
+/// resolves; then ends in good order.
 pub async fn run(
     connection: Connection,
     connect: impl FnOnce(ToClient) -> Upstream,
@@ -121,7 +122,8 @@ impl Bridge {
         }
     }
 
-    /// The loop: until the client has ended and nothing is owed any more, or for as long as that may take, or until `end`.
+    /// The loop: until the client has ended and nothing is owed any more, or for as long as that may take, or until
+    /// `end`.
     async fn carry(
         &mut self,
         mut incoming: mpsc::Receiver<Line>,

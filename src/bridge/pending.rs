@@ -8,8 +8,8 @@ use crate::error::Failure;
 use crate::message::{Id, Kind, Message};
 use crate::tools::Asked;
 
-/// A number for each task that carries a request or a batch. Not the request's id: that may be used again once it is answered or
-/// cancelled, while the first task still ends.
+/// A number for each task that carries a request or a batch. Not the request's id: that may be used again once it is
+/// answered or cancelled, while the first task still ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket(u64);
 
@@ -67,8 +67,8 @@ impl Pending {
         }
     }
 
-    /// The client wants no answer to this one any more. `None` if it is not in flight; else its task, to be dropped when
-    /// nobody [waits for it](Self::is_wanted).
+    /// The client wants no answer to this one any more. `None` if it is not in flight; else its task, to be dropped
+    /// when nobody [waits for it](Self::is_wanted).
     pub(super) fn cancel(&mut self, id: &Id) -> Option<AbortHandle> {
         Some(self.requests.remove(id)?.task)
     }
@@ -83,8 +83,8 @@ impl Pending {
         self.requests.remove(id)
     }
 
-    /// The same for an answer whose server could not read the request's id, or read it as a double. On a shared stream that is only
-    /// certain where a single request fits.
+    /// The same for an answer whose server could not read the request's id, or read it as a double. On a shared stream
+    /// that is only certain where a single request fits.
     pub(super) fn answered_inexactly(&mut self, answer: &Message) -> Option<Request> {
         let Kind::Response { id, is_error } = answer.kind() else { return None };
         // Not only those that are known to be answered elsewhere: an answer may overtake the 202 that says so.
@@ -107,8 +107,8 @@ impl Pending {
         owed.map(|(_, request)| (request.raw_id, request.task)).collect()
     }
 
-    /// A task has brought the answer to its one request; `None` if nobody waits for it any more. Looks at no other request: thousands
-    /// may be in flight.
+    /// A task has brought the answer to its one request; `None` if nobody waits for it any more. Looks at no other
+    /// request: thousands may be in flight.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: &Message) -> Option<Request> {
         let Kind::Response { id, .. } = answer.kind() else { return None };
         let request = self.requests.remove(id)?;
@@ -130,7 +130,8 @@ impl Pending {
         self.take(|request| request.task.id() == task)
     }
 
-    /// A task has ended, and its answers come on this stream; unless that is lost already, when this returns the ids and the reason.
+    /// A task has ended, and its answers come on this stream; unless that is lost already, when this returns the ids
+    /// and the reason.
     pub(super) fn elsewhere(&mut self, ticket: Ticket, stream: u64) -> Option<(Vec<Box<str>>, Failure)> {
         if let Some((_, failure)) = self.lost.clone().filter(|(lost, _)| *lost >= stream) {
             return Some((self.finish(ticket), failure));

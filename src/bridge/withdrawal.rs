@@ -10,8 +10,8 @@ use crate::message::{self, Id, Message};
 use crate::task;
 
 impl Bridge {
-    /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is posted for a request
-    /// that is answered already, or that has not been sent.
+    /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is
+    /// posted for a request that is answered already, or that has not been sent.
     pub(super) fn cancel(&mut self, message: Message) {
         #[derive(Deserialize)]
         struct Cancelled {
@@ -44,7 +44,8 @@ impl Bridge {
         }
     }
 
-    /// Tells the server that nobody waits any more, if it has been asked, then drops the task, unless others of its batch need it.
+    /// Tells the server that nobody waits any more, if it has been asked, then drops the task, unless others of its
+    /// batch need it.
     fn withdraw(&mut self, task: AbortHandle, message: Message) {
         let wanted = self.pending.is_wanted(&task);
         if !self.upstream.is_open() && !wanted {

@@ -34,7 +34,8 @@ pub struct Login {
     #[arg(long, value_name = "FILE", env = "MCP_FERRY_CLIENT_SECRET_FILE")]
     pub client_secret_file: Option<String>,
 
-    /// A registration that exists, as JSON or @FILE: client_id, client_secret, …; `${VAR}` is taken from the environment
+    /// A registration that exists, as JSON or @FILE: client_id, client_secret, …; `${VAR}` is taken from the
+    /// environment
     #[arg(long, value_name = "JSON", env = "MCP_FERRY_STATIC_OAUTH_CLIENT_INFO", hide_env_values = true)]
     pub static_oauth_client_info: Option<String>,
 

@@ -1,8 +1,8 @@
 //! What can a user type? clap types and help text, nothing else.
 //!
-//! House rules: no short flags but the usual ones; value names in upper case; the first line of a doc comment is the short help and
-//! says what it is for; every option has an environment variable `MCP_FERRY_…` and can stand in the configuration file, because hosts
-//! differ in what they let one configure.
+//! House rules: no short flags but the usual ones; value names in upper case; the first line of a doc comment is the
+//! short help and says what it is for; every option has an environment variable `MCP_FERRY_…` and can stand in the
+//! configuration file, because hosts differ in what they let one configure.
 
 // Doc comments are help texts here, and people read those without Markdown.
 #![allow(clippy::doc_markdown)]
@@ -104,8 +104,8 @@ what is typed goes before the environment, that before this file
 Exit status: 0 when the client closed stdin or stdout or a signal asked for the end, 1 when the bridge could not run, \
 2 when the arguments are wrong.";
 
-/// Options whose values, where they make no sense, are passed over with a warning: configurations written for another bridge have them,
-/// and there they never kept anything from running.
+/// Options whose values, where they make no sense, are passed over with a warning: configurations written for another
+/// bridge have them, and there they never kept anything from running.
 pub const FORGIVING: [&str; 7] = [
     "--transport",
     "--protocol",

@@ -1,7 +1,9 @@
-//! What was typed, made clap's business: other bridges are forgiving about arguments, and whoever comes from them keeps theirs.
+//! What was typed, made clap's business: other bridges are forgiving about arguments, and whoever comes from them keeps
+//! theirs.
 //!
-//! Flags may stand anywhere. An unknown one is one warning, its values included; of an option given twice the first counts; a value that
-//! is missing is a warning. Nothing of a stray argument is shown: it may be a token that lost its name.
+//! Flags may stand anywhere. An unknown one is one warning, its values included; of an option given twice the first
+//! counts; a value that is missing is a warning. Nothing of a stray argument is shown: it may be a token that lost its
+//! name.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -202,8 +204,8 @@ impl Tidy {
         }
     }
 
-    /// The address, then the port; anything else is passed over. Values of unknown options are neither, unless nothing else is
-    /// an address.
+    /// The address, then the port; anything else is passed over. Values of unknown options are neither, unless nothing
+    /// else is an address.
     fn sort_positionals(&mut self) {
         let given = std::mem::take(&mut self.positionals);
         let mut rest = given.into_iter().filter(|arg| !arg.is_empty()).peekable();

@@ -1,5 +1,5 @@
-//! What does the configuration file add? Options by their long names: at its top for every server, in `[servers."URL"]` for that
-//! server and what lies below its path.
+//! What does the configuration file add? Options by their long names: at its top for every server, in `[servers."URL"]`
+//! for that server and what lies below its path.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -104,7 +104,8 @@ fn address(typed: &str) -> Option<url::Url> {
     url::Url::parse(text::expand(typed).ok()?.trim()).ok()
 }
 
-/// Whether an entry is for this address: the same, or above it. One with a query is for that query alone: it may name a tenant.
+/// Whether an entry is for this address: the same, or above it. One with a query is for that query alone: it may name a
+/// tenant.
 fn covers(entry: &url::Url, wanted: &url::Url) -> bool {
     let (above, below) = (entry.path().trim_end_matches('/'), wanted.path());
     entry.scheme() == wanted.scheme()

@@ -41,8 +41,8 @@ fn is_continuation(arg: &str) -> bool {
     !arg.starts_with("--") && !arg.starts_with("https://") && !arg.starts_with("http://")
 }
 
-/// The headers of `--header` and `--header-file`, variables filled in. One whose value, or a variable in it, is not set is left out
-/// with a warning, as is one that is no header.
+/// The headers of `--header` and `--header-file`, variables filled in. One whose value, or a variable in it, is not set
+/// is left out with a warning, as is one that is no header.
 pub(super) fn read(typed: &[String], files: &[String]) -> Result<Headers, Error> {
     let mut headers = Headers::default();
     for header in typed.iter().filter(|header| !text::is_unset(header) || header.contains(':')) {

@@ -1,5 +1,5 @@
-//! What did the user mean? What was typed, the environment and files, folded once into [`Settings`]. After this nobody reads the
-//! environment or a flag.
+//! What did the user mean? What was typed, the environment and files, folded once into [`Settings`]. After this nobody
+//! reads the environment or a flag.
 
 mod argv;
 mod file;
@@ -139,13 +139,15 @@ fn limit(seconds: f64) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
 }
 
-/// Whether somebody put a token in the place of its variable's name: then it must not be shown. Names are short, or shout.
+/// Whether somebody put a token in the place of its variable's name: then it must not be shown. Names are short, or
+/// shout.
 fn looks_like_a_token(name: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| name.bytes().any(|byte| kind(&byte));
     name.len() > 64 || (name.len() > 20 && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit))
 }
 
-/// From the home directory alone: hosts pass different XDG and APPDATA variables, or none, and one sees a virtual APPDATA.
+/// From the home directory alone: hosts pass different XDG and APPDATA variables, or none, and one sees a virtual
+/// APPDATA.
 fn home() -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("MCP_FERRY_HOME").filter(|given| !given.is_empty()) {
         return Some(given.into());

@@ -44,8 +44,8 @@ pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Splits a command into program and arguments: at white space, not within quotes. A backslash escapes the next character,
-/// but on Windows, where it belongs to paths, only a quote. Empty where a quote stays open.
+/// Splits a command into program and arguments: at white space, not within quotes. A backslash escapes the next
+/// character, but on Windows, where it belongs to paths, only a quote. Empty where a quote stays open.
 pub(super) fn split_command(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

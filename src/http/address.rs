@@ -1,7 +1,7 @@
 //! Which addresses may be connected to?
 //!
-//! What is looked at is what is connected to: names go through [`Resolver`], so nobody can answer one question with a public
-//! address and the next with a private one.
+//! What is looked at is what is connected to: names go through [`Resolver`], so nobody can answer one question with a
+//! public address and the next with a private one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! Who is a certificate for, by whom, and for how long?
 //!
-//! Read only to tell people about certificates (and whether one that the user named is in date): what is trusted is decided by
-//! the verifier. X.509 as in RFC 5280, section 4.1; anything else reads as nothing.
+//! Read only to tell people about certificates (and whether one that the user named is in date): what is trusted is
+//! decided by the verifier. X.509 as in RFC 5280, section 4.1; anything else reads as nothing.
 
 use std::time::{Duration, SystemTime};
 

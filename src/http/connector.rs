@@ -1,6 +1,7 @@
 //! How is a connection made?
 //!
-//! To a socket of this machine, or to a host: directly, or through a proxy. An https server gets TLS over whichever it is.
+//! To a socket of this machine, or to a host: directly, or through a proxy. An https server gets TLS over whichever it
+//! is.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -26,8 +27,8 @@ use super::tls::Tls;
 use super::tunnel::{self, Target};
 use super::{port, socket};
 
-/// Idle time after which TCP asks whether the other side is still there, and how often it asks again: a laptop that slept, or
-/// a router that forgot, is noticed within a minute and a half.
+/// Idle time after which TCP asks whether the other side is still there, and how often it asks again: a laptop that
+/// slept, or a router that forgot, is noticed within a minute and a half.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 4;

@@ -1,7 +1,8 @@
 //! Which cookies does a server get back?
 //!
-//! A jar in memory, as RFC 6265 has it, for load balancers that know a session's machine by one. A cookie goes back to the host
-//! that set it and to no other: `Domain` could only widen that, so a cookie with one is taken as the host's own.
+//! A jar in memory, as RFC 6265 has it, for load balancers that know a session's machine by one. A cookie goes back to
+//! the host that set it and to no other: `Domain` could only widen that, so a cookie with one is taken as the host's
+//! own.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -46,7 +47,8 @@ struct Cookies {
 }
 
 impl Jar {
-    /// Adds to a request what its server has set before. The user's own cookies stay, and go before ours of the same name.
+    /// Adds to a request what its server has set before. The user's own cookies stay, and go before ours of the same
+    /// name.
     pub(super) fn add_to(&self, uri: &Uri, headers: &mut HeaderMap) {
         let jar = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if jar.kept.is_empty() {

@@ -40,8 +40,8 @@ pub use network::{Family, Network, NetworkError, Proxy, Zone, socket_url};
 pub use proxy::ProxyUrl;
 pub use sse::{Event, Events, SseError};
 
-/// How long an idle connection is kept for the next request. Node's and uvicorn's servers close theirs after five seconds,
-/// and a request that crosses such a close is lost.
+/// How long an idle connection is kept for the next request. Node's and uvicorn's servers close theirs after five
+/// seconds, and a request that crosses such a close is lost.
 const IDLE: Duration = Duration::from_secs(4);
 
 /// A pool of connections, and a jar of cookies. Cheap to clone.
@@ -80,8 +80,8 @@ impl Http {
         }
     }
 
-    /// Sends a request and waits for the answer's head, however long it takes. A redirect to another origin is an error,
-    /// because the headers belong to this origin alone.
+    /// Sends a request and waits for the answer's head, however long it takes. A redirect to another origin is an
+    /// error, because the headers belong to this origin alone.
     pub async fn send(&self, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<Answer, HttpError> {
         let response = self.once(&method, uri, headers, body).await?;
         Ok(match redirect(&method, uri, &response)? {
@@ -103,8 +103,8 @@ impl Http {
         }
         let proxy = self.connector.passing_proxy(uri);
         if let Some(proxy) = &proxy {
-            // Some such proxies end every connection after one answer without saying so: a request that is on its way then is
-            // lost, and nobody can tell whether it was carried out.
+            // Some such proxies end every connection after one answer without saying so: a request that is on its way
+            // then is lost, and nobody can tell whether it was carried out.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
             if let Some(value) = proxy.url.authorization() {
                 headers.insert(PROXY_AUTHORIZATION, value.clone());

@@ -84,8 +84,8 @@ pub enum Zone {
     Public,
 }
 
-/// Takes `unix:///path/to.sock#/mcp`, or `pipe:///pipe/name#/mcp` on Windows, apart: the socket, and the address of the endpoint
-/// behind it. `None`: it is another kind of URL.
+/// Takes `unix:///path/to.sock#/mcp`, or `pipe:///pipe/name#/mcp` on Windows, apart: the socket, and the address of the
+/// endpoint behind it. `None`: it is another kind of URL.
 pub fn socket_url(url: &str) -> Option<Result<(PathBuf, Uri), String>> {
     let (scheme, rest) = url.split_once("://")?;
     let is_pipe = match scheme.to_ascii_lowercase().as_str() {

@@ -32,7 +32,8 @@ pub struct ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// Reads `[http|https|socks5|socks5h://][USER:PASSWORD@]HOST[:PORT]`. The error is a clause that quotes nothing of it.
+    /// Reads `[http|https|socks5|socks5h://][USER:PASSWORD@]HOST[:PORT]`. The error is a clause that quotes nothing of
+    /// it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
@@ -205,8 +206,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
         || host.parse().is_ok_and(|address: std::net::IpAddr| address.to_canonical().is_loopback())
 }
 
-/// Whether `NO_PROXY` names this server: by name, as a part of a domain, by address or network, or `*`. More than curl knows, but
-/// what other programs' users write: a port, which must then be the server's, and `*.` before a domain.
+/// Whether `NO_PROXY` names this server: by name, as a part of a domain, by address or network, or `*`. More than curl
+/// knows, but what other programs' users write: a port, which must then be the server's, and `*.` before a domain.
 fn is_excepted(exceptions: &str, uri: &Uri) -> bool {
     let Some(host) = uri.host() else { return false };
     let entries = exceptions.split([',', ' ', '\t']).filter(|entry| !entry.is_empty());

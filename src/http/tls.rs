@@ -16,7 +16,8 @@ use super::verifier::Verifier;
 
 type Config = Result<Arc<ClientConfig>, rustls::Error>;
 
-/// The configuration of TLS: read on a thread of its own, because the system's store takes milliseconds, and only if it is needed.
+/// The configuration of TLS: read on a thread of its own, because the system's store takes milliseconds, and only if it
+/// is needed.
 pub(super) struct Tls {
     /// Of the files that the user named.
     authorities: Vec<CertificateDer<'static>>,
@@ -92,7 +93,8 @@ impl ResolvesClientCert for Identity {
     }
 }
 
-/// Trusts the system's own store, and besides it what the user and the environment name. On Linux this reads files for some 2 ms.
+/// Trusts the system's own store, and besides it what the user and the environment name. On Linux this reads files for
+/// some 2 ms.
 fn client_config(authorities: Vec<CertificateDer<'static>>, identity: Arc<Identity>) -> Config {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut named = authorities;
@@ -132,8 +134,8 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(std::fs::read_dir(directory)?.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect())
 }
 
-/// Where the system's store is files, its reader takes the variables' in their stead. They are meant to be added, so the store is
-/// read here in that case.
+/// Where the system's store is files, its reader takes the variables' in their stead. They are meant to be added, so
+/// the store is read here in that case.
 #[cfg(all(unix, not(target_vendor = "apple")))]
 fn system_besides_environment() -> Vec<CertificateDer<'static>> {
     if ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().all(|name| std::env::var_os(name).is_none()) {

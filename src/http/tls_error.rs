@@ -55,8 +55,8 @@ pub(super) fn obstacle(error: &Error, uri: &Uri, tls: &Tls) -> Obstacle {
     }
 }
 
-/// What stands in the way, if a page says it: some web servers (nginx) let every handshake pass, and answer with 400 to those whose
-/// certificate is missing or not wanted. An MCP server's own 400 is no page.
+/// What stands in the way, if a page says it: some web servers (nginx) let every handshake pass, and answer with 400 to
+/// those whose certificate is missing or not wanted. An MCP server's own 400 is no page.
 pub(super) fn in_page(uri: &Uri, response: &Response<Incoming>, tls: &Tls) -> Option<Obstacle> {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_page = kind.is_some_and(|kind| kind.starts_with("text/html"));
@@ -76,8 +76,8 @@ fn not_accepted(host: &str, how: &str) -> Obstacle {
     Obstacle::lasting(cause, "give the one that you have for this server, and see that it has not expired")
 }
 
-/// Whether a connection that broke says that our certificate is missing or not wanted. In TLS 1.3 a server says so when the
-/// handshake is over for us, and has carried out nothing.
+/// Whether a connection that broke says that our certificate is missing or not wanted. In TLS 1.3 a server says so when
+/// the handshake is over for us, and has carried out nothing.
 pub(super) fn is_about_our_certificate(error: &(dyn StdError + 'static), tls: &Tls) -> bool {
     match find::<Error>(error) {
         Some(Error::AlertReceived(alert)) => {

@@ -1,8 +1,8 @@
 //! Is a server who it says it is, and if not, what do we tell people?
 //!
-//! The platform decides. This stands around its verdict for two reasons: it puts a refusal into a sentence while the certificate is
-//! at hand; and a certificate that the user named as trusted is accepted itself, not only those it has signed, because many
-//! private servers have just the one.
+//! The platform decides. This stands around its verdict for two reasons: it puts a refusal into a sentence while the
+//! certificate is at hand; and a certificate that the user named as trusted is accepted itself, not only those it has
+//! signed, because many private servers have just the one.
 
 use std::sync::Arc;
 
@@ -44,8 +44,8 @@ impl Verifier {
         Ok(Self { platform, named })
     }
 
-    /// Whether this very certificate was named, is for this host, and in date. That the server has its key too is shown by its
-    /// signature, which the platform's verifier looks at either way.
+    /// Whether this very certificate was named, is for this host, and in date. That the server has its key too is shown
+    /// by its signature, which the platform's verifier looks at either way.
     fn is_named(&self, presented: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
         self.named.contains(presented)
             && Certificate::read(presented).is_some_and(|certificate| certificate.is_valid_at(Moment::now()))

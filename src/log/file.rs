@@ -11,7 +11,8 @@ pub(super) const LIMIT: u64 = 10_000_000;
 /// How long another process may hold the file while it renames it: Windows lets nobody write meanwhile.
 const HELD: Duration = Duration::from_millis(20);
 
-/// Only its owner may read it. A file of the full length is renamed to `FILE.1`, in place of the one before it, and begun anew.
+/// Only its owner may read it. A file of the full length is renamed to `FILE.1`, in place of the one before it, and
+/// begun anew.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
@@ -30,7 +31,8 @@ impl LogFile {
         Ok(opened)
     }
 
-    /// Writes one piece as a whole, so that those of several processes do not mix. Where that fails there is nobody to tell.
+    /// Writes one piece as a whole, so that those of several processes do not mix. Where that fails there is nobody to
+    /// tell.
     pub(super) fn append(&mut self, piece: &[u8]) {
         self.renew_if_full(piece.len() as u64);
         if self.file.write_all(piece).is_err() {

@@ -1,8 +1,8 @@
 //! How do we speak to people?
 //!
-//! One line per event on stderr, quiet by default; with the time of day also in a file, where one is wanted. A [`trace`] for a bug report
-//! is a third thing: what went over the wire. Secrets get into none of them: they live in [`Secret`], and whatever a server says back to
-//! us goes through [`redact`], because servers quote paths and headers.
+//! One line per event on stderr, quiet by default; with the time of day also in a file, where one is wanted. A
+//! [`trace`] for a bug report is a third thing: what went over the wire. Secrets get into none of them: they live in
+//! [`Secret`], and whatever a server says back to us goes through [`redact`], because servers quote paths and headers.
 
 mod file;
 mod queue;
@@ -26,7 +26,8 @@ use queue::Queue;
 
 pub use secret::{Secret, hide, hide_url, longest_secret, redact};
 
-/// How long the end of the process waits for the last lines. A host that keeps stderr open but never reads it gets no more.
+/// How long the end of the process waits for the last lines. A host that keeps stderr open but never reads it gets no
+/// more.
 const LAST_LINES: Duration = Duration::from_millis(100);
 
 /// The same for files, which nobody can refuse to read.
@@ -72,8 +73,8 @@ fn stamped(word: &str, text: &str) -> Vec<u8> {
     format!("{} [{}] {word}: {text}\n", timestamp(SystemTime::now()), std::process::id()).into_bytes()
 }
 
-/// Sends what is said from now on where these options want it. Once a process; later calls change nothing. A file that cannot be
-/// opened is one warning.
+/// Sends what is said from now on where these options want it. Once a process; later calls change nothing. A file that
+/// cannot be opened is one warning.
 pub fn start(options: Options) {
     let mut complaints = Vec::new();
     let mut open = |path: PathBuf, limit| {
@@ -104,8 +105,8 @@ pub fn start(options: Options) {
     }
 }
 
-/// Says a line whatever the level on stderr: where to log in. An address that was redacted would lead nowhere, so nothing of it is; the
-/// file, which nobody opens addresses from, gets it redacted.
+/// Says a line whatever the level on stderr: where to log in. An address that was redacted would lead nowhere, so
+/// nothing of it is; the file, which nobody opens addresses from, gets it redacted.
 pub fn notice(text: &str) {
     let Some(voice) = VOICE.get() else { return };
     let line: String = text.chars().filter(|c| !c.is_control()).collect();
@@ -177,8 +178,8 @@ fn timestamp(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
 }
 
-/// Year, month and day of the Gregorian calendar, from days since 1970. Years are counted from March, so that the leap day is the
-/// last of its year.
+/// Year, month and day of the Gregorian calendar, from days since 1970. Years are counted from March, so that the leap
+/// day is the last of its year.
 fn date(days: u64) -> (u64, u64, u64) {
     const DAYS_TO_1970: u64 = 719_468;
     const IN_400_YEARS: u64 = 146_097;

@@ -83,8 +83,8 @@ pub(super) fn mask(text: &str) -> String {
     text
 }
 
-/// Has the parts of an address redacted that may be secret: segments of the path and values of the query of at least `shortest` bytes,
-/// and a password. Some servers take their token there, and quote the path in their errors.
+/// Has the parts of an address redacted that may be secret: segments of the path and values of the query of at least
+/// `shortest` bytes, and a password. Some servers take their token there, and quote the path in their errors.
 pub fn hide_url(url: &url::Url, shortest: usize) {
     let values = url.query().into_iter().flat_map(|query| query.split('&'));
     let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));

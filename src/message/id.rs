@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A request id, opaque: a string, a number, or what a client should not have sent. `1` and `"1"` differ; `1`, `1.0` and `1e0` do
-/// not, nor do two spellings of one string, because servers parse an id and write it out again.
+/// A request id, opaque: a string, a number, or what a client should not have sent. `1` and `"1"` differ; `1`, `1.0`
+/// and `1e0` do not, nor do two spellings of one string, because servers parse an id and write it out again.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(Box<str>);
 
@@ -17,7 +17,8 @@ impl Id {
     pub fn from_json(raw: &str) -> Self {
         let plain = match raw.as_bytes() {
             [b'"', ..] => !raw.contains('\\'),
-            // Up to 15 digits no double is needed to know the value; "-0", "007" cannot occur beside them in valid JSON but "0".
+            // Up to 15 digits no double is needed to know the value; "-0", "007" cannot occur beside them in valid JSON
+            // but "0".
             [b'0'..=b'9', ..] => raw.len() <= 15 && raw.bytes().all(|byte| byte.is_ascii_digit()),
             _ => false,
         };

@@ -1,8 +1,8 @@
 //! What is a JSON-RPC message? The raw line and a peeked view of it.
 //!
-//! A [`Message`] keeps the text it arrived as. Only what routing needs is looked at: kind, id, method. It is never parsed into a
-//! tree and written out again, so big integers, `1.0`, key order and members nobody has heard of survive to the byte. Nothing
-//! here does I/O.
+//! A [`Message`] keeps the text it arrived as. Only what routing needs is looked at: kind, id, method. It is never
+//! parsed into a tree and written out again, so big integers, `1.0`, key order and members nobody has heard of survive
+//! to the byte. Nothing here does I/O.
 
 mod id;
 mod oversize;
@@ -21,7 +21,8 @@ pub use reply::{
     result_text,
 };
 
-/// Error codes of JSON-RPC 2.0 that the bridge itself uses. Its own lie outside the reserved range, see [`crate::error::Failure`].
+/// Error codes of JSON-RPC 2.0 that the bridge itself uses. Its own lie outside the reserved range, see
+/// [`crate::error::Failure`].
 pub mod code {
     /// The line is not JSON.
     pub const PARSE_ERROR: i64 = -32700;
@@ -78,8 +79,8 @@ pub enum Kind {
 pub struct NotJson(String);
 
 impl Message {
-    /// Peeks at one line or body. Raw newlines, which JSON knows only between tokens, become spaces, so that the text fits
-    /// on one line; nothing else is changed but white space and a byte order mark around the value.
+    /// Peeks at one line or body. Raw newlines, which JSON knows only between tokens, become spaces, so that the text
+    /// fits on one line; nothing else is changed but white space and a byte order mark around the value.
     pub fn parse(text: impl Into<Bytes>) -> Result<Self, NotJson> {
         let mut text: Bytes = text.into();
         if text.starts_with(b"\xEF\xBB\xBF") {
@@ -171,8 +172,8 @@ impl Message {
         }
     }
 
-    /// The same message with this id. For an answer whose server knows the request's id only as `null` or as the nearest
-    /// double: with any other than its own the client would wait for ever.
+    /// The same message with this id. For an answer whose server knows the request's id only as `null` or as the
+    /// nearest double: with any other than its own the client would wait for ever.
     #[must_use]
     pub fn with_id(&self, raw_id: &str) -> Self {
         let mut text = Vec::with_capacity(self.text.len() + raw_id.len() + 6);

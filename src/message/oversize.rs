@@ -1,8 +1,8 @@
 //! Which request, or which answer, was in a text too long to keep?
 //!
-//! Its bytes go by once and are not kept; what is wanted of them is the top-level `id` (which may stand at the very end)
-//! and whether there is a `method`, so that the one request gets its one error. What stands before the first brace is
-//! passed over.
+//! Its bytes go by once and are not kept; what is wanted of them is the top-level `id` (which may stand at the very
+//! end) and whether there is a `method`, so that the one request gets its one error. What stands before the first brace
+//! is passed over.
 
 /// The longest id worth remembering, in bytes.
 const LONGEST_ID: usize = 1024;

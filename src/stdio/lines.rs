@@ -19,8 +19,8 @@ pub enum Line {
     },
 }
 
-/// Splits bytes that arrive in pieces of any size. A client that opens with a `Content-Length` header (as language servers
-/// do) is understood as such from then on.
+/// Splits bytes that arrive in pieces of any size. A client that opens with a `Content-Length` header (as language
+/// servers do) is understood as such from then on.
 #[derive(Debug)]
 pub struct Lines {
     limit: usize,
@@ -50,8 +50,8 @@ impl Lines {
         Self { limit, partial: Vec::new(), oversize: None, framing: Framing::Unknown, framed: Arc::default() }
     }
 
-    /// Whether the client frames by `Content-Length` and so wants to be answered in kind. Told before its first message is
-    /// handed on, or the answer could overtake the news.
+    /// Whether the client frames by `Content-Length` and so wants to be answered in kind. Told before its first message
+    /// is handed on, or the answer could overtake the news.
     pub fn framed(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.framed)
     }

@@ -1,8 +1,8 @@
 //! Lines in, lines out.
 //!
-//! A [`Connection`] is a pair of channels: [`stdio`] joins them to the process's own stdin and stdout for life, `join` to a
-//! test's ends. Two OS threads do what can block: one reads, one writes. tokio's own stdin cannot be cancelled and holds the runtime at
-//! exit, and a client that stops reading must not stall cancellation or keep-alive.
+//! A [`Connection`] is a pair of channels: [`stdio`] joins them to the process's own stdin and stdout for life, `join`
+//! to a test's ends. Two OS threads do what can block: one reads, one writes. tokio's own stdin cannot be cancelled and
+//! holds the runtime at exit, and a client that stops reading must not stall cancellation or keep-alive.
 
 mod lines;
 mod outgoing;
@@ -18,7 +18,8 @@ use crate::log::trace;
 pub use lines::{Line, Lines};
 pub use outgoing::{Outgoing, Reserved};
 
-/// Lines that may wait between the reading thread and the bridge. The bridge only ever hands them on, so few are enough.
+/// Lines that may wait between the reading thread and the bridge. The bridge only ever hands them on, so few are
+/// enough.
 const LINES_WAITING: usize = 256;
 
 /// How much is asked of the operating system in one read: at first what a chat needs, then what a pipe holds.

@@ -1,8 +1,8 @@
 //! What waits to be written, and how much of it may.
 //!
-//! Small lines gather until the tasks that are ready now have had their say; then one write takes them all. If the client's end can
-//! take them at once, the write is made here and now: waking the writing thread would cost more than all else about a call. Whatever could
-//! block goes to that thread.
+//! Small lines gather until the tasks that are ready now have had their say; then one write takes them all. If the
+//! client's end can take them at once, the write is made here and now: waking the writing thread would cost more than
+//! all else about a call. Whatever could block goes to that thread.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -13,7 +13,8 @@ use crate::log::trace;
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Room for lines that wait for the client to read, in KiB. A client that stops reading stops the streams behind it, not us.
+/// Room for lines that wait for the client to read, in KiB. A client that stops reading stops the streams behind it,
+/// not us.
 const ROOM_KIB: u32 = 16 * 1024;
 
 /// Lines up to this size gather; a longer one is not worth copying.
@@ -28,7 +29,8 @@ pub(super) type WriteNow = fn(&[u8]) -> bool;
 /// Starts the writing thread. Dropped unused, it counts as a thread that has written all.
 pub(super) type StartThread = Box<dyn FnOnce(Queue) + Send>;
 
-/// The way to the client's end. Cheap to clone; the writing thread ends with [`finish`](Self::finish) or when the last one is gone.
+/// The way to the client's end. Cheap to clone; the writing thread ends with [`finish`](Self::finish) or when the last
+/// one is gone.
 #[derive(Clone)]
 pub struct Outgoing(Arc<Shared>);
 
@@ -109,8 +111,8 @@ pub(super) fn outgoing(framed: Arc<AtomicBool>, write_now: WriteNow, start: Star
 }
 
 impl Outgoing {
-    /// Waits until the client has read enough for this line to wait its turn. A line larger than all the room waits until it is
-    /// alone.
+    /// Waits until the client has read enough for this line to wait its turn. A line larger than all the room waits
+    /// until it is alone.
     pub async fn reserve(&self, text: Bytes) -> Reserved {
         let kib = u32::try_from(text.len() / 1024 + 1).unwrap_or(ROOM_KIB).min(ROOM_KIB);
         // Closed means that the client is gone; the line will go nowhere, at once.
@@ -156,7 +158,8 @@ impl Outgoing {
         self.commit(Reserved { text, room: None });
     }
 
-    /// Sees to it that what gathers goes out when the tasks that are ready have run. Runs for ever, as a task among them.
+    /// Sees to it that what gathers goes out when the tasks that are ready have run. Runs for ever, as a task among
+    /// them.
     pub async fn flush_when_due(self) {
         loop {
             self.0.due.notified().await;

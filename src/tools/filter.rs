@@ -88,7 +88,8 @@ impl Filter {
         }
     }
 
-    /// Whether this message of the client's asks for the tools; then what its answer is to be [filtered](Self::answer) with.
+    /// Whether this message of the client's asks for the tools; then what its answer is to be [filtered](Self::answer)
+    /// with.
     pub fn asks(&self, message: &Message) -> Option<Asked> {
         match meant(std::str::from_utf8(message.text()).ok()?) {
             Meant::List { first_page } => Some(Asked { changes: self.changes.count(), first_page }),
@@ -140,8 +141,8 @@ pub struct OwnList {
 }
 
 impl OwnList {
-    /// The request for a page: the first, or the one at this cursor (as it is spelled). Takes the `_meta` of the client's call over,
-    /// where the modern era says who asks, without what belongs to that one call.
+    /// The request for a page: the first, or the one at this cursor (as it is spelled). Takes the `_meta` of the
+    /// client's call over, where the modern era says who asks, without what belongs to that one call.
     pub fn request(raw_id: &str, call: &Message, cursor: Option<&str>) -> String {
         let mut params = String::new();
         let text = std::str::from_utf8(call.text()).unwrap_or_default();

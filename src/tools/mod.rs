@@ -1,8 +1,8 @@
 //! Which of the server's tools may the client see and call? No I/O.
 //!
-//! The [`Rules`] are what the user said; the [`Filter`] applies them to messages in both directions. Names stand in JSON, which has
-//! many spellings for one name and lets a member be given twice, so a call is judged by every name that some server could read in it,
-//! and refused where those differ.
+//! The [`Rules`] are what the user said; the [`Filter`] applies them to messages in both directions. Names stand in
+//! JSON, which has many spellings for one name and lets a member be given twice, so a call is judged by every name that
+//! some server could read in it, and refused where those differ.
 
 mod call;
 mod filter;
@@ -45,8 +45,8 @@ impl Rules {
     }
 }
 
-/// Counts how often the server's tools may have changed: what was learned of them before counts no more. Shared by whoever hears of
-/// a change and the [`Filter`]. Cheap to clone.
+/// Counts how often the server's tools may have changed: what was learned of them before counts no more. Shared by
+/// whoever hears of a change and the [`Filter`]. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Changes(Arc<AtomicU64>);
 

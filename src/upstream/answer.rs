@@ -94,8 +94,8 @@ pub(super) fn is(headers: &HeaderMap, kind: &str) -> bool {
     given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
 }
 
-/// Reads an answer that is not 2xx. `Ok` is a JSON-RPC error of the server's own, which passes through. `in_session`: the request
-/// named a session, so that the answer may mean that it is lost.
+/// Reads an answer that is not 2xx. `Ok` is a JSON-RPC error of the server's own, which passes through. `in_session`:
+/// the request named a session, so that the answer may mean that it is lost.
 pub(super) async fn refusal(
     sender: &Sender,
     response: Response<Incoming>,
@@ -151,7 +151,8 @@ fn is_session_lost(status: StatusCode, said: &str, rpc: Option<&Message>) -> boo
     }
 }
 
-/// Many a plain error has an `error` member with a code and a message in it. A client that waits for JSON-RPC would pass over it.
+/// Many a plain error has an `error` member with a code and a message in it. A client that waits for JSON-RPC would
+/// pass over it.
 fn is_rpc_error(message: &Message) -> bool {
     #[derive(Deserialize)]
     struct Version {
@@ -190,8 +191,8 @@ fn gist(body: &[u8]) -> String {
     }
 }
 
-/// The human part of the error shapes in use: `{error: {message}}`, `{message}`, `{error, error_description}`, `{detail}`, with
-/// the machine's word for it where there is one.
+/// The human part of the error shapes in use: `{error: {message}}`, `{message}`, `{error, error_description}`,
+/// `{detail}`, with the machine's word for it where there is one.
 fn sentence(value: &Value) -> Option<String> {
     let word = ["code", "error"].iter().find_map(|name| value.get(name)?.as_str());
     if let Some(inner) = value.get("error").filter(|inner| inner.is_object()) {

@@ -1,4 +1,5 @@
-//! The first answers, when the server's own do not come in time: the last real one, else one that promises to tell more later.
+//! The first answers, when the server's own do not come in time: the last real one, else one that promises to tell more
+//! later.
 
 use std::sync::{MutexGuard, PoisonError};
 

@@ -166,8 +166,8 @@ impl Session {
         self.post_in_session(message).await.map(drop)
     }
 
-    /// POSTs where the open stream says. If the server has forgotten that stream's session, a new stream is opened, and what was
-    /// refused for lack of a session is sent there, once.
+    /// POSTs where the open stream says. If the server has forgotten that stream's session, a new stream is opened, and
+    /// what was refused for lack of a session is sent there, once.
     async fn post_in_session(&self, message: &Message) -> Result<(u64, Option<Message>), Failure> {
         let (number, endpoint) = self.endpoint(0).await?;
         match self.post(&endpoint, message).await {
@@ -278,8 +278,8 @@ impl Session {
         }
     }
 
-    /// Follows a stream to its end; on one that replaces another, the server is greeted meanwhile. One that does not take us back
-    /// counts as ended.
+    /// Follows a stream to its end; on one that replaces another, the server is greeted meanwhile. One that does not
+    /// take us back counts as ended.
     async fn follow_and_greet(&self, events: &mut EventStream, backoff: &mut Backoff, endpoint: Option<Uri>) -> String {
         let Some(endpoint) = endpoint else { return self.follow(events, backoff).await };
         let mut follow = std::pin::pin!(self.follow(events, backoff));

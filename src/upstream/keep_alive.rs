@@ -1,5 +1,5 @@
-//! How does a session stay known to a server, or a path to it, that forgets who is silent? By a ping now and then, of whose
-//! failure nothing but a line in the log comes.
+//! How does a session stay known to a server, or a path to it, that forgets who is silent? By a ping now and then, of
+//! whose failure nothing but a line in the log comes.
 
 use std::time::Duration;
 

@@ -55,7 +55,8 @@ impl Kept {
         now().saturating_sub(self.saved) < age.as_secs()
     }
 
-    /// The result of `initialize` for a client that asks for this revision, from whichever greeting there is. `name`: the server's, if it says none.
+    /// The result of `initialize` for a client that asks for this revision, from whichever greeting there is. `name`:
+    /// the server's, if it says none.
     pub(super) fn greeting(mut self, revision: &str, name: &str) -> Option<Value> {
         if !self.translated
             && let Some(initialize) = self.initialize.take()
@@ -85,8 +86,8 @@ impl Memory {
         self.recall().filter(|kept| kept.is_younger_than(VERDICT_HOLDS)).unwrap_or_default()
     }
 
-    /// Keeps what was found out, unless that is what was kept a short while ago: programs start us all the time. Failing to is no reason to bother
-    /// anybody: it costs a synthetic answer some day.
+    /// Keeps what was found out, unless that is what was kept a short while ago: programs start us all the time.
+    /// Failing to is no reason to bother anybody: it costs a synthetic answer some day.
     pub(super) fn learn(&self, change: impl FnOnce(&mut Kept)) {
         let known = self.recall();
         let mut kept = known.clone().unwrap_or_default();

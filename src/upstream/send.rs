@@ -1,4 +1,5 @@
-//! One HTTP request to the server, with the manners that every transport shares: its credential, patience with a server out of reach,
+//! One HTTP request to the server, with the manners that every transport shares: its credential, patience with a server
+//! out of reach,
 //! `Retry-After`.
 
 use std::sync::{Mutex, PoisonError};
@@ -124,7 +125,8 @@ impl Sender {
         headers
     }
 
-    /// Sends, and returns the head of whatever answer comes. A server that cannot be reached is tried again for as long as
+    /// Sends, and returns the head of whatever answer comes. A server that cannot be reached is tried again for as long
+    /// as
     /// `patience` says; one that refuses the credential gets a newer one, once, if there is one. Nothing that may have
     /// arrived is sent twice, unless the server itself asked for it.
     pub(super) async fn send(
@@ -172,8 +174,8 @@ impl Sender {
         }
     }
 
-    /// Lets the runtime look at its sockets, if it has been a while: a pooled connection that the server has closed since must not
-    /// get a request, which would be lost.
+    /// Lets the runtime look at its sockets, if it has been a while: a pooled connection that the server has closed
+    /// since must not get a request, which would be lost.
     async fn look_at_sockets(&self) {
         let idle = self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
         if idle > FRESH {

@@ -10,7 +10,8 @@ use crate::message::{Id, Kind, Message};
 use crate::stdio::Outgoing;
 use crate::tools::Changes;
 
-/// Where messages from the server go: what answers nothing, straight to the client; answers, to whoever owns the requests.
+/// Where messages from the server go: what answers nothing, straight to the client; answers, to whoever owns the
+/// requests.
 #[derive(Debug, Clone)]
 pub struct ToClient {
     pub(super) outgoing: Outgoing,

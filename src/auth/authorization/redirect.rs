@@ -109,7 +109,8 @@ pub fn check(pending: &Pending, query: &str) -> Result<Code, RedirectError> {
     }
 }
 
-/// Each leads to something that was not asked for before, so that it cannot go round in circles; the caller counts all the same.
+/// Each leads to something that was not asked for before, so that it cannot go round in circles; the caller counts all
+/// the same.
 fn retry(pending: &Pending, error: &str, description: &str) -> Option<Retry> {
     let resource = pending.issuer.resource.is_some();
     if resource && rejects_resource(description) {

@@ -1,8 +1,8 @@
 //! How does a browser get to see the authorization URL?
 //!
-//! The URL is a server's choice, so it is checked and written anew before anybody gets it, and it is only ever one argument of a
-//! program, or of the system's own function: no shell sees it. And it is not said that a browser was opened unless the opener
-//! says so.
+//! The URL is a server's choice, so it is checked and written anew before anybody gets it, and it is only ever one
+//! argument of a program, or of the system's own function: no shell sees it. And it is not said that a browser was
+//! opened unless the opener says so.
 
 mod surroundings;
 

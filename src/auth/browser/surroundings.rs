@@ -62,7 +62,8 @@ impl Surroundings {
 
     /// The ways to try, best first, or why there is none.
     pub(super) fn ways(&self) -> Result<Vec<Way>, &'static str> {
-        // Whoever sets it means it, and where the machine is remote, its editor sets it to something that reaches the person.
+        // Whoever sets it means it, and where the machine is remote, its editor sets it to something that reaches the
+        // person.
         let mut ways: Vec<Way> = self.browser.as_deref().map(named).unwrap_or_default();
         if self.browser.as_deref().is_some_and(|browser| browser == "none") {
             return Err("BROWSER is none");

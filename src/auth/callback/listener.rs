@@ -106,8 +106,8 @@ fn bind_all(settings: &CallbackSettings, port: u16) -> Result<Option<(Vec<TcpLis
     }
 }
 
-/// One family only, and no sharing: on Unix the option allows a port whose last connections are still fading, and is not the one
-/// that lets two listen; on Windows, where it would, it is not set.
+/// One family only, and no sharing: on Unix the option allows a port whose last connections are still fading, and is
+/// not the one that lets two listen; on Windows, where it would, it is not set.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {

@@ -5,8 +5,8 @@ use std::fmt;
 use ring::hmac;
 use ring::rand::SystemRandom;
 
-/// The parameters of a redirect that has our `state`. Whether its issuer is the right one (RFC 9207) is for the protocol to say,
-/// before anything else of it is shown or used.
+/// The parameters of a redirect that has our `state`. Whether its issuer is the right one (RFC 9207) is for the
+/// protocol to say, before anything else of it is shown or used.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Redirect(Vec<(String, String)>);
 
@@ -60,7 +60,8 @@ impl Redirect {
         self.get("state").is_none()
     }
 
-    /// As a query again. `state` stands in where a person pasted a bare code, which belongs to no other login than theirs.
+    /// As a query again. `state` stands in where a person pasted a bare code, which belongs to no other login than
+    /// theirs.
     pub fn query(&self, state: &str) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(&self.0);
@@ -88,7 +89,8 @@ impl fmt::Debug for Redirect {
     }
 }
 
-/// Compared in constant time: by the tags of a key that nobody knows, of which it does not matter where they begin to differ.
+/// Compared in constant time: by the tags of a key that nobody knows, of which it does not matter where they begin to
+/// differ.
 pub(super) fn is_same(given: &str, expected: &str) -> bool {
     let Ok(key) = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()) else { return false };
     let tag = hmac::sign(&key, expected.as_bytes());

@@ -127,7 +127,8 @@ fn is_usable(metadata: Metadata<'_>, login: &Login) -> bool {
     metadata.token_endpoint().is_some() && (!person || metadata.authorization_endpoint().is_some())
 }
 
-/// Equal but for one slash at the end, which some forget on one side (RFC 8414 section 3.3 forgives nothing; Google does it).
+/// Equal but for one slash at the end, which some forget on one side (RFC 8414 section 3.3 forgives nothing; Google
+/// does it).
 fn is_same(found: &str, expected: &str) -> bool {
     found == expected
         || found.strip_suffix('/').is_some_and(|found| found == expected)

@@ -1,5 +1,5 @@
-//! MD5 (RFC 1321), for nothing but finding files that another program has named by it. A few lines of ours rather than a crate
-//! in every build: nothing here is to be kept from anybody.
+//! MD5 (RFC 1321), for nothing but finding files that another program has named by it. A few lines of ours rather than
+//! a crate in every build: nothing here is to be kept from anybody.
 
 use super::super::store::hex;
 

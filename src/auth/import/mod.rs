@@ -1,7 +1,8 @@
 //! Has mcp-remote logged in here already?
 //!
-//! Its cache below `~/.mcp-auth` is read, so that changing over needs no new login, and never written. Whoever has a record of
-//! their own, even one that says "logged out", has no need of this: a refresh token that two programs share is soon dead.
+//! Its cache below `~/.mcp-auth` is read, so that changing over needs no new login, and never written. Whoever has a
+//! record of their own, even one that says "logged out", has no need of this: a refresh token that two programs share
+//! is soon dead.
 
 mod md5;
 
@@ -38,7 +39,8 @@ pub struct Typed<'a> {
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Import {
-    /// A login, to be kept as ours. Its issuer, if it is known at all, has no metadata: that is to be discovered before a refresh.
+    /// A login, to be kept as ours. Its issuer, if it is known at all, has no metadata: that is to be discovered before
+    /// a refresh.
     Found(Box<Record>),
     /// mcp-remote is spending its refresh token right now: look again after this, or log in.
     Busy(Duration),
@@ -54,8 +56,8 @@ pub fn cache() -> Option<PathBuf> {
     directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mcp-auth"))
 }
 
-/// Looks for the login that fits best: the newest directory that has one, and there the exact one before one that was made without
-/// the headers or with another slash at the end of the address.
+/// Looks for the login that fits best: the newest directory that has one, and there the exact one before one that was
+/// made without the headers or with another slash at the end of the address.
 pub fn find(cache: &Path, typed: &Typed) -> Import {
     let names = names(typed);
     let folders = folders(cache);

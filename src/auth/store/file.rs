@@ -38,8 +38,8 @@ fn inode(metadata: &Metadata) -> u64 {
     std::os::windows::fs::MetadataExt::creation_time(metadata)
 }
 
-/// Puts a file of the user's alone in the place of what was there. A reader sees the old one or the new one, and when this
-/// returns the new one survives a power cut.
+/// Puts a file of the user's alone in the place of what was there. A reader sees the old one or the new one, and when
+/// this returns the new one survives a power cut.
 pub(in crate::auth) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     create_private(folder)?;

@@ -1,7 +1,8 @@
 //! How does a login rest in the system's keychain?
 //!
-//! Only where the user asks for it, and only on macOS and Windows: on Linux a keychain needs a session, a bus and a window, and
-//! may forget everything at the next boot. What is not secret stays in the login's file, which is also what other processes watch.
+//! Only where the user asks for it, and only on macOS and Windows: on Linux a keychain needs a session, a bus and a
+//! window, and may forget everything at the next boot. What is not secret stays in the login's file, which is also what
+//! other processes watch.
 
 use crate::auth::record::Record;
 
@@ -53,8 +54,8 @@ mod system {
     /// A locked keychain asks the user, in a window that may be behind others or on another screen.
     const LIMIT: Duration = Duration::from_secs(30);
 
-    /// The record of which the file has the open part. The two may differ by one change that was cut off; the keychain is written
-    /// first, so what it has is newer.
+    /// The record of which the file has the open part. The two may differ by one change that was cut off; the keychain
+    /// is written first, so what it has is newer.
     pub(in super::super) fn read(key: &str, open: Record) -> Result<Record, StoreError> {
         let key = key.to_owned();
         let bytes = in_time(move || {

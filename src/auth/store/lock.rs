@@ -1,7 +1,8 @@
 //! Who may change a login?
 //!
-//! The kernel's locks, on files that are never removed or renamed: a process that dies, by whatever means, lets go at once, and no
-//! clock and no process id is asked. `std` opens files so that a child, such as a browser, does not inherit the lock.
+//! The kernel's locks, on files that are never removed or renamed: a process that dies, by whatever means, lets go at
+//! once, and no clock and no process id is asked. `std` opens files so that a child, such as a browser, does not
+//! inherit the lock.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -30,8 +31,8 @@ impl Lock {
 
     /// Waits for the lock, on the monotonic clock.
     ///
-    /// The wait is on a thread of its own: one of tokio's would hold up the end of the process. Whoever drops this future
-    /// stops the thread too, at its next try.
+    /// The wait is on a thread of its own: one of tokio's would hold up the end of the process. Whoever drops this
+    /// future stops the thread too, at its next try.
     pub(in crate::auth) async fn acquire(path: &Path, limit: Duration) -> Result<Self, StoreError> {
         let mut lockable = Lockable::new(path);
         if let Some(lock) = lockable.try_lock() {
@@ -86,8 +87,8 @@ impl Lockable {
         }
     }
 
-    /// Network file systems may have no locks (ENOLCK, ENOTSUP), and a read-only one no file to lock. Without any, processes
-    /// still look again before they spend a token: what is left is a small window, and a warning.
+    /// Network file systems may have no locks (ENOLCK, ENOTSUP), and a read-only one no file to lock. Without any,
+    /// processes still look again before they spend a token: what is left is a small window, and a warning.
     fn give_up(&mut self, error: &io::Error) {
         self.file = self.elsewhere.take().and_then(|path| open(&path).ok());
         if self.file.is_none() {

@@ -62,7 +62,8 @@ impl AuthMethod {
 }
 
 impl TokenEndpoint<'_> {
-    /// The ways to authenticate, the likeliest first. The others are for servers that do not take what they say they take.
+    /// The ways to authenticate, the likeliest first. The others are for servers that do not take what they say they
+    /// take.
     pub(in crate::auth) fn methods(&self) -> Vec<AuthMethod> {
         let client = self.client;
         if self.login.client_key.is_some() && client.origin == Origin::Given {
@@ -99,7 +100,8 @@ impl TokenEndpoint<'_> {
                 (form, Vec::new())
             }
             AuthMethod::ClientSecretBasic => {
-                // RFC 6749 section 2.3.1: both are form-encoded first. Only one way to authenticate in a request, so not in the form.
+                // RFC 6749 section 2.3.1: both are form-encoded first. Only one way to authenticate in a request, so
+                // not in the form.
                 let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
                 let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret)));
                 // As good as the secret itself, and not the same text.

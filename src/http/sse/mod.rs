@@ -1,9 +1,9 @@
 //! Bytes to server-sent events.
 //!
-//! The [`guard`] makes whole lines of the bytes and keeps an event to its limit. Nearly every event of MCP has one `data:` line: then its
-//! value is the event, as it stands in memory, and there is nothing left to parse. Any other goes line by line through
-//! eventsource-stream, which alone would panic on a byte order mark, take quadratic time for large events, and lose an `id:` or `retry:`
-//! that comes without data.
+//! The [`guard`] makes whole lines of the bytes and keeps an event to its limit. Nearly every event of MCP has one
+//! `data:` line: then its value is the event, as it stands in memory, and there is nothing left to parse. Any other
+//! goes line by line through eventsource-stream, which alone would panic on a byte order mark, take quadratic time for
+//! large events, and lose an `id:` or `retry:` that comes without data.
 
 mod guard;
 mod parser;
@@ -82,7 +82,8 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
         Self { exchange, ..self }
     }
 
-    /// The next event that has data; `None` when the stream has ended in good order. Loses nothing when dropped half-way.
+    /// The next event that has data; `None` when the stream has ended in good order. Loses nothing when dropped
+    /// half-way.
     pub async fn next(&mut self) -> Option<Result<Event, SseError>> {
         loop {
             while let Some(item) = self.guard.next() {

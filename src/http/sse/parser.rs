@@ -12,7 +12,8 @@ use futures_util::stream::{Stream, StreamExt};
 
 use super::{Event, SseError};
 
-/// A `data:` line from this length on is set aside and a token stands in its place: the parser would hold it three times over.
+/// A `data:` line from this length on is set aside and a token stands in its place: the parser would hold it three
+/// times over.
 const LONG_LINE: usize = 16 * 1024;
 
 /// Lines are handed on in portions of about this size: the parser copies what is left of a portion at each line.

@@ -1,7 +1,8 @@
 //! Which parts of what goes over the wire are secret?
 //!
-//! Whatever was registered with [`hide`](crate::log::hide), and what stands where secrets stand: in the headers and members that logins
-//! are made of, in JSON, forms and addresses. Texts are not parsed, because what is broken must be clean too, and stay as it is else.
+//! Whatever was registered with [`hide`](crate::log::hide), and what stands where secrets stand: in the headers and
+//! members that logins are made of, in JSON, forms and addresses. Texts are not parsed, because what is broken must be
+//! clean too, and stay as it is else.
 
 use std::borrow::Cow;
 

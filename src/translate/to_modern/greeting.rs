@@ -12,8 +12,8 @@ pub(crate) fn discover(client: &Client, raw_id: &str) -> Option<Message> {
     client.request(raw_id, "server/discover", "{}")
 }
 
-/// The result of `server/discover`, JSON text, as that of an `initialize` that asked for this revision. `name` stands for a server that
-/// does not say its own. `None`: it is no such result.
+/// The result of `server/discover`, JSON text, as that of an `initialize` that asked for this revision. `name` stands
+/// for a server that does not say its own. `None`: it is no such result.
 pub(crate) fn initialize_result(discovered: &str, revision: &str, name: &str) -> Option<String> {
     let result = Members::of(discovered)?;
     let capabilities = result.object("capabilities")?;

@@ -91,7 +91,8 @@ impl Interest {
         json!({ "notifications": filter }).to_string()
     }
 
-    /// All that may have changed while nobody listened. `tag`: the id of the `subscriptions/listen` for which it is told, if that is the client's.
+    /// All that may have changed while nobody listened. `tag`: the id of the `subscriptions/listen` for which it is
+    /// told, if that is the client's.
     pub(crate) fn missed(&self, tag: Option<&str>) -> Vec<Message> {
         let own = tag.map(|raw_id| format!(r#""_meta":{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID));
         let params =

@@ -52,8 +52,8 @@ impl Page {
 pub(super) struct Refused(pub(super) i64, pub(super) String);
 
 impl Round {
-    /// Puts those of the server's questions that `is_new`, by its name for each. Returns what the client is sent. `visited`: where the user was
-    /// sent before in this call, and need not be sent again.
+    /// Puts those of the server's questions that `is_new`, by its name for each. Returns what the client is sent.
+    /// `visited`: where the user was sent before in this call, and need not be sent again.
     pub(super) fn ask(
         &mut self,
         voice: Voice<'_>,
@@ -98,7 +98,8 @@ impl Round {
         !self.answers.is_empty()
     }
 
-    /// Takes an answer of the client's. Returns the page that it sends the user to. `Ok(None)` also where it answers none of these questions.
+    /// Takes an answer of the client's. Returns the page that it sends the user to. `Ok(None)` also where it answers
+    /// none of these questions.
     pub(super) fn answer(&mut self, answer: &Message) -> Result<Option<Page>, Refused> {
         let Kind::Response { id, is_error } = answer.kind() else { return Ok(None) };
         let Some(place) = self.open.iter().position(|question| question.id == *id) else { return Ok(None) };

@@ -197,8 +197,8 @@ proptest! {
         prop_assert!(own, "it is still one object");
     }
 
-    /// Whatever the server makes of a call and in whichever order the client answers: each question once, each answer under its name, the state as
-    /// it was spelled, a new id each time, and one answer in the end.
+    /// Whatever the server makes of a call and in whichever order the client answers: each question once, each answer
+    /// under its name, the state as it was spelled, a new id each time, and one answer in the end.
     #[test]
     fn a_call_goes_through_all_rounds(script in proptest::collection::vec((said(), any::<u64>()), 0..12)) {
         let mut run = Run::of(&request("1", "tools/call", r#"{"name":"t","arguments":{"a":1.0}}"#));

@@ -19,8 +19,8 @@ use crate::upstream::{Context, Outcome};
 
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Resumptions in a row that bring nothing, after which the request is given up. A stream that ends in good order and says when to
-/// come back is not among them: that is how a server has a long call polled (2025-11-25).
+/// Resumptions in a row that bring nothing, after which the request is given up. A stream that ends in good order and
+/// says when to come back is not among them: that is how a server has a long call polled (2025-11-25).
 const MOST_BARREN: u32 = 8;
 
 /// How long a stream may be silent after something on it was lost that may have been the answer.
@@ -30,8 +30,8 @@ const AFTER_LOSS: Duration = Duration::from_secs(5);
 const AFTERWORD: Duration = Duration::from_secs(5);
 
 impl Session {
-    /// Carries a request or batch. A session that the server has forgotten is renewed once: what was refused for lack of a
-    /// session has not been carried out, so it may be sent again.
+    /// Carries a request or batch. A session that the server has forgotten is renewed once: what was refused for lack
+    /// of a session has not been carried out, so it may be sent again.
     pub(in crate::upstream) async fn request(self: &Arc<Self>, message: &Message) -> Result<Outcome, Failure> {
         let terms = self.terms();
         match self.exchange(&terms, message).await {
@@ -194,7 +194,8 @@ async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) 
     }
 }
 
-/// Lets a stream end by itself after its answer, because a connection whose stream is cut off is lost to the next request.
+/// Lets a stream end by itself after its answer, because a connection whose stream is cut off is lost to the next
+/// request.
 fn afterword(context: &Context, mut events: EventStream) {
     match events.next().now_or_never() {
         Some(None | Some(Err(_))) => {}

@@ -122,8 +122,8 @@ impl Position {
         }
     }
 
-    /// Delivers what a stream says until it ends. True if the session was renewed meanwhile: the new one's stream is opened at
-    /// once.
+    /// Delivers what a stream says until it ends. True if the session was renewed meanwhile: the new one's stream is
+    /// opened at once.
     async fn follow(&mut self, session: &Session, terms: &Terms, mut events: EventStream) -> bool {
         let mut changes = session.terms.subscribe();
         let mut in_order = true;

@@ -36,10 +36,11 @@ pub(in crate::upstream) struct Answered {
 /// Which of the messages that come before the answer are for the client.
 pub(in crate::upstream) type Sieve<'a> = dyn FnMut(&Message) -> bool + Send + 'a;
 
-/// Carries a request and what the server says on the way to the client. Dropped, it closes the exchange, which cancels the request.
+/// Carries a request and what the server says on the way to the client. Dropped, it closes the exchange, which cancels
+/// the request.
 ///
-/// A server that misses a header is asked for its tools, because it may want others mirrored than we know, and then once more: what it refused so
-/// it has not carried out.
+/// A server that misses a header is asked for its tools, because it may want others mirrored than we know, and then
+/// once more: what it refused so it has not carried out.
 pub(in crate::upstream) async fn carry(
     context: &Context,
     message: &Message,
@@ -199,7 +200,8 @@ async fn deliver(context: &Context, message: Message, sieve: &mut Sieve<'_>) {
     }
 }
 
-/// Lets a stream end by itself after its answer, because a connection whose stream is cut off is lost to the next request.
+/// Lets a stream end by itself after its answer, because a connection whose stream is cut off is lost to the next
+/// request.
 fn afterword(context: &Context, mut events: EventStream) {
     if matches!(events.next().now_or_never(), Some(None | Some(Err(_)))) {
         return;

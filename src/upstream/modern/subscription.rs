@@ -1,7 +1,8 @@
-//! What a modern server says unasked: the streams of `subscriptions/listen`, opened again whenever they break ("Subscriptions").
+//! What a modern server says unasked: the streams of `subscriptions/listen`, opened again whenever they break
+//! ("Subscriptions").
 //!
-//! Such a stream has nothing to resume it by. What happened while there was none is made up for: whoever listens is told that all it
-//! listens for may have changed.
+//! Such a stream has nothing to resume it by. What happened while there was none is made up for: whoever listens is
+//! told that all it listens for may have changed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -64,8 +65,8 @@ async fn next(events: &mut EventStream) -> Option<Message> {
     }
 }
 
-/// Carries a modern client's own `subscriptions/listen` until the server ends it in order. Breaks are mended out of the client's sight: to it
-/// the bridge is the server, and that is still there.
+/// Carries a modern client's own `subscriptions/listen` until the server ends it in order. Breaks are mended out of the
+/// client's sight: to it the bridge is the server, and that is still there.
 pub(in crate::upstream) async fn pass(context: &Context, request: &Message) -> Result<Answered, Failure> {
     let mut ended = context.modern.ended.subscribe();
     tokio::select! {
@@ -123,7 +124,8 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    /// Passes on what the server says, under this id where it knows another, until its answer; `None` where the stream breaks first.
+    /// Passes on what the server says, under this id where it knows another, until its answer; `None` where the stream
+    /// breaks first.
     async fn hear(&mut self, events: &mut EventStream, tag: Option<&str>) -> Option<Message> {
         while let Some(message) = next(events).await {
             match (message.kind(), heard(&message)) {
@@ -226,7 +228,8 @@ impl Drop for Kept {
     }
 }
 
-/// Keeps one stream for all that is wanted, and replaces it when that changes: the new one first, so that nothing is missed in between.
+/// Keeps one stream for all that is wanted, and replaces it when that changes: the new one first, so that nothing is
+/// missed in between.
 async fn listen(session: Arc<Session>) {
     let subscription = session.subscription();
     let mut wanted = subscription.wanted.subscribe();

@@ -1,4 +1,5 @@
-//! What is answered while nobody has logged in? Lists: the server's tools as an earlier run saw them, and the one that signs in.
+//! What is answered while nobody has logged in? Lists: the server's tools as an earlier run saw them, and the one that
+//! signs in.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

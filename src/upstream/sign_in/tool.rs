@@ -1,4 +1,5 @@
-//! The bridge's own tool, with which a client can ask for a login. JSON-RPC errors are often shown to nobody; what a tool says is.
+//! The bridge's own tool, with which a client can ask for a login. JSON-RPC errors are often shown to nobody; what a
+//! tool says is.
 
 use std::sync::Arc;
 

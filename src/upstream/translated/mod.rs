@@ -1,8 +1,8 @@
 //! A modern client before this legacy server: the translator at work.
 //!
-//! One task owns the [`ToLegacy`] machine and does what it says. Each session that it opens is an [`Upstream`] of its own, on the
-//! same way to the server; what those hear comes back here as events instead of going to the client. A request of the client's waits
-//! for the machine's one answer; dropped, it is given up there.
+//! One task owns the [`ToLegacy`] machine and does what it says. Each session that it opens is an [`Upstream`] of its
+//! own, on the same way to the server; what those hear comes back here as events instead of going to the client. A
+//! request of the client's waits for the machine's one answer; dropped, it is given up there.
 
 mod act;
 mod driver;
@@ -46,7 +46,8 @@ enum Ask {
 }
 
 impl Translated {
-    /// Starts the task. `session` makes a further connection to the server, which tells all it hears to this `ToClient`.
+    /// Starts the task. `session` makes a further connection to the server, which tells all it hears to this
+    /// `ToClient`.
     pub(super) fn start(client: ToClient, session: impl Fn(ToClient) -> Upstream + Send + 'static) -> Self {
         let (sender, asks) = mpsc::unbounded_channel();
         let newest = Newest::default();
@@ -55,8 +56,8 @@ impl Translated {
         Self { asks: sender, newest }
     }
 
-    /// Waits for the answer to a request. Dropped, it wants none any more. `is_acknowledged`: it is a subscription, and the client has been told
-    /// that it stands.
+    /// Waits for the answer to a request. Dropped, it wants none any more. `is_acknowledged`: it is a subscription, and
+    /// the client has been told that it stands.
     pub(super) async fn request(
         &self,
         message: &Message,

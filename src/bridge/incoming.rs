@@ -112,7 +112,7 @@ impl Bridge {
         let lists = self.guard.as_ref().map(|guard| guard.lists(&message)).unwrap_or_default();
         let ticket = self.pending.ticket();
         let method = message.method().unwrap_or_default();
-        let first = method == "initialize";
+        let first = self.upstream.takes_handshake(&message);
         // `initialize` has its own limit, and must not be cancelled; a subscription lasts.
         let unlimited = first || method == "subscriptions/listen";
         let task = if first { self.spawn_initialize(ticket, message) } else { self.spawn_request(ticket, message) };

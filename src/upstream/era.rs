@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, first, modern};
 use crate::cli::{ClientProtocol, Protocol, Transport};
@@ -14,7 +14,7 @@ use crate::message::{self, Kind, Message, code};
 use crate::task;
 use crate::translate::members::Members;
 use crate::translate::to_modern::Client;
-use crate::translate::{MODERN_REVISIONS, text, to_legacy};
+use crate::translate::{MODERN_REVISIONS, meta, text, to_legacy};
 use modern::Answered;
 
 /// How long a process lives before it asks a server anything on its own account: clients start and end many for a look.
@@ -127,6 +127,15 @@ impl Upstream {
         self.0.may_be_modern()
     }
 
+    /// Whether this is the client's handshake. From a client that is known to be modern the word is none, and unknown like any other.
+    pub fn takes_handshake(&self, message: &Message) -> bool {
+        let context = &self.0;
+        let is_modern = context.chosen.client_protocol == ClientProtocol::Modern
+            || self.is_translated()
+            || (context.era.asked.load(Ordering::Relaxed) && context.is_proven_modern());
+        message.method() == Some("initialize") && !(is_modern && to_legacy::is_modern(message))
+    }
+
     /// Carries a modern client's request if the server is modern. `None`: it is not, and has not carried it out.
     pub(super) async fn modern(&self, message: &Message) -> Result<Option<Outcome>, Failure> {
         if !self.0.may_take(message) {
@@ -201,6 +210,9 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
     let Answered { status, answer } = match carried {
         Ok(answered) => answered,
         Err(failure) if says_legacy(&failure) && !context.is_proven_modern() => {
+            if !to_legacy::is_complete(message) && answers_discover(context, message).await? {
+                return Err(failure);
+            }
             context.found(false, None);
             return Ok(None);
         }
@@ -228,14 +240,16 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
     Ok(Some(Outcome::Answer(answer)))
 }
 
-/// An error that any server might have given: whether this one is modern, asked in the words of the request that met it.
+/// An error that any server might have given: whether this one is modern, asked in the words of the request that met it, or in ours where it
+/// lacked some.
 async fn answers_discover(context: &Arc<Context>, message: &Message) -> Result<bool, Failure> {
-    let Some(own) = Members::of(text(message)).and_then(|members| members.object("params")?.get("_meta")) else {
-        return Ok(false);
-    };
-    if message.method() == Some("server/discover") {
+    let is_complete = to_legacy::is_complete(message);
+    if is_complete && message.method() == Some("server/discover") {
         return Ok(false);
     }
+    let said = Members::of(text(message)).and_then(|members| members.object("params")?.get("_meta"));
+    let ours = json!({ meta::PROTOCOL_VERSION: MODERN_REVISIONS[0], meta::CLIENT_CAPABILITIES: {} }).to_string();
+    let own = said.filter(|_| is_complete).unwrap_or(&ours);
     let params = format!(r#"{{"_meta":{own}}}"#);
     let request = message::request_text(&context.modern.ids.next(), "server/discover", &params);
     let Ok(request) = Message::parse(request) else { return Ok(false) };

@@ -1,6 +1,8 @@
 """The suites `conformance` and `server-conformance`: the official conformance suite, in one era and across the two."""
 
+import json
 import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +19,35 @@ TOLD = {
     "sse-retry": ANSWERS_ALL,
     "request-metadata": COUNTS_INITIALIZE,
     "http-standard-headers": COUNTS_INITIALIZE,
+}
+
+OF_ITS_HTTP = "it is about the HTTP at the server's end, which is not the bridge's"
+TASKS = "the extension for tasks is of the modern era alone, and the bridge follows tasks for a legacy client without showing them"
+SKILLS = "an extension whose methods pass like any other, as its client scenarios show"
+
+# Server scenarios that are not run through the bridge.
+NOT_RUN = {
+    "dns-rebinding-protection": OF_ITS_HTTP,
+    "http-header-validation": OF_ITS_HTTP,
+    "http-custom-header-server-validation": OF_ITS_HTTP,
+    "server-sse-polling": OF_ITS_HTTP,
+    "tasks-": TASKS,
+    "sep-2640-": SKILLS,
+}
+
+IN_A_HEADER = "the suite names the revision in a header alone, which stdio does not have"
+
+# Checks that cannot pass through any bridge, by the eras of client and server.
+LACKING = {
+    ("modern", "legacy"): {
+        "sep-2322-elicitation-incomplete": "it looks for the server's own name of a question, and a legacy question has none",
+        "sep-2322-elicitation-complete": "it comes after that one alone",
+        "sep-2322-ignore-unexpected-params": "it answers a question before it is asked, with nothing to tell which call that belongs to",
+    },
+    ("modern", "modern"): {
+        "sep-2575-request-meta-invalid-missing-meta": IN_A_HEADER,
+        "sep-2575-request-meta-invalid-missing-protocol-version": IN_A_HEADER,
+    },
 }
 
 
@@ -52,6 +83,58 @@ class ConformanceSuites:
             for (scenario, wire, driver), output in pool.map(attempt, wanted):
                 what = f"{wire} wire" if driver == wire else f"{wire} wire, {driver} client"
                 self.report(f"conformance: {scenario}, {what}", passed(output), output)
+
+    def server_conformance(self):
+        """Server scenarios before a server of each era: directly, and through the bridge by clients of either era."""
+        listed = self.scenarios("server")
+        stale = [name for name in NOT_RUN if not any(scenario.startswith(name) for scenario in listed)]
+        self.report("server-conformance: what is not run exists", not stale, f"no such scenarios: {stale}")
+        run = {scenario: revisions for scenario, revisions in listed.items() if not scenario.startswith(tuple(NOT_RUN))}
+        for scenario in run:
+            if run[scenario] == ["extension"]:
+                self.report(f"server-conformance: {scenario} is run or listed", False)
+        servers = {era: self.conformance_peer("conformance_server.mjs", era) for era in ERAS}
+        ways = {f"{era} server": (era, servers[era], None) for era in ERAS}
+        for client in ERAS:
+            for server in ERAS:
+                flags = "--client-protocol,modern" if client > server else "-"
+                home = self.home(f"server-conformance-{client}-{server}")
+                adapter = self.conformance_peer("conformance_adapter.mjs", client, self.ferry, home, flags, servers[server])
+                ways[f"{client} client, bridge, {server} server"] = (client, adapter, server)
+
+        def attempt(way):
+            era, url, _ = ways[way]
+            results = self.scratch / f"server-conformance {way}"
+            command = [*self.conformance_suite(), "server", "--url", url, "--suite", "all", "--spec-version", ERAS[era]]
+            output = self.capture([*command, "--output-dir", results], self.scratch)
+            return way, output, results
+
+        native = {}
+        with ThreadPoolExecutor(2) as pool:
+            for way, output, results in pool.map(attempt, ways):
+                era, _, server = ways[way]
+                excused = set(LACKING.get((era, server), ()))
+                passing = set(excused)
+                for scenario in (scenario for scenario, revisions in run.items() if ERAS[era] in revisions):
+                    read = [json.loads(checks.read_text()) for checks in results.glob(f"server-{scenario}-20*/checks.json")]
+                    succeeded = {check["id"] for checks in read for check in checks if check["status"] == "SUCCESS"}
+                    expected = native.setdefault((era, scenario), succeeded)
+                    passing -= self.lost(f"{way}: {scenario}", read[0] if read else [], expected - succeeded, excused, output)
+                self.report(f"server-conformance: {way}: nothing that passes is excused", not passing, f"these pass: {passing}")
+
+    def lost(self, name, checks, missing, excused, output):
+        """Reports a scenario, and returns which of its checks are excused rightly. What is skipped is lost as well."""
+        failed = {check["id"]: check for check in checks if check["status"] in ("FAILURE", "WARNING")}
+        lost = missing | set(failed)
+        lacking = lost & excused
+        but = f" (but {', '.join(sorted(lacking))})" if lacking else ""
+        well = any(check["status"] == "SUCCESS" or check["id"] in lacking for check in checks) and lost == lacking
+        self.report(f"server-conformance: {name}{but}", well, f"lost: {lost}\n{json.dumps(failed, indent=1)}" if checks else output)
+        return lacking
+
+    def conformance_peer(self, script, *arguments):
+        """The address of a server of ours."""
+        return self.start(["node", HERE / script, *arguments], stdout=subprocess.PIPE).stdout.readline().decode().strip()
 
     def conformance_suite(self):
         return ["node", MODULES / "@modelcontextprotocol/conformance/dist/index.js"]

@@ -1,7 +1,8 @@
 // The server scenarios of the official conformance suite speak HTTP; mcp-ferry speaks stdio. This stands between them: whoever speaks to it is
 // the client of an mcp-ferry of its own, which reaches the server.
 //
-//   node conformance_adapter.mjs ERA FERRY HOME FLAGS URL      prints its address; ERA is its client's, FLAGS are for mcp-ferry ("," between them)
+//   node conformance_adapter.mjs ERA FERRY HOME FLAGS URL      prints its address; ERA is its client's, FLAGS are for mcp-ferry
+//                                                              ("," between them, "-" for none)
 
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -17,7 +18,7 @@ const LEVEL = "io.modelcontextprotocol/logLevel";
 
 function bridge(hear) {
   const env = { HOME: home, MCP_FERRY_HOME: home, PATH: process.env.PATH };
-  const child = spawn(ferry, [...(flags ? flags.split(",") : []), url], { env, stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(ferry, [...(flags === "-" ? [] : flags.split(",")), url], { env, stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.on("error", () => {}); // it has ended; whoever waits is told by the suite's own clock
   createInterface({ input: child.stdout }).on("line", (line) => hear(JSON.parse(line)));
   return { write: (message) => child.stdin.write(`${JSON.stringify(message)}\n`), end: () => child.stdin.end() };

@@ -1,12 +1,13 @@
 // What the official conformance suite starts as "the client" in its scenarios about authorization: a driver that knows nothing of
 // logins, at the end of mcp-ferry, which does.
 //
-//   node login_conformance.mjs FERRY HOME URL     (the suite adds the URL, and the scenario in the environment)
+//   node login_conformance.mjs FERRY HOME REVISION URL     (the program's; the suite adds the URL, and in the environment the scenario
+//                                                          and its own revision)
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { Session } from "./stdio.mjs";
 
-const [ferry, home, url] = process.argv.slice(2);
+const [ferry, home, revision, url] = process.argv.slice(2);
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
 const given = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}");
 
@@ -32,10 +33,9 @@ const flags = {
   "auth/wif-jwt-bearer": () => ["--client-id", given.client_id, "--workload-token-file", file("workload-token", given.valid_jwt)],
 };
 
-const session = new Session(ferry, [...(flags[scenario]?.() ?? []), url], home, {
-  revision: process.env.MCP_CONFORMANCE_PROTOCOL_VERSION,
-  label: "",
-});
+const isTranslated = revision === "2026-07-28" && process.env.MCP_CONFORMANCE_PROTOCOL_VERSION !== revision;
+const era = isTranslated ? ["--client-protocol", "modern"] : [];
+const session = new Session(ferry, [...era, ...(flags[scenario]?.() ?? []), url], home, { revision, label: "" });
 await session.open();
 await session.result("tools/list");
 console.log(await session.call("test-tool", {}, 25));

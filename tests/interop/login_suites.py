@@ -13,33 +13,42 @@ MODULES = HERE / "node_modules"
 FIRST_REVISION = ["auth/2025-03-26-oauth-metadata-backcompat", "auth/2025-03-26-oauth-endpoint-fallback"]
 
 
+# Those in which the server wants a login in the middle of things, which a translator must not get in the way of; and a plain one.
+ACROSS = ["auth/metadata-default", "auth/scope-step-up", "auth/scope-retry-limit"]
+
+
 class LoginSuites:
     """Part of `Suite` in `run`."""
 
     def auth_conformance(self):
         suite = ["node", MODULES / "@modelcontextprotocol/conformance/dist/index.js"]
-        wanted = [(scenario, "2025-03-26") for scenario in FIRST_REVISION]
-        for revision in ("2025-11-25", "2026-07-28"):
+        wanted = [(scenario, "2025-03-26", "2025-03-26") for scenario in FIRST_REVISION]
+        for revision, other in (("2025-11-25", "2026-07-28"), ("2026-07-28", "2025-11-25")):
             listing = self.capture([*suite, "list", "--client", "--requirements", revision], self.scratch)
             # Twice the same name is a scenario that is required and one that is only reported.
             found = dict.fromkeys(re.findall(r"^ +- (auth/\S+)", listing, re.MULTILINE))
             if not found:
                 self.report(f"auth-conformance/{revision}: has scenarios", False, listing)
-            wanted += [(scenario, revision) for scenario in found]
+            wanted += [(scenario, revision, revision) for scenario in found]
+            wanted += [(scenario, revision, other) for scenario in ACROSS]
+        there = {scenario for scenario in self.scenarios("client") if scenario.startswith("auth/")}
+        left_out = there - {scenario for scenario, _, _ in wanted}
+        self.report("auth-conformance: every scenario is run", not left_out, f"not {left_out}")
 
         def attempt(what):
-            scenario, revision = what
-            home = self.home(f"conformance-{revision}-{scenario}")
-            client = f"node {HERE / 'login_conformance.mjs'} {self.ferry} {home}"
+            scenario, revision, client = what
+            home = self.home(f"conformance-{revision}-{client}-{scenario}")
+            client = f"node {HERE / 'login_conformance.mjs'} {self.ferry} {home} {client}"
             # Forced, since an extension belongs to no revision; it speaks the one that is given.
             command = [*suite, "client", "--scenario", scenario, "--spec-version", revision, "--force", "--command", client]
             return what, self.capture(command, home)
 
         # Most of a scenario is waiting for processes to start.
         with ThreadPoolExecutor(3) as pool:
-            for (scenario, revision), output in pool.map(attempt, wanted):
+            for (scenario, revision, client), output in pool.map(attempt, wanted):
                 passed = "OVERALL: PASSED" in output and " 0 failed, 0 warnings" in output
-                self.report(f"auth-conformance/{revision}: {scenario}", passed, output)
+                crossed = f", client of {client}" if client != revision else ""
+                self.report(f"auth-conformance/{revision}: {scenario}{crossed}", passed, output)
 
     def oidc(self):
         library = self.debian("libfaketime", "/usr/lib/*/faketime/libfaketime.so.1")

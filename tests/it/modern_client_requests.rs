@@ -177,7 +177,7 @@ fn a_batch_is_answered_one_by_one() {
 }
 
 #[test]
-fn a_servers_ping_is_answered_here_and_a_clients_there() {
+fn a_servers_ping_is_answered_here_and_a_client_has_none() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
             call.sse().event(r#"{"jsonrpc":"2.0","id":"are you there","method":"ping"}"#);
@@ -189,6 +189,19 @@ fn a_servers_ping_is_answered_here_and_a_clients_there() {
     let reply = upstream.wait_for("answer", 1);
     assert_eq!(value(reply.text()), value(&result(r#""are you there""#, "{}")));
     bridge.answer("1");
-    assert_eq!(bridge.ask_modern("2", "ping", "")["result"]["resultType"], "complete");
+    assert_eq!(bridge.ask_modern("2", "ping", "")["error"]["code"], -32601, "the modern era has done away with it");
     bridge.finish();
+    assert_eq!(upstream.count("ping"), 0);
+}
+
+#[test]
+fn a_modern_client_that_says_initialize_goes_on_as_before() {
+    let upstream = Upstream::usual();
+    let mut bridge = Bridge::modern(&upstream);
+    bridge.ask_modern("1", "tools/list", "");
+    assert_eq!(bridge.ask_modern("2", "initialize", "")["error"]["code"], -32601, "the era has no such method");
+    let listed = bridge.ask_modern("3", "tools/list", "");
+    assert_eq!(listed["result"]["resultType"], "complete", "the next request goes the way of the first: {listed}");
+    bridge.finish();
+    assert_eq!(upstream.count("initialize"), 1, "the bridge's own");
 }

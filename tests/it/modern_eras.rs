@@ -94,3 +94,43 @@ fn a_modern_server_that_is_late_is_answered_for_by_what_it_said_last_time() {
     assert!(greeting.contains("a-modern-upstream"), "in the other form for a legacy client: {greeting}");
     bridge.finish();
 }
+
+#[test]
+fn a_modern_client_may_say_initialize_to_a_modern_server() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "initialize" => call.error("404 Not Found", -32601, "no such method"),
+        _ => call.modern(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.ask_modern("1", "tools/list", "");
+    let refused = bridge.ask_modern("2", "initialize", "");
+    assert_eq!(refused["error"]["message"], "no such method", "the server's own word, as for any request: {refused}");
+    let listed = bridge.ask_modern("3", "tools/list", "");
+    assert_eq!(listed["result"]["resultType"], "complete", "and nothing is translated after it: {listed}");
+    bridge.finish();
+    assert_eq!(upstream.kinds(), ["tools/list", "initialize", "tools/list"]);
+}
+
+#[test]
+fn a_request_that_lacks_the_words_of_its_era_shows_nothing_of_the_server() {
+    let bare = |call: &Exchange| call.params()["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_null();
+    let jsonrpc = move |call: Exchange| match bare(&call) {
+        true => call.error("400 Bad Request", -32602, "something is missing"),
+        false => call.modern(),
+    };
+    let plain = move |call: Exchange| if bare(&call) { call.plain("400 Bad Request", "no") } else { call.modern() };
+    for upstream in [Upstream::start(jsonrpc), Upstream::start(plain)] {
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        bridge.ask("1", "server/discover", "{}");
+        let listed = bridge.ask_modern("2", "tools/list", "");
+        assert_eq!(listed["result"]["resultType"], "complete", "{listed}");
+        bridge.finish();
+        assert_eq!(upstream.count("initialize"), 0, "it is not taken for a legacy one");
+    }
+    let upstream = Upstream::start(Exchange::legacy_only);
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    assert_eq!(error_of(&bridge.ask("1", "server/discover", "{}")).0, -32601, "so that the client shakes hands");
+    bridge.shake_hands();
+    bridge.still_works();
+    bridge.finish();
+}

@@ -10,6 +10,9 @@ use crate::translate::{MODERN_REVISIONS, code, meta, text};
 /// The levels of log messages, the most talkative first ("Logging").
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
+/// The methods that the modern era has done away with. A server that still has them is not asked.
+const GONE: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+
 /// The place of a level among all; higher is graver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Level(usize);
@@ -44,13 +47,20 @@ pub(super) struct Asked {
 
 /// Whether this is a request of the modern era, which says its revision in `_meta`.
 pub fn is_modern(message: &Message) -> bool {
-    let Kind::Request { .. } = message.kind() else { return false };
-    let text = text(message);
     // Cheap for the many that are not.
-    text.contains(meta::PROTOCOL_VERSION)
-        && Members::of(text)
-            .and_then(|members| members.object("params")?.object("_meta"))
-            .is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
+    text(message).contains(meta::PROTOCOL_VERSION) && says(message, &[meta::PROTOCOL_VERSION])
+}
+
+/// Whether it says all that the modern era wants of a request, so that an error shows something of the server.
+pub fn is_complete(message: &Message) -> bool {
+    says(message, &[meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES])
+}
+
+fn says(message: &Message, names: &[&str]) -> bool {
+    let Kind::Request { .. } = message.kind() else { return false };
+    Members::of(text(message))
+        .and_then(|members| members.object("params")?.object("_meta"))
+        .is_some_and(|meta| names.iter().all(|name| meta.get(name).is_some()))
 }
 
 impl Asked {
@@ -78,6 +88,10 @@ impl Asked {
         let Some(capabilities) = meta.object(meta::CLIENT_CAPABILITIES).and(meta.get(meta::CLIENT_CAPABILITIES)) else {
             return Err(invalid("_meta says no client capabilities"));
         };
+        if GONE.contains(&&**method) {
+            let why = format!("there is no {method} in the revision {revision}");
+            return Err(message::error(raw_id, code::METHOD_NOT_FOUND, &why, None));
+        }
         let level = match meta.get(meta::LOG_LEVEL) {
             None => None,
             Some(_) => match meta.string(meta::LOG_LEVEL).as_deref().and_then(Level::named) {

@@ -9,7 +9,7 @@ use super::{Action, Awaited, Place, ToLegacy, told};
 use crate::message::{Id, Message};
 
 /// A request with the server, and who waits for its answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Exchange {
     pub(super) session: u64,
     pub(super) method: Box<str>,
@@ -25,6 +25,8 @@ pub(super) struct Exchange {
     /// Who waits for an answer. Nobody while the client gathers what was asked for.
     pub(super) client: Option<Client>,
     pub(super) questions: Vec<Question>,
+    /// The capability that the server missed in the client.
+    pub(super) missed: Option<&'static str>,
     /// What the client comes back with.
     pub(super) state: Option<String>,
     /// The server's answer, where it came while nobody waited.
@@ -48,14 +50,9 @@ impl ToLegacy {
             method: asked.method,
             subject: asked.subject,
             request: Some(message.clone()),
-            raw_id: None,
-            token: None,
             level: asked.level,
             client: Some(Client { raw_id: asked.raw_id, token: asked.progress_token }),
-            questions: Vec::new(),
-            state: None,
-            answer: None,
-            held_until: None,
+            ..Exchange::default()
         };
         self.exchanges.insert(number, exchange);
         self.asked.insert(asked.id, Place::Exchange(number));
@@ -154,6 +151,8 @@ impl ToLegacy {
         let Some(exchange) = self.exchanges.remove(&number) else { return };
         let Some(client) = &exchange.client else { return };
         let server = self.sessions.get(&exchange.session).map(|session| &session.server);
+        let missed = exchange.missed.and_then(|capability| told::missing(answer, capability));
+        let answer = missed.as_ref().unwrap_or(answer);
         let modern = server.and_then(|server| server.modern(answer, &exchange.method, &client.raw_id));
         let modern = modern.unwrap_or_else(|| answer.with_id(&client.raw_id));
         self.answer(modern.text().clone());

@@ -27,7 +27,7 @@ use exchange::Exchange;
 use listen::Listen;
 use session::Session;
 
-pub use asked::is_modern;
+pub use asked::{is_complete, is_modern};
 
 /// How long the client may take to come back with what was asked for. People fill in forms.
 const HELD: Duration = Duration::from_secs(30 * 60);

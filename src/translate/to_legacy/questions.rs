@@ -34,15 +34,18 @@ impl ToLegacy {
             }
             return;
         }
-        if !self.sessions.get(&session).is_some_and(|session| session.may_ask(message)) {
-            self.refuse(session, &raw_id, "the client cannot be asked this");
-            return self.warn(format!("the server asked {method}, which the client does not offer"));
-        }
         let exchange = match origin {
             Origin::Exchange(exchange) => Some(exchange),
             Origin::OwnRequest => None,
             Origin::Shared => self.newest_that_may_be_asked(session),
         };
+        if let Some(lacks) = self.sessions.get(&session).map_or(Some(""), |session| session.lacks(message)) {
+            if let Some(exchange) = exchange.and_then(|exchange| self.exchanges.get_mut(&exchange)) {
+                exchange.missed = Some(lacks).filter(|lacks| !lacks.is_empty());
+            }
+            self.refuse(session, &raw_id, "the client cannot be asked this");
+            return self.warn(format!("the server asked {method}, which the client does not offer"));
+        }
         let exchange = exchange.filter(|exchange| self.exchanges.get(exchange).is_some_and(Exchange::may_be_asked));
         let (Some(number), Some(text)) = (exchange, told::question(message)) else {
             self.refuse(

@@ -243,15 +243,16 @@ impl Session {
         }
     }
 
-    /// Whether the client can be asked this.
-    pub(super) fn may_ask(&self, request: &Message) -> bool {
+    /// The capability that the client lacks to be asked this; none if it can be. Empty for what no client is asked.
+    pub(super) fn lacks(&self, request: &Message) -> Option<&'static str> {
         let capability = match request.method() {
             Some("sampling/createMessage") => "sampling",
             Some("elicitation/create") => "elicitation",
             Some("roots/list") => "roots",
-            _ => return false,
+            _ => return Some(""),
         };
-        self.capabilities.get(capability).is_some_and(Value::is_object)
+        let is_declared = self.capabilities.get(capability).is_some_and(Value::is_object);
+        (!is_declared).then_some(capability)
     }
 
     /// Whether the client can be sent to an address.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::message::Message;
+use crate::message::{self, Message};
 use crate::translate::members::{Change, Members, quoted};
 use crate::translate::{LEGACY_REVISIONS, MODERN_REVISIONS, code, meta, text};
 
@@ -117,6 +117,17 @@ pub(super) fn preferred_revision(answer: &Message) -> Option<&'static str> {
     let supported = error.object("data")?.get("supported")?;
     let supported: Vec<String> = serde_json::from_str(supported).ok()?;
     LEGACY_REVISIONS.into_iter().skip(1).find(|revision| supported.iter().any(|supported| supported == revision))
+}
+
+/// An error that came of it that the client cannot be asked something, in the modern era's word for that. `None` for a result: the server could
+/// do without.
+pub(super) fn missing(answer: &Message, capability: &str) -> Option<Message> {
+    let error = Members::of(text(answer))?.object("error")?;
+    let said = error.string("message").unwrap_or_default();
+    let why = format!("this needs a client that declares {capability} ({said})");
+    let data = json!({ "requiredCapabilities": { capability: {} } });
+    let code = code::MISSING_REQUIRED_CLIENT_CAPABILITY;
+    Message::parse(message::error(answer.raw_id().unwrap_or("null"), code, &why, Some(&data))).ok()
 }
 
 /// The questions in an error that refuses a request until its user has been at some addresses: as `inputRequests` has them.

@@ -232,3 +232,34 @@ proptest! {
         prop_assert_eq!(&got["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], &json!("s"));
     }
 }
+
+#[test]
+fn what_the_modern_era_has_done_away_with_is_unknown() {
+    let mut run = Run::new();
+    for method in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
+        let actions = run.ask(&modern("1", method, "", ""));
+        assert_eq!(only_answer(&actions)["error"]["code"], -32601, "{method}");
+        assert_eq!(actions.len(), 1, "the server, which has it, is not asked: {actions:?}");
+    }
+}
+
+#[test]
+fn a_server_that_fails_for_a_question_which_the_client_cannot_be_asked_says_which() {
+    for (outcome, code) in [
+        (r#""error":{"code":-32603,"message":"sampling failed"}"#, json!(-32021)),
+        (r#""result":{"content":[]}"#, json!(null)),
+    ] {
+        let mut run = Run::new();
+        let call = text(&modern("1", "tools/call", r#""name":"t""#, "")).replace(CAPABILITIES, r#"{"roots":{}}"#);
+        let (session, _) = sent(&run.ask(&message(call)))[0];
+        let refused =
+            run.said(session, Some("1"), r#"{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{}}"#);
+        assert_eq!(sent(&refused)[0].1["error"]["code"], -32603, "the server hears it at once: {refused:?}");
+        let answer = message(format!(r#"{{"jsonrpc":"2.0","id":1,{outcome}}}"#));
+        let told = only_answer(&run.answered(session, &answer));
+        assert_eq!(told["error"]["code"], code, "a server that can do without is right: {told}");
+        if told["error"].is_object() {
+            assert_eq!(told["error"]["data"]["requiredCapabilities"], json!({ "sampling": {} }));
+        }
+    }
+}

@@ -20,6 +20,9 @@ const READ: Duration = Duration::from_secs(1);
 /// How long a person may think about it.
 const THINK: Duration = Duration::from_secs(300);
 
+/// How long after a question a login may come that it was about.
+const LOGIN: Duration = Duration::from_secs(3600);
+
 /// Our own questions that the client has not answered.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
@@ -85,9 +88,11 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
     }
 }
 
-/// Tells the client when the login is over, however long the request that asked for it waits, and whatever the person said.
+/// Tells the client when somebody has logged in, however long the request that asked for it waits, and whatever the person said.
 async fn complete(context: Arc<Context>, elicitation: String) {
-    context.sender.auth().standing().settled(THINK).await;
+    if !context.sender.auth().standing().settled(LOGIN).await {
+        return;
+    }
     let params = json!({ "elicitationId": elicitation });
     context.client.outgoing.send_now(crate::message::notification("notifications/elicitation/complete", &params));
 }

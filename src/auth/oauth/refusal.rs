@@ -14,7 +14,7 @@ use crate::auth::discovery::Discovered;
 use crate::auth::expiry::{Freshness, now};
 use crate::auth::login::{self, Manner};
 use crate::auth::metadata::Metadata;
-use crate::auth::record::{Issuer, Record};
+use crate::auth::record::{Issuer, Record, fingerprint};
 use crate::auth::settings::ResourceChoice;
 use crate::auth::transaction::Reason;
 use crate::auth::{AuthError, import, scope, token};
@@ -35,7 +35,7 @@ const MOST_STEPS: usize = 2;
 
 impl OAuth {
     /// What a refusal means for the next attempt: true if there is something to try at once.
-    pub(in crate::auth) async fn refused(
+    pub async fn refused(
         &self,
         mark: u64,
         uri: &Uri,
@@ -93,6 +93,7 @@ impl OAuth {
         } else if newest == 0 && self.import().await {
             return Ok(true);
         }
+        inner.note_refused(mark).await;
         // Not the generation from before: that the refresh token is dead was written down since.
         let seen = inner.set_need(challenge, None);
         if !inner.needs_a_person() {
@@ -155,7 +156,7 @@ impl OAuth {
         if record.issuer.as_ref().is_some_and(|known| known.issuer != discovered.issuer.issuer) {
             return false;
         }
-        record.server = inner.shown_server();
+        record.server = inner.address();
         record.issuer = Some(discovered.issuer);
         let saved = inner.account.transact(async move |mut transaction| {
             if transaction.record.generation == 0 {
@@ -242,6 +243,21 @@ impl Inner {
         need.seen = held.as_ref().map_or(0, |held| held.record.generation);
         need.refused = held.as_ref().map_or(0, |held| self.mark(&held.record));
         need.seen
+    }
+
+    /// Writes down that a token is of no use, for people who ask how their logins stand.
+    async fn note_refused(&self, mark: u64) {
+        let refused =
+            self.account.snapshot().filter(|held| self.mark(&held.record) == mark && !held.record.is_refused());
+        let refused = refused.and_then(|held| Some(fingerprint(&held.record.tokens.as_ref()?.access_token)));
+        let Some(refused) = refused else { return };
+        let noted = self.account.transact(async move |mut transaction| {
+            let record = Record { refused_access: Some(refused), ..transaction.record.clone() };
+            transaction.note(record).await
+        });
+        if let Ok(Err(error)) | Err(error) = noted.await {
+            tracing::debug!("{error}");
+        }
     }
 
     /// Whether this is the login that is needed: not every change of the record is one.

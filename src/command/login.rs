@@ -75,7 +75,9 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
     }
     if typed.no_wait {
         let url = auth::begin_only(&oauth).await.map_err(|error| failed(&error))?;
-        let words = format!("{url}\n\nthen run: mcp-ferry login URL --complete 'the address that the browser ends at'");
+        let server = &typed.url;
+        let words =
+            format!("{url}\n\nthen run: mcp-ferry login {server} --complete 'the address that the browser ends at'");
         tell(typed.json, &words, &json!({ "event": "authorization_url", "url": url, "server": host }));
         return Ok(Exit::Orderly);
     }

@@ -246,3 +246,20 @@ fn lists_while_logged_out_bring_one_word_of_the_login() {
     let told = ended.lines.iter().filter(|line| line.contains("notifications/tools/list_changed")).count();
     assert!(told <= 2, "one for each login: {told}");
 }
+
+#[test]
+fn an_authorization_server_that_is_slow_holds_up_no_first_message() {
+    let realm = Realm::start(Rules {
+        resource_metadata: Box::new(|_| std::thread::sleep(Duration::from_secs(4))),
+        ..Rules::default()
+    });
+    let machine = Machine::unattended();
+    let mut bridge = machine.bridge(&realm).env("MCP_FERRY_STARTUP_WAIT", "2.5").start();
+    let asked = Instant::now();
+    let welcome = bridge.shake_hands();
+    assert!(welcome.contains("sign_in"), "that a login is needed is known by then: {welcome}");
+    assert!(bridge.ask("1", "tools/list", "{}").contains("sign_in"));
+    let took = asked.elapsed();
+    assert!(took < Duration::from_millis(3000), "neither waits for the authorization server, this took {took:?}");
+    bridge.finish();
+}

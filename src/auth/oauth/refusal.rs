@@ -24,6 +24,9 @@ use crate::task;
 /// A client that lives this long after it needed a login is one that somebody uses.
 const LIVING: Duration = Duration::from_secs(2);
 
+/// How long a refused request may look for who issues tokens: a client's first message waits for it.
+const LOOK: Duration = Duration::from_millis(1500);
+
 /// A token that is younger than this, in seconds, and refused, was of no use from the beginning.
 const FRESH: u64 = 60;
 
@@ -171,16 +174,9 @@ impl OAuth {
     async fn ask_for_a_login(&self, step_up: bool) -> Result<bool, AuthError> {
         let inner = &self.0;
         if !step_up {
-            match inner.discover().await {
-                Ok(discovered) => {
-                    let guessed = !discovered.issuer.metadata.contains_key("issuer");
-                    if guessed && !inner.is_authorization_server(&discovered).await {
-                        return Ok(false);
-                    }
-                }
-                Err(error) if error.is_temporary() => tracing::info!("{error}"),
-                // The login itself will say so, to whoever wants it.
-                Err(error) => tracing::warn!("{error}"),
+            let wants_a_key = tokio::time::timeout(LOOK, inner.wants_a_key()).await;
+            if wants_a_key.unwrap_or_default() {
+                return Ok(false);
             }
         }
         self.need_a_person(step_up);
@@ -314,6 +310,25 @@ impl Inner {
             match self.account.snapshot() {
                 Some(held) if self.is_enough(&held) => return,
                 held => seen = held.map_or(0, |held| held.record.generation),
+            }
+        }
+    }
+
+    /// Whether nobody issues tokens for the server, so that a login is nothing that helps.
+    async fn wants_a_key(&self) -> bool {
+        match self.discover().await {
+            Ok(discovered) => {
+                let guessed = !discovered.issuer.metadata.contains_key("issuer");
+                guessed && !self.is_authorization_server(&discovered).await
+            }
+            Err(error) => {
+                // The login itself will say so, to whoever wants it.
+                if error.is_temporary() {
+                    tracing::info!("{error}")
+                } else {
+                    tracing::warn!("{error}")
+                }
+                false
             }
         }
     }

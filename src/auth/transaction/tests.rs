@@ -409,3 +409,25 @@ async fn a_refusal_in_other_words_is_final_when_it_goes_on() {
     let error = account.refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
     assert!(error.needs_login(), "three times, for more than a minute: {error}");
 }
+
+#[tokio::test]
+async fn who_comes_soon_after_a_failure_waits_and_is_served() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let count = Arc::new(AtomicUsize::new(0));
+    let spend = {
+        let count = count.clone();
+        move |_| {
+            let refused = Spent::Refused { said: "a bad moment".to_owned() };
+            let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+            std::future::ready(if is_first { Err(refused) } else { Ok(issued(tokens(2, None))) })
+        }
+    };
+    assert!(account.refresh(&seen, Reason::Refused, spend.clone()).await.is_err());
+    let (one, two) = tokio::join!(
+        account.refresh(&seen, Reason::Refused, spend.clone()),
+        account.refresh(&seen, Reason::Refused, spend)
+    );
+    assert_eq!((access(&one.unwrap()), access(&two.unwrap())), ("access-2", "access-2"));
+    assert_eq!(count.load(Ordering::Relaxed), 2, "and the authorization server hears of it once more");
+}

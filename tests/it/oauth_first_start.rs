@@ -260,6 +260,6 @@ fn an_authorization_server_that_is_slow_holds_up_no_first_message() {
     assert!(welcome.contains("sign_in"), "that a login is needed is known by then: {welcome}");
     assert!(bridge.ask("1", "tools/list", "{}").contains("sign_in"));
     let took = asked.elapsed();
-    assert!(took < Duration::from_millis(3000), "neither waits for the authorization server, this took {took:?}");
+    assert!(took < Duration::from_secs(3), "neither waits for the authorization server, this took {took:?}");
     bridge.finish();
 }

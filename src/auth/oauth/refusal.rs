@@ -324,9 +324,9 @@ impl Inner {
             Err(error) => {
                 // The login itself will say so, to whoever wants it.
                 if error.is_temporary() {
-                    tracing::info!("{error}")
+                    tracing::info!("{error}");
                 } else {
-                    tracing::warn!("{error}")
+                    tracing::warn!("{error}");
                 }
                 false
             }

@@ -39,11 +39,11 @@ impl Snapshot {
     /// Whether there is a token that is good, or one to renew it with. Where the latter is dead, the server has most likely ended the
     /// whole login, whatever the clock says.
     pub fn is_good(&self) -> bool {
-        let is_renewable = self.record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some());
         !self.record.logged_out
             && self.record.tokens.is_some()
             && self.record.dead_refresh.is_none()
-            && (self.freshness() != Freshness::Expired || is_renewable)
+            && !self.record.is_refused()
+            && (self.freshness() != Freshness::Expired || self.record.is_renewable())
     }
 
     /// Of the access token, now.

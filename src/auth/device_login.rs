@@ -18,6 +18,7 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
     let discovered = inner.discover().await?;
     let held = inner.account.snapshot();
     let record = held.map(|held| held.record.as_ref().clone()).unwrap_or_default();
+    let begun_at = record.generation;
     let issuer = &discovered.issuer;
     let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer));
     let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
@@ -59,8 +60,11 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
     let account = inner.account.clone();
     let kept = account.transact(async move |mut transaction| {
         let record: Record = transaction.record.clone();
+        if record.logged_out && record.generation != begun_at {
+            return Err(LoginError::GivenUp);
+        }
         let record = inner.logged_in(record, &issuer, &client, scope.as_deref(), *tokens);
-        transaction.keep(record).await
+        Ok(transaction.keep(record).await)
     });
-    Ok(kept.await?)
+    kept.await?
 }

@@ -91,7 +91,7 @@ impl DiscoveryError {
                 "the server's operator has to mend it; --issuer names another authorization server".to_owned()
             }
             Self::Temporary(_) => "it is tried again with the next request".to_owned(),
-            Self::Refused(_) => "authorization servers are used over https alone, or on this machine".to_owned(),
+            Self::Refused(error) => error.hint().to_owned(),
         }
     }
 

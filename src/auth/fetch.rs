@@ -41,12 +41,31 @@ pub enum FetchError {
         /// A clause.
         why: String,
     },
+    /// Nothing was sent, nor will be: a server has named a network that is none of its business, or nobody vouches for who answers there.
+    #[error("{cause}")]
+    Barred {
+        /// What stands in the way.
+        cause: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// Nothing was sent.
     #[error("{0}")]
     Unreachable(String),
     /// It may have been received, and acted on.
     #[error("{0}")]
     Unknown(String),
+}
+
+impl FetchError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "authorization servers are used over https alone, or on this machine",
+            Self::Barred { hint, .. } => hint,
+            Self::Unreachable(_) | Self::Unknown(_) => "it is tried again with the next request",
+        }
+    }
 }
 
 /// An answer, read to its end.
@@ -164,6 +183,7 @@ impl Fetch {
 
 fn failed(error: &HttpError) -> FetchError {
     match error {
+        HttpError::Connect { lasting: true, hint, .. } => FetchError::Barred { cause: error.to_string(), hint },
         HttpError::Connect { .. } => FetchError::Unreachable(error.to_string()),
         _ => FetchError::Unknown(error.to_string()),
     }

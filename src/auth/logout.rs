@@ -1,6 +1,8 @@
 //! How does a login end? The authorization server is told (RFC 7009), and what is kept says that it was ended, so that no refresh that
 //! is under way elsewhere brings it back.
 
+use std::time::Duration;
+
 use super::account::Account;
 use super::oauth::OAuth;
 use super::record::Record;
@@ -8,12 +10,19 @@ use super::settings::Login;
 use super::store::StoreError;
 use super::token::TokenEndpoint;
 
-/// Ends a login. True if the authorization server has revoked its tokens; that it does not, or is out of reach, keeps nobody logged in.
+/// How long whoever logs in may take to notice that nobody wants it any more.
+const NOTICED: Duration = Duration::from_secs(3);
+
+/// Ends a login, and one that is under way. True if the authorization server has revoked its tokens; that it does not, or is out of reach, keeps nobody logged in.
 pub async fn log_out(oauth: &OAuth, account: &Account) -> Result<bool, StoreError> {
+    let _nobody_logs_in = account.give_up_pending(NOTICED).await;
+    if account.look()?.is_none() {
+        return Ok(false);
+    }
     let fetch = oauth.0.fetch().await.clone();
     let inner = std::sync::Arc::clone(&oauth.0);
     let is_its_own = account.key() == oauth.account().key();
-    let ended = account
+    account
         .transact(async move |mut transaction| {
             let record = transaction.record.clone();
             let mut revoked = false;
@@ -32,8 +41,5 @@ pub async fn log_out(oauth: &OAuth, account: &Account) -> Result<bool, StoreErro
             let ended = Record { tokens: None, logged_out: true, requested_scope: None, dpop_key: None, ..record };
             transaction.save(ended).await.map(|_| revoked)
         })
-        .await?;
-    // Nobody shall take up a login that was begun before, and finish it.
-    account.forget_pending();
-    ended
+        .await?
 }

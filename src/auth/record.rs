@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::store::hex;
 use crate::log::Secret;
 
 /// One login, complete. Written and read as a whole; whoever has seen a generation knows all that it says.
@@ -13,7 +14,7 @@ pub struct Record {
     pub generation: u64,
     /// Counts the logins alone, which a refresh is none of.
     pub logins: u64,
-    /// The MCP server's address, without a path that may hold a secret: scheme and host, for `status`.
+    /// The MCP server's address for people, without what of it may be secret.
     pub server: String,
     /// The authorization server and what it said of itself.
     pub issuer: Option<Issuer>,
@@ -27,12 +28,45 @@ pub struct Record {
     pub refresh_started: Option<(String, u64)>,
     /// The SHA-256 of a refresh token that the issuer has called dead.
     pub dead_refresh: Option<String>,
+    /// A refresh token that the issuer refuses in words which may not be meant for good.
+    pub refused_refresh: Option<RefusedRefresh>,
+    /// The SHA-256 of an access token that the MCP server refused, and that could not be renewed.
+    pub refused_access: Option<String>,
     /// The client id that the issuer has called unknown: to be registered anew before the next login.
     pub dead_client: Option<String>,
     /// The private key that tokens are bound to (RFC 9449), as [`super::dpop::Dpop::generate`] makes it.
     pub dpop_key: Option<Secret>,
     /// Logged out on purpose: a refresh that was in flight then must not bring the tokens back.
     pub logged_out: bool,
+}
+
+impl Record {
+    /// Whether there is something to renew the access token with, as far as is known.
+    pub fn is_renewable(&self) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some()) && self.dead_refresh.is_none()
+    }
+
+    /// Whether the MCP server has refused the access token, and there is no other to be had.
+    pub fn is_refused(&self) -> bool {
+        let held = self.tokens.as_ref().map(|tokens| fingerprint(&tokens.access_token));
+        held.is_some() && held == self.refused_access
+    }
+}
+
+/// The SHA-256 of a token, by which it can be known again.
+pub(super) fn fingerprint(token: &Secret) -> String {
+    hex(ring::digest::digest(&ring::digest::SHA256, token.expose().as_bytes()).as_ref())
+}
+
+/// How long a refresh token has been refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefusedRefresh {
+    /// The SHA-256 of the refresh token.
+    pub fingerprint: String,
+    /// The first time, seconds since 1970.
+    pub since: u64,
+    /// How often.
+    pub times: u32,
 }
 
 /// An authorization server, and what of its metadata later requests need.

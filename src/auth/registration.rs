@@ -72,7 +72,7 @@ impl RegistrationError {
             }
             Self::Blocked(_) => "ask the server's operator to let programs through to its registration endpoint".to_owned(),
             Self::Temporary { .. } => "it is tried again later".to_owned(),
-            Self::Address(_) => "authorization servers are used over https alone, or on this machine".to_owned(),
+            Self::Address(error) => error.hint().to_owned(),
         }
     }
 }

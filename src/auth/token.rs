@@ -11,7 +11,6 @@ use super::dpop::{Dpop, PROOF};
 use super::fetch::{Fetch, Reply};
 use super::metadata::{Metadata, Vendor};
 use super::record::{Client, Issuer, Record, Tokens};
-use super::scope::covers;
 use super::settings::Login;
 use crate::log::Secret;
 
@@ -82,24 +81,11 @@ impl TokenEndpoint<'_> {
         // Entra means other scopes when none is named (AADSTS90009); elsewhere naming them is what may be refused.
         let named = old.refresh_with_scope || Vendor::of(self.issuer) == Vendor::Microsoft;
         let scope = old.scope.as_deref();
-        let first = self.refresh_once(refresh_token, scope.filter(|_| named), old).await;
-        let Some(scope) = scope.filter(|_| !named) else { return first };
-        match first {
-            Err(TokenError::Refused(refused)) if refused.is_about_scope() => {
-                let mut issued = self.refresh_once(refresh_token, Some(scope), old).await?;
+        match self.refresh_once(refresh_token, scope.filter(|_| named), old).await {
+            Err(TokenError::Refused(refused)) if !named && scope.is_some() && refused.is_about_scope() => {
+                let mut issued = self.refresh_once(refresh_token, scope, old).await?;
                 issued.tokens.refresh_with_scope = true;
                 Ok(issued)
-            }
-            Ok(mut issued) if issued.tokens.scope.as_deref().is_some_and(|now| !covers(now, scope)) => {
-                issued.tokens.refresh_with_scope = true;
-                let next = issued.tokens.clone();
-                let Some(refresh_token) = &next.refresh_token else { return Ok(issued) };
-                // The first answer stands if this one fails.
-                let wider = self.refresh_once(refresh_token, Some(scope), &next).await;
-                Ok(wider.map_or(issued, |mut wider| {
-                    wider.tokens.refresh_with_scope = true;
-                    wider
-                }))
             }
             first => first,
         }

@@ -9,13 +9,13 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{failed, oauth, shown, tell};
-use crate::auth::{self, Manner, OAuth, Snapshot};
+use crate::auth::{self, AuthError, Manner, OAuth, Snapshot};
 use crate::cli::LoginCommand;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::http::{self as client, Answer};
 
-/// How many redirects of its own the server may answer the first message with.
+/// How often the first message may be sent: to where the server redirects it, and with another token.
 const REDIRECTS: usize = 5;
 
 /// What the server says to somebody who is not logged in.
@@ -33,11 +33,28 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
         let held = auth::complete(&oauth, redirect).await.map_err(|error| failed(&error))?;
         return Ok(done(&oauth, &held, typed, &host));
     }
+    let mut said = None;
     if let Some(held) = oauth.account().snapshot().filter(|held| !typed.force && held.is_good()) {
-        tell(typed.json, &format!("already signed in to {host}"), &event("already_signed_in", &oauth, &held));
-        return Ok(Exit::Orderly);
+        let asked = ask(settings, Some(&oauth)).await?;
+        match asked {
+            Said::Refused(_) => said = Some(asked),
+            Said::Other(status) if status.is_server_error() => {
+                return Err(Error::Login {
+                    cause: format!("{host} answers {status}, so that nobody can say whether the login is good"),
+                    hint: "try again later, or log in anew with --force".to_owned(),
+                });
+            }
+            Said::Other(_) => {
+                let held = oauth.account().snapshot().unwrap_or(held);
+                tell(typed.json, &format!("already signed in to {host}"), &event("already_signed_in", &oauth, &held));
+                return Ok(Exit::Orderly);
+            }
+        }
     }
-    let said = ask(settings).await?;
+    let said = match said {
+        Some(said) => said,
+        None => ask(settings, None).await?,
+    };
     let refused = match &said {
         Said::Refused(headers) => Some(headers),
         Said::Other(_) => None,
@@ -58,11 +75,13 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
     }
     if typed.no_wait {
         let url = auth::begin_only(&oauth).await.map_err(|error| failed(&error))?;
-        let words = format!("{url}\n\nthen run: mcp-ferry login URL --complete 'the address that the browser ends at'");
+        let server = &typed.url;
+        let words =
+            format!("{url}\n\nthen run: mcp-ferry login {server} --complete 'the address that the browser ends at'");
         tell(typed.json, &words, &json!({ "event": "authorization_url", "url": url, "server": host }));
         return Ok(Exit::Orderly);
     }
-    let manner = Manner { opens: !typed.no_browser, asked_for: true, pasted: pasting(typed) };
+    let manner = Manner { opens: !typed.no_browser, asked_for: true, quiet: false, pasted: pasting(typed) };
     let logging_in = auth::log_in(&oauth, manner);
     let telling = tell_url(&oauth, typed.json, &host);
     let held = tokio::select! {
@@ -121,8 +140,8 @@ fn pasting(typed: &LoginCommand) -> Option<mpsc::Receiver<String>> {
     Some(pasted)
 }
 
-/// Says `initialize` without a login, as a client would, to hear what is asked for.
-async fn ask(settings: &Settings) -> Result<Said, Error> {
+/// Says `initialize`, as a client would, with a login or without, to hear what is asked for.
+async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -134,19 +153,33 @@ async fn ask(settings: &Settings) -> Result<Said, Error> {
     let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
     let body: Bytes = crate::message::request("1", "initialize", &params);
     let mut uri = settings.upstream.clone();
+    let no_token = |error: AuthError| Error::Login {
+        cause: error.to_string(),
+        hint: "try again later, or log in anew with --force".to_owned(),
+    };
     for _ in 0..REDIRECTS {
-        let sent = settings.http.send(Method::POST, &uri, headers.clone(), body.clone()).await;
+        let mut headers = headers.clone();
+        let mark = match login {
+            Some(oauth) => oauth.apply(&Method::POST, &uri, &mut headers).await.map_err(no_token)?,
+            None => 0,
+        };
+        let sent = settings.http.send(Method::POST, &uri, headers, body.clone()).await;
         let sent = sent.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
         match sent {
             Answer::Moved(next) => uri = next,
             Answer::Response(response) if response.status() == StatusCode::UNAUTHORIZED => {
+                if let Some(oauth) = login
+                    && oauth.refused(mark, &uri, response.status(), response.headers()).await.map_err(no_token)?
+                {
+                    continue;
+                }
                 return Ok(Said::Refused(response.headers().clone()));
             }
             Answer::Response(response) => return Ok(Said::Other(response.status())),
         }
     }
     Err(Error::Login {
-        cause: format!("{} redirects in a circle", client::host(&settings.upstream)),
+        cause: format!("{} redirects in a circle, or refuses every token", client::host(&settings.upstream)),
         hint: "check the URL".to_owned(),
     })
 }

@@ -12,17 +12,24 @@ pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<Ex
     let named = oauth(settings)?;
     let accounts = if typed.all {
         let store = named.account().store();
-        store.list().into_iter().map(|(key, _)| Account::new(store.clone(), key)).collect()
+        store.keys().into_iter().map(|key| Account::new(store.clone(), key)).collect()
     } else {
         vec![named.account().clone()]
     };
     let mut count = 0;
     for account in accounts {
-        let Some(held) = account.snapshot().filter(|held| !held.record.logged_out) else { continue };
-        let server = held.record.server.clone();
+        let signed_in = account.snapshot().filter(|held| held.record.tokens.is_some() && !held.record.logged_out);
+        if signed_in.is_none() && account.pending().is_none() {
+            continue;
+        }
         let out = auth::log_out(&named, &account).await;
         let revoked = out.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
         count += 1;
+        let Some(held) = signed_in else {
+            tell(typed.json, "the login that was under way is given up", &json!({ "event": "login_given_up" }));
+            continue;
+        };
+        let server = held.record.server.clone();
         let there = if revoked { ", and its tokens are revoked" } else { "" };
         let event = json!({ "event": "signed_out", "server": server, "revoked": revoked });
         tell(typed.json, &format!("signed out of {server}{there}"), &event);

@@ -56,6 +56,22 @@ fn tell(json: bool, words: &str, object: &Value) {
     if json { say(&object.to_string()) } else { say(words) }
 }
 
+/// Whether what is kept of a login is of no use any more: its token is over or refused, and cannot be renewed.
+fn has_ended(record: &Record, ends: Option<u64>) -> bool {
+    let is_over = record.is_refused() || ends.is_some_and(|ends| ends <= crate::auth::now());
+    is_over && !record.is_renewable()
+}
+
+/// In a word, for scripts.
+fn state(record: &Record, ends: Option<u64>) -> &'static str {
+    match &record.tokens {
+        _ if record.logged_out => "signed_out",
+        None => "registered",
+        Some(_) if has_ended(record, ends) => "ended",
+        Some(_) => "signed_in",
+    }
+}
+
 /// A login without its secrets.
 fn shown(record: &Record, path: Option<&std::path::Path>) -> Value {
     let tokens = record.tokens.as_ref();
@@ -67,8 +83,9 @@ fn shown(record: &Record, path: Option<&std::path::Path>) -> Value {
         "clientId": record.client.as_ref().map(|client| &client.client_id),
         "scope": tokens.and_then(|tokens| tokens.scope.as_ref()),
         "expiresAt": ends,
-        "refreshable": tokens.is_some_and(|tokens| tokens.refresh_token.is_some()) && record.dead_refresh.is_none(),
-        "loggedIn": tokens.is_some() && !record.logged_out,
+        "refreshable": record.is_renewable(),
+        "loggedIn": tokens.is_some() && !record.logged_out && !has_ended(record, ends),
+        "state": state(record, ends),
         "storedIn": path.map(|path| path.display().to_string()),
     })
 }

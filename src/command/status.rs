@@ -50,8 +50,14 @@ fn sentence(login: &Value) -> String {
 }
 
 fn state(login: &Value) -> String {
-    if login["loggedIn"] != true {
-        return "registered, but nobody is signed in".to_owned();
+    match login["state"].as_str() {
+        Some("signed_in") => {}
+        Some("ended") => {
+            let url = login["server"].as_str().unwrap_or("URL");
+            return format!("ended: its token is not accepted any more; run `mcp-ferry login {url}`");
+        }
+        Some("signed_out") => return "signed out".to_owned(),
+        _ => return "registered, but nobody is signed in".to_owned(),
     }
     let renewed = if login["refreshable"] == true { "renewed by itself" } else { "not renewed" };
     match login["expiresAt"].as_u64() {

@@ -15,10 +15,13 @@ use crate::message::{Id, Kind, Message};
 use crate::task;
 
 /// A person does not read a question and say no to it in this time; a client that shows no questions does.
-const READ: Duration = Duration::from_secs(1);
+pub(super) const READ: Duration = Duration::from_secs(1);
 
 /// How long a person may think about it.
 const THINK: Duration = Duration::from_secs(300);
+
+/// How long after a question a login may come that it was about.
+const LOGIN: Duration = Duration::from_secs(3600);
 
 /// Our own questions that the client has not answered.
 #[derive(Debug, Default)]
@@ -54,7 +57,6 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
         return Reply::GoOn;
     }
     let host = context.sender.host();
-    let code = offer.code.as_ref().map(|code| format!(" and type the code {code}")).unwrap_or_default();
     let digest = ring::digest::digest(&ring::digest::SHA256, offer.url.as_bytes());
     let number = digest.as_ref().iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
     let elicitation = format!("mcp-ferry-{number:x}");
@@ -66,7 +68,7 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
         "mode": "url",
         "elicitationId": elicitation,
         "url": offer.url,
-        "message": format!("Sign in to {host}: open this address{code}."),
+        "message": sentence(host, offer),
     });
     context.client.outgoing.send_now(crate::message::request(&raw_id, "elicitation/create", &params));
     let asked_at = Instant::now();
@@ -85,14 +87,23 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
     }
 }
 
-/// Tells the client when the login is over, however long the request that asked for it waits, and whatever the person said.
+/// What the person is asked to do.
+pub(super) fn sentence(host: &str, offer: &Offer) -> String {
+    let code = offer.code.as_ref().map(|code| format!(" and type the code {code}")).unwrap_or_default();
+    format!("Sign in to {host}: open this address{code}.")
+}
+
+/// Tells the client when somebody has logged in, however long the request that asked for it waits, and whatever the person said.
 async fn complete(context: Arc<Context>, elicitation: String) {
-    context.sender.auth().standing().settled(THINK).await;
+    if !context.sender.auth().standing().settled(LOGIN).await {
+        return;
+    }
     let params = json!({ "elicitationId": elicitation });
     context.client.outgoing.send_now(crate::message::notification("notifications/elicitation/complete", &params));
 }
 
-fn first_time(context: &Context, url: &str) -> bool {
+/// Whether nobody has asked the person to open this address before.
+pub(super) fn first_time(context: &Context, url: &str) -> bool {
     let mut asked = context.questions.asked.lock().unwrap_or_else(PoisonError::into_inner);
     asked.replace(url.to_owned()).as_deref() != Some(url)
 }

@@ -36,6 +36,7 @@ use crate::error::Failure;
 use crate::message::{Kind, Message};
 use crate::task;
 use context::Context;
+use sign_in::question::Back;
 use translated::Translated;
 use wire::{NotOpened, Opened, SECRET_ID, Wire};
 
@@ -131,6 +132,13 @@ impl Upstream {
 
     /// Carries a request, or a batch, to the server and what it says on the way to the client.
     pub async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
+        let back = Back::of(message);
+        if let Some(back) = &back
+            && let Some(refused) = Box::pin(back.refused(&self.0)).await
+        {
+            return refused;
+        }
+        let message = back.as_ref().map_or(message, |back| &back.request);
         // A client that asks this, and can, falls back to a handshake, and does not wait for a login.
         let is_probe = message.method() == Some("server/discover");
         if is_probe || !self.0.sender.auth().standing().is_needed() {

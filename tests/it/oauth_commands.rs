@@ -289,3 +289,84 @@ fn a_registration_that_is_refused_is_not_asked_for_by_every_request() {
     assert_eq!(realm.rules().registration_faults.len(), 2, "the authorization server hears of it once");
     bridge.finish();
 }
+
+#[test]
+fn already_signed_in_is_said_of_a_login_that_works() {
+    let (realm, machine) = (Realm::usual(), Machine::attended());
+    machine.logged_in(&realm).finish();
+    let again = machine.run(["login", &realm.url()], "");
+    assert!(out(&again).contains("already signed in"), "{again:?}");
+    realm.ledger().refuse_access_tokens();
+    let renewed = machine.run(["login", &realm.url()], "");
+    assert!(out(&renewed).contains("already signed in"), "what can be renewed is: {renewed:?}");
+    assert_eq!((realm.ledger().refreshes, machine.browser.tabs().len()), (1, 1));
+    realm.ledger().forget();
+    let anew = machine.run(["login", &realm.url()], "");
+    assert!(!out(&anew).contains("already") && out(&anew).contains("signed in to"), "{anew:?}");
+    assert_eq!(machine.browser.tabs().len(), 2, "a login that is over is made anew");
+}
+
+#[test]
+fn status_tells_a_login_that_is_over_from_one_that_works() {
+    for refreshable in [true, false] {
+        let realm = Realm::start(Rules { refreshable, ..Rules::default() });
+        let machine = Machine::attended();
+        let mut bridge = machine.logged_in(&realm);
+        let one = |machine: &Machine| json(&machine.run(["status", "--json"], ""))[0].clone();
+        assert_eq!((&one(&machine)["state"], &one(&machine)["loggedIn"]), (&"signed_in".into(), &true.into()));
+        assert_eq!(one(&machine)["server"], realm.url(), "the whole address");
+        realm.ledger().forget();
+        realm.rules().registration_faults.extend([("403 Forbidden", r#"{"error":"access_denied"}"#); 2]);
+        bridge.ask("2", "tools/call", r#"{"name":"look"}"#);
+        assert_eq!((&one(&machine)["state"], &one(&machine)["loggedIn"]), (&"ended".into(), &false.into()));
+        let plain = out(&machine.run(["status"], ""));
+        assert!(plain.contains("ended") && !plain.contains("signed in"), "{plain}");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn status_of_nothing_is_an_empty_list() {
+    let nothing = Machine::unattended().run(["status", "--json"], "");
+    assert_eq!(json(&nothing), Value::Array(Vec::new()));
+}
+
+#[test]
+fn logout_gives_up_a_login_that_is_under_way() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    bridge.send(&request("7", "tools/call", r#"{"name":"look","arguments":{}}"#));
+    let tab = machine.browser.tab(1);
+    let output = machine.run(["logout", &realm.url()], "");
+    assert!(out(&output).contains("given up"), "{output:?}");
+    let answer = bridge.answer("7");
+    assert!(answer.contains("logged out"), "who waits for it hears of it: {answer}");
+    drop(follow(&tab));
+    assert!(realm.ledger().token_requests.is_empty(), "the tab leads nowhere any more");
+    bridge.finish();
+
+    let begun = machine.run(["login", &realm.url(), "--no-wait"], "");
+    let back = way_back(&link(&out(&begun)));
+    machine.run(["logout", "--all"], "");
+    let late = machine.run(["login", &realm.url(), "--complete", &back], "");
+    assert_eq!(late.status.code(), Some(1), "a login that was given up is not completed: {late:?}");
+    assert!(realm.ledger().token_requests.is_empty());
+}
+
+#[test]
+fn the_address_of_a_login_to_be_completed_is_said_once() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let begun = machine.run(["login", &realm.url(), "--no-wait"], "");
+    let all = format!("{}{}", out(&begun), err(&begun));
+    assert_eq!(all.matches("/authorize?").count(), 1, "{all}");
+}
+
+#[test]
+fn who_can_paste_is_told_so() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut login = machine.launch().args(["login", &realm.url(), "--no-browser"]).converse();
+    let said = login.until("paste");
+    login.say(&way_back(&link(&said)));
+    assert_eq!(login.end().status.code(), Some(0));
+}

@@ -186,3 +186,80 @@ fn auth_wait_waits_longer_than_any_first_message() {
     assert!(bridge.answer("1").contains("mind the gap"), "the server's own answer");
     bridge.finish();
 }
+
+#[test]
+fn a_client_that_showed_a_link_hears_of_no_login_that_failed() {
+    let rules = Rules {
+        callback: Box::new(|back| {
+            back.retain(|(name, _)| name != "code");
+            back.push(("error".to_owned(), "access_denied".to_owned()));
+        }),
+        ..Rules::default()
+    };
+    let (realm, machine) = (Realm::start(rules), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).start();
+    let hello = r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"a-client","version":"1"}}"#;
+    bridge.ask("1", "initialize", hello);
+    bridge.send(&initialized());
+    bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
+    let asked = value(&bridge.message("elicitation/create"));
+    follow(asked["params"]["url"].as_str().expect("a URL"));
+    let answer = bridge.answer("2");
+    assert!(answer.contains("access_denied"), "{answer}");
+    // An answer that comes when nobody waits for it is still no answer to the server.
+    bridge.send(&result(&asked["id"].to_string(), r#"{"action":"accept"}"#));
+    bridge.ask("3", "ping", "{}");
+    let ended = bridge.finish();
+    assert!(!ended.lines.iter().any(|line| line.contains("elicitation/complete")), "nothing is complete");
+    assert_eq!(realm.resource.count("other"), 0, "our questions are not the server's");
+}
+
+#[test]
+fn a_link_in_the_log_is_whole_or_not_there() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    bridge.send(&request("1", "resources/read", r#"{"uri":"note:1"}"#));
+    machine.browser.tab(1);
+    machine.run(["logout", &realm.url()], "");
+    bridge.answer("1");
+    let ended = bridge.finish();
+    let links = ended.stderr.split_whitespace().filter(|word| word.contains("/authorize?"));
+    for link in links {
+        assert!(!link.contains("***"), "an address that leads nowhere: {link}");
+    }
+}
+
+#[test]
+fn lists_while_logged_out_bring_one_word_of_the_login() {
+    let (realm, machine) = (Realm::usual(), Machine::attended());
+    let mut bridge = machine.logged_in(&realm);
+    bridge.message("notifications/tools/list_changed");
+    realm.ledger().forget();
+    bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
+    for id in ["3", "4", "5", "6"] {
+        bridge.ask(id, "tools/list", "{}");
+    }
+    bridge.answer("2");
+    bridge.still_works();
+    let ended = bridge.finish();
+    let told = ended.lines.iter().filter(|line| line.contains("notifications/tools/list_changed")).count();
+    assert!(told <= 2, "one for each login: {told}");
+}
+
+#[test]
+fn an_authorization_server_that_is_slow_holds_up_no_first_message() {
+    let realm = Realm::start(Rules {
+        resource_metadata: Box::new(|_| std::thread::sleep(Duration::from_secs(4))),
+        ..Rules::default()
+    });
+    let machine = Machine::unattended();
+    let mut bridge = machine.bridge(&realm).env("MCP_FERRY_STARTUP_WAIT", "2.5").start();
+    let asked = Instant::now();
+    let welcome = bridge.shake_hands();
+    assert!(welcome.contains("sign_in"), "that a login is needed is known by then: {welcome}");
+    assert!(bridge.ask("1", "tools/list", "{}").contains("sign_in"));
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(3), "neither waits for the authorization server, this took {took:?}");
+    bridge.finish();
+}

@@ -308,6 +308,9 @@ fn auth_error_answers_initialize_with_the_way_in() {
     let link = message.split(' ').find(|word| word.contains("/authorize?")).expect("a link").to_owned();
     let state = parameter(&query(&link), "state").expect("a state");
     assert!(state.len() >= 16 && !state.contains('*'), "the link is whole, so that it can be used: {link}");
+    bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
+    let again = bridge.answer("2");
+    assert!(again.contains("/authorize?"), "every error says where to log in, at once: {again}");
     bridge.finish();
 }
 

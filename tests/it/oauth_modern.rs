@@ -14,7 +14,8 @@ fn modern_bridge(machine: &Machine, realm: &Realm) -> Bridge {
 /// A modern client's call of the realm's tool comes through.
 #[track_caller]
 fn looks_modern(bridge: &mut Bridge, id: &str) {
-    let answer = bridge.ask_modern(id, "tools/call", r#""name":"look","arguments":{}"#);
+    bridge.send(&modern_with(id, "tools/call", r#""name":"look","arguments":{}"#, CAPABILITIES_WITHOUT_URLS, ""));
+    let answer = value(&bridge.answer(id));
     assert_eq!(answer["result"]["content"][0]["text"], "looked", "the call should come through: {answer}");
     assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
 }
@@ -267,4 +268,32 @@ fn a_legacy_client_logs_in_to_a_modern_server() {
     assert_eq!(welcome["result"]["serverInfo"]["name"], "a-modern-upstream", "what is known of it greets: {welcome}");
     assert_eq!(tools(&value(&bridge.ask("1", "tools/list", "{}"))), ["look", "sign_in"]);
     bridge.finish();
+}
+
+#[test]
+fn a_modern_client_that_can_show_a_link_is_asked_to() {
+    for era in ERAS {
+        let (realm, machine) = (Realm::of(era), Machine::unattended());
+        let mut bridge = modern_bridge(&machine, &realm);
+        let call = r#""name":"look","arguments":{}"#;
+        let asked = bridge.ask_modern("1", "tools/call", call);
+        assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+        let (name, question) = asked["result"]["inputRequests"].as_object().and_then(|all| all.iter().next()).unwrap();
+        assert_eq!((&question["method"], &question["params"]["mode"]), (&json!("elicitation/create"), &json!("url")));
+        let url = question["params"]["url"].as_str().expect("a URL").to_owned();
+        let state = &asked["result"]["requestState"];
+        let back = |action: &str| {
+            format!(r#"{call},"requestState":{state},"inputResponses":{{"{name}":{{"action":"{action}"}}}}"#)
+        };
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let refused = bridge.ask_modern("2", "tools/call", &back("decline"));
+        assert_eq!(refused["result"]["isError"], true, "who does not want to is not waited for: {refused}");
+        bridge.send(&modern("3", "tools/call", &back("accept")));
+        follow(&url);
+        assert!(bridge.answer("3").contains("looked"), "the call goes on");
+        looks_modern(&mut bridge, "4");
+        bridge.finish();
+        let requests = realm.resource.requests();
+        assert!(!requests.iter().any(|request| request.text().contains("requestState")), "that was between us");
+    }
 }

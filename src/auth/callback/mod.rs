@@ -61,6 +61,9 @@ pub struct Expected {
     pub url: String,
 }
 
+/// The beginning of the path of short addresses.
+const START: &str = "/start/";
+
 /// How the login ended, for the browser.
 #[derive(Debug, Clone)]
 pub enum Outcome {
@@ -119,10 +122,15 @@ fn tokio_listener(socket: TcpListener) -> std::io::Result<tokio::net::TcpListene
     tokio::net::TcpListener::from_std(socket)
 }
 
+/// The short address of a login whose callback, in whichever process, has this port.
+pub(super) fn start_url(port: u16, start: &str) -> String {
+    format!("http://127.0.0.1:{port}{START}{start}")
+}
+
 impl Callback {
     /// A short address on this machine that leads to the authorization URL: it fits on a line of a terminal.
     pub fn start_url(&self) -> String {
-        format!("http://127.0.0.1:{}/start/{}", self.shared.port, self.shared.expected.start)
+        start_url(self.shared.port, &self.shared.expected.start)
     }
 
     /// The one redirect that has our `state`. Waits for ever; dropping the wait loses nothing.
@@ -197,7 +205,7 @@ impl Shared {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here");
         }
         let path = request.uri().path();
-        if let Some(start) = path.strip_prefix("/start/") {
+        if let Some(start) = path.strip_prefix(START) {
             let known = redirect::is_same(start, &self.expected.start);
             return if known { see_other(&self.expected.url) } else { Page::Unknown.response() };
         }

@@ -36,7 +36,7 @@ impl CallbackSettings {
             _ if text.split('/').any(|part| part == "." || part == "..") || !text.bytes().all(is_plain) => {
                 Err("a path here has letters, digits, - . _ ~ and / only".to_owned())
             }
-            _ if text.starts_with("/start/") => Err("/start/ is taken".to_owned()),
+            _ if text.starts_with(super::START) => Err(format!("{} is taken", super::START)),
             // Other bridges serve something there, and configurations are shared with them.
             "/wait-for-auth" | "/.mcp-remote/id" => Err(format!("{text} is taken")),
             _ => Ok(text.to_owned()),

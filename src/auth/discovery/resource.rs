@@ -26,7 +26,7 @@ pub(super) async fn find(
     login: &Login,
 ) -> Result<Option<Resource>, DiscoveryError> {
     let told = refusal.challenge.and_then(|challenge| challenge.resource_metadata.as_deref());
-    let mut trouble = None;
+    let (mut trouble, mut barred) = (None, None);
     for place in told.map(str::to_owned).into_iter().chain(well_known(refusal.server)) {
         match document(fetch, &place, &[]).await {
             Ok(Found::Document(document, from)) => {
@@ -39,11 +39,13 @@ pub(super) async fn find(
             Ok(Found::Trouble(cause)) => trouble = trouble.or(Some(cause)),
             // What a challenge names may be anything; the well-known places are as good as the server's own address.
             Err(FetchError::Refused { url, why }) => tracing::warn!("{url} is not read: {why}"),
+            Err(error @ FetchError::Barred { .. }) => barred = barred.or(Some(error)),
             Err(error) => return Err(DiscoveryError::Refused(error)),
         }
     }
     // That nobody could answer does not mean that there is nothing.
-    trouble.map_or(Ok(None), |cause| Err(DiscoveryError::Temporary(cause)))
+    let failed = barred.map(DiscoveryError::Refused).or(trouble.map(DiscoveryError::Temporary));
+    failed.map_or(Ok(None), Err)
 }
 
 /// First for this path, then for the origin.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::{LoginError, Manner, Round};
 use crate::auth::authorization::{self, Ask, Pending};
 use crate::auth::browser::{self, BrowserUrl, Opening, Surroundings};
-use crate::auth::callback::{Callback, Expected, Listener};
+use crate::auth::callback::{self, Callback, Expected, Listener};
 use crate::auth::discovery::Discovered;
 use crate::auth::dpop::Dpop;
 use crate::auth::expiry::now;
@@ -162,7 +162,7 @@ async fn register(
     inner.call_alive(&client.client_id);
     if client.origin == Origin::Dynamic {
         let (kept, issuer) = (client.clone(), discovered.issuer.clone());
-        let server = inner.shown_server();
+        let server = inner.address();
         let saved = inner.account.transact(async move |mut transaction| {
             // Tokens stay until a login has taken their place.
             let keeps_tokens = transaction.record.issuer.as_ref().is_none_or(|known| known.is_same_as(&issuer));
@@ -193,25 +193,30 @@ async fn show(inner: &Inner, ownership: &Ownership, url: &str, callback: &Callba
         } else {
             ownership.claim_tab().is_ok()
         };
-    let short = manner.asked_for.then(|| callback.start_url());
-    tell(inner, url, short, may_open).await;
+    if !manner.quiet {
+        let short = manner.asked_for.then(|| callback.start_url());
+        tell(inner, url, short, may_open, manner).await;
+    }
 }
 
 /// Shows the way of a login that another process has begun to a person who asks for one: its tab may be closed long since.
-pub(super) async fn show_again(inner: &Inner, pending: &ownership::Pending, opens: bool) {
-    let short = format!("http://127.0.0.1:{}/start/{}", pending.port, pending.start);
-    tell(inner, &pending.url, Some(short), opens).await;
+pub(super) async fn show_again(inner: &Inner, pending: &ownership::Pending, manner: &Manner) {
+    let short = callback::start_url(pending.port, &pending.start);
+    tell(inner, &pending.url, Some(short), manner.opens, manner).await;
 }
 
-async fn tell(inner: &Inner, url: &str, short: Option<String>, may_open: bool) {
+async fn tell(inner: &Inner, url: &str, short: Option<String>, may_open: bool, manner: &Manner) {
     let host = inner.shown_server();
     if may_open && open(url).await {
         crate::log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
-        return;
+    } else {
+        crate::log::notice(&format!("to sign in to {host}, open {url}"));
+        if let Some(short) = short {
+            crate::log::notice(&format!("on this machine {short} leads there too"));
+        }
     }
-    crate::log::notice(&format!("to sign in to {host}, open {url}"));
-    if let Some(short) = short {
-        crate::log::notice(&format!("on this machine {short} leads there too"));
+    if manner.pasted.is_some() {
+        crate::log::notice("where the browser does not come back by itself, paste here the address that it ends at");
     }
 }
 

@@ -32,6 +32,11 @@ pub(super) async fn finish(
                 Ok(held) => break Ok(held),
                 Err(error) => crate::log::notice(&format!("{error}; still waiting")),
             },
+            () = inner.account.given_up(pending.state.expose()) => {
+                // Perhaps because it is finished elsewhere.
+                let finished = inner.account.snapshot().filter(|held| inner.is_enough(held));
+                break finished.ok_or(LoginError::GivenUp);
+            }
             () = inner.account.changed(seen) => {
                 seen = inner.account.generation();
                 if let Some(held) = inner.account.snapshot().filter(|held| inner.is_enough(held)) {
@@ -78,6 +83,9 @@ async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> R
     let (inner, pending) = (Arc::clone(inner), pending.clone());
     let account = inner.account.clone();
     let exchanged = account.transact(async move |mut transaction| {
+        if !inner.account.is_under_way(pending.state.expose()) {
+            return Err(LoginError::GivenUp);
+        }
         let record = Record { dpop_key: pending.dpop_key.clone(), ..transaction.record.clone() };
         let dpop = inner.dpop(&record).map_err(|error| LoginError::Other(error.to_string()))?;
         let endpoint = TokenEndpoint {
@@ -118,6 +126,14 @@ impl Inner {
         self.server.origin().ascii_serialization()
     }
 
+    /// Its address for people: without what of it may be secret.
+    pub(in crate::auth) fn address(&self) -> String {
+        let mut address = self.server.clone();
+        address.set_username("").ok();
+        address.set_password(None).ok();
+        crate::log::redact(address.as_str())
+    }
+
     /// The record of a login that has just been made.
     pub(in crate::auth) fn logged_in(
         &self,
@@ -132,7 +148,7 @@ impl Inner {
         let requested_scope = Some(scope::union(asked, scope.unwrap_or_default())).filter(|all| !all.is_empty());
         let mut record = Record {
             logins: record.logins + 1,
-            server: self.shown_server(),
+            server: self.address(),
             issuer: Some(issuer.clone()),
             client: Some(client.clone()),
             requested_scope,

@@ -43,6 +43,8 @@ pub struct Manner {
     pub opens: bool,
     /// A person asked for it in so many words: the way is shown to them, and tabs are not rationed.
     pub asked_for: bool,
+    /// Whoever asked shows the way.
+    pub quiet: bool,
     /// What a person pastes.
     pub pasted: Option<mpsc::Receiver<String>>,
 }
@@ -74,6 +76,9 @@ pub enum LoginError {
     /// Nowhere to keep it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Nobody wants it any more.
+    #[error("somebody has logged out meanwhile")]
+    GivenUp,
     /// Nobody did.
     #[error("nobody has signed in within {0} seconds")]
     TimedOut(u64),
@@ -100,7 +105,9 @@ impl LoginError {
             Self::Discovery(error) => error.hint(),
             Self::Registration(error) => error.hint(),
             Self::Authorization(error) => error.hint().to_owned(),
-            Self::Redirect(_) | Self::TimedOut(_) | Self::Other(_) => "try again, or run `mcp-ferry login`".to_owned(),
+            Self::Redirect(_) | Self::GivenUp | Self::TimedOut(_) | Self::Other(_) => {
+                "try again, or run `mcp-ferry login`".to_owned()
+            }
             Self::Token(error) if error.is_temporary() || error.is_unknown() => {
                 "the authorization server is in trouble; sign in again in a while".to_owned()
             }
@@ -139,7 +146,7 @@ async fn turn(inner: &Arc<Inner>, seen: u64, manner: &mut Manner) -> Result<Turn
             if let Some(pending) = inner.account.pending().filter(|pending| shown.as_ref() != Some(&pending.url)) {
                 inner.standing.offer(Offer { url: pending.url.clone(), code: None });
                 if manner.asked_for {
-                    begin::show_again(inner, &pending, manner.opens).await;
+                    begin::show_again(inner, &pending, manner).await;
                 }
                 shown = Some(pending.url);
             }
@@ -240,7 +247,7 @@ pub async fn begin_only(oauth: &OAuth) -> Result<String, LoginError> {
     };
     match turn {
         Some(Turn::Owner(ownership)) => {
-            let manner = Manner::default();
+            let manner = Manner { quiet: true, ..Manner::default() };
             begin::begin(inner, &ownership, &Round::default(), &manner).await?;
         }
         Some(Turn::Changed) => return Err(LoginError::Other("another process has just logged in".to_owned())),

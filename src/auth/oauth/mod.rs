@@ -26,7 +26,7 @@ use super::fetch::Fetch;
 use super::record::{Record, Tokens};
 use super::settings::Grant;
 use super::store::{Identity, Key, KeyParts, Store};
-use super::token::{TokenEndpoint, TokenError};
+use super::token::{Issued, TokenEndpoint, TokenError};
 use super::transaction::{Reason, RefreshError, Spent};
 use super::{AuthError, Standing};
 use crate::cli::AuthMode;
@@ -172,7 +172,7 @@ impl OAuth {
     }
 
     /// Adds the token, renewed if that is due. Returns its [mark](Inner::mark); 0 is none.
-    pub(super) async fn apply(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<u64, AuthError> {
+    pub async fn apply(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<u64, AuthError> {
         let Some(mut held) = self.0.account.snapshot() else {
             self.0.is_unneeded.store(true, Ordering::Relaxed);
             return Ok(0);
@@ -264,7 +264,7 @@ impl Inner {
     }
 
     /// Sends the record's refresh token.
-    async fn spend(&self, record: Record) -> Result<Tokens, Spent> {
+    async fn spend(&self, record: Record) -> Result<Issued, Spent> {
         let incomplete = || Spent::Dead { said: "what is kept of the login is not complete".to_owned() };
         let (Some(issuer), Some(client), Some(tokens)) = (&record.issuer, &record.client, &record.tokens) else {
             return Err(incomplete());
@@ -272,7 +272,7 @@ impl Inner {
         let dpop = self.dpop(&record).map_err(|_| incomplete())?;
         let fetch = self.fetch().await;
         let endpoint = TokenEndpoint { fetch, issuer, client, login: &self.settings.login, dpop: dpop.as_deref() };
-        endpoint.refresh(tokens).await.map(|issued| issued.tokens).map_err(|error| spent(&error))
+        endpoint.refresh(tokens).await.map_err(|error| spent(&error))
     }
 
     /// Puts the token into a request's headers, and the proof that it is ours.
@@ -336,6 +336,8 @@ fn spent(error: &TokenError) -> Spent {
         Spent::Dead { said }
     } else if error.is_unknown() {
         Spent::Unknown { said }
+    } else if matches!(error, TokenError::Refused(_)) && !error.is_temporary() {
+        Spent::Refused { said }
     } else {
         Spent::Temporary { said, retry_after: error.retry_after() }
     }

@@ -14,7 +14,7 @@ use crate::auth::discovery::Discovered;
 use crate::auth::expiry::{Freshness, now};
 use crate::auth::login::{self, Manner};
 use crate::auth::metadata::Metadata;
-use crate::auth::record::{Issuer, Record};
+use crate::auth::record::{Issuer, Record, fingerprint};
 use crate::auth::settings::ResourceChoice;
 use crate::auth::transaction::Reason;
 use crate::auth::{AuthError, import, scope, token};
@@ -23,6 +23,9 @@ use crate::task;
 
 /// A client that lives this long after it needed a login is one that somebody uses.
 const LIVING: Duration = Duration::from_secs(2);
+
+/// How long a refused request may look for who issues tokens: a client's first message waits for it.
+const LOOK: Duration = Duration::from_millis(1500);
 
 /// A token that is younger than this, in seconds, and refused, was of no use from the beginning.
 const FRESH: u64 = 60;
@@ -35,7 +38,7 @@ const MOST_STEPS: usize = 2;
 
 impl OAuth {
     /// What a refusal means for the next attempt: true if there is something to try at once.
-    pub(in crate::auth) async fn refused(
+    pub async fn refused(
         &self,
         mark: u64,
         uri: &Uri,
@@ -93,6 +96,7 @@ impl OAuth {
         } else if newest == 0 && self.import().await {
             return Ok(true);
         }
+        inner.note_refused(mark).await;
         // Not the generation from before: that the refresh token is dead was written down since.
         let seen = inner.set_need(challenge, None);
         if !inner.needs_a_person() {
@@ -155,7 +159,7 @@ impl OAuth {
         if record.issuer.as_ref().is_some_and(|known| known.issuer != discovered.issuer.issuer) {
             return false;
         }
-        record.server = inner.shown_server();
+        record.server = inner.address();
         record.issuer = Some(discovered.issuer);
         let saved = inner.account.transact(async move |mut transaction| {
             if transaction.record.generation == 0 {
@@ -170,16 +174,9 @@ impl OAuth {
     async fn ask_for_a_login(&self, step_up: bool) -> Result<bool, AuthError> {
         let inner = &self.0;
         if !step_up {
-            match inner.discover().await {
-                Ok(discovered) => {
-                    let guessed = !discovered.issuer.metadata.contains_key("issuer");
-                    if guessed && !inner.is_authorization_server(&discovered).await {
-                        return Ok(false);
-                    }
-                }
-                Err(error) if error.is_temporary() => tracing::info!("{error}"),
-                // The login itself will say so, to whoever wants it.
-                Err(error) => tracing::warn!("{error}"),
+            let wants_a_key = tokio::time::timeout(LOOK, inner.wants_a_key()).await;
+            if wants_a_key.unwrap_or_default() {
+                return Ok(false);
             }
         }
         self.need_a_person(step_up);
@@ -244,6 +241,21 @@ impl Inner {
         need.seen
     }
 
+    /// Writes down that a token is of no use, for people who ask how their logins stand.
+    async fn note_refused(&self, mark: u64) {
+        let refused =
+            self.account.snapshot().filter(|held| self.mark(&held.record) == mark && !held.record.is_refused());
+        let refused = refused.and_then(|held| Some(fingerprint(&held.record.tokens.as_ref()?.access_token)));
+        let Some(refused) = refused else { return };
+        let noted = self.account.transact(async move |mut transaction| {
+            let record = Record { refused_access: Some(refused), ..transaction.record.clone() };
+            transaction.note(record).await
+        });
+        if let Ok(Err(error)) | Err(error) = noted.await {
+            tracing::debug!("{error}");
+        }
+    }
+
     /// Whether this is the login that is needed: not every change of the record is one.
     pub(in crate::auth) fn is_enough(&self, held: &Snapshot) -> bool {
         let need = self.need();
@@ -298,6 +310,25 @@ impl Inner {
             match self.account.snapshot() {
                 Some(held) if self.is_enough(&held) => return,
                 held => seen = held.map_or(0, |held| held.record.generation),
+            }
+        }
+    }
+
+    /// Whether nobody issues tokens for the server, so that a login is nothing that helps.
+    async fn wants_a_key(&self) -> bool {
+        match self.discover().await {
+            Ok(discovered) => {
+                let guessed = !discovered.issuer.metadata.contains_key("issuer");
+                guessed && !self.is_authorization_server(&discovered).await
+            }
+            Err(error) => {
+                // The login itself will say so, to whoever wants it.
+                if error.is_temporary() {
+                    tracing::info!("{error}");
+                } else {
+                    tracing::warn!("{error}");
+                }
+                false
             }
         }
     }

@@ -117,6 +117,27 @@ impl Account {
         }
     }
 
+    /// Whether the login with this `state` may be finished: nobody has logged out since it was begun, or finished it.
+    pub(super) fn is_under_way(&self, state: &str) -> bool {
+        self.read_beside("login.json").is_some_and(|pending: Pending| pending.state == state)
+    }
+
+    /// Resolves when that login may not be finished any more.
+    pub(super) async fn given_up(&self, state: &str) {
+        while self.is_under_way(state) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Has nobody finish the login under way, and begins none before what this returns is dropped. Waits no longer than the limit for its owner
+    /// to notice.
+    pub(super) async fn give_up_pending(&self, limit: Duration) -> Option<Lock> {
+        self.forget_pending();
+        let lock = Lock::acquire(&self.0.store.beside(&self.0.key, "login.lock"), limit).await.ok();
+        self.forget_pending();
+        lock
+    }
+
     /// The login under way is finished: nobody shall take it up.
     pub fn forget_pending(&self) {
         std::fs::remove_file(self.0.store.beside(&self.0.key, "login.json")).ok();

@@ -25,7 +25,7 @@ pub(super) async fn register(
     let mut adjusted = Adjusted::default();
     loop {
         let reply = fetch.post_json(endpoint, &document).await.map_err(|error| match error {
-            FetchError::Refused { .. } => RegistrationError::Address(error),
+            FetchError::Refused { .. } | FetchError::Barred { .. } => RegistrationError::Address(error),
             FetchError::Unreachable(cause) | FetchError::Unknown(cause) => {
                 RegistrationError::Temporary { cause, retry_after: None }
             }

@@ -8,6 +8,7 @@ mod file;
 mod keychain;
 mod lock;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -148,12 +149,15 @@ impl Store {
         self.beside(key, "json")
     }
 
-    /// Every login that can be read: for `status` and `logout --all`.
-    pub fn list(&self) -> Vec<(Key, Record)> {
+    /// The keys of all logins, also of those that are only under way.
+    pub fn keys(&self) -> BTreeSet<Key> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut keys: Vec<Key> = names.filter_map(|name| Key::parse(name.strip_suffix(".json")?)).collect();
-        keys.sort();
+        names.filter_map(|name| Key::parse(name.split_once('.').filter(|(_, end)| end.ends_with("json"))?.0)).collect()
+    }
+
+    /// Every login that can be read: for `status`.
+    pub fn list(&self) -> Vec<(Key, Record)> {
         let read = |key: Key| match self.read(&key) {
             Ok(record) => Some((key, record?)),
             Err(error) => {
@@ -161,7 +165,7 @@ impl Store {
                 None
             }
         };
-        keys.into_iter().filter_map(read).collect()
+        self.keys().into_iter().filter_map(read).collect()
     }
 
     /// The record as it rests. One that is missing, broken or of another format is none; why, is said in a warning.

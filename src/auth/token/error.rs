@@ -152,7 +152,7 @@ impl TokenError {
                 _ => "log in again",
             },
             Self::Temporary { .. } | Self::Unknown(_) | Self::Malformed(_) => "it is tried again",
-            Self::Address(_) => "authorization servers are used over https alone, or on this machine",
+            Self::Address(error) => error.hint(),
             Self::NoEndpoint => "the server's operator has to mend it",
             Self::NoRefreshToken => "log in again",
             Self::NoKey | Self::Key(_) => "--client-key names a private key in PEM form",
@@ -163,7 +163,7 @@ impl TokenError {
 impl From<FetchError> for TokenError {
     fn from(error: FetchError) -> Self {
         match error {
-            FetchError::Refused { .. } => Self::Address(error),
+            FetchError::Refused { .. } | FetchError::Barred { .. } => Self::Address(error),
             FetchError::Unreachable(cause) => Self::Temporary { cause, retry_after: None },
             FetchError::Unknown(cause) => Self::Unknown(cause),
         }

@@ -15,8 +15,10 @@ use futures_util::future::Shared;
 
 use super::account::{Account, Snapshot, Transaction};
 use super::expiry::{Freshness, now};
-use super::record::{Record, Tokens};
-use super::store::{StoreError, hex};
+use super::record::{Record, RefusedRefresh, Tokens, fingerprint};
+use super::scope::covers;
+use super::store::StoreError;
+use super::token::Issued;
 use crate::log::Secret;
 
 /// When a token whose fate is not known is sent again: servers allow the same one twice for a short while, so that an answer that
@@ -26,12 +28,17 @@ const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)
 /// So long a `Retry-After` is waited for at once, in all: requests have the patience, and need not fail.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// After a failure nobody tries for this long, then for twice as long, up to the limit.
+/// After a failure nobody tries for this long, then for twice as long, up to the limit; who comes in the meantime waits for its end, if that
+/// is no longer than the patience.
 const REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// The longest `Retry-After` that is obeyed.
 const LONGEST_ASKED_REST: Duration = Duration::from_secs(300);
+
+/// How often, and for how many seconds at least, a refresh is refused in words that are not known to be final, before they are taken to be.
+const MOST_REFUSALS: u32 = 3;
+const REFUSED_FOR: u64 = 60;
 
 /// Why a refresh is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +68,11 @@ pub enum Spent {
         said: String,
         /// What the server asks for.
         retry_after: Option<Duration>,
+    },
+    /// Another error of OAuth's own: a server's bad day, or for good. Time tells.
+    Refused {
+        /// The issuer's words.
+        said: String,
     },
     /// It was sent, and no answer came: it may be spent or not.
     Unknown {
@@ -126,7 +138,7 @@ impl Account {
     pub async fn refresh<F, Fut>(&self, seen: &Snapshot, reason: Reason, spend: F) -> Result<Snapshot, RefreshError>
     where
         F: Fn(Record) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Tokens, Spent>> + Send + 'static,
+        Fut: Future<Output = Result<Issued, Spent>> + Send + 'static,
     {
         let spend = Arc::new(spend);
         let first = self.join(seen, reason, &spend).await?;
@@ -140,7 +152,7 @@ impl Account {
     fn join<F, Fut>(&self, seen: &Snapshot, reason: Reason, spend: &Arc<F>) -> Flight
     where
         F: Fn(Record) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Tokens, Spent>> + Send + 'static,
+        Fut: Future<Output = Result<Issued, Spent>> + Send + 'static,
     {
         let newest = self.snapshot();
         let mut flights = self.flights();
@@ -153,14 +165,24 @@ impl Account {
         if let Some(newest) = newest.filter(|newest| serves(newest, &seen.record, reason)) {
             return std::future::ready(Ok(newest)).boxed().shared();
         }
-        if let Some((until, said)) = &flights.rest
-            && let Some(left) = until.checked_duration_since(Instant::now())
-        {
-            let resting = RefreshError::Temporary { said: said.clone(), retry_after: left };
-            return std::future::ready(Err(resting)).boxed().shared();
-        }
-        let work = self.own(fly(self.clone(), seen.clone(), reason, spend.clone()));
-        let flight = async move { work.await.unwrap_or(Err(StoreError::CutOff.into())) }.boxed().shared();
+        let rest =
+            flights.rest.as_ref().and_then(|(until, said)| Some((until.checked_duration_since(Instant::now())?, said)));
+        let rest = match rest {
+            Some((left, said)) if left > PATIENCE => {
+                let resting = RefreshError::Temporary { said: said.clone(), retry_after: left };
+                return std::future::ready(Err(resting)).boxed().shared();
+            }
+            Some((left, _)) => left,
+            None => Duration::ZERO,
+        };
+        let (account, seen_by_it, spend) = (self.clone(), seen.clone(), Arc::clone(spend));
+        let flight = async move {
+            // Outside of what the end of the process waits for.
+            tokio::time::sleep(rest).await;
+            let work = account.own(fly(account.clone(), seen_by_it, reason, spend));
+            work.await.unwrap_or(Err(StoreError::CutOff.into()))
+        };
+        let flight = flight.boxed().shared();
         flights.current = Some((seen.record.generation, flight.clone()));
         flight
     }
@@ -196,7 +218,7 @@ fn serves(newest: &Snapshot, seen: &Record, reason: Reason) -> bool {
 async fn fly<F, Fut>(account: Account, seen: Snapshot, reason: Reason, spend: Arc<F>) -> Result<Snapshot, RefreshError>
 where
     F: Fn(Record) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Tokens, Spent>> + Send + 'static,
+    Fut: Future<Output = Result<Issued, Spent>> + Send + 'static,
 {
     let result = transact(&account, &seen, reason, spend.as_ref()).await;
     account.landed(&result);
@@ -211,7 +233,7 @@ async fn transact<F, Fut>(
 ) -> Result<Snapshot, RefreshError>
 where
     F: Fn(Record) -> Fut,
-    Fut: Future<Output = Result<Tokens, Spent>>,
+    Fut: Future<Output = Result<Issued, Spent>>,
 {
     let mut transaction = account.begin().await?;
     let mut token = refresh_token(&transaction.record);
@@ -223,8 +245,10 @@ where
         let spending = token?;
         transaction.begin_spending(&spending).await;
         let said = match send(spend, &transaction.record).await {
-            Ok(tokens) => return transaction.renewed(tokens).await,
+            Ok(issued) => return transaction.renewed_widely(spend, issued).await,
             Err(Spent::Dead { said }) => said,
+            Err(Spent::Refused { said }) if transaction.refused(&spending).await => said,
+            Err(Spent::Refused { said }) => return Err(account.later(said, None)),
             Err(Spent::ClientUnknown { said }) => return Err(transaction.client_unknown(&spending, said).await),
             Err(Spent::Temporary { said, retry_after }) => return Err(account.later(said, retry_after)),
             Err(Spent::Unknown { said }) => return Err(account.later(said, None)),
@@ -239,10 +263,10 @@ where
 }
 
 /// Sends the token, and sends it again while nothing is known of it.
-async fn send<F, Fut>(spend: &F, record: &Record) -> Result<Tokens, Spent>
+async fn send<F, Fut>(spend: &F, record: &Record) -> Result<Issued, Spent>
 where
     F: Fn(Record) -> Fut,
-    Fut: Future<Output = Result<Tokens, Spent>>,
+    Fut: Future<Output = Result<Issued, Spent>>,
 {
     let mut patience = PATIENCE;
     for pause in AGAIN {
@@ -277,10 +301,6 @@ fn refresh_token(record: &Record) -> Result<Secret, RefreshError> {
     Ok(token)
 }
 
-fn fingerprint(token: &Secret) -> String {
-    hex(ring::digest::digest(&ring::digest::SHA256, token.expose().as_bytes()).as_ref())
-}
-
 impl Account {
     fn later(&self, said: String, asked: Option<Duration>) -> RefreshError {
         let rest = (REST * (1 << self.flights().failures)).min(LONGEST_REST);
@@ -302,20 +322,61 @@ impl Transaction {
         }
     }
 
-    async fn renewed(&mut self, tokens: Tokens) -> Result<Snapshot, RefreshError> {
+    /// Keeps what came; where it is for less than what was granted, because no scope was named, names it. That is another refresh: what the
+    /// first has brought is kept before.
+    async fn renewed_widely<F, Fut>(&mut self, spend: &F, issued: Issued) -> Result<Snapshot, RefreshError>
+    where
+        F: Fn(Record) -> Fut,
+        Fut: Future<Output = Result<Issued, Spent>>,
+    {
+        let before = self.record.tokens.as_ref().filter(|tokens| !tokens.refresh_with_scope);
+        let granted = before.and_then(|tokens| tokens.scope.clone());
+        let is_narrow = |granted: &String| issued.tokens.scope.as_deref().is_some_and(|now| !covers(now, granted));
+        let Some(granted) = granted.filter(is_narrow) else { return self.renewed(issued).await };
+        let mut narrow = issued;
+        narrow.tokens.refresh_with_scope = true;
+        let kept = self.renewed(narrow).await?;
+        let (Ok(token), Some(tokens)) = (refresh_token(&self.record), self.record.tokens.clone()) else {
+            return Ok(kept);
+        };
+        self.begin_spending(&token).await;
+        let wide = Record { tokens: Some(Tokens { scope: Some(granted), ..tokens }), ..self.record.clone() };
+        match send(spend, &wide).await {
+            Ok(issued) => self.renewed(issued).await,
+            Err(_) => Ok(kept),
+        }
+    }
+
+    async fn renewed(&mut self, issued: Issued) -> Result<Snapshot, RefreshError> {
         let on_disk = self.account.read_again()?.is_some_and(|newest| newest.record.logged_out);
         if on_disk {
             return Err(RefreshError::LoginNeeded("it was logged out".to_owned()));
         }
         let old = self.record.tokens.take();
+        let Issued { tokens, .. } = issued.clone();
         let tokens = Tokens {
             refresh_token: tokens.refresh_token.or_else(|| old.as_ref()?.refresh_token.clone()),
             id_token: tokens.id_token.or_else(|| old.as_ref()?.id_token.clone()),
             scope: tokens.scope.or_else(|| old.as_ref()?.scope.clone()),
             ..tokens
         };
-        let record = Record { tokens: Some(tokens), refresh_started: None, dead_refresh: None, ..self.record.clone() };
+        let mut record = Record { dead_refresh: None, refused_refresh: None, ..self.record.clone() };
+        Issued { tokens, ..issued }.write_to(&mut record);
         Ok(self.keep(record).await)
+    }
+
+    /// Counts a refusal that may be over soon. True when it has been so too often, and for too long.
+    async fn refused(&mut self, token: &Secret) -> bool {
+        let fingerprint = fingerprint(token);
+        let before = self.record.refused_refresh.clone().filter(|before| before.fingerprint == fingerprint);
+        let mut refused = before.unwrap_or(RefusedRefresh { fingerprint, since: now(), times: 0 });
+        refused.times += 1;
+        let for_good = refused.times >= MOST_REFUSALS && now().saturating_sub(refused.since) >= REFUSED_FOR;
+        let record = Record { refused_refresh: Some(refused), ..self.record.clone() };
+        if let Err(error) = self.note(record).await {
+            tracing::warn!("{error}; {}", error.hint());
+        }
+        for_good
     }
 
     /// The access token stays: it may be good for a while yet.

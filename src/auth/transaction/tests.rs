@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::auth::record::Client;
 use crate::auth::store::{Identity, KeptIn, Key, KeyParts, Store};
+use crate::auth::token::AuthMethod;
 
 fn key() -> Key {
     Key::new(&KeyParts { url: "https://h/mcp", identity: Identity::Dynamic, profile: None, extra: &[] })
@@ -31,6 +32,10 @@ fn tokens(serial: u64, lifetime: Option<u64>) -> Tokens {
     }
 }
 
+fn issued(tokens: Tokens) -> Issued {
+    Issued { tokens, auth_method: AuthMethod::None, resource: None }
+}
+
 async fn logged_in(home: &Path, lifetime: Option<u64>) -> (Account, Snapshot) {
     let account = account(home);
     let client = Some(Client { client_id: "c".to_owned(), ..Client::default() });
@@ -44,13 +49,13 @@ fn access(snapshot: &Snapshot) -> &str {
 }
 
 /// Gives the next tokens for each refresh token, and counts.
-fn issuer(count: &Arc<AtomicUsize>) -> impl Fn(Record) -> std::future::Ready<Result<Tokens, Spent>> + use<> {
+fn issuer(count: &Arc<AtomicUsize>) -> impl Fn(Record) -> std::future::Ready<Result<Issued, Spent>> + use<> {
     let count = count.clone();
     move |record| {
         count.fetch_add(1, Ordering::Relaxed);
         let spent = record.tokens.unwrap().refresh_token.unwrap();
         let serial: u64 = spent.expose().strip_prefix("refresh-").unwrap().parse().unwrap();
-        std::future::ready(Ok(Tokens { scope: None, ..tokens(serial + 1, Some(3600)) }))
+        std::future::ready(Ok(issued(Tokens { scope: None, ..tokens(serial + 1, Some(3600)) })))
     }
 }
 
@@ -103,7 +108,7 @@ async fn a_caller_who_goes_away_stops_nothing() {
         async move {
             sent.send(()).unwrap();
             answered.await.unwrap();
-            Ok(tokens(2, None))
+            Ok(issued(tokens(2, None)))
         }
     };
     let caller = tokio::spawn({
@@ -129,7 +134,11 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
     let spend = move |record: Record| {
         assert_eq!(record.tokens.unwrap().refresh_token.unwrap().expose(), "refresh-1");
         let lost = counted.fetch_add(1, Ordering::Relaxed) == 0;
-        std::future::ready(if lost { Err(Spent::Unknown { said: "reset".to_owned() }) } else { Ok(tokens(2, None)) })
+        std::future::ready(if lost {
+            Err(Spent::Unknown { said: "reset".to_owned() })
+        } else {
+            Ok(issued(tokens(2, None)))
+        })
     };
     let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!((access(&renewed), count.load(Ordering::Relaxed)), ("access-2", 2));
@@ -216,7 +225,7 @@ async fn a_short_pause_is_waited_for() {
         let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
         let retry_after = Some(Duration::from_secs(1));
         let busy = Err(Spent::Temporary { said: "429".to_owned(), retry_after });
-        std::future::ready(if is_first { busy } else { Ok(tokens(2, None)) })
+        std::future::ready(if is_first { busy } else { Ok(issued(tokens(2, None))) })
     };
     let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(access(&renewed), "access-2", "no request fails for it");
@@ -230,7 +239,7 @@ async fn a_logout_is_final_for_a_refresh_in_flight() {
     let store = Store::new(home.path(), KeptIn::File);
     let spend = move |_| {
         store.write(&key(), &Record { generation: 2, logged_out: true, ..Record::default() }).unwrap();
-        std::future::ready(Ok(tokens(2, None)))
+        std::future::ready(Ok(issued(tokens(2, None))))
     };
     let error = account.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
     assert!(error.needs_login());
@@ -249,7 +258,7 @@ async fn tokens_that_cannot_be_kept_are_used_and_nobody_spends_the_old_ones() {
     let spend = move |_| {
         fs::rename(&logins, &aside).unwrap();
         fs::write(&logins, "in the way").unwrap();
-        std::future::ready(Ok(tokens(2, None)))
+        std::future::ready(Ok(issued(tokens(2, None))))
     };
     let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(
@@ -303,7 +312,7 @@ async fn in_another_process() {
             }
             // Each token once, as a strict server has it.
             match fs::File::create_new(home.join(token.expose())) {
-                Ok(_) => Ok(tokens(2, Some(3600))),
+                Ok(_) => Ok(issued(tokens(2, Some(3600)))),
                 Err(_) => Err(Spent::Dead { said: "used twice".to_owned() }),
             }
         }
@@ -343,4 +352,82 @@ async fn a_process_killed_in_mid_refresh_lets_go_and_its_token_is_tried_again() 
     child.wait().unwrap();
     let renewed = account.refresh(&seen, Reason::Refused, issuer(&Arc::default())).await.unwrap();
     assert_eq!(access(&renewed), "access-2");
+}
+
+#[tokio::test]
+async fn a_narrower_token_is_kept_before_a_wider_one_is_asked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let path = home.path().to_owned();
+    let spend = move |record: Record| {
+        let sent = record.tokens.unwrap();
+        let token = sent.refresh_token.unwrap();
+        std::future::ready(Ok(issued(if token.expose() == "refresh-1" {
+            Tokens { scope: Some("some".to_owned()), ..tokens(2, None) }
+        } else {
+            assert_eq!((sent.scope.as_deref(), sent.refresh_with_scope), (Some("all"), true), "the scope is named");
+            let on_disk = self::account(&path).snapshot().unwrap();
+            let kept = on_disk.record.tokens.as_ref().unwrap().refresh_token.as_ref().unwrap().expose().to_owned();
+            assert_eq!((token.expose(), &*kept), ("refresh-2", "refresh-2"), "what is spent next is on disk before");
+            Tokens { refresh_with_scope: true, ..tokens(3, None) }
+        })))
+    };
+    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    assert_eq!(access(&renewed), "access-3");
+    assert!(renewed.record.tokens.as_ref().unwrap().refresh_with_scope, "the next one names it at once");
+}
+
+#[tokio::test]
+async fn what_a_refresh_has_learnt_is_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let spend = |_| {
+        let auth_method = AuthMethod::ClientSecretPost;
+        std::future::ready(Ok(Issued { auth_method, ..issued(tokens(2, None)) }))
+    };
+    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let method = renewed.record.client.as_ref().unwrap().token_endpoint_auth_method.as_deref();
+    assert_eq!(method, Some("client_secret_post"), "the next refresh need not find it out again");
+}
+
+#[tokio::test]
+async fn a_refusal_in_other_words_is_final_when_it_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let refuse = |_| std::future::ready(Err(Spent::Refused { said: "invalid_request".to_owned() }));
+    for _ in 0..2 {
+        let process = self::account(home.path());
+        let error = process.refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
+        assert!(!error.needs_login(), "it may be over soon: {error}");
+    }
+    let long_ago = account.transact(|mut transaction| async move {
+        let mut record = transaction.record.clone();
+        record.refused_refresh.as_mut().unwrap().since -= 61;
+        transaction.note(record).await
+    });
+    long_ago.await.unwrap().unwrap();
+    let error = account.refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
+    assert!(error.needs_login(), "three times, for more than a minute: {error}");
+}
+
+#[tokio::test]
+async fn who_comes_soon_after_a_failure_waits_and_is_served() {
+    let home = tempfile::tempdir().unwrap();
+    let (account, seen) = logged_in(home.path(), None).await;
+    let count = Arc::new(AtomicUsize::new(0));
+    let spend = {
+        let count = count.clone();
+        move |_| {
+            let refused = Spent::Refused { said: "a bad moment".to_owned() };
+            let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+            std::future::ready(if is_first { Err(refused) } else { Ok(issued(tokens(2, None))) })
+        }
+    };
+    assert!(account.refresh(&seen, Reason::Refused, spend.clone()).await.is_err());
+    let (one, two) = tokio::join!(
+        account.refresh(&seen, Reason::Refused, spend.clone()),
+        account.refresh(&seen, Reason::Refused, spend)
+    );
+    assert_eq!((access(&one.unwrap()), access(&two.unwrap())), ("access-2", "access-2"));
+    assert_eq!(count.load(Ordering::Relaxed), 2, "and the authorization server hears of it once more");
 }

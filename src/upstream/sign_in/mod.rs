@@ -3,6 +3,7 @@
 
 mod lists;
 pub(super) mod modern;
+pub(super) mod question;
 mod tool;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Context, Outcome, Upstream, elicit};
+use crate::cli::AuthMode;
 use crate::error::Failure;
 use crate::message::{self, Kind, Message};
 
@@ -29,6 +31,9 @@ const LOGIN: Duration = Duration::from_secs(24 * 3600);
 
 /// How often a client that wants to know hears that we still wait.
 const PROGRESS: Duration = Duration::from_secs(5);
+
+/// How often it is looked for an address that there is not yet, at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// How long it takes until there is an address to show.
 const OFFER: Duration = Duration::from_secs(10);
@@ -119,6 +124,9 @@ impl Upstream {
         }
         // A login may turn out to be worth nothing, and another be needed: a person is asked twice, not for ever.
         for _ in 0..2 {
+            if let Some(question) = Box::pin(question::ask(context, message)).await {
+                return Ok(Outcome::Answer(question));
+            }
             if let Err(failure) = hold(context, message).await {
                 return not_yet(context, message, failure);
             }
@@ -148,16 +156,23 @@ async fn hold(context: &Arc<Context>, request: &Message) -> Result<(), Failure> 
         {
             return false;
         }
-        // What cannot be begun need not be waited for.
-        offer.is_ok() && standing.settled(HOLD).await
+        // What cannot be begun need not be waited for, and who wants errors wants them at once.
+        let is_waited_for = offer.is_ok() && context.sender.auth().mode() != AuthMode::Error;
+        is_waited_for && standing.settled(HOLD).await
     };
     let token = request.read::<Asked>().and_then(|asked| asked.params.meta.progress_token);
     let telling = async {
         let Some(token) = token else { return std::future::pending().await };
         for count in 1u32.. {
             let at = standing.offered(Duration::ZERO).await.ok().flatten().map(|offer| format!(": {}", offer.url));
+            let is_told = at.is_some();
             let text = format!("waiting for you to sign in{}", at.unwrap_or_default());
             context.client.say_now(message::progress(token.get(), count, &text));
+            if !is_told {
+                // The address is told as soon as there is one.
+                tokio::join!(tokio::time::sleep(LOOK_AGAIN), standing.offered(PROGRESS)).1.ok();
+                continue;
+            }
             tokio::time::sleep(PROGRESS).await;
         }
     };

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -25,11 +26,21 @@ const CACHEABLE: [&str; 5] =
 pub(in crate::upstream) struct Told {
     /// Its first words needed a login.
     greeted: AtomicBool,
+    /// When its user was asked to log in.
+    asked_at: Mutex<Option<Instant>>,
     /// Its subscriptions that are acknowledged, though the server has not heard of them yet.
     listens: Mutex<HashSet<Id>>,
 }
 
 impl Told {
+    pub(super) fn asked_at(&self) -> Option<Instant> {
+        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_asked_at(&self, at: Instant) {
+        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
     fn listens(&self) -> MutexGuard<'_, HashSet<Id>> {
         self.listens.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +118,9 @@ fn of_legacy(mut initialize: Map<String, Value>) -> Map<String, Value> {
 
 /// A result of our own as a modern client knows it.
 pub(super) fn dress(context: &Context, request: &Message, result: &mut Value) {
-    result["resultType"] = "complete".into();
+    if result["resultType"].is_null() {
+        result["resultType"] = "complete".into();
+    }
     if request.method().is_some_and(|method| CACHEABLE.contains(&method)) {
         result["ttlMs"] = 0.into();
         result["cacheScope"] = "private".into();

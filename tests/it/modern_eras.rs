@@ -114,9 +114,8 @@ fn a_modern_client_may_say_initialize_to_a_modern_server() {
 #[test]
 fn a_request_that_lacks_the_words_of_its_era_shows_nothing_of_the_server() {
     let bare = |call: &Exchange| call.params()["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_null();
-    let jsonrpc = move |call: Exchange| match bare(&call) {
-        true => call.error("400 Bad Request", -32602, "something is missing"),
-        false => call.modern(),
+    let jsonrpc = move |call: Exchange| {
+        if bare(&call) { call.error("400 Bad Request", -32602, "something is missing") } else { call.modern() }
     };
     let plain = move |call: Exchange| if bare(&call) { call.plain("400 Bad Request", "no") } else { call.modern() };
     for upstream in [Upstream::start(jsonrpc), Upstream::start(plain)] {

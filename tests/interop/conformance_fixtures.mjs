@@ -3,6 +3,8 @@
 // A tool or prompt that asks is given a host: `ask` (questions by their keys, a promise of the answers), `can` (does the client offer this?),
 // `progress`, `log` and `changed`. It may be run again from the start for each round of questions, and so does nothing before it asks.
 
+import { createHash } from "node:crypto";
+
 const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
 const SOUND = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA=";
 
@@ -187,13 +189,38 @@ export const listedPrompts = Object.entries(prompts).map(([name, { arguments: ar
   arguments: args.map((arg) => ({ name: arg, description: "any text", required: true })),
 }));
 
+const SKILL = "skill://test-skill";
+const frontmatter = { name: "test-skill", description: "A skill for the suite" };
 const fixed = {
   "test://static-text": { mimeType: "text/plain", text: "a text that never changes" },
   "test://static-binary": { mimeType: "image/png", blob: PIXEL },
   "test://watched-resource": { mimeType: "text/plain", text: "a text that may change" },
+  [`${SKILL}/SKILL.md`]: { mimeType: "text/markdown", text: `---\nname: ${frontmatter.name}\ndescription: ${frontmatter.description}\n---\n\nDo it.\n` },
+  [`${SKILL}/references/how.md`]: { mimeType: "text/markdown", text: "Like this: Grüße.\n" },
 };
 
-export const listedResources = Object.entries(fixed).map(([uri, { mimeType }]) => ({ uri, name: uri.slice("test://".length), description: "the suite's", mimeType }));
+const listed = (uri) => ({ uri, name: uri.split("://")[1], description: "the suite's", mimeType: fixed[uri].mimeType });
+const files = Object.keys(fixed).filter((uri) => uri.startsWith(SKILL));
+export const listedResources = Object.keys(fixed).map((uri) => ({ ...listed(uri), ...(uri.endsWith("/SKILL.md") && frontmatter) }));
+
+// The extension for skills: its methods, and nothing where there is no such thing.
+const manifest = files.map((uri) => ({
+  uri,
+  digest: `sha256:${createHash("sha256").update(fixed[uri].text).digest("hex")}`,
+  size: Buffer.byteLength(fixed[uri].text),
+}));
+const skill = { uri: files[0], frontmatter, resources: manifest };
+const kept = { ttlMs: 0, cacheScope: "private" };
+const directories = {
+  [SKILL]: [listed(files[0]), { uri: `${SKILL}/references`, name: "references", mimeType: "inode/directory" }],
+  [`${SKILL}/references`]: [listed(files[1])],
+};
+export const extension = {
+  "skills/list": () => ({ skills: [skill], ...kept }),
+  "skills/get": ({ uri }) => uri === skill.uri && { skill, ...kept },
+  "resources/directory/read": ({ uri }) => Object.hasOwn(directories, uri) && { resources: directories[uri], ...kept },
+};
+
 export const listedTemplates = [{ uriTemplate: "test://template/{id}/data", name: "template", description: "the suite's", mimeType: "application/json" }];
 
 // Nothing where there is none.
@@ -211,4 +238,5 @@ export const capabilities = {
   resources: { subscribe: true, listChanged: true },
   logging: {},
   completions: {},
+  extensions: { "io.modelcontextprotocol/skills": { directoryRead: true } },
 };

@@ -10,7 +10,8 @@ import { Server as LegacyServer } from "@modelcontextprotocol/sdk/server/index.j
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import * as legacy from "@modelcontextprotocol/sdk/types.js";
 import * as modern from "@modelcontextprotocol/server";
-import { capabilities, completion, listedPrompts, listedResources, listedTemplates, listedTools, prompts, resource, tools } from "./conformance_fixtures.mjs";
+import * as z from "zod";
+import { capabilities, completion, extension, listedPrompts, listedResources, listedTemplates, listedTools, prompts, resource, tools } from "./conformance_fixtures.mjs";
 
 const INFO = { name: "conformance-fixtures", version: "1.0.0" };
 const [era] = process.argv.slice(2);
@@ -26,9 +27,17 @@ const methods = {
   "completion/complete": () => completion,
 };
 
+const invalid = (why) => new (era === "modern" ? modern.ProtocolError : legacy.McpError)(-32602, why);
+
 function known(things, name) {
-  if (!Object.hasOwn(things, name)) throw new (era === "modern" ? modern.ProtocolError : legacy.McpError)(-32602, `nothing has the name ${name}`);
+  if (!Object.hasOwn(things, name)) throw invalid(`nothing has the name ${name}`);
   return things[name];
+}
+
+function found(answer, params = {}) {
+  const result = answer(params);
+  if (!result) throw invalid(`there is no ${params.uri}`);
+  return result;
 }
 
 function legacyServer(sessions) {
@@ -71,6 +80,10 @@ function legacyServer(sessions) {
     if (!found) throw new legacy.McpError(-32002, "Resource not found", { uri });
     return { contents: [found] };
   });
+  for (const [method, answer] of Object.entries(extension)) {
+    const schema = z.object({ method: z.literal(method), params: z.looseObject({}).optional() });
+    server.setRequestHandler(schema, ({ params }) => found(answer, params));
+  }
   server.setRequestHandler(legacy.SubscribeRequestSchema, () => ({}));
   server.setRequestHandler(legacy.UnsubscribeRequestSchema, () => ({}));
   return server;
@@ -133,6 +146,9 @@ function modernHandler() {
           return modern.inputRequired({ inputRequests: error.questions, requestState: await mint(known, context) });
         }
       });
+    }
+    for (const [method, answer] of Object.entries(extension)) {
+      server.setRequestHandler(method, { params: z.looseObject({}) }, (params) => found(answer, params));
     }
     server.setRequestHandler("resources/read", ({ params: { uri } }) => {
       const found = resource(uri);

@@ -127,7 +127,8 @@ impl Upstream {
         self.0.may_be_modern()
     }
 
-    /// Whether this is the client's handshake. From a client that is known to be modern the word is none, and unknown like any other.
+    /// Whether this is the client's handshake. From a client that is known to be modern the word is none, and unknown
+    /// like any other.
     pub fn takes_handshake(&self, message: &Message) -> bool {
         let context = &self.0;
         let is_modern = context.chosen.client_protocol == ClientProtocol::Modern
@@ -240,8 +241,8 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
     Ok(Some(Outcome::Answer(answer)))
 }
 
-/// An error that any server might have given: whether this one is modern, asked in the words of the request that met it, or in ours where it
-/// lacked some.
+/// An error that any server might have given: whether this one is modern, asked in the words of the request that met
+/// it, or in ours where it lacked some.
 async fn answers_discover(context: &Arc<Context>, message: &Message) -> Result<bool, Failure> {
     let is_complete = to_legacy::is_complete(message);
     if is_complete && message.method() == Some("server/discover") {
@@ -299,7 +300,8 @@ pub(super) fn may_be_modern(refused: &NotOpened) -> bool {
     }
 }
 
-/// Whether a server has shaken hands in a modern revision, which has no such thing, with a client that asked for another.
+/// Whether a server has shaken hands in a modern revision, which has no such thing, with a client that asked for
+/// another.
 pub(super) fn is_beyond(opened: &Opened, initialize: &Message) -> bool {
     let settled = first::answered(&opened.answer).and_then(|(greeting, _)| greeting.protocol_version);
     let asked = first::asked(initialize).and_then(|greeting| greeting.protocol_version);

@@ -119,8 +119,8 @@ pub(super) fn preferred_revision(answer: &Message) -> Option<&'static str> {
     LEGACY_REVISIONS.into_iter().skip(1).find(|revision| supported.iter().any(|supported| supported == revision))
 }
 
-/// An error that came of it that the client cannot be asked something, in the modern era's word for that. `None` for a result: the server could
-/// do without.
+/// An error that came of it that the client cannot be asked something, in the modern era's word for that. `None` for a
+/// result: the server could do without.
 pub(super) fn missing(answer: &Message, capability: &str) -> Option<Message> {
     let error = Members::of(text(answer))?.object("error")?;
     let said = error.string("message").unwrap_or_default();

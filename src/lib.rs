@@ -112,7 +112,7 @@ fn begin(typed: &dyn cli::Typed, warnings: &[String]) {
     log::start(config::log_options(typed.url(), &typed.options().logging));
     log::hook_panics();
     for warning in warnings {
-        tracing::warn!("{warning}");
+        log::warn!("{warning}");
     }
 }
 

@@ -14,6 +14,7 @@ use super::expiry::{Expiry, Freshness, Now};
 use super::record::Record;
 use super::store::{Key, Lock, Stamp, Store, StoreError};
 use super::transaction::Flights;
+use crate::log;
 use crate::task;
 
 /// How long a transaction waits for those of other processes.
@@ -109,7 +110,7 @@ impl Account {
         match self.look() {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                tracing::warn!("{error}");
+                log::warn!("{error}");
                 None
             }
         }
@@ -177,7 +178,7 @@ impl Account {
             }
         };
         if tokio::time::timeout(limit, settled).await.is_err() {
-            tracing::warn!("a change of the login was not finished within {} seconds", limit.as_secs());
+            log::warn!("a change of the login was not finished within {} seconds", limit.as_secs());
         }
     }
 
@@ -223,7 +224,7 @@ impl Account {
             return false;
         }
         self.publish(snapshot.record.as_ref().clone(), false);
-        tracing::warn!("the login is kept now");
+        log::warn!("the login is kept now");
         gate.take();
         true
     }
@@ -275,7 +276,7 @@ impl Transaction {
         let written = self.account.write(record.clone()).await;
         let snapshot = self.account.publish(record, written.is_err());
         if let Err(error) = written {
-            tracing::error!("{error}; until it is, only this process is logged in; {}", error.hint());
+            log::error!("{error}; until it is, only this process is logged in; {}", error.hint());
             let account = self.account.clone();
             task::spawn(async move {
                 let mut pause = Duration::from_secs(1);

@@ -13,6 +13,7 @@ use super::metadata::{Metadata, OFFLINE_ACCESS, Vendor};
 use super::record::{Client, Issuer};
 use super::scope::{Attempt, covers};
 use super::settings::Login;
+use crate::log;
 use crate::log::Secret;
 
 pub(super) use redirect::rejects_resource;
@@ -170,7 +171,7 @@ fn with_parameters(mut url: Url, parameters: &[(String, String)]) -> Result<Stri
 /// again of whatever is handed to an opener, and its own spelling is what to hand over.
 pub fn safe_to_open(url: &str) -> Result<Url, AuthorizationError> {
     let refuse = |url: String, why: String| {
-        tracing::warn!("a browser was about to be sent to {url:?}: {why}");
+        log::warn!("a browser was about to be sent to {url:?}: {why}");
         AuthorizationError::Unsafe { url, why }
     };
     let parsed = match Url::parse(url) {

@@ -11,6 +11,7 @@ use super::scope::Attempt;
 use super::token::TokenEndpoint;
 use super::{Offer, Record};
 use crate::auth::record::Origin;
+use crate::log;
 
 /// Logs in with a code (RFC 8628).
 pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapshot, LoginError> {
@@ -50,7 +51,7 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
                 Ok(Poll::Issued(tokens)) => return Ok(tokens),
                 Ok(Poll::Wait) => {}
                 // It asks again; the code is good for as long as it was.
-                Err(error) if error.is_temporary() || error.is_unknown() => tracing::info!("{error}"),
+                Err(error) if error.is_temporary() || error.is_unknown() => log::info!("{error}"),
                 Err(error) => return Err(error),
             }
         }

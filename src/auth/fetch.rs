@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use crate::http::{Http, HttpError, read, retry_after};
+use crate::log;
 
 /// For one request with its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -165,7 +166,7 @@ impl Fetch {
             .parse()
             .map_err(|_| FetchError::Refused { url: shown(&url), why: "it cannot stand in a request".to_owned() })?;
         let host = crate::http::host(&uri);
-        tracing::debug!("{method} {host}{}", url.path());
+        log::debug!("{method} {host}{}", url.path());
         let exchange = async {
             let response = self.http.once(&method, &uri, headers, body).await.map_err(|error| failed(&error))?;
             let (head, body) = response.into_parts();

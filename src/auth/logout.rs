@@ -9,6 +9,7 @@ use super::record::Record;
 use super::settings::Login;
 use super::store::StoreError;
 use super::token::TokenEndpoint;
+use crate::log;
 
 /// How long whoever logs in may take to notice that nobody wants it any more.
 const NOTICED: Duration = Duration::from_secs(3);
@@ -34,7 +35,7 @@ pub async fn log_out(oauth: &OAuth, account: &Account) -> Result<bool, StoreErro
                 for (token, kind) in refresh.into_iter().chain([(&tokens.access_token, "access_token")]) {
                     match endpoint.revoke(token, kind).await {
                         Ok(done) => revoked |= done,
-                        Err(error) => tracing::info!("the {kind} could not be revoked: {error}"),
+                        Err(error) => log::info!("the {kind} could not be revoked: {error}"),
                     }
                 }
             }

@@ -55,6 +55,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::cli::AuthMode;
 use crate::config::Settings;
+use crate::log;
 use crate::log::Secret;
 
 pub use account::{Account, Snapshot, Transaction};
@@ -84,7 +85,7 @@ pub struct Headers {
 impl Headers {
     /// Notes that something is left out, and says so.
     pub(crate) fn leave_out(&mut self, why: String) {
-        tracing::warn!("{why}");
+        log::warn!("{why}");
         self.left_out.push(why);
     }
 

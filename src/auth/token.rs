@@ -12,6 +12,7 @@ use super::fetch::{Fetch, Reply};
 use super::metadata::{Metadata, Vendor};
 use super::record::{Client, Issuer, Record, Tokens};
 use super::settings::Login;
+use crate::log;
 use crate::log::Secret;
 
 pub use client::AuthMethod;
@@ -132,7 +133,7 @@ impl TokenEndpoint<'_> {
             if refused.error == "invalid_client"
                 && let Some(next) = methods.next()
             {
-                tracing::debug!("{} does not take {}; trying {}", reply.host(), method.name(), next.name());
+                log::debug!("{} does not take {}; trying {}", reply.host(), method.name(), next.name());
                 method = next;
             } else if resource.is_some() && refused.rejects_resource() {
                 resource = None;

@@ -7,6 +7,7 @@ use super::guard::Guard;
 use super::pending::{Request, Ticket};
 use super::{Bridge, Done};
 use crate::error::Failure;
+use crate::log;
 use crate::message::{Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
 use crate::upstream::{Event, Outcome};
@@ -25,7 +26,7 @@ impl Bridge {
                     let message = message.with_id(&request.raw_id);
                     self.answer(&request, &message, line.with_text(message.text().clone()));
                 } else {
-                    tracing::debug!("an answer to {id}, which nobody waits for, is dropped");
+                    log::debug!("an answer to {id}, which nobody waits for, is dropped");
                 }
             }
             Event::Undeliverable(id, failure) => {
@@ -73,7 +74,7 @@ impl Bridge {
             Err(error) => (self.pending.finish_task(error.id()), Failure::Panicked),
         };
         if !unanswered.is_empty() {
-            tracing::warn!("{}", failure.logged());
+            log::warn!("{}", failure.logged());
         }
         for raw_id in unanswered {
             self.outgoing.send_now(failure.answer(&raw_id));

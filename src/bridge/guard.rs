@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::error::Failure;
+use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::tools::{Asked, Filter, OwnList, Verdict};
 use crate::upstream::{Event, Outcome, Upstream};
@@ -82,7 +83,7 @@ impl Guard {
     pub(super) fn notice(&self, message: Message) -> Option<Message> {
         let sifted = self.sift(message, "this call wants no answer, and its tool is not known to only read");
         for (_, why) in sifted.refused {
-            tracing::warn!("{why}");
+            log::warn!("{why}");
         }
         sifted.passed
     }
@@ -106,7 +107,7 @@ impl Guard {
             match id {
                 Some(id) if is_batch => drop(self.0.events.send(Event::Undeliverable(id, Failure::Hidden(why)))),
                 Some(_) => return Err(Failure::Hidden(why)),
-                None => tracing::warn!("{why}"),
+                None => log::warn!("{why}"),
             }
         }
         match passed {

@@ -10,6 +10,7 @@ use super::guard::Guard;
 use super::pending::Ticket;
 use super::{Bridge, Done};
 use crate::error::Failure;
+use crate::log;
 use crate::message::{self, Id, Kind, Message, code};
 use crate::stdio::Line;
 use crate::task;
@@ -22,7 +23,7 @@ impl Bridge {
                 Err(error) => self.refuse("null", code::PARSE_ERROR, &error.to_string()),
             },
             Line::TooLong { answer_id: Some(raw_id), .. } => {
-                tracing::warn!("the client's answer {raw_id} is longer than --max-message-size allows");
+                log::warn!("the client's answer {raw_id} is longer than --max-message-size allows");
                 let why = "the client's answer is too long to be carried";
                 if let Ok(error) = Message::parse(message::error(&raw_id, code::INTERNAL_ERROR, why, None)) {
                     self.post(error);
@@ -30,7 +31,7 @@ impl Bridge {
             }
             Line::TooLong { request_id, .. } => {
                 let failure = Failure::TooLarge("the message is longer than --max-message-size allows".to_owned());
-                tracing::warn!("{failure}");
+                log::warn!("{failure}");
                 self.outgoing.send_now(failure.answer(request_id.as_deref().unwrap_or("null")));
             }
         }
@@ -44,7 +45,7 @@ impl Bridge {
             },
             _ => message,
         };
-        tracing::debug!(
+        log::debug!(
             "the client says {} {}",
             message.method().unwrap_or("an answer or a batch"),
             message.raw_id().unwrap_or_default()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::{Bridge, Done};
+use crate::log;
 use crate::message::Message;
 use crate::task;
 
@@ -28,7 +29,7 @@ impl Bridge {
             task::spawn_in(tasks, async move {
                 while let Some(message) = queue.recv().await {
                     if tokio::time::timeout(NOTICE, upstream.tell(&message)).await.is_err() {
-                        tracing::warn!("the server does not take {}", message.method().unwrap_or_default());
+                        log::warn!("the server does not take {}", message.method().unwrap_or_default());
                     }
                 }
                 Done::Notice

@@ -6,6 +6,7 @@ use tokio::task::AbortHandle;
 
 use super::{Bridge, Done};
 use crate::error::Failure;
+use crate::log;
 use crate::message::{self, Id, Message};
 use crate::task;
 
@@ -25,7 +26,7 @@ impl Bridge {
         let Some(cancelled) = message.read::<Cancelled>() else { return self.notice(message) };
         let id = Id::from_json(cancelled.params.request_id.get());
         let Some(task) = self.pending.cancel(&id) else {
-            tracing::debug!("request {id} is not in flight; its cancellation goes no further");
+            log::debug!("request {id} is not in flight; its cancellation goes no further");
             return;
         };
         self.withdraw(task, message);
@@ -36,7 +37,7 @@ impl Bridge {
         let (Some((_, ticket)), Some(limit)) = (self.deadlines.pop_front(), self.limit) else { return };
         for (raw_id, task) in self.pending.abandon(ticket) {
             let failure = Failure::TimedOut(limit);
-            tracing::warn!("{failure}");
+            log::warn!("{failure}");
             self.outgoing.send_now(failure.answer(&raw_id));
             if let Ok(cancelled) = Message::parse(message::cancelled(&raw_id, "timed out")) {
                 self.withdraw(task, cancelled);

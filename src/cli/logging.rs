@@ -4,6 +4,7 @@ use clap::builder::{EnumValueParser, FalseyValueParser};
 use clap::{Args, ValueEnum};
 
 use super::OrDefault;
+use crate::log::Level;
 
 /// Where events go, and how many of them.
 #[derive(Debug, Args)]
@@ -49,13 +50,13 @@ pub enum LogLevel {
     Debug,
 }
 
-impl From<LogLevel> for tracing::Level {
+impl From<LogLevel> for Level {
     fn from(level: LogLevel) -> Self {
         match level {
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Error => Self::Error,
+            LogLevel::Warn => Self::Warn,
+            LogLevel::Info => Self::Info,
+            LogLevel::Debug => Self::Debug,
         }
     }
 }

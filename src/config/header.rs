@@ -64,7 +64,7 @@ fn add(headers: &mut Headers, header: &str, source: &str) {
         header.split_once(':').and_then(|(name, value)| Some((HeaderName::try_from(name.trim()).ok()?, value.trim())));
     let Some((name, value)) = parsed else {
         // The text may be a secret that lost its name.
-        tracing::warn!("a header from {source} is not of the form 'Name: value' and is not sent");
+        log::warn!("a header from {source} is not of the form 'Name: value' and is not sent");
         return;
     };
     if is_protocols(&name) {

@@ -9,6 +9,7 @@ use crate::auth::store::KeptIn;
 use crate::auth::{CallbackSettings, Credential, Signer};
 use crate::cli::{self, AuthMode, Dpop, TokenStore};
 use crate::error::Error;
+use crate::log;
 use crate::log::Secret;
 
 /// The shortest time for a person to log in, whatever was typed: other bridges bound other things with the same option.
@@ -188,7 +189,7 @@ fn callback(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<C
     if let Some(path) = given(typed.callback_path.as_ref()) {
         match CallbackSettings::parse_path(&path) {
             Ok(path) => callback.path = path,
-            Err(why) => tracing::warn!("--callback-path is passed over: {why}"),
+            Err(why) => log::warn!("--callback-path is passed over: {why}"),
         }
     }
     callback.success_url = parsed(typed.auth_success_url.as_ref(), "--auth-success-url", |url| {

@@ -244,7 +244,7 @@ fn credential(cli: &Credentials, headers: &mut Headers) -> Result<Option<Credent
         }
     }
     if found.len() > 1 {
-        tracing::warn!(
+        log::warn!(
             "several bearer tokens are given; --token-command goes before --bearer-token-file before --bearer-token-env"
         );
     }

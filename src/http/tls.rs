@@ -13,6 +13,7 @@ use tokio::sync::{OnceCell, oneshot};
 use super::network::{Network, NetworkError};
 use super::pem;
 use super::verifier::Verifier;
+use crate::log;
 
 type Config = Result<Arc<ClientConfig>, rustls::Error>;
 
@@ -116,7 +117,7 @@ fn from_environment() -> Vec<CertificateDer<'static>> {
         let Some(path) = set(variable) else { continue };
         match pem::authorities(Path::new(&path)) {
             Ok(found) => certificates.extend(found),
-            Err(error) => tracing::warn!("{variable} is left out: {error}"),
+            Err(error) => log::warn!("{variable} is left out: {error}"),
         }
     }
     let directories = set("SSL_CERT_DIR");
@@ -124,7 +125,7 @@ fn from_environment() -> Vec<CertificateDer<'static>> {
     for directory in directories {
         match files(&directory) {
             Ok(files) => certificates.extend(files.iter().flat_map(|file| pem::usable_authorities(file))),
-            Err(error) => tracing::warn!("{} of SSL_CERT_DIR is left out: {error}", directory.display()),
+            Err(error) => log::warn!("{} of SSL_CERT_DIR is left out: {error}", directory.display()),
         }
     }
     certificates

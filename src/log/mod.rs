@@ -5,6 +5,7 @@
 //! [`Secret`], and whatever a server says back to us goes through [`redact`], because servers quote paths and headers.
 
 mod file;
+mod level;
 mod queue;
 mod secret;
 pub mod trace;
@@ -15,15 +16,11 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
-
 use file::LogFile;
 use queue::Queue;
 
+pub use level::{Level, wants};
+pub(crate) use level::{at, debug, error, info, warn};
 pub use secret::{Secret, hide, hide_url, longest_secret, redact};
 
 /// How long the end of the process waits for the last lines. A host that keeps stderr open but never reads it gets no
@@ -58,12 +55,12 @@ struct Voice {
 
 impl Voice {
     fn say(&self, level: Level, text: &str) {
-        let word = level.as_str().to_ascii_lowercase();
+        let word = level.word();
         if self.level.is_some_and(|most| level <= most) {
             self.stderr.push(format!("mcp-ferry: {word}: {text}\n").into_bytes());
         }
         if let Some((file, _)) = self.file.as_ref().filter(|(_, most)| level <= *most) {
-            file.push(stamped(&word, text));
+            file.push(stamped(word, text));
         }
     }
 }
@@ -93,15 +90,12 @@ pub fn start(options: Options) {
     if VOICE.set(voice).is_err() {
         return;
     }
-    if let Some(most) = most {
-        let ours = Targets::new().with_target("mcp_ferry", most);
-        tracing_subscriber::registry().with(ours).with(Lines).try_init().ok();
-    }
+    most.into_iter().for_each(level::listen);
     if let Some(file) = trace {
         trace::start(file);
     }
     for complaint in complaints {
-        tracing::warn!("{complaint}");
+        warn!("{complaint}");
     }
 }
 
@@ -139,33 +133,14 @@ pub fn finish() {
 pub fn hook_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!("a bug in the bridge at {place}");
+        error!("a bug in the bridge at {place}");
     }));
 }
 
-/// Makes a line of each event.
-struct Lines;
-
-impl<S: Subscriber> Layer<S> for Lines {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let Some(voice) = VOICE.get() else { return };
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        voice.say(*event.metadata().level(), &redact(&line.0));
-    }
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        use fmt::Write as _;
-        if field.name() == "message" {
-            let rest = std::mem::take(&mut self.0);
-            write!(self.0, "{value:?}{rest}").ok();
-        } else {
-            write!(self.0, " {}={value:?}", field.name()).ok();
-        }
+/// Says a line at this level, without secrets. What the macros of this module come to.
+pub fn say(level: Level, what: fmt::Arguments<'_>) {
+    if let Some(voice) = VOICE.get() {
+        voice.say(level, &redact(&what.to_string()));
     }
 }
 

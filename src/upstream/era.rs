@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, first, modern};
 use crate::cli::{ClientProtocol, Protocol, Transport};
 use crate::error::Failure;
+use crate::log;
 use crate::message::{self, Kind, Message, code};
 use crate::task;
 use crate::translate::members::Members;
@@ -362,7 +363,7 @@ async fn look_for_modern_side(context: Arc<Context>, initialize: Message) {
         Err(_) => return,
     };
     let is_modern = discovered.as_deref().is_some_and(modern::is_greeting);
-    tracing::debug!("{} has {} modern side", context.sender.host(), if is_modern { "a" } else { "no" });
+    log::debug!("{} has {} modern side", context.sender.host(), if is_modern { "a" } else { "no" });
     context.found(is_modern, discovered.as_deref());
     context.memory.learn(|kept| kept.translated = is_modern);
 }

@@ -75,7 +75,7 @@ pub(super) async fn begin(
     if let Kind::Response { is_error: true, .. } = answer.kind() {
         return Err(NotOpened::Error(http::StatusCode::OK, answer));
     }
-    tracing::info!("session opened with {} (HTTP+SSE)", context.sender.host());
+    log::info!("session opened with {} (HTTP+SSE)", context.sender.host());
     session.greeted.store(true, Ordering::Relaxed);
     session.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
     *session.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
@@ -265,7 +265,7 @@ impl Session {
                         break Some(endpoint);
                     }
                     Err(failure) => {
-                        tracing::info!("{failure}; trying again");
+                        log::info!("{failure}; trying again");
                         self.stream.send_modify(|stream| stream.trouble = Some(failure));
                     }
                 }
@@ -331,7 +331,7 @@ impl Session {
             let message = match Message::parse(event.data) {
                 Ok(message) => message,
                 Err(error) => {
-                    tracing::warn!("the server sent an event that is {error}; it is dropped");
+                    log::warn!("the server sent an event that is {error}; it is dropped");
                     continue;
                 }
             };

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Upstream;
+use crate::log;
 use crate::message::{self, Message};
 
 /// Pings the server for as long as there is one, whenever a session is open.
@@ -18,9 +19,9 @@ pub(super) async fn keep_alive(upstream: Upstream, interval: Duration) {
         // A word, so that it is no id of a client that counts; an answer to it is nobody's and goes no further.
         let Ok(ping) = Message::parse(message::ping(&format!("\"mcp-ferry ping {number}\""))) else { return };
         match tokio::time::timeout(interval, upstream.request(&ping)).await {
-            Ok(Ok(_)) => tracing::debug!("the server was sent a ping"),
-            Ok(Err(failure)) => tracing::info!("a ping came to nothing: {failure}"),
-            Err(_) => tracing::info!("a ping was not answered within {} seconds", interval.as_secs_f64()),
+            Ok(Ok(_)) => log::debug!("the server was sent a ping"),
+            Ok(Err(failure)) => log::info!("a ping came to nothing: {failure}"),
+            Err(_) => log::info!("a ping was not answered within {} seconds", interval.as_secs_f64()),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::auth::store::create_private;
+use crate::log;
 
 use crate::translate::to_modern::greeting;
 
@@ -101,7 +102,7 @@ impl Memory {
         }
         kept.saved = now();
         if let Err(error) = self.write(&kept) {
-            tracing::debug!("what the server is like could not be kept: {error}");
+            log::debug!("what the server is like could not be kept: {error}");
         }
     }
 

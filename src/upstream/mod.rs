@@ -33,6 +33,7 @@ use tokio::sync::oneshot;
 use crate::cli::ClientProtocol;
 use crate::config::Settings;
 use crate::error::Failure;
+use crate::log;
 use crate::message::{Kind, Message};
 use crate::task;
 use context::Context;
@@ -92,7 +93,7 @@ impl Upstream {
                 Ok(Ok(answer)) => answer.map(Outcome::Answer),
                 Ok(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
                 Err(_) => {
-                    tracing::info!("{} has not answered in time; answering initialize for it", context.sender.host());
+                    log::info!("{} has not answered in time; answering initialize for it", context.sender.host());
                     Ok(Outcome::Answer(context.first_answer(&message)))
                 }
             }
@@ -209,7 +210,7 @@ impl Upstream {
     /// The same where nobody can do anything about a failure but read of it.
     pub async fn tell(&self, message: &Message) {
         if let Err(failure) = self.notify(message).await {
-            tracing::warn!("{} did not arrive: {failure}", message.method().unwrap_or("the client's answer"));
+            log::warn!("{} did not arrive: {failure}", message.method().unwrap_or("the client's answer"));
         }
     }
 

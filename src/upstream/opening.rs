@@ -9,6 +9,7 @@ use super::backoff::Backoff;
 use super::{Context, Event, NotOpened, Opened, era, first, http_sse, legacy, modern, sign_in};
 use crate::cli::{AuthMode, Protocol, Transport};
 use crate::error::Failure;
+use crate::log;
 use crate::message::Message;
 use crate::task;
 
@@ -63,12 +64,12 @@ pub(super) async fn open(
             continue;
         }
         if !failure.is_temporary() {
-            tracing::warn!("{failure}");
+            log::warn!("{failure}");
             context.gate.failed(failure.clone());
             settle(Err(failure));
             return;
         }
-        tracing::info!("{failure}; trying again");
+        log::info!("{failure}; trying again");
         let asked = match &failure {
             Failure::Status { retry_after: Some(seconds), .. } => Duration::from_secs(*seconds),
             _ => Duration::ZERO,

@@ -15,6 +15,7 @@ use crate::auth::{AuthError, Authorizer};
 use crate::config::Settings;
 use crate::error::Failure;
 use crate::http::{self as client, Answer, Http, HttpError, retry_after};
+use crate::log;
 
 /// How often a request is sent again because a server said `Retry-After`.
 const MOST_RETRIES: u32 = 3;
@@ -169,7 +170,7 @@ impl Sender {
                 }
             }
             let Some(delay) = tries.asked_to_wait(&response) else { return Ok(Sent { response, moved }) };
-            tracing::info!("{} asks to wait {} s ({status})", self.host, delay.as_secs());
+            log::info!("{} asks to wait {} s ({status})", self.host, delay.as_secs());
             tokio::time::sleep(delay).await;
         }
     }

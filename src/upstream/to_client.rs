@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use super::Event;
 use crate::error::Failure;
 use crate::http::SseError;
+use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::stdio::Outgoing;
 use crate::tools::Changes;
@@ -55,7 +56,7 @@ impl ToClient {
                 let room = self.outgoing.reserve(message.text().clone()).await;
                 self.events.send(Event::Answer(message, room)).ok();
             }
-            Kind::Invalid(_) => tracing::warn!("the server sent JSON that is no JSON-RPC message; it is dropped"),
+            Kind::Invalid(_) => log::warn!("the server sent JSON that is no JSON-RPC message; it is dropped"),
             Kind::Request { .. } => self.say(request, message).await,
             Kind::Notification { method } => {
                 if &**method == "notifications/tools/list_changed" {
@@ -97,7 +98,7 @@ impl ToClient {
     /// An event was too long; the request whose answer it was has none now.
     pub(super) fn too_long(&self, host: &str, error: &SseError) {
         let failure = Failure::TooLarge(format!("{host}: {error}"));
-        tracing::warn!("{failure}");
+        log::warn!("{failure}");
         if let SseError::TooLong { answer_id: Some(id), .. } = error {
             self.tell(Event::Undeliverable(Id::from_json(id), failure));
         }

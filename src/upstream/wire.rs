@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::{Outcome, http_sse, legacy, modern};
 use crate::error::Failure;
+use crate::log;
 use crate::message::Message;
 
 /// How long requests wait for the server to take `initialized`.
@@ -66,8 +67,8 @@ impl Wire {
     pub(super) async fn initialized(&self, message: &Message) {
         match tokio::time::timeout(INITIALIZED, self.notify(message)).await {
             Ok(Ok(())) => {}
-            Ok(Err(failure)) => tracing::warn!("the server did not take notifications/initialized: {failure}"),
-            Err(_) => tracing::warn!("the server does not say whether it took notifications/initialized; going on"),
+            Ok(Err(failure)) => log::warn!("the server did not take notifications/initialized: {failure}"),
+            Err(_) => log::warn!("the server does not say whether it took notifications/initialized; going on"),
         }
         match self {
             Self::Legacy(session) => session.listen(),

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::page::{Page, guard};
+use crate::log;
 use crate::task;
 
 pub use listener::{CallbackError, Listener};
@@ -213,7 +214,7 @@ impl Shared {
             return plain(StatusCode::BAD_REQUEST, "there is nothing here");
         }
         let Some(redirect) = Redirect::parse(request.uri().query().unwrap_or_default(), &self.expected.state) else {
-            tracing::info!("a request to the callback was none of this sign-in's; waiting goes on");
+            log::info!("a request to the callback was none of this sign-in's; waiting goes on");
             return Page::Unknown.response();
         };
         let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner).clone();

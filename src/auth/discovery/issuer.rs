@@ -8,6 +8,7 @@ use crate::auth::fetch::{Fetch, shown};
 use crate::auth::metadata::Metadata;
 use crate::auth::record::Issuer;
 use crate::auth::settings::{Grant, Login};
+use crate::log;
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
@@ -21,7 +22,7 @@ pub(super) async fn among(fetch: &Fetch, listed: &[String], login: &Login) -> Re
         match of(fetch, identifier, &[], login).await {
             Ok(issuer) => return Ok(issuer),
             Err(error) => {
-                tracing::debug!("{identifier} is not used: {error}");
+                log::debug!("{identifier} is not used: {error}");
                 first.get_or_insert(error);
             }
         }
@@ -40,7 +41,7 @@ pub(super) async fn itself(
     let version = (HeaderName::from_static("mcp-protocol-version"), protocol_version.to_owned());
     match of(fetch, identifier, &[version], login).await {
         Err(DiscoveryError::NoMetadata { said, .. }) if old && login.issuer.is_none() && !said.contains(BLOCKED) => {
-            tracing::info!("{identifier} has no metadata; its endpoints are taken to be at their default places");
+            log::info!("{identifier} has no metadata; its endpoints are taken to be at their default places");
             Ok(with_default_endpoints(identifier))
         }
         found => found,

@@ -6,6 +6,7 @@ use url::Url;
 use super::{DiscoveryError, Found, Refusal, document};
 use crate::auth::fetch::{Fetch, FetchError, shown};
 use crate::auth::settings::{Login, ResourceChoice};
+use crate::log;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
@@ -33,12 +34,12 @@ pub(super) async fn find(
                 if let Some(resource) = read(&document, &from, refusal.server, login)? {
                     return Ok(Some(resource));
                 }
-                tracing::debug!("{} is no metadata of a protected resource", shown(&from));
+                log::debug!("{} is no metadata of a protected resource", shown(&from));
             }
-            Ok(Found::Nothing(what)) => tracing::debug!("{what}"),
+            Ok(Found::Nothing(what)) => log::debug!("{what}"),
             Ok(Found::Trouble(cause)) => trouble = trouble.or(Some(cause)),
             // What a challenge names may be anything; the well-known places are as good as the server's own address.
-            Err(FetchError::Refused { url, why }) => tracing::warn!("{url} is not read: {why}"),
+            Err(FetchError::Refused { url, why }) => log::warn!("{url} is not read: {why}"),
             Err(error @ FetchError::Barred { .. }) => barred = barred.or(Some(error)),
             Err(error) => return Err(DiscoveryError::Refused(error)),
         }

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 
 use super::record::{Client, Issuer, Origin, Record, Tokens};
+use crate::log;
 use crate::log::Secret;
 use md5::md5_hex;
 
@@ -67,7 +68,7 @@ pub fn find(cache: &Path, typed: &Typed) -> Import {
         return match lease(&folder.join(format!("{name}_refresh_in_progress.json"))) {
             Some(left) => Import::Busy(left),
             None => {
-                tracing::info!("a login of mcp-remote's is taken over from {}", folder.display());
+                log::info!("a login of mcp-remote's is taken over from {}", folder.display());
                 Import::Found(Box::new(record))
             }
         };

@@ -15,6 +15,7 @@ use crate::auth::oauth::Inner;
 use crate::auth::ownership::{self, Ownership};
 use crate::auth::registration::{self, Wanted};
 use crate::auth::{Client, Offer, Origin, Record};
+use crate::log;
 use crate::log::Secret;
 
 /// Finishes what a process began that is no more: the same tab, the same port.
@@ -30,7 +31,7 @@ pub(super) async fn take_over(
     let Ok(listener) = Listener::bind(&settings, &[]) else { return Ok(None) };
     let expected = Expected { state: left.state.clone(), start: left.start.clone(), url: left.url.clone() };
     let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
-    tracing::info!("a login that another process began is taken over");
+    log::info!("a login that another process began is taken over");
     show(inner, ownership, &left.url, &callback, manner).await;
     Ok(Some((callback, pending)))
 }
@@ -61,7 +62,7 @@ pub(super) async fn begin(
     let (mut url, mut pending) =
         ask(inner, &discovered, &client, &redirect_uri, scope.as_deref(), round, dpop_key.as_ref())?;
     if client.origin == Origin::Dynamic && !inner.is_alive(&client.client_id) && forgotten(inner, &url).await {
-        tracing::info!("the authorization server has forgotten our registration; registering again");
+        log::info!("the authorization server has forgotten our registration; registering again");
         client = register(inner, &discovered, &record, round, &redirect_uri).await?;
         (url, pending) = ask(inner, &discovered, &client, &redirect_uri, scope.as_deref(), round, dpop_key.as_ref())?;
     }
@@ -226,7 +227,7 @@ pub(in crate::auth) async fn open(url: &str) -> bool {
     match browser::open(&url, &Surroundings::read()).await {
         Opening::Opened => true,
         Opening::NotOpened(why) => {
-            tracing::info!("no browser was opened: {why}");
+            log::info!("no browser was opened: {why}");
             false
         }
     }

@@ -13,6 +13,7 @@ use crate::auth::oauth::Inner;
 use crate::auth::page::Page;
 use crate::auth::token::{Issued, TokenEndpoint, TokenError};
 use crate::auth::{Client, Issuer, Record, scope};
+use crate::log;
 
 /// When a code is sent again that an authorization server in trouble did not take.
 const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
@@ -97,7 +98,7 @@ async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> R
         };
         let issued = exchange(endpoint, &pending, &code).await?;
         if let Some(remark) = scope::no_refresh_token(&issued.tokens, pending.scope.as_deref()) {
-            tracing::warn!("{remark}");
+            log::warn!("{remark}");
         }
         let record = inner.logged_in(record, &pending.issuer, &pending.client, pending.scope.as_deref(), issued);
         Ok::<_, LoginError>(transaction.keep(record).await)
@@ -111,7 +112,7 @@ async fn exchange(endpoint: TokenEndpoint<'_>, pending: &Pending, code: &Code) -
     for pause in AGAIN {
         match endpoint.exchange(pending, code).await {
             Err(error @ (TokenError::Temporary { .. } | TokenError::Unknown(_))) => {
-                tracing::info!("{error}; the code is sent again");
+                log::info!("{error}; the code is sent again");
                 tokio::time::sleep(pause).await;
             }
             exchanged => return exchanged,

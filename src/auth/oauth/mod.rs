@@ -32,6 +32,7 @@ use super::{AuthError, Standing};
 use crate::cli::AuthMode;
 use crate::config::{LoginSettings, Settings};
 use crate::http::{Http, Network, Zone};
+use crate::log;
 use crate::log::Secret;
 
 /// How long the end of the process waits for a refresh that has been sent.
@@ -230,7 +231,7 @@ impl Inner {
                 // Cookies and sockets are the MCP server's.
                 let network = Network { zone, cookies: false, unix_socket: None, ..self.network.clone() };
                 let http = Http::new(&network).unwrap_or_else(|error| {
-                    tracing::warn!("{error}; {}", error.hint());
+                    log::warn!("{error}; {}", error.hint());
                     self.http.clone()
                 });
                 Fetch::new(http, self.plain_http)

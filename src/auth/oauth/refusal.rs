@@ -19,6 +19,7 @@ use crate::auth::settings::ResourceChoice;
 use crate::auth::transaction::Reason;
 use crate::auth::{AuthError, import, scope, token};
 use crate::cli::AuthMode;
+use crate::log;
 use crate::task;
 
 /// A client that lives this long after it needed a login is one that somebody uses.
@@ -87,7 +88,7 @@ impl OAuth {
             match self.renew(&held, Reason::Refused).await {
                 Ok(_) => return Ok(true),
                 Err(error) if error.needs_login() => {
-                    tracing::info!("{error}");
+                    log::info!("{error}");
                     // Whoever forgets logins may have forgotten us.
                     inner.call_none_alive();
                 }
@@ -120,7 +121,7 @@ impl OAuth {
         let wanted = challenge.scope.clone().unwrap_or_default();
         let steps = inner.need().steps.iter().filter(|step| **step == wanted).count();
         if steps >= MOST_STEPS || inner.settings.login.scope.is_some() {
-            tracing::warn!("the server still asks for the scope {wanted:?} after a login for it");
+            log::warn!("the server still asks for the scope {wanted:?} after a login for it");
             return Ok(false);
         }
         let seen = inner.set_need(Some(challenge), Some(wanted.clone()));
@@ -166,7 +167,7 @@ impl OAuth {
                 transaction.keep(record).await;
             }
         });
-        tracing::info!("a login of mcp-remote's is taken over");
+        log::info!("a login of mcp-remote's is taken over");
         saved.await.is_ok()
     }
 
@@ -215,7 +216,7 @@ async fn drive(oauth: OAuth) {
             Ok(_) => break,
             Err(error) => {
                 let text = format!("{error}; {}", error.hint());
-                tracing::warn!("{text}");
+                log::warn!("{text}");
                 last = error.pause().map(|pause| (Instant::now() + pause, text.clone()));
                 inner.standing.fail(text);
             }
@@ -252,7 +253,7 @@ impl Inner {
             transaction.note(record).await
         });
         if let Ok(Err(error)) | Err(error) = noted.await {
-            tracing::debug!("{error}");
+            log::debug!("{error}");
         }
     }
 
@@ -324,9 +325,9 @@ impl Inner {
             Err(error) => {
                 // The login itself will say so, to whoever wants it.
                 if error.is_temporary() {
-                    tracing::info!("{error}");
+                    log::info!("{error}");
                 } else {
-                    tracing::warn!("{error}");
+                    log::warn!("{error}");
                 }
                 false
             }

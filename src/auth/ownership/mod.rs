@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::account::Account;
 use super::expiry::now;
 use super::store::{Lock, StoreError};
+use crate::log;
 use crate::log::Secret;
 
 /// How often waiters look. Two system calls each time.
@@ -178,7 +179,7 @@ impl Ownership {
             written = written.and(self.begin(&Pending { opened_at: Some(now), ..pending }));
         }
         if let Err(error) = written {
-            tracing::warn!("{error}; {}", error.hint());
+            log::warn!("{error}; {}", error.hint());
         }
     }
 

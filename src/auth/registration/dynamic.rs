@@ -11,6 +11,7 @@ use crate::auth::record::{Client, Issuer, Origin};
 use crate::auth::scope::union;
 use crate::auth::settings::{Grant, Login};
 use crate::auth::token::{AuthMethod, seconds};
+use crate::log;
 use crate::log::{Secret, redact};
 
 /// Registers, and again with what is refused changed: each of four changes once.
@@ -38,7 +39,7 @@ pub(super) async fn register(
         if !adjusted.adjust(&mut document, said) {
             return Err(error);
         }
-        tracing::info!("registering once more, for the authorization server says: {said}");
+        log::info!("registering once more, for the authorization server says: {said}");
     }
 }
 
@@ -80,7 +81,7 @@ fn read(reply: &Reply, document: &Map<String, Value>, issuer: &Issuer) -> Option
     let redirect_uris = uris(document);
     let theirs = uris(&answer);
     if !theirs.is_empty() && theirs != redirect_uris {
-        tracing::warn!("{} registered other redirect URIs than we asked for: {}", reply.host(), theirs.join(" "));
+        log::warn!("{} registered other redirect URIs than we asked for: {}", reply.host(), theirs.join(" "));
     }
     let client_secret = text("client_secret").map(Secret::new);
     let method = text("token_endpoint_auth_method").unwrap_or_else(|| {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::error::StoreError;
+use crate::log;
 
 /// How often a lock that is held is tried again.
 const AGAIN: Duration = Duration::from_millis(25);
@@ -94,7 +95,7 @@ impl Lockable {
         if self.file.is_none() {
             static SAID: std::sync::Once = std::sync::Once::new();
             SAID.call_once(|| {
-                tracing::warn!(
+                log::warn!(
                     "the folder of logins has no locks ({error}): two programs may refresh one login at the same time"
                 );
             });

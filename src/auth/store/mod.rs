@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
+use crate::log;
 
 pub use error::StoreError;
 pub(crate) use file::create_private;
@@ -161,7 +162,7 @@ impl Store {
         let read = |key: Key| match self.read(&key) {
             Ok(record) => Some((key, record?)),
             Err(error) => {
-                tracing::warn!("{error}");
+                log::warn!("{error}");
                 None
             }
         };
@@ -175,21 +176,21 @@ impl Store {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                tracing::warn!("the login in {} cannot be read: {error}", path.display());
+                log::warn!("the login in {} cannot be read: {error}", path.display());
                 return Ok(None);
             }
         };
         let cover = serde_json::from_slice::<Cover>(&bytes);
         let envelope = match cover {
             Ok(Cover { format }) if format != FORMAT => {
-                tracing::warn!("the login in {} is of another version of this program; it is not used", path.display());
+                log::warn!("the login in {} is of another version of this program; it is not used", path.display());
                 return Ok(None);
             }
             _ => serde_json::from_slice::<Envelope>(&bytes),
         };
         // Not the parser's own words: they may quote what is in the file.
         let Ok(envelope) = envelope else {
-            tracing::warn!("the login in {} is damaged; it is not used", path.display());
+            log::warn!("the login in {} is damaged; it is not used", path.display());
             return Ok(None);
         };
         if envelope.kept_in != self.kept_in {

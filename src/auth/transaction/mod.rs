@@ -19,6 +19,7 @@ use super::record::{Record, RefusedRefresh, Tokens, fingerprint};
 use super::scope::covers;
 use super::store::StoreError;
 use super::token::Issued;
+use crate::log;
 use crate::log::Secret;
 
 /// When a token whose fate is not known is sent again: servers allow the same one twice for a short while, so that an answer that
@@ -239,7 +240,7 @@ where
     let mut token = refresh_token(&transaction.record);
     loop {
         if let Some(newest) = account.snapshot().filter(|newest| serves(newest, &seen.record, reason)) {
-            tracing::debug!("the login was renewed by another process or request");
+            log::debug!("the login was renewed by another process or request");
             return Ok(newest);
         }
         let spending = token?;
@@ -272,11 +273,11 @@ where
     for pause in AGAIN {
         let asked = match spend(record.clone()).await {
             Err(Spent::Unknown { said }) => {
-                tracing::info!("a refresh was not answered ({said}); the same token is tried again");
+                log::info!("a refresh was not answered ({said}); the same token is tried again");
                 None
             }
             Err(Spent::Temporary { said, retry_after }) if retry_after.is_none_or(|asked| asked <= patience) => {
-                tracing::info!("a refresh failed ({said}); it is tried again");
+                log::info!("a refresh failed ({said}); it is tried again");
                 retry_after
             }
             decided => return decided,
@@ -314,11 +315,11 @@ impl Transaction {
     async fn begin_spending(&mut self, token: &Secret) {
         let fingerprint = fingerprint(token);
         if self.record.refresh_started.as_ref().is_some_and(|(earlier, _)| *earlier == fingerprint) {
-            tracing::info!("an earlier refresh was cut off; the same token is tried again");
+            log::info!("an earlier refresh was cut off; the same token is tried again");
         }
         let started = Record { refresh_started: Some((fingerprint, now())), ..self.record.clone() };
         if let Err(error) = self.note(started).await {
-            tracing::warn!("{error}; {}", error.hint());
+            log::warn!("{error}; {}", error.hint());
         }
     }
 
@@ -374,7 +375,7 @@ impl Transaction {
         let for_good = refused.times >= MOST_REFUSALS && now().saturating_sub(refused.since) >= REFUSED_FOR;
         let record = Record { refused_refresh: Some(refused), ..self.record.clone() };
         if let Err(error) = self.note(record).await {
-            tracing::warn!("{error}; {}", error.hint());
+            log::warn!("{error}; {}", error.hint());
         }
         for_good
     }

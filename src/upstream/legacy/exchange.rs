@@ -10,6 +10,7 @@ use super::owed::Owed;
 use super::{Session, Terms};
 use crate::error::Failure;
 use crate::http::SseError;
+use crate::log;
 use crate::message::{Id, Message};
 use crate::task;
 use crate::upstream::answer::{self, Body, EventStream};
@@ -169,10 +170,10 @@ async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) 
                         }
                     }
                     Err(error) if meant => {
-                        tracing::warn!("{host} sent an event that is {error}; it is dropped");
+                        log::warn!("{host} sent an event that is {error}; it is dropped");
                         lost = Some(Failure::Unusable(format!("{host} sent an event that is {error}")));
                     }
-                    Err(error) => tracing::debug!("{host} sent an event that is {error}; it is passed over"),
+                    Err(error) => log::debug!("{host} sent an event that is {error}; it is passed over"),
                 }
             }
             Some(Err(SseError::TooLong { limit, answer_id })) => {

@@ -9,6 +9,7 @@ use super::exchange::LAST_EVENT_ID;
 use super::{Session, Terms};
 use crate::error::Failure;
 use crate::http::SseError;
+use crate::log;
 use crate::message::Message;
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::backoff::Backoff;
@@ -50,7 +51,7 @@ pub(super) async fn listen(session: Arc<Session>) {
             }
             Heard::Lost => {
                 if let Err(failure) = session.renew(terms.generation).await {
-                    tracing::info!("no new session yet: {failure}");
+                    log::info!("no new session yet: {failure}");
                     tokio::time::sleep(position.backoff.next()).await;
                 }
             }
@@ -96,7 +97,7 @@ impl Position {
         let response = match sent {
             Ok(Sent { response, .. }) => response,
             Err(failure) => {
-                tracing::debug!("the GET stream is not open: {failure}");
+                log::debug!("the GET stream is not open: {failure}");
                 return Heard::Later;
             }
         };
@@ -140,13 +141,13 @@ impl Position {
                         self.backoff.reset();
                         session.context.client.deliver(message).await;
                     }
-                    Err(error) => tracing::warn!("the server sent an event that is {error}; it is dropped"),
+                    Err(error) => log::warn!("the server sent an event that is {error}; it is dropped"),
                 },
                 Some(Err(error @ SseError::TooLong { .. })) => {
                     session.context.client.too_long(session.context.sender.host(), &error);
                 }
                 Some(Err(SseError::Broken(cause))) => {
-                    tracing::debug!("the GET stream broke: {cause}");
+                    log::debug!("the GET stream broke: {cause}");
                     in_order = false;
                     break;
                 }

@@ -114,7 +114,7 @@ async fn greet(
         revision.and_then(|revision| HeaderValue::try_from(revision).ok()).map(|value| (PROTOCOL_VERSION, value)),
     );
     let terms = Terms::new(generation, uri, &session);
-    tracing::info!(
+    log::info!(
         "session opened with {} ({})",
         sender.host(),
         if terms.has_session() { "stateful" } else { "stateless" }
@@ -210,7 +210,7 @@ impl Session {
         let (Some(initialize), initialized) = self.context.gate.greeting() else {
             return Err(Failure::Broken("the session is lost, and there is no initialize to repeat".to_owned()));
         };
-        tracing::info!("{} has lost the session; opening a new one", self.context.sender.host());
+        log::info!("{} has lost the session; opening a new one", self.context.sender.host());
         let (terms, answer) = greet(&self.context, &initialize, lost + 1, self.context.chosen.patience).await.map_err(
             |not| match not {
                 NotOpened::Failure(failure) => failure,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{Server, called};
 use crate::error::Failure;
 use crate::http::SseError;
+use crate::log;
 use crate::message::{self, Id, Kind, Message};
 use crate::task;
 use crate::translate::members::{Members, quoted};
@@ -168,7 +169,7 @@ async fn read(
                     Err(error) if meant => {
                         lost = Some(Failure::Unusable(format!("{host} sent an event that is {error}")));
                     }
-                    Err(error) => tracing::debug!("{host} sent an event that is {error}; it is passed over"),
+                    Err(error) => log::debug!("{host} sent an event that is {error}; it is passed over"),
                 }
             }
             Ok(Some(Err(SseError::TooLong { limit, answer_id }))) => {
@@ -196,7 +197,7 @@ async fn deliver(context: &Context, message: Message, sieve: &mut Sieve<'_>) {
     match message.kind() {
         Kind::Notification { .. } if sieve(&message) => context.client.deliver(message).await,
         Kind::Notification { .. } => {}
-        _ => tracing::warn!("{} sent on a stream what has no place there; it is dropped", context.sender.host()),
+        _ => log::warn!("{} sent on a stream what has no place there; it is dropped", context.sender.host()),
     }
 }
 
@@ -209,7 +210,7 @@ fn afterword(context: &Context, mut events: EventStream) {
     let host = context.sender.host().to_owned();
     drop(task::spawn(tokio::time::timeout(AFTERWORD, async move {
         while let Some(Ok(_)) = events.next().await {
-            tracing::debug!("{host} goes on after its answer; that is passed over");
+            log::debug!("{host} goes on after its answer; that is passed over");
         }
     })));
 }
@@ -220,7 +221,7 @@ async fn learn(context: &Context, call: &Message) {
     struct Tool {
         name: String,
     }
-    tracing::info!("{} misses a header; asking which it wants", context.sender.host());
+    log::info!("{} misses a header; asking which it wants", context.sender.host());
     let tool = called(call);
     let mut cursor = None;
     for _ in 0..MOST_PAGES {

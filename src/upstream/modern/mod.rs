@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::{Context, NotOpened, Opened, Wire};
 use crate::error::Failure;
+use crate::log;
 use crate::message::{Kind, Message};
 use crate::translate::to_modern::{Client, Ids, greeting, results};
 use crate::translate::{MODERN_REVISIONS, code, members::Members, text};
@@ -56,7 +57,7 @@ impl Server {
     fn sift(&self, answer: Message) -> Message {
         let looked = annotations::look(&answer);
         for (name, why) in &looked.left_out {
-            tracing::warn!("the tool {name:?} is left out of the list: {why}");
+            log::warn!("the tool {name:?} is left out of the list: {why}");
         }
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, annotations) in looked.tools {
@@ -94,7 +95,7 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result
     let told = greeting::initialize_result(discovered, client.revision(), context.sender.host());
     let answer = told.and_then(|told| Message::parse(crate::message::result_text(raw_id, &told)).ok());
     let answer = answer.ok_or_else(no_greeting)?;
-    tracing::info!("{} is modern and the client is not; translating", context.sender.host());
+    log::info!("{} is modern and the client is not; translating", context.sender.host());
     let wire = Wire::Modern(Session::new(context, client, discovered));
     Ok(Opened { wire, answer })
 }

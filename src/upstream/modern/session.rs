@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::exchange::{self, Answered};
 use super::subscription::Subscription;
 use crate::error::Failure;
+use crate::log;
 use crate::message::{self, Id, Kind, Message, code};
 use crate::translate::to_modern::{Call, Client, Interest, Kept, Next, Step, Voice};
 use crate::upstream::{Context, Outcome};
@@ -92,7 +93,7 @@ impl Session {
         let answers = elements.iter().map(|element| async move {
             let Kind::Request { .. } = element.kind() else {
                 if let Err(failure) = self.notify(element).await {
-                    tracing::warn!("{} did not arrive: {failure}", element.method().unwrap_or_default());
+                    log::warn!("{} did not arrive: {failure}", element.method().unwrap_or_default());
                 }
                 return None;
             };
@@ -147,7 +148,7 @@ impl Session {
                 let waiting = self.asked().remove(id);
                 match waiting {
                     Some(waiting) => drop(waiting.send(message.clone())),
-                    None => tracing::debug!("the client answers {id}, which nobody asked"),
+                    None => log::debug!("the client answers {id}, which nobody asked"),
                 }
                 Ok(())
             }

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use super::exchange::{self, Answered};
 use super::session::Session;
 use crate::error::Failure;
+use crate::log;
 use crate::message::{Kind, Message};
 use crate::task;
 use crate::translate::to_modern::{Heard, Interest, heard, tagged};
@@ -55,10 +56,10 @@ async fn next(events: &mut EventStream) -> Option<Message> {
             Ok(event) if event.data.is_empty() => {}
             Ok(event) => match Message::parse(event.data) {
                 Ok(message) => return Some(message),
-                Err(error) => tracing::warn!("the server sent an event that is {error}; it is dropped"),
+                Err(error) => log::warn!("the server sent an event that is {error}; it is dropped"),
             },
             Err(error) => {
-                tracing::debug!("the stream of subscriptions broke: {error}");
+                log::debug!("the stream of subscriptions broke: {error}");
                 return None;
             }
         }
@@ -139,7 +140,7 @@ impl Passing<'_> {
                     let message = tag.and_then(|tag| tagged(&message, Some(tag))).unwrap_or(message);
                     self.context.client.deliver(message).await;
                 }
-                _ => tracing::warn!("the server sent on a stream what has no place there; it is dropped"),
+                _ => log::warn!("the server sent on a stream what has no place there; it is dropped"),
             }
         }
         None
@@ -286,17 +287,17 @@ async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<
             }
             Ok(Opened::Answer(Answered { status, answer })) if !may_pass(status) => {
                 if let Kind::Response { is_error: true, .. } = answer.kind() {
-                    tracing::warn!("the server does not listen for changes: {}", answer.text().escape_ascii());
+                    log::warn!("the server does not listen for changes: {}", answer.text().escape_ascii());
                     return;
                 }
             }
             Ok(Opened::Answer(_)) => {}
             Err(Failure::Status { status, .. }) if status.is_client_error() && !may_pass(status) => {
-                tracing::warn!("the server does not listen for changes ({status})");
+                log::warn!("the server does not listen for changes ({status})");
                 return;
             }
             Err(Failure::SignIn { .. }) => sign_in::logged_in(session.context()).await,
-            Err(failure) => tracing::debug!("nothing is heard of changes for now: {failure}"),
+            Err(failure) => log::debug!("nothing is heard of changes for now: {failure}"),
         }
         tokio::time::sleep(backoff.next()).await;
     }

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
 use super::driver::{Done, Driver, InFlight, Session};
+use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
 use crate::task;
@@ -34,7 +35,7 @@ impl Driver {
                     Some(room) => self.outgoing().commit(room.with_text(message.text().clone())),
                     None => self.outgoing().send_now(message.text().clone()),
                 },
-                Action::Warn(what) => tracing::warn!("{what}"),
+                Action::Warn(what) => log::warn!("{what}"),
             }
         }
     }

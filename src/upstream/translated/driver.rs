@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{Ask, Newest};
 use crate::error::Failure;
+use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::translate::to_legacy::ToLegacy;
 use crate::upstream::{Event, Outcome, ToClient, Upstream};
@@ -134,7 +135,7 @@ impl Driver {
                 let key = match (inexact.next(), inexact.next()) {
                     _ if self.in_flight.contains_key(&(session, id.clone())) => (session, id.clone()),
                     (Some(only), None) => only.clone(),
-                    _ => return tracing::debug!("an answer to {id}, which nobody waits for, is dropped"),
+                    _ => return log::debug!("an answer to {id}, which nobody waits for, is dropped"),
                 };
                 if let Some(request) = self.in_flight.remove(&key) {
                     self.machine.answered(session, &answer.with_id(&request.raw_id), now());
@@ -217,7 +218,7 @@ impl Driver {
     /// A request has no answer of the server's own.
     fn fail(&mut self, session: u64, id: Id, failure: &Failure) {
         let Some(request) = self.in_flight.remove(&(session, id)) else { return };
-        tracing::warn!("{failure}");
+        log::warn!("{failure}");
         if let Ok(error) = Message::parse(failure.answer(&request.raw_id)) {
             self.machine.answered(session, &error, now());
         }
@@ -243,7 +244,7 @@ fn secret() -> String {
     // It fails only where the system has no randomness at all; then no state is handed out that fits twice either.
     let filled = SystemRandom::new().fill(&mut bytes);
     if filled.is_err() {
-        tracing::error!("the system gives no random numbers");
+        log::error!("the system gives no random numbers");
     }
     format!("mcp-ferry-{:032x}", u128::from_be_bytes(bytes))
 }

@@ -15,6 +15,7 @@ use super::context::Context;
 use super::{Outcome, ToClient, Upstream};
 use crate::cli::ClientProtocol;
 use crate::error::Failure;
+use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::task;
 use crate::translate::to_legacy;
@@ -121,7 +122,7 @@ impl Context {
             return None;
         }
         Some(self.translated.get_or_init(|| {
-            tracing::info!("the client is modern and {} is not; translating", self.sender.host());
+            log::info!("the client is modern and {} is not; translating", self.sender.host());
             Translated::start(self.client.clone(), self.beside())
         }))
     }

@@ -150,7 +150,8 @@ async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened,
     }
 }
 
-/// A server that is neither legacy nor HTTP+SSE may be a modern one behind something that refuses what it does not know in its own words.
+/// A server that is neither legacy nor HTTP+SSE may be a modern one behind something that refuses what it does not know
+/// in its own words.
 async fn after_all(context: &Arc<Context>, initialize: &Message, refused: NotOpened) -> Result<Opened, NotOpened> {
     let is_wordless =
         matches!(&refused, NotOpened::Failure(Failure::Status { status, .. }) if matches!(status.as_u16(), 400 | 405));

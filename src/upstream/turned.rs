@@ -43,8 +43,8 @@ impl Upstream {
         Ok(self.modern(message).await?.unwrap_or(outcome))
     }
 
-    /// What came of a request; if it was refused because the session is of the wrong era, of the same in a session that fits. What is refused so
-    /// is not carried out.
+    /// What came of a request; if it was refused because the session is of the wrong era, of the same in a session that
+    /// fits. What is refused so is not carried out.
     pub(super) async fn in_its_era(
         &self,
         wire: Wire,
@@ -72,7 +72,8 @@ impl Upstream {
 }
 
 impl Context {
-    /// Whether a modern client's request was refused because the server is not legacy, or not any more. What is refused so is not carried out.
+    /// Whether a modern client's request was refused because the server is not legacy, or not any more. What is refused
+    /// so is not carried out.
     async fn is_mistaken_for_legacy(&self, message: &Message, answer: &Message) -> Result<bool, Failure> {
         if self.chosen.protocol != Protocol::Auto || self.client.translated || !to_legacy::is_modern(message) {
             return Ok(false);

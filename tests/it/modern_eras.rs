@@ -10,13 +10,10 @@ fn of_either_era(is_modern: &Arc<AtomicBool>) -> Upstream {
     let is_modern = Arc::clone(is_modern);
     Upstream::start(move |call| {
         if is_modern.load(Ordering::Relaxed) {
-            return match call.kind() {
-                "initialize" | "GET" | "DELETE" => call.modern(),
-                _ if call.header("Mcp-Method").is_none() => {
-                    call.error("400 Bad Request", -32020, "there is no Mcp-Method")
-                }
-                _ => call.modern(),
-            };
+            if call.header("Mcp-Method").is_none() && !["initialize", "GET", "DELETE"].contains(&call.kind()) {
+                return call.error("400 Bad Request", -32020, "there is no Mcp-Method");
+            }
+            return call.modern();
         }
         if call.header("mcp-session-id").is_none() && !["initialize", "GET"].contains(&call.kind()) {
             return call.error("400 Bad Request", -32000, "Bad Request: No valid session ID provided");

@@ -32,6 +32,21 @@ pub(crate) enum Change<'c> {
     Set(&'c str),
     /// It has this value if it was not there.
     Default(&'c str),
+    /// It is this object with members changed. However large, it is copied once with all around it.
+    Within(&'c Members<'c>, &'c [(&'c str, Change<'c>)]),
+}
+
+impl Change<'_> {
+    /// How much longer the object gets where the member's value had this length.
+    fn growth(&self, name: &str, was: Option<usize>) -> usize {
+        let named = if was.is_some() { 0 } else { quoted(name).len() + ",:".len() };
+        let value = match self {
+            Self::Remove => 0,
+            Self::Set(value) | Self::Default(value) => value.len(),
+            Self::Within(members, changes) => members.text.len() + members.growth(changes),
+        };
+        named + value.saturating_sub(was.unwrap_or(0))
+    }
 }
 
 impl<'a> Members<'a> {
@@ -79,37 +94,51 @@ impl<'a> Members<'a> {
 
     /// The object with these members changed, each named once; what is new stands at the end.
     pub(crate) fn with(&self, changes: &[(&str, Change<'_>)]) -> String {
-        let mut text = String::with_capacity(self.text.len() + 128);
+        let mut text = String::with_capacity(self.text.len() + self.growth(changes));
+        self.write(changes, &mut text);
+        text
+    }
+
+    fn growth(&self, changes: &[(&str, Change<'_>)]) -> usize {
+        changes.iter().map(|(name, change)| change.growth(name, self.get(name).map(str::len))).sum()
+    }
+
+    fn write(&self, changes: &[(&str, Change<'_>)], text: &mut String) {
         text.push_str(&self.text[..self.members.first().map_or(1, |first| first.whole.start)]);
         let mut kept = false;
         for (place, member) in self.members.iter().enumerate() {
-            let value = match changes.iter().find(|(name, _)| *name == member.name) {
-                Some((_, Change::Remove)) => continue,
-                Some((_, Change::Set(value))) => value,
-                _ => &self.text[member.value.clone()],
-            };
+            let change = changes.iter().find(|(name, _)| *name == member.name).map(|(_, change)| change);
+            if let Some(Change::Remove) = change {
+                continue;
+            }
             if kept {
                 text.push_str(&self.text[self.members[place - 1].whole.end..member.whole.start]);
             }
             text.push_str(&self.text[member.whole.start..member.value.start]);
-            text.push_str(value);
+            match change {
+                Some(Change::Set(value)) => text.push_str(value),
+                Some(Change::Within(members, changes)) => members.write(changes, text),
+                _ => text.push_str(&self.text[member.value.clone()]),
+            }
             kept = true;
         }
         for (name, change) in changes {
-            if let Change::Set(value) | Change::Default(value) = change
-                && !self.members.iter().any(|member| member.name == *name)
-            {
-                if kept {
-                    text.push(',');
-                }
-                text.push_str(&quoted(name));
-                text.push(':');
-                text.push_str(value);
-                kept = true;
+            if matches!(change, Change::Remove) || self.members.iter().any(|member| member.name == *name) {
+                continue;
             }
+            if kept {
+                text.push(',');
+            }
+            text.push_str(&quoted(name));
+            text.push(':');
+            match change {
+                Change::Set(value) | Change::Default(value) => text.push_str(value),
+                Change::Within(members, changes) => members.write(changes, text),
+                Change::Remove => {}
+            }
+            kept = true;
         }
         text.push_str(&self.text[self.members.last().map_or(1, |last| last.whole.end)..]);
-        text
     }
 }
 
@@ -169,6 +198,25 @@ mod tests {
         }
         assert_eq!(Members::of("{}").unwrap().with(&[("a", Change::Set("1"))]), r#"{"a":1}"#);
         assert_eq!(Members::of("{ }").unwrap().with(&[("a", Change::Set("1"))]), r#"{"a":1 }"#);
+    }
+
+    #[test]
+    fn what_changes_within_is_written_once() {
+        let text = r#"{"a" : {"b":1, "c":[]} }"#;
+        let members = Members::of(text).unwrap();
+        let (within, new) = (members.object("a").unwrap(), Members::of("{}").unwrap());
+        let inner = [("b", Change::Remove), ("d", Change::Set("2"))];
+        let within = Change::Within(&within, &inner);
+        for (changes, expected) in [
+            (vec![("a", within)], r#"{"a" : {"c":[],"d":2} }"#),
+            (vec![("e", within)], r#"{"a" : {"b":1, "c":[]},"e":{"c":[],"d":2} }"#),
+            (vec![("a", Change::Within(&new, &[("f", Change::Default("{}"))]))], r#"{"a" : {"f":{}} }"#),
+        ] {
+            let changed = members.with(&changes);
+            assert_eq!(changed, expected);
+            let room = text.len() + members.growth(&changes);
+            assert!((changed.len()..changed.len() + 16).contains(&room), "{room} for {changed}");
+        }
     }
 
     #[test]

@@ -70,7 +70,11 @@ impl Context {
         let (sender, memory) = (Arc::clone(&self.sender), self.memory.clone());
         // The other side of it is for clients that need no translator.
         let chosen = Chosen { protocol: Protocol::Legacy, tasks: false, ..self.chosen };
-        move |client| Upstream::with(Self::unopened(Arc::clone(&sender), memory.clone(), chosen, client))
+        let doubts = self.era.doubts();
+        move |client| {
+            let era = era::Verdict::of_session(&doubts);
+            Upstream::with(Self { era, ..Self::unopened(Arc::clone(&sender), memory.clone(), chosen, client) })
+        }
     }
 
     fn unopened(sender: Arc<Sender>, memory: Memory, chosen: Chosen, client: ToClient) -> Self {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::turned::Doubts;
 use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, first, modern};
 use crate::cli::{ClientProtocol, Protocol, Transport};
 use crate::error::Failure;
@@ -29,9 +30,26 @@ pub(super) struct Verdict {
     asked: AtomicBool,
     /// It was another than the first that any client of either era may make.
     goes_on: AtomicBool,
+    doubts: Arc<Doubts>,
 }
 
 impl Verdict {
+    /// That of a translator's session with the same server.
+    pub(super) fn of_session(doubts: &Arc<Doubts>) -> Self {
+        Self { doubts: Arc::clone(doubts), ..Self::default() }
+    }
+
+    pub(super) fn doubts(&self) -> Arc<Doubts> {
+        Arc::clone(&self.doubts)
+    }
+
+    /// A handshake was refused.
+    pub(super) fn refused(&self, refused: &NotOpened) {
+        if may_be_modern(refused) {
+            self.doubts.raise();
+        }
+    }
+
     /// The client makes modern requests, though it may have been told to shake hands.
     pub(super) fn client_goes_on(&self) {
         self.goes_on.store(true, Ordering::Relaxed);
@@ -81,7 +99,7 @@ impl Context {
     }
 
     /// Whether this run has seen it take modern requests, or the user says so.
-    fn is_proven_modern(&self) -> bool {
+    pub(super) fn is_proven_modern(&self) -> bool {
         self.chosen.protocol == Protocol::Modern || *self.era.known() == Known::Modern
     }
 
@@ -98,6 +116,11 @@ impl Context {
                 kept.discover = Some(discovered);
             }
         });
+    }
+
+    /// Whether a modern client's words are translated, and the server has not turned out to take them as they are.
+    pub(super) fn is_translating(&self) -> bool {
+        self.translated.get().is_some() && !self.is_proven_modern()
     }
 
     /// Whether this is a modern client's request, and the server may take it as it is.
@@ -117,7 +140,7 @@ impl Context {
         !self.client.translated
             && self.gate.is_idle()
             && self.chosen.client_protocol != ClientProtocol::Legacy
-            && self.translated.get().is_none()
+            && !self.is_translating()
             && self.takes_modern() != Some(false)
     }
 }
@@ -223,7 +246,9 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
     let is_modern = if let Kind::Response { is_error: true, .. } = answer.kind() {
         let is_discover = message.method() == Some("server/discover");
         let is_recognised = if is_discover { knows_discover } else { modern::is_recognised };
-        context.is_proven_modern() || is_recognised(status, &answer) || answers_discover(context, message).await?
+        let fits = context.is_proven_modern() && !modern::is_out_of_place(status, &answer);
+        let has_answered = is_discover && to_legacy::is_complete(message);
+        fits || is_recognised(status, &answer) || !has_answered && answers_discover(context, message).await?
     } else {
         let members = Members::of(text(&answer));
         let result = members.as_ref().and_then(|members| members.get("result"));
@@ -244,14 +269,10 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
 
 /// An error that any server might have given: whether this one is modern, asked in the words of the request that met
 /// it, or in ours where it lacked some.
-async fn answers_discover(context: &Arc<Context>, message: &Message) -> Result<bool, Failure> {
-    let is_complete = to_legacy::is_complete(message);
-    if is_complete && message.method() == Some("server/discover") {
-        return Ok(false);
-    }
+pub(super) async fn answers_discover(context: &Context, message: &Message) -> Result<bool, Failure> {
     let said = Members::of(text(message)).and_then(|members| members.object("params")?.get("_meta"));
     let ours = json!({ meta::PROTOCOL_VERSION: MODERN_REVISIONS[0], meta::CLIENT_CAPABILITIES: {} }).to_string();
-    let own = said.filter(|_| is_complete).unwrap_or(&ours);
+    let own = said.filter(|_| to_legacy::is_complete(message)).unwrap_or(&ours);
     let params = format!(r#"{{"_meta":{own}}}"#);
     let request = message::request_text(&context.modern.ids.next(), "server/discover", &params);
     let Ok(request) = Message::parse(request) else { return Ok(false) };
@@ -296,7 +317,11 @@ pub(super) fn is_not_modern(refused: &NotOpened) -> bool {
 /// Whether an attempt to shake hands shows that the server is modern, or leaves it open.
 pub(super) fn may_be_modern(refused: &NotOpened) -> bool {
     match refused {
-        NotOpened::Error(status, error) => modern::is_recognised(*status, error) || modern::may_be_modern(error),
+        NotOpened::Error(status, error) => {
+            modern::is_recognised(*status, error)
+                || modern::may_be_modern(error)
+                || modern::error_code(error) == Some(code::INVALID_REQUEST)
+        }
         NotOpened::Failure(_) => false,
     }
 }
@@ -349,21 +374,23 @@ pub(super) fn remember(context: &Arc<Context>, initialize: &Message, opened: &Op
 
 async fn look_for_modern_side(context: Arc<Context>, initialize: Message) {
     tokio::time::sleep(SETTLED).await;
-    let client = Client::of(&initialize, MODERN_REVISIONS[0], context.chosen.tasks);
-    let Some(request) = client.request(&context.modern.ids.next(), "server/discover", "{}") else { return };
-    let discovered = match modern::carry(&context, &request, &mut |_| false).await {
-        Ok(Answered { answer, .. }) => match answer.kind() {
-            Kind::Response { is_error: false, .. } => {
-                Members::of(text(&answer)).and_then(|members| members.get("result").map(str::to_owned))
-            }
-            _ => None,
-        },
-        Err(failure) if says_legacy(&failure) => None,
-        // It says nothing; next time.
-        Err(_) => return,
-    };
-    let is_modern = discovered.as_deref().is_some_and(modern::is_greeting);
+    // A failure says nothing; next time.
+    let Ok(discovered) = discovered(&context, &initialize).await else { return };
+    let is_modern = discovered.is_some();
     log::debug!("{} has {} modern side", context.sender.host(), if is_modern { "a" } else { "no" });
     context.found(is_modern, discovered.as_deref());
     context.memory.learn(|kept| kept.translated = is_modern);
+}
+
+/// The server's greeting to modern clients, asked for in the name of the legacy one that said this `initialize`. `None`: it has none.
+pub(super) async fn discovered(context: &Context, initialize: &Message) -> Result<Option<String>, Failure> {
+    let client = Client::of(initialize, MODERN_REVISIONS[0], context.chosen.tasks);
+    let Some(request) = client.request(&context.modern.ids.next(), "server/discover", "{}") else { return Ok(None) };
+    let answer = match modern::carry(context, &request, &mut |_| false).await {
+        Ok(Answered { answer, .. }) => answer,
+        Err(failure) if says_legacy(&failure) => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let result = Members::of(text(&answer)).and_then(|members| members.get("result"));
+    Ok(result.filter(|result| modern::is_greeting(result)).map(str::to_owned))
 }

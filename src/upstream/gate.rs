@@ -72,6 +72,23 @@ impl Gate {
         });
     }
 
+    /// Another session is wanted in place of this one, if it is the one that is open. Returns what to open it with.
+    pub(super) fn leave(&self, wire: &Wire) -> Option<Message> {
+        let mut initialize = None;
+        self.state.send_modify(|state| {
+            if matches!(&state.phase, Phase::Open(open) if open.is(wire)) {
+                state.phase = Phase::Opening;
+                initialize.clone_from(&state.initialize);
+            }
+        });
+        initialize
+    }
+
+    /// Whether this is the session that is open.
+    pub(super) fn is_at(&self, wire: &Wire) -> bool {
+        matches!(&self.state.borrow().phase, Phase::Open(open) if open.is(wire))
+    }
+
     pub(super) fn opener(&self, handle: AbortHandle) {
         *self.opener.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
     }

@@ -22,6 +22,7 @@ mod send;
 mod sign_in;
 mod to_client;
 mod translated;
+mod turned;
 mod wire;
 
 use std::sync::Arc;
@@ -171,14 +172,18 @@ impl Upstream {
         if let Some(translated) = self.0.translated_for(message) {
             let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
             let is_acknowledged = self.0.people.modern.has_acknowledged(message);
-            return translated.request(message, number, is_acknowledged).await;
+            let outcome = translated.request(message, number, is_acknowledged).await?;
+            return Box::pin(self.corrected(message, outcome)).await;
         }
         let wire = self.pass().await?;
         if let Some(answer) = self.0.empty_list(message) {
             return Ok(Outcome::Answer(answer));
         }
         match wire {
-            Some(wire) => wire.request(message).await,
+            Some(wire) => {
+                let outcome = wire.request(message).await;
+                self.in_its_era(wire, message, outcome).await
+            }
             None => legacy::Session::bare(&self.0).request(message).await,
         }
     }
@@ -188,7 +193,7 @@ impl Upstream {
         if self.0.questions.take(message) {
             return Ok(());
         }
-        if let (Some(translated), true) = (self.0.translated.get(), self.0.gate.is_idle()) {
+        if let Some(translated) = self.0.translated.get().filter(|_| self.is_translated()) {
             translated.notify(message);
             return Ok(());
         }
@@ -241,7 +246,7 @@ impl Upstream {
 
     /// Whether the client is of the modern era and the server is not.
     pub fn is_translated(&self) -> bool {
-        self.0.translated.get().is_some() && self.0.gate.is_idle()
+        self.0.is_translating() && self.0.gate.is_idle()
     }
 
     /// The client has nothing more to say: what it listens to, if that is translated, ends.

@@ -144,11 +144,22 @@ async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened,
         Transport::HttpFirst => match streamable(context, initialize).await {
             Err(refused) if may_be_http_sse(&refused) => match http_sse::connect(context, GUESS).await {
                 Ok(stream) => http_sse::begin(context, initialize, stream).await,
-                Err(_) => Err(refused),
+                Err(_) => after_all(context, initialize, refused).await,
             },
             settled => settled,
         },
     }
+}
+
+/// A server that is neither legacy nor HTTP+SSE may be a modern one behind something that refuses what it does not know
+/// in its own words.
+async fn after_all(context: &Arc<Context>, initialize: &Message, refused: NotOpened) -> Result<Opened, NotOpened> {
+    let is_wordless =
+        matches!(&refused, NotOpened::Failure(Failure::Status { status, .. }) if matches!(status.as_u16(), 400 | 405));
+    if !is_wordless || context.chosen.protocol != Protocol::Auto {
+        return Err(refused);
+    }
+    Box::pin(modern::open(context, initialize)).await.map_err(|_| refused)
 }
 
 async fn sse_first(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {

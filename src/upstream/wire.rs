@@ -47,6 +47,16 @@ impl From<Failure> for NotOpened {
 }
 
 impl Wire {
+    /// Whether this is that very session.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Legacy(this), Self::Legacy(other)) => Arc::ptr_eq(this, other),
+            (Self::HttpSse(this), Self::HttpSse(other)) => Arc::ptr_eq(this, other),
+            (Self::Modern(this), Self::Modern(other)) => Arc::ptr_eq(this, other),
+            _ => false,
+        }
+    }
+
     pub(super) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
         match self {
             Self::Legacy(session) => session.request(message).await,

@@ -149,8 +149,11 @@ fn an_answer_that_came_meanwhile_is_kept_for_whoever_comes_back() {
 fn an_unknown_state_and_one_of_another_request_are_errors() {
     let upstream = asking();
     let mut bridge = Bridge::modern(&upstream);
-    let unknown = bridge.ask_modern("1", "tools/call", r#""name":"t","requestState":"made up","inputResponses":{}"#);
-    assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+    for odd in [r#""made up""#, "7"] {
+        let params = format!(r#""name":"t","requestState":{odd},"inputResponses":{{}}"#);
+        let unknown = bridge.ask_modern("1", "tools/call", &params);
+        assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+    }
     bridge.send(&modern("2", "tools/call", r#""name":"t""#));
     let events = upstream.take("tools/call").sse();
     events.event(&asks("1", "roots/list", "{}"));
@@ -286,6 +289,15 @@ fn an_address_to_visit_is_a_question_however_the_server_puts_it() {
             assert_eq!(error_of(&bridge.answer(second)).0, -32042, "who will not go there has the server's own word");
         }
     }
+    // To a client that cannot.
+    bridge.send(&modern_with("7", "tools/call", r#""name":"t""#, r#"{"elicitation":{}}"#, ""));
+    let call = upstream.take("tools/call");
+    let error = format!(r#""error":{{"code":-32042,"message":"go there","data":{{"elicitations":[{url}]}}}}"#);
+    let id = call.id();
+    call.json(&format!(r#"{{"jsonrpc":"2.0","id":{id},{error}}}"#));
+    let error = value(&bridge.answer("7"))["error"].clone();
+    assert_eq!(error["code"], -32021, "the modern era has no other word for it: {error}");
+    assert_eq!(error["data"], json!({ "requiredCapabilities": { "elicitation": { "url": {} } } }));
     let ended = bridge.finish();
     assert!(!ended.lines.iter().any(|line| line.contains("elicitation/complete")), "it is not of the modern era");
 }

@@ -48,9 +48,36 @@ fn there_are_never_many_sessions() {
         bridge.send(&modern_with(&id, "tools/list", "", &format!(r#"{{"experimental":{{"n{n}":{{}}}}}}"#), ""));
         bridge.answer(&id);
     }
-    upstream.wait_for("DELETE", 8);
+    upstream.wait_for("DELETE", 4);
     bridge.finish();
     assert_eq!((upstream.count("initialize"), upstream.count("DELETE")), (12, 12));
+}
+
+#[test]
+fn where_all_sessions_are_in_use_one_serves_that_asks_nothing_the_client_cannot_answer() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.request.text().contains("held")) {
+        ("tools/call", true) => call.hold(),
+        ("tools/call", false) => call.result(r#"{"content":[]}"#),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::modern(&upstream);
+    let experimental = |n: usize| format!(r#"{{"experimental":{{"n{n}":{{}}}}}}"#);
+    for n in 0..8 {
+        bridge.send(&modern_with(&format!("{n}"), "tools/call", r#""name":"held""#, &experimental(n), ""));
+        upstream.wait_for("tools/call", n + 1);
+    }
+    let more = r#"{"roots":{},"experimental":{"n3":{},"n8":{}}}"#;
+    for (id, method, capabilities) in
+        [("20", "tools/call", more), ("21", "server/discover", "{}"), ("22", "tools/list", "{}")]
+    {
+        bridge.send(&modern_with(id, method, r#""name":"t""#, capabilities, ""));
+        let answer = value(&bridge.answer(id));
+        assert_eq!(answer["result"]["resultType"], "complete", "{method}: {answer}");
+    }
+    bridge.send(&modern_with("23", "tools/call", r#""name":"t""#, "{}", ""));
+    assert_eq!(error_of(&bridge.answer("23")).0, -32603, "in any other it might be asked what it cannot answer");
+    assert_eq!(upstream.count("initialize"), 8, "they are bounded");
+    bridge.finish();
 }
 
 #[test]

@@ -1,6 +1,26 @@
 //! A modern client before a modern upstream: nothing is touched, only mirrored in headers; and who is taken for what.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::support::*;
+
+/// A server that is modern or legacy, whichever the switch says at the moment.
+fn of_either_era(is_modern: &Arc<AtomicBool>) -> Upstream {
+    let is_modern = Arc::clone(is_modern);
+    Upstream::start(move |call| {
+        if is_modern.load(Ordering::Relaxed) {
+            if call.header("Mcp-Method").is_none() && !["initialize", "GET", "DELETE"].contains(&call.kind()) {
+                return call.error("400 Bad Request", -32020, "there is no Mcp-Method");
+            }
+            return call.modern();
+        }
+        if call.header("mcp-session-id").is_none() && !["initialize", "GET"].contains(&call.kind()) {
+            return call.error("400 Bad Request", -32000, "Bad Request: No valid session ID provided");
+        }
+        call.usual();
+    })
+}
 
 #[test]
 fn a_modern_client_and_a_modern_server_hear_each_others_bytes() {
@@ -132,4 +152,89 @@ fn a_request_that_lacks_the_words_of_its_era_shows_nothing_of_the_server() {
     bridge.shake_hands();
     bridge.still_works();
     bridge.finish();
+}
+
+#[test]
+fn a_server_that_was_remembered_as_legacy_and_is_modern_costs_a_modern_client_no_request() {
+    let is_modern = Arc::new(AtomicBool::new(false));
+    let upstream = of_either_era(&is_modern);
+    let home = tempfile::tempdir().unwrap();
+    for run in 0..3 {
+        is_modern.store(run > 0, Ordering::Relaxed);
+        let before = upstream.kinds().len();
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
+        for id in ["1", "2"] {
+            let answer = bridge.ask_modern(id, "tools/list", "");
+            assert_eq!(answer["result"]["resultType"], "complete", "run {run}: {answer}");
+        }
+        bridge.finish();
+        if run == 2 {
+            assert_eq!(upstream.kinds()[before..], ["tools/list", "tools/list"], "what was found is remembered");
+        }
+    }
+}
+
+#[test]
+fn the_discovery_of_such_a_server_is_its_own() {
+    let is_modern = Arc::new(AtomicBool::new(false));
+    let upstream = of_either_era(&is_modern);
+    let home = tempfile::tempdir().unwrap();
+    for name in ["an-upstream", "a-modern-upstream"] {
+        let bridge = Bridge::to(&upstream.url("/mcp")).home(home.path());
+        let mut bridge = bridge.args(["--client-protocol", "modern"]).start();
+        let answer = bridge.ask_modern("1", "server/discover", "");
+        assert_eq!(answer["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], name, "{answer}");
+        bridge.finish();
+        is_modern.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_server_that_changes_its_era_under_a_legacy_client_costs_it_no_request() {
+    for begins_modern in [false, true] {
+        let is_modern = Arc::new(AtomicBool::new(begins_modern));
+        let upstream = of_either_era(&is_modern);
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        bridge.shake_hands();
+        for (round, id) in ["1", "2", "3", "4"].into_iter().enumerate() {
+            is_modern.store(begins_modern == (round < 2), Ordering::Relaxed);
+            let answer = value(&bridge.ask(id, "tools/list", "{}"));
+            assert!(answer["result"].is_object(), "began modern: {begins_modern}, {id}: {answer}");
+            assert_eq!(answer["result"].get("resultType"), None, "whatever it speaks, the client is legacy");
+        }
+        bridge.message("notifications/tools/list_changed");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn a_modern_server_that_refuses_a_handshake_in_any_words_is_found_modern() {
+    for (status, code) in
+        [("400 Bad Request", Some(-32600)), ("400 Bad Request", None), ("405 Method Not Allowed", None)]
+    {
+        let upstream = Upstream::start(move |call| match (call.kind(), code) {
+            ("initialize", Some(code)) => call.error(status, code, "there is no such thing"),
+            ("initialize", None) => call.plain(status, "no"),
+            _ => call.modern(),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        let greeting = bridge.shake_hands();
+        assert!(greeting.contains("a-modern-upstream"), "{status} {code:?}: {greeting}");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn a_server_that_changes_its_era_under_a_modern_client_costs_it_no_request() {
+    for begins_modern in [false, true] {
+        let is_modern = Arc::new(AtomicBool::new(begins_modern));
+        let upstream = of_either_era(&is_modern);
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        for (round, id) in ["1", "2", "3", "4"].into_iter().enumerate() {
+            is_modern.store(begins_modern == (round < 2), Ordering::Relaxed);
+            let answer = bridge.ask_modern(id, "tools/list", "");
+            assert_eq!(answer["result"]["resultType"], "complete", "began modern: {begins_modern}, {id}: {answer}");
+        }
+        bridge.finish();
+    }
 }

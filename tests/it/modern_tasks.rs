@@ -65,6 +65,35 @@ fn a_task_is_looked_at_until_it_is_done() {
 }
 
 #[test]
+fn a_task_that_is_done_when_it_is_made_is_looked_at_at_once() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => {
+            call.result(&format!(r#"{{"resultType":"task",{TASK},"status":"completed","pollIntervalMs":60000}}"#));
+        }
+        "tasks/get" => status(call, "completed", r#","result":{"content":[],"resultType":"complete"}"#),
+        _ => call.modern(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    call(&mut bridge);
+    assert_eq!(bridge.answer("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
+    bridge.finish();
+}
+
+#[test]
+fn a_task_that_names_no_question_has_none() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("tools/call", _) => becomes_task(call, 20),
+        ("tasks/get", 0) => status(call, "input_required", ""),
+        ("tasks/get", _) => status(call, "completed", r#","result":{"content":[],"resultType":"complete"}"#),
+        _ => call.modern(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    call(&mut bridge);
+    assert_eq!(bridge.answer("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
+    bridge.finish();
+}
+
+#[test]
 fn a_tasks_questions_are_put_once_and_answered_by_an_update() {
     let question = elicitation("who?");
     let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {

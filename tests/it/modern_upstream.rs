@@ -233,6 +233,26 @@ fn a_batch_is_split_and_its_answers_are_joined_where_the_revision_has_that() {
 }
 
 #[test]
+fn a_request_of_a_batch_is_cancelled_alone() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "prompts/get" => call.hold(),
+        _ => call.modern(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    let batch = [request("1", "prompts/get", r#"{"name":"p"}"#), request("2", "tools/call", r#"{"name":"t"}"#)];
+    bridge.send_raw(format!("[{}]\n", batch.join(",")).as_bytes());
+    bridge.owe("1");
+    bridge.owe("2");
+    upstream.wait_for("prompts/get", 1);
+    upstream.wait_for("tools/call", 1);
+    bridge.cancel("1");
+    let line = bridge.line_where("what is left", |line| line.starts_with('['));
+    assert_eq!(line, r#"[{"jsonrpc":"2.0","id":2,"result":{"content":[]}}]"#);
+    bridge.finish();
+}
+
+#[test]
 fn a_stateless_legacy_side_gives_way_to_the_modern_one_from_the_next_start() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => call.result(&initialize_result(REVISION)),

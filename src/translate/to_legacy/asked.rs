@@ -99,6 +99,11 @@ impl Asked {
                 None => return Err(invalid("_meta says a log level that there is not")),
             },
         };
+        let state = match params.get("requestState") {
+            None | Some("null") => None,
+            // To go on without it would be to begin anew what may be half done.
+            Some(_) => Some(params.string("requestState").ok_or_else(|| invalid("the requestState is no string"))?),
+        };
         let subject = match &**method {
             "tools/call" | "prompts/get" => Some(params.string("name").unwrap_or_default()),
             "resources/read" => Some(params.string("uri").unwrap_or_default()),
@@ -113,7 +118,7 @@ impl Asked {
             capabilities: capabilities.into(),
             level,
             progress_token: meta.get("progressToken").map(Into::into),
-            state: params.string("requestState"),
+            state,
             responses: params.get("inputResponses").map(Into::into),
         })
     }
@@ -121,42 +126,34 @@ impl Asked {
 
 /// The same in legacy words: with this id and progress token, without what only the modern era knows. Every other byte stays.
 pub(super) fn legacy(message: &Message, raw_id: &str, token: Option<&str>) -> Option<Message> {
-    let members = Members::of(text(message))?;
-    let mut changes = vec![("id", Change::Set(raw_id))];
-    let params = members.object("params").map(|params| {
-        let token = token.map(|token| ("progressToken", Change::Set(token)));
-        without_modern(&params, token)
-    });
-    changes.extend(params.as_deref().map(|params| ("params", Change::Set(params))));
-    Message::parse(members.with(&changes)).ok()
+    let token = token.map(|token| ("progressToken", Change::Set(token)));
+    without_modern(message, ("id", Change::Set(raw_id)), None, token)
 }
 
 /// A client's notification in legacy words, with another request's id where it names one.
 pub(super) fn legacy_notification(message: &Message, request_id: Option<&str>) -> Option<Message> {
-    let members = Members::of(text(message))?;
-    let Some(params) = members.object("params") else { return Some(message.clone()) };
-    let params = without_modern(&params, None);
-    let params = match (request_id, Members::of(&params)) {
-        (Some(raw_id), Some(members)) => members.with(&[("requestId", Change::Set(raw_id))]),
-        _ => params,
-    };
-    Message::parse(members.with(&[("params", Change::Set(&params))])).ok()
+    // A notification has no id to lose.
+    without_modern(message, ("id", Change::Remove), request_id.map(|raw_id| ("requestId", Change::Set(raw_id))), None)
 }
 
-fn without_modern(params: &Members<'_>, token: Option<(&str, Change<'_>)>) -> String {
-    let mut changes = vec![("requestState", Change::Remove), ("inputResponses", Change::Remove)];
+/// The message with changes of its own, of its params and of their `_meta`.
+fn without_modern(
+    message: &Message,
+    own: (&str, Change<'_>),
+    of_params: Option<(&str, Change<'_>)>,
+    of_meta: Option<(&str, Change<'_>)>,
+) -> Option<Message> {
+    let members = Members::of(text(message))?;
+    let Some(params) = members.object("params") else { return Message::parse(members.with(&[own])).ok() };
     let reserved = [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
-    let meta = params.object("_meta").map(|meta| {
-        let changes = reserved.iter().map(|name| (*name, Change::Remove)).chain(token);
-        meta.with(&changes.collect::<Vec<_>>())
-    });
-    match &meta {
+    let of_meta: Vec<_> = reserved.iter().map(|name| (*name, Change::Remove)).chain(of_meta).collect();
+    let meta = params.object("_meta");
+    let mut changes = vec![("requestState", Change::Remove), ("inputResponses", Change::Remove)];
+    changes.extend(of_params);
+    changes.extend(meta.as_ref().map(|meta| {
         // An object of which nothing is left but its braces.
-        Some(meta) if Members::of(meta).is_some_and(|meta| meta.is_empty()) => {
-            changes.push(("_meta", Change::Remove));
-        }
-        Some(meta) => changes.push(("_meta", Change::Set(meta))),
-        None => {}
-    }
-    params.with(&changes)
+        let is_left = Members::of(&meta.with(&of_meta)).is_some_and(|left| !left.is_empty());
+        ("_meta", if is_left { Change::Within(meta, &of_meta) } else { Change::Remove })
+    }));
+    Message::parse(members.with(&[own, ("params", Change::Within(&params, &changes))])).ok()
 }

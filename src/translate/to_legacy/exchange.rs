@@ -132,18 +132,19 @@ impl ToLegacy {
             exchange.answer = Some(answer.clone());
             return;
         }
-        let may_visit = self.sessions.get(&exchange.session).is_some_and(Session::may_send_to_urls);
-        if exchange.subject.is_some() && may_visit {
-            let urls = told::urls_to_visit(answer);
-            if !urls.is_empty() {
-                let keyed = urls.into_iter().enumerate();
-                let questions = keyed.map(|(n, text)| Question { key: format!("visit-{}", n + 1), raw_id: None, text });
-                exchange.questions.extend(questions);
-                exchange.answer = Some(answer.clone());
-                return self.ask(number, now);
-            }
+        let urls = told::urls_to_visit(answer);
+        if exchange.subject.is_none() || urls.is_empty() {
+            return self.settle(number, answer);
         }
-        self.settle(number, answer);
+        if !self.sessions.get(&exchange.session).is_some_and(Session::may_send_to_urls) {
+            let cannot = told::missing(answer, "elicitation.url");
+            return self.settle(number, cannot.as_ref().unwrap_or(answer));
+        }
+        let keyed = urls.into_iter().enumerate();
+        let questions = keyed.map(|(n, text)| Question { key: format!("visit-{}", n + 1), raw_id: None, text });
+        exchange.questions.extend(questions);
+        exchange.answer = Some(answer.clone());
+        self.ask(number, now);
     }
 
     /// Gives the client the server's answer.

@@ -11,7 +11,7 @@ use crate::message::{self, Id, Message};
 use crate::translate::members::{Members, quoted};
 
 /// How many exchanges wait at a time for a client that may never come back.
-const MOST_HELD: usize = 64;
+const MOST_HELD: usize = 1024;
 
 /// Something the server wants to know.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::translate::members::{Change, Members, quoted};
 use crate::translate::{LATEST_LEGACY, text};
 
 /// How many there may be at a time.
-const MOST_SESSIONS: usize = 4;
+const MOST_SESSIONS: usize = 8;
 
 /// A session with the server.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl ToLegacy {
         }
         if self.sessions.len() >= MOST_SESSIONS {
             let unused = self.sessions.iter().filter(|(number, _)| !self.is_busy(**number));
-            let oldest = unused.min_by_key(|(_, session)| session.used).map(|(number, _)| *number)?;
+            let oldest = unused.min_by_key(|(_, session)| session.used).map(|(number, _)| *number);
+            let Some(oldest) = oldest else { return self.makeshift_for(asked, &capabilities, now) };
             self.close(oldest);
         }
         let number = self.next();
@@ -66,6 +67,16 @@ impl ToLegacy {
         }
         self.open(number, asked);
         Some(number)
+    }
+
+    /// A session in which the server asks nothing that this client cannot answer, though it may ask less than it could.
+    fn makeshift_for(&mut self, asked: &Asked, capabilities: &Value, now: Instant) -> Option<u64> {
+        // Only what has a subject may be answered with a question.
+        let serves = |session: &Session| asked.subject.is_none() || is_part_of(&session.capabilities, capabilities);
+        let fits = self.sessions.iter_mut().filter(|(_, session)| serves(session));
+        let (number, session) = fits.max_by_key(|(_, session)| session.used)?;
+        session.used = now;
+        Some(*number)
     }
 
     fn open(&mut self, session: u64, asked: &Asked) {
@@ -247,7 +258,7 @@ impl Session {
     pub(super) fn lacks(&self, request: &Message) -> Option<&'static str> {
         let capability = match request.method() {
             Some("sampling/createMessage") => "sampling",
-            Some("elicitation/create") => "elicitation",
+            Some("elicitation/create") => return self.lacks_mode(request),
             Some("roots/list") => "roots",
             _ => return Some(""),
         };
@@ -255,9 +266,31 @@ impl Session {
         (!is_declared).then_some(capability)
     }
 
+    fn lacks_mode(&self, request: &Message) -> Option<&'static str> {
+        let Some(modes) = self.capabilities.get("elicitation").and_then(Value::as_object) else {
+            return Some("elicitation");
+        };
+        let params = Members::of(text(request)).and_then(|members| members.object("params"));
+        match params.and_then(|params| params.string("mode")).as_deref() {
+            Some("url") => (!self.may_send_to_urls()).then_some("elicitation.url"),
+            // Before there were two, none was named.
+            _ => (modes.contains_key("url") && !modes.contains_key("form")).then_some("elicitation.form"),
+        }
+    }
+
     /// Whether the client can be sent to an address.
     pub(super) fn may_send_to_urls(&self) -> bool {
         self.capabilities.pointer("/elicitation/url").is_some_and(Value::is_object)
+    }
+}
+
+/// Whether the whole has all members of the part, and they are as much.
+fn is_part_of(part: &Value, whole: &Value) -> bool {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().all(|(name, part)| whole.get(name).is_some_and(|whole| is_part_of(part, whole)))
+        }
+        _ => part == whole,
     }
 }
 

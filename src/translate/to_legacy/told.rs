@@ -88,21 +88,20 @@ impl Server {
     pub(super) fn modern(&self, answer: &Message, method: &str, raw_id: &str) -> Option<Message> {
         let members = Members::of(text(answer))?;
         let mut changes = vec![("id", Change::Set(raw_id))];
-        let result = members.object("result").map(|result| {
-            let meta = self.signed(result.object("_meta").as_ref());
-            let mut changes = vec![("resultType", Change::Default("\"complete\""))];
-            if CACHEABLE.contains(&method) {
-                changes.extend([("ttlMs", Change::Default("0")), ("cacheScope", Change::Default("\"private\""))]);
-            }
-            changes.extend(meta.as_deref().map(|meta| ("_meta", Change::Set(meta))));
-            result.with(&changes)
-        });
-        let error = members
-            .object("error")
-            .filter(|error| method == "resources/read" && error_code(error) == Some(code::RESOURCE_NOT_FOUND))
-            .map(|error| error.with(&[("code", Change::Set(&code::INVALID_PARAMS.to_string()))]));
-        changes.extend(result.as_deref().map(|result| ("result", Change::Set(result))));
-        changes.extend(error.as_deref().map(|error| ("error", Change::Set(error))));
+        let (result, error) = (members.object("result"), members.object("error"));
+        let meta = result.as_ref().and_then(|result| self.signed(result.object("_meta").as_ref()));
+        let mut of_result = vec![("resultType", Change::Default("\"complete\""))];
+        if CACHEABLE.contains(&method) {
+            of_result.extend([("ttlMs", Change::Default("0")), ("cacheScope", Change::Default("\"private\""))]);
+        }
+        of_result.extend(meta.as_deref().map(|meta| ("_meta", Change::Set(meta))));
+        changes.extend(result.as_ref().map(|result| ("result", Change::Within(result, &of_result))));
+        let invalid_params = code::INVALID_PARAMS.to_string();
+        let of_error = [("code", Change::Set(&invalid_params))];
+        let not_found = error
+            .as_ref()
+            .filter(|error| method == "resources/read" && error_code(error) == Some(code::RESOURCE_NOT_FOUND));
+        changes.extend(not_found.map(|error| ("error", Change::Within(error, &of_error))));
         Message::parse(members.with(&changes)).ok()
     }
 }
@@ -120,12 +119,13 @@ pub(super) fn preferred_revision(answer: &Message) -> Option<&'static str> {
 }
 
 /// An error that came of it that the client cannot be asked something, in the modern era's word for that. `None` for a
-/// result: the server could do without.
+/// result: the server could do without. `capability`: `sampling`, `elicitation.url`.
 pub(super) fn missing(answer: &Message, capability: &str) -> Option<Message> {
     let error = Members::of(text(answer))?.object("error")?;
     let said = error.string("message").unwrap_or_default();
     let why = format!("this needs a client that declares {capability} ({said})");
-    let data = json!({ "requiredCapabilities": { capability: {} } });
+    let required = capability.rsplit('.').fold(json!({}), |within, name| json!({ name: within }));
+    let data = json!({ "requiredCapabilities": required });
     let code = code::MISSING_REQUIRED_CLIENT_CAPABILITY;
     Message::parse(message::error(answer.raw_id().unwrap_or("null"), code, &why, Some(&data))).ok()
 }

@@ -221,9 +221,9 @@ impl Call {
     fn became_task(&mut self, voice: Voice<'_>, result: &Members<'_>) -> Result<Step, Refused> {
         let mut task = Task::of(result).ok_or_else(|| unfit("a task without an id"))?;
         let news = task.news(result);
-        let interval = task.interval();
+        let pause = task.first(result);
         self.state = State::Task(Box::new(task));
-        let mut step = self.look(voice, interval)?;
+        let mut step = self.look(voice, pause)?;
         step.tell.extend(self.progress.tell(news));
         Ok(step)
     }

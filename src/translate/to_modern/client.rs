@@ -75,9 +75,8 @@ impl Client {
         ];
         said.extend(self.info.iter().map(|info| (meta::CLIENT_INFO, Change::Set(info))));
         said.extend(self.level.iter().map(|level| (meta::LOG_LEVEL, Change::Set(level))));
-        let own = own.with(&said);
-        let params = params.with(&[changes, &[("_meta", Change::Set(&own))]].concat());
-        let mut whole = vec![("params", Change::Set(&params))];
+        let changes = [changes, &[("_meta", Change::Within(&own, &said))]].concat();
+        let mut whole = vec![("params", Change::Within(&params, &changes))];
         whole.extend(raw_id.map(|raw_id| ("id", Change::Set(raw_id))));
         Message::parse(members.with(&whole)).unwrap_or_else(|_| message.clone())
     }

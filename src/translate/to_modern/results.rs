@@ -14,8 +14,9 @@ pub(crate) fn settle(method: &str, answer: &Message, raw_id: &str) -> Message {
     let settled = match answer.kind() {
         Kind::Response { is_error: true, .. } => error(method, answer),
         _ => Members::of(text(answer)).and_then(|members| {
-            let told = members.get("result").and_then(|result| self::result(method, result))?;
-            Message::parse(members.with(&[("result", Change::Set(&told))])).ok()
+            let result = members.object("result")?;
+            told(method, &result, |changes| members.with(&[("result", Change::Within(&result, changes))]))
+                .and_then(|told| Message::parse(told).ok())
         }),
     };
     let settled = settled.as_ref().unwrap_or(answer);
@@ -25,21 +26,26 @@ pub(crate) fn settle(method: &str, answer: &Message, raw_id: &str) -> Message {
 /// A result's JSON text without what only modern clients know; `None` if there is nothing of it.
 pub(crate) fn result(method: &str, result: &str) -> Option<String> {
     let members = Members::of(result)?;
+    told(method, &members, |changes| members.with(changes))
+}
+
+/// The text that is written with what changes in a result.
+fn told(method: &str, result: &Members<'_>, write: impl FnOnce(&[(&str, Change<'_>)]) -> String) -> Option<String> {
     let mut changes = vec![("resultType", Change::Remove)];
     let tools;
     match method {
         "tools/list" => {
-            tools = members.get("tools").and_then(without_odd_schemas);
+            tools = result.get("tools").and_then(without_odd_schemas);
             changes.extend(tools.as_deref().map(|tools| ("tools", Change::Set(tools))));
         }
         // An object until 2025-11-25; the same stands in `content` as text.
-        "tools/call" if members.get("structuredContent").is_some_and(|content| !content.starts_with('{')) => {
+        "tools/call" if result.get("structuredContent").is_some_and(|content| !content.starts_with('{')) => {
             changes.push(("structuredContent", Change::Remove));
         }
         _ => {}
     }
-    let is_changed = changes.iter().any(|(name, _)| members.get(name).is_some());
-    is_changed.then(|| members.with(&changes))
+    let is_changed = changes.iter().any(|(name, _)| result.get(name).is_some());
+    is_changed.then(|| write(&changes))
 }
 
 /// Tools may promise more than objects since 2026-07-28; a legacy client would refuse the whole list for one of them. `None`: they are as they

@@ -84,12 +84,18 @@ impl Task {
         self.blind = 0;
         Some(match result.string("status")?.as_str() {
             "working" => Status::Working,
-            "input_required" => Status::InputRequired(result.object("inputRequests")?),
+            // What is answered already need not be named again.
+            "input_required" => Status::InputRequired(result.object("inputRequests").or_else(|| Members::of("{}"))?),
             "completed" => Status::Completed(result.get("result")?),
             "failed" => Status::Failed(result.get("error")?),
             "cancelled" => Status::Cancelled,
             _ => return None,
         })
+    }
+
+    /// When to look for the first time: at once where there is more to see than that it goes on.
+    pub(super) fn first(&self, result: &Members<'_>) -> Duration {
+        if result.string("status").as_deref() == Some("working") { self.interval } else { Duration::ZERO }
     }
 
     /// When to look next.

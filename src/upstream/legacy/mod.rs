@@ -73,7 +73,8 @@ impl Terms {
 
 /// Opens a session with the client's `initialize`.
 pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
-    let (terms, answer) = greet(context, initialize, 0, Duration::ZERO).await?;
+    let greeted = greet(context, initialize, 0, Duration::ZERO).await;
+    let (terms, answer) = greeted.inspect_err(|refused| context.era.refused(refused))?;
     let wire = Wire::Legacy(Arc::new(Session::new(context, terms)));
     Ok(Opened { wire, answer })
 }
@@ -211,12 +212,12 @@ impl Session {
             return Err(Failure::Broken("the session is lost, and there is no initialize to repeat".to_owned()));
         };
         log::info!("{} has lost the session; opening a new one", self.context.sender.host());
-        let (terms, answer) = greet(&self.context, &initialize, lost + 1, self.context.chosen.patience).await.map_err(
-            |not| match not {
-                NotOpened::Failure(failure) => failure,
-                NotOpened::Error(_, error) => Failure::Rpc(error),
-            },
-        )?;
+        let greeted = greet(&self.context, &initialize, lost + 1, self.context.chosen.patience).await;
+        let greeted = greeted.inspect_err(|refused| self.context.era.refused(refused));
+        let (terms, answer) = greeted.map_err(|not| match not {
+            NotOpened::Failure(failure) => failure,
+            NotOpened::Error(_, error) => Failure::Rpc(error),
+        })?;
         if let Some((greeting, _)) = first::answered(&answer) {
             self.context.learned(greeting.capabilities);
         }

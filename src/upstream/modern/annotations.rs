@@ -16,14 +16,16 @@ const ANNOTATION: &str = "x-mcp-header";
 const SAFE: f64 = 9_007_199_254_740_991.0;
 
 /// Keywords whose value is a schema or an array of them; no way to an argument leads through these.
-const WITHIN: [&str; 13] = [
+const WITHIN: [&str; 15] = [
     "items",
+    "additionalItems",
     "prefixItems",
     "contains",
     "additionalProperties",
     "unevaluatedProperties",
     "unevaluatedItems",
     "propertyNames",
+    "contentSchema",
     "oneOf",
     "anyOf",
     "allOf",
@@ -234,6 +236,8 @@ mod tests {
             r#"{"properties":{"a":{"type":"string","x-mcp-header":"A"},"b":{"type":"string","x-mcp-header":"a"}}}"#,
             r#"{"properties":{"a":{"type":"array","items":{"type":"string","x-mcp-header":"A"}}}}"#,
             r#"{"properties":{"a":{"anyOf":[{"type":"string","x-mcp-header":"A"}]}}}"#,
+            r#"{"properties":{"a":{"type":"string","contentSchema":{"type":"string","x-mcp-header":"A"}}}}"#,
+            r#"{"properties":{"a":{"type":"array","additionalItems":{"type":"string","x-mcp-header":"A"}}}}"#,
             r#"{"$defs":{"a":{"type":"string","x-mcp-header":"A"}}}"#,
             r#"{"if":{"properties":{"a":{"type":"string","x-mcp-header":"A"}}}}"#,
             r#"{"else":{"properties":{"a":{"type":"string","x-mcp-\u0068eader":"A"}}}}"#,

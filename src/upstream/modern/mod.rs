@@ -164,6 +164,11 @@ pub(super) fn is_recognised(status: StatusCode, error: &Message) -> bool {
     }
 }
 
+/// Whether a modern server has no reason to say this, the way a legacy one refuses what belongs to no session.
+pub(super) fn is_out_of_place(status: StatusCode, error: &Message) -> bool {
+    status.is_client_error() && !is_recognised(status, error) && !may_be_modern(error)
+}
+
 /// Revisions are dates.
 pub(super) fn is_modern_revision(revision: &str) -> bool {
     MODERN_REVISIONS.last().is_some_and(|first| revision >= *first)

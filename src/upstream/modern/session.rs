@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::exchange::{self, Answered};
@@ -16,6 +16,8 @@ use super::subscription::Subscription;
 use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Id, Kind, Message, code};
+use crate::translate::members::Members;
+use crate::translate::text;
 use crate::translate::to_modern::{Call, Client, Interest, Kept, Next, Step, Voice};
 use crate::upstream::{Context, Outcome};
 
@@ -33,6 +35,8 @@ pub(in crate::upstream) struct Session {
     discovered: Box<str>,
     /// Who waits for the client's answer to which question.
     asked: Mutex<HashMap<Id, mpsc::UnboundedSender<Message>>>,
+    /// The requests of batches, which are given up one by one: by dropping these.
+    batched: Mutex<HashMap<Id, oneshot::Sender<()>>>,
     subscription: Subscription,
     /// Last words to the server.
     farewells: Mutex<JoinSet<()>>,
@@ -45,6 +49,7 @@ impl Session {
             client: Mutex::new(client),
             discovered: discovered.into(),
             asked: Mutex::default(),
+            batched: Mutex::default(),
             subscription: Subscription::new(Interest::of(discovered)),
             farewells: Mutex::default(),
         })
@@ -71,6 +76,10 @@ impl Session {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn batched(&self) -> MutexGuard<'_, HashMap<Id, oneshot::Sender<()>>> {
+        self.batched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn voiced<T>(&self, speak: impl FnOnce(Voice<'_>) -> T) -> T {
         speak(Voice { client: &self.client(), ids: &self.context.modern.ids })
     }
@@ -90,6 +99,7 @@ impl Session {
 
     async fn batch(self: &Arc<Self>, elements: &[Message]) -> Outcome {
         let joined = self.client().revision() == WITH_BATCHES;
+        self.batched().retain(|_, keep| !keep.is_closed());
         let answers = elements.iter().map(|element| async move {
             let Kind::Request { .. } = element.kind() else {
                 if let Err(failure) = self.notify(element).await {
@@ -98,7 +108,11 @@ impl Session {
                 return None;
             };
             let raw_id = element.raw_id().unwrap_or("null");
-            let answer = self.one(element).await;
+            let given_up = self.given_up(Id::from_json(raw_id));
+            let answer = tokio::select! {
+                answer = self.one(element) => answer,
+                _ = given_up => return None,
+            };
             let answer = answer.or_else(|failure| Message::parse(failure.answer(raw_id))).ok()?;
             if joined {
                 return Some(answer);
@@ -108,6 +122,13 @@ impl Session {
         });
         let answers: Vec<_> = join_all(answers).await.into_iter().flatten().collect();
         if joined { Outcome::Batch(answers) } else { Outcome::Done }
+    }
+
+    /// Ready when the client has cancelled this request of a batch.
+    fn given_up(&self, id: Id) -> oneshot::Receiver<()> {
+        let (keep, given_up) = oneshot::channel();
+        self.batched().insert(id, keep);
+        given_up
     }
 
     async fn one(self: &Arc<Self>, message: &Message) -> Result<Message, Failure> {
@@ -161,6 +182,13 @@ impl Session {
             Kind::Notification { method } if !Client::keeps_notice(method) => {
                 let dressed = self.client().dress(message, None, &[]);
                 exchange::notify(&self.context, &dressed).await
+            }
+            Kind::Notification { method } if &**method == "notifications/cancelled" => {
+                let params = Members::of(text(message)).and_then(|members| members.object("params"));
+                if let Some(raw_id) = params.and_then(|params| params.get("requestId")) {
+                    self.batched().remove(&Id::from_json(raw_id));
+                }
+                Ok(())
             }
             _ => Ok(()),
         }

@@ -57,11 +57,13 @@ class Session:
         except TimeoutError:
             raise AssertionError(f"no {kind}; came: {[one for one, _ in self.seen[start:]]}") from None
 
-    def question(self, params):
+    async def question(self, params):
         fields = list(getattr(params, "requested_schema", None) and params.requested_schema["properties"] or [])
         self.note("elicitation", (params.mode or "form", params.message, getattr(params, "url", None), fields))
         if params.message.startswith("Refuse"):
             return "decline", None
+        if params.message.startswith("Wait"):
+            await asyncio.Event().wait()
         return "accept", None if params.mode == "url" else {"name": f"answer to {params.message}"}
 
     def sampled(self, messages):
@@ -113,7 +115,7 @@ class Official(Session):
         return types.ListRootsResult(roots=[types.Root(uri="file:///interop/one", name="one")])
 
     async def elicit(self, context, params):
-        action, content = self.question(params)
+        action, content = await self.question(params)
         return types.ElicitResult(action=action, content=content)
 
     async def log(self, params):
@@ -155,7 +157,7 @@ class Fast(Session):
         return [types.Root(uri="file:///interop/one", name="one")]
 
     async def elicit(self, message, response_type, params, context):
-        action, content = self.question(params)
+        action, content = await self.question(params)
         return FastElicitResult(action=action, content=content)
 
     async def log(self, params):
@@ -341,6 +343,13 @@ async def cancellation(session, job):
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     equal(await session.text("cancelled", key=job["key"]), "true")
+    # In the middle of a question, which nobody answers any more.
+    start = len(session.seen)
+    asking = asyncio.create_task(session.text("ask", message="Wait?"))
+    await session.until("elicitation", start)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    equal(await session.text("ask", message="Still there?"), "accept answer to Still there?")
 
 
 async def hear(session, subscription):

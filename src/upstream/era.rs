@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::translated::Translated;
 use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, first, modern};
 use crate::cli::{ClientProtocol, Protocol, Transport};
 use crate::error::Failure;
@@ -48,8 +49,9 @@ enum Known {
     #[default]
     Unasked,
     Nothing,
-    /// An earlier run found it modern.
-    Remembered,
+    /// An earlier run found it so.
+    RememberedModern,
+    RememberedLegacy,
     Modern,
     Legacy,
 }
@@ -68,14 +70,14 @@ impl Context {
         let mut known = self.era.known();
         if *known == Known::Unasked {
             *known = match self.memory.verdict().modern {
-                Some(true) => Known::Remembered,
-                Some(false) => Known::Legacy,
+                Some(true) => Known::RememberedModern,
+                Some(false) => Known::RememberedLegacy,
                 None => Known::Nothing,
             };
         }
         match *known {
-            Known::Modern | Known::Remembered => Some(true),
-            Known::Legacy => Some(false),
+            Known::Modern | Known::RememberedModern => Some(true),
+            Known::Legacy | Known::RememberedLegacy => Some(false),
             Known::Nothing | Known::Unasked => None,
         }
     }
@@ -83,6 +85,21 @@ impl Context {
     /// Whether this run has seen it take modern requests, or the user says so.
     fn is_proven_modern(&self) -> bool {
         self.chosen.protocol == Protocol::Modern || *self.era.known() == Known::Modern
+    }
+
+    /// Whether the server is no legacy one any more, though an earlier run found it so and a translator has begun its
+    /// work.
+    pub(super) fn is_misremembered(&self) -> bool {
+        let mut known = self.era.known();
+        if *known == Known::RememberedLegacy && self.memory.was_wrong() {
+            *known = Known::Nothing;
+        }
+        matches!(*known, Known::Nothing | Known::Modern)
+    }
+
+    /// The translator, while the server is one that needs it.
+    pub(super) fn translator(&self) -> Option<&Translated> {
+        self.translated.get().filter(|_| self.takes_modern() == Some(false))
     }
 
     /// Notes what a modern request has shown, for this run and those to come.
@@ -117,7 +134,7 @@ impl Context {
         !self.client.translated
             && self.gate.is_idle()
             && self.chosen.client_protocol != ClientProtocol::Legacy
-            && self.translated.get().is_none()
+            && self.translator().is_none()
             && self.takes_modern() != Some(false)
     }
 }
@@ -298,6 +315,14 @@ pub(super) fn may_be_modern(refused: &NotOpened) -> bool {
     match refused {
         NotOpened::Error(status, error) => modern::is_recognised(*status, error) || modern::may_be_modern(error),
         NotOpened::Failure(_) => false,
+    }
+}
+
+/// A server that was remembered as legacy may have changed: it refuses a translator's handshake as only a modern one
+/// does.
+pub(super) fn doubt(context: &Context, status: StatusCode, refusal: &Message) {
+    if context.client.translated && modern::is_recognised(status, refusal) {
+        context.memory.is_wrong();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is remembered of a server from run to run: its last greeting in either era, and what it was found to speak.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,6 +29,8 @@ pub(super) struct Memory {
     path: Option<PathBuf>,
     /// Pages of a list of tools that is being fetched.
     pages: Arc<Mutex<Vec<Value>>>,
+    /// This run has seen that the server is of another era.
+    wrong: Arc<AtomicBool>,
 }
 
 /// What a server was like.
@@ -74,7 +77,7 @@ impl Memory {
         let digest = ring::digest::digest(&ring::digest::SHA256, uri.to_string().as_bytes());
         let name = digest.as_ref()[..16].iter().fold(0u128, |name, &byte| name << 8 | u128::from(byte));
         let path = home.map(|home| home.join("servers").join(format!("{name:032x}.json")));
-        Self { path, pages: Arc::default() }
+        Self { path, pages: Arc::default(), wrong: Arc::default() }
     }
 
     /// What was kept, however old; nothing if there is none that can be read.
@@ -85,6 +88,17 @@ impl Memory {
     /// What was found out not long ago.
     pub(super) fn verdict(&self) -> Kept {
         self.recall().filter(|kept| kept.is_younger_than(VERDICT_HOLDS)).unwrap_or_default()
+    }
+
+    /// Forgets which era the server speaks: it is another than it was.
+    pub(super) fn is_wrong(&self) {
+        self.wrong.store(true, Ordering::Relaxed);
+        self.learn(|kept| kept.modern = None);
+    }
+
+    /// Whether that has happened in this run.
+    pub(super) fn was_wrong(&self) -> bool {
+        self.wrong.load(Ordering::Relaxed)
     }
 
     /// Keeps what was found out, unless that is what was kept a short while ago: programs start us all the time.

@@ -171,7 +171,16 @@ impl Upstream {
         if let Some(translated) = self.0.translated_for(message) {
             let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
             let is_acknowledged = self.0.people.modern.has_acknowledged(message);
-            return translated.request(message, number, is_acknowledged).await;
+            let outcome = translated.request(message, number, is_acknowledged).await;
+            // No session could be opened, so the request has not been carried out.
+            let is_refused = matches!(&outcome, Ok(Outcome::Answer(answer)) if matches!(answer.kind(), Kind::Response { is_error: true, .. }));
+            if is_refused
+                && self.0.is_misremembered()
+                && let Some(outcome) = Box::pin(self.modern(message)).await?
+            {
+                return Ok(outcome);
+            }
+            return outcome;
         }
         let wire = self.pass().await?;
         if let Some(answer) = self.0.empty_list(message) {
@@ -188,7 +197,7 @@ impl Upstream {
         if self.0.questions.take(message) {
             return Ok(());
         }
-        if let (Some(translated), true) = (self.0.translated.get(), self.0.gate.is_idle()) {
+        if let (Some(translated), true) = (self.0.translator(), self.0.gate.is_idle()) {
             translated.notify(message);
             return Ok(());
         }
@@ -231,7 +240,7 @@ impl Upstream {
 
     /// Why no session is open yet, if none is and there is a reason.
     pub fn trouble(&self) -> Option<Failure> {
-        self.0.gate.known_trouble().or_else(|| self.0.translated.get()?.trouble())
+        self.0.gate.known_trouble().or_else(|| self.0.translator()?.trouble())
     }
 
     /// Whether `server/discover` has an answer here, or may have one: else the client does better to speak the server's era.
@@ -241,7 +250,7 @@ impl Upstream {
 
     /// Whether the client is of the modern era and the server is not.
     pub fn is_translated(&self) -> bool {
-        self.0.translated.get().is_some() && self.0.gate.is_idle()
+        self.0.translator().is_some() && self.0.gate.is_idle()
     }
 
     /// The client has nothing more to say: what it listens to, if that is translated, ends.

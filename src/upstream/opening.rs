@@ -50,7 +50,8 @@ pub(super) async fn open(
                 era::remember(&context, &initialize, &opened);
                 return;
             }
-            Err(NotOpened::Error(_, error)) => {
+            Err(NotOpened::Error(status, error)) => {
+                era::doubt(&context, status, &error);
                 context.gate.failed(Failure::Rpc(error.clone()));
                 settle(Ok(error));
                 return;

@@ -117,7 +117,7 @@ impl Context {
         if self.client.translated || !self.gate.is_idle() || self.chosen.client_protocol == ClientProtocol::Legacy {
             return None;
         }
-        let is_known = self.translated.get().is_some() || self.chosen.client_protocol == ClientProtocol::Modern;
+        let is_known = self.translator().is_some() || self.chosen.client_protocol == ClientProtocol::Modern;
         if !is_known && !to_legacy::is_modern(message) {
             return None;
         }

@@ -173,7 +173,10 @@ impl Upstream {
             let is_acknowledged = self.0.people.modern.has_acknowledged(message);
             let outcome = translated.request(message, number, is_acknowledged).await;
             // No session could be opened, so the request has not been carried out.
-            let is_refused = matches!(&outcome, Ok(Outcome::Answer(answer)) if matches!(answer.kind(), Kind::Response { is_error: true, .. }));
+            let is_refused = match &outcome {
+                Ok(Outcome::Answer(answer)) => matches!(answer.kind(), Kind::Response { is_error: true, .. }),
+                _ => false,
+            };
             if is_refused
                 && self.0.is_misremembered()
                 && let Some(outcome) = Box::pin(self.modern(message)).await?

@@ -1,7 +1,6 @@
 """Every client before every server, of either era: what of MCP comes through, as a table that stands in README.md."""
 
 import json
-import os
 import re
 import subprocess
 import threading
@@ -78,10 +77,9 @@ def program(suite, script):
 
 def rmcp_server():
     """Builds the server of the Rust SDK, which is a program."""
-    project = HERE / "rmcp_server"
-    target = Path(os.environ.get("RMCP_SERVER_TARGET", project / "target"))
-    subprocess.run(["cargo", "build", "--locked", "--quiet", "--target-dir", target], cwd=project, check=True)
-    return target / "debug" / "rmcp-server"
+    command = ["cargo", "build", "--locked", "--quiet", "--message-format=json"]
+    built = subprocess.run(command, cwd=HERE / "rmcp_server", check=True, stdout=subprocess.PIPE).stdout
+    return next(path for line in built.splitlines() if (path := json.loads(line).get("executable")))
 
 
 def mark(server, feature, outcome):
@@ -105,7 +103,8 @@ def table(rows):
 
 class ErasSuite:
     def eras(self):
-        servers = {script: self.start(program(self, script), stdout=subprocess.PIPE) for script, _, _ in SERVERS.values()}
+        scripts = dict.fromkeys(script for script, _, _ in SERVERS.values())
+        servers = {script: self.start(program(self, script), stdout=subprocess.PIPE) for script in scripts}
         urls = {script: server.stdout.readline().decode().strip() for script, server in servers.items()}
         for url in urls.values():
             self.wait_for_port(int(re.search(r":(\d+)/", url)[1]))

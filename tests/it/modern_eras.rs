@@ -94,6 +94,32 @@ fn a_server_that_was_found_legacy_is_not_asked_again() {
 }
 
 #[test]
+fn a_legacy_server_that_has_become_modern_is_found_out() {
+    let is_new = Arc::new(AtomicBool::new(false));
+    let upstream = Upstream::start({
+        let is_new = Arc::clone(&is_new);
+        move |call| match (is_new.load(Ordering::Relaxed), call.kind()) {
+            (false, _) => call.legacy_only(),
+            (true, "initialize") => call.error("404 Not Found", -32601, "no such method"),
+            (true, _) => call.modern(),
+        }
+    });
+    let home = tempfile::tempdir().unwrap();
+    for round in ["old", "new", "known"] {
+        is_new.store(round != "old", Ordering::Relaxed);
+        let mut bridge =
+            Bridge::to(&upstream.url("/mcp")).home(home.path()).args(["--client-protocol", "modern"]).start();
+        bridge.ask_modern("0", "server/discover", "");
+        for id in ["1", "2"] {
+            let listed = bridge.ask_modern(id, "tools/list", "");
+            assert_eq!(listed["result"]["resultType"], "complete", "{round}: {listed}");
+        }
+        bridge.finish();
+    }
+    assert_eq!(upstream.count("initialize"), 2, "one session with the old one, one attempt with the new");
+}
+
+#[test]
 fn a_modern_server_that_is_late_is_answered_for_by_what_it_said_last_time() {
     let upstream =
         Upstream::start(

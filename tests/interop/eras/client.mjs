@@ -23,11 +23,14 @@ const OFFERS = { roots: {}, sampling: {}, elicitation: { form: {}, url: {} } };
 // The first SDK takes a stream that ended with an error answer for a broken one, resumes it, and hears everything twice.
 const reconnectionOptions = { maxRetries: 0, initialReconnectionDelay: 1, maxReconnectionDelay: 1, reconnectionDelayGrowFactor: 1 };
 
+let left; // the signal of who leaves in the middle of a question
+
 const answers = {
   "roots/list": () => ({ roots: ROOTS }),
   "sampling/createMessage": ({ messages }) => ({ role: "assistant", model: "interop", content: { type: "text", text: `sampled: ${messages[0].content.text}` } }),
   "elicitation/create": ({ mode, message }) => {
     if (/^Refuse/.test(message)) return { action: "decline" };
+    if (/^Wait/.test(message)) return new Promise((resolve) => left.addEventListener("abort", () => resolve({ action: "cancel" })));
     return mode === "url" ? { action: "accept" } : { action: "accept", content: { name: `answer to ${message}` } };
   },
 };
@@ -233,10 +236,18 @@ const steps = {
     await call("log");
     assert.deepEqual(since(from, "notifications/message"), [], "nothing was wanted");
   },
-  cancellation: async ({ call }, { key }) => {
+  cancellation: async ({ call, seen, until }, { key }) => {
     const stop = new AbortController();
     await assert.rejects(call("wait", { key }, { signal: stop.signal, onprogress: () => stop.abort("enough") }), /enough/);
     assert.equal(text(await call("cancelled", { key })), "true");
+    // In the middle of a question, which nobody answers any more.
+    const [from, leave] = [seen.length, new AbortController()];
+    left = leave.signal;
+    const asking = assert.rejects(call("ask", { message: "Wait?" }, { signal: leave.signal }), /enough/);
+    await until("elicitation/create", from);
+    leave.abort("enough");
+    await asking;
+    assert.equal(text(await call("ask", { message: "Still there?" })), "accept answer to Still there?");
   },
   subscriptions: async (session, { key }) => {
     assert.ok(session.client.getServerCapabilities().resources.subscribe, "the server offers none");

@@ -24,9 +24,8 @@ use tokio::sync::broadcast;
 
 type Context = RequestContext<RoleServer>;
 
-static CONTENT: LazyLock<Value> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../eras/content.json")).expect("content.json is JSON")
-});
+static CONTENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../eras/content.json")).expect("content.json is JSON"));
 
 /// One for each session of the legacy era, and for each request of the modern one.
 struct Server {
@@ -72,7 +71,11 @@ impl ServerHandler for Server {
         .expect("what the server says of itself")
     }
 
-    async fn list_tools(&self, request: Option<PaginatedRequestParams>, _: Context) -> Result<ListToolsResult, ErrorData> {
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListToolsResult, ErrorData> {
         page("tools", request)
     }
 
@@ -80,7 +83,11 @@ impl ServerHandler for Server {
         tools::call(self, request, &context).await
     }
 
-    async fn list_resources(&self, request: Option<PaginatedRequestParams>, _: Context) -> Result<ListResourcesResult, ErrorData> {
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListResourcesResult, ErrorData> {
         page("resources", request)
     }
 
@@ -92,17 +99,27 @@ impl ServerHandler for Server {
         page("resourceTemplates", request)
     }
 
-    async fn read_resource(&self, request: ReadResourceRequestParams, _: Context) -> Result<ReadResourceResponse, ErrorData> {
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: Context,
+    ) -> Result<ReadResourceResponse, ErrorData> {
         let uri = &request.uri;
         let contents = match uri.strip_prefix("note://") {
             Some("bytes") => json!({ "uri": uri, "blob": CONTENT["bytes"] }),
             Some(name) => json!({ "uri": uri, "text": format!("note {name}") }),
-            None => return Err(ErrorData::resource_not_found(format!("no resource {uri}"), Some(json!({ "uri": uri })))),
+            None => {
+                return Err(ErrorData::resource_not_found(format!("no resource {uri}"), Some(json!({ "uri": uri }))));
+            }
         };
         Ok(result::<ReadResourceResult>(json!({ "contents": [contents] }))?.into())
     }
 
-    async fn list_prompts(&self, request: Option<PaginatedRequestParams>, _: Context) -> Result<ListPromptsResult, ErrorData> {
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: Context,
+    ) -> Result<ListPromptsResult, ErrorData> {
         page("prompts", request)
     }
 
@@ -162,7 +179,11 @@ async fn main() {
     let make = move || {
         Ok(Server { changed: changed.clone(), level: Mutex::new("debug".to_owned()), subscribed: Mutex::default() })
     };
-    let service = StreamableHttpService::new(make, Arc::new(LocalSessionManager::default()), StreamableHttpServerConfig::default());
+    let service = StreamableHttpService::new(
+        make,
+        Arc::new(LocalSessionManager::default()),
+        StreamableHttpServerConfig::default(),
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("http://{}/mcp", listener.local_addr().expect("an address"));
     axum::serve(listener, axum::Router::new().nest_service("/mcp", service)).await.expect("serving");

@@ -5,7 +5,9 @@ use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, InputRequiredResult, ServerRequest};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, InputRequiredResult, ServerRequest,
+};
 use rmcp::service::ServiceError;
 use serde_json::{Map, Value, json};
 
@@ -42,7 +44,11 @@ struct Peer<'a> {
     answers: Map<String, Value>,
 }
 
-pub async fn call(server: &Server, request: CallToolRequestParams, context: &Context) -> Result<CallToolResponse, ErrorData> {
+pub async fn call(
+    server: &Server,
+    request: CallToolRequestParams,
+    context: &Context,
+) -> Result<CallToolResponse, ErrorData> {
     let state = request.request_state.as_deref().unwrap_or("{}");
     let mut answers: Map<String, Value> = serde_json::from_str(state).unwrap_or_default();
     for (name, answer) in request.input_responses.iter().flatten() {
@@ -78,7 +84,9 @@ impl Peer<'_> {
             "visit" => json!(self.ask(&[("page", visit(text("url")))]).await?[0]),
             "sample" => json!(self.ask(&[("said", sampling(text("prompt")))]).await?[0]),
             "roots" => json!(self.ask(&[("where", roots())]).await?[0]),
-            "at_once" => json!(self.ask(&[("who", form("Who?")), ("said", sampling("hello")), ("where", roots())]).await?.join(" | ")),
+            "at_once" => json!(
+                self.ask(&[("who", form("Who?")), ("said", sampling("hello")), ("where", roots())]).await?.join(" | ")
+            ),
             "rounds" => self.rounds(given["count"].as_u64().unwrap_or(0)).await?,
             "progress" => self.progress(given["steps"].as_u64().unwrap_or(0)).await?,
             "log" => self.log().await?,
@@ -92,7 +100,8 @@ impl Peer<'_> {
     /// Asks all at once, and has the answers in words.
     async fn ask(&self, questions: &[(&str, Value)]) -> Result<Vec<String>, Stop> {
         if self.modern {
-            let known: Option<Vec<_>> = questions.iter().map(|(name, _)| Some(self.answers.get(*name)?.as_str()?.to_owned())).collect();
+            let known: Option<Vec<_>> =
+                questions.iter().map(|(name, _)| Some(self.answers.get(*name)?.as_str()?.to_owned())).collect();
             return known.ok_or_else(|| {
                 let questions = questions.iter().map(|(name, question)| ((*name).to_owned(), question.clone()));
                 Stop::Asked(Value::Object(questions.collect()), json!(self.answers).to_string())
@@ -138,6 +147,11 @@ impl Peer<'_> {
         for level in &LEVELS[least..] {
             let message = json!({ "level": level, "logger": "peer", "data": format!("a word at {level}") });
             self.context.peer.notify_logging_message(made(message)?).await?;
+        }
+        if !self.modern {
+            // The SDK sends them on the session's stream, beside the answer's, and who wants them for this call alone
+            // cannot have them after it.
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         Ok(json!("logged"))
     }

@@ -131,7 +131,7 @@ pub struct Login {
     /// Log in on another device, with a code (RFC 8628)
     #[arg(
         long,
-        alias = "device",
+        visible_alias = "device",
         env = "MCP_FERRY_DEVICE_CODE",
         value_parser = OrDefault(FalseyValueParser::new(), false)
     )]

@@ -10,7 +10,6 @@ use super::registration::{self, Wanted};
 use super::scope::Attempt;
 use super::token::TokenEndpoint;
 use super::{Offer, Record};
-use crate::auth::record::Origin;
 use crate::log;
 
 /// Logs in with a code (RFC 8628).
@@ -21,13 +20,11 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
     let record = held.map(|held| held.record.as_ref().clone()).unwrap_or_default();
     let begun_at = record.generation;
     let issuer = &discovered.issuer;
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer));
-    let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
+    let previous = record.requested_of(issuer);
     let scope = discovered.scopes.select(login, issuer, previous, Attempt::Full);
     let fetch = inner.fetch().await;
-    let known = record.client.clone().filter(|client| same_issuer && client.origin == Origin::Dynamic);
-    let client = match known.filter(|client| record.dead_client.as_ref() != Some(&client.client_id)) {
-        Some(client) => client,
+    let client = match record.registered_with(issuer) {
+        Some(client) => client.clone(),
         None => {
             let to_register = discovered.scopes.to_register(login, issuer, previous);
             let wanted = Wanted { redirect_uris: &[], scope: to_register.as_deref(), not_by_document: false };

@@ -41,6 +41,22 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether what is kept here may be sent to this issuer.
+    pub fn is_of(&self, issuer: &Issuer) -> bool {
+        self.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer))
+    }
+
+    /// Every scope ever asked for of this issuer.
+    pub fn requested_of(&self, issuer: &Issuer) -> Option<&str> {
+        self.requested_scope.as_deref().filter(|_| self.is_of(issuer))
+    }
+
+    /// As whom we have registered with this issuer, unless it has said since that it knows us no more.
+    pub fn registered_with(&self, issuer: &Issuer) -> Option<&Client> {
+        let client = self.client.as_ref().filter(|client| client.origin == Origin::Dynamic && self.is_of(issuer));
+        client.filter(|client| self.dead_client.as_ref() != Some(&client.client_id))
+    }
+
     /// Whether there is something to renew the access token with, as far as is known.
     pub fn is_renewable(&self) -> bool {
         self.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some()) && self.dead_refresh.is_none()

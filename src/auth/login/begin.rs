@@ -54,8 +54,7 @@ pub(super) async fn begin(
     let listener = Listener::bind(&inner.settings.callback, &inner.account.key().ports())?;
     let redirect_uri = listener.redirect_uri();
     let record = known(inner);
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
-    let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
+    let previous = record.requested_of(&discovered.issuer);
     let scope = discovered.scopes.select(login, &discovered.issuer, previous, round.attempt);
     let mut client = client(inner, &discovered, &record, round, &redirect_uri).await?;
     let dpop_key = if discovered.dpop { Some(dpop_key(&record)?) } else { None };
@@ -125,13 +124,9 @@ async fn client(
     round: &Round,
     redirect_uri: &str,
 ) -> Result<Client, LoginError> {
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
-    let kept = record.client.as_ref().filter(|client| {
-        same_issuer
-            && client.origin == Origin::Dynamic
-            && inner.settings.login.client_id.is_none()
+    let kept = record.registered_with(&discovered.issuer).filter(|client| {
+        inner.settings.login.client_id.is_none()
             && !round.register_anew
-            && record.dead_client.as_ref() != Some(&client.client_id)
             && !client.needs_new_registration(Some(redirect_uri), now())
     });
     match kept {
@@ -149,8 +144,7 @@ async fn register(
     redirect_uri: &str,
 ) -> Result<Client, LoginError> {
     let login = &inner.settings.login;
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
-    let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
+    let previous = record.requested_of(&discovered.issuer);
     let mut redirect_uris = vec![redirect_uri.to_owned()];
     if inner.settings.callback.port.is_none() {
         let others = inner.account.key().ports().map(|port| inner.settings.callback.redirect_uri(port));

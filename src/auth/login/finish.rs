@@ -144,8 +144,7 @@ impl Inner {
         scope: Option<&str>,
         tokens: Issued,
     ) -> Record {
-        let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer));
-        let asked = record.requested_scope.as_deref().filter(|_| same_issuer).unwrap_or_default();
+        let asked = record.requested_of(issuer).unwrap_or_default();
         let requested_scope = Some(scope::union(asked, scope.unwrap_or_default())).filter(|all| !all.is_empty());
         let mut record = Record {
             logins: record.logins + 1,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{read_file, text};
-use crate::auth::settings::{DpopChoice, Enterprise, Grant, Login, ResourceChoice, SubjectTokenType};
+use crate::auth::settings::{DpopChoice, Enterprise, Grant, Login, ResourceChoice};
 use crate::auth::store::KeptIn;
 use crate::auth::{CallbackSettings, Credential, Signer};
 use crate::cli::{self, AuthMode, Dpop, TokenStore};
@@ -167,7 +167,6 @@ fn grant(typed: &cli::Login) -> Result<Grant, Error> {
             client_id: given(typed.idp_client_id.as_ref()).ok_or_else(|| needs("--idp-client-id"))?,
             client_secret: from_variable(typed.idp_client_secret_env.as_ref(), "--idp-client-secret-env")?,
             subject_token: file(typed.idp_token_file.as_ref()).ok_or_else(|| needs("--idp-token-file"))?,
-            subject_token_type: SubjectTokenType::default(),
         }));
     }
     Ok(match (typed.client_credentials, typed.device_code) {

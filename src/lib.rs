@@ -141,18 +141,12 @@ fn fatal(error: &Error) -> ExitCode {
 fn carry(cli: &Cli) -> Result<Exit, Error> {
     let settings = Settings::new(&cli.url, cli.port, &cli.options)?;
     system::raise_descriptor_limit();
-    // One thread: a loopback request takes half the time and a quarter of the CPU that it does with several.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::System(format!("the runtime does not start: {error}")))?;
-    runtime.block_on(async {
+    task::run(async {
         let shutdown =
             system::shutdown().map_err(|error| Error::System(format!("signals cannot be heard: {error}")))?;
         let connection = stdio::stdio(settings.max_message);
         let terms = bridge::Terms { limit: settings.request_timeout, tools: settings.tools.clone() };
         bridge::run(connection, |client| Upstream::new(&settings, client), terms, shutdown).await;
-        Ok::<_, Error>(())
-    })?;
-    // A name that is still being looked up, on a thread that cannot be stopped, is nothing to wait for.
-    runtime.shutdown_background();
-    Ok(Exit::Orderly)
+        Ok(Exit::Orderly)
+    })
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value};
 use url::{Host, Url};
 
-use crate::http::{Http, HttpError, read, retry_after};
+use crate::http::{Http, HttpError, PRODUCT, read, retry_after};
 use crate::log;
 
 /// For one request with its answer.
@@ -193,7 +193,7 @@ fn failed(error: &HttpError) -> FetchError {
 /// Firewalls refuse requests that do not say who sends them.
 fn headers(extra: &[(HeaderName, String)]) -> Result<HeaderMap, FetchError> {
     let mut headers = HeaderMap::new();
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
     // Without it, "any" is meant, and some take that at its word.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

@@ -3,8 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -142,10 +141,7 @@ fn pasting(typed: &LoginCommand) -> Option<mpsc::Receiver<String>> {
 
 /// Says `initialize`, as a client would, with a login or without, to hear what is asked for.
 async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"))));
+    let mut headers = crate::upstream::post_headers();
     for (name, value) in &settings.headers.map {
         headers.append(name.clone(), value.clone());
     }

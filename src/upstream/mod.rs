@@ -43,6 +43,7 @@ use translated::Translated;
 use wire::{NotOpened, Opened, SECRET_ID, Wire};
 
 pub use event::Event;
+pub(crate) use send::post_headers;
 pub use to_client::ToClient;
 
 /// How long a server may take to hear of a cancellation before its exchange is dropped all the same.

@@ -110,22 +110,6 @@ impl Sender {
         &self.auth
     }
 
-    /// The headers of a POST that carries a message.
-    pub(super) fn post_headers() -> HeaderMap {
-        let mut headers = Self::get_headers();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers
-    }
-
-    /// The headers of a GET that opens a stream.
-    pub(super) fn get_headers() -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"))));
-        headers
-    }
-
     /// Sends, and returns the head of whatever answer comes. A server that cannot be reached is tried again for as long
     /// as
     /// `patience` says; one that refuses the credential gets a newer one, once, if there is one. Nothing that may have
@@ -183,6 +167,22 @@ impl Sender {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// The headers of a POST that carries a message.
+pub(crate) fn post_headers() -> HeaderMap {
+    let mut headers = get_headers();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers
+}
+
+/// The headers of a GET that opens a stream.
+pub(super) fn get_headers() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(client::PRODUCT));
+    headers
 }
 
 /// What has been tried for one request.

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::answer::{self, Body};
-use super::send::{Sender, Sent};
+use super::send::{self, Sent};
 use super::{Context, Event, NotOpened, Opened, SECRET_ID, Wire, first};
 use crate::error::Failure;
 use crate::log;
@@ -63,7 +63,7 @@ impl Terms {
             headers.extend(session.iter().cloned());
             headers
         };
-        Self { generation, uri, post: with(Sender::post_headers()), get: with(Sender::get_headers()) }
+        Self { generation, uri, post: with(send::post_headers()), get: with(send::get_headers()) }
     }
 
     fn has_session(&self) -> bool {
@@ -89,7 +89,7 @@ async fn greet(
     let sender = &context.sender;
     let body = initialize.text().clone();
     let Sent { response, moved } =
-        sender.send(Method::POST, sender.uri(), &Sender::post_headers(), body, patience).await?;
+        sender.send(Method::POST, sender.uri(), &send::post_headers(), body, patience).await?;
     let status = response.status();
     if !status.is_success() {
         let error = answer::refusal(sender, response, false).await?;

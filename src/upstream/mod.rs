@@ -5,6 +5,7 @@
 //! waited long enough is told the reason.
 
 mod answer;
+mod awaited;
 mod backoff;
 mod context;
 mod elicit;

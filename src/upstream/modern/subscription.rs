@@ -43,9 +43,7 @@ async fn open(context: &Context, request: &Message) -> Result<Opened, Failure> {
     match answer::body(sender, sent.response).await? {
         Body::Events(events) => Ok(Opened::Stream(events)),
         Body::Message(answer) => Ok(Opened::Answer(Answered { status, answer })),
-        Body::Nothing(status) => {
-            Err(Failure::Unusable(format!("{} answered {status} and nothing more to a request", sender.host())))
-        }
+        Body::Nothing(status) => Err(answer::nothing(sender.host(), status)),
     }
 }
 

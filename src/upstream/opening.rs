@@ -38,12 +38,7 @@ pub(super) async fn open(
     let mut settle = Some(settle);
     let mut settle = move |answer| drop(settle.take().map(|settle| settle.send(answer)));
     loop {
-        let attempted = tokio::time::timeout(SILENT, attempt(&context, &initialize)).await.unwrap_or_else(|_| {
-            let quiet =
-                format!("{} has not answered initialize for {} seconds", context.sender.host(), SILENT.as_secs());
-            Err(Failure::Broken(quiet).into())
-        });
-        let failure = match attempted {
+        let failure = match attempt(&context, &initialize).await {
             Ok(opened) => {
                 greet(&context, &opened).await;
                 settle(Ok(opened.answer.clone()));
@@ -70,12 +65,9 @@ pub(super) async fn open(
             return;
         }
         log::info!("{failure}; trying again");
-        let asked = match &failure {
-            Failure::Status { retry_after: Some(seconds), .. } => Duration::from_secs(*seconds),
-            _ => Duration::ZERO,
-        };
+        let asked = asked_to_wait(&failure);
         context.gate.trouble(failure);
-        tokio::time::sleep(backoff.next().max(asked.min(LONGEST_ASKED))).await;
+        tokio::time::sleep(backoff.next().max(asked)).await;
     }
 }
 
@@ -121,7 +113,24 @@ async fn greet(context: &Context, opened: &Opened) {
     }
 }
 
+/// How long the server has asked to be left alone.
+fn asked_to_wait(failure: &Failure) -> Duration {
+    match failure {
+        Failure::Status { retry_after: Some(seconds), .. } => Duration::from_secs(*seconds).min(LONGEST_ASKED),
+        _ => Duration::ZERO,
+    }
+}
+
 async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
+    let attempted = tokio::time::timeout(SILENT, as_chosen(context, initialize)).await;
+    attempted.unwrap_or_else(|_| {
+        let host = context.sender.host();
+        Err(Failure::Broken(format!("{host} has not answered initialize for {} seconds", SILENT.as_secs())).into())
+    })
+}
+
+/// By what the user has chosen, and what the server spoke last time.
+async fn as_chosen(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     let verdict = context.memory.verdict();
     match context.chosen.protocol {
         Protocol::Modern => return modern::open(context, initialize).await.map_err(modern::told),

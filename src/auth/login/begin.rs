@@ -44,13 +44,7 @@ pub(super) async fn begin(
     manner: &Manner,
 ) -> Result<(Callback, Pending), LoginError> {
     let login = &inner.settings.login;
-    let mut discovered = inner.discover().await?;
-    if round.other_resource {
-        discovered.issuer.resource = discovered.issuer.other_resource.clone();
-    }
-    if round.no_resource {
-        discovered.issuer.resource = None;
-    }
+    let discovered = discover(inner, round).await?;
     let listener = Listener::bind(&inner.settings.callback, &inner.account.key().ports())?;
     let redirect_uri = listener.redirect_uri();
     let record = known(inner);
@@ -83,6 +77,18 @@ pub(super) async fn begin(
     let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
     show(inner, ownership, &url, &callback, manner).await;
     Ok((callback, pending))
+}
+
+/// Whom to ask, and for which resource in this round.
+async fn discover(inner: &Arc<Inner>, round: &Round) -> Result<Discovered, LoginError> {
+    let mut discovered = inner.discover().await?;
+    if round.other_resource {
+        discovered.issuer.resource = discovered.issuer.other_resource.clone();
+    }
+    if round.no_resource {
+        discovered.issuer.resource = None;
+    }
+    Ok(discovered)
 }
 
 fn known(inner: &Inner) -> Record {

@@ -79,5 +79,5 @@ async fn issued(mut device: DeviceLogin, endpoint: TokenEndpoint<'_>) -> Result<
             }
         }
     });
-    polling.await.unwrap_or_else(|_| Err(LoginError::TimedOut(lifetime.as_secs())))
+    polling.await.unwrap_or(Err(LoginError::TimedOut(lifetime.as_secs())))
 }

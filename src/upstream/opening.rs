@@ -95,7 +95,7 @@ async fn signed_in(
             }
         }
     }
-    while !standing.logged_in(Duration::from_secs(3600)).await {}
+    sign_in::logged_in(context).await;
 }
 
 /// Lets messages through; the client's `initialized` first, if it did not wait for the answer.

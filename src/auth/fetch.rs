@@ -271,6 +271,6 @@ impl Reply {
     /// The beginning of the body, for people.
     pub fn snippet(&self) -> String {
         let text = String::from_utf8_lossy(&self.body[..self.body.len().min(SHOWN)]);
-        crate::log::redact(text.trim())
+        log::redact(text.trim())
     }
 }

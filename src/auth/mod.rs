@@ -55,8 +55,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::cli::AuthMode;
 use crate::config::Settings;
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 pub use account::{Account, Snapshot, Transaction};
 pub use callback::CallbackSettings;

@@ -12,8 +12,7 @@ use super::fetch::{Fetch, Reply};
 use super::metadata::{Metadata, Vendor};
 use super::record::{Client, Issuer, Record, Tokens};
 use super::settings::Login;
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 pub use client::AuthMethod;
 pub use error::{Refused, TokenError};

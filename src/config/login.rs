@@ -9,8 +9,7 @@ use crate::auth::store::KeptIn;
 use crate::auth::{CallbackSettings, Credential, Signer};
 use crate::cli::{self, AuthMode, Dpop, TokenStore};
 use crate::error::Error;
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 /// The shortest time for a person to log in, whatever was typed: other bridges bound other things with the same option.
 const SHORTEST_LOGIN: Duration = Duration::from_secs(180);
@@ -144,7 +143,7 @@ fn secret(typed: &cli::Login) -> Result<Option<Secret>, Error> {
 fn from_variable(name: Option<&String>, option: &str) -> Result<Option<Secret>, Error> {
     let Some(name) = given(name) else { return Ok(None) };
     if !text::is_name(&name) || super::looks_like_a_token(&name) {
-        crate::log::hide(&name);
+        log::hide(&name);
         return Err(Error::Usage(format!("{option} wants the name of an environment variable, not the secret itself")));
     }
     match std::env::var(&name).ok().filter(|value| !text::is_unset(value)) {

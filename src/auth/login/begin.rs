@@ -15,8 +15,7 @@ use crate::auth::oauth::Inner;
 use crate::auth::ownership::{self, Ownership};
 use crate::auth::registration::{self, Wanted};
 use crate::auth::{Client, Offer, Origin, Record};
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 /// Finishes what a process began that is no more: the same tab, the same port.
 pub(super) async fn take_over(
@@ -209,15 +208,15 @@ pub(super) async fn show_again(inner: &Inner, pending: &ownership::Pending, mann
 async fn tell(inner: &Inner, url: &str, short: Option<String>, may_open: bool, manner: &Manner) {
     let host = inner.shown_server();
     if may_open && open(url).await {
-        crate::log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
+        log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
     } else {
-        crate::log::notice(&format!("to sign in to {host}, open {url}"));
+        log::notice(&format!("to sign in to {host}, open {url}"));
         if let Some(short) = short {
-            crate::log::notice(&format!("on this machine {short} leads there too"));
+            log::notice(&format!("on this machine {short} leads there too"));
         }
     }
     if manner.pasted.is_some() {
-        crate::log::notice("where the browser does not come back by itself, paste here the address that it ends at");
+        log::notice("where the browser does not come back by itself, paste here the address that it ends at");
     }
 }
 

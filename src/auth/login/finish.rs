@@ -31,7 +31,7 @@ pub(super) async fn finish(
             redirect = callback.redirected() => break redeem(inner, pending, &redirect).await,
             Some(text) = pasted(&mut manner.pasted) => match take_pasted(inner, pending, &text).await {
                 Ok(held) => break Ok(held),
-                Err(error) => crate::log::notice(&format!("{error}; still waiting")),
+                Err(error) => log::notice(&format!("{error}; still waiting")),
             },
             () = inner.account.given_up(pending.state.expose()) => {
                 // Perhaps because it is finished elsewhere.
@@ -50,7 +50,7 @@ pub(super) async fn finish(
         Ok(_) => Outcome::SignedIn { host: inner.shown_server() },
         Err(error) => Outcome::Page(Page::Failed {
             host: inner.shown_server(),
-            said: crate::log::redact(&error.to_string()),
+            said: log::redact(&error.to_string()),
             advice: error.hint(),
         }),
     };
@@ -132,7 +132,7 @@ impl Inner {
         let mut address = self.server.clone();
         address.set_username("").ok();
         address.set_password(None).ok();
-        crate::log::redact(address.as_str())
+        log::redact(address.as_str())
     }
 
     /// The record of a login that has just been made.

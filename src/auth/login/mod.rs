@@ -23,6 +23,7 @@ use super::settings::Grant;
 use super::store::StoreError;
 use super::token::TokenError;
 use super::{Offer, device_login};
+use crate::log;
 
 pub(super) use begin::open;
 
@@ -153,7 +154,7 @@ async fn turn(inner: &Arc<Inner>, seen: u64, manner: &mut Manner) -> Result<Turn
             tokio::select! {
                 Some(text) = finish::pasted(&mut manner.pasted) => match complete_pending(inner, &text).await {
                     Ok(_) => return,
-                    Err(error) => crate::log::notice(&format!("{error}; still waiting")),
+                    Err(error) => log::notice(&format!("{error}; still waiting")),
                 },
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }

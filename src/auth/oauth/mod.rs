@@ -32,8 +32,7 @@ use super::{AuthError, Standing};
 use crate::cli::AuthMode;
 use crate::config::{LoginSettings, Settings};
 use crate::http::{Http, Network, Zone};
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 /// How long the end of the process waits for a refresh that has been sent.
 const LAST_REFRESH: Duration = Duration::from_secs(10);

@@ -12,8 +12,7 @@ use serde_json::Value;
 use super::account::Account;
 use super::expiry::now;
 use super::store::{Lock, StoreError};
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 /// How often waiters look. Two system calls each time.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);

@@ -19,8 +19,7 @@ use super::record::{Record, RefusedRefresh, Tokens, fingerprint};
 use super::scope::covers;
 use super::store::StoreError;
 use super::token::Issued;
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 /// When a token whose fate is not known is sent again: servers allow the same one twice for a short while, so that an answer that
 /// was lost costs no login.

@@ -1,6 +1,5 @@
 //! One HTTP request to the server, with the manners that every transport shares: its credential, patience with a server
-//! out of reach,
-//! `Retry-After`.
+//! out of reach, `Retry-After`.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -111,9 +110,8 @@ impl Sender {
     }
 
     /// Sends, and returns the head of whatever answer comes. A server that cannot be reached is tried again for as long
-    /// as
-    /// `patience` says; one that refuses the credential gets a newer one, once, if there is one. Nothing that may have
-    /// arrived is sent twice, unless the server itself asked for it.
+    /// as `patience` says; one that refuses the credential gets a newer one, once, if there is one. Nothing that may
+    /// have arrived is sent twice, unless the server itself asked for it.
     pub(super) async fn send(
         &self,
         method: Method,

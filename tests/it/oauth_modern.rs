@@ -20,6 +20,11 @@ fn looks_modern(bridge: &mut Bridge, id: &str) {
     assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
 }
 
+/// A modern client wants to hear of other tools.
+fn listens(bridge: &mut Bridge, id: &str) {
+    bridge.send(&modern(id, "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+}
+
 fn tools(answer: &Value) -> Vec<String> {
     let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("a list of tools: {answer}"));
     tools.iter().map(|tool| tool["name"].as_str().unwrap_or_default().to_owned()).collect()
@@ -47,7 +52,7 @@ fn a_modern_client_is_offered_the_way_in_and_hears_of_the_login() {
         let listed = bridge.ask_modern("2", "tools/list", "");
         assert_eq!(tools(&listed), ["sign_in"], "with nothing known of the server, there is one tool");
         assert_eq!((&listed["result"]["ttlMs"], &listed["result"]["resultType"]), (&json!(0), &json!("complete")));
-        bridge.send(&modern(r#""news""#, "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+        listens(&mut bridge, r#""news""#);
         let stands = value(&bridge.message("notifications/subscriptions/acknowledged"));
         assert_eq!(stands["params"]["notifications"], json!({ "toolsListChanged": true }));
         let call = r#""name":"look","arguments":{}"#;
@@ -151,7 +156,7 @@ fn a_modern_client_that_stays_is_shown_the_tab() {
         let (realm, machine) = (Realm::of(era), Machine::attended());
         let mut bridge = modern_bridge(&machine, &realm);
         bridge.ask_modern("1", "server/discover", "");
-        bridge.send(&modern("2", "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+        listens(&mut bridge, "2");
         bridge.message("notifications/tools/list_changed");
         assert_eq!(tools(&bridge.ask_modern("3", "tools/list", "")), ["look"]);
         bridge.close_stdin();
@@ -166,7 +171,7 @@ fn a_login_elsewhere_is_seen_by_modern_clients() {
         let (realm, machine) = (Realm::of(era), Machine::attended());
         let mut bridge = modern_bridge(&machine, &realm);
         bridge.ask_modern("1", "server/discover", "");
-        bridge.send(&modern("2", "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+        listens(&mut bridge, "2");
         assert_eq!(machine.run(["login", &realm.url()], "").status.code(), Some(0));
         bridge.message("notifications/tools/list_changed");
         looks_modern(&mut bridge, "3");

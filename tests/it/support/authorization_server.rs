@@ -68,6 +68,17 @@ pub(crate) struct Rules {
     pub(crate) token_faults: VecDeque<Fault>,
 }
 
+impl Rules {
+    /// The person says no.
+    pub(crate) fn denying() -> Self {
+        let callback = Box::new(|back: &mut Vec<(String, String)>| {
+            back.retain(|(name, _)| name != "code");
+            back.push(("error".to_owned(), "access_denied".to_owned()));
+        });
+        Self { callback, ..Self::default() }
+    }
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Self {

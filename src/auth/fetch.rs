@@ -1,5 +1,5 @@
-//! How do we ask an authorization server something? Its own requests, its own headers: nothing that the user gave for the MCP
-//! server comes near here.
+//! How do we ask an authorization server something? Its own requests, its own headers: nothing that the user gave for
+//! the MCP server comes near here.
 
 use std::time::Duration;
 
@@ -42,7 +42,8 @@ pub enum FetchError {
         /// A clause.
         why: String,
     },
-    /// Nothing was sent, nor will be: a server has named a network that is none of its business, or nobody vouches for who answers there.
+    /// Nothing was sent, nor will be: a server has named a network that is none of its business, or nobody vouches for
+    /// who answers there.
     #[error("{cause}")]
     Barred {
         /// What stands in the way.
@@ -83,13 +84,14 @@ pub struct Reply {
 }
 
 impl Fetch {
-    /// `plain_http`: the MCP server itself is reached over http, and the user allows it; then its authorization server may be
-    /// too. Which addresses a name may lead to is the affair of the `Http`.
+    /// `plain_http`: the MCP server itself is reached over http, and the user allows it; then its authorization server
+    /// may be too. Which addresses a name may lead to is the affair of the `Http`.
     pub fn new(http: Http, plain_http: bool) -> Self {
         Self { http, plain_http }
     }
 
-    /// Whether something may be sent to this address: https, or http where nothing crosses a network (RFC 9700 section 2.6).
+    /// Whether something may be sent to this address: https, or http where nothing crosses a network (RFC 9700 section
+    /// 2.6).
     pub fn permits(&self, url: &str) -> Result<Url, FetchError> {
         let refuse = |shown: String, why: &str| FetchError::Refused { url: shown, why: why.to_owned() };
         let url = Url::parse(url).map_err(|error| refuse(format!("{url:?}"), &error.to_string()))?;
@@ -232,7 +234,8 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 impl Reply {
-    /// The JSON object in it. Anything else, such as the page of a web application that answers every path, is not there.
+    /// The JSON object in it. Anything else, such as the page of a web application that answers every path, is not
+    /// there.
     pub fn json(&self) -> Option<Map<String, Value>> {
         serde_json::from_slice(&self.body).ok()
     }

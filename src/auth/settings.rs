@@ -179,7 +179,8 @@ impl Login {
         }
     }
 
-    /// `--static-oauth-client-info`: a JSON object with `client_id`, and perhaps `client_secret`, `token_endpoint_auth_method`.
+    /// `--static-oauth-client-info`: a JSON object with `client_id`, and perhaps `client_secret`,
+    /// `token_endpoint_auth_method`.
     pub fn set_client_info(&mut self, json: &str) -> Result<(), String> {
         let object = object(json)?;
         let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());

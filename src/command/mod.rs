@@ -1,4 +1,5 @@
-//! What else does the program do besides carrying messages? Commands for people and scripts: thin, over the rooms below.
+//! What else does the program do besides carrying messages? Commands for people and scripts: thin, over the rooms
+//! below.
 
 mod login;
 mod logout;

@@ -1,5 +1,5 @@
-//! What does a stream bring until the answer that is awaited on it? Messages; what was lost on the way may have been the
-//! answer.
+//! What does a stream bring until the answer that is awaited on it? Messages; what was lost on the way may have been
+//! the answer.
 
 use std::time::Duration;
 

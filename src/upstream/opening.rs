@@ -13,8 +13,8 @@ use crate::log;
 use crate::message::Message;
 use crate::task;
 
-/// How long the `endpoint` event may take where HTTP+SSE is a guess: within the startup wait, so that a server which speaks neither is
-/// reported with its own first answer.
+/// How long the `endpoint` event may take where HTTP+SSE is a guess: within the startup wait, so that a server which
+/// speaks neither is reported with its own first answer.
 const GUESS: Duration = Duration::from_secs(2);
 
 /// How long it may take where it is what the user said or the server spoke last time.
@@ -26,8 +26,8 @@ const SILENT: Duration = Duration::from_secs(120);
 /// A server that asks for more patience than this is tried all the same: it may have been restarted since.
 const LONGEST_ASKED: Duration = Duration::from_secs(30);
 
-/// Opens the session, trying for as long as there is hope that trying helps. `settle` gets the answer for the client, if that
-/// still waits.
+/// Opens the session, trying for as long as there is hope that trying helps. `settle` gets the answer for the client,
+/// if that still waits.
 pub(super) async fn open(
     context: Arc<Context>,
     initialize: Message,
@@ -203,7 +203,8 @@ async fn streamable(context: &Arc<Context>, initialize: &Message) -> Result<Open
     }
 }
 
-/// The statuses with which a server of the older transport, or the proxy before it, answers a POST to its stream's address.
+/// The statuses with which a server of the older transport, or the proxy before it, answers a POST to its stream's
+/// address.
 fn may_be_http_sse(refused: &NotOpened) -> bool {
     let status = match refused {
         NotOpened::Error(status, _) | NotOpened::Failure(Failure::Status { status, .. }) => status,

@@ -1,4 +1,5 @@
-//! A modern server's tasks before a legacy client: the bridge follows them, and the client sees one call and one answer.
+//! A modern server's tasks before a legacy client: the bridge follows them, and the client sees one call and one
+//! answer.
 
 use std::time::{Duration, Instant};
 

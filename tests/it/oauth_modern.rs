@@ -1,4 +1,5 @@
-//! Logins where the client, the server or both are of the modern era: without a handshake, the way in is offered all the same.
+//! Logins where the client, the server or both are of the modern era: without a handshake, the way in is offered all
+//! the same.
 
 use serde_json::{Value, json};
 

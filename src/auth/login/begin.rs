@@ -1,5 +1,5 @@
-//! How does a login begin? With an authorization server that was found, a registration that was made once, a listener to come back to, and
-//! the way there shown to whoever can go it.
+//! How does a login begin? With an authorization server that was found, a registration that was made once, a listener
+//! to come back to, and the way there shown to whoever can go it.
 
 use std::sync::{Arc, PoisonError};
 
@@ -199,7 +199,8 @@ async fn show(inner: &Inner, ownership: &Ownership, url: &str, callback: &Callba
     }
 }
 
-/// Shows the way of a login that another process has begun to a person who asks for one: its tab may be closed long since.
+/// Shows the way of a login that another process has begun to a person who asks for one: its tab may be closed long
+/// since.
 pub(super) async fn show_again(inner: &Inner, pending: &ownership::Pending, manner: &Manner) {
     let short = callback::start_url(pending.port, &pending.start);
     tell(inner, &pending.url, Some(short), manner.opens, manner).await;

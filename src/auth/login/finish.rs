@@ -1,4 +1,5 @@
-//! How does a login end? With the browser back, or with what a person pasted: checked, exchanged for tokens, and kept before they are used.
+//! How does a login end? With the browser back, or with what a person pasted: checked, exchanged for tokens, and kept
+//! before they are used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::log;
 /// When a code is sent again that an authorization server in trouble did not take.
 const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Waits for the way back, and exchanges the code. The browser hears how it went; what a person pasted in vain ends nothing.
+/// Waits for the way back, and exchanges the code. The browser hears how it went; what a person pasted in vain ends
+/// nothing.
 pub(super) async fn finish(
     inner: &Arc<Inner>,
     mut callback: Callback,
@@ -58,8 +60,8 @@ pub(super) async fn finish(
     logged_in
 }
 
-/// What a person brings back: the whole address, its query, or the code alone. An authorization server that says who it is says so in the
-/// address, so that the code alone does not do there.
+/// What a person brings back: the whole address, its query, or the code alone. An authorization server that says who it
+/// is says so in the address, so that the code alone does not do there.
 pub(super) async fn take_pasted(inner: &Arc<Inner>, pending: &Pending, text: &str) -> Result<Snapshot, LoginError> {
     let redirect =
         Redirect::pasted(text, pending.state.expose()).map_err(|error| LoginError::Other(error.to_string()))?;
@@ -106,8 +108,8 @@ async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> R
     exchanged.await?
 }
 
-/// Exchanges a code, which a person had to come by: an authorization server in trouble gets it again. One that has taken it already says
-/// so, and nothing is lost by having asked.
+/// Exchanges a code, which a person had to come by: an authorization server in trouble gets it again. One that has
+/// taken it already says so, and nothing is lost by having asked.
 async fn exchange(endpoint: TokenEndpoint<'_>, pending: &Pending, code: &Code) -> Result<Issued, TokenError> {
     for pause in AGAIN {
         match endpoint.exchange(pending, code).await {

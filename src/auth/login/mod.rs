@@ -1,5 +1,6 @@
-//! How does somebody log in? One process owns the login: it finds out where, registers us once, shows the way, waits for the browser to
-//! come back or for what a person pastes, and exchanges the code. The others wait for what it saves, and the next takes over if it dies.
+//! How does somebody log in? One process owns the login: it finds out where, registers us once, shows the way, waits
+//! for the browser to come back or for what a person pastes, and exchanges the code. The others wait for what it saves,
+//! and the next takes over if it dies.
 
 mod begin;
 mod finish;
@@ -139,7 +140,8 @@ pub async fn log_in(oauth: &OAuth, mut manner: Manner) -> Result<Snapshot, Login
     tokio::time::timeout(limit, logging_in).await.unwrap_or(Err(LoginError::TimedOut(limit.as_secs())))
 }
 
-/// Waits for our turn, showing meanwhile where another process wants somebody to log in. What a person pastes here finishes that login too.
+/// Waits for our turn, showing meanwhile where another process wants somebody to log in. What a person pastes here
+/// finishes that login too.
 async fn turn(inner: &Arc<Inner>, seen: u64, manner: &mut Manner) -> Result<Turn, StoreError> {
     let helping = async {
         let mut shown = None;
@@ -234,8 +236,8 @@ impl Round {
     }
 }
 
-/// Begins a login that [`complete`] finishes, perhaps in another process. Returns where to open it. One that is under way elsewhere does
-/// as well.
+/// Begins a login that [`complete`] finishes, perhaps in another process. Returns where to open it. One that is under
+/// way elsewhere does as well.
 pub async fn begin_only(oauth: &OAuth) -> Result<String, LoginError> {
     let inner = &oauth.0;
     let limit = inner.settings.timeout;

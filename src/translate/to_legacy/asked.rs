@@ -133,7 +133,8 @@ fn subject(method: &str, params: &Members<'_>) -> Option<String> {
     }
 }
 
-/// The same in legacy words: with this id and progress token, without what only the modern era knows. Every other byte stays.
+/// The same in legacy words: with this id and progress token, without what only the modern era knows. Every other byte
+/// stays.
 pub(super) fn legacy(message: &Message, raw_id: &str, token: Option<&str>) -> Option<Message> {
     let token = token.map(|token| ("progressToken", Change::Set(token)));
     without_modern(message, ("id", Change::Set(raw_id)), None, token)

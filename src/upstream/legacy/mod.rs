@@ -1,5 +1,5 @@
-//! Streamable HTTP as of 2025-03-26, 2025-06-18 and 2025-11-25 ("Transports"): session id, GET stream, resumption, re-initialise,
-//! DELETE.
+//! Streamable HTTP as of 2025-03-26, 2025-06-18 and 2025-11-25 ("Transports"): session id, GET stream, resumption,
+//! re-initialise, DELETE.
 
 mod exchange;
 mod listen;
@@ -186,8 +186,8 @@ impl Session {
         Ok(())
     }
 
-    /// Opens a new session in place of the one of this generation, with the client's own words, and tells the client that its
-    /// lists may have changed. However many find the session lost at once, one renews it.
+    /// Opens a new session in place of the one of this generation, with the client's own words, and tells the client
+    /// that its lists may have changed. However many find the session lost at once, one renews it.
     async fn renew(self: &Arc<Self>, lost: u64) -> Result<(), Failure> {
         let begun = Instant::now();
         let mut attempted = Arc::clone(&self.renewing).lock_owned().await;

@@ -31,19 +31,22 @@
 //! * [`cli`]: what can a user type?
 //! * [`config`]: what did the user mean?
 //! * [`error`]: how can a run, or a request, end badly?
-//! * [`log`]: how do we speak to people, and what must they not see?
+//! * [`log`]: how do we speak to people, and what must they not see? `level` says how much, `secret` what not, `trace`
+//!   what went over the wire.
 //! * [`message`]: what is a JSON-RPC message? No I/O.
 //! * [`stdio`]: lines in, lines out.
 //! * [`bridge`]: who owns a request in flight? `incoming` takes the client's lines, `answers` lets one answer through,
 //!   `withdrawal` ends a request before it, `guard` applies the rules for tools.
-//! * [`upstream`]: the server. `opening` and `era` find out what it speaks, `gate` holds messages until then; `legacy`,
-//!   `http_sse` and `modern` are the transports, `wire` whichever is open; `to_client` is the way back. `first` answers
-//!   for a server that is slow, `sign_in` while nobody is logged in, `memory` knows it from earlier runs.
+//! * [`upstream`]: the server. `opening` and `era` find out what it speaks, `turned` whether it still does, `gate`
+//!   holds messages until it is known; `legacy`, `http_sse` and `modern` are the transports, `wire` whichever is open;
+//!   `send` sends a request for each, `awaited` reads a stream until its answer; `to_client` is the way back. `first`
+//!   answers for a server that is slow; `sign_in` while nobody is logged in, with `lists` and a `tool`, by a `question`
+//!   to a `modern` client; `memory` knows the server from earlier runs.
 //! * [`http`]: the one HTTP client; `sse` makes events of bytes.
 //! * [`auth`]: which credential does a request get?
 //! * [`command`]: what else does the program do? `login`, `logout`, `status`.
 //! * [`system`]: what do we ask of the operating system?
-//! * `task`: how is a task started?
+//! * `task`: how is asynchronous work started?
 //! * [`tools`]: which of the server's tools may the client see and call? No I/O.
 //! * [`translate`]: what do a client and a server of different eras mean to each other? `to_legacy` translates for a
 //!   modern client, `to_modern` for a legacy one. No I/O.
@@ -141,18 +144,12 @@ fn fatal(error: &Error) -> ExitCode {
 fn carry(cli: &Cli) -> Result<Exit, Error> {
     let settings = Settings::new(&cli.url, cli.port, &cli.options)?;
     system::raise_descriptor_limit();
-    // One thread: a loopback request takes half the time and a quarter of the CPU that it does with several.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::System(format!("the runtime does not start: {error}")))?;
-    runtime.block_on(async {
+    task::run(async {
         let shutdown =
             system::shutdown().map_err(|error| Error::System(format!("signals cannot be heard: {error}")))?;
         let connection = stdio::stdio(settings.max_message);
         let terms = bridge::Terms { limit: settings.request_timeout, tools: settings.tools.clone() };
         bridge::run(connection, |client| Upstream::new(&settings, client), terms, shutdown).await;
-        Ok::<_, Error>(())
-    })?;
-    // A name that is still being looked up, on a thread that cannot be stopped, is nothing to wait for.
-    runtime.shutdown_background();
-    Ok(Exit::Orderly)
+        Ok(Exit::Orderly)
+    })
 }

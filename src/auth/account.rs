@@ -1,8 +1,8 @@
 //! What do we hold of a login right now, and how does it change?
 //!
-//! [`Account`] is one login as one process sees it. Reading it costs a `stat`: a login or a refresh in another process is
-//! adopted at the next look. Changing it is a [`Transaction`]: under the key's lock, from what is on disk at that moment, written
-//! before it is used, in a task that nobody's cancellation reaches.
+//! [`Account`] is one login as one process sees it. Reading it costs a `stat`: a login or a refresh in another process
+//! is adopted at the next look. Changing it is a [`Transaction`]: under the key's lock, from what is on disk at that
+//! moment, written before it is used, in a task that nobody's cancellation reaches.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,8 +37,8 @@ impl Snapshot {
         Self { record: Arc::new(record), expiry }
     }
 
-    /// Whether there is a token that is good, or one to renew it with. Where the latter is dead, the server has most likely ended the
-    /// whole login, whatever the clock says.
+    /// Whether there is a token that is good, or one to renew it with. Where the latter is dead, the server has most
+    /// likely ended the whole login, whatever the clock says.
     pub fn is_good(&self) -> bool {
         !self.record.logged_out
             && self.record.tokens.is_some()
@@ -65,8 +65,8 @@ pub(super) struct Inner {
     pub(super) store: Store,
     pub(super) key: Key,
     seen: Mutex<Seen>,
-    /// One transaction at a time in this process. It holds the kernel's lock between transactions only while there is something
-    /// that could not be saved: other processes must not spend the old token in the meantime.
+    /// One transaction at a time in this process. It holds the kernel's lock between transactions only while there is
+    /// something that could not be saved: other processes must not spend the old token in the meantime.
     gate: Arc<tokio::sync::Mutex<Option<Lock>>>,
     pub(super) flights: Mutex<Flights>,
     /// Work that must not be cut off.
@@ -141,8 +141,8 @@ impl Account {
         self.snapshot().map_or(0, |snapshot| snapshot.record.generation)
     }
 
-    /// Changes the record: registration, saving tokens, logout. The body starts with what is on disk, under the lock, and runs to
-    /// its end even if nobody waits for it any more.
+    /// Changes the record: registration, saving tokens, logout. The body starts with what is on disk, under the lock,
+    /// and runs to its end even if nobody waits for it any more.
     pub async fn transact<T, F, Fut>(&self, body: F) -> Result<T, StoreError>
     where
         F: FnOnce(Transaction) -> Fut + Send + 'static,
@@ -167,8 +167,8 @@ impl Account {
         })
     }
 
-    /// Waits for work under way, and tries once more to save what could not be saved: for the end of the process. Not longer than
-    /// the limit.
+    /// Waits for work under way, and tries once more to save what could not be saved: for the end of the process. Not
+    /// longer than the limit.
     pub async fn settle(&self, limit: Duration) {
         let mut running = self.0.running.subscribe();
         let settled = async {
@@ -268,8 +268,9 @@ impl Transaction {
         Ok(self.account.publish(record, false))
     }
 
-    /// Writes the next generation; where that fails, holds it in memory and goes on trying. For what cannot be had twice, such as
-    /// tokens: dropping them would lose the login for every program. Until it is written no other process gets the lock.
+    /// Writes the next generation; where that fails, holds it in memory and goes on trying. For what cannot be had
+    /// twice, such as tokens: dropping them would lose the login for every program. Until it is written no other
+    /// process gets the lock.
     pub async fn keep(&mut self, record: Record) -> Snapshot {
         let record = self.next(record);
         self.record = record.clone();
@@ -300,7 +301,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Newer than what we have, and than what a process of another version may have written without asking for the lock.
+    /// Newer than what we have, and than what a process of another version may have written without asking for the
+    /// lock.
     fn next(&self, mut record: Record) -> Record {
         let on_disk = self.account.read_again().ok().flatten().map_or(0, |snapshot| snapshot.record.generation);
         record.generation = record.generation.max(self.record.generation).max(on_disk) + 1;

@@ -13,8 +13,7 @@ use super::metadata::{Metadata, OFFLINE_ACCESS, Vendor};
 use super::record::{Client, Issuer};
 use super::scope::{Attempt, covers};
 use super::settings::Login;
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 pub(super) use redirect::rejects_resource;
 pub use redirect::{Code, RedirectError, Retry, check};

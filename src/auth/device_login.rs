@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::account::Snapshot;
-use super::device::{self, Poll};
+use super::device::{self, DeviceLogin, Poll};
+use super::discovery::Discovered;
 use super::login::{LoginError, Manner};
 use super::oauth::Inner;
 use super::registration::{self, Wanted};
 use super::scope::Attempt;
-use super::token::TokenEndpoint;
-use super::{Offer, Record};
-use crate::auth::record::Origin;
+use super::token::{Issued, TokenEndpoint};
+use super::{Client, Offer, Record};
 use crate::log;
 
 /// Logs in with a code (RFC 8628).
@@ -21,42 +21,14 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
     let record = held.map(|held| held.record.as_ref().clone()).unwrap_or_default();
     let begun_at = record.generation;
     let issuer = &discovered.issuer;
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer));
-    let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
-    let scope = discovered.scopes.select(login, issuer, previous, Attempt::Full);
-    let fetch = inner.fetch().await;
-    let known = record.client.clone().filter(|client| same_issuer && client.origin == Origin::Dynamic);
-    let client = match known.filter(|client| record.dead_client.as_ref() != Some(&client.client_id)) {
-        Some(client) => client,
-        None => {
-            let to_register = discovered.scopes.to_register(login, issuer, previous);
-            let wanted = Wanted { redirect_uris: &[], scope: to_register.as_deref(), not_by_document: false };
-            registration::register(fetch, issuer, login, wanted).await?
-        }
-    };
+    let scope = discovered.scopes.select(login, issuer, record.requested_of(issuer), Attempt::Full);
+    let client = client(inner, &discovered, &record).await?;
     let dpop = inner.dpop(&record).map_err(|error| LoginError::Other(error.to_string()))?;
+    let fetch = inner.fetch().await;
     let endpoint = TokenEndpoint { fetch, issuer, client: &client, login, dpop: dpop.as_deref() };
-    let mut device = device::begin(endpoint, scope.as_deref()).await?;
-    let url = device.verification_uri_complete.clone().unwrap_or_else(|| device.verification_uri.clone());
-    inner.standing.offer(Offer { url: url.clone(), code: Some(device.user_code.clone()) });
-    let server = inner.shown_server();
-    crate::log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
-    if manner.opens && manner.asked_for {
-        super::login::open(&url).await;
-    }
-    let polling = tokio::time::timeout(device.lifetime, async {
-        loop {
-            tokio::time::sleep(device.interval).await;
-            match device.poll(endpoint).await {
-                Ok(Poll::Issued(tokens)) => return Ok(tokens),
-                Ok(Poll::Wait) => {}
-                // It asks again; the code is good for as long as it was.
-                Err(error) if error.is_temporary() || error.is_unknown() => log::info!("{error}"),
-                Err(error) => return Err(error),
-            }
-        }
-    });
-    let tokens = polling.await.map_err(|_| LoginError::TimedOut(device.lifetime.as_secs()))??;
+    let device = device::begin(endpoint, scope.as_deref()).await?;
+    show(inner, &device, manner).await;
+    let tokens = issued(device, endpoint).await?;
     let (inner, issuer) = (Arc::clone(inner), issuer.clone());
     let account = inner.account.clone();
     let kept = account.transact(async move |mut transaction| {
@@ -64,8 +36,48 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
         if record.logged_out && record.generation != begun_at {
             return Err(LoginError::GivenUp);
         }
-        let record = inner.logged_in(record, &issuer, &client, scope.as_deref(), *tokens);
+        let record = inner.logged_in(record, &issuer, &client, scope.as_deref(), tokens);
         Ok(transaction.keep(record).await)
     });
     kept.await?
+}
+
+/// Who we are there: as registered in an earlier run, or now.
+async fn client(inner: &Inner, discovered: &Discovered, record: &Record) -> Result<Client, LoginError> {
+    let (login, issuer) = (&inner.settings.login, &discovered.issuer);
+    if let Some(client) = record.registered_with(issuer) {
+        return Ok(client.clone());
+    }
+    let scope = discovered.scopes.to_register(login, issuer, record.requested_of(issuer));
+    let wanted = Wanted { redirect_uris: &[], scope: scope.as_deref(), not_by_document: false };
+    Ok(registration::register(inner.fetch().await, issuer, login, wanted).await?)
+}
+
+/// Shows the code, and the page to type it in at.
+async fn show(inner: &Inner, device: &DeviceLogin, manner: &Manner) {
+    let url = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
+    inner.standing.offer(Offer { url: url.clone(), code: Some(device.user_code.clone()) });
+    let server = inner.shown_server();
+    log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
+    if manner.opens && manner.asked_for {
+        super::login::open(url).await;
+    }
+}
+
+/// Asks until somebody has typed the code in, for as long as it is good.
+async fn issued(mut device: DeviceLogin, endpoint: TokenEndpoint<'_>) -> Result<Issued, LoginError> {
+    let lifetime = device.lifetime;
+    let polling = tokio::time::timeout(lifetime, async {
+        loop {
+            tokio::time::sleep(device.interval).await;
+            match device.poll(endpoint).await {
+                Ok(Poll::Issued(tokens)) => return Ok(*tokens),
+                Ok(Poll::Wait) => {}
+                // It asks again; the code is good for as long as it was.
+                Err(error) if error.is_temporary() || error.is_unknown() => log::info!("{error}"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    });
+    polling.await.unwrap_or(Err(LoginError::TimedOut(lifetime.as_secs())))
 }

@@ -1,4 +1,5 @@
-//! Who issues tokens for this server? From a refusal to the protected resource's metadata to the authorization server's own.
+//! Who issues tokens for this server? From a refusal to the protected resource's metadata to the authorization server's
+//! own.
 
 mod issuer;
 mod resource;
@@ -149,12 +150,14 @@ fn uses_dpop(issuer: &Issuer, wanted: bool, choice: DpopChoice) -> bool {
     match choice {
         DpopChoice::Off => false,
         DpopChoice::On => true,
-        // A token that is tied to a key is useless to a resource that does not know of keys, so the AS's word is not enough.
+        // A token that is tied to a key is useless to a resource that does not know of keys, so the AS's word is not
+        // enough.
         DpopChoice::Auto => wanted && Metadata::of(issuer).takes_dpop(),
     }
 }
 
-/// `resource` is the metadata's own spelling, byte for byte. A server without such metadata (2025-03-26) knows no resources.
+/// `resource` is the metadata's own spelling, byte for byte. A server without such metadata (2025-03-26) knows no
+/// resources.
 fn set_resource(issuer: &mut Issuer, discovered: Option<&str>, server: &Url, login: &Login) {
     let server = resource::canonical(server);
     issuer.resource = match &login.resource {

@@ -4,22 +4,14 @@
 use serde_json::Map;
 
 use super::record::{Client, Issuer, Origin};
-use super::settings::{Enterprise, Login, SubjectTokenType};
+use super::settings::{Enterprise, Login};
 use super::token::{Issued, TokenEndpoint, TokenError};
 use super::workload;
 use crate::log::Secret;
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
-
-impl SubjectTokenType {
-    fn name(self) -> &'static str {
-        match self {
-            Self::IdToken => "urn:ietf:params:oauth:token-type:id_token",
-            Self::Saml2 => "urn:ietf:params:oauth:token-type:saml2",
-        }
-    }
-}
+const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
 /// Both steps. `endpoint`: the one of the MCP server's authorization server. `resource`: what the MCP server is known
 /// as (RFC 9728).
@@ -37,7 +29,7 @@ pub async fn tokens(
         ("audience", audience),
         ("resource", resource),
         ("subject_token", subject_token.expose()),
-        ("subject_token_type", enterprise.subject_token_type.name()),
+        ("subject_token_type", ID_TOKEN),
     ];
     form.extend(scope.map(|scope| ("scope", scope)));
     let (idp, client, login) = provider(enterprise);

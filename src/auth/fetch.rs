@@ -1,5 +1,5 @@
-//! How do we ask an authorization server something? Its own requests, its own headers: nothing that the user gave for the MCP
-//! server comes near here.
+//! How do we ask an authorization server something? Its own requests, its own headers: nothing that the user gave for
+//! the MCP server comes near here.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value};
 use url::{Host, Url};
 
-use crate::http::{Http, HttpError, read, retry_after};
+use crate::http::{Http, HttpError, PRODUCT, read, retry_after};
 use crate::log;
 
 /// For one request with its answer.
@@ -42,7 +42,8 @@ pub enum FetchError {
         /// A clause.
         why: String,
     },
-    /// Nothing was sent, nor will be: a server has named a network that is none of its business, or nobody vouches for who answers there.
+    /// Nothing was sent, nor will be: a server has named a network that is none of its business, or nobody vouches for
+    /// who answers there.
     #[error("{cause}")]
     Barred {
         /// What stands in the way.
@@ -83,13 +84,14 @@ pub struct Reply {
 }
 
 impl Fetch {
-    /// `plain_http`: the MCP server itself is reached over http, and the user allows it; then its authorization server may be
-    /// too. Which addresses a name may lead to is the affair of the `Http`.
+    /// `plain_http`: the MCP server itself is reached over http, and the user allows it; then its authorization server
+    /// may be too. Which addresses a name may lead to is the affair of the `Http`.
     pub fn new(http: Http, plain_http: bool) -> Self {
         Self { http, plain_http }
     }
 
-    /// Whether something may be sent to this address: https, or http where nothing crosses a network (RFC 9700 section 2.6).
+    /// Whether something may be sent to this address: https, or http where nothing crosses a network (RFC 9700 section
+    /// 2.6).
     pub fn permits(&self, url: &str) -> Result<Url, FetchError> {
         let refuse = |shown: String, why: &str| FetchError::Refused { url: shown, why: why.to_owned() };
         let url = Url::parse(url).map_err(|error| refuse(format!("{url:?}"), &error.to_string()))?;
@@ -193,7 +195,7 @@ fn failed(error: &HttpError) -> FetchError {
 /// Firewalls refuse requests that do not say who sends them.
 fn headers(extra: &[(HeaderName, String)]) -> Result<HeaderMap, FetchError> {
     let mut headers = HeaderMap::new();
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
     // Without it, "any" is meant, and some take that at its word.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -232,7 +234,8 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 impl Reply {
-    /// The JSON object in it. Anything else, such as the page of a web application that answers every path, is not there.
+    /// The JSON object in it. Anything else, such as the page of a web application that answers every path, is not
+    /// there.
     pub fn json(&self) -> Option<Map<String, Value>> {
         serde_json::from_slice(&self.body).ok()
     }
@@ -271,6 +274,6 @@ impl Reply {
     /// The beginning of the body, for people.
     pub fn snippet(&self) -> String {
         let text = String::from_utf8_lossy(&self.body[..self.body.len().min(SHOWN)]);
-        crate::log::redact(text.trim())
+        log::redact(text.trim())
     }
 }

@@ -1,5 +1,5 @@
-//! How does a login end? The authorization server is told (RFC 7009), and what is kept says that it was ended, so that no refresh that
-//! is under way elsewhere brings it back.
+//! How does a login end? The authorization server is told (RFC 7009), and what is kept says that it was ended, so that
+//! no refresh that is under way elsewhere brings it back.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::log;
 /// How long whoever logs in may take to notice that nobody wants it any more.
 const NOTICED: Duration = Duration::from_secs(3);
 
-/// Ends a login, and one that is under way. True if the authorization server has revoked its tokens; that it does not, or is out of reach, keeps nobody logged in.
+/// Ends a login, and one that is under way. True if the authorization server has revoked its tokens; that it does not,
+/// or is out of reach, keeps nobody logged in.
 pub async fn log_out(oauth: &OAuth, account: &Account) -> Result<bool, StoreError> {
     let _nobody_logs_in = account.give_up_pending(NOTICED).await;
     if account.look()?.is_none() {

@@ -7,13 +7,16 @@
 //! # Layout
 //!
 //! * `given`: a variable, a file, a command.
-//! * `oauth`: the login as this process lives with it; `login`: how somebody logs in; `standing`: what they tell whoever waits.
-//! * From a refusal to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`, `token`; the
-//!   grants without a browser on this machine: `device`, `client_credentials`, `enterprise`, `workload`; what signs: `jwt`, `dpop`.
-//!   All of it goes through `fetch`, which never sees a header of the user's. What the user said about it is in `settings`.
+//! * `oauth`: the login as this process lives with it; `login`: how somebody logs in; `standing`: what they tell
+//!   whoever waits.
+//! * From a refusal to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
+//!   `token`; the grants without a browser on this machine: `device`, `client_credentials`, `enterprise`, `workload`;
+//!   what signs: `jwt`, `dpop`. All of it goes through `fetch`, which never sees a header of the user's. What the user
+//!   said about it is in `settings`.
 //! * The browser: `browser` opens it, `callback` is where it comes back to, `page` what it shows.
-//! * One login for all programs of a machine: `record` is what is kept, `store` where, `account` what a process knows of it, `transaction` how
-//!   it is renewed once, `ownership` who logs in; `expiry` knows clocks; `import` reads another bridge's.
+//! * One login for all programs of a machine: `record` is what is kept, `store` where, `account` what a process knows
+//!   of it, `transaction` how it is renewed once, `ownership` who logs in; `expiry` knows clocks; `import` reads
+//!   another bridge's.
 
 mod account;
 pub mod authorization;
@@ -55,8 +58,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::cli::AuthMode;
 use crate::config::Settings;
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 pub use account::{Account, Snapshot, Transaction};
 pub use callback::CallbackSettings;

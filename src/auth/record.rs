@@ -1,4 +1,5 @@
-//! What is known of one login: by whom it was issued, as whom we are registered there, and the tokens. This is what rests on disk.
+//! What is known of one login: by whom it was issued, as whom we are registered there, and the tokens. This is what
+//! rests on disk.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -24,7 +25,8 @@ pub struct Record {
     pub tokens: Option<Tokens>,
     /// Every scope ever asked for, space separated: what a step-up must ask for again (SEP-2350).
     pub requested_scope: Option<String>,
-    /// A refresh that may have been sent but whose outcome is not known: the SHA-256 of its refresh token, and when (seconds since 1970).
+    /// A refresh that may have been sent but whose outcome is not known: the SHA-256 of its refresh token, and when
+    /// (seconds since 1970).
     pub refresh_started: Option<(String, u64)>,
     /// The SHA-256 of a refresh token that the issuer has called dead.
     pub dead_refresh: Option<String>,
@@ -41,6 +43,22 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether what is kept here may be sent to this issuer.
+    pub fn is_of(&self, issuer: &Issuer) -> bool {
+        self.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer))
+    }
+
+    /// Every scope ever asked for of this issuer.
+    pub fn requested_of(&self, issuer: &Issuer) -> Option<&str> {
+        self.requested_scope.as_deref().filter(|_| self.is_of(issuer))
+    }
+
+    /// As whom we have registered with this issuer, unless it has said since that it knows us no more.
+    pub fn registered_with(&self, issuer: &Issuer) -> Option<&Client> {
+        let client = self.client.as_ref().filter(|client| client.origin == Origin::Dynamic && self.is_of(issuer));
+        client.filter(|client| self.dead_client.as_ref() != Some(&client.client_id))
+    }
+
     /// Whether there is something to renew the access token with, as far as is known.
     pub fn is_renewable(&self) -> bool {
         self.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some()) && self.dead_refresh.is_none()
@@ -75,17 +93,20 @@ pub struct RefusedRefresh {
 pub struct Issuer {
     /// The issuer identifier as its own metadata spells it (RFC 8414 section 2): compared as a string.
     pub issuer: String,
-    /// The RFC 8707 `resource` to send, in the very spelling of the resource's metadata; `None` where none is to be sent.
+    /// The RFC 8707 `resource` to send, in the very spelling of the resource's metadata; `None` where none is to be
+    /// sent.
     pub resource: Option<String>,
-    /// What else may stand for the resource, where the issuer calls the first an `invalid_target`: the MCP server's own address.
+    /// What else may stand for the resource, where the issuer calls the first an `invalid_target`: the MCP server's own
+    /// address.
     pub other_resource: Option<String>,
     /// The metadata document as it came, or what takes its place for a server without (2025-03-26).
     pub metadata: Map<String, Value>,
 }
 
 impl Issuer {
-    /// Whether what was issued by this one may be sent to that one: the same issuer, whose tokens come from the same origin. A
-    /// client ID of a metadata document is valid anywhere, so an issuer alone would not keep a refresh token from another's server.
+    /// Whether what was issued by this one may be sent to that one: the same issuer, whose tokens come from the same
+    /// origin. A client ID of a metadata document is valid anywhere, so an issuer alone would not keep a refresh token
+    /// from another's server.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let origin = |issuer: &Self| {
             let endpoint = issuer.metadata.get("token_endpoint").and_then(Value::as_str);

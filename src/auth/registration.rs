@@ -1,4 +1,5 @@
-//! Who are we to an authorization server? Given beforehand, described by a document, or registered now (RFC 7591), in this order.
+//! Who are we to an authorization server? Given beforehand, described by a document, or registered now (RFC 7591), in
+//! this order.
 
 mod dynamic;
 
@@ -78,7 +79,8 @@ impl RegistrationError {
 }
 
 impl Client {
-    /// Whether another registration is due before this one is used: its secret has ended, or it does not know the redirect URI.
+    /// Whether another registration is due before this one is used: its secret has ended, or it does not know the
+    /// redirect URI.
     pub fn needs_new_registration(&self, redirect_uri: Option<&str>, now: u64) -> bool {
         let expired = self.client_secret_expires_at.is_some_and(|end| end != 0 && end <= now);
         let unknown = redirect_uri.is_some_and(|uri| !self.redirect_uris.iter().any(|known| known == uri));

@@ -85,20 +85,8 @@ pub struct Enterprise {
     pub client_id: String,
     /// Its secret, if it has one.
     pub client_secret: Option<Secret>,
-    /// Where the person's ID token or SAML assertion comes from.
+    /// Where the ID token comes from that it gave at the person's own login.
     pub subject_token: Credential,
-    /// What kind it is.
-    pub subject_token_type: SubjectTokenType,
-}
-
-/// What the identity provider gave at the person's own login.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SubjectTokenType {
-    /// OIDC.
-    #[default]
-    IdToken,
-    /// SAML 2.0, in base64url.
-    Saml2,
 }
 
 /// Which RFC 8707 resource is sent.
@@ -191,7 +179,8 @@ impl Login {
         }
     }
 
-    /// `--static-oauth-client-info`: a JSON object with `client_id`, and perhaps `client_secret`, `token_endpoint_auth_method`.
+    /// `--static-oauth-client-info`: a JSON object with `client_id`, and perhaps `client_secret`,
+    /// `token_endpoint_auth_method`.
     pub fn set_client_info(&mut self, json: &str) -> Result<(), String> {
         let object = object(json)?;
         let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());

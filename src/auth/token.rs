@@ -12,8 +12,7 @@ use super::fetch::{Fetch, Reply};
 use super::metadata::{Metadata, Vendor};
 use super::record::{Client, Issuer, Record, Tokens};
 use super::settings::Login;
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 pub use client::AuthMethod;
 pub use error::{Refused, TokenError};
@@ -113,8 +112,8 @@ impl TokenEndpoint<'_> {
         if reply.status.is_success() { Ok(true) } else { Err(refusal(&reply)) }
     }
 
-    /// Asks for tokens with this grant. Three things are put right on the way, each once: how we authenticate, which resource is
-    /// named, and the nonce of a proof. None of them spends the grant: a server looks at them before it.
+    /// Asks for tokens with this grant. Three things are put right on the way, each once: how we authenticate, which
+    /// resource is named, and the nonce of a proof. None of them spends the grant: a server looks at them before it.
     pub(super) async fn issue(&self, grant: &[(&str, &str)]) -> Result<Issued, TokenError> {
         let endpoint = Metadata::of(self.issuer).token_endpoint().ok_or(TokenError::NoEndpoint)?;
         let mut methods = self.methods().into_iter();

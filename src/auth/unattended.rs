@@ -34,8 +34,7 @@ impl Inner {
             if discovered.dpop && record.dpop_key.is_none() {
                 record.dpop_key = Dpop::generate().ok();
             }
-            let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
-            let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
+            let previous = record.requested_of(&discovered.issuer);
             let scope =
                 discovered.scopes.select(&inner.settings.login, &discovered.issuer, previous, Attempt::WithoutOffline);
             let dpop = inner.dpop(&record).map_err(|error| AuthError::NoLogin(error.to_string()))?;

@@ -1,8 +1,7 @@
 //! May this message go to the server, as the rules for tools have it? Asks the server what they need to know.
 //!
 //! What the rules say is in [`crate::tools`]; here is what it takes to apply them: the list that the bridge asks for
-//! itself when
-//! `--read-only` meets a tool that no list has shown, and the refusals.
+//! itself when `--read-only` meets a tool that no list has shown, and the refusals.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;

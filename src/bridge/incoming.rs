@@ -92,7 +92,8 @@ impl Bridge {
     fn request(&mut self, message: Message) {
         let method = message.method().unwrap_or_default();
         if method == "server/discover" && !self.upstream.discovers() {
-            // Of the era without a handshake. Whoever asks falls back to `initialize`, which then passes through untranslated.
+            // Of the era without a handshake. Whoever asks falls back to `initialize`, which then passes through
+            // untranslated.
             let raw_id = message.raw_id().unwrap_or("null");
             return self.refuse(raw_id, code::METHOD_NOT_FOUND, "server/discover is not supported; use initialize");
         }

@@ -1,10 +1,10 @@
 //! `mcp-ferry login`: a login outside of any host, for all of them.
 
 use std::io::{BufRead, IsTerminal};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -33,53 +33,17 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
         let held = auth::complete(&oauth, redirect).await.map_err(|error| failed(&error))?;
         return Ok(done(&oauth, &held, typed, &host));
     }
-    let mut said = None;
-    if let Some(held) = oauth.account().snapshot().filter(|held| !typed.force && held.is_good()) {
-        let asked = ask(settings, Some(&oauth)).await?;
-        match asked {
-            Said::Refused(_) => said = Some(asked),
-            Said::Other(status) if status.is_server_error() => {
-                return Err(Error::Login {
-                    cause: format!("{host} answers {status}, so that nobody can say whether the login is good"),
-                    hint: "try again later, or log in anew with --force".to_owned(),
-                });
-            }
-            Said::Other(_) => {
-                let held = oauth.account().snapshot().unwrap_or(held);
-                tell(typed.json, &format!("already signed in to {host}"), &event("already_signed_in", &oauth, &held));
-                return Ok(Exit::Orderly);
-            }
-        }
+    let held = oauth.account().snapshot().filter(|held| !typed.force && held.is_good());
+    let said = ask(settings, held.as_ref().map(|_| &*oauth)).await?;
+    if let (Some(held), Said::Other(status)) = (held, &said) {
+        return already(&oauth, held, *status, typed, &host);
     }
-    let said = match said {
-        Some(said) => said,
-        None => ask(settings, None).await?,
-    };
-    let refused = match &said {
-        Said::Refused(headers) => Some(headers),
-        Said::Other(_) => None,
-    };
-    let wants_login = oauth.prepare(refused).await.map_err(|error| failed(&error))?;
-    if let Said::Other(status) = said
-        && !wants_login
-        && !status.is_success()
-    {
-        return Err(Error::Login {
-            cause: format!("{host} answers {status}, and does not say that it wants a login"),
-            hint: "check the URL; some servers have their endpoint at /mcp or /sse".to_owned(),
-        });
-    }
-    if !wants_login {
+    if !wants_login(&oauth, &said, &host).await? {
         tell(typed.json, &format!("{host} wants no login"), &json!({ "event": "no_login_wanted", "server": host }));
         return Ok(Exit::Orderly);
     }
     if typed.no_wait {
-        let url = auth::begin_only(&oauth).await.map_err(|error| failed(&error))?;
-        let server = &typed.url;
-        let words =
-            format!("{url}\n\nthen run: mcp-ferry login {server} --complete 'the address that the browser ends at'");
-        tell(typed.json, &words, &json!({ "event": "authorization_url", "url": url, "server": host }));
-        return Ok(Exit::Orderly);
+        return begin_only(&oauth, typed, &host).await;
     }
     let manner = Manner { opens: !typed.no_browser, asked_for: true, quiet: false, pasted: pasting(typed) };
     let logging_in = auth::log_in(&oauth, manner);
@@ -90,6 +54,45 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
     };
     let held = held.map_err(|error| failed(&error))?;
     Ok(done(&oauth, &held, typed, &host))
+}
+
+/// There is a login, and the server has not refused it.
+fn already(oauth: &OAuth, held: Snapshot, status: StatusCode, typed: &LoginCommand, host: &str) -> Result<Exit, Error> {
+    if status.is_server_error() {
+        return Err(Error::Login {
+            cause: format!("{host} answers {status}, so that nobody can say whether the login is good"),
+            hint: "try again later, or log in anew with --force".to_owned(),
+        });
+    }
+    let held = oauth.account().snapshot().unwrap_or(held);
+    tell(typed.json, &format!("already signed in to {host}"), &event("already_signed_in", oauth, &held));
+    Ok(Exit::Orderly)
+}
+
+/// Whether the server wants a login. One that says nothing of it must have served us.
+async fn wants_login(oauth: &OAuth, said: &Said, host: &str) -> Result<bool, Error> {
+    let refused = match said {
+        Said::Refused(headers) => Some(headers),
+        Said::Other(_) => None,
+    };
+    let wants_login = oauth.prepare(refused).await.map_err(|error| failed(&error))?;
+    match said {
+        Said::Other(status) if !wants_login && !status.is_success() => Err(Error::Login {
+            cause: format!("{host} answers {status}, and does not say that it wants a login"),
+            hint: "check the URL; some servers have their endpoint at /mcp or /sse".to_owned(),
+        }),
+        _ => Ok(wants_login),
+    }
+}
+
+/// Shows the way to a login that another call completes.
+async fn begin_only(oauth: &Arc<OAuth>, typed: &LoginCommand, host: &str) -> Result<Exit, Error> {
+    let url = auth::begin_only(oauth).await.map_err(|error| failed(&error))?;
+    let server = &typed.url;
+    let words =
+        format!("{url}\n\nthen run: mcp-ferry login {server} --complete 'the address that the browser ends at'");
+    tell(typed.json, &words, &json!({ "event": "authorization_url", "url": url, "server": host }));
+    Ok(Exit::Orderly)
 }
 
 fn done(oauth: &OAuth, held: &Snapshot, typed: &LoginCommand, host: &str) -> Exit {
@@ -142,10 +145,7 @@ fn pasting(typed: &LoginCommand) -> Option<mpsc::Receiver<String>> {
 
 /// Says `initialize`, as a client would, with a login or without, to hear what is asked for.
 async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"))));
+    let mut headers = crate::upstream::post_headers();
     for (name, value) in &settings.headers.map {
         headers.append(name.clone(), value.clone());
     }

@@ -1,4 +1,5 @@
-//! What else does the program do besides carrying messages? Commands for people and scripts: thin, over the rooms below.
+//! What else does the program do besides carrying messages? Commands for people and scripts: thin, over the rooms
+//! below.
 
 mod login;
 mod logout;
@@ -13,18 +14,19 @@ use crate::auth::Record;
 use crate::cli::{LoginCommand, LogoutCommand, StatusCommand};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
+use crate::task;
 
 /// Logs in to a server.
 pub fn login(typed: &LoginCommand) -> Result<Exit, Error> {
     let settings = Settings::new(&typed.url, typed.port, &typed.options)?;
-    on_a_runtime(login::run(&settings, typed))
+    task::run(login::run(&settings, typed))
 }
 
 /// Forgets logins.
 pub fn logout(typed: &LogoutCommand) -> Result<Exit, Error> {
     let url = typed.url.as_deref().unwrap_or(ANY);
     let settings = Settings::new(url, None, &typed.options)?;
-    on_a_runtime(logout::run(&settings, typed))
+    task::run(logout::run(&settings, typed))
 }
 
 /// Shows logins.
@@ -36,15 +38,6 @@ pub fn status(typed: &StatusCommand) -> Result<Exit, Error> {
 
 /// Stands where no server is named, so that the options can be read.
 const ANY: &str = "http://localhost/";
-
-fn on_a_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::System(format!("the runtime does not start: {error}")))?;
-    let done = runtime.block_on(work);
-    // A line of stdin that is still waited for, on a thread that cannot be stopped, is nothing to wait for.
-    runtime.shutdown_background();
-    done
-}
 
 /// A line for the person or script that asked. Who closes the pipe wants no more.
 fn say(text: &str) {

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{read_file, text};
-use crate::auth::settings::{DpopChoice, Enterprise, Grant, Login, ResourceChoice, SubjectTokenType};
+use crate::auth::settings::{DpopChoice, Enterprise, Grant, Login, ResourceChoice};
 use crate::auth::store::KeptIn;
 use crate::auth::{CallbackSettings, Credential, Signer};
 use crate::cli::{self, AuthMode, Dpop, TokenStore};
 use crate::error::Error;
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 /// The shortest time for a person to log in, whatever was typed: other bridges bound other things with the same option.
 const SHORTEST_LOGIN: Duration = Duration::from_secs(180);
@@ -144,7 +143,7 @@ fn secret(typed: &cli::Login) -> Result<Option<Secret>, Error> {
 fn from_variable(name: Option<&String>, option: &str) -> Result<Option<Secret>, Error> {
     let Some(name) = given(name) else { return Ok(None) };
     if !text::is_name(&name) || super::looks_like_a_token(&name) {
-        crate::log::hide(&name);
+        log::hide(&name);
         return Err(Error::Usage(format!("{option} wants the name of an environment variable, not the secret itself")));
     }
     match std::env::var(&name).ok().filter(|value| !text::is_unset(value)) {
@@ -167,7 +166,6 @@ fn grant(typed: &cli::Login) -> Result<Grant, Error> {
             client_id: given(typed.idp_client_id.as_ref()).ok_or_else(|| needs("--idp-client-id"))?,
             client_secret: from_variable(typed.idp_client_secret_env.as_ref(), "--idp-client-secret-env")?,
             subject_token: file(typed.idp_token_file.as_ref()).ok_or_else(|| needs("--idp-token-file"))?,
-            subject_token_type: SubjectTokenType::default(),
         }));
     }
     Ok(match (typed.client_credentials, typed.device_code) {

@@ -40,6 +40,9 @@ pub use network::{Family, Network, NetworkError, Proxy, Zone, socket_url};
 pub use proxy::ProxyUrl;
 pub use sse::{Event, Events, SseError};
 
+/// What we call ourselves (RFC 9110 section 10.1.5).
+pub const PRODUCT: &str = concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"));
+
 /// How long an idle connection is kept for the next request. Node's and uvicorn's servers close theirs after five
 /// seconds, and a request that crosses such a close is lost.
 const IDLE: Duration = Duration::from_secs(4);

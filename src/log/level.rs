@@ -1,7 +1,7 @@
 //! How much is said? The levels, and a macro for each.
 //!
-//! What a macro leaves where it stands is a comparison and a call. Nothing of what makes a logging framework large is of use to a program
-//! with one listener: spans, fields, filters by module.
+//! What a macro leaves where it stands is a comparison and a call. Nothing of what makes a logging framework large is
+//! of use to a program with one listener: spans, fields, filters by module.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

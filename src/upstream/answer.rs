@@ -78,6 +78,11 @@ pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Resul
     Err(Failure::Unusable(format!("{host} answered {} with {what}: {}", head.status, gist(&start))))
 }
 
+/// [`Body::Nothing`], where something was owed.
+pub(super) fn nothing(host: &str, status: StatusCode) -> Failure {
+    Failure::Unusable(format!("{host} answered {status} and nothing more to a request, which wants a result"))
+}
+
 /// The events of a body whose content type says that it has some.
 pub(super) fn events(sender: &Sender, body: Incoming) -> EventStream {
     let chunks = body.into_data_stream().map(|chunk| {

@@ -1,5 +1,5 @@
-//! May we ask the client something ourselves? Whether it opens an address for its user (2025-11-25, "URL Mode Elicitation"), where
-//! it can. Never the only way to a login: some clients say that they can and show nothing.
+//! May we ask the client something ourselves? Whether it opens an address for its user (2025-11-25, "URL Mode
+//! Elicitation"), where it can. Never the only way to a login: some clients say that they can and show nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -93,7 +93,8 @@ pub(super) fn sentence(host: &str, offer: &Offer) -> String {
     format!("Sign in to {host}: open this address{code}.")
 }
 
-/// Tells the client when somebody has logged in, however long the request that asked for it waits, and whatever the person said.
+/// Tells the client when somebody has logged in, however long the request that asked for it waits, and whatever the
+/// person said.
 async fn complete(context: Arc<Context>, elicitation: String) {
     if !context.sender.auth().standing().settled(LOGIN).await {
         return;

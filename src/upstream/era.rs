@@ -1,4 +1,5 @@
-//! Which era does the server speak? What the client says first shows it, and is carried all the same ("Backward Compatibility", 2026-07-28).
+//! Which era does the server speak? What the client says first shows it, and is carried all the same ("Backward
+//! Compatibility", 2026-07-28).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -189,8 +190,8 @@ impl Upstream {
     }
 }
 
-/// Asks within the startup wait; the asking goes on. A server that is late, or out of reach, is answered for: by what it said last time, or in
-/// a way that has the client shake hands.
+/// Asks within the startup wait; the asking goes on. A server that is late, or out of reach, is answered for: by what
+/// it said last time, or in a way that has the client shake hands.
 async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Outcome>, Failure> {
     if context.chosen.client_protocol == ClientProtocol::Modern && context.takes_modern() != Some(true) {
         // It would not know what to do with such an answer.
@@ -290,7 +291,8 @@ pub(super) async fn answers_discover(context: &Context, message: &Message) -> Re
     }
 }
 
-/// Whether a server that takes modern requests would not have failed so. What a login, a limit or an outage says is nothing of the kind.
+/// Whether a server that takes modern requests would not have failed so. What a login, a limit or an outage says is
+/// nothing of the kind.
 fn says_legacy(failure: &Failure) -> bool {
     match failure {
         Failure::Status { status, .. } => {
@@ -334,8 +336,8 @@ pub(super) fn is_beyond(opened: &Opened, initialize: &Message) -> bool {
     settled != asked && settled.is_some_and(|revision| modern::is_modern_revision(&revision))
 }
 
-/// Keeps what an opening has shown. A server that opened no session has no way to ask its legacy client anything; whether it has a modern side,
-/// which can, is asked when the client is there to stay, and used from the next start on.
+/// Keeps what an opening has shown. A server that opened no session has no way to ask its legacy client anything;
+/// whether it has a modern side, which can, is asked when the client is there to stay, and used from the next start on.
 pub(super) fn remember(context: &Arc<Context>, initialize: &Message, opened: &Opened) {
     let result = Members::of(text(&opened.answer)).and_then(|members| members.get("result"));
     let Some(result) = result.and_then(|result| serde_json::from_str(result).ok()) else { return };
@@ -382,7 +384,8 @@ async fn look_for_modern_side(context: Arc<Context>, initialize: Message) {
     context.memory.learn(|kept| kept.translated = is_modern);
 }
 
-/// The server's greeting to modern clients, asked for in the name of the legacy one that said this `initialize`. `None`: it has none.
+/// The server's greeting to modern clients, asked for in the name of the legacy one that said this `initialize`.
+/// `None`: it has none.
 pub(super) async fn discovered(context: &Context, initialize: &Message) -> Result<Option<String>, Failure> {
     let client = Client::of(initialize, MODERN_REVISIONS[0], context.chosen.tasks);
     let Some(request) = client.request(&context.modern.ids.next(), "server/discover", "{}") else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! May a message go to the server now?
 //!
-//! All state of the connection that more than one task looks at is here, behind one watch channel, changed only in steps without an
-//! await between look and change.
+//! All state of the connection that more than one task looks at is here, behind one watch channel, changed only in
+//! steps without an await between look and change.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -129,8 +129,8 @@ impl Gate {
         self.state.send_modify(|state| state.phase = Phase::Failed(failure, Instant::now()));
     }
 
-    /// The session is there. If the client has said `initialized` by now, the server must hear it first: then this returns it and
-    /// opens nothing.
+    /// The session is there. If the client has said `initialized` by now, the server must hear it first: then this
+    /// returns it and opens nothing.
     pub(super) fn open(&self, wire: &Wire, told_initialized: bool) -> Option<Message> {
         let mut first = None;
         self.state.send_modify(|state| {
@@ -145,8 +145,8 @@ impl Gate {
         first
     }
 
-    /// Takes the client's `initialized`. Returns the session that is open and must be told; without one, whoever opens it
-    /// tells.
+    /// Takes the client's `initialized`. Returns the session that is open and must be told; without one, whoever opens
+    /// it tells.
     pub(super) fn initialized(&self, message: Message) -> Option<Wire> {
         let mut wire = None;
         self.state.send_modify(|state| {

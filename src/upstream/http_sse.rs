@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Uri};
+use http::{Method, Uri};
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::answer::{self, Body, EventStream};
 use super::backoff::Backoff;
-use super::send::{Sender, Sent};
+use super::send::{self, Sent};
 use super::{Context, Event, NotOpened, Opened, Outcome, SECRET_ID, Wire, first};
 use crate::error::Failure;
 use crate::http::{self as client, SseError};
@@ -103,7 +103,7 @@ pub(super) async fn connect(context: &Context, bound: Duration) -> Result<Openin
     let none = || Failure::Unusable(format!("{} opened a stream but named no endpoint on it", sender.host()));
     let connecting = async {
         let Sent { response, moved } =
-            sender.send(Method::GET, sender.uri(), &Sender::get_headers(), Bytes::new(), Duration::ZERO).await?;
+            sender.send(Method::GET, sender.uri(), &send::get_headers(), Bytes::new(), Duration::ZERO).await?;
         if !response.status().is_success() {
             return match answer::refusal(sender, response, false).await {
                 Ok(error) => Err(Failure::Rpc(error)),
@@ -205,7 +205,7 @@ impl Session {
     /// The server's answer where it does not come on the stream.
     async fn post(&self, endpoint: &Uri, message: &Message) -> Result<Option<Message>, Failure> {
         let sender = &self.context.sender;
-        let headers: HeaderMap = Sender::post_headers();
+        let headers = send::post_headers();
         let body = message.text().clone();
         let Sent { response, .. } =
             sender.send(Method::POST, endpoint, &headers, body, self.context.chosen.patience).await?;

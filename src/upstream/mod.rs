@@ -1,10 +1,11 @@
 //! `Upstream`: the server, whatever it speaks and whatever state it is in.
 //!
-//! The client's own `initialize` is the probe: it is carried to the server, and what comes back decides which [`Wire`] is spoken
-//! from then on. Until that is settled, requests wait at the gate; what keeps them waiting is known, so that the one that has
-//! waited long enough is told the reason.
+//! The client's own `initialize` is the probe: it is carried to the server, and what comes back decides which [`Wire`]
+//! is spoken from then on. Until that is settled, requests wait at the gate; what keeps them waiting is known, so that
+//! the one that has waited long enough is told the reason.
 
 mod answer;
+mod awaited;
 mod backoff;
 mod context;
 mod elicit;
@@ -43,6 +44,7 @@ use translated::Translated;
 use wire::{NotOpened, Opened, SECRET_ID, Wire};
 
 pub use event::Event;
+pub(crate) use send::post_headers;
 pub use to_client::ToClient;
 
 /// How long a server may take to hear of a cancellation before its exchange is dropped all the same.
@@ -79,8 +81,9 @@ impl Upstream {
         upstream
     }
 
-    /// Begins to open a session with the client's `initialize`. The returned future gives the server's answer if that comes within
-    /// the startup wait, else one made from the last that is known; the opening goes on. Messages that follow wait for it.
+    /// Begins to open a session with the client's `initialize`. The returned future gives the server's answer if that
+    /// comes within the startup wait, else one made from the last that is known; the opening goes on. Messages that
+    /// follow wait for it.
     pub fn initialize(&self, message: Message) -> impl Future<Output = Result<Outcome, Failure>> + use<> {
         let answer = self.open(message.clone());
         let context = Arc::clone(&self.0);
@@ -239,7 +242,8 @@ impl Upstream {
         self.0.gate.known_trouble().or_else(|| self.0.translated.get()?.trouble())
     }
 
-    /// Whether `server/discover` has an answer here, or may have one: else the client does better to speak the server's era.
+    /// Whether `server/discover` has an answer here, or may have one: else the client does better to speak the server's
+    /// era.
     pub fn discovers(&self) -> bool {
         self.0.chosen.client_protocol == ClientProtocol::Modern || self.is_translated() || self.may_discover()
     }

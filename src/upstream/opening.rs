@@ -13,8 +13,8 @@ use crate::log;
 use crate::message::Message;
 use crate::task;
 
-/// How long the `endpoint` event may take where HTTP+SSE is a guess: within the startup wait, so that a server which speaks neither is
-/// reported with its own first answer.
+/// How long the `endpoint` event may take where HTTP+SSE is a guess: within the startup wait, so that a server which
+/// speaks neither is reported with its own first answer.
 const GUESS: Duration = Duration::from_secs(2);
 
 /// How long it may take where it is what the user said or the server spoke last time.
@@ -26,8 +26,8 @@ const SILENT: Duration = Duration::from_secs(120);
 /// A server that asks for more patience than this is tried all the same: it may have been restarted since.
 const LONGEST_ASKED: Duration = Duration::from_secs(30);
 
-/// Opens the session, trying for as long as there is hope that trying helps. `settle` gets the answer for the client, if that
-/// still waits.
+/// Opens the session, trying for as long as there is hope that trying helps. `settle` gets the answer for the client,
+/// if that still waits.
 pub(super) async fn open(
     context: Arc<Context>,
     initialize: Message,
@@ -38,12 +38,7 @@ pub(super) async fn open(
     let mut settle = Some(settle);
     let mut settle = move |answer| drop(settle.take().map(|settle| settle.send(answer)));
     loop {
-        let attempted = tokio::time::timeout(SILENT, attempt(&context, &initialize)).await.unwrap_or_else(|_| {
-            let quiet =
-                format!("{} has not answered initialize for {} seconds", context.sender.host(), SILENT.as_secs());
-            Err(Failure::Broken(quiet).into())
-        });
-        let failure = match attempted {
+        let failure = match attempt(&context, &initialize).await {
             Ok(opened) => {
                 greet(&context, &opened).await;
                 settle(Ok(opened.answer.clone()));
@@ -70,12 +65,9 @@ pub(super) async fn open(
             return;
         }
         log::info!("{failure}; trying again");
-        let asked = match &failure {
-            Failure::Status { retry_after: Some(seconds), .. } => Duration::from_secs(*seconds),
-            _ => Duration::ZERO,
-        };
+        let asked = asked_to_wait(&failure);
         context.gate.trouble(failure);
-        tokio::time::sleep(backoff.next().max(asked.min(LONGEST_ASKED))).await;
+        tokio::time::sleep(backoff.next().max(asked)).await;
     }
 }
 
@@ -103,7 +95,7 @@ async fn signed_in(
             }
         }
     }
-    while !standing.logged_in(Duration::from_secs(3600)).await {}
+    sign_in::logged_in(context).await;
 }
 
 /// Lets messages through; the client's `initialized` first, if it did not wait for the answer.
@@ -121,7 +113,24 @@ async fn greet(context: &Context, opened: &Opened) {
     }
 }
 
+/// How long the server has asked to be left alone.
+fn asked_to_wait(failure: &Failure) -> Duration {
+    match failure {
+        Failure::Status { retry_after: Some(seconds), .. } => Duration::from_secs(*seconds).min(LONGEST_ASKED),
+        _ => Duration::ZERO,
+    }
+}
+
 async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
+    let attempted = tokio::time::timeout(SILENT, as_chosen(context, initialize)).await;
+    attempted.unwrap_or_else(|_| {
+        let host = context.sender.host();
+        Err(Failure::Broken(format!("{host} has not answered initialize for {} seconds", SILENT.as_secs())).into())
+    })
+}
+
+/// By what the user has chosen, and what the server spoke last time.
+async fn as_chosen(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     let verdict = context.memory.verdict();
     match context.chosen.protocol {
         Protocol::Modern => return modern::open(context, initialize).await.map_err(modern::told),
@@ -194,7 +203,8 @@ async fn streamable(context: &Arc<Context>, initialize: &Message) -> Result<Open
     }
 }
 
-/// The statuses with which a server of the older transport, or the proxy before it, answers a POST to its stream's address.
+/// The statuses with which a server of the older transport, or the proxy before it, answers a POST to its stream's
+/// address.
 fn may_be_http_sse(refused: &NotOpened) -> bool {
     let status = match refused {
         NotOpened::Error(status, _) | NotOpened::Failure(Failure::Status { status, .. }) => status,

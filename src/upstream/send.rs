@@ -1,6 +1,5 @@
 //! One HTTP request to the server, with the manners that every transport shares: its credential, patience with a server
-//! out of reach,
-//! `Retry-After`.
+//! out of reach, `Retry-After`.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -110,26 +109,9 @@ impl Sender {
         &self.auth
     }
 
-    /// The headers of a POST that carries a message.
-    pub(super) fn post_headers() -> HeaderMap {
-        let mut headers = Self::get_headers();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers
-    }
-
-    /// The headers of a GET that opens a stream.
-    pub(super) fn get_headers() -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"))));
-        headers
-    }
-
     /// Sends, and returns the head of whatever answer comes. A server that cannot be reached is tried again for as long
-    /// as
-    /// `patience` says; one that refuses the credential gets a newer one, once, if there is one. Nothing that may have
-    /// arrived is sent twice, unless the server itself asked for it.
+    /// as `patience` says; one that refuses the credential gets a newer one, once, if there is one. Nothing that may
+    /// have arrived is sent twice, unless the server itself asked for it.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -183,6 +165,22 @@ impl Sender {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// The headers of a POST that carries a message.
+pub(crate) fn post_headers() -> HeaderMap {
+    let mut headers = get_headers();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers
+}
+
+/// The headers of a GET that opens a stream.
+pub(super) fn get_headers() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(client::PRODUCT));
+    headers
 }
 
 /// What has been tried for one request.

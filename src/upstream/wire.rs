@@ -1,4 +1,5 @@
-//! What does a session speak? Which transport it was opened on; what became of the `initialize` that opened it, or did not.
+//! What does a session speak? Which transport it was opened on; what became of the `initialize` that opened it, or did
+//! not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use crate::message::Message;
 /// How long requests wait for the server to take `initialized`.
 const INITIALIZED: Duration = Duration::from_secs(5);
 
-/// A session's id of at least this many bytes opens the session to whoever has it, and must not be told. A shorter one is a word.
+/// A session's id of at least this many bytes opens the session to whoever has it, and must not be told. A shorter one
+/// is a word.
 pub(super) const SECRET_ID: usize = 12;
 
 /// A transport on which a session is open.

@@ -53,12 +53,12 @@ const steps = {
   }),
   ping: ({ client }) => client.ping(),
   "roots: the server asks for them": async (session) => {
-    const log = await session.until("log", ({ data }) => /^Roots updated: 1 /.test(data), { from: 0 });
+    const log = await session.until("log", 0, ({ data }) => /^Roots updated: 1 /.test(data));
     return [log, await call(session, "get-roots-list")];
   },
   "roots: the server hears of a change": async (session) => {
     session.roots = [...session.roots, { uri: "file:///interop/two", name: "two" }];
-    const changed = session.until("log", ({ data }) => /^Roots updated: 2 /.test(data));
+    const changed = session.until("log", session.seen.length, ({ data }) => /^Roots updated: 2 /.test(data));
     await session.client.sendRootsListChanged();
     return [await changed, await call(session, "get-roots-list")];
   },
@@ -75,7 +75,7 @@ const steps = {
   "progress: all of it, in order": async (session) => {
     const from = session.seen.length;
     const result = await call(session, "trigger-long-running-operation", { duration: 1, steps: 5 }, { onprogress() {} });
-    await session.until("progress", ({ progress }) => progress === 5, { from });
+    await session.until("progress", from, ({ progress }) => progress === 5);
     const heard = session.seen.slice(from).filter(({ kind }) => kind === "progress");
     assert.deepEqual(heard.map(({ params }) => params.progress), [1, 2, 3, 4, 5]);
     return [heard, result];
@@ -135,7 +135,7 @@ const steps = {
   "resources: subscribe, updated, unsubscribe": async (session) => {
     const uri = "demo://resource/dynamic/text/1";
     await session.client.subscribeResource({ uri });
-    const updated = session.until("updated", (params) => params.uri === uri);
+    const updated = session.until("updated", session.seen.length, (params) => params.uri === uri);
     await call(session, "toggle-subscriber-updates");
     const params = await updated;
     await session.client.unsubscribeResource({ uri });
@@ -163,7 +163,7 @@ const steps = {
   },
   "logging: messages come, and obey the level": async (session) => {
     await session.client.setLoggingLevel("debug");
-    const first = session.until("log", ({ data }) => /message/.test(data));
+    const first = session.until("log", session.seen.length, ({ data }) => /message/.test(data));
     await call(session, "toggle-simulated-logging");
     const { level } = await first;
     assert.ok(LEVELS.includes(level));

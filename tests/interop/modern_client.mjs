@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { hearing } from "./heard.mjs";
 
 const [label, address, ferry, home] = process.argv.slice(2);
 const PIN = { pin: "2026-07-28" };
@@ -25,25 +26,7 @@ async function open(mode, extra, connect = {}) {
     versionNegotiation: { mode },
     capabilities: { roots: {}, sampling: {}, elicitation: { form: {}, url: {} } },
   });
-  const seen = [];
-  const waiting = new Set();
-  const note = (kind, params) => {
-    seen.push({ kind, params });
-    for (const check of waiting) check();
-  };
-  const until = (kind, fits = () => true, from = 0) =>
-    new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no ${kind}; came: ${seen.slice(from).map((one) => one.kind)}`)), 20_000);
-      const check = () => {
-        const found = seen.slice(from).find((one) => one.kind === kind && fits(one.params));
-        if (!found) return;
-        waiting.delete(check);
-        clearTimeout(timer);
-        resolve(found.params);
-      };
-      waiting.add(check);
-      check();
-    });
+  const { seen, note, until } = hearing();
   client.setRequestHandler("roots/list", async () => (note("roots"), { roots: ROOTS }));
   client.setRequestHandler("sampling/createMessage", async ({ params }) => {
     note("sampling", params);
@@ -97,12 +80,12 @@ const steps = {
   "elicitation: a form": async (session) => {
     const result = await call(session, "trigger-elicitation-request");
     assert.match(text(result), /Ferry/);
-    assert.ok((await session.until("elicitation")).requestedSchema);
+    assert.ok((await session.until("elicitation", 0)).requestedSchema);
   },
   "elicitation: an address": async (session) => {
     const args = { url: "https://example.com/open", elicitationId: "one" };
     assert.match(text(await call(session, "trigger-url-elicitation", args)), /accept/i);
-    const asked = await session.until("elicitation", ({ mode }) => mode === "url");
+    const asked = await session.until("elicitation", 0, ({ mode }) => mode === "url");
     assert.deepEqual([asked.url, asked.elicitationId], [args.url, undefined]);
   },
   "elicitation: an address, asked through an error": async (session) => {
@@ -145,7 +128,7 @@ const steps = {
     const wanted = { "io.modelcontextprotocol/logLevel": "debug" };
     const long = { name: "trigger-long-running-operation", arguments: { duration: 7, steps: 1 } };
     await session.client.callTool({ ...long, _meta: wanted });
-    await session.until("notifications/message", () => true, from);
+    await session.until("notifications/message", from);
     await call(session, "toggle-simulated-logging");
     const before = session.seen.length;
     await call(session, "echo", { message: "quiet" });
@@ -156,10 +139,10 @@ const steps = {
     const from = session.seen.length;
     const subscription = await session.client.listen({ resourceSubscriptions: [uri], resourcesListChanged: true, toolsListChanged: true });
     await call(session, "toggle-subscriber-updates");
-    await session.until("notifications/resources/updated", (params) => params.uri === uri, from);
+    await session.until("notifications/resources/updated", from, (params) => params.uri === uri);
     const data = `data:text/plain;base64,${btoa("ferry ".repeat(50))}`;
     await call(session, "gzip-file-as-resource", { name: `${label}.gz`.replaceAll("/", "-"), data, outputType: "resourceLink" });
-    await session.until("notifications/resources/list_changed", () => true, from);
+    await session.until("notifications/resources/list_changed", from);
     await subscription.close();
     await call(session, "toggle-subscriber-updates");
   },

@@ -6,6 +6,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { InMemoryTaskStore } from "@modelcontextprotocol/sdk/experimental/tasks";
 import * as types from "@modelcontextprotocol/sdk/types.js";
+import { hearing } from "./heard.mjs";
 
 const NOTIFICATIONS = {
   log: types.LoggingMessageNotificationSchema,
@@ -43,32 +44,7 @@ export async function open(makeTransport) {
       },
     },
   );
-  const seen = []; // { kind, params }, in order of arrival
-  const waiting = new Set();
-  const note = (kind, params) => {
-    seen.push({ kind, params });
-    for (const check of waiting) check();
-  };
-
-  // Resolves with the first thing of this kind, from now on or since `from`, that fits.
-  const until = (kind, fits = () => true, { from = seen.length, seconds = 20 } = {}) =>
-    new Promise((resolve, reject) => {
-      const check = () => {
-        const found = seen.slice(from).find((event) => event.kind === kind && fits(event.params));
-        if (!found) return;
-        waiting.delete(check);
-        clearTimeout(timer);
-        resolve(found.params);
-      };
-      const timer = setTimeout(() => {
-        waiting.delete(check);
-        const others = seen.slice(from).map((event) => event.kind);
-        reject(new Error(`no ${kind} within ${seconds} s; came: ${others.join(", ") || "nothing"}`));
-      }, seconds * 1000);
-      waiting.add(check);
-      check();
-    });
-
+  const { seen, note, until } = hearing();
   for (const [kind, schema] of Object.entries(NOTIFICATIONS)) {
     client.setNotificationHandler(schema, ({ params }) => note(kind, params));
   }

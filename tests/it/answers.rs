@@ -2,7 +2,8 @@
 
 use crate::support::*;
 
-/// A bridge whose upstream meets each `tools/call` in this way, the answer it gave the client, and proof that the session goes on.
+/// A bridge whose upstream meets each `tools/call` in this way, the answer it gave the client, and proof that the
+/// session goes on.
 fn answer_when(meet: impl Fn(Exchange) + Send + Sync + 'static) -> (String, Upstream) {
     let upstream = Upstream::start(move |call| if call.kind() == "tools/call" { meet(call) } else { call.usual() });
     let mut bridge = Bridge::connected(&upstream);

@@ -1,4 +1,5 @@
-//! Bodies of refusals that look like JSON-RPC and are none: each becomes one error in our words, with host, status and cause.
+//! Bodies of refusals that look like JSON-RPC and are none: each becomes one error in our words, with host, status and
+//! cause.
 
 use crate::support::*;
 

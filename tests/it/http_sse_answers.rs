@@ -1,4 +1,5 @@
-//! What an HTTP+SSE server may say instead of the answer, on its stream or to the POST: the request is answered all the same.
+//! What an HTTP+SSE server may say instead of the answer, on its stream or to the POST: the request is answered all the
+//! same.
 
 use crate::support::*;
 

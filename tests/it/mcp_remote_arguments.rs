@@ -1,4 +1,5 @@
-//! What was written for `npx mcp-remote`: every argument of its, its own spellings and mistakes included, and what becomes of it.
+//! What was written for `npx mcp-remote`: every argument of its, its own spellings and mistakes included, and what
+//! becomes of it.
 
 use std::fs;
 use std::panic::catch_unwind;

@@ -1,4 +1,5 @@
-//! A modern server's questions to a legacy client ("Multi Round-Trip Requests"): one request, one answer, whatever lies between.
+//! A modern server's questions to a legacy client ("Multi Round-Trip Requests"): one request, one answer, whatever lies
+//! between.
 
 use serde_json::{Value, json};
 

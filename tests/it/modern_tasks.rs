@@ -1,4 +1,5 @@
-//! A modern server's tasks before a legacy client: the bridge follows them, and the client sees one call and one answer.
+//! A modern server's tasks before a legacy client: the bridge follows them, and the client sees one call and one
+//! answer.
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,15 @@ fn status(call: Exchange, status: &str, members: &str) {
 
 fn call(bridge: &mut Bridge) {
     bridge.send(&request("1", "tools/call", r#"{"name":"t","_meta":{"progressToken":5}}"#));
+}
+
+/// A call has the task's result for its one answer.
+#[track_caller]
+fn comes_through(upstream: &Upstream) {
+    let mut bridge = Bridge::connected(upstream);
+    call(&mut bridge);
+    assert_eq!(bridge.answer("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
+    bridge.finish();
 }
 
 #[test]
@@ -73,10 +83,7 @@ fn a_task_that_is_done_when_it_is_made_is_looked_at_at_once() {
         "tasks/get" => status(call, "completed", r#","result":{"content":[],"resultType":"complete"}"#),
         _ => call.modern(),
     });
-    let mut bridge = Bridge::connected(&upstream);
-    call(&mut bridge);
-    assert_eq!(bridge.answer("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
-    bridge.finish();
+    comes_through(&upstream);
 }
 
 #[test]
@@ -87,10 +94,7 @@ fn a_task_that_names_no_question_has_none() {
         ("tasks/get", _) => status(call, "completed", r#","result":{"content":[],"resultType":"complete"}"#),
         _ => call.modern(),
     });
-    let mut bridge = Bridge::connected(&upstream);
-    call(&mut bridge);
-    assert_eq!(bridge.answer("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
-    bridge.finish();
+    comes_through(&upstream);
 }
 
 #[test]

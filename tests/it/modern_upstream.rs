@@ -1,4 +1,5 @@
-//! A legacy client before a modern upstream: what it says reaches the server in the server's words, and the other way round.
+//! A legacy client before a modern upstream: what it says reaches the server in the server's words, and the other way
+//! round.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

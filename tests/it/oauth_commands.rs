@@ -132,14 +132,7 @@ fn login_says_in_json_what_it_did() {
 
 #[test]
 fn a_login_that_is_refused_is_an_error() {
-    let rules = Rules {
-        callback: Box::new(|back| {
-            back.retain(|(name, _)| name != "code");
-            back.push(("error".to_owned(), "access_denied".to_owned()));
-        }),
-        ..Rules::default()
-    };
-    let (realm, machine) = (Realm::start(rules), Machine::attended());
+    let (realm, machine) = (Realm::start(Rules::denying()), Machine::attended());
     let output = machine.run(["login", &realm.url()], "");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(err(&output).contains("access_denied"), "{output:?}");

@@ -2,7 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::support::*;
+
+/// A client that can show a link calls a tool; what it is asked to open.
+fn asked_to_open(bridge: &mut Bridge) -> Value {
+    let hello = r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"a-client","version":"1"}}"#;
+    bridge.ask("1", "initialize", hello);
+    bridge.send(&initialized());
+    bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
+    value(&bridge.message("elicitation/create"))
+}
 
 #[test]
 fn the_first_message_is_answered_in_time_and_the_tools_offer_the_way_in() {
@@ -156,15 +167,11 @@ fn a_server_that_was_known_is_remembered_while_nobody_is_logged_in() {
 fn a_client_that_can_show_a_link_is_asked_to() {
     let (realm, machine) = (Realm::usual(), Machine::unattended());
     let mut bridge = machine.bridge(&realm).start();
-    let hello = r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"a-client","version":"1"}}"#;
-    bridge.ask("1", "initialize", hello);
-    bridge.send(&initialized());
-    bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
-    let asked = bridge.message("elicitation/create");
-    let params = &value(&asked)["params"];
+    let asked = asked_to_open(&mut bridge);
+    let params = &asked["params"];
     assert_eq!(params["mode"], "url", "{asked}");
     let url = params["url"].as_str().expect("a URL").to_owned();
-    let id = value(&asked)["id"].to_string();
+    let id = asked["id"].to_string();
     let elicitation = params["elicitationId"].clone();
     bridge.send(&result(&id, r#"{"action":"accept"}"#));
     assert_eq!(follow(&url).expect("a page").status, 200);
@@ -189,20 +196,9 @@ fn auth_wait_waits_longer_than_any_first_message() {
 
 #[test]
 fn a_client_that_showed_a_link_hears_of_no_login_that_failed() {
-    let rules = Rules {
-        callback: Box::new(|back| {
-            back.retain(|(name, _)| name != "code");
-            back.push(("error".to_owned(), "access_denied".to_owned()));
-        }),
-        ..Rules::default()
-    };
-    let (realm, machine) = (Realm::start(rules), Machine::unattended());
+    let (realm, machine) = (Realm::start(Rules::denying()), Machine::unattended());
     let mut bridge = machine.bridge(&realm).start();
-    let hello = r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"a-client","version":"1"}}"#;
-    bridge.ask("1", "initialize", hello);
-    bridge.send(&initialized());
-    bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
-    let asked = value(&bridge.message("elicitation/create"));
+    let asked = asked_to_open(&mut bridge);
     follow(asked["params"]["url"].as_str().expect("a URL"));
     let answer = bridge.answer("2");
     assert!(answer.contains("access_denied"), "{answer}");

@@ -1,4 +1,5 @@
-//! Logins where the client, the server or both are of the modern era: without a handshake, the way in is offered all the same.
+//! Logins where the client, the server or both are of the modern era: without a handshake, the way in is offered all
+//! the same.
 
 use serde_json::{Value, json};
 
@@ -18,6 +19,11 @@ fn looks_modern(bridge: &mut Bridge, id: &str) {
     let answer = value(&bridge.answer(id));
     assert_eq!(answer["result"]["content"][0]["text"], "looked", "the call should come through: {answer}");
     assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+}
+
+/// A modern client wants to hear of other tools.
+fn listens(bridge: &mut Bridge, id: &str) {
+    bridge.send(&modern(id, "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
 }
 
 fn tools(answer: &Value) -> Vec<String> {
@@ -47,7 +53,7 @@ fn a_modern_client_is_offered_the_way_in_and_hears_of_the_login() {
         let listed = bridge.ask_modern("2", "tools/list", "");
         assert_eq!(tools(&listed), ["sign_in"], "with nothing known of the server, there is one tool");
         assert_eq!((&listed["result"]["ttlMs"], &listed["result"]["resultType"]), (&json!(0), &json!("complete")));
-        bridge.send(&modern(r#""news""#, "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+        listens(&mut bridge, r#""news""#);
         let stands = value(&bridge.message("notifications/subscriptions/acknowledged"));
         assert_eq!(stands["params"]["notifications"], json!({ "toolsListChanged": true }));
         let call = r#""name":"look","arguments":{}"#;
@@ -151,7 +157,7 @@ fn a_modern_client_that_stays_is_shown_the_tab() {
         let (realm, machine) = (Realm::of(era), Machine::attended());
         let mut bridge = modern_bridge(&machine, &realm);
         bridge.ask_modern("1", "server/discover", "");
-        bridge.send(&modern("2", "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+        listens(&mut bridge, "2");
         bridge.message("notifications/tools/list_changed");
         assert_eq!(tools(&bridge.ask_modern("3", "tools/list", "")), ["look"]);
         bridge.close_stdin();
@@ -166,7 +172,7 @@ fn a_login_elsewhere_is_seen_by_modern_clients() {
         let (realm, machine) = (Realm::of(era), Machine::attended());
         let mut bridge = modern_bridge(&machine, &realm);
         bridge.ask_modern("1", "server/discover", "");
-        bridge.send(&modern("2", "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+        listens(&mut bridge, "2");
         assert_eq!(machine.run(["login", &realm.url()], "").status.code(), Some(0));
         bridge.message("notifications/tools/list_changed");
         looks_modern(&mut bridge, "3");

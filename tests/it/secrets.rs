@@ -1,6 +1,8 @@
-//! Secrets planted wherever a user or a server can put one: none is told in any output, at any level, however a run ends.
+//! Secrets planted wherever a user or a server can put one: none is told in any output, at any level, however a run
+//! ends.
 //!
-//! A way to run the bridge is a row of [`WAYS`]; what has an ending of its own is a [`Scene`]. A command that comes later adds its row.
+//! A way to run the bridge is a row of [`WAYS`]; what has an ending of its own is a [`Scene`]. A command that comes
+//! later adds its row.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;

@@ -146,8 +146,8 @@ async fn run(mut command: tokio::process::Command, program: &str) -> Attempt {
     }
 }
 
-/// `ShellExecute`, which despite its name is no shell; `open::that` would run one. On a thread of its own: it may ask the
-/// registry, and wait.
+/// `ShellExecute`, which despite its name is no shell; `open::that` would run one. On a thread of its own: it may ask
+/// the registry, and wait.
 #[cfg(windows)]
 async fn system(url: &BrowserUrl) -> Attempt {
     let (answer, answered) = tokio::sync::oneshot::channel();

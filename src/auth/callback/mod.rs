@@ -1,8 +1,8 @@
 //! How does the browser come back?
 //!
-//! To a listener that waits for one request: GET, our path, a name of ours, our `state`. Everything else is answered 400 and ends
-//! nothing. Who has the right `state` gets no answer before the code was exchanged: a page that says "signed in" is true then. A
-//! browser that does not take its page holds nobody up.
+//! To a listener that waits for one request: GET, our path, a name of ours, our `state`. Everything else is answered
+//! 400 and ends nothing. Who has the right `state` gets no answer before the code was exchanged: a page that says
+//! "signed in" is true then. A browser that does not take its page holds nobody up.
 
 mod listener;
 mod redirect;
@@ -239,8 +239,8 @@ impl Shared {
         }
     }
 
-    /// Whether the request calls us by a name of ours. A page of a stranger's can have a name that leads to 127.0.0.1, but it
-    /// cannot have its browser call that name `localhost`.
+    /// Whether the request calls us by a name of ours. A page of a stranger's can have a name that leads to 127.0.0.1,
+    /// but it cannot have its browser call that name `localhost`.
     fn is_for_us(&self, request: &Request<Incoming>) -> bool {
         let hosts: Vec<_> = request.headers().get_all(HOST).iter().collect();
         let [host] = hosts[..] else { return false };

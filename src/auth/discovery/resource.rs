@@ -95,8 +95,8 @@ fn read(
     }))
 }
 
-/// Whether a resource of this name speaks for the server: the same origin, and a path that the server's path is or lies under.
-/// Less would let one server ask for tokens of another.
+/// Whether a resource of this name speaks for the server: the same origin, and a path that the server's path is or lies
+/// under. Less would let one server ask for tokens of another.
 pub(super) fn is_resource_of(name: &str, server: &Url) -> bool {
     let Ok(resource) = Url::parse(name) else { return false };
     let prefix = resource.path().trim_end_matches('/');
@@ -105,7 +105,8 @@ pub(super) fn is_resource_of(name: &str, server: &Url) -> bool {
     resource.origin() == server.origin() && resource.fragment().is_none() && below && query
 }
 
-/// The server's address as a resource identifier: scheme and host in lower case, no fragment, no slash after the host alone.
+/// The server's address as a resource identifier: scheme and host in lower case, no fragment, no slash after the host
+/// alone.
 pub(super) fn canonical(server: &Url) -> String {
     let mut url = server.clone();
     url.set_fragment(None);

@@ -13,8 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 
 use super::record::{Client, Issuer, Origin, Record, Tokens};
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 use md5::md5_hex;
 
 /// For this long a refresh of mcp-remote's own is believed to be under way.

@@ -1,5 +1,5 @@
-//! How does a login begin? With an authorization server that was found, a registration that was made once, a listener to come back to, and
-//! the way there shown to whoever can go it.
+//! How does a login begin? With an authorization server that was found, a registration that was made once, a listener
+//! to come back to, and the way there shown to whoever can go it.
 
 use std::sync::{Arc, PoisonError};
 
@@ -15,8 +15,7 @@ use crate::auth::oauth::Inner;
 use crate::auth::ownership::{self, Ownership};
 use crate::auth::registration::{self, Wanted};
 use crate::auth::{Client, Offer, Origin, Record};
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 /// Finishes what a process began that is no more: the same tab, the same port.
 pub(super) async fn take_over(
@@ -44,18 +43,11 @@ pub(super) async fn begin(
     manner: &Manner,
 ) -> Result<(Callback, Pending), LoginError> {
     let login = &inner.settings.login;
-    let mut discovered = inner.discover().await?;
-    if round.other_resource {
-        discovered.issuer.resource = discovered.issuer.other_resource.clone();
-    }
-    if round.no_resource {
-        discovered.issuer.resource = None;
-    }
+    let discovered = discover(inner, round).await?;
     let listener = Listener::bind(&inner.settings.callback, &inner.account.key().ports())?;
     let redirect_uri = listener.redirect_uri();
     let record = known(inner);
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
-    let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
+    let previous = record.requested_of(&discovered.issuer);
     let scope = discovered.scopes.select(login, &discovered.issuer, previous, round.attempt);
     let mut client = client(inner, &discovered, &record, round, &redirect_uri).await?;
     let dpop_key = if discovered.dpop { Some(dpop_key(&record)?) } else { None };
@@ -84,6 +76,18 @@ pub(super) async fn begin(
     let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
     show(inner, ownership, &url, &callback, manner).await;
     Ok((callback, pending))
+}
+
+/// Whom to ask, and for which resource in this round.
+async fn discover(inner: &Arc<Inner>, round: &Round) -> Result<Discovered, LoginError> {
+    let mut discovered = inner.discover().await?;
+    if round.other_resource {
+        discovered.issuer.resource = discovered.issuer.other_resource.clone();
+    }
+    if round.no_resource {
+        discovered.issuer.resource = None;
+    }
+    Ok(discovered)
 }
 
 fn known(inner: &Inner) -> Record {
@@ -125,13 +129,9 @@ async fn client(
     round: &Round,
     redirect_uri: &str,
 ) -> Result<Client, LoginError> {
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
-    let kept = record.client.as_ref().filter(|client| {
-        same_issuer
-            && client.origin == Origin::Dynamic
-            && inner.settings.login.client_id.is_none()
+    let kept = record.registered_with(&discovered.issuer).filter(|client| {
+        inner.settings.login.client_id.is_none()
             && !round.register_anew
-            && record.dead_client.as_ref() != Some(&client.client_id)
             && !client.needs_new_registration(Some(redirect_uri), now())
     });
     match kept {
@@ -149,8 +149,7 @@ async fn register(
     redirect_uri: &str,
 ) -> Result<Client, LoginError> {
     let login = &inner.settings.login;
-    let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(&discovered.issuer));
-    let previous = record.requested_scope.as_deref().filter(|_| same_issuer);
+    let previous = record.requested_of(&discovered.issuer);
     let mut redirect_uris = vec![redirect_uri.to_owned()];
     if inner.settings.callback.port.is_none() {
         let others = inner.account.key().ports().map(|port| inner.settings.callback.redirect_uri(port));
@@ -200,7 +199,8 @@ async fn show(inner: &Inner, ownership: &Ownership, url: &str, callback: &Callba
     }
 }
 
-/// Shows the way of a login that another process has begun to a person who asks for one: its tab may be closed long since.
+/// Shows the way of a login that another process has begun to a person who asks for one: its tab may be closed long
+/// since.
 pub(super) async fn show_again(inner: &Inner, pending: &ownership::Pending, manner: &Manner) {
     let short = callback::start_url(pending.port, &pending.start);
     tell(inner, &pending.url, Some(short), manner.opens, manner).await;
@@ -209,15 +209,15 @@ pub(super) async fn show_again(inner: &Inner, pending: &ownership::Pending, mann
 async fn tell(inner: &Inner, url: &str, short: Option<String>, may_open: bool, manner: &Manner) {
     let host = inner.shown_server();
     if may_open && open(url).await {
-        crate::log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
+        log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
     } else {
-        crate::log::notice(&format!("to sign in to {host}, open {url}"));
+        log::notice(&format!("to sign in to {host}, open {url}"));
         if let Some(short) = short {
-            crate::log::notice(&format!("on this machine {short} leads there too"));
+            log::notice(&format!("on this machine {short} leads there too"));
         }
     }
     if manner.pasted.is_some() {
-        crate::log::notice("where the browser does not come back by itself, paste here the address that it ends at");
+        log::notice("where the browser does not come back by itself, paste here the address that it ends at");
     }
 }
 

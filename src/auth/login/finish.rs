@@ -1,4 +1,5 @@
-//! How does a login end? With the browser back, or with what a person pasted: checked, exchanged for tokens, and kept before they are used.
+//! How does a login end? With the browser back, or with what a person pasted: checked, exchanged for tokens, and kept
+//! before they are used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::log;
 /// When a code is sent again that an authorization server in trouble did not take.
 const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Waits for the way back, and exchanges the code. The browser hears how it went; what a person pasted in vain ends nothing.
+/// Waits for the way back, and exchanges the code. The browser hears how it went; what a person pasted in vain ends
+/// nothing.
 pub(super) async fn finish(
     inner: &Arc<Inner>,
     mut callback: Callback,
@@ -31,7 +33,7 @@ pub(super) async fn finish(
             redirect = callback.redirected() => break redeem(inner, pending, &redirect).await,
             Some(text) = pasted(&mut manner.pasted) => match take_pasted(inner, pending, &text).await {
                 Ok(held) => break Ok(held),
-                Err(error) => crate::log::notice(&format!("{error}; still waiting")),
+                Err(error) => log::notice(&format!("{error}; still waiting")),
             },
             () = inner.account.given_up(pending.state.expose()) => {
                 // Perhaps because it is finished elsewhere.
@@ -50,7 +52,7 @@ pub(super) async fn finish(
         Ok(_) => Outcome::SignedIn { host: inner.shown_server() },
         Err(error) => Outcome::Page(Page::Failed {
             host: inner.shown_server(),
-            said: crate::log::redact(&error.to_string()),
+            said: log::redact(&error.to_string()),
             advice: error.hint(),
         }),
     };
@@ -58,8 +60,8 @@ pub(super) async fn finish(
     logged_in
 }
 
-/// What a person brings back: the whole address, its query, or the code alone. An authorization server that says who it is says so in the
-/// address, so that the code alone does not do there.
+/// What a person brings back: the whole address, its query, or the code alone. An authorization server that says who it
+/// is says so in the address, so that the code alone does not do there.
 pub(super) async fn take_pasted(inner: &Arc<Inner>, pending: &Pending, text: &str) -> Result<Snapshot, LoginError> {
     let redirect =
         Redirect::pasted(text, pending.state.expose()).map_err(|error| LoginError::Other(error.to_string()))?;
@@ -106,8 +108,8 @@ async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> R
     exchanged.await?
 }
 
-/// Exchanges a code, which a person had to come by: an authorization server in trouble gets it again. One that has taken it already says
-/// so, and nothing is lost by having asked.
+/// Exchanges a code, which a person had to come by: an authorization server in trouble gets it again. One that has
+/// taken it already says so, and nothing is lost by having asked.
 async fn exchange(endpoint: TokenEndpoint<'_>, pending: &Pending, code: &Code) -> Result<Issued, TokenError> {
     for pause in AGAIN {
         match endpoint.exchange(pending, code).await {
@@ -132,7 +134,7 @@ impl Inner {
         let mut address = self.server.clone();
         address.set_username("").ok();
         address.set_password(None).ok();
-        crate::log::redact(address.as_str())
+        log::redact(address.as_str())
     }
 
     /// The record of a login that has just been made.
@@ -144,8 +146,7 @@ impl Inner {
         scope: Option<&str>,
         tokens: Issued,
     ) -> Record {
-        let same_issuer = record.issuer.as_ref().is_some_and(|known| known.is_same_as(issuer));
-        let asked = record.requested_scope.as_deref().filter(|_| same_issuer).unwrap_or_default();
+        let asked = record.requested_of(issuer).unwrap_or_default();
         let requested_scope = Some(scope::union(asked, scope.unwrap_or_default())).filter(|all| !all.is_empty());
         let mut record = Record {
             logins: record.logins + 1,

@@ -1,5 +1,6 @@
-//! How does somebody log in? One process owns the login: it finds out where, registers us once, shows the way, waits for the browser to
-//! come back or for what a person pastes, and exchanges the code. The others wait for what it saves, and the next takes over if it dies.
+//! How does somebody log in? One process owns the login: it finds out where, registers us once, shows the way, waits
+//! for the browser to come back or for what a person pastes, and exchanges the code. The others wait for what it saves,
+//! and the next takes over if it dies.
 
 mod begin;
 mod finish;
@@ -23,6 +24,7 @@ use super::settings::Grant;
 use super::store::StoreError;
 use super::token::TokenError;
 use super::{Offer, device_login};
+use crate::log;
 
 pub(super) use begin::open;
 
@@ -138,7 +140,8 @@ pub async fn log_in(oauth: &OAuth, mut manner: Manner) -> Result<Snapshot, Login
     tokio::time::timeout(limit, logging_in).await.unwrap_or(Err(LoginError::TimedOut(limit.as_secs())))
 }
 
-/// Waits for our turn, showing meanwhile where another process wants somebody to log in. What a person pastes here finishes that login too.
+/// Waits for our turn, showing meanwhile where another process wants somebody to log in. What a person pastes here
+/// finishes that login too.
 async fn turn(inner: &Arc<Inner>, seen: u64, manner: &mut Manner) -> Result<Turn, StoreError> {
     let helping = async {
         let mut shown = None;
@@ -153,7 +156,7 @@ async fn turn(inner: &Arc<Inner>, seen: u64, manner: &mut Manner) -> Result<Turn
             tokio::select! {
                 Some(text) = finish::pasted(&mut manner.pasted) => match complete_pending(inner, &text).await {
                     Ok(_) => return,
-                    Err(error) => crate::log::notice(&format!("{error}; still waiting")),
+                    Err(error) => log::notice(&format!("{error}; still waiting")),
                 },
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
@@ -233,8 +236,8 @@ impl Round {
     }
 }
 
-/// Begins a login that [`complete`] finishes, perhaps in another process. Returns where to open it. One that is under way elsewhere does
-/// as well.
+/// Begins a login that [`complete`] finishes, perhaps in another process. Returns where to open it. One that is under
+/// way elsewhere does as well.
 pub async fn begin_only(oauth: &OAuth) -> Result<String, LoginError> {
     let inner = &oauth.0;
     let limit = inner.settings.timeout;

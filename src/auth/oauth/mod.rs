@@ -1,7 +1,8 @@
-//! The login as this process lives with it: which token a request gets, what a refusal of it means, and when somebody has to log in.
+//! The login as this process lives with it: which token a request gets, what a refusal of it means, and when somebody
+//! has to log in.
 //!
-//! Tokens are refreshed by whoever needs one, under the account's locks. A login that only a person can make is left to one task, which
-//! begins when a client needs it, or has lived for a while: programs start and end us only to look.
+//! Tokens are refreshed by whoever needs one, under the account's locks. A login that only a person can make is left to
+//! one task, which begins when a client needs it, or has lived for a while: programs start and end us only to look.
 
 mod refusal;
 
@@ -32,8 +33,7 @@ use super::{AuthError, Standing};
 use crate::cli::AuthMode;
 use crate::config::{LoginSettings, Settings};
 use crate::http::{Http, Network, Zone};
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 /// How long the end of the process waits for a refresh that has been sent.
 const LAST_REFRESH: Duration = Duration::from_secs(10);
@@ -222,8 +222,8 @@ impl Inner {
         matches!(self.settings.login.grant, Grant::AuthorizationCode | Grant::Device)
     }
 
-    /// The client for authorization servers. Where the MCP server is on a public address, it must not lead us into the network that
-    /// we are in.
+    /// The client for authorization servers. Where the MCP server is on a public address, it must not lead us into the
+    /// network that we are in.
     pub(super) async fn fetch(&self) -> &Fetch {
         self.fetch
             .get_or_init(|| async {

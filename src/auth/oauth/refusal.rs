@@ -1,5 +1,5 @@
-//! What does a refusal mean? That another token is to be tried, had by a refresh or from another process; that somebody has to log in; or that
-//! the server wants something else.
+//! What does a refusal mean? That another token is to be tried, had by a refresh or from another process; that somebody
+//! has to log in; or that the server wants something else.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -132,8 +132,8 @@ impl OAuth {
         self.ask_for_a_login(true).await
     }
 
-    /// For a person who wants to log in: what the server says to those who have not, if it refused them. False if it gives no sign of
-    /// wanting a login.
+    /// For a person who wants to log in: what the server says to those who have not, if it refused them. False if it
+    /// gives no sign of wanting a login.
     pub async fn prepare(&self, refused: Option<&HeaderMap>) -> Result<bool, login::LoginError> {
         let inner = &self.0;
         inner.set_need(refused.and_then(Challenge::read), None);
@@ -191,8 +191,9 @@ impl OAuth {
     }
 }
 
-/// Sees to a login until there is one, made here or anywhere on this machine. Begins when a request needs it, or when a client whose first
-/// message needed it is still there after a while; what the bridge does by itself in the background is no reason for a tab.
+/// Sees to a login until there is one, made here or anywhere on this machine. Begins when a request needs it, or when a
+/// client whose first message needed it is still there after a while; what the bridge does by itself in the background
+/// is no reason for a tab.
 async fn drive(oauth: OAuth) {
     let inner = &oauth.0;
     let mut last: Option<(Instant, String)> = None;
@@ -227,8 +228,8 @@ async fn drive(oauth: OAuth) {
 }
 
 impl Inner {
-    /// Notes what a refusal asks for: another token than the one there is, and for a step-up one with this scope. Returns the generation
-    /// that is not enough.
+    /// Notes what a refusal asks for: another token than the one there is, and for a step-up one with this scope.
+    /// Returns the generation that is not enough.
     fn set_need(&self, challenge: Option<Challenge>, wanted: Option<String>) -> u64 {
         let held = self.account.snapshot();
         let mut need = self.need();
@@ -334,8 +335,8 @@ impl Inner {
         }
     }
 
-    /// Whether a server without any metadata issues tokens itself (2025-03-26), or just wants a key that the user has to give: many
-    /// that do say `Bearer` too.
+    /// Whether a server without any metadata issues tokens itself (2025-03-26), or just wants a key that the user has
+    /// to give: many that do say `Bearer` too.
     async fn is_authorization_server(&self, discovered: &Discovered) -> bool {
         let challenged = self.need().challenge.is_some();
         let endpoint = Metadata::of(&discovered.issuer).token_endpoint().filter(|_| challenged);

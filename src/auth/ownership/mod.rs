@@ -1,8 +1,8 @@
 //! Who logs in, when ten processes need a login at once?
 //!
-//! One owns the login, by a lock that the kernel takes from the dead; the others wait until the record changes or the lock is free.
-//! What the owner is doing is on disk, so that whoever comes after one that was killed binds the same port and finishes the same
-//! tab. Tabs are counted on disk as well: no number of starts makes a storm of them.
+//! One owns the login, by a lock that the kernel takes from the dead; the others wait until the record changes or the
+//! lock is free. What the owner is doing is on disk, so that whoever comes after one that was killed binds the same
+//! port and finishes the same tab. Tabs are counted on disk as well: no number of starts makes a storm of them.
 
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use serde_json::Value;
 use super::account::Account;
 use super::expiry::now;
 use super::store::{Lock, StoreError};
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
 /// How often waiters look. Two system calls each time.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -68,7 +67,8 @@ struct Tabs {
     opened: Vec<u64>,
 }
 
-/// The right to log in. Dropping it without [`Ownership::done`] leaves the login to the next process, as being killed does.
+/// The right to log in. Dropping it without [`Ownership::done`] leaves the login to the next process, as being killed
+/// does.
 #[derive(Debug)]
 pub struct Ownership {
     account: Account,
@@ -76,7 +76,8 @@ pub struct Ownership {
 }
 
 impl Account {
-    /// Waits until the login is ours to do, or the record is another than the generation that was seen. Without limit: drop it.
+    /// Waits until the login is ours to do, or the record is another than the generation that was seen. Without limit:
+    /// drop it.
     pub async fn own_or_wait(&self, seen: u64) -> Result<Turn, StoreError> {
         let path = self.0.store.beside(&self.0.key, "login.lock");
         loop {
@@ -130,8 +131,8 @@ impl Account {
         }
     }
 
-    /// Has nobody finish the login under way, and begins none before what this returns is dropped. Waits no longer than the limit for its owner
-    /// to notice.
+    /// Has nobody finish the login under way, and begins none before what this returns is dropped. Waits no longer than
+    /// the limit for its owner to notice.
     pub(super) async fn give_up_pending(&self, limit: Duration) -> Option<Lock> {
         self.forget_pending();
         let lock = Lock::acquire(&self.0.store.beside(&self.0.key, "login.lock"), limit).await.ok();
@@ -155,8 +156,8 @@ impl Ownership {
         self.account.0.store.write_beside(&self.account.0.key, "login.json", pending)
     }
 
-    /// Asks for a tab, and counts it. `Err` is how long there may be none; a person who asks for a login in so many words
-    /// need not ask, and has the tab counted by [`Ownership::count_tab`].
+    /// Asks for a tab, and counts it. `Err` is how long there may be none; a person who asks for a login in so many
+    /// words need not ask, and has the tab counted by [`Ownership::count_tab`].
     pub fn claim_tab(&self) -> Result<(), Duration> {
         let tabs: Tabs = self.account.read_beside("tabs.json").unwrap_or_default();
         match pause(&tabs.opened, now()) {

@@ -11,8 +11,7 @@ use crate::auth::record::{Client, Issuer, Origin};
 use crate::auth::scope::union;
 use crate::auth::settings::{Grant, Login};
 use crate::auth::token::{AuthMethod, seconds};
-use crate::log;
-use crate::log::{Secret, redact};
+use crate::log::{self, Secret, redact};
 
 /// Registers, and again with what is refused changed: each of four changes once.
 pub(super) async fn register(

@@ -1,7 +1,7 @@
 //! Where do logins rest?
 //!
-//! One file for each, in a folder that is the user's alone. A file is replaced as a whole and is never half written; what cannot be
-//! read is as good as none, and is left where it is until a new login takes its place.
+//! One file for each, in a folder that is the user's alone. A file is replaced as a whole and is never half written;
+//! what cannot be read is as good as none, and is left where it is until a new login takes its place.
 
 mod error;
 mod file;
@@ -72,8 +72,8 @@ impl Key {
         Self(hex(&digest.finish().as_ref()[..16]))
     }
 
-    /// Three ports for the callback, the same ones on every start: an authorization server may insist on the one that was
-    /// registered. Between 3335 and 49150, below what systems hand out to outgoing connections.
+    /// Three ports for the callback, the same ones on every start: an authorization server may insist on the one that
+    /// was registered. Between 3335 and 49150, below what systems hand out to outgoing connections.
     pub fn ports(&self) -> [u16; 3] {
         let word = |at: usize| u16::from_str_radix(self.0.get(at..at + 4).unwrap_or_default(), 16).unwrap_or_default();
         [0, 4, 8].map(|at| 3335 + word(at) % 45_816)

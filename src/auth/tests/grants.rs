@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::server::{Seen, Server, fetch, issuer};
 use crate::auth::device::{self, DeviceError, Poll};
 use crate::auth::jwt::{Signer, claims};
-use crate::auth::settings::{Enterprise, Login, SubjectTokenType};
+use crate::auth::settings::{Enterprise, Login};
 use crate::auth::token::{TokenEndpoint, TokenError};
 use crate::auth::{Client, Credential, Issuer, Origin, client_credentials, enterprise, workload};
 use crate::log::Secret;
@@ -89,7 +89,6 @@ async fn a_company_vouches_for_a_person() {
         client_id: "at-the-provider".to_owned(),
         client_secret: None,
         subject_token: Credential::File { path: PathBuf::from("unused") },
-        subject_token_type: SubjectTokenType::IdToken,
     };
     let subject = Secret::new("the.id.token");
     let got = enterprise::tokens(endpoint, &enterprise, &subject, "https://h/mcp", None).await.unwrap();

@@ -108,7 +108,8 @@ impl TokenError {
         })
     }
 
-    /// The registration is not known any more: drop it and its tokens, register, log in. Not again if that leads here too.
+    /// The registration is not known any more: drop it and its tokens, register, log in. Not again if that leads here
+    /// too.
     pub fn client_is_unknown(&self) -> bool {
         let unknown = |refused: &Refused| match refused.error.as_str() {
             "invalid_client" | "unauthorized_client" => refused.is_said(),
@@ -127,7 +128,8 @@ impl TokenError {
         }
     }
 
-    /// The request may have been acted on: the same refresh token is tried again at once, while the old one may still be good.
+    /// The request may have been acted on: the same refresh token is tried again at once, while the old one may still
+    /// be good.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown(_))
     }

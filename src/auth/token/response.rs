@@ -116,7 +116,8 @@ pub(in crate::auth) fn refusal(reply: &Reply) -> TokenError {
     TokenError::Refused(Refused { host: reply.host(), status: status.as_u16(), error, description })
 }
 
-/// `{"error":"…"}`, also in a list; `{"error":{"code":"…","message":"…"}}`; `{"errors":[…]}`; a message and no error; a page.
+/// `{"error":"…"}`, also in a list; `{"error":{"code":"…","message":"…"}}`; `{"errors":[…]}`; a message and no error; a
+/// page.
 fn words(body: &[u8]) -> (String, Option<String>) {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let object = match &value {

@@ -1,8 +1,8 @@
 //! How is a refresh token spent exactly once?
 //!
-//! It is good for one use with most servers, and a second use may revoke the whole login. So a refresh is a transaction: lock, look
-//! again whether somebody was faster, note on disk that the token is about to be spent, spend it, keep what came, and only then use
-//! it and let go.
+//! It is good for one use with most servers, and a second use may revoke the whole login. So a refresh is a
+//! transaction: lock, look again whether somebody was faster, note on disk that the token is about to be spent, spend
+//! it, keep what came, and only then use it and let go.
 
 use std::fmt;
 use std::future::Future;
@@ -19,25 +19,25 @@ use super::record::{Record, RefusedRefresh, Tokens, fingerprint};
 use super::scope::covers;
 use super::store::StoreError;
 use super::token::Issued;
-use crate::log;
-use crate::log::Secret;
+use crate::log::{self, Secret};
 
-/// When a token whose fate is not known is sent again: servers allow the same one twice for a short while, so that an answer that
-/// was lost costs no login.
+/// When a token whose fate is not known is sent again: servers allow the same one twice for a short while, so that an
+/// answer that was lost costs no login.
 const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
 /// So long a `Retry-After` is waited for at once, in all: requests have the patience, and need not fail.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// After a failure nobody tries for this long, then for twice as long, up to the limit; who comes in the meantime waits for its end, if that
-/// is no longer than the patience.
+/// After a failure nobody tries for this long, then for twice as long, up to the limit; who comes in the meantime waits
+/// for its end, if that is no longer than the patience.
 const REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// The longest `Retry-After` that is obeyed.
 const LONGEST_ASKED_REST: Duration = Duration::from_secs(300);
 
-/// How often, and for how many seconds at least, a refresh is refused in words that are not known to be final, before they are taken to be.
+/// How often, and for how many seconds at least, a refresh is refused in words that are not known to be final, before
+/// they are taken to be.
 const MOST_REFUSALS: u32 = 3;
 const REFUSED_FOR: u64 = 60;
 
@@ -50,7 +50,8 @@ pub enum Reason {
     Refused,
 }
 
-/// What became of a refresh token that was sent, or not, where no tokens came back. `said` is for people, without secrets.
+/// What became of a refresh token that was sent, or not, where no tokens came back. `said` is for people, without
+/// secrets.
 #[derive(Debug, Clone)]
 pub enum Spent {
     /// `invalid_grant` in whichever words: this refresh token is of no use any more.
@@ -132,8 +133,9 @@ impl fmt::Debug for Flights {
 }
 
 impl Account {
-    /// Renews the access token of a record that was seen, or finds that somebody already has. `spend` sends the record's refresh
-    /// token and returns what came; it may be called again with the same token where its fate is not known.
+    /// Renews the access token of a record that was seen, or finds that somebody already has. `spend` sends the
+    /// record's refresh token and returns what came; it may be called again with the same token where its fate is not
+    /// known.
     ///
     /// Requests that ask at the same time share one refresh. Whoever stops waiting stops nothing.
     pub async fn refresh<F, Fut>(&self, seen: &Snapshot, reason: Reason, spend: F) -> Result<Snapshot, RefreshError>
@@ -323,8 +325,8 @@ impl Transaction {
         }
     }
 
-    /// Keeps what came; where it is for less than what was granted, because no scope was named, names it. That is another refresh: what the
-    /// first has brought is kept before.
+    /// Keeps what came; where it is for less than what was granted, because no scope was named, names it. That is
+    /// another refresh: what the first has brought is kept before.
     async fn renewed_widely<F, Fut>(&mut self, spend: &F, issued: Issued) -> Result<Snapshot, RefreshError>
     where
         F: Fn(Record) -> Fut,

@@ -1,8 +1,8 @@
 //! What went over the wire? For a bug report: every line on stdio, every HTTP request and what came back, a JSON object
 //! a line.
 //!
-//! **Messages are the user's own data, and a trace holds them: that is what it is for.** Secrets are not in it (see `clean.rs`), and
-//! only its owner may read the file. While no trace is wanted, each call here is one look at a static.
+//! **Messages are the user's own data, and a trace holds them: that is what it is for.** Secrets are not in it (see
+//! `clean.rs`), and only its owner may read the file. While no trace is wanted, each call here is one look at a static.
 //!
 //! Each record says `time`, `pid` and `what`: `start`, `from client`, `to client`, `request`, `response`, `failed`,
 //! `body`, `event`, `lost`. Those of one HTTP request have the same `exchange`.

@@ -92,28 +92,13 @@ impl Asked {
             let why = format!("there is no {method} in the revision {revision}");
             return Err(message::error(raw_id, code::METHOD_NOT_FOUND, &why, None));
         }
-        let level = match meta.get(meta::LOG_LEVEL) {
-            None => None,
-            Some(_) => match meta.string(meta::LOG_LEVEL).as_deref().and_then(Level::named) {
-                Some(level) => Some(level),
-                None => return Err(invalid("_meta says a log level that there is not")),
-            },
-        };
-        let state = match params.get("requestState") {
-            None | Some("null") => None,
-            // To go on without it would be to begin anew what may be half done.
-            Some(_) => Some(params.string("requestState").ok_or_else(|| invalid("the requestState is no string"))?),
-        };
-        let subject = match &**method {
-            "tools/call" | "prompts/get" => Some(params.string("name").unwrap_or_default()),
-            "resources/read" => Some(params.string("uri").unwrap_or_default()),
-            _ => None,
-        };
+        let level = level(&meta).map_err(invalid)?;
+        let state = state(&params).map_err(invalid)?;
         Ok(Self {
             id: id.clone(),
             raw_id: raw_id.into(),
             method: method.clone(),
-            subject,
+            subject: subject(method, &params),
             client_info: meta.get(meta::CLIENT_INFO).map(Into::into),
             capabilities: capabilities.into(),
             level,
@@ -124,7 +109,32 @@ impl Asked {
     }
 }
 
-/// The same in legacy words: with this id and progress token, without what only the modern era knows. Every other byte stays.
+fn level(meta: &Members<'_>) -> Result<Option<Level>, &'static str> {
+    if meta.get(meta::LOG_LEVEL).is_none() {
+        return Ok(None);
+    }
+    let level = meta.string(meta::LOG_LEVEL).as_deref().and_then(Level::named);
+    level.map(Some).ok_or("_meta says a log level that there is not")
+}
+
+fn state(params: &Members<'_>) -> Result<Option<String>, &'static str> {
+    match params.get("requestState") {
+        None | Some("null") => Ok(None),
+        // To go on without it would be to begin anew what may be half done.
+        Some(_) => params.string("requestState").map(Some).ok_or("the requestState is no string"),
+    }
+}
+
+fn subject(method: &str, params: &Members<'_>) -> Option<String> {
+    match method {
+        "tools/call" | "prompts/get" => Some(params.string("name").unwrap_or_default()),
+        "resources/read" => Some(params.string("uri").unwrap_or_default()),
+        _ => None,
+    }
+}
+
+/// The same in legacy words: with this id and progress token, without what only the modern era knows. Every other byte
+/// stays.
 pub(super) fn legacy(message: &Message, raw_id: &str, token: Option<&str>) -> Option<Message> {
     let token = token.map(|token| ("progressToken", Change::Set(token)));
     without_modern(message, ("id", Change::Set(raw_id)), None, token)

@@ -1,10 +1,10 @@
 //! A modern client before a legacy upstream, as a state machine.
 //!
-//! What the client asks, what the server answers and says, and how late it is go in; [`Action`]s come out. The modern era has no
-//! sessions, so those that the server wants are opened here, one for each set of capabilities that the client declares. It has no
-//! requests from the server either: one that comes while a request of the client's waits becomes that request's answer, "input
-//! required", and the exchange with the server is held until the client comes back with what was asked for ("Multi Round-Trip
-//! Requests"). Nothing here does I/O or looks at a clock.
+//! What the client asks, what the server answers and says, and how late it is go in; [`Action`]s come out. The modern
+//! era has no sessions, so those that the server wants are opened here, one for each set of capabilities that the
+//! client declares. It has no requests from the server either: one that comes while a request of the client's waits
+//! becomes that request's answer, "input required", and the exchange with the server is held until the client comes
+//! back with what was asked for ("Multi Round-Trip Requests"). Nothing here does I/O or looks at a clock.
 
 mod asked;
 mod during;

@@ -1,5 +1,5 @@
-//! What does the server want to know before it answers? Asked of the client with what it waits for, and answered when that comes back
-//! ("Multi Round-Trip Requests").
+//! What does the server want to know before it answers? Asked of the client with what it waits for, and answered when
+//! that comes back ("Multi Round-Trip Requests").
 
 use std::time::Instant;
 

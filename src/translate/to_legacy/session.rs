@@ -1,5 +1,5 @@
-//! Which session does a request belong in? One that was opened with its client's very capabilities: what a server may ask of a client
-//! was settled then.
+//! Which session does a request belong in? One that was opened with its client's very capabilities: what a server may
+//! ask of a client was settled then.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -127,8 +127,8 @@ impl ToLegacy {
         }
     }
 
-    /// The server refuses the session: if it names a revision that it would rather speak, it is greeted in that, once; else this error is
-    /// what all that waited get.
+    /// The server refuses the session: if it names a revision that it would rather speak, it is greeted in that, once;
+    /// else this error is what all that waited get.
     pub fn not_opened(&mut self, session: u64, error: &Message) {
         let initialize = self.sessions.get_mut(&session).and_then(|session| session.initialize.take());
         if let Some(initialize) = initialize
@@ -221,8 +221,8 @@ impl ToLegacy {
             || !self.is_open(session)
     }
 
-    /// Closes a session that others have taken the place of. The one that was used last stays, whatever the hour: its server may keep
-    /// things in it.
+    /// Closes a session that others have taken the place of. The one that was used last stays, whatever the hour: its
+    /// server may keep things in it.
     pub(super) fn close_if_idle(&mut self, session: u64, now: Instant) {
         let Some(used) = self.sessions.get(&session).map(|session| session.used) else { return };
         let has_successor = self.sessions.values().any(|other| other.used > used);

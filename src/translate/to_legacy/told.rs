@@ -130,7 +130,8 @@ pub(super) fn missing(answer: &Message, capability: &str) -> Option<Message> {
     Message::parse(message::error(answer.raw_id().unwrap_or("null"), code, &why, Some(&data))).ok()
 }
 
-/// The questions in an error that refuses a request until its user has been at some addresses: as `inputRequests` has them.
+/// The questions in an error that refuses a request until its user has been at some addresses: as `inputRequests` has
+/// them.
 pub(super) fn urls_to_visit(answer: &Message) -> Vec<String> {
     let error = Members::of(text(answer)).and_then(|members| members.object("error"));
     let Some(error) = error.filter(|error| error_code(error) == Some(URL_ELICITATION_REQUIRED)) else {

@@ -1,5 +1,5 @@
-//! One request of a legacy client's until its one answer, through the rounds that a modern server makes of it ("Multi Round-Trip
-//! Requests", "Tasks").
+//! One request of a legacy client's until its one answer, through the rounds that a modern server makes of it ("Multi
+//! Round-Trip Requests", "Tasks").
 
 use std::time::Duration;
 
@@ -56,7 +56,8 @@ pub(crate) struct Step {
 /// And then.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// Send this to the server after a pause; [`Call::server_says`] wants the answer, [`Call::server_is_lost`] its absence.
+    /// Send this to the server after a pause; [`Call::server_says`] wants the answer, [`Call::server_is_lost`] its
+    /// absence.
     Post(Message, Duration),
     /// [`Call::client_says`] wants an answer of the client's; [`Call::is_due`] comes after this time, if there is one.
     Wait(Option<Duration>),
@@ -133,7 +134,8 @@ impl Call {
         self.look(voice, Duration::ZERO).unwrap_or_else(|refused| self.fail(&refused))
     }
 
-    /// There is no answer to what was posted, for a reason that may pass. `None`: then there is none to the call either.
+    /// There is no answer to what was posted, for a reason that may pass. `None`: then there is none to the call
+    /// either.
     pub(crate) fn server_is_lost(&mut self, voice: Voice<'_>) -> Option<Step> {
         let State::Task(task) = &mut self.state else { return None };
         // A look may be taken again; what was told may have arrived.

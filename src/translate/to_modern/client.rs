@@ -59,8 +59,8 @@ impl Client {
         self.tasks
     }
 
-    /// The client's message with the `_meta` that a modern server wants, and `params` changed; what else it says stays as it is.
-    /// `raw_id`: another id than its own.
+    /// The client's message with the `_meta` that a modern server wants, and `params` changed; what else it says stays
+    /// as it is. `raw_id`: another id than its own.
     pub(crate) fn dress(&self, message: &Message, raw_id: Option<&str>, changes: &[(&str, Change<'_>)]) -> Message {
         let Some(members) = Members::of(text(message)) else { return message.clone() };
         let empty = || Members::of("{}");

@@ -1,9 +1,9 @@
 //! A legacy client before a modern server: what each says, in the other's words. State machines without I/O.
 //!
 //! [`Client`] is what the client said of itself once, to be said again with every request. [`greeting`] turns
-//! `server/discover` into
-//! `initialize`. A [`Call`] is one request of the client's until its one answer, through all the rounds that the server makes of it.
-//! [`Interest`] is what the client wants to hear of unasked. [`settle`](results) makes a modern answer a legacy one.
+//! `server/discover` into `initialize`. A [`Call`] is one request of the client's until its one answer, through all the
+//! rounds that the server makes of it. [`Interest`] is what the client wants to hear of unasked. [`settle`](results)
+//! makes a modern answer a legacy one.
 
 mod call;
 mod client;

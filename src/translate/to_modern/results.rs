@@ -48,8 +48,8 @@ fn told(method: &str, result: &Members<'_>, write: impl FnOnce(&[(&str, Change<'
     is_changed.then(|| write(&changes))
 }
 
-/// Tools may promise more than objects since 2026-07-28; a legacy client would refuse the whole list for one of them. `None`: they are as they
-/// always were.
+/// Tools may promise more than objects since 2026-07-28; a legacy client would refuse the whole list for one of them.
+/// `None`: they are as they always were.
 fn without_odd_schemas(tools: &str) -> Option<String> {
     let elements: Vec<&serde_json::value::RawValue> = serde_json::from_str(tools).ok()?;
     let mut changed = false;

@@ -9,11 +9,10 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use super::owed::Owed;
 use super::{Session, Terms};
 use crate::error::Failure;
-use crate::http::SseError;
-use crate::log;
-use crate::message::{Id, Message};
+use crate::message::Message;
 use crate::task;
 use crate::upstream::answer::{self, Body, EventStream};
+use crate::upstream::awaited::{Awaited, Ended};
 use crate::upstream::backoff::{self, Backoff};
 use crate::upstream::send::Sent;
 use crate::upstream::{Context, Outcome};
@@ -23,9 +22,6 @@ pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 /// Resumptions in a row that bring nothing, after which the request is given up. A stream that ends in good order and
 /// says when to come back is not among them: that is how a server has a long call polled (2025-11-25).
 const MOST_BARREN: u32 = 8;
-
-/// How long a stream may be silent after something on it was lost that may have been the answer.
-const AFTER_LOSS: Duration = Duration::from_secs(5);
 
 /// How long a stream may stay open after its answer before it costs its connection.
 const AFTERWORD: Duration = Duration::from_secs(5);
@@ -59,7 +55,7 @@ impl Session {
             };
         }
         match answer::body(sender, response).await? {
-            Body::Nothing(status) => Err(nothing(sender.host(), status)),
+            Body::Nothing(status) => Err(answer::nothing(sender.host(), status)),
             Body::Message(answer) => {
                 let settled = owed.take(&self.context, answer).await;
                 let misfit = || Err(Failure::Unusable(format!("{} answered another request than this", sender.host())));
@@ -133,64 +129,13 @@ impl Session {
     }
 }
 
-/// How a stream ended without the outcome.
-struct Ended {
-    failure: Failure,
-    /// The server ended it as one ends a stream; else it broke.
-    in_order: bool,
-}
-
 /// Reads one stream: the outcome, or how it ended without one.
 async fn read(context: &Context, events: &mut EventStream, owed: &mut Owed<'_>) -> Result<Outcome, Ended> {
-    let host = context.sender.host();
-    // What was lost may have been the answer; if that comes all the same, it was not.
-    let mut lost: Option<Failure> = None;
-    let ended = |lost: Option<Failure>, failure, in_order| Ended { failure: lost.unwrap_or(failure), in_order };
+    let mut awaited = Awaited::new(&context.sender, events);
     loop {
-        let next = async {
-            let next = context.sender.listen(events.next());
-            match lost {
-                Some(_) => tokio::time::timeout(AFTER_LOSS, next).await.unwrap_or_else(|_| Err(Failure::Ending)),
-                None => next.await,
-            }
-        };
-        let said = match next.await {
-            Ok(said) => said,
-            Err(silent) => return Err(ended(lost, silent, false)),
-        };
-        match said {
-            Some(Ok(event)) if event.data.is_empty() => {}
-            Some(Ok(event)) => {
-                // Some keep a stream alive with words of their own, which are no message lost.
-                let meant = event.data.starts_with(b"{");
-                match Message::parse(event.data) {
-                    Ok(message) => {
-                        if let Some(settled) = owed.take(context, message).await {
-                            return settled.map_err(|failure| Ended { failure, in_order: true });
-                        }
-                    }
-                    Err(error) if meant => {
-                        log::warn!("{host} sent an event that is {error}; it is dropped");
-                        lost = Some(Failure::Unusable(format!("{host} sent an event that is {error}")));
-                    }
-                    Err(error) => log::debug!("{host} sent an event that is {error}; it is passed over"),
-                }
-            }
-            Some(Err(SseError::TooLong { limit, answer_id })) => {
-                let failure = Failure::TooLarge(format!("{host} sent an event longer than {limit} bytes"));
-                if answer_id.is_some_and(|id| owed.is(&Id::from_json(&id))) {
-                    return Err(Ended { failure, in_order: true });
-                }
-                lost = Some(failure);
-            }
-            Some(Err(SseError::Broken(cause))) => {
-                let broke = format!("the stream from {host} broke before the answer: {cause}");
-                return Err(ended(lost, Failure::Broken(broke), false));
-            }
-            None => {
-                let quiet = format!("{host} ended the stream without the answer");
-                return Err(ended(lost, Failure::Broken(quiet), true));
-            }
+        let message = awaited.next(&|id| owed.is(id)).await?;
+        if let Some(settled) = owed.take(context, message).await {
+            return settled.map_err(|failure| Ended { failure, in_order: true });
         }
     }
 }
@@ -233,7 +178,7 @@ pub(super) async fn drain(context: Arc<Context>, mut events: EventStream) {
 pub(super) async fn only_answer(context: &Context, body: Body, request: &Message) -> Result<Message, Failure> {
     let mut owed = Owed::by(request);
     let outcome = match body {
-        Body::Nothing(status) => return Err(nothing(context.sender.host(), status)),
+        Body::Nothing(status) => return Err(answer::nothing(context.sender.host(), status)),
         Body::Message(answer) => owed.take(context, answer).await,
         Body::Events(mut events) => {
             let outcome = read(context, &mut events, &mut owed).await.map_err(|ended| ended.failure)?;
@@ -245,8 +190,4 @@ pub(super) async fn only_answer(context: &Context, body: Body, request: &Message
         Some(Outcome::Answer(answer)) => Ok(answer),
         _ => Err(Failure::Unusable(format!("{} answered another request than initialize", context.sender.host()))),
     }
-}
-
-fn nothing(host: &str, status: StatusCode) -> Failure {
-    Failure::Unusable(format!("{host} answered {status} and nothing more to a request, which wants a result"))
 }

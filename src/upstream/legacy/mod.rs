@@ -1,5 +1,5 @@
-//! Streamable HTTP as of 2025-03-26, 2025-06-18 and 2025-11-25 ("Transports"): session id, GET stream, resumption, re-initialise,
-//! DELETE.
+//! Streamable HTTP as of 2025-03-26, 2025-06-18 and 2025-11-25 ("Transports"): session id, GET stream, resumption,
+//! re-initialise, DELETE.
 
 mod exchange;
 mod listen;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::answer::{self, Body};
-use super::send::{Sender, Sent};
+use super::send::{self, Sent};
 use super::{Context, Event, NotOpened, Opened, SECRET_ID, Wire, first};
 use crate::error::Failure;
 use crate::log;
@@ -63,7 +63,7 @@ impl Terms {
             headers.extend(session.iter().cloned());
             headers
         };
-        Self { generation, uri, post: with(Sender::post_headers()), get: with(Sender::get_headers()) }
+        Self { generation, uri, post: with(send::post_headers()), get: with(send::get_headers()) }
     }
 
     fn has_session(&self) -> bool {
@@ -89,7 +89,7 @@ async fn greet(
     let sender = &context.sender;
     let body = initialize.text().clone();
     let Sent { response, moved } =
-        sender.send(Method::POST, sender.uri(), &Sender::post_headers(), body, patience).await?;
+        sender.send(Method::POST, sender.uri(), &send::post_headers(), body, patience).await?;
     let status = response.status();
     if !status.is_success() {
         let error = answer::refusal(sender, response, false).await?;
@@ -186,8 +186,8 @@ impl Session {
         Ok(())
     }
 
-    /// Opens a new session in place of the one of this generation, with the client's own words, and tells the client that its
-    /// lists may have changed. However many find the session lost at once, one renews it.
+    /// Opens a new session in place of the one of this generation, with the client's own words, and tells the client
+    /// that its lists may have changed. However many find the session lost at once, one renews it.
     async fn renew(self: &Arc<Self>, lost: u64) -> Result<(), Failure> {
         let begun = Instant::now();
         let mut attempted = Arc::clone(&self.renewing).lock_owned().await;

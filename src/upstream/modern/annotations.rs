@@ -1,4 +1,5 @@
-//! Which arguments of a tool are mirrored in headers, and may they be (`x-mcp-header`, "Custom Headers from Tool Parameters")?
+//! Which arguments of a tool are mirrored in headers, and may they be (`x-mcp-header`, "Custom Headers from Tool
+//! Parameters")?
 
 use std::collections::HashSet;
 
@@ -57,7 +58,8 @@ pub(super) struct Looked {
 }
 
 impl Annotation {
-    /// The argument's value as text. `arguments` is JSON text. `None`: it is not given, or nothing that has a place in a header.
+    /// The argument's value as text. `arguments` is JSON text. `None`: it is not given, or nothing that has a place in
+    /// a header.
     pub(super) fn argument(&self, arguments: &str) -> Option<String> {
         let (last, way) = self.path.split_last()?;
         let mut members = Members::of(arguments)?;

@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::{Server, called};
 use crate::error::Failure;
-use crate::http::SseError;
 use crate::log;
 use crate::message::{self, Id, Kind, Message};
 use crate::task;
@@ -16,13 +15,11 @@ use crate::translate::members::{Members, quoted};
 use crate::translate::{code, text};
 use crate::upstream::Context;
 use crate::upstream::answer::{self, Body, EventStream};
+use crate::upstream::awaited::Awaited;
 use crate::upstream::send::Sent;
 
 /// A server that has more pages of tools than this has no end.
 const MOST_PAGES: usize = 100;
-
-/// How long a stream may be silent after something on it was lost that may have been the answer.
-const AFTER_LOSS: Duration = Duration::from_secs(5);
 
 /// How long a stream may stay open after its answer before it costs its connection.
 const AFTERWORD: Duration = Duration::from_secs(5);
@@ -100,11 +97,7 @@ async fn post(
         return Ok(Answered { status, answer: error.with_id(owed.raw_id) });
     }
     let answer = match answer::body(sender, response).await? {
-        Body::Nothing(status) => {
-            let quiet =
-                format!("{} answered {status} and nothing more to a request, which wants a result", sender.host());
-            return Err(Failure::Unusable(quiet));
-        }
+        Body::Nothing(status) => return Err(answer::nothing(sender.host(), status)),
         Body::Message(answer) => owed
             .take(answer)
             .map_err(|_| Failure::Unusable(format!("{} answered another request than this", sender.host())))?,
@@ -149,45 +142,12 @@ async fn read(
     owed: &Owed<'_>,
     sieve: &mut Sieve<'_>,
 ) -> Result<Message, Failure> {
-    let host = context.sender.host();
-    // What was lost may have been the answer; if that comes all the same, it was not.
-    let mut lost: Option<Failure> = None;
+    let mut awaited = Awaited::new(&context.sender, events);
     loop {
-        let next = context.sender.listen(events.next());
-        let said = match &lost {
-            Some(_) => tokio::time::timeout(AFTER_LOSS, next).await.unwrap_or(Ok(None)),
-            None => next.await,
-        };
-        match said {
-            Ok(Some(Ok(event))) if event.data.is_empty() => {}
-            Ok(Some(Ok(event))) => {
-                // Some keep a stream alive with words of their own, which are no message lost.
-                let meant = event.data.starts_with(b"{");
-                match Message::parse(event.data).map(|message| owed.take(message)) {
-                    Ok(Ok(answer)) => return Ok(answer),
-                    Ok(Err(message)) => deliver(context, message, sieve).await,
-                    Err(error) if meant => {
-                        lost = Some(Failure::Unusable(format!("{host} sent an event that is {error}")));
-                    }
-                    Err(error) => log::debug!("{host} sent an event that is {error}; it is passed over"),
-                }
-            }
-            Ok(Some(Err(SseError::TooLong { limit, answer_id }))) => {
-                let failure = Failure::TooLarge(format!("{host} sent an event longer than {limit} bytes"));
-                if answer_id.is_some_and(|id| Id::from_json(&id) == owed.id) {
-                    return Err(failure);
-                }
-                lost = Some(failure);
-            }
-            Ok(Some(Err(SseError::Broken(cause)))) => {
-                let broke = format!("the stream from {host} broke before the answer: {cause}");
-                return Err(lost.unwrap_or(Failure::Broken(broke)));
-            }
-            Ok(None) => {
-                let quiet = format!("{host} ended the stream without the answer");
-                return Err(lost.unwrap_or(Failure::Broken(quiet)));
-            }
-            Err(silent) => return Err(lost.unwrap_or(silent)),
+        let message = awaited.next(&|id| *id == owed.id).await.map_err(|ended| ended.failure)?;
+        match owed.take(message) {
+            Ok(answer) => return Ok(answer),
+            Err(message) => deliver(context, message, sieve).await,
         }
     }
 }

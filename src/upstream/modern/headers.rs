@@ -8,7 +8,7 @@ use super::annotations::Annotation;
 use crate::message::Message;
 use crate::translate::members::Members;
 use crate::translate::{meta, text};
-use crate::upstream::send::Sender;
+use crate::upstream::send;
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -16,7 +16,7 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The headers of the POST that carries this message. `annotated`: what its tool wants mirrored.
 pub(super) fn of(message: &Message, annotated: &[Annotation]) -> HeaderMap {
-    let mut headers = Sender::post_headers();
+    let mut headers = send::post_headers();
     let method = message.method().unwrap_or_default();
     headers.extend(value(method).map(|value| (METHOD, value)));
     let Some(params) = Members::of(text(message)).and_then(|members| members.object("params")) else { return headers };

@@ -1,8 +1,9 @@
-//! Streamable HTTP as of 2026-07-28 ("Streamable HTTP"): one POST for each request, its words mirrored in headers; no session, no GET,
-//! no DELETE, nothing resumed.
+//! Streamable HTTP as of 2026-07-28 ("Streamable HTTP"): one POST for each request, its words mirrored in headers; no
+//! session, no GET, no DELETE, nothing resumed.
 //!
-//! A client of the same era speaks through [`exchange`] as it is: only headers are derived. For a legacy client a [`Session`] has its words
-//! translated. Cancelling is closing the response: whoever drops the future of an exchange has done it.
+//! A client of the same era speaks through [`exchange`] as it is: only headers are derived. For a legacy client a
+//! [`Session`] has its words translated. Cancelling is closing the response: whoever drops the future of an exchange
+//! has done it.
 
 mod annotations;
 mod exchange;

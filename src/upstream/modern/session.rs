@@ -1,7 +1,7 @@
 //! A legacy client before this modern server: the translator at work.
 //!
-//! Each request of the client's is a [`Call`] in the task that carries it, so that dropping the task ends all of it: the exchange with the
-//! server, and the questions that the client was asked.
+//! Each request of the client's is a [`Call`] in the task that carries it, so that dropping the task ends all of it:
+//! the exchange with the server, and the questions that the client was asked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -43,9 +43,7 @@ async fn open(context: &Context, request: &Message) -> Result<Opened, Failure> {
     match answer::body(sender, sent.response).await? {
         Body::Events(events) => Ok(Opened::Stream(events)),
         Body::Message(answer) => Ok(Opened::Answer(Answered { status, answer })),
-        Body::Nothing(status) => {
-            Err(Failure::Unusable(format!("{} answered {status} and nothing more to a request", sender.host())))
-        }
+        Body::Nothing(status) => Err(answer::nothing(sender.host(), status)),
     }
 }
 
@@ -256,35 +254,13 @@ async fn listen(session: Arc<Session>) {
 /// Listens for as long as it is kept, through any outage. `ready` is told when the server listens, or never will.
 async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<()>) {
     let context = session.context();
-    let mut ready = Some(ready);
-    let mut backoff = Backoff::new(Duration::from_secs(1));
-    let mut known: Option<Interest> = None;
+    let backoff = Backoff::new(Duration::from_secs(1));
+    let mut listening = Listening { context, interest, known: None, ready: Some(ready), backoff };
     loop {
-        let Some(request) = session.request_of_ours("subscriptions/listen", &interest.params()) else { return };
+        let request = session.request_of_ours("subscriptions/listen", &listening.interest.params());
+        let Some(request) = request else { return };
         match open(context, &request).await {
-            Ok(Opened::Stream(mut events)) => {
-                while let Some(message) = next(&mut events).await {
-                    match heard(&message) {
-                        Heard::Acknowledged(filter) => {
-                            let filter = filter.map(|filter| Interest::acknowledged(Some(&filter)));
-                            if let Some(known) = known.replace(filter.unwrap_or_else(|| interest.clone())) {
-                                for missed in known.missed(None) {
-                                    context.client.deliver(missed).await;
-                                }
-                            }
-                            if let Some(ready) = ready.take() {
-                                ready.send(()).ok();
-                            }
-                        }
-                        Heard::News(message) => {
-                            backoff.reset();
-                            context.client.deliver(message).await;
-                        }
-                        Heard::Ended => break,
-                        Heard::Noise => {}
-                    }
-                }
-            }
+            Ok(Opened::Stream(mut events)) => listening.hear(&mut events).await,
             Ok(Opened::Answer(Answered { status, answer })) if !may_pass(status) => {
                 if let Kind::Response { is_error: true, .. } = answer.kind() {
                     log::warn!("the server does not listen for changes: {}", answer.text().escape_ascii());
@@ -296,9 +272,49 @@ async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<
                 log::warn!("the server does not listen for changes ({status})");
                 return;
             }
-            Err(Failure::SignIn { .. }) => sign_in::logged_in(session.context()).await,
+            Err(Failure::SignIn { .. }) => sign_in::logged_in(context).await,
             Err(failure) => log::debug!("nothing is heard of changes for now: {failure}"),
         }
-        tokio::time::sleep(backoff.next()).await;
+        tokio::time::sleep(listening.backoff.next()).await;
+    }
+}
+
+/// A subscription for a legacy client, over one stream after another.
+struct Listening<'a> {
+    context: &'a Context,
+    interest: Interest,
+    /// What the server tells, since it has said so.
+    known: Option<Interest>,
+    ready: Option<oneshot::Sender<()>>,
+    backoff: Backoff,
+}
+
+impl Listening<'_> {
+    /// Passes on what the server says until the stream ends.
+    async fn hear(&mut self, events: &mut EventStream) {
+        while let Some(message) = next(events).await {
+            match heard(&message) {
+                Heard::Acknowledged(filter) => self.acknowledged(filter.as_deref()).await,
+                Heard::News(message) => {
+                    self.backoff.reset();
+                    self.context.client.deliver(message).await;
+                }
+                Heard::Ended => return,
+                Heard::Noise => {}
+            }
+        }
+    }
+
+    /// The server has said once, or once more, what it will tell.
+    async fn acknowledged(&mut self, filter: Option<&str>) {
+        let filter = filter.map_or_else(|| self.interest.clone(), |filter| Interest::acknowledged(Some(filter)));
+        if let Some(known) = self.known.replace(filter) {
+            for missed in known.missed(None) {
+                self.context.client.deliver(missed).await;
+            }
+        }
+        if let Some(ready) = self.ready.take() {
+            ready.send(()).ok();
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! What does a client see while nobody has logged in? The lists of earlier runs, a tool that signs in, and, where nothing but a login
-//! helps, an answer that says where to go. JSON-RPC errors are often shown to nobody, so a tool says it in its text.
+//! What does a client see while nobody has logged in? The lists of earlier runs, a tool that signs in, and, where
+//! nothing but a login helps, an answer that says where to go. JSON-RPC errors are often shown to nobody, so a tool
+//! says it in its text.
 
 mod lists;
 pub(super) mod modern;

@@ -1,5 +1,5 @@
-//! What does a client of the modern era see while nobody has logged in? It shakes no hands, so that any of its requests may be its first
-//! words; and it hears of a login on the stream of its own `subscriptions/listen`.
+//! What does a client of the modern era see while nobody has logged in? It shakes no hands, so that any of its requests
+//! may be its first words; and it hears of a login on the stream of its own `subscriptions/listen`.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,8 +56,8 @@ pub(super) fn is_modern(request: &Message) -> bool {
     request.method() == Some("server/discover") || to_legacy::is_modern(request)
 }
 
-/// A client's first words that need a login are what `initialize` is of a legacy one: they do as the user's `--auth` says. `Some`: they are
-/// answered by that.
+/// A client's first words that need a login are what `initialize` is of a legacy one: they do as the user's `--auth`
+/// says. `Some`: they are answered by that.
 pub(in crate::upstream) async fn greet(upstream: &Upstream, request: &Message) -> Option<Result<Outcome, Failure>> {
     let context = &upstream.0;
     if to_legacy::is_modern(request) && request.method() != Some("server/discover") {
@@ -85,7 +85,8 @@ pub(in crate::upstream) async fn greet(upstream: &Upstream, request: &Message) -
     }
 }
 
-/// The result of `server/discover` in the server's stead: the last real one, what is known of it from a legacy client, or a promise.
+/// The result of `server/discover` in the server's stead: the last real one, what is known of it from a legacy client,
+/// or a promise.
 pub(super) fn greeting(context: &Context) -> Value {
     let kept = context.memory.recall().unwrap_or_default();
     let mut result = kept
@@ -130,7 +131,8 @@ pub(super) fn dress(context: &Context, request: &Message, result: &mut Value) {
     }
 }
 
-/// Listens in the server's stead until somebody has logged in, tells the client what may have changed by that, and has the server listen.
+/// Listens in the server's stead until somebody has logged in, tells the client what may have changed by that, and has
+/// the server listen.
 pub(in crate::upstream) async fn listen(upstream: &Upstream, request: &Message) -> Result<Outcome, Failure> {
     let context = &upstream.0;
     let raw_id = request.raw_id().unwrap_or("null");

@@ -1,5 +1,6 @@
-//! How is a modern client's user sent to the address of a login? By the answer to a request that needs one, to which the client comes back
-//! ("Multi Round-Trip Requests"). Never the only way: a client that is asked once may be held the next time.
+//! How is a modern client's user sent to the address of a login? By the answer to a request that needs one, to which
+//! the client comes back ("Multi Round-Trip Requests"). Never the only way: a client that is asked once may be held the
+//! next time.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,8 @@ const ANSWERABLE: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 /// The question's name.
 const KEY: &str = "sign_in";
 
-/// What the client comes back with. There is nothing in it to be guessed: all it says is that a question of ours is answered.
+/// What the client comes back with. There is nothing in it to be guessed: all it says is that a question of ours is
+/// answered.
 const STATE: &str = "mcp-ferry: signing in";
 
 /// A login may be done by itself in this time, where the browser knows its user.

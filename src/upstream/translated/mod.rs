@@ -1,8 +1,8 @@
 //! A modern client before this legacy server: the translator at work.
 //!
 //! One task owns the [`ToLegacy`](to_legacy::ToLegacy) machine and does what it says. Each session that it opens is an
-//! [`Upstream`] of its own, on the same way to the server; what those hear comes back here as events instead of going to
-//! the client. A request of the client's waits for the machine's one answer; dropped, it is given up there.
+//! [`Upstream`] of its own, on the same way to the server; what those hear comes back here as events instead of going
+//! to the client. A request of the client's waits for the machine's one answer; dropped, it is given up there.
 
 mod act;
 mod driver;

@@ -12,11 +12,12 @@ import { Client as FirstClient } from "@modelcontextprotocol/sdk/client/index.js
 import { StdioClientTransport as FirstStdio } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport as FirstHttp } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import * as types from "@modelcontextprotocol/sdk/types.js";
+import { hearing } from "../heard.mjs";
 import content from "./content.json" with { type: "json" };
 
 const [ferry] = process.argv.slice(2);
 const MODERN = "2026-07-28";
-const PATIENCE = 15_000;
+const PATIENCE = 15; // seconds
 const ROOTS = [{ uri: "file:///interop/one", name: "one" }];
 const INFO = { name: "interop", version: "1.0.0" };
 const OFFERS = { roots: {}, sampling: {}, elicitation: { form: {}, url: {} } };
@@ -63,28 +64,7 @@ const PEERS = {
 
 async function open(peer, mode, transport) {
   const client = peer.make(mode);
-  const seen = []; // { kind, params }, in order of arrival
-  const waiting = new Set();
-  const note = (kind, params) => {
-    seen.push({ kind, params });
-    for (const check of waiting) check();
-  };
-  const until = (kind, from, fits = () => true) =>
-    new Promise((resolve, reject) => {
-      const check = () => {
-        const found = seen.slice(from).find((one) => one.kind === kind && fits(one.params));
-        if (!found) return;
-        waiting.delete(check);
-        clearTimeout(timer);
-        resolve(found.params);
-      };
-      const timer = setTimeout(() => {
-        waiting.delete(check);
-        reject(new Error(`no ${kind}; came: ${seen.slice(from).map((one) => one.kind)}`));
-      }, PATIENCE);
-      waiting.add(check);
-      check();
-    });
+  const { seen, note, until } = hearing(PATIENCE);
   for (const [method, answer] of Object.entries(answers)) {
     peer.handle(client, method, async (params) => {
       note(method, params);
@@ -285,7 +265,7 @@ async function attempt(session, job) {
   const outcomes = {};
   for (const [feature, step] of Object.entries(steps)) {
     let timer;
-    const late = new Promise((_, reject) => (timer = setTimeout(reject, 2 * PATIENCE, new Error("no end"))));
+    const late = new Promise((_, reject) => (timer = setTimeout(reject, 2000 * PATIENCE, new Error("no end"))));
     try {
       outcomes[feature] = { value: (await Promise.race([step(session, job), late])) ?? null };
     } catch (error) {

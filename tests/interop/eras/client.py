@@ -211,6 +211,8 @@ async def subscriptions(session, job):
         await session.call("change", {"uri": uri})
         await session.until(heard, start, lambda what: what == uri)
         await session.call("change", {"uri": "note://other"})
+    # The client says that it leaves when it comes to it.
+    await session.call("echo", {"text": "left"})
     await session.call("change", {"uri": uri})
     await session.call("echo", {"text": "after"})
     equal(session.since(start, updated), [uri])

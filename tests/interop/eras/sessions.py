@@ -59,7 +59,10 @@ class Session:
         text = types.TextContent(type="text", text=f"sampled: {messages[0].content.text}")
         return types.CreateMessageResult(role="assistant", model="interop", content=text)
 
-    def told(self, message):
+    async def log(self, params):
+        self.note("log", (params.level, params.logger, params.data))
+
+    async def message(self, message):
         method = getattr(message, "method", None)
         if method == "notifications/resources/updated":
             self.note(method, str(message.params.uri))
@@ -106,12 +109,6 @@ class Official(Session):
         action, content = await self.question(params)
         return types.ElicitResult(action=action, content=content)
 
-    async def log(self, params):
-        self.note("log", (params.level, params.logger, params.data))
-
-    async def message(self, message):
-        self.told(message)
-
     async def page(self, member, cursor):
         return await getattr(self.client, f"list_{member}")(cursor=cursor)
 
@@ -147,12 +144,6 @@ class Fast(Session):
     async def elicit(self, message, response_type, params, context):
         action, content = await self.question(params)
         return FastElicitResult(action=action, content=content)
-
-    async def log(self, params):
-        self.note("log", (params.level, params.logger, params.data))
-
-    async def message(self, message):
-        self.told(message)
 
     async def page(self, member, cursor):
         return await getattr(self.client, f"list_{member}_mcp")(cursor=cursor)

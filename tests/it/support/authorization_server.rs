@@ -1,8 +1,8 @@
-//! A protected MCP server and the authorization server it trusts, on two origins, with what attackers and accidents do to them as
-//! rules that a test changes.
+//! A protected MCP server and the authorization server it trusts, on two origins, with what attackers and accidents do
+//! to them as rules that a test changes.
 //!
-//! The authorization server asks nobody: who opens its page is logged in and sent back. It rotates refresh tokens, takes the second
-//! use of one for theft and revokes all that came of the same login, as the strictest do.
+//! The authorization server asks nobody: who opens its page is logged in and sent back. It rotates refresh tokens,
+//! takes the second use of one for theft and revokes all that came of the same login, as the strictest do.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -66,6 +66,17 @@ pub(crate) struct Rules {
     pub(crate) registration_faults: VecDeque<(&'static str, &'static str)>,
     /// What the next requests to the token endpoint meet.
     pub(crate) token_faults: VecDeque<Fault>,
+}
+
+impl Rules {
+    /// The person says no.
+    pub(crate) fn denying() -> Self {
+        let callback = Box::new(|back: &mut Vec<(String, String)>| {
+            back.retain(|(name, _)| name != "code");
+            back.push(("error".to_owned(), "access_denied".to_owned()));
+        });
+        Self { callback, ..Self::default() }
+    }
 }
 
 impl Default for Rules {

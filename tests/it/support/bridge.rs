@@ -1,4 +1,5 @@
-//! The program that starts the bridge: it writes lines to its stdin, waits for lines on its stdout, and keeps the accounts.
+//! The program that starts the bridge: it writes lines to its stdin, waits for lines on its stdout, and keeps the
+//! accounts.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Child;

@@ -133,8 +133,8 @@ impl Https {
     }
 }
 
-/// Answers each request until the client has enough, or has refused the certificate. The answer to a request tells how it was
-/// asked for.
+/// Answers each request until the client has enough, or has refused the certificate. The answer to a request tells how
+/// it was asked for.
 fn serve(stream: impl Read + Write) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {

@@ -45,7 +45,8 @@ const SLACK: Duration = Duration::from_millis(200);
 /// The limit for a bridge that has nothing left to do, in milliseconds.
 pub(crate) const AT_ONCE: u64 = 100;
 
-/// Asserts that the bridge is gone within these milliseconds of being asked to end. A loaded machine gets a second and a third try.
+/// Asserts that the bridge is gone within these milliseconds of being asked to end. A loaded machine gets a second and
+/// a third try.
 #[track_caller]
 pub(crate) fn gone_within(milliseconds: u64, session: impl Fn() -> Ended) {
     let limit = Duration::from_millis(milliseconds);

@@ -17,7 +17,8 @@ pub(crate) fn modern_request(id: &str, method: &str, params: &str) -> String {
 }
 
 impl Exchange {
-    /// What an honest, simple modern server does: nothing without the headers and the `_meta` of the era; empty results.
+    /// What an honest, simple modern server does: nothing without the headers and the `_meta` of the era; empty
+    /// results.
     pub(crate) fn modern(self) {
         if self.request.http_method != "POST" {
             return self.plain("405 Method Not Allowed", "");

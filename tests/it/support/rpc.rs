@@ -1,4 +1,5 @@
-//! JSON-RPC as text: the tests compare bytes, so nothing here goes through a tree of values unless it is only looked at.
+//! JSON-RPC as text: the tests compare bytes, so nothing here goes through a tree of values unless it is only looked
+//! at.
 
 use std::collections::BTreeMap;
 

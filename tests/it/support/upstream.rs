@@ -1,6 +1,7 @@
 //! An upstream under the test's control to the byte: a thread for each connection, a closure for each request.
 //!
-//! Assertions live in the closure; a panic there fails the test when the upstream is dropped, and so does an upstream that was never asked.
+//! Assertions live in the closure; a panic there fails the test when the upstream is dropped, and so does an upstream
+//! that was never asked.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -171,8 +172,8 @@ impl State {
 pub(crate) struct Upstream {
     address: SocketAddr,
     state: Arc<State>,
-    /// Bound but not listening: the port stays ours, and refuses connections while no other socket listens there. Only Linux lets
-    /// two of our sockets have it, the next listener among them; elsewhere it is bound anew.
+    /// Bound but not listening: the port stays ours, and refuses connections while no other socket listens there. Only
+    /// Linux lets two of our sockets have it, the next listener among them; elsewhere it is bound anew.
     reserved: Option<Socket>,
     acceptor: Option<JoinHandle<()>>,
     may_stay_unasked: bool,
@@ -334,8 +335,8 @@ impl Drop for Upstream {
     }
 }
 
-/// A connection that ends within the millisecond of its use may take a request with it, and nobody can tell; one that ends when it
-/// has been idle must not.
+/// A connection that ends within the millisecond of its use may take a request with it, and nobody can tell; one that
+/// ends when it has been idle must not.
 fn idle() {
     std::thread::sleep(Duration::from_millis(2));
 }
@@ -349,7 +350,8 @@ fn bound(address: SocketAddr) -> std::io::Result<Socket> {
     Ok(socket)
 }
 
-/// An address where connections neither succeed nor fail, because the listener's queue is full. It lasts as long as what fills it.
+/// An address where connections neither succeed nor fail, because the listener's queue is full. It lasts as long as
+/// what fills it.
 #[cfg(target_os = "linux")]
 pub(crate) fn black_hole() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
     let hole = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();

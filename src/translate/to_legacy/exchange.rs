@@ -141,7 +141,8 @@ impl ToLegacy {
             return self.settle(number, cannot.as_ref().unwrap_or(answer));
         }
         let keyed = urls.into_iter().enumerate();
-        let questions = keyed.map(|(n, text)| Question { key: format!("visit-{}", n + 1), raw_id: None, text });
+        let questions =
+            keyed.map(|(n, text)| Question { key: format!("visit-{}", n + 1), raw_id: None, text, shared: None });
         exchange.questions.extend(questions);
         exchange.answer = Some(answer.clone());
         self.ask(number, now);
@@ -149,7 +150,7 @@ impl ToLegacy {
 
     /// Gives the client the server's answer.
     pub(super) fn settle(&mut self, number: u64, answer: &Message) {
-        let Some(exchange) = self.exchanges.remove(&number) else { return };
+        let Some(mut exchange) = self.exchanges.remove(&number) else { return };
         let Some(client) = &exchange.client else { return };
         let server = self.sessions.get(&exchange.session).map(|session| &session.server);
         let missed = exchange.missed.and_then(|capability| told::missing(answer, capability));
@@ -157,7 +158,7 @@ impl ToLegacy {
         let modern = server.and_then(|server| server.modern(answer, &exchange.method, &client.raw_id));
         let modern = modern.unwrap_or_else(|| answer.with_id(&client.raw_id));
         self.answer(modern.text().clone());
-        self.refuse_questions(&exchange, "the request that this belongs to is answered");
+        self.leave_questions(&mut exchange, "the request that this belongs to is answered");
     }
 
     /// Nobody waits any more: the server is told, if it has been asked.
@@ -177,8 +178,8 @@ impl ToLegacy {
     }
 
     fn drop_exchange(&mut self, number: u64, said: Option<&Message>, reason: &str) {
-        let Some(exchange) = self.exchanges.remove(&number) else { return };
-        self.refuse_questions(&exchange, reason);
+        let Some(mut exchange) = self.exchanges.remove(&number) else { return };
+        self.leave_questions(&mut exchange, reason);
         let session = exchange.session;
         if let Some(token) = exchange.token {
             self.tokens.remove(&(session, token));

@@ -21,6 +21,8 @@ pub(super) struct Question {
     pub(super) raw_id: Option<Box<str>>,
     /// As `inputRequests` has it.
     pub(super) text: String,
+    /// Where it came on a stream that all requests share, and so may belong to another: until when more is gathered.
+    pub(super) shared: Option<Instant>,
 }
 
 impl ToLegacy {
@@ -34,6 +36,8 @@ impl ToLegacy {
             }
             return;
         }
+        let due = now + GATHER;
+        let shared = matches!(origin, Origin::Shared).then_some(due);
         let exchange = match origin {
             Origin::Exchange(exchange) => Some(exchange),
             Origin::OwnRequest => None,
@@ -57,9 +61,9 @@ impl ToLegacy {
         };
         let key = format!("{method}-{}", self.next());
         let Some(exchange) = self.exchanges.get_mut(&number) else { return };
-        exchange.questions.push(Question { key, raw_id: Some(raw_id), text });
+        exchange.questions.push(Question { key, raw_id: Some(raw_id), text, shared });
         if exchange.client.is_some() {
-            self.timers.insert((now + GATHER, Timer::Ask(number)));
+            self.timers.insert((due, Timer::Ask(number)));
         }
     }
 
@@ -176,9 +180,22 @@ impl ToLegacy {
         refused
     }
 
-    pub(super) fn refuse_questions(&mut self, exchange: &Exchange, why: &str) {
-        for raw_id in exchange.questions.iter().filter_map(|question| question.raw_id.as_deref()) {
-            self.refuse(exchange.session, raw_id, why);
+    /// Parts an exchange that has ended from its questions. One that may be another request's becomes that one's: it
+    /// was a guess whose it is. The rest is refused.
+    pub(super) fn leave_questions(&mut self, exchange: &mut Exchange, why: &str) {
+        for question in std::mem::take(&mut exchange.questions) {
+            let Some(raw_id) = question.raw_id.as_deref() else { continue };
+            let heir = question.shared.and_then(|due| Some((due, self.newest_that_may_be_asked(exchange.session)?)));
+            let Some((due, number)) = heir else {
+                self.refuse(exchange.session, raw_id, why);
+                continue;
+            };
+            if let Some(heir) = self.exchanges.get_mut(&number) {
+                heir.questions.push(question);
+                if heir.client.is_some() {
+                    self.timers.insert((due, Timer::Ask(number)));
+                }
+            }
         }
     }
 }

@@ -280,6 +280,28 @@ fn what_the_modern_era_has_done_away_with_is_unknown() {
 }
 
 #[test]
+fn a_question_on_a_stream_that_all_share_outlives_the_request_that_it_was_taken_to_belong_to() {
+    for cancelled in [false, true] {
+        let mut run = Run::new();
+        let [(session, _)] = sent(&run.ask(&modern("1", "tools/call", r#""name":"a""#, "")))[..] else { panic!() };
+        run.ask(&modern("2", "tools/call", r#""name":"b""#, ""));
+        run.said(session, None, r#"{"jsonrpc":"2.0","id":9,"method":"roots/list"}"#);
+        let ended = if cancelled {
+            let text = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}"#;
+            run.machine.cancelled(&message(text));
+            run.machine.actions()
+        } else {
+            run.answered(session, &message_result("2", "{}"))
+        };
+        let replies = sent(&ended).into_iter().filter(|(_, sent)| sent["id"] == 9).count();
+        assert_eq!(replies, 0, "it may be the other request's: {ended:?}");
+        let asked = only_answer(&run.pass(GATHER));
+        assert_eq!(asked["id"], 1, "which asks it");
+        assert_eq!(asked["result"]["inputRequests"].as_object().map(serde_json::Map::len), Some(1), "{asked}");
+    }
+}
+
+#[test]
 fn a_server_that_fails_for_a_question_which_the_client_cannot_be_asked_says_which() {
     for (outcome, code) in [
         (r#""error":{"code":-32603,"message":"sampling failed"}"#, json!(-32021)),

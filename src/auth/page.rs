@@ -46,6 +46,13 @@ pub enum Page {
         /// What the person can do, in a sentence.
         advice: String,
     },
+    /// The sign-in goes on in another tab: something about it was refused, and is asked for in another way.
+    GoesOn {
+        /// The MCP server's host.
+        host: String,
+        /// What was refused, in a sentence.
+        said: String,
+    },
     /// The request belongs to no sign-in that is under way: forged, stale, or loaded again.
     Unknown,
     /// The exchange takes longer than a browser should be kept waiting.
@@ -70,6 +77,7 @@ impl Page {
         let (status, kind, label, sign, title) = match self {
             Self::SignedIn { .. } => (StatusCode::OK, "good", "Done", CHECK, "Signed in"),
             Self::Failed { .. } => (StatusCode::BAD_REQUEST, "bad", "Failed", CROSS, "Signing in did not work"),
+            Self::GoesOn { .. } => (StatusCode::BAD_REQUEST, "dull", "Again", MARK, "Please sign in once more"),
             Self::Unknown => (StatusCode::BAD_REQUEST, "dull", "Unknown", MARK, "This sign-in is not known"),
             Self::Unfinished => (StatusCode::SERVICE_UNAVAILABLE, "dull", "Waiting", CLOCK, "Not finished yet"),
         };
@@ -87,6 +95,13 @@ impl Page {
                 escaped(host),
                 escaped(said),
                 escaped(advice)
+            ),
+            Self::GoesOn { host, said } => format!(
+                "<p>You are not signed in to <strong>{}</strong> yet.</p>\n<p class=\"said\">{}</p>\n\
+                 <p>It is asked for in another way now: go on in the tab that opens, or at the new address that your \
+                 program shows.</p>",
+                escaped(host),
+                escaped(said)
             ),
             Self::Unknown => "<p>It may be over already, or another one has taken its place. \
                               Go back to your program and sign in from there.</p>"

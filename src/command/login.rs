@@ -45,7 +45,8 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
     if typed.no_wait {
         return begin_only(&oauth, typed, &host).await;
     }
-    let manner = Manner { opens: !typed.no_browser, asked_for: true, quiet: false, pasted: pasting(typed) };
+    let pasted = pasting(typed);
+    let manner = Manner { opens: !typed.no_browser, asked_for: true, pasted, ..Manner::default() };
     let logging_in = auth::log_in(&oauth, manner);
     let telling = tell_url(&oauth, typed.json, &host);
     let held = tokio::select! {

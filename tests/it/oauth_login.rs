@@ -176,6 +176,44 @@ fn a_registration_that_the_server_has_forgotten_is_made_anew_once() {
     assert_eq!((realm.ledger().registrations.len(), machine.browser.tabs().len()), (1, 2));
 }
 
+/// A login that the authorization server finds fault with once goes on before the eyes of whoever has just answered it.
+#[track_caller]
+fn goes_on_in_another_tab(rules: Rules) {
+    let (realm, machine) = (Realm::start(rules), Machine::attended());
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    looks(&mut bridge, "1");
+    bridge.finish();
+    let Machine { browser, .. } = machine;
+    assert_eq!(browser.tabs().len(), 2, "no ration of tabs keeps a person from going on");
+    let pages: Vec<_> = browser.pages().into_iter().map(|page| page.expect("a page")).collect();
+    assert!(pages[0].status == 400 && pages[0].body.contains("sign in once more"), "{}", pages[0].body);
+    assert_eq!(pages[1].status, 200, "{}", pages[1].body);
+}
+
+#[test]
+fn a_scope_that_is_refused_is_left_out_in_another_tab() {
+    goes_on_in_another_tab(Rules {
+        metadata: Box::new(|metadata| metadata["scopes_supported"] = json!(["offline_access"])),
+        callback: {
+            let asked = std::sync::atomic::AtomicBool::new(false);
+            Box::new(move |back| {
+                if !asked.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                    back.retain(|(name, _)| name != "code");
+                    back.push(("error".to_owned(), "invalid_scope".to_owned()));
+                }
+            })
+        },
+        ..Rules::default()
+    });
+}
+
+#[test]
+fn a_registration_that_is_forgotten_during_a_login_is_made_anew_in_another_tab() {
+    let forgotten = Fault::Answer("401 Unauthorized", r#"{"error":"invalid_client"}"#);
+    goes_on_in_another_tab(Rules { token_faults: [forgotten].into(), ..Rules::default() });
+}
+
 #[test]
 fn what_token_endpoints_say_differently_is_understood() {
     let realm = Realm::start(Rules {

@@ -191,7 +191,7 @@ async fn show(inner: &Inner, ownership: &Ownership, url: &str, callback: &Callba
             ownership.count_tab();
             true
         } else {
-            ownership.claim_tab().is_ok()
+            manner.is_present || ownership.claim_tab().is_ok()
         };
     if !manner.quiet {
         let short = manner.asked_for.then(|| callback.start_url());

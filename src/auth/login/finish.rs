@@ -19,16 +19,16 @@ use crate::log;
 /// When a code is sent again that an authorization server in trouble did not take.
 const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Waits for the way back, and exchanges the code. The browser hears how it went; what a person pasted in vain ends
+/// Waits for the way back, and exchanges the code. The browser waits for [`tell`]; what a person pasted in vain ends
 /// nothing.
 pub(super) async fn finish(
     inner: &Arc<Inner>,
-    mut callback: Callback,
+    callback: &mut Callback,
     pending: &Pending,
     manner: &mut Manner,
 ) -> Result<Snapshot, LoginError> {
     let mut seen = inner.account.generation();
-    let logged_in = loop {
+    loop {
         tokio::select! {
             redirect = callback.redirected() => break redeem(inner, pending, &redirect).await,
             Some(text) = pasted(&mut manner.pasted) => match take_pasted(inner, pending, &text).await {
@@ -47,17 +47,24 @@ pub(super) async fn finish(
                 }
             }
         }
-    };
-    let outcome = match &logged_in {
-        Ok(_) => Outcome::SignedIn { host: inner.shown_server() },
-        Err(error) => Outcome::Page(Page::Failed {
-            host: inner.shown_server(),
-            said: log::redact(&error.to_string()),
-            advice: error.hint(),
-        }),
+    }
+}
+
+/// Tells the browser how it went, and whether it goes on.
+pub(super) async fn tell(inner: &Inner, callback: Callback, logged_in: &Result<Snapshot, LoginError>, goes_on: bool) {
+    let host = inner.shown_server();
+    let outcome = match logged_in {
+        Ok(_) => Outcome::SignedIn { host },
+        Err(error) => {
+            let said = log::redact(&error.to_string());
+            Outcome::Page(if goes_on {
+                Page::GoesOn { host, said }
+            } else {
+                Page::Failed { host, said, advice: error.hint() }
+            })
+        }
     };
     callback.answer(outcome).await;
-    logged_in
 }
 
 /// What a person brings back: the whole address, its query, or the code alone. An authorization server that says who it

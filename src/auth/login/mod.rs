@@ -40,6 +40,7 @@ const MOST_ROUNDS: usize = 6;
 
 /// How a login is gone about.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct Manner {
     /// A browser may be opened.
     pub opens: bool,
@@ -47,6 +48,8 @@ pub struct Manner {
     pub asked_for: bool,
     /// Whoever asked shows the way.
     pub quiet: bool,
+    /// Somebody sits before the browser: a tab in which a login goes on that they have answered is none of a storm's.
+    pub is_present: bool,
     /// What a person pastes.
     pub pasted: Option<mpsc::Receiver<String>>,
 }
@@ -189,50 +192,60 @@ struct Round {
     attempt: Attempt,
     not_by_document: bool,
     register_anew: bool,
+    /// The authorization server had forgotten us once.
+    was_forgotten: bool,
     other_resource: bool,
     no_resource: bool,
 }
 
 async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, manner: &mut Manner) -> Result<Snapshot, LoginError> {
     let mut round = Round::default();
-    let mut forgot_us = false;
     let mut left_behind = inner.account.pending();
-    for _ in 0..MOST_ROUNDS {
+    let mut left = MOST_ROUNDS;
+    loop {
         let taken_over = match left_behind.take() {
             Some(pending) => begin::take_over(inner, ownership, pending, manner).await?,
             None => None,
         };
-        let (callback, pending) = match taken_over {
+        let (mut callback, pending) = match taken_over {
             Some(taken_over) => taken_over,
             None => begin::begin(inner, ownership, &round, manner).await?,
         };
-        round.register_anew = false;
-        match finish::finish(inner, callback, &pending, manner).await {
-            Ok(held) => return Ok(held),
-            Err(LoginError::Redirect(error)) => match error.retry() {
-                Some(retry) => round.adjust(retry, &pending),
-                None => return Err(error.into()),
-            },
-            Err(LoginError::Token(error)) if error.client_is_unknown() && !forgot_us => {
-                forgot_us = true;
-                round.register_anew = true;
-            }
-            Err(error) => return Err(error),
+        let logged_in = finish::finish(inner, &mut callback, &pending, manner).await;
+        left -= 1;
+        let goes_on = left > 0 && logged_in.as_ref().err().is_some_and(|error| round.improve(error, &pending));
+        finish::tell(inner, callback, &logged_in, goes_on).await;
+        if !goes_on {
+            return logged_in;
         }
+        // Whoever has just come back shall see where it goes on.
+        manner.is_present = true;
     }
-    Err(LoginError::Other("the authorization server finds fault with every login".to_owned()))
 }
 
 impl Round {
-    fn adjust(&mut self, retry: authorization::Retry, pending: &Pending) {
+    /// Does better what was refused. False: it would be refused again.
+    fn improve(&mut self, error: &LoginError, pending: &Pending) -> bool {
         use authorization::Retry;
+        self.register_anew = false;
+        let retry = match error {
+            LoginError::Redirect(error) => error.retry(),
+            LoginError::Token(error) if error.client_is_unknown() && !self.was_forgotten => {
+                self.was_forgotten = true;
+                self.register_anew = true;
+                return true;
+            }
+            _ => None,
+        };
         match retry {
-            Retry::Scope(attempt) => self.attempt = attempt,
-            Retry::OtherResource => self.other_resource = true,
-            Retry::NoResource => self.no_resource = true,
-            Retry::Register if pending.client.origin == Origin::MetadataDocument => self.not_by_document = true,
-            Retry::Register => self.register_anew = true,
+            Some(Retry::Scope(attempt)) => self.attempt = attempt,
+            Some(Retry::OtherResource) => self.other_resource = true,
+            Some(Retry::NoResource) => self.no_resource = true,
+            Some(Retry::Register) if pending.client.origin == Origin::MetadataDocument => self.not_by_document = true,
+            Some(Retry::Register) => self.register_anew = true,
+            None => return false,
         }
+        true
     }
 }
 

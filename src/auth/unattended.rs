@@ -2,6 +2,7 @@
 //! identity provider says of a person, or with what the platform says of a workload.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::account::Snapshot;
 use super::dpop::Dpop;
@@ -12,6 +13,13 @@ use super::scope::Attempt;
 use super::settings::Grant;
 use super::token::{Issued, TokenEndpoint, TokenError};
 use super::{AuthError, Record, client_credentials, enterprise, workload};
+use crate::log;
+
+/// When an authorization server in trouble is asked again.
+const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
+/// The longest `Retry-After` that is waited for at once.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Inner {
     /// Has tokens issued, unless another request or process was faster. `seen`: the generation that is of no use.
@@ -52,8 +60,29 @@ impl Inner {
         obtained.await.map_err(|error| AuthError::NoLogin(error.to_string()))?
     }
 
+    /// Asks again where trouble may be over in a moment: requests wait for the token, and nothing is spent by asking.
     async fn ask(&self, endpoint: TokenEndpoint<'_>, scope: Option<&str>) -> Result<Issued, AuthError> {
-        let issued = match self.settings.login.grant.clone() {
+        for pause in AGAIN {
+            let error = match self.ask_once(endpoint, scope).await? {
+                Ok(issued) => return Ok(issued),
+                Err(error) => error,
+            };
+            let asked = error.retry_after().unwrap_or_default();
+            if !is_trouble(&error) || asked > PATIENCE {
+                return Err(told(&error));
+            }
+            log::info!("{error}; it is asked again");
+            tokio::time::sleep(pause.max(asked)).await;
+        }
+        self.ask_once(endpoint, scope).await?.map_err(|error| told(&error))
+    }
+
+    async fn ask_once(
+        &self,
+        endpoint: TokenEndpoint<'_>,
+        scope: Option<&str>,
+    ) -> Result<Result<Issued, TokenError>, AuthError> {
+        Ok(match self.settings.login.grant.clone() {
             Grant::Workload(token) => workload::tokens(endpoint, &token.token().await?, scope).await,
             Grant::Enterprise(provider) => {
                 let server = self.server.to_string();
@@ -63,14 +92,17 @@ impl Inner {
                 enterprise::tokens(endpoint, &provider, &subject, resource, scope).await
             }
             _ => client_credentials::tokens(endpoint, scope).await,
-        };
-        issued.map_err(|error| told(&error))
+        })
     }
+}
+
+fn is_trouble(error: &TokenError) -> bool {
+    error.is_temporary() || error.is_unknown()
 }
 
 /// Temporary trouble may be over with the next request; a refusal is final, and no other grant is tried.
 fn told(error: &TokenError) -> AuthError {
-    if error.is_temporary() || error.is_unknown() {
+    if is_trouble(error) {
         AuthError::OutOfOrder(error.to_string())
     } else {
         AuthError::NoLogin(format!("{error}; hint: {}", error.hint()))

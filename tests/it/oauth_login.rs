@@ -362,3 +362,16 @@ fn auth_off_asks_nobody() {
     assert!(realm.issuer.requests().is_empty() && machine.browser.tabs().is_empty());
     assert!(realm.resource.requests().iter().all(|request| request.path == "/mcp"), "nothing is looked for");
 }
+
+#[test]
+fn a_program_that_logs_in_as_itself_survives_trouble_at_the_token_endpoint() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let bridge = machine.bridge(&realm).args(["--client-credentials", "--client-id", "given-1"]);
+    let mut bridge = bridge.args(["--client-secret-env", "SECRET"]).env("SECRET", "of the client").start();
+    bridge.shake_hands();
+    looks(&mut bridge, "1");
+    realm.ledger().refuse_access_tokens();
+    realm.meets([Fault::Answer("503 Service Unavailable", "the database is away"), Fault::Cut]);
+    looks(&mut bridge, "2");
+    bridge.finish();
+}

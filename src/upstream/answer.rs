@@ -1,5 +1,7 @@
 //! What does an HTTP answer say in MCP's terms?
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -18,6 +20,9 @@ use crate::message::{Kind, Message};
 
 /// How much of what a server says in an error is shown.
 const GIST: usize = 300;
+
+/// How long the reason may take of a refusal that a login mends, whatever it says.
+const LOGIN_REASON_WAIT: Duration = Duration::from_millis(500);
 
 /// How much of an answer that is none is looked at for what it is.
 const START: usize = 1024;
@@ -108,14 +113,21 @@ pub(super) async fn refusal(
 ) -> Result<Message, Failure> {
     let (head, body) = response.into_parts();
     let (status, host) = (head.status, sender.host().to_owned());
-    let text = client::snippet(body).await;
+    // Now, and not when the body is there: somebody may have logged in by then, and the request shall be sent again, not fail.
+    let wants_login = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth().wants_login();
+    let reading = client::snippet(body);
+    let text = if wants_login {
+        tokio::time::timeout(LOGIN_REASON_WAIT, reading).await.unwrap_or_default()
+    } else {
+        reading.await
+    };
     trace::body(Exchange::of(&head.extensions), &text);
     let said = gist(&text);
     let rpc = Message::parse(text).ok().filter(is_rpc_error);
     if in_session && is_session_lost(status, &said, rpc.as_ref()) {
         return Err(Failure::SessionLost { host, status, said, rpc: rpc.map(Box::new) });
     }
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth().wants_login() {
+    if wants_login {
         return Err(Failure::SignIn { host, offer: None, why: None });
     }
     if status == StatusCode::UNAUTHORIZED {

@@ -131,6 +131,16 @@ fn requests_wait_for_the_login_and_then_go_through() {
 }
 
 #[test]
+fn a_login_that_is_faster_than_a_refusal_lets_the_request_through() {
+    let realm = Realm::start(Rules { unending_refusals: true, ..Rules::default() });
+    let machine = Machine::attended();
+    let mut bridge = machine.bridge(&realm).start();
+    bridge.shake_hands();
+    looks(&mut bridge, "1");
+    bridge.finish();
+}
+
+#[test]
 fn a_login_in_another_process_is_seen_by_all() {
     let (realm, machine) = (Realm::usual(), Machine::unattended());
     let mut waiting = machine.bridge(&realm).start();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::ledger::{Grant, Ledger};
 use super::web::{credentials, form, parameter, pkce_challenge, query, with_parameters};
-use super::{Exchange, Upstream, result};
+use super::{Events, Exchange, Upstream, result};
 
 type Edit = dyn Fn(&mut Value) + Send + Sync;
 type Callback = dyn Fn(&mut Vec<(String, String)>) + Send + Sync;
@@ -62,6 +62,8 @@ pub(crate) struct Rules {
     pub(crate) needs: fn(&str) -> Option<&'static str>,
     /// What is added to the challenge of a 401.
     pub(crate) challenge: String,
+    /// The body of a 401 comes to no end.
+    pub(crate) unending_refusals: bool,
     /// Statuses of the next registrations that fail, with their bodies.
     pub(crate) registration_faults: VecDeque<(&'static str, &'static str)>,
     /// What the next requests to the token endpoint meet.
@@ -92,6 +94,7 @@ impl Default for Rules {
             callback: Box::new(|_| {}),
             needs: |_| None,
             challenge: String::new(),
+            unending_refusals: false,
             registration_faults: VecDeque::new(),
             token_faults: VecDeque::new(),
         }
@@ -109,12 +112,17 @@ struct Shared {
     rules: Mutex<Rules>,
     ledger: Mutex<Ledger>,
     addresses: Mutex<(String, String)>,
+    unended: Mutex<Vec<Events>>,
 }
 
 impl Realm {
     pub(crate) fn start(rules: Rules) -> Self {
-        let shared =
-            Arc::new(Shared { rules: Mutex::new(rules), ledger: Mutex::default(), addresses: Mutex::default() });
+        let shared = Arc::new(Shared {
+            rules: Mutex::new(rules),
+            ledger: Mutex::default(),
+            addresses: Mutex::default(),
+            unended: Mutex::default(),
+        });
         let (of_issuer, of_resource) = (Arc::clone(&shared), Arc::clone(&shared));
         let issuer = Upstream::start(move |exchange| of_issuer.authorize(exchange)).may_stay_unasked();
         let resource = Upstream::start(move |exchange| of_resource.protect(exchange));
@@ -183,8 +191,14 @@ impl Shared {
         let Some(scope) = scope else {
             let error = if bearer.is_some() { r#"error="invalid_token", "# } else { "" };
             let challenge = format!("Bearer {error}{metadata}{}", rules.challenge);
+            let is_unending = rules.unending_refusals;
             drop(rules);
-            return exchange.respond("401 Unauthorized", &[("WWW-Authenticate", &challenge)], "");
+            let headers = [("WWW-Authenticate", &challenge[..])];
+            if is_unending {
+                self.unended.lock().unwrap().push(exchange.begin("401 Unauthorized", &headers));
+                return;
+            }
+            return exchange.respond("401 Unauthorized", &headers, "");
         };
         let needed = (rules.needs)(exchange.kind()).filter(|needed| !scope.split(' ').any(|have| have == *needed));
         let era = rules.era;

@@ -98,6 +98,18 @@ fn it_is_taken_over_once() {
 }
 
 #[test]
+fn a_token_that_no_header_can_hold_is_as_good_as_nothing() {
+    let (realm, machine) = (Realm::usual(), Machine::attended());
+    let cache = machine.home().join(".mcp-auth/mcp-remote-v1");
+    keep(&realm, &cache, &realm.url(), false);
+    for file in contents(&cache).into_keys().filter(|file| file.to_string_lossy().ends_with("_tokens.json")) {
+        std::fs::write(file, r#"{"access_token":"two\nlines"}"#).unwrap();
+    }
+    machine.logged_in(&realm).finish();
+    assert_eq!(machine.browser.tabs().len(), 1, "a person can log in");
+}
+
+#[test]
 fn what_cannot_be_read_is_as_good_as_nothing() {
     let (realm, machine) = (Realm::usual(), Machine::attended());
     let cache = machine.home().join(".mcp-auth/mcp-remote-v1");

@@ -161,7 +161,8 @@ struct TheirClient {
 fn read(folder: &Path, name: &str) -> Option<Record> {
     let path = folder.join(format!("{name}_tokens.json"));
     let theirs: TheirTokens = json(&path)?;
-    if theirs.access_token.is_empty() {
+    let can_be_sent = |token: &str| super::authorization("Bearer", &Secret::new(token.to_owned())).is_some();
+    if theirs.access_token.is_empty() || !can_be_sent(&theirs.access_token) {
         return None;
     }
     let client: Option<TheirClient> = json(&folder.join(format!("{name}_client_info.json")));

@@ -27,6 +27,12 @@ enum Said {
 }
 
 pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exit, Error> {
+    if typed.no_wait && matches!(settings.login.login.grant, auth::settings::Grant::Device) {
+        return Err(Error::Usage(
+            "--no-wait goes with a login in a browser, which --complete finishes; a login on another device is waited for"
+                .to_owned(),
+        ));
+    }
     let oauth = oauth(settings)?;
     let host = client::host(&settings.upstream);
     if let Some(redirect) = &typed.complete {

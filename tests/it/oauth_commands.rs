@@ -117,6 +117,36 @@ fn login_on_another_device_gives_a_code() {
 }
 
 #[test]
+fn a_code_for_another_device_is_told_to_whoever_waits() {
+    let (realm, machine) = (Realm::usual(), Machine::unattended());
+    let mut bridge = machine.bridge(&realm).arg("--device-code").start();
+    bridge.shake_hands();
+    bridge.send(&request("1", "tools/call", r#"{"name":"look","arguments":{},"_meta":{"progressToken":"p"}}"#));
+    let told = until_told(&mut bridge, "/device/page");
+    assert!(told.contains("WDJB-MJHT"), "an address without its code leads nowhere: {told}");
+    assert!(bridge.answer("1").contains("looked"));
+    bridge.finish();
+}
+
+/// The first word of progress with this in it.
+#[track_caller]
+fn until_told(bridge: &mut Bridge, what: &str) -> String {
+    loop {
+        let progress = bridge.message("notifications/progress");
+        if progress.contains(what) {
+            return progress;
+        }
+    }
+}
+
+#[test]
+fn a_login_on_another_device_is_waited_for() {
+    let output = Machine::unattended().run(["login", "http://127.0.0.1:9/mcp", "--device", "--no-wait"], "");
+    assert_eq!(output.status.code(), Some(2), "there is no address that --complete could take: {output:?}");
+    assert!(err(&output).contains("--no-wait"), "{output:?}");
+}
+
+#[test]
 fn login_says_in_json_what_it_did() {
     let (realm, machine) = (Realm::usual(), Machine::attended());
     let output = machine.run(["login", &realm.url(), "--json"], "");

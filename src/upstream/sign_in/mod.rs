@@ -165,7 +165,11 @@ async fn hold(context: &Arc<Context>, request: &Message) -> Result<(), Failure> 
     let telling = async {
         let Some(token) = token else { return std::future::pending().await };
         for count in 1u32.. {
-            let at = standing.offered(Duration::ZERO).await.ok().flatten().map(|offer| format!(": {}", offer.url));
+            let offer = standing.offered(Duration::ZERO).await.ok().flatten();
+            let at = offer.map(|offer| {
+                let code = offer.code.map(|code| format!(" (type the code {code} there)")).unwrap_or_default();
+                format!(": {}{code}", offer.url)
+            });
             let is_told = at.is_some();
             let text = format!("waiting for you to sign in{}", at.unwrap_or_default());
             context.client.say_now(message::progress(token.get(), count, &text));

@@ -29,7 +29,7 @@ enum Said {
 pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exit, Error> {
     if typed.no_wait && matches!(settings.login.login.grant, auth::settings::Grant::Device) {
         return Err(Error::Usage(
-            "--no-wait goes with a login in a browser, which --complete finishes; a login on another device is waited for"
+            "--no-wait is for a login in a browser, which --complete finishes; one on another device is waited for"
                 .to_owned(),
         ));
     }

@@ -113,7 +113,8 @@ pub(super) async fn refusal(
 ) -> Result<Message, Failure> {
     let (head, body) = response.into_parts();
     let (status, host) = (head.status, sender.host().to_owned());
-    // Now, and not when the body is there: somebody may have logged in by then, and the request shall be sent again, not fail.
+    // Now, and not when the body is there: somebody may have logged in by then, and the request shall be sent again,
+    // not fail.
     let wants_login = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth().wants_login();
     let reading = client::snippet(body);
     let text = if wants_login {

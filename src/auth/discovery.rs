@@ -109,9 +109,12 @@ pub async fn discover(fetch: &Fetch, refusal: Refusal<'_>, login: &Login) -> Res
     let mut issuer = match &resource {
         Some(resource) if !resource.authorization_servers.is_empty() => {
             let mut listed = resource.authorization_servers.clone();
-            // The earlier one first, unless the user wants another. The sort is stable.
+            // The earlier one first, unless the user wants another.
             let first = login.issuer.as_deref().or(refusal.earlier);
-            listed.sort_by_key(|one| first != Some(one.as_str()));
+            if let Some(place) = listed.iter().position(|one| first == Some(one.as_str())) {
+                let first = listed.remove(place);
+                listed.insert(0, first);
+            }
             issuer::among(fetch, &listed, login).await?
         }
         // Its metadata name nobody, or (2025-03-26) it has none: then it is one itself, or the user knows.

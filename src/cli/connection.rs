@@ -51,9 +51,9 @@ pub struct Connection {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value = "2.5",
+        default_value = "2.4",
         env = "MCP_FERRY_STARTUP_WAIT",
-        value_parser = OrDefault(seconds, 2.5)
+        value_parser = OrDefault(seconds, 2.4)
     )]
     pub startup_wait: f64,
 

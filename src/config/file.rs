@@ -72,7 +72,7 @@ fn tables<'a>(
     url: Option<&str>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(String, &'a Table)>, String> {
-    let mut found = Vec::new();
+    let mut found: Vec<((usize, bool), String, &Table)> = Vec::new();
     let wanted = url.and_then(address);
     match top.get("servers") {
         None => {}
@@ -88,13 +88,13 @@ fn tables<'a>(
                 };
                 if wanted.as_ref().is_some_and(|wanted| covers(&entry, wanted)) {
                     let particular = (entry.path().len(), entry.query().is_some());
-                    found.push((particular, format!("servers.\"{}\"", crate::log::redact(name)), table));
+                    let place = found.partition_point(|(other, ..)| *other >= particular);
+                    found.insert(place, (particular, format!("servers.\"{}\"", crate::log::redact(name)), table));
                 }
             }
         }
         Some(_) => return Err("servers is no table".to_owned()),
     }
-    found.sort_by_key(|(particular, ..)| std::cmp::Reverse(*particular));
     let mut tables: Vec<_> = found.into_iter().map(|(_, name, table)| (name, table)).collect();
     tables.push((String::new(), top));
     Ok(tables)

@@ -59,10 +59,11 @@ impl Jar {
         let is_own =
             |name: &str| own.split(';').any(|pair| pair.split_once('=').is_some_and(|(own, _)| own.trim() == name));
         let now = Instant::now();
-        let mut ours: Vec<_> =
-            jar.kept.iter().filter(|cookie| cookie.belongs_to(uri, now) && !is_own(&cookie.name)).collect();
-        // The most particular path first, and of two the older (section 5.4).
-        ours.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        let mut ours: Vec<&Cookie> = Vec::new();
+        for cookie in jar.kept.iter().filter(|cookie| cookie.belongs_to(uri, now) && !is_own(&cookie.name)) {
+            // The most particular path first, and of two the older (section 5.4).
+            ours.insert(ours.partition_point(|other| other.path.len() >= cookie.path.len()), cookie);
+        }
         let pairs = ours.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value));
         let all: Vec<_> = Some(own.clone()).filter(|own| !own.is_empty()).into_iter().chain(pairs).collect();
         if let (false, Ok(mut value)) = (ours.is_empty(), HeaderValue::from_str(&all.join("; "))) {

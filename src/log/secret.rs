@@ -54,11 +54,11 @@ pub fn hide(value: &str) {
     for part in std::iter::once(value).chain(value.split_ascii_whitespace()) {
         let is_word = SCHEMES.iter().any(|scheme| part.eq_ignore_ascii_case(scheme));
         if part.len() >= SHORTEST_SECRET && !is_word && !secrets.iter().any(|known| known == part) {
-            secrets.push(part.to_owned());
+            // The whole before its parts, or the rest of it would stand there.
+            let place = secrets.partition_point(|known| known.len() >= part.len());
+            secrets.insert(place, part.to_owned());
         }
     }
-    // The whole before its parts, or the rest of it would stand there.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
 }
 
 /// The length of the longest value that is redacted, in bytes.

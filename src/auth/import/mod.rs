@@ -6,7 +6,6 @@
 
 mod md5;
 
-use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -78,18 +77,19 @@ pub fn find(cache: &Path, typed: &Typed) -> Import {
 /// The one directory of all versions since 0.3.2, then those of the versions before, newest first.
 fn folders(cache: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
-    let mut folders: Vec<(Vec<u64>, PathBuf)> = entries
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let version = name.strip_prefix("mcp-remote-")?;
-            let numbers = match version {
-                "v1" => vec![u64::MAX],
-                _ => version.split(['.', '-']).map(|part| part.parse().unwrap_or_default()).collect(),
-            };
-            Some((numbers, entry.path()))
-        })
-        .collect();
-    folders.sort_by_key(|(version, _)| Reverse(version.clone()));
+    let found = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let version = name.strip_prefix("mcp-remote-")?;
+        let numbers: Vec<u64> = match version {
+            "v1" => vec![u64::MAX],
+            _ => version.split(['.', '-']).map(|part| part.parse().unwrap_or_default()).collect(),
+        };
+        Some((numbers, entry.path()))
+    });
+    let mut folders: Vec<(Vec<u64>, PathBuf)> = Vec::new();
+    for folder in found {
+        folders.insert(folders.partition_point(|(version, _)| *version >= folder.0), folder);
+    }
     folders.into_iter().map(|(_, folder)| folder).collect()
 }
 

@@ -124,6 +124,34 @@ fn the_tab_of_an_owner_that_was_killed_is_finished_by_another() {
 }
 
 #[test]
+fn a_login_whose_owner_was_killed_when_the_browser_had_come_back_is_finished_by_another() {
+    for (spent, tabs) in [(false, 1), (true, 2)] {
+        let (realm, machine) = (Realm::usual(), Machine::unattended());
+        let mut owner = machine.bridge(&realm).start();
+        owner.shake_hands();
+        owner.send(&request("1", "tools/call", r#"{"name":"look"}"#));
+        let tab = machine.browser.tab(1);
+        let mut other = machine.bridge(&realm).start();
+        other.shake_hands();
+        other.send(&request("1", "tools/call", r#"{"name":"look"}"#));
+        realm.meets([Fault::Held]);
+        let browser = std::thread::spawn(move || drop(std::panic::catch_unwind(|| follow_when_heard(&tab))));
+        let held = realm.issuer.take("other");
+        if spent {
+            realm.meets([Fault::Answer("400 Bad Request", r#"{"error":"invalid_grant"}"#)]);
+        }
+        owner.kill();
+        held.cut();
+        browser.join().unwrap();
+        if spent {
+            assert_eq!(follow_when_heard(&machine.browser.tab(2)).status, 200, "a new tab, at once");
+        }
+        assert!(other.answer("1").contains("looked"));
+        assert_eq!(machine.browser.tabs().len(), tabs, "another tab only where the code was worth nothing any more");
+    }
+}
+
+#[test]
 fn a_refresh_whose_owner_was_killed_is_done_by_the_next() {
     let (realm, machine) = (Realm::usual(), Machine::attended());
     let mut bridges = five(&machine, &realm);

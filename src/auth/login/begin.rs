@@ -72,6 +72,7 @@ pub(super) async fn begin(
         begun_at: now(),
         opened_at: None,
         payload: serde_json::to_value(&pending).unwrap_or_default(),
+        redirect: None,
     })?;
     let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
     show(inner, ownership, &url, &callback, manner).await;

@@ -11,10 +11,11 @@ use crate::auth::account::Snapshot;
 use crate::auth::authorization::{self, Code, Pending};
 use crate::auth::callback::{Callback, Outcome, Redirect};
 use crate::auth::oauth::Inner;
+use crate::auth::ownership;
 use crate::auth::page::Page;
 use crate::auth::token::{Issued, TokenEndpoint, TokenError};
 use crate::auth::{Client, Issuer, Record, scope};
-use crate::log;
+use crate::log::{self, Secret};
 
 /// When a code is sent again that an authorization server in trouble did not take.
 const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
@@ -30,7 +31,11 @@ pub(super) async fn finish(
     let mut seen = inner.account.generation();
     loop {
         tokio::select! {
-            redirect = callback.redirected() => break redeem(inner, pending, &redirect).await,
+            redirect = callback.redirected() => {
+                let state = pending.state.expose();
+                inner.account.keep_redirect(state, redirect.query(state));
+                break redeem(inner, pending, &redirect).await;
+            }
             Some(text) = pasted(&mut manner.pasted) => match take_pasted(inner, pending, &text).await {
                 Ok(held) => break Ok(held),
                 Err(error) => log::notice(&format!("{error}; still waiting")),
@@ -48,6 +53,15 @@ pub(super) async fn finish(
             }
         }
     }
+}
+
+/// Finishes a login whose browser had come back when its owner was killed. The code may be spent by now.
+pub(super) async fn resume(inner: &Arc<Inner>, left: &ownership::Pending) -> Result<Snapshot, LoginError> {
+    let other = |error: &dyn std::error::Error| LoginError::Other(error.to_string());
+    let pending: Pending = serde_json::from_value(left.payload.clone()).map_err(|error| other(&error))?;
+    let redirect = Redirect::pasted(left.redirect.as_ref().map_or("", Secret::expose), &left.state)
+        .map_err(|error| other(&error))?;
+    redeem(inner, &pending, &redirect).await
 }
 
 /// Tells the browser how it went, and whether it goes on.

@@ -201,6 +201,13 @@ struct Round {
 async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, manner: &mut Manner) -> Result<Snapshot, LoginError> {
     let mut round = Round::default();
     let mut left_behind = inner.account.pending();
+    if let Some(returned) = left_behind.take_if(|left| left.redirect.is_some()) {
+        let resumed = finish::resume(inner, &returned).await;
+        let Err(error) = resumed else { return resumed };
+        log::info!("a login that another process had nearly finished is begun anew: {error}");
+        // Nobody comes back from that tab, and the person was there a moment ago.
+        manner.is_present = true;
+    }
     let mut left = MOST_ROUNDS;
     loop {
         let taken_over = match left_behind.take() {

@@ -50,6 +50,10 @@ pub struct Pending {
     /// What else the protocol needs to finish: issuer, registration, scope.
     #[serde(default)]
     pub payload: Value,
+    /// The query with which the browser has come back, kept before its code is spent: whoever takes over from an owner
+    /// that was killed meanwhile need not wait for a browser that comes no more.
+    #[serde(default)]
+    pub redirect: Option<Secret>,
 }
 
 /// What a wait for the login came to.
@@ -122,6 +126,14 @@ impl Account {
     /// Whether the login with this `state` may be finished: nobody has logged out since it was begun, or finished it.
     pub(super) fn is_under_way(&self, state: &str) -> bool {
         self.read_beside("login.json").is_some_and(|pending: Pending| pending.state == state)
+    }
+
+    /// Keeps what the browser has brought back to the login with this `state`.
+    pub(super) fn keep_redirect(&self, state: &str, query: String) {
+        let Some(pending) = self.pending().filter(|pending| pending.state == state) else { return };
+        let returned = Pending { redirect: Some(Secret::new(query)), ..pending };
+        // Without it, a login whose owner is killed just now is begun anew.
+        self.0.store.write_beside(&self.0.key, "login.json", &returned).ok();
     }
 
     /// Resolves when that login may not be finished any more.

@@ -26,6 +26,7 @@ fn pending() -> Pending {
         begun_at: now(),
         opened_at: None,
         payload: json!({"issuer": "https://as"}),
+        redirect: None,
     }
 }
 

@@ -23,6 +23,8 @@ fn open_part(record: &Record) -> Record {
         refresh_started: record.refresh_started.clone(),
         dead_refresh: record.dead_refresh.clone(),
         dead_client: record.dead_client.clone(),
+        refused_refresh: record.refused_refresh.clone(),
+        refused_access: record.refused_access.clone(),
         logged_out: record.logged_out,
         client: None,
         tokens: None,

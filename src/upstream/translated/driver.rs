@@ -241,7 +241,7 @@ fn now() -> std::time::Instant {
 /// Text that nobody can guess.
 fn secret() -> String {
     let mut bytes = [0; 16];
-    // It fails only where the system has no randomness at all; then no state is handed out that fits twice either.
+    // It fails only where the system has no randomness at all, and then no connection can be encrypted either.
     let filled = SystemRandom::new().fill(&mut bytes);
     if filled.is_err() {
         log::error!("the system gives no random numbers");

@@ -8,6 +8,7 @@ mod id;
 mod oversize;
 mod peek;
 mod reply;
+mod scan;
 
 use std::ops::Range;
 

@@ -7,6 +7,8 @@ use serde::Deserializer;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::scan;
+
 /// The members that routing needs. Of members given twice the last counts, as in most parsers.
 #[derive(Default)]
 pub(super) struct Peeked<'a> {
@@ -16,8 +18,25 @@ pub(super) struct Peeked<'a> {
     pub(super) has_error: bool,
 }
 
+impl<'a> Peeked<'a> {
+    fn take(&mut self, name: &str, raw: &'a str) {
+        match name {
+            "id" => self.id = Some(raw),
+            "method" => self.method = string(raw),
+            "result" => self.has_result = true,
+            // Some servers write `"error": null` beside a result.
+            "error" => self.has_error = raw != "null",
+            _ => {}
+        }
+    }
+}
+
 /// Peeks at an object; any other JSON value has no members.
 pub(super) fn object(json: &str) -> serde_json::Result<Peeked<'_>> {
+    let mut peeked = Peeked::default();
+    if scan::members(json, |name, raw| peeked.take(name, raw)).is_some() {
+        return Ok(peeked);
+    }
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let peeked = if json.starts_with('{') {
         deserializer.deserialize_map(Members)?
@@ -45,21 +64,8 @@ impl<'de> Visitor<'de> for Members {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut peeked = Peeked::default();
-        while let Some(name) = map.next_key::<Name>()? {
-            match name {
-                Name::Id => peeked.id = Some(map.next_value::<&RawValue>()?.get()),
-                Name::Method => {
-                    let raw = map.next_value::<&RawValue>()?.get();
-                    peeked.method = string(raw);
-                }
-                Name::Result => {
-                    map.next_value::<IgnoredAny>()?;
-                    peeked.has_result = true;
-                }
-                // Some servers write `"error": null` beside a result.
-                Name::Error => peeked.has_error = map.next_value::<&RawValue>()?.get() != "null",
-                Name::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
+        while let Some((name, raw)) = map.next_entry::<String, &RawValue>()? {
+            peeked.take(&name, raw.get());
         }
         Ok(peeked)
     }
@@ -68,36 +74,4 @@ impl<'de> Visitor<'de> for Members {
 fn string(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
-}
-
-enum Name {
-    Id,
-    Method,
-    Result,
-    Error,
-    Other,
-}
-
-impl<'de> serde::Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Name;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member's name")
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-                Ok(match name {
-                    "id" => Name::Id,
-                    "method" => Name::Method,
-                    "result" => Name::Result,
-                    "error" => Name::Error,
-                    _ => Name::Other,
-                })
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
 }

@@ -1,0 +1,337 @@
+//! Where does each member of a JSON object end? For objects such as nearly all are.
+//!
+//! Every message passes here once in each direction, so this is written for speed: no tree, no allocation, eight bytes
+//! of a string at a time. It gives up on whatever is rare or wrong, which serde_json then judges, and explains. So it
+//! may refuse what is JSON, but what it takes must be.
+
+/// The lowest bit of each byte of a word, and the highest.
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Hands the name of each member of the object, and the text of its value, to `member`. `None`: it gave up, perhaps
+/// after some of them.
+pub(super) fn members<'a>(json: &'a str, mut member: impl FnMut(&'a str, &'a str)) -> Option<()> {
+    let mut scan = Scan { json, at: 0 };
+    scan.token().filter(|byte| *byte == b'{')?;
+    if scan.is_next(b'}') {
+        scan.at += 1;
+        return scan.is_at_end();
+    }
+    loop {
+        let name = scan.name()?;
+        let start = scan.skip_space();
+        scan.value()?;
+        member(name, json.get(start..scan.at)?);
+        match scan.token()? {
+            b',' => {}
+            b'}' => return scan.is_at_end(),
+            _ => return None,
+        }
+    }
+}
+
+struct Scan<'a> {
+    json: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn rest(&self) -> &'a [u8] {
+        self.json.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let byte = *self.json.as_bytes().get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// Where the next token begins.
+    fn skip_space(&mut self) -> usize {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.json.as_bytes().get(self.at) {
+            self.at += 1;
+        }
+        self.at
+    }
+
+    /// The first byte of the next token.
+    fn token(&mut self) -> Option<u8> {
+        self.skip_space();
+        self.byte()
+    }
+
+    fn is_next(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        self.rest().first() == Some(&byte)
+    }
+
+    fn is_at_end(&mut self) -> Option<()> {
+        (self.skip_space() == self.json.len()).then_some(())
+    }
+
+    /// A member's name without escapes, and the colon.
+    fn name(&mut self) -> Option<&'a str> {
+        self.token().filter(|byte| *byte == b'"')?;
+        let start = self.at;
+        self.at += plain(self.rest());
+        let name = self.json.get(start..self.at)?;
+        self.byte().filter(|byte| *byte == b'"')?;
+        self.token().filter(|byte| *byte == b':')?;
+        Some(name)
+    }
+
+    /// A value of any depth that a word has bits for.
+    fn value(&mut self) -> Option<()> {
+        // What is open: a one for each object, a zero for each array, the innermost lowest, and a one above them all.
+        let mut open = 1u64;
+        loop {
+            match self.token()? {
+                b'"' => self.string()?,
+                b'-' => {
+                    let digit = self.byte()?;
+                    self.number(digit)?;
+                }
+                digit @ b'0'..=b'9' => self.number(digit)?,
+                b't' => self.word(b"rue")?,
+                b'f' => self.word(b"alse")?,
+                b'n' => self.word(b"ull")?,
+                bracket @ (b'{' | b'[') if open >> 63 == 0 => {
+                    open = open << 1 | u64::from(bracket == b'{');
+                    // In ASCII two above, each.
+                    if !self.is_next(bracket + 2) {
+                        self.begin_item(open)?;
+                        continue;
+                    }
+                }
+                _ => return None,
+            }
+            if !self.close(&mut open)? {
+                return Some(());
+            }
+        }
+    }
+
+    /// Before a value within a container: its name in an object.
+    fn begin_item(&mut self, open: u64) -> Option<()> {
+        if open & 1 == 1 {
+            self.token().filter(|byte| *byte == b'"')?;
+            self.string()?;
+            self.token().filter(|byte| *byte == b':')?;
+        }
+        Some(())
+    }
+
+    /// Behind a value: closes what ends with it. Whether another value follows.
+    fn close(&mut self, open: &mut u64) -> Option<bool> {
+        while *open != 1 {
+            match (self.token()?, *open & 1) {
+                (b',', _) => {
+                    self.begin_item(*open)?;
+                    return Some(true);
+                }
+                (b'}', 1) | (b']', 0) => *open >>= 1,
+                _ => return None,
+            }
+        }
+        Some(false)
+    }
+
+    /// The rest of a string, its end included.
+    fn string(&mut self) -> Option<()> {
+        loop {
+            self.at += plain(self.rest());
+            match self.byte()? {
+                b'"' => return Some(()),
+                b'\\' => match self.byte()? {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                    b'u' => {
+                        for _ in 0..4 {
+                            self.byte().filter(u8::is_ascii_hexdigit)?;
+                        }
+                    }
+                    _ => return None,
+                },
+                _ => return None,
+            }
+        }
+    }
+
+    /// The rest of a number that begins with this byte, a minus aside.
+    fn number(&mut self, first: u8) -> Option<()> {
+        match first {
+            b'0' => {}
+            b'1'..=b'9' => self.digits(),
+            _ => return None,
+        }
+        if self.rest().first() == Some(&b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.rest().first() {
+            self.at += 1;
+            self.at += usize::from(matches!(self.rest().first(), Some(b'+' | b'-')));
+            self.some_digits()?;
+        }
+        Some(())
+    }
+
+    fn digits(&mut self) {
+        while let Some(b'0'..=b'9') = self.json.as_bytes().get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Option<()> {
+        self.byte().filter(u8::is_ascii_digit)?;
+        self.digits();
+        Some(())
+    }
+
+    fn word(&mut self, rest: &[u8]) -> Option<()> {
+        self.rest().starts_with(rest).then(|| self.at += rest.len())
+    }
+}
+
+/// How many bytes stand before the first that ends a string, escapes something or is none of a string's.
+fn plain(bytes: &[u8]) -> usize {
+    let mut count = 0;
+    for chunk in bytes.chunks_exact(8) {
+        let word = u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]);
+        // The highest bit of a byte is set where the byte is below a space, or zero once `"` or `\` is taken from it.
+        // A borrow can set it wrongly, but only above one that is right, and the lowest is what counts.
+        let (quote, backslash) = (word ^ LOW * u64::from(b'"'), word ^ LOW * u64::from(b'\\'));
+        let control = word.wrapping_sub(LOW * 0x20) & !word;
+        let quote = quote.wrapping_sub(LOW) & !quote;
+        let backslash = backslash.wrapping_sub(LOW) & !backslash;
+        let ends = (control | quote | backslash) & HIGH;
+        if ends != 0 {
+            return count + ends.trailing_zeros() as usize / 8;
+        }
+        count += 8;
+    }
+    let rest = &bytes[count..];
+    count + rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scanned(json: &str) -> Option<Vec<(&str, &str)>> {
+        let mut found = Vec::new();
+        members(json, |name, value| found.push((name, value))).map(|()| found)
+    }
+
+    #[test]
+    fn what_messages_are_made_of_is_taken() {
+        let json = r#" { "id" : -1.5e+3 , "a":"\"\\\u00e9 ü","b":[],"c":{},"d":[ {"x":[1,{}]},"y", null ],"e":true } "#;
+        let expected = [
+            ("id", "-1.5e+3"),
+            ("a", r#""\"\\\u00e9 ü""#),
+            ("b", "[]"),
+            ("c", "{}"),
+            ("d", r#"[ {"x":[1,{}]},"y", null ]"#),
+            ("e", "true"),
+        ];
+        assert_eq!(scanned(json), Some(expected.to_vec()));
+        assert_eq!(scanned("{}"), Some(vec![]));
+    }
+
+    #[test]
+    fn what_is_no_json_is_left_to_the_parser() {
+        for json in [
+            "",
+            "{",
+            "{}}",
+            "[]",
+            "{]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":-}",
+            "{\"a\":1e}",
+            "{\"a\":+1}",
+            "{\"a\":.1}",
+            "{\"a\":tru}",
+            "{\"a\":truex}",
+            "{\"a\":nul",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"\\u12g4\"}",
+            "{\"a\":\"",
+            "{\"a\":\"\n\"}",
+            "{\"a\":\"1234567\u{1}\"}",
+            "{\"a\":[1,]}",
+            "{\"a\":[1}",
+            "{\"a\":{\"b\"}}",
+            "{\"a\":{\"b\":1]}",
+            "{\"a\":{,}}",
+            "{\"a\":1 2}",
+            "{a:1}",
+            "{\"a\":1}x",
+        ] {
+            assert_eq!(scanned(json), None, "{json}");
+            assert!(serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_rare_is_left_to_the_parser() {
+        let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(scanned(&nested(63)).is_some());
+        assert_eq!(scanned(&nested(64)), None, "as deep as a word has bits, and no deeper");
+        assert_eq!(scanned(r#"{"\u0069d":1}"#), None, "an escape in a name");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_what_the_parser_sees(pieces in prop::collection::vec(prop::sample::select(vec![
+            "{", "}", "[", "]", ",", ":", "\"", "\\", "\"a\":", "\"id\":1,", "1", "0", "-", ".5", "e7", "true", "null",
+            "\"text of some length, ü\"", " ", "\\u00e9", "\\n", "\u{1}", "\\\"", "[1,2]", "{\"b\":{}}",
+        ]), 0..24)) {
+            let json = format!("{{\"a\":{}}}", pieces.concat());
+            if let Some(found) = scanned(&json) {
+                let parsed: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> =
+                    serde_json::from_str(&json).map_err(|error| TestCaseError::fail(format!("{json}: {error}")))?;
+                let found: std::collections::BTreeMap<_, _> = found.into_iter().collect();
+                let parsed: std::collections::BTreeMap<_, _> =
+                    parsed.iter().map(|(name, value)| (name.as_str(), value.get())).collect();
+                prop_assert_eq!(found, parsed);
+            }
+        }
+
+        #[test]
+        fn the_plain_part_of_a_string_ends_where_it_ends(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let ends = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
+            prop_assert_eq!(plain(&bytes), bytes.iter().position(ends).unwrap_or(bytes.len()));
+        }
+
+        #[test]
+        fn whatever_json_there_is_reads_the_same(value in json()) {
+            let text = serde_json::json!({ "id": 1, "params": value }).to_string();
+            let found = scanned(&text);
+            let expected = vec![("id".to_owned(), "1".to_owned()), ("params".to_owned(), value.to_string())];
+            let found = found.map(|found| found.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect::<Vec<_>>());
+            prop_assert_eq!(found, Some(expected));
+        }
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            ".{0,20}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(5, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::btree_map(".{0,8}", inner, 0..6).prop_map(|map| map.into_iter().collect()),
+            ]
+        })
+    }
+}

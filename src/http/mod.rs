@@ -152,7 +152,17 @@ fn passed_on(uri: &Uri, proxy: &Server, response: &Response<Incoming>) -> Result
 
 /// The port of an address: the scheme's own if none is given.
 fn port(uri: &Uri) -> u16 {
-    uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 })
+    uri.port_u16().unwrap_or(usual_port(uri))
+}
+
+fn usual_port(uri: &Uri) -> u16 {
+    if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 }
+}
+
+/// What the `Host` header says of an address (RFC 9110 section 7.2).
+pub fn host_header(uri: &Uri) -> Option<HeaderValue> {
+    let (host, port) = (uri.host()?, port(uri));
+    HeaderValue::try_from(if port == usual_port(uri) { host.to_owned() } else { format!("{host}:{port}") }).ok()
 }
 
 /// Scheme and host, and the port if it is given: what may be shown of an address whose path may hold a secret.

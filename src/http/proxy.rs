@@ -167,14 +167,13 @@ impl Found {
     }
 
     fn before(&self, uri: &Uri) -> Result<Option<Server>, Obstacle> {
-        let host = uri.host().unwrap_or_default();
-        if is_loopback(host) || is_excepted(&self.exceptions, uri) {
-            return Ok(None);
-        }
         let is_https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let Some((name, value)) = (if is_https { &self.https } else { &self.http }) else {
             return Ok(self.system(uri));
         };
+        if self.spares(uri) {
+            return Ok(None);
+        }
         match ProxyUrl::parse(value) {
             Ok(url) => Ok(Some(Server { url, named_by: name })),
             Err(why) => {
@@ -184,8 +183,16 @@ impl Found {
         }
     }
 
+    /// Whether this server is to be reached without a proxy.
+    fn spares(&self, uri: &Uri) -> bool {
+        is_loopback(uri.host().unwrap_or_default()) || is_excepted(&self.exceptions, uri)
+    }
+
     #[cfg(any(target_os = "macos", windows))]
     fn system(&self, uri: &Uri) -> Option<Server> {
+        if self.spares(uri) {
+            return None;
+        }
         let intercept = self.system.get_or_init(Matcher::from_system).intercept(uri)?;
         Some(Server { url: ProxyUrl { intercept, speech: Speech::Http }, named_by: "the system's settings" })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -100,8 +100,9 @@ pub(super) fn events(sender: &Sender, body: Incoming) -> EventStream {
 
 /// Whether the content type is this one, parameters aside.
 pub(super) fn is(headers: &HeaderMap, kind: &str) -> bool {
-    let given = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
-    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
+    let given = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let end = memchr::memchr(b';', given).unwrap_or(given.len());
+    given[..end].trim_ascii().eq_ignore_ascii_case(kind.as_bytes())
 }
 
 /// Reads an answer that is not 2xx. `Ok` is a JSON-RPC error of the server's own, which passes through. `in_session`:

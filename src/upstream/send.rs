@@ -1,6 +1,7 @@
 //! One HTTP request to the server, with the manners that every transport shares: its credential, patience with a server
 //! out of reach, `Retry-After`.
 
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -95,10 +96,15 @@ impl Sender {
 
     /// Waits for what the server says next in an answer, but no longer than it may be silent.
     pub(super) async fn listen<T>(&self, speech: impl Future<Output = T>) -> Result<T, Failure> {
-        self.within(self.body_timeout, speech).await
+        self.within(self.body_timeout, pin!(speech)).await
     }
 
-    async fn within<T>(&self, limit: Option<Duration>, speech: impl Future<Output = T>) -> Result<T, Failure> {
+    /// Takes a future by its place: what is given to an asynchronous function is kept in it twice.
+    async fn within<T>(
+        &self,
+        limit: Option<Duration>,
+        speech: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Failure> {
         let Some(limit) = limit else { return Ok(speech.await) };
         tokio::time::timeout(limit, speech)
             .await
@@ -128,8 +134,11 @@ impl Sender {
             tries.begin();
             let target = moved.as_ref().unwrap_or(uri);
             let serial = self.auth.apply(&method, target, &mut headers).await?;
-            let sending = self.http.send(method.clone(), target, headers, body.clone());
-            let response = match self.within(self.headers_timeout, sending).await? {
+            let sent = {
+                let sending = pin!(self.http.send(method.clone(), target, headers, body.clone()));
+                self.within(self.headers_timeout, sending).await?
+            };
+            let response = match sent {
                 Ok(Answer::Response(response)) => response,
                 Ok(Answer::Moved(next)) => {
                     tries.redirected(&self.host)?;

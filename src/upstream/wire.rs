@@ -62,8 +62,9 @@ impl Wire {
     pub(super) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
         match self {
             Self::Legacy(session) => session.request(message).await,
-            Self::HttpSse(session) => session.request(message).await,
-            Self::Modern(session) => session.request(message).await,
+            // Boxed, or the size of the largest would be that of each: a request's future is moved into its task.
+            Self::HttpSse(session) => Box::pin(session.request(message)).await,
+            Self::Modern(session) => Box::pin(session.request(message)).await,
         }
     }
 

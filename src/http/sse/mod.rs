@@ -8,6 +8,7 @@
 mod guard;
 mod parser;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,11 +18,14 @@ use crate::log::trace::{self, Exchange};
 use guard::{Guard, Item};
 use parser::Parser;
 
+/// What an event is called that nobody has named.
+const MESSAGE: &str = "message";
+
 /// One event with data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// `message` unless the server says otherwise.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Its `data` lines joined by newlines; UTF-8.
     pub data: Bytes,
 }
@@ -59,8 +63,8 @@ struct Building {
     data: Option<Bytes>,
     /// Counts when the event is complete.
     id: Option<String>,
-    /// Takes over at the second `data:` line.
-    parser: Option<Parser>,
+    /// Takes over at the second `data:` line. Boxed: an event is moved, and hardly one has it.
+    parser: Option<Box<Parser>>,
 }
 
 impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
@@ -126,7 +130,9 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
                     return parser.finish();
                 }
                 let name = built.name.filter(|name| !name.is_empty());
-                let name = name.map_or("message".to_owned(), |name| String::from_utf8_lossy(&name).into_owned());
+                let name = name
+                    .filter(|name| *name != MESSAGE)
+                    .map_or(Cow::Borrowed(MESSAGE), |name| Cow::Owned(String::from_utf8_lossy(&name).into_owned()));
                 built.data.map(|data| Ok(Event { name, data }))
             }
             Item::TooLong { answer_id } => {
@@ -154,7 +160,7 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
             (b"data", _) => {
                 let mut parser = Parser::begin(building.name.take(), building.data.take());
                 parser.line(line, value_at);
-                building.parser = Some(parser);
+                building.parser = Some(Box::new(parser));
             }
             _ => {}
         }

@@ -77,10 +77,10 @@ impl Parser {
     }
 
     /// The event is complete.
-    pub(super) fn finish(mut self) -> Option<Result<Event, SseError>> {
+    pub(super) fn finish(mut self: Box<Self>) -> Option<Result<Event, SseError>> {
         self.portion.push(b'\n');
         match self.hand_on()? {
-            Ok(event) => Some(Ok(Event { name: event.event, data: self.restore(event.data) })),
+            Ok(event) => Some(Ok(Event { name: event.event.into(), data: self.restore(event.data) })),
             Err(error) => Some(Err(SseError::Broken(error.to_string()))),
         }
     }

@@ -8,6 +8,7 @@ mod owed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -61,9 +62,12 @@ impl Terms {
     fn new(generation: u64, uri: Uri, session: &[(HeaderName, HeaderValue)]) -> Self {
         let with = |mut headers: HeaderMap| {
             headers.extend(session.iter().cloned());
+            // Made here, once, or it would be made for each request.
+            headers.extend(crate::http::host_header(&uri).map(|host| (HOST, host)));
             headers
         };
-        Self { generation, uri, post: with(send::post_headers()), get: with(send::get_headers()) }
+        let (post, get) = (with(send::post_headers()), with(send::get_headers()));
+        Self { generation, uri, post, get }
     }
 
     fn has_session(&self) -> bool {

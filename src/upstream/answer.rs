@@ -27,11 +27,10 @@ const LOGIN_REASON_WAIT: Duration = Duration::from_millis(500);
 /// How much of an answer that is none is looked at for what it is.
 const START: usize = 1024;
 
-/// A stream of events from a response.
-pub(super) type EventStream = Events<BoxStream<'static, Result<Bytes, SseError>>>;
+/// A stream of events from a response. Boxed, or every request's future would have room for one, twice over.
+pub(super) type EventStream = Box<Events<BoxStream<'static, Result<Bytes, SseError>>>>;
 
-/// The body of a good answer. Taken apart where it is made, so its size costs nothing.
-#[allow(clippy::large_enum_variant)]
+/// The body of a good answer.
 pub(super) enum Body {
     /// 202, 204, or nothing at all.
     Nothing(StatusCode),
@@ -54,7 +53,7 @@ pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Resul
         return Err(Failure::Unusable(format!("{host} sent a body encoded as {encoding}, which was not asked for")));
     }
     if is(&head.headers, "text/event-stream") {
-        return Ok(Body::Events(events(sender, body).traced(Exchange::of(&head.extensions))));
+        return Ok(Body::Events(events(sender, body, Exchange::of(&head.extensions))));
     }
     let text =
         client::read(&head.headers, body, sender.limit(), sender.body_timeout()).await.map_err(
@@ -89,13 +88,13 @@ pub(super) fn nothing(host: &str, status: StatusCode) -> Failure {
 }
 
 /// The events of a body whose content type says that it has some.
-pub(super) fn events(sender: &Sender, body: Incoming) -> EventStream {
+fn events(sender: &Sender, body: Incoming, exchange: Option<Exchange>) -> EventStream {
     let chunks = body.into_data_stream().map(|chunk| {
         chunk.map_err(|error| {
             SseError::Broken(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string))
         })
     });
-    Events::new(chunks.boxed(), sender.limit())
+    Box::new(Events::new(chunks.boxed(), sender.limit()).traced(exchange))
 }
 
 /// Whether the content type is this one, parameters aside.

@@ -68,7 +68,7 @@ impl Upstream {
         if is_first {
             self.0.tell_changed();
         }
-        wire.request(message).await
+        Box::pin(wire.request(message)).await
     }
 }
 

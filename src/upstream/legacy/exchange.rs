@@ -61,7 +61,7 @@ impl Session {
                 let misfit = || Err(Failure::Unusable(format!("{} answered another request than this", sender.host())));
                 settled.unwrap_or_else(misfit)
             }
-            Body::Events(events) => self.follow(terms, events, &mut owed).await,
+            Body::Events(events) => Box::pin(self.follow(terms, events, &mut owed)).await,
         }
     }
 

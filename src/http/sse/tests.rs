@@ -20,7 +20,7 @@ fn parse(chunks: Vec<Vec<u8>>, limit: usize) -> Said {
     runtime.block_on(async {
         let mut said = Vec::new();
         while let Some(event) = events.next().await {
-            said.push(event.map(|event| (event.name, String::from_utf8(event.data.to_vec()).unwrap())));
+            said.push(event.map(|event| (event.name.into_owned(), String::from_utf8(event.data.to_vec()).unwrap())));
         }
         let retry = events.retry().map(|retry| u64::try_from(retry.as_millis()).unwrap());
         Said { events: said, last_event_id: events.last_event_id(), retry }

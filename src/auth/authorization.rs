@@ -4,6 +4,7 @@ mod redirect;
 
 use ring::digest;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use super::dpop::Dpop;
@@ -59,6 +60,13 @@ pub struct Pending {
     /// The key that the tokens shall be tied to.
     #[serde(default)]
     pub dpop_key: Option<Secret>,
+}
+
+impl Pending {
+    /// As it was kept. By way of its text, for that is how the parts of it are read elsewhere too.
+    pub fn kept(payload: &Value) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(payload.to_string().as_bytes())
+    }
 }
 
 /// No login can be begun.

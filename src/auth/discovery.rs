@@ -10,7 +10,7 @@ use url::Url;
 
 use super::challenge::Challenge;
 use super::fetch::{Fetch, FetchError, Reply};
-use super::metadata::{Metadata, Vendor};
+use super::metadata::{self, Metadata, Vendor};
 use super::record::Issuer;
 use super::scope::Scopes;
 use super::settings::{DpopChoice, Login, ResourceChoice};
@@ -140,10 +140,7 @@ pub async fn discover(fetch: &Fetch, refusal: Refusal<'_>, login: &Login) -> Res
 pub fn given(server: &Url, token_endpoint: &str, login: &Login) -> Discovered {
     let origin = Url::parse(token_endpoint).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let issuer = login.issuer.clone().unwrap_or(origin);
-    let metadata = Map::from_iter([
-        ("issuer".to_owned(), issuer.clone().into()),
-        ("token_endpoint".to_owned(), token_endpoint.into()),
-    ]);
+    let metadata = metadata::document(&[("issuer", issuer.clone().into()), ("token_endpoint", token_endpoint.into())]);
     let mut issuer = Issuer { issuer, metadata, ..Issuer::default() };
     set_resource(&mut issuer, None, server, login);
     Discovered { dpop: login.dpop == DpopChoice::On, issuer, scopes: Scopes::default() }

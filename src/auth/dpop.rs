@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, Method};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
 use super::jwt::{JwtError, Signer, digest, random_text};
@@ -74,8 +74,7 @@ impl Dpop {
             claims["nonce"] = nonce.as_str().into();
         }
         drop(nonces);
-        let header = Map::from_iter([("typ".to_owned(), "dpop+jwt".into()), ("jwk".to_owned(), self.jwk.clone())]);
-        self.signer.sign(header, &claims)
+        self.signer.sign(json!({ "typ": "dpop+jwt", "jwk": self.jwk }), &claims)
     }
 
     /// Learns the nonce that an answer gives for the next proof, be it good or bad news. True if it is a new one.

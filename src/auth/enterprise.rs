@@ -1,8 +1,7 @@
 //! How does a company's identity provider vouch for a person? It exchanges the person's ID token for an ID-JAG (RFC
 //! 8693), which the MCP server's authorization server takes as a grant (RFC 7523). Nobody is sent to log in there.
 
-use serde_json::Map;
-
+use super::metadata;
 use super::record::{Client, Issuer, Origin};
 use super::settings::{Enterprise, Login};
 use super::token::{Issued, TokenEndpoint, TokenError};
@@ -41,7 +40,7 @@ pub async fn tokens(
 }
 
 fn provider(enterprise: &Enterprise) -> (Issuer, Client, Login) {
-    let metadata = Map::from_iter([("token_endpoint".to_owned(), enterprise.token_endpoint.as_str().into())]);
+    let metadata = metadata::document(&[("token_endpoint", enterprise.token_endpoint.as_str().into())]);
     let issuer = Issuer { issuer: enterprise.token_endpoint.clone(), metadata, ..Issuer::default() };
     let client = Client {
         client_id: enterprise.client_id.clone(),

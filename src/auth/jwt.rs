@@ -101,13 +101,13 @@ impl Signer {
     }
 
     /// Signs the claims. `alg` and `kid` are added to the header.
-    pub fn sign(&self, mut header: Map<String, Value>, claims: &Value) -> Result<String, JwtError> {
-        header.insert("alg".to_owned(), self.algorithm().into());
+    pub fn sign(&self, mut header: Value, claims: &Value) -> Result<String, JwtError> {
+        header["alg"] = self.algorithm().into();
         if let Some(kid) = &self.kid {
-            header.insert("kid".to_owned(), kid.as_str().into());
+            header["kid"] = kid.as_str().into();
         }
         let encode = |value: &dyn std::fmt::Display| URL_SAFE_NO_PAD.encode(value.to_string());
-        let mut text = format!("{}.{}", encode(&Value::Object(header)), encode(claims));
+        let mut text = format!("{}.{}", encode(&header), encode(claims));
         let signature = self.signature(text.as_bytes())?;
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut text);
@@ -138,7 +138,7 @@ impl Signer {
             "iat": now,
             "exp": now + ASSERTION_LIFETIME,
         });
-        self.sign(Map::from_iter([("typ".to_owned(), "JWT".into())]), &claims)
+        self.sign(json!({ "typ": "JWT" }), &claims)
     }
 }
 

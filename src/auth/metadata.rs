@@ -9,6 +9,13 @@ use super::record::Issuer;
 #[derive(Debug, Clone, Copy)]
 pub struct Metadata<'a>(&'a Map<String, Value>);
 
+/// A document with these members, for who has to be described without having a document.
+pub(super) fn document(members: &[(&str, Value)]) -> Map<String, Value> {
+    let mut document = Map::new();
+    document.extend(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    document
+}
+
 impl<'a> Metadata<'a> {
     /// Of a document as it came.
     pub fn new(document: &'a Map<String, Value>) -> Self {

@@ -1,11 +1,11 @@
 //! What does the authorization server say of itself (RFC 8414, OIDC Discovery)?
 
 use http::HeaderName;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{DiscoveryError, Found, document};
 use crate::auth::fetch::{Fetch, shown};
-use crate::auth::metadata::Metadata;
+use crate::auth::metadata::{self, Metadata};
 use crate::auth::record::Issuer;
 use crate::auth::settings::{Grant, Login};
 use crate::log;
@@ -54,12 +54,12 @@ const BLOCKED: &str = "blocked by bot protection";
 /// What 2025-03-26 says of a server that says nothing. Without `issuer` among the metadata, for nobody said so.
 fn with_default_endpoints(origin: &str) -> Issuer {
     let at = |path: &str| Value::from(format!("{origin}{path}"));
-    let metadata = Map::from_iter([
-        ("authorization_endpoint".to_owned(), at("/authorize")),
-        ("token_endpoint".to_owned(), at("/token")),
-        ("registration_endpoint".to_owned(), at("/register")),
+    let metadata = metadata::document(&[
+        ("authorization_endpoint", at("/authorize")),
+        ("token_endpoint", at("/token")),
+        ("registration_endpoint", at("/register")),
         // Required there of everyone.
-        ("code_challenge_methods_supported".to_owned(), vec!["S256"].into()),
+        ("code_challenge_methods_supported", vec!["S256"].into()),
     ]);
     Issuer { issuer: origin.to_owned(), metadata, ..Issuer::default() }
 }

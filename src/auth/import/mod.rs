@@ -9,7 +9,7 @@ mod md5;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::record::{Client, Issuer, Origin, Record, Tokens};
 use crate::log::{self, Secret};
@@ -126,111 +126,90 @@ fn name(typed: &Typed) -> String {
 
 /// As `JSON.stringify` writes an object with its names in order.
 fn object(pairs: &[(String, String)]) -> Option<String> {
-    let sorted: std::collections::BTreeMap<_, _> = pairs.iter().map(|(name, value)| (name, value)).collect();
-    (!sorted.is_empty()).then(|| serde_json::to_string(&sorted).ok()).flatten()
+    let mut sorted = Map::new();
+    sorted.extend(pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    (!sorted.is_empty()).then(|| Value::Object(sorted).to_string())
 }
 
-/// `<hash>_tokens.json`, of any version.
-#[derive(Deserialize)]
-struct TheirTokens {
-    access_token: String,
-    token_type: Option<String>,
-    refresh_token: Option<String>,
-    id_token: Option<String>,
-    scope: Option<String>,
-    requested_scope: Option<String>,
-    issuer: Option<String>,
-    expires_in: Option<f64>,
-    /// Milliseconds since 1970.
-    expires_at: Option<f64>,
-}
-
-/// `<hash>_client_info.json`: the answer to a registration.
-#[derive(Deserialize)]
-struct TheirClient {
-    client_id: String,
-    client_secret: Option<String>,
-    token_endpoint_auth_method: Option<String>,
-    #[serde(default)]
-    redirect_uris: Vec<String>,
-    client_secret_expires_at: Option<f64>,
-    scope: Option<String>,
-    issuer: Option<String>,
-}
-
+/// From `<hash>_tokens.json` and `<hash>_client_info.json`, of any version.
 fn read(folder: &Path, name: &str) -> Option<Record> {
     let path = folder.join(format!("{name}_tokens.json"));
-    let theirs: TheirTokens = json(&path)?;
-    let can_be_sent = |token: &str| super::authorization("Bearer", &Secret::new(token.to_owned())).is_some();
-    if theirs.access_token.is_empty() || !can_be_sent(&theirs.access_token) {
-        return None;
-    }
-    let client: Option<TheirClient> = json(&folder.join(format!("{name}_client_info.json")));
-    let issuer = theirs.issuer.clone().or_else(|| client.as_ref()?.issuer.clone());
+    let theirs = json(&path)?;
+    let access_token = text(&theirs, "access_token")?;
+    super::authorization("Bearer", &Secret::new(access_token))?;
+    let client = json(&folder.join(format!("{name}_client_info.json")));
+    let issuer = text(&theirs, "issuer").or_else(|| text(client.as_ref()?, "issuer"));
     Some(Record {
-        requested_scope: theirs.requested_scope.clone(),
-        issuer: issuer.map(|issuer| Issuer { issuer, ..Issuer::default() }),
-        client: client.map(client_of),
-        tokens: Some(tokens_of(theirs, modified(&path))),
+        requested_scope: text(&theirs, "requested_scope").map(str::to_owned),
+        issuer: issuer.map(|issuer| Issuer { issuer: issuer.to_owned(), ..Issuer::default() }),
+        client: client.as_ref().and_then(client_of),
+        tokens: Some(tokens_of(&theirs, access_token, modified(&path))),
         ..Record::default()
     })
 }
 
-fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+fn json(path: &Path) -> Option<Map<String, Value>> {
+    match serde_json::from_slice(&std::fs::read(path).ok()?).ok()? {
+        Value::Object(members) => Some(members),
+        _ => None,
+    }
+}
+
+fn text<'a>(from: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    from.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// A number of another program's, if it can be one of seconds.
+fn seconds(from: &Map<String, Value>, name: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(from.get(name)?.as_f64()?).ok()
+}
+
+/// The same of milliseconds.
+fn milliseconds(from: &Map<String, Value>, name: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(from.get(name)?.as_f64()? / 1000.0).ok()
 }
 
 fn modified(path: &Path) -> SystemTime {
     std::fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(UNIX_EPOCH)
 }
 
-fn tokens_of(theirs: TheirTokens, written: SystemTime) -> Tokens {
+fn tokens_of(theirs: &Map<String, Value>, access_token: &str, written: SystemTime) -> Tokens {
     let written = written.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let lifetime = theirs.expires_in.and_then(seconds);
     // Old versions noted no time: their file was written when the tokens came.
-    let (obtained, lifetime) = match (theirs.expires_at.and_then(|at| seconds(at / 1000.0)), lifetime) {
+    let (obtained, lifetime) = match (milliseconds(theirs, "expires_at"), seconds(theirs, "expires_in")) {
         (Some(end), Some(lifetime)) => (end.saturating_sub(lifetime), Some(lifetime)),
         (Some(end), None) => (written.min(end), Some(end.saturating_sub(written))),
         (None, lifetime) => (written, lifetime),
     };
     Tokens {
-        access_token: Secret::new(theirs.access_token),
-        token_type: theirs.token_type.unwrap_or_else(|| "Bearer".to_owned()),
-        refresh_token: theirs.refresh_token.filter(|token| !token.is_empty()).map(Secret::new),
-        id_token: theirs.id_token.map(Secret::new),
-        scope: theirs.scope,
+        access_token: Secret::new(access_token),
+        token_type: text(theirs, "token_type").unwrap_or("Bearer").to_owned(),
+        refresh_token: text(theirs, "refresh_token").map(Secret::new),
+        id_token: text(theirs, "id_token").map(Secret::new),
+        scope: text(theirs, "scope").map(str::to_owned),
         obtained_at: obtained.as_secs(),
         lifetime: lifetime.map(|lifetime| lifetime.as_secs()),
         refresh_with_scope: false,
     }
 }
 
-/// A number of another program's, if it can be one of seconds.
-fn seconds(number: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(number).ok()
-}
-
-fn client_of(theirs: TheirClient) -> Client {
-    Client {
-        client_id: theirs.client_id,
-        client_secret: theirs.client_secret.map(Secret::new),
-        token_endpoint_auth_method: theirs.token_endpoint_auth_method,
+/// The answer to a registration.
+fn client_of(theirs: &Map<String, Value>) -> Option<Client> {
+    let uris = theirs.get("redirect_uris").and_then(Value::as_array);
+    Some(Client {
+        client_id: text(theirs, "client_id")?.to_owned(),
+        client_secret: text(theirs, "client_secret").map(Secret::new),
+        token_endpoint_auth_method: text(theirs, "token_endpoint_auth_method").map(str::to_owned),
         origin: Origin::Dynamic,
-        redirect_uris: theirs.redirect_uris,
-        client_secret_expires_at: theirs.client_secret_expires_at.and_then(seconds).map(|at| at.as_secs()),
-        scope: theirs.scope,
-    }
+        redirect_uris: uris.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+        client_secret_expires_at: seconds(theirs, "client_secret_expires_at").map(|at| at.as_secs()),
+        scope: text(theirs, "scope").map(str::to_owned),
+    })
 }
 
 /// How long a refresh of theirs that is under way may yet take.
 fn lease(path: &Path) -> Option<Duration> {
-    #[derive(Deserialize)]
-    struct Lease {
-        /// Milliseconds since 1970.
-        at: f64,
-    }
-    let lease: Lease = json(path)?;
-    let began = UNIX_EPOCH + seconds(lease.at / 1000.0)?;
+    let began = UNIX_EPOCH + milliseconds(&json(path)?, "at")?;
     LEASE.checked_sub(began.elapsed().ok()?).filter(|left| !left.is_zero())
 }
 

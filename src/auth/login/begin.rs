@@ -24,7 +24,7 @@ pub(super) async fn take_over(
     left: ownership::Pending,
     manner: &Manner,
 ) -> Result<Option<(Callback, Pending)>, LoginError> {
-    let Ok(pending) = serde_json::from_value::<Pending>(left.payload.clone()) else { return Ok(None) };
+    let Ok(pending) = Pending::kept(&left.payload) else { return Ok(None) };
     let mut settings = inner.settings.callback.clone();
     settings.port = Some(left.port);
     let Ok(listener) = Listener::bind(&settings, &[]) else { return Ok(None) };

@@ -58,7 +58,7 @@ pub(super) async fn finish(
 /// Finishes a login whose browser had come back when its owner was killed. The code may be spent by now.
 pub(super) async fn resume(inner: &Arc<Inner>, left: &ownership::Pending) -> Result<Snapshot, LoginError> {
     let other = |error: &dyn std::error::Error| LoginError::Other(error.to_string());
-    let pending: Pending = serde_json::from_value(left.payload.clone()).map_err(|error| other(&error))?;
+    let pending = Pending::kept(&left.payload).map_err(|error| other(&error))?;
     let redirect = Redirect::pasted(left.redirect.as_ref().map_or("", Secret::expose), &left.state)
         .map_err(|error| other(&error))?;
     redeem(inner, &pending, &redirect).await

@@ -290,7 +290,7 @@ pub async fn complete(oauth: &OAuth, redirect: &str) -> Result<Snapshot, LoginEr
 async fn complete_pending(inner: &Arc<Inner>, redirect: &str) -> Result<Snapshot, LoginError> {
     let none = || LoginError::Other("no login has been begun, or it is too long ago".to_owned());
     let left = inner.account.pending().ok_or_else(none)?;
-    let pending: Pending = serde_json::from_value(left.payload).map_err(|_| none())?;
+    let pending = Pending::kept(&left.payload).map_err(|_| none())?;
     finish::take_pasted(inner, &pending, redirect).await
 }
 

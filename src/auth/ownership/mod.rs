@@ -205,8 +205,10 @@ impl Ownership {
 /// Seconds until there may be another tab.
 fn pause(opened: &[u64], now: u64) -> u64 {
     // A time to come was written by a clock that has been set back since.
-    let mut ages: Vec<u64> = opened.iter().filter_map(|opened| now.checked_sub(*opened)).collect();
-    ages.sort_unstable();
+    let mut ages = Vec::new();
+    for age in opened.iter().filter_map(|opened| now.checked_sub(*opened)) {
+        ages.insert(ages.partition_point(|before| *before <= age), age);
+    }
     let after_last = ages.first().map_or(0, |age| TAB_PAUSE.saturating_sub(*age));
     let in_the_hour = ages.get(TABS_AN_HOUR - 1).map_or(0, |age| HOUR.saturating_sub(*age));
     after_last.max(in_the_hour)

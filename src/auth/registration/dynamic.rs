@@ -6,7 +6,7 @@ use url::Url;
 use super::{RegistrationError, Wanted, closed};
 use crate::auth::device::GRANT_TYPE;
 use crate::auth::fetch::{Fetch, FetchError, Reply};
-use crate::auth::metadata::Metadata;
+use crate::auth::metadata::{self, Metadata};
 use crate::auth::record::{Client, Issuer, Origin};
 use crate::auth::scope::union;
 use crate::auth::settings::{Grant, Login};
@@ -46,10 +46,10 @@ pub(super) async fn register(
 fn client_metadata(issuer: &Issuer, login: &Login, wanted: Wanted<'_>) -> Map<String, Value> {
     let methods = Metadata::of(issuer).token_endpoint_auth_methods();
     let method = AuthMethod::for_registration(methods.as_deref());
-    let mut document = Map::from_iter([
-        ("client_name".to_owned(), login.client_name().into()),
-        ("application_type".to_owned(), "native".into()),
-        ("token_endpoint_auth_method".to_owned(), method.name().into()),
+    let mut document = metadata::document(&[
+        ("client_name", login.client_name().into()),
+        ("application_type", "native".into()),
+        ("token_endpoint_auth_method", method.name().into()),
     ]);
     let (grants, responses) = match login.grant {
         Grant::Device => (json!([GRANT_TYPE, "refresh_token"]), json!([])),

@@ -8,7 +8,6 @@ mod file;
 mod keychain;
 mod lock;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -60,8 +59,10 @@ impl Key {
             Identity::MetadataDocument(url) => ("document", url),
             Identity::Dynamic => ("dynamic", ""),
         };
-        let mut extra: Vec<_> = parts.extra.iter().collect();
-        extra.sort();
+        let mut extra: Vec<&(String, String)> = Vec::new();
+        for part in parts.extra {
+            extra.insert(extra.partition_point(|before| *before <= part), part);
+        }
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
         let fixed = [parts.url, kind, identity, parts.profile.unwrap_or_default()];
         for part in fixed.into_iter().chain(extra.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()])) {
@@ -151,10 +152,20 @@ impl Store {
     }
 
     /// The keys of all logins, also of those that are only under way.
-    pub fn keys(&self) -> BTreeSet<Key> {
+    pub fn keys(&self) -> Vec<Key> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        names.filter_map(|name| Key::parse(name.split_once('.').filter(|(_, end)| end.ends_with("json"))?.0)).collect()
+        let mut keys = Vec::new();
+        for name in names {
+            if let Some((key, end)) = name.split_once('.')
+                && end.ends_with("json")
+                && let Some(key) = Key::parse(key)
+                && let Err(at) = keys.binary_search(&key)
+            {
+                keys.insert(at, key);
+            }
+        }
+        keys
     }
 
     /// Every login that can be read: for `status`.

@@ -84,7 +84,8 @@ impl Interest {
     /// The params of the `subscriptions/listen` that asks for it, JSON text.
     pub(crate) fn params(&self) -> String {
         let wanted = LISTS.iter().filter(|(what, _)| self.lists.contains(what));
-        let mut filter: Map<String, Value> = wanted.map(|(_, word)| ((*word).to_owned(), true.into())).collect();
+        let mut filter = Map::new();
+        filter.extend(wanted.map(|(_, word)| ((*word).to_owned(), true.into())));
         if !self.resources.is_empty() {
             filter.insert("resourceSubscriptions".to_owned(), json!(self.resources));
         }

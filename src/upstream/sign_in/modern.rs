@@ -89,11 +89,9 @@ pub(in crate::upstream) async fn greet(upstream: &Upstream, request: &Message) -
 /// or a promise.
 pub(super) fn greeting(context: &Context) -> Value {
     let kept = context.memory.recall().unwrap_or_default();
-    let mut result = kept
-        .discover
-        .or_else(|| kept.initialize.map(of_legacy))
-        .unwrap_or_else(|| Map::from_iter([("capabilities".to_owned(), first::every_list())]));
+    let mut result = kept.discover.or_else(|| kept.initialize.map(of_legacy)).unwrap_or_default();
     let host = context.sender.host();
+    result.entry("capabilities").or_insert_with(first::every_list);
     let own = result.entry("_meta").or_insert_with(|| json!({}));
     if let Some(own) = own.as_object_mut() {
         own.entry(meta::SERVER_INFO).or_insert_with(|| json!({ "name": host, "version": "unknown" }));

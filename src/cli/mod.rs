@@ -13,14 +13,11 @@ mod credentials;
 mod logging;
 mod login;
 mod network;
+mod option;
 mod tools;
+mod value;
 
-use std::ffi::OsStr;
-
-use clap::builder::{PossibleValue, TypedValueParser};
-use clap::{Arg, Args, Command, Parser};
-
-use crate::config::is_unset;
+use clap::{Args, Parser};
 
 pub use command::{LoginCommand, LogoutCommand, StatusCommand};
 pub use connection::{ClientProtocol, Connection, Protocol, Transport};
@@ -118,35 +115,6 @@ pub const FORGIVING: [&str; 7] = [
 
 /// Options that are not passed over for want of a value: where tokens come from, and where a person is sent.
 pub const STRICT: [&str; 2] = ["token-endpoint", "auth-success-url"];
-
-/// A parser, and the value for what hosts pass for an option that nobody filled in.
-#[derive(Clone)]
-struct OrDefault<P: TypedValueParser>(P, P::Value);
-
-impl<P: TypedValueParser> TypedValueParser for OrDefault<P>
-where
-    P::Value: Clone + Send + Sync + 'static,
-{
-    type Value = P::Value;
-
-    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Self::Value, clap::Error> {
-        if value.to_str().is_some_and(is_unset) {
-            return Ok(self.1.clone());
-        }
-        self.0.parse_ref(command, arg, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        self.0.possible_values()
-    }
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds.is_finite() && (0.0..=1e9).contains(&seconds) => Ok(seconds),
-        _ => Err("not a number of seconds".to_owned()),
-    }
-}
 
 #[cfg(test)]
 mod tests {

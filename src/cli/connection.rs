@@ -58,9 +58,10 @@ options! {
 one_of!(Transport, Protocol, ClientProtocol);
 
 /// The four strategies of `--transport`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Transport {
     /// Streamable HTTP; HTTP+SSE where the server does not speak it
+    #[default]
     HttpFirst,
     /// HTTP+SSE; Streamable HTTP where the server does not speak it
     SseFirst,
@@ -71,9 +72,10 @@ pub enum Transport {
 }
 
 /// The eras of `--protocol`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Protocol {
     /// Whichever the server turns out to speak
+    #[default]
     Auto,
     /// With a handshake: 2024-11-05 to 2025-11-25
     Legacy,
@@ -82,9 +84,10 @@ pub enum Protocol {
 }
 
 /// The eras of `--client-protocol`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ClientProtocol {
     /// Whichever its first messages show; one that may speak the server's own is asked to
+    #[default]
     Auto,
     /// With a handshake: nothing is translated for it
     Legacy,

@@ -29,11 +29,12 @@ options! {
 one_of!(LogLevel);
 
 /// The levels of `--log-level`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
     /// What ends the program
     Error,
     /// What a person should look at
+    #[default]
     Warn,
     /// Connections and sessions as they come and go
     Info,

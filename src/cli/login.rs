@@ -119,9 +119,10 @@ options! {
 one_of!(AuthMode, Dpop, TokenStore);
 
 /// The modes of `--auth`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum AuthMode {
     /// Answer the client at once, open a browser when it is needed, and go on when somebody has logged in
+    #[default]
     Auto,
     /// Let the client wait for the login
     Wait,
@@ -132,9 +133,10 @@ pub enum AuthMode {
 }
 
 /// The modes of `--dpop`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Dpop {
     /// Where the server wants it
+    #[default]
     Auto,
     /// Always
     On,
@@ -143,9 +145,10 @@ pub enum Dpop {
 }
 
 /// The stores of `--token-store`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum TokenStore {
     /// Files under ~/.mcp-ferry/logins that only this user can read
+    #[default]
     File,
     /// The system's keychain (macOS, Windows)
     Keychain,

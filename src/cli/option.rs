@@ -6,7 +6,6 @@
 //!
 //! clap's own derive does as much, but at a kilobyte of machine code for every option; a table costs a tenth.
 
-use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 
 use super::value::{Value, Values};
@@ -20,7 +19,7 @@ macro_rules! options {
         }
     ) => {
         $(#[$about])*
-        #[derive(Debug)]
+        #[derive(Debug, Default)]
         pub struct $group {
             $($(#[doc = $help])+ pub $name: $type,)+
         }
@@ -56,7 +55,9 @@ macro_rules! options {
             }
 
             fn from_arg_matches_mut(matches: &mut clap::ArgMatches) -> Result<Self, clap::Error> {
-                Ok(Self { $($name: $crate::cli::option::given(matches, stringify!($name))?,)+ })
+                let mut read = Self::default();
+                $($crate::cli::option::read(&mut read.$name, matches, stringify!($name));)+
+                Ok(read)
             }
 
             fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
@@ -101,16 +102,12 @@ pub(super) fn declare(command: Command, heading: &'static str, options: &'static
     }))
 }
 
-/// What was given for an option, or its default.
-pub(super) fn given<T: Value>(matches: &mut ArgMatches, name: &str) -> Result<T, clap::Error> {
-    T::read(texts(matches, name)).ok_or_else(|| absent(name))
+/// Puts what was given for an option, or its default, into its field: a struct filled in place needs no code for the
+/// fields that there would be when one fails.
+pub(super) fn read<T: Value>(field: &mut T, matches: &mut ArgMatches, name: &str) {
+    *field = T::read(texts(matches, name));
 }
 
 fn texts(matches: &mut ArgMatches, name: &str) -> Vec<String> {
     matches.remove_many(name).map(Iterator::collect).unwrap_or_default()
-}
-
-#[cold]
-fn absent(name: &str) -> clap::Error {
-    clap::Error::raw(ErrorKind::MissingRequiredArgument, format!("there is no value for {name}"))
 }

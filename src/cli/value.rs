@@ -92,23 +92,28 @@ impl TypedValueParser for Values {
 }
 
 /// A type that a field can have.
-pub(super) trait Value: Sized {
+pub(super) trait Value: Default {
     /// What clap lets through.
     const VALUES: Values;
 
-    /// From what was let through, in the order in which it was given. `None` where something has to be.
-    fn read(texts: Vec<String>) -> Option<Self>;
+    /// From what was let through, in the order in which it was given.
+    fn read(texts: Vec<String>) -> Self;
 }
 
-fn last<T: FromStr>(mut texts: Vec<String>) -> Option<T> {
+/// The one that was given. clap lets nothing through that cannot be read, so that a type's own default is for none.
+fn one<T: FromStr + Default>(mut texts: Vec<String>) -> T {
+    texts.pop().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn one_or_none<T: FromStr>(mut texts: Vec<String>) -> Option<T> {
     texts.pop()?.parse().ok()
 }
 
 impl Value for bool {
     const VALUES: Values = Values::Switch;
 
-    fn read(texts: Vec<String>) -> Option<Self> {
-        last(texts)
+    fn read(texts: Vec<String>) -> Self {
+        one(texts)
     }
 }
 
@@ -116,16 +121,16 @@ impl Value for bool {
 impl Value for f64 {
     const VALUES: Values = Values::Seconds;
 
-    fn read(texts: Vec<String>) -> Option<Self> {
-        last(texts)
+    fn read(texts: Vec<String>) -> Self {
+        one(texts)
     }
 }
 
 impl Value for u32 {
     const VALUES: Values = Values::Whole(0, u32::MAX);
 
-    fn read(texts: Vec<String>) -> Option<Self> {
-        last(texts)
+    fn read(texts: Vec<String>) -> Self {
+        one(texts)
     }
 }
 
@@ -133,32 +138,32 @@ impl Value for u32 {
 impl Value for Option<u16> {
     const VALUES: Values = Values::Whole(0, u16::MAX as u32);
 
-    fn read(texts: Vec<String>) -> Option<Self> {
-        Some(last(texts))
+    fn read(texts: Vec<String>) -> Self {
+        one_or_none(texts)
     }
 }
 
 impl Value for Option<IpAddr> {
     const VALUES: Values = Values::Address;
 
-    fn read(texts: Vec<String>) -> Option<Self> {
-        Some(last(texts))
+    fn read(texts: Vec<String>) -> Self {
+        one_or_none(texts)
     }
 }
 
 impl Value for Option<String> {
     const VALUES: Values = Values::Text;
 
-    fn read(mut texts: Vec<String>) -> Option<Self> {
-        Some(texts.pop())
+    fn read(mut texts: Vec<String>) -> Self {
+        texts.pop()
     }
 }
 
 impl Value for Vec<String> {
     const VALUES: Values = Values::Texts;
 
-    fn read(texts: Vec<String>) -> Option<Self> {
-        Some(texts)
+    fn read(texts: Vec<String>) -> Self {
+        texts
     }
 }
 
@@ -168,8 +173,8 @@ macro_rules! one_of {
         impl $crate::cli::value::Value for $choice {
             const VALUES: $crate::cli::value::Values = $crate::cli::value::Values::OneOf($crate::cli::value::all::<Self>);
 
-            fn read(mut texts: Vec<String>) -> Option<Self> {
-                clap::ValueEnum::from_str(&texts.pop()?, true).ok()
+            fn read(mut texts: Vec<String>) -> Self {
+                texts.pop().and_then(|text| clap::ValueEnum::from_str(&text, true).ok()).unwrap_or_default()
             }
         }
     )+};

@@ -1,6 +1,7 @@
 //! What can a user type besides the bridge itself? A command's word first, then much the same as without it.
 
 use clap::Parser;
+use clap::builder::FalseyValueParser;
 
 use super::{Options, Typed};
 
@@ -19,23 +20,23 @@ pub struct LoginCommand {
     pub port: Option<u16>,
 
     /// Open no browser: show the address; paste here the address, or the code, that the browser ends at
-    #[arg(long, env = "MCP_FERRY_NO_BROWSER")]
+    #[arg(long, env = "MCP_FERRY_NO_BROWSER", value_parser = FalseyValueParser::new())]
     pub no_browser: bool,
 
     /// Show the address and end; `--complete` finishes it
-    #[arg(long, env = "MCP_FERRY_NO_WAIT")]
+    #[arg(long, env = "MCP_FERRY_NO_WAIT", value_parser = FalseyValueParser::new())]
     pub no_wait: bool,
 
     /// Finish a login that was begun with --no-wait: the address that the browser ended at
-    #[arg(long, value_name = "REDIRECT_URL", env = "MCP_FERRY_COMPLETE", hide_env_values = true)]
+    #[arg(long, value_name = "REDIRECT_URL", env = "MCP_FERRY_COMPLETE")]
     pub complete: Option<String>,
 
     /// Log in anew though there is a login
-    #[arg(long, env = "MCP_FERRY_FORCE")]
+    #[arg(long, env = "MCP_FERRY_FORCE", value_parser = FalseyValueParser::new())]
     pub force: bool,
 
     /// Say it as JSON, one object a line
-    #[arg(long, env = "MCP_FERRY_JSON")]
+    #[arg(long, env = "MCP_FERRY_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 
     /// Everything else.
@@ -53,11 +54,11 @@ pub struct LogoutCommand {
     pub url: Option<String>,
 
     /// All servers
-    #[arg(long, env = "MCP_FERRY_ALL")]
+    #[arg(long, env = "MCP_FERRY_ALL", value_parser = FalseyValueParser::new())]
     pub all: bool,
 
     /// Say it as JSON, one object a line
-    #[arg(long, env = "MCP_FERRY_JSON")]
+    #[arg(long, env = "MCP_FERRY_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 
     /// Everything else.
@@ -75,7 +76,7 @@ pub struct StatusCommand {
     pub url: Option<String>,
 
     /// Say it as JSON: an array of logins
-    #[arg(long, env = "MCP_FERRY_JSON")]
+    #[arg(long, env = "MCP_FERRY_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 
     /// Everything else.

@@ -140,4 +140,24 @@ mod tests {
             assert!(command.get_opts().any(|option| forgiven.strip_prefix("--") == option.get_long()), "{forgiven}");
         }
     }
+
+    #[test]
+    fn what_is_not_given_is_the_type_s_own_default() {
+        let command = Cli::command();
+        let default = |id: &str| {
+            let option = command.get_opts().find(|option| option.get_id() == id);
+            option.and_then(|option| option.get_default_values().first()?.to_str())
+        };
+        assert_eq!(default("transport"), name(Transport::default()).as_deref());
+        assert_eq!(default("protocol"), name(Protocol::default()).as_deref());
+        assert_eq!(default("client_protocol"), name(ClientProtocol::default()).as_deref());
+        assert_eq!(default("auth"), name(AuthMode::default()).as_deref());
+        assert_eq!(default("dpop"), name(Dpop::default()).as_deref());
+        assert_eq!(default("token_store"), name(TokenStore::default()).as_deref());
+        assert_eq!(default("log_level"), name(LogLevel::default()).as_deref());
+    }
+
+    fn name(choice: impl clap::ValueEnum) -> Option<String> {
+        choice.to_possible_value().map(|value| value.get_name().to_owned())
+    }
 }

@@ -148,16 +148,16 @@ mod tests {
             let option = command.get_opts().find(|option| option.get_id() == id);
             option.and_then(|option| option.get_default_values().first()?.to_str())
         };
-        assert_eq!(default("transport"), name(Transport::default()).as_deref());
-        assert_eq!(default("protocol"), name(Protocol::default()).as_deref());
-        assert_eq!(default("client_protocol"), name(ClientProtocol::default()).as_deref());
-        assert_eq!(default("auth"), name(AuthMode::default()).as_deref());
-        assert_eq!(default("dpop"), name(Dpop::default()).as_deref());
-        assert_eq!(default("token_store"), name(TokenStore::default()).as_deref());
-        assert_eq!(default("log_level"), name(LogLevel::default()).as_deref());
+        assert_eq!(default("transport"), name(&Transport::default()).as_deref());
+        assert_eq!(default("protocol"), name(&Protocol::default()).as_deref());
+        assert_eq!(default("client_protocol"), name(&ClientProtocol::default()).as_deref());
+        assert_eq!(default("auth"), name(&AuthMode::default()).as_deref());
+        assert_eq!(default("dpop"), name(&Dpop::default()).as_deref());
+        assert_eq!(default("token_store"), name(&TokenStore::default()).as_deref());
+        assert_eq!(default("log_level"), name(&LogLevel::default()).as_deref());
     }
 
-    fn name(choice: impl clap::ValueEnum) -> Option<String> {
+    fn name(choice: &impl clap::ValueEnum) -> Option<String> {
         choice.to_possible_value().map(|value| value.get_name().to_owned())
     }
 }

@@ -1,7 +1,7 @@
 //! Where does each member of a JSON object end? For objects such as nearly all are.
 //!
 //! Every message passes here once in each direction, so this is written for speed: no tree, no allocation, eight bytes
-//! of a string at a time. It gives up on whatever is rare or wrong, which serde_json then judges, and explains. So it
+//! of a string at a time. It gives up on whatever is rare or wrong, which `serde_json` then judges, and explains. So it
 //! may refuse what is JSON, but what it takes must be.
 
 /// The lowest bit of each byte of a word, and the highest.
@@ -199,7 +199,7 @@ fn plain(bytes: &[u8]) -> usize {
         let word = u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]);
         // The highest bit of a byte is set where the byte is below a space, or zero once `"` or `\` is taken from it.
         // A borrow can set it wrongly, but only above one that is right, and the lowest is what counts.
-        let (quote, backslash) = (word ^ LOW * u64::from(b'"'), word ^ LOW * u64::from(b'\\'));
+        let (quote, backslash) = (word ^ (LOW * u64::from(b'"')), word ^ (LOW * u64::from(b'\\')));
         let control = word.wrapping_sub(LOW * 0x20) & !word;
         let quote = quote.wrapping_sub(LOW) & !quote;
         let backslash = backslash.wrapping_sub(LOW) & !backslash;

@@ -13,7 +13,7 @@ mod pending;
 mod withdrawal;
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -68,8 +68,14 @@ pub async fn run(
         }
     });
     let flushing = task::spawn(bridge.outgoing.clone().flush_when_due());
-    bridge.carry(incoming, events, end).await;
-    bridge.end().await;
+    let carrying = task::spawn(async move {
+        bridge.carry(incoming, events, end).await;
+        bridge.end().await;
+    });
+    // A task of its own: each time that what the runtime itself runs is woken, the runtime looks at its sockets first.
+    if let Err(panicked) = carrying.await {
+        std::panic::resume_unwind(panicked.into_panic());
+    }
     // A client that is gone has "written" settled, and one that does not read gets no more time than this.
     drop(tokio::time::timeout(FLUSH, written).await);
     flushing.abort();
@@ -155,6 +161,8 @@ impl Bridge {
                 // A person takes longer than a client that has ended would wait.
                 () = self.upstream.held(self.pending.len()), if ended.is_some() && self.only_requests() => return,
                 Some(()) = at(self.deadlines.front().map(|(at, _)| *at)) => self.expire(),
+                // Last: what is ready now has had its say.
+                () = ready(()), if self.outgoing.is_gathering() => self.outgoing.flush(),
             }
         }
     }

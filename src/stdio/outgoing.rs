@@ -163,10 +163,18 @@ impl Outgoing {
     pub async fn flush_when_due(self) {
         loop {
             self.0.due.notified().await;
-            // The runtime comes back to this only when the tasks that are ready now have run.
-            tokio::task::yield_now().await;
-            self.flush();
+            // Whoever writes may have seen to it already.
+            if self.is_gathering() {
+                // The runtime comes back to this only when the tasks that are ready now have run.
+                tokio::task::yield_now().await;
+                self.flush();
+            }
         }
+    }
+
+    /// Whether anything waits to be sent on its way.
+    pub fn is_gathering(&self) -> bool {
+        !self.0.gathered().bytes.is_empty()
     }
 
     /// Sends what gathered on its way.

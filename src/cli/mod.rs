@@ -30,7 +30,6 @@ pub use tools::Tools;
 /// Reach a remote MCP server from a program that speaks MCP only over stdio.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-ferry", version, about, after_help = AFTER_HELP)]
-#[command(mut_args = |option| option.hide_env_values(true))]
 pub struct Cli {
     /// The server's MCP endpoint; `${VAR}` is taken from the environment
     #[arg(value_name = "URL")]

@@ -89,11 +89,14 @@ pub(super) fn declare(command: Command, heading: &'static str, options: &'static
         let arg = Arg::new(option.name)
             .long(option.name.replace('_', "-"))
             .env(format!("MCP_FERRY_{}", option.name.to_ascii_uppercase()))
+            // It may be a secret.
+            .hide_env_values(true)
             .help(option.help.trim_start())
             .help_heading(heading)
             .value_name(option.value_name)
             .default_value(option.default)
             .action(option.values.action())
+            .ignore_case(matches!(option.values, Values::OneOf(_)))
             .value_parser(option.values);
         match option.also {
             Some(also) => also(arg),

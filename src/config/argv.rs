@@ -38,17 +38,12 @@ pub enum NotTyped {
 /// its business before the address is known.
 pub fn parse<T: CommandFactory + FromArgMatches>(args: Vec<OsString>) -> Result<Typed<T>, NotTyped> {
     let mut warnings = Vec::new();
-    let matches = read_all(T::command(), args, &mut warnings)?;
-    let cli = T::from_arg_matches(&matches).map_err(NotTyped::Shown)?;
+    let mut matches = read_all(T::command(), args, &mut warnings)?;
+    let cli = T::from_arg_matches_mut(&mut matches).map_err(NotTyped::Shown)?;
     Ok(Typed { cli, warnings })
 }
 
-fn read_all(command: Command, args: Vec<OsString>, warnings: &mut Vec<String>) -> Result<ArgMatches, NotTyped> {
-    // Only where the values are a list.
-    let mut command = command.mut_args(|argument| {
-        let takes_value = argument.get_action().takes_values();
-        argument.ignore_case(takes_value)
-    });
+fn read_all(mut command: Command, args: Vec<OsString>, warnings: &mut Vec<String>) -> Result<ArgMatches, NotTyped> {
     command.build();
     let mut tidy = Tidy::default();
     let args = tidy.all(&command, header::rejoin(args));

@@ -59,6 +59,7 @@ pub struct Events<S> {
 /// The event under way.
 #[derive(Default)]
 struct Building {
+    /// Unless it is the usual one.
     name: Option<Bytes>,
     data: Option<Bytes>,
     /// Counts when the event is complete.

@@ -131,9 +131,7 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
                     return parser.finish();
                 }
                 let name = built.name.filter(|name| !name.is_empty());
-                let name = name
-                    .filter(|name| *name != MESSAGE)
-                    .map_or(Cow::Borrowed(MESSAGE), |name| Cow::Owned(String::from_utf8_lossy(&name).into_owned()));
+                let name = name.map_or(MESSAGE.into(), |name| String::from_utf8_lossy(&name).into_owned().into());
                 built.data.map(|data| Ok(Event { name, data }))
             }
             Item::TooLong { answer_id } => {
@@ -156,7 +154,7 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
             (b"event" | b"data", _) if building.parser.is_some() => {
                 building.parser.iter_mut().for_each(|parser| parser.line(line, value_at));
             }
-            (b"event", _) => building.name = Some(line.slice(value_at..)),
+            (b"event", value) => building.name = (value != MESSAGE.as_bytes()).then(|| line.slice(value_at..)),
             (b"data", _) if building.data.is_none() => building.data = Some(line.slice(value_at..)),
             (b"data", _) => {
                 let mut parser = Parser::begin(building.name.take(), building.data.take());

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use crate::log::trace;
 use bytes::Bytes;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 /// Room for lines that wait for the client to read, in KiB. A client that stops reading stops the streams behind it,
 /// not us.
@@ -116,7 +116,10 @@ impl Outgoing {
     pub async fn reserve(&self, text: Bytes) -> Reserved {
         let kib = u32::try_from(text.len() / 1024 + 1).unwrap_or(ROOM_KIB).min(ROOM_KIB);
         // Closed means that the client is gone; the line will go nowhere, at once.
-        let room = Arc::clone(&self.0.room).acquire_many_owned(kib).await.ok();
+        let room = match Arc::clone(&self.0.room).try_acquire_many_owned(kib) {
+            Err(TryAcquireError::NoPermits) => Arc::clone(&self.0.room).acquire_many_owned(kib).await.ok(),
+            room => room.ok(),
+        };
         Reserved { text, room }
     }
 

@@ -4,6 +4,8 @@
 //! transaction: lock, look again whether somebody was faster, note on disk that the token is about to be spent, spend
 //! it, keep what came, and only then use it and let go.
 
+mod outcome;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -20,6 +22,8 @@ use super::scope::covers;
 use super::store::StoreError;
 use super::token::Issued;
 use crate::log::{self, Secret};
+
+pub use outcome::{RefreshError, Spent};
 
 /// When a token whose fate is not known is sent again: servers allow the same one twice for a short while, so that an
 /// answer that was lost costs no login.
@@ -48,72 +52,6 @@ pub enum Reason {
     Due,
     /// The server refused it, whatever the clock says.
     Refused,
-}
-
-/// What became of a refresh token that was sent, or not, where no tokens came back. `said` is for people, without
-/// secrets.
-#[derive(Debug, Clone)]
-pub enum Spent {
-    /// `invalid_grant` in whichever words: this refresh token is of no use any more.
-    Dead {
-        /// The issuer's words.
-        said: String,
-    },
-    /// `invalid_client`: the issuer does not know us any more.
-    ClientUnknown {
-        /// The issuer's words.
-        said: String,
-    },
-    /// 429, 5xx, or nothing was sent: it may work later.
-    Temporary {
-        /// What happened.
-        said: String,
-        /// What the server asks for.
-        retry_after: Option<Duration>,
-    },
-    /// Another error of OAuth's own: a server's bad day, or for good. Time tells.
-    Refused {
-        /// The issuer's words.
-        said: String,
-    },
-    /// It was sent, and no answer came: it may be spent or not.
-    Unknown {
-        /// What happened.
-        said: String,
-    },
-}
-
-/// Why there is no new access token.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RefreshError {
-    /// There is no refresh token, or none that could work.
-    #[error("the login has ended{}", because(.0))]
-    LoginNeeded(String),
-    /// The registration is gone at the issuer, and the login with it.
-    #[error("the authorization server does not know this client any more{}", because(.0))]
-    ClientUnknown(String),
-    /// Try again later; the login is whole.
-    #[error("the login could not be renewed now{}", because(.said))]
-    Temporary {
-        /// What happened.
-        said: String,
-        /// When it may work, counted from now.
-        retry_after: Duration,
-    },
-    /// The store, or its lock.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl RefreshError {
-    /// Whether only a person can help.
-    pub fn needs_login(&self) -> bool {
-        matches!(self, Self::LoginNeeded(_) | Self::ClientUnknown(_))
-    }
-}
-
-fn because(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
 type Flight = Shared<Pin<Box<dyn Future<Output = Result<Snapshot, RefreshError>> + Send>>>;

@@ -13,21 +13,23 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 pub(super) fn members<'a>(json: &'a str, mut member: impl FnMut(&'a str, &'a str)) -> Option<()> {
     let mut scan = Scan { json, at: 0 };
     scan.token().filter(|byte| *byte == b'{')?;
-    if scan.is_next(b'}') {
-        scan.at += 1;
-        return scan.is_at_end();
-    }
-    loop {
-        let name = scan.name()?;
-        let start = scan.skip_space();
-        scan.value()?;
-        member(name, json.get(start..scan.at)?);
-        match scan.token()? {
-            b',' => {}
-            b'}' => return scan.is_at_end(),
-            _ => return None,
+    let mut first = scan.token()?;
+    if first != b'}' {
+        loop {
+            let name = scan.name(first)?;
+            let begin = scan.token()?;
+            let start = scan.at - 1;
+            scan.value(begin)?;
+            member(name, json.get(start..scan.at)?);
+            match scan.token()? {
+                b',' => first = scan.token()?,
+                b'}' => break,
+                _ => return None,
+            }
         }
     }
+    // White space behind it is none of a message's any more.
+    (scan.at == json.len()).then_some(())
 }
 
 struct Scan<'a> {
@@ -46,94 +48,83 @@ impl<'a> Scan<'a> {
         Some(byte)
     }
 
-    /// Where the next token begins.
-    fn skip_space(&mut self) -> usize {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.json.as_bytes().get(self.at) {
-            self.at += 1;
-        }
-        self.at
-    }
-
     /// The first byte of the next token.
     fn token(&mut self) -> Option<u8> {
-        self.skip_space();
-        self.byte()
+        loop {
+            let byte = self.byte()?;
+            if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
+            }
+        }
     }
 
-    fn is_next(&mut self, byte: u8) -> bool {
-        self.skip_space();
-        self.rest().first() == Some(&byte)
-    }
-
-    fn is_at_end(&mut self) -> Option<()> {
-        (self.skip_space() == self.json.len()).then_some(())
-    }
-
-    /// A member's name without escapes, and the colon.
-    fn name(&mut self) -> Option<&'a str> {
-        self.token().filter(|byte| *byte == b'"')?;
+    /// A member's name without escapes, whose first byte is this, and the colon.
+    fn name(&mut self, first: u8) -> Option<&'a str> {
         let start = self.at;
         self.at += plain(self.rest());
         let name = self.json.get(start..self.at)?;
-        self.byte().filter(|byte| *byte == b'"')?;
-        self.token().filter(|byte| *byte == b':')?;
-        Some(name)
+        let is_one = first == b'"' && self.byte()? == b'"' && self.token()? == b':';
+        is_one.then_some(name)
     }
 
-    /// A value of any depth that a word has bits for.
-    fn value(&mut self) -> Option<()> {
+    /// A value whose first byte is this, of any depth that a word has bits for.
+    fn value(&mut self, first: u8) -> Option<()> {
+        let mut byte = first;
         // What is open: a one for each object, a zero for each array, the innermost lowest, and a one above them all.
         let mut open = 1u64;
         loop {
-            match self.token()? {
+            match byte {
                 b'"' => self.string()?,
+                b'{' | b'[' if open >> 63 == 0 => {
+                    let next = self.token()?;
+                    // In ASCII two above, each.
+                    if next != byte + 2 {
+                        open = open << 1 | u64::from(byte == b'{');
+                        byte = self.item(next, open)?;
+                        continue;
+                    }
+                }
                 b'-' => {
                     let digit = self.byte()?;
                     self.number(digit)?;
                 }
-                digit @ b'0'..=b'9' => self.number(digit)?,
+                b'0'..=b'9' => self.number(byte)?,
                 b't' => self.word(b"rue")?,
                 b'f' => self.word(b"alse")?,
                 b'n' => self.word(b"ull")?,
-                bracket @ (b'{' | b'[') if open >> 63 == 0 => {
-                    open = open << 1 | u64::from(bracket == b'{');
-                    // In ASCII two above, each.
-                    if !self.is_next(bracket + 2) {
-                        self.begin_item(open)?;
-                        continue;
+                _ => return None,
+            }
+            // Behind a value: what ends with it, until another follows.
+            loop {
+                if open == 1 {
+                    return Some(());
+                }
+                match (self.token()?, open & 1) {
+                    (b',', _) => {
+                        let next = self.token()?;
+                        byte = self.item(next, open)?;
+                        break;
                     }
+                    (b'}', 1) | (b']', 0) => open >>= 1,
+                    _ => return None,
                 }
-                _ => return None,
-            }
-            if !self.close(&mut open)? {
-                return Some(());
             }
         }
     }
 
-    /// Before a value within a container: its name in an object.
-    fn begin_item(&mut self, open: u64) -> Option<()> {
-        if open & 1 == 1 {
-            self.token().filter(|byte| *byte == b'"')?;
-            self.string()?;
-            self.token().filter(|byte| *byte == b':')?;
+    /// The first byte of a value within what is open: in an object its name comes before.
+    fn item(&mut self, first: u8, open: u64) -> Option<u8> {
+        if open & 1 == 0 {
+            return Some(first);
         }
-        Some(())
-    }
-
-    /// Behind a value: closes what ends with it. Whether another value follows.
-    fn close(&mut self, open: &mut u64) -> Option<bool> {
-        while *open != 1 {
-            match (self.token()?, *open & 1) {
-                (b',', _) => {
-                    self.begin_item(*open)?;
-                    return Some(true);
-                }
-                (b'}', 1) | (b']', 0) => *open >>= 1,
-                _ => return None,
-            }
+        if first != b'"' {
+            return None;
         }
-        Some(false)
+        self.string()?;
+        if self.token()? != b':' {
+            return None;
+        }
+        self.token()
     }
 
     /// The rest of a string, its end included.
@@ -226,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_messages_are_made_of_is_taken() {
-        let json = r#" { "id" : -1.5e+3 , "a":"\"\\\u00e9 ü","b":[],"c":{},"d":[ {"x":[1,{}]},"y", null ],"e":true } "#;
+        let json = r#" { "id" : -1.5e+3 , "a":"\"\\\u00e9 ü","b":[],"c":{},"d":[ {"x":[1,{}]},"y", null ],"e":true }"#;
         let expected = [
             ("id", "-1.5e+3"),
             ("a", r#""\"\\\u00e9 ü""#),

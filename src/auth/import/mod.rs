@@ -209,7 +209,7 @@ fn client_of(theirs: &Map<String, Value>) -> Option<Client> {
 
 /// How long a refresh of theirs that is under way may yet take.
 fn lease(path: &Path) -> Option<Duration> {
-    let began = UNIX_EPOCH + milliseconds(&json(path)?, "at")?;
+    let began = UNIX_EPOCH.checked_add(milliseconds(&json(path)?, "at")?)?;
     LEASE.checked_sub(began.elapsed().ok()?).filter(|left| !left.is_zero())
 }
 

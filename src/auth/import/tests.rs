@@ -126,4 +126,8 @@ fn a_refresh_of_theirs_under_way_is_waited_for() {
     assert!(matches!(find(cache.path(), &typed), Import::Busy(left) if left <= LEASE));
     fs::write(&lease, format!(r#"{{"pid":1,"nonce":"n","at":{}}}"#, now - 60_000)).unwrap();
     assert!(access(find(cache.path(), &typed)).is_some(), "a lease that has run out is nobody's");
+    for never in ["1e22", "1e300", "-5", "\"soon\"", "null"] {
+        fs::write(&lease, format!(r#"{{"pid":1,"nonce":"n","at":{never}}}"#)).unwrap();
+        assert!(access(find(cache.path(), &typed)).is_some(), "a time that cannot be is none: {never}");
+    }
 }

@@ -291,6 +291,7 @@ fn a_modern_client_that_can_show_a_link_is_asked_to() {
         let back = |action: &str| {
             format!(r#"{call},"requestState":{state},"inputResponses":{{"{name}":{{"action":"{action}"}}}}"#)
         };
+        // Nobody reads in less than a second: a refusal that comes sooner is the program's own, and counts for nothing.
         std::thread::sleep(std::time::Duration::from_millis(1100));
         let refused = bridge.ask_modern("2", "tools/call", &back("decline"));
         assert_eq!(refused["result"]["isError"], true, "who does not want to is not waited for: {refused}");

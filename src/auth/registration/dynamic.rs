@@ -123,7 +123,10 @@ fn words(reply: &Reply) -> String {
     let said = match (text("error"), text("error_description").or(text("message"))) {
         (Some(error), Some(description)) => format!("{error} ({description})"),
         (Some(said), None) | (None, Some(said)) => said.to_owned(),
-        (None, None) => format!("status {} {}", reply.status.as_u16(), reply.snippet()),
+        (None, None) => match reply.snippet() {
+            nothing if nothing.is_empty() => format!("status {}", reply.status),
+            said => format!("status {}: {said}", reply.status),
+        },
     };
     redact(&said)
 }

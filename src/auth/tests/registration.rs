@@ -104,7 +104,7 @@ async fn what_is_refused_is_asked_for_otherwise() {
 async fn refusals_are_told_apart() {
     type Is = fn(&RegistrationError) -> bool;
     let closed: Is = |error| matches!(error, RegistrationError::Closed { .. });
-    let cases: [(u16, &str, &str, Is); 6] = [
+    let cases: [(u16, &str, &str, Is); 7] = [
         (401, r#"{"error":"invalid_token"}"#, "invalid_token", closed),
         (403, r#"{"error_description":"Policy 'Trusted Hosts' rejected request"}"#, "Trusted Hosts", closed),
         (403, "<title>Just a moment...</title>", "bot protection", |error| {
@@ -115,6 +115,12 @@ async fn refusals_are_told_apart() {
         (400, "client not in the list", "client not in the list", |error| {
             matches!(error, RegistrationError::Refused { .. })
         }),
+        (
+            307,
+            "",
+            "status 307 Temporary Redirect",
+            |error| matches!(error, RegistrationError::Refused { said, .. } if said.trim() == said),
+        ),
     ];
     for (status, body, said, is) in cases {
         let server = Server::start(move |_, _| Some((status, body).into())).await;

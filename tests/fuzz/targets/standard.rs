@@ -87,7 +87,7 @@ pub fn interpret(bytes: &[u8], limit: usize) -> Expected {
                 said.last_event_id = Some(last_id.clone()).filter(|id| !id.is_empty());
                 if let Some(data) = data.strip_suffix('\n') {
                     let name = if name.is_empty() { "message".to_owned() } else { name.clone() };
-                    said.events.push(Saying::Event(Event { name, data: Bytes::copy_from_slice(data.as_bytes()) }));
+                    said.events.push(Saying::Event(Event { name: name.into(), data: Bytes::copy_from_slice(data.as_bytes()) }));
                 }
             }
             (data, name, size, in_data) = (String::new(), String::new(), 0, false);

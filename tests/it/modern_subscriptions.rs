@@ -54,6 +54,28 @@ fn a_legacy_client_hears_of_all_it_is_interested_in_on_one_stream() {
 }
 
 #[test]
+fn a_subscription_that_the_server_refuses_is_refused_and_what_there_was_goes_on() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let (id, _, events) = listened(&upstream);
+    bridge.send(&request("1", "resources/subscribe", r#"{"uri":"no:such"}"#));
+    upstream.take("subscriptions/listen").error("400 Bad Request", -32602, "there is no such resource");
+    let refused = bridge.answer("1");
+    assert!(
+        refused.contains("-32602") && refused.contains("there is no such resource"),
+        "the server's word: {refused}"
+    );
+    events.event(&news(&id, "tools/list_changed", ""));
+    bridge.message("notifications/tools/list_changed");
+    bridge.send(&request("2", "resources/subscribe", r#"{"uri":"a:b"}"#));
+    let (_, wanted, _events) = listened(&upstream);
+    assert_eq!(wanted["resourceSubscriptions"], serde_json::json!(["a:b"]), "what was refused is not asked for again");
+    assert!(bridge.answer("2").contains(r#""result":{}"#));
+    bridge.finish();
+    assert_eq!(upstream.count("subscriptions/listen"), 3, "one for each change, none to go back");
+}
+
+#[test]
 fn a_legacy_clients_stream_is_opened_again_and_what_may_be_missed_is_told() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);

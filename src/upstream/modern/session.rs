@@ -154,9 +154,12 @@ impl Session {
             }
             Kept::Subscribe(uri) => {
                 self.listen();
-                self.subscription.change(|interest| interest.subscribe(uri)).await;
+                if let Err(refused) = self.subscription.subscribe(uri).await {
+                    let refusal = refused.answer(message.raw_id().unwrap_or("null"));
+                    return Message::parse(refusal).unwrap_or_else(|_| message.clone());
+                }
             }
-            Kept::Unsubscribe(uri) => self.subscription.change(|interest| interest.unsubscribe(&uri)).await,
+            Kept::Unsubscribe(uri) => self.subscription.unsubscribe(&uri).await,
         }
         let empty = message::result_text(message.raw_id().unwrap_or("null"), "{}");
         Message::parse(empty).unwrap_or_else(|_| message.clone())

@@ -25,8 +25,7 @@ use crate::upstream::{Context, sign_in};
 /// How long whoever subscribes waits for the server to listen.
 const READY: Duration = Duration::from_secs(5);
 
-/// What a `subscriptions/listen` was answered with. Taken apart where it is made, so its size costs nothing.
-#[allow(clippy::large_enum_variant)]
+/// What a `subscriptions/listen` was answered with.
 enum Opened {
     Stream(EventStream),
     Answer(Answered),
@@ -174,15 +173,17 @@ fn may_pass(status: StatusCode) -> bool {
 
 /// All that a legacy client wants to hear of unasked, on one stream.
 pub(super) struct Subscription {
-    /// Counted, so that whoever changes it knows when that has come about.
+    /// Counted, so that whoever changes it knows what has come of that.
     wanted: watch::Sender<(u64, Interest)>,
-    heard: watch::Sender<u64>,
+    /// The last that was tried, and why the server does not listen for it, if it has said so.
+    heard: watch::Sender<(u64, Option<Failure>)>,
     listener: Mutex<Option<AbortHandle>>,
 }
 
 impl Subscription {
     pub(super) fn new(interest: Interest) -> Self {
-        Self { wanted: watch::Sender::new((0, interest)), heard: watch::Sender::new(0), listener: Mutex::default() }
+        let (wanted, heard) = (watch::Sender::new((0, interest)), watch::Sender::new((0, None)));
+        Self { wanted, heard, listener: Mutex::default() }
     }
 
     /// Begins to listen, if there is anything to listen for.
@@ -198,8 +199,25 @@ impl Subscription {
         self.wanted.borrow().1.takes_resources
     }
 
-    /// Changes what is listened for; ready when the server has been told, or has had its time.
-    pub(super) async fn change(&self, change: impl FnOnce(&mut Interest) -> bool) {
+    /// Listens for changes of this resource too; ready when the server does, or has had its time. What it refuses is
+    /// forgotten: the rest is still wanted.
+    pub(super) async fn subscribe(&self, uri: String) -> Result<(), Failure> {
+        let generation = self.change(|interest| interest.subscribe(uri.clone()));
+        let refused = self.tried(generation).await;
+        if let Some(refused) = refused {
+            self.change(|interest| interest.unsubscribe(&uri));
+            return Err(refused);
+        }
+        Ok(())
+    }
+
+    /// Listens for them no more; ready when the server has been told, or has had its time.
+    pub(super) async fn unsubscribe(&self, uri: &str) {
+        let generation = self.change(|interest| interest.unsubscribe(uri));
+        self.tried(generation).await;
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Interest) -> bool) -> u64 {
         let mut generation = 0;
         self.wanted.send_if_modified(|(count, interest)| {
             let changed = change(interest);
@@ -207,8 +225,14 @@ impl Subscription {
             generation = *count;
             changed
         });
+        generation
+    }
+
+    /// Why the server does not listen for what has been wanted since then, if it has said so in time.
+    async fn tried(&self, generation: u64) -> Option<Failure> {
         let mut heard = self.heard.subscribe();
-        drop(tokio::time::timeout(READY, heard.wait_for(|heard| *heard >= generation)).await);
+        let tried = tokio::time::timeout(READY, heard.wait_for(|(tried, _)| *tried >= generation)).await;
+        tried.ok()?.ok()?.1.clone()
     }
 
     pub(super) fn end(&self) {
@@ -228,31 +252,33 @@ impl Drop for Kept {
 }
 
 /// Keeps one stream for all that is wanted, and replaces it when that changes: the new one first, so that nothing is
-/// missed in between.
+/// missed in between. If the server refuses the new one, the old one goes on.
 async fn listen(session: Arc<Session>) {
     let subscription = session.subscription();
     let mut wanted = subscription.wanted.subscribe();
-    let mut current = None;
+    let mut current: Option<(Interest, Kept)> = None;
     loop {
         let (generation, interest) = wanted.borrow_and_update().clone();
-        let next = if interest.is_empty() {
-            None
-        } else {
+        let mut refused = None;
+        if interest.is_empty() {
+            current = None;
+        } else if current.as_ref().is_none_or(|(held, _)| *held != interest) {
             let (ready, is_ready) = oneshot::channel();
-            let stream = Kept(task::spawn(keep(Arc::clone(&session), interest, ready)).abort_handle());
-            drop(tokio::time::timeout(READY, is_ready).await);
-            Some(stream)
-        };
-        drop(std::mem::replace(&mut current, next));
-        subscription.heard.send_replace(generation);
+            let stream = Kept(task::spawn(keep(Arc::clone(&session), interest.clone(), ready)).abort_handle());
+            match tokio::time::timeout(READY, is_ready).await {
+                Ok(Ok(Err(failure))) => refused = Some(failure),
+                _ => current = Some((interest, stream)),
+            }
+        }
+        subscription.heard.send_replace((generation, refused));
         if wanted.changed().await.is_err() {
             return;
         }
     }
 }
 
-/// Listens for as long as it is kept, through any outage. `ready` is told when the server listens, or never will.
-async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<()>) {
+/// Listens for as long as it is kept, through any outage. `ready` is told when the server listens, or why it never will.
+async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<Result<(), Failure>>) {
     let context = session.context();
     let backoff = Backoff::new(Duration::from_secs(1));
     let mut listening = Listening { context, interest, known: None, ready: Some(ready), backoff };
@@ -264,13 +290,13 @@ async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<
             Ok(Opened::Answer(Answered { status, answer })) if !may_pass(status) => {
                 if let Kind::Response { is_error: true, .. } = answer.kind() {
                     log::warn!("the server does not listen for changes: {}", answer.text().escape_ascii());
-                    return;
+                    return listening.refused(Failure::Rpc(answer));
                 }
             }
             Ok(Opened::Answer(_)) => {}
-            Err(Failure::Status { status, .. }) if status.is_client_error() && !may_pass(status) => {
+            Err(failure @ Failure::Status { status, .. }) if status.is_client_error() && !may_pass(status) => {
                 log::warn!("the server does not listen for changes ({status})");
-                return;
+                return listening.refused(failure);
             }
             Err(Failure::SignIn { .. }) => sign_in::logged_in(context).await,
             Err(failure) => log::debug!("nothing is heard of changes for now: {failure}"),
@@ -285,7 +311,7 @@ struct Listening<'a> {
     interest: Interest,
     /// What the server tells, since it has said so.
     known: Option<Interest>,
-    ready: Option<oneshot::Sender<()>>,
+    ready: Option<oneshot::Sender<Result<(), Failure>>>,
     backoff: Backoff,
 }
 
@@ -313,8 +339,16 @@ impl Listening<'_> {
                 self.context.client.deliver(missed).await;
             }
         }
+        self.tell(Ok(()));
+    }
+
+    fn refused(mut self, failure: Failure) {
+        self.tell(Err(failure));
+    }
+
+    fn tell(&mut self, listens: Result<(), Failure>) {
         if let Some(ready) = self.ready.take() {
-            ready.send(()).ok();
+            ready.send(listens).ok();
         }
     }
 }

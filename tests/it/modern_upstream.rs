@@ -265,12 +265,28 @@ fn a_stateless_legacy_side_gives_way_to_the_modern_one_from_the_next_start() {
     assert!(bridge.shake_hands().contains("an-upstream"), "the first time it is taken at its word");
     bridge.still_works();
     upstream.wait_for("server/discover", 1);
+    // What it answers is looked at beside the client's own requests, and then kept: a bridge that ends before keeps
+    // nothing, and looks again the next time.
+    remembered(home.path(), r#""translated":true"#);
     bridge.still_works();
     bridge.finish();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
     assert!(bridge.shake_hands().contains("a-modern-upstream"), "its modern side can do more");
     bridge.finish();
     assert_eq!(upstream.count("initialize"), 1);
+}
+
+/// Waits until what is kept of the one server has this in it.
+fn remembered(home: &std::path::Path, what: &str) {
+    let kept = || {
+        let file = std::fs::read_dir(home.join("servers")).ok()?.flatten().next()?;
+        std::fs::read_to_string(file.path()).ok()
+    };
+    let began = std::time::Instant::now();
+    while !kept().is_some_and(|kept| kept.contains(what)) {
+        assert!(began.elapsed() < DEADLINE, "{what} should be kept, not {:?}", kept());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }
 
 #[test]

@@ -9,6 +9,11 @@ use super::record::Issuer;
 #[derive(Debug, Clone, Copy)]
 pub struct Metadata<'a>(&'a Map<String, Value>);
 
+/// A member that is a text and says something: of metadata, and of every other document that we are sent.
+pub(super) fn text<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    document.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
 /// A document with these members, for who has to be described without having a document.
 pub(super) fn document(members: &[(&str, Value)]) -> Map<String, Value> {
     let mut document = Map::new();
@@ -28,7 +33,7 @@ impl<'a> Metadata<'a> {
     }
 
     fn text(self, name: &str) -> Option<&'a str> {
-        self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+        text(self.0, name)
     }
 
     fn list(self, name: &str) -> Option<Vec<&'a str>> {

@@ -178,3 +178,12 @@ fn an_entry_that_is_no_url_is_a_warning_and_a_query_names_one_tenant() {
         assert!(stderr.contains("no URL"), "what is passed over is said: {stderr}");
     }
 }
+
+#[test]
+fn a_command_s_switch_is_on_with_1_in_the_environment() {
+    let machine = Machine::unattended();
+    for (value, shown) in [("1", "[]\n"), ("true", "[]\n"), ("0", "nobody is signed in anywhere\n")] {
+        let launch = machine.launch().env("MCP_FERRY_JSON", value).args(["status"]);
+        assert_eq!(String::from_utf8_lossy(&launch.run("").stdout), shown, "MCP_FERRY_JSON={value}");
+    }
+}

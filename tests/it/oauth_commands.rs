@@ -355,15 +355,6 @@ fn status_of_nothing_is_an_empty_list() {
 }
 
 #[test]
-fn a_command_s_switch_is_on_with_1_in_the_environment() {
-    let machine = Machine::unattended();
-    for (value, shown) in [("1", "[]\n"), ("true", "[]\n"), ("0", "nobody is signed in anywhere\n")] {
-        let launch = machine.launch().env("MCP_FERRY_JSON", value).args(["status"]);
-        assert_eq!(out(&launch.run("")), shown, "MCP_FERRY_JSON={value}");
-    }
-}
-
-#[test]
 fn logout_gives_up_a_login_that_is_under_way() {
     let (realm, machine) = (Realm::usual(), Machine::unattended());
     let mut bridge = machine.bridge(&realm).start();

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+use super::metadata::text;
 use super::record::{Client, Issuer, Origin, Record, Tokens};
 use crate::log::{self, Secret};
 use md5::md5_hex;
@@ -153,10 +154,6 @@ fn json(path: &Path) -> Option<Map<String, Value>> {
         Value::Object(members) => Some(members),
         _ => None,
     }
-}
-
-fn text<'a>(from: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    from.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
 /// A number of another program's, if it can be one of seconds.

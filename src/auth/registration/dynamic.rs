@@ -70,7 +70,7 @@ fn client_metadata(issuer: &Issuer, login: &Login, wanted: Wanted<'_>) -> Map<St
 
 fn read(reply: &Reply, document: &Map<String, Value>, issuer: &Issuer) -> Option<Client> {
     let answer = reply.status.is_success().then(|| reply.json())??;
-    let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = |name: &str| metadata::text(&answer, name);
     let client_id =
         text("client_id").map(str::to_owned).or_else(|| answer.get("client_id")?.as_u64().map(|id| id.to_string()))?;
     let uris = |from: &Map<String, Value>| -> Vec<String> {

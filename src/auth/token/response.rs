@@ -7,6 +7,7 @@ use super::error::{Refused, TokenError};
 use crate::auth::expiry::now;
 use crate::auth::fetch::Reply;
 use crate::auth::jwt::claims;
+use crate::auth::metadata::text;
 use crate::auth::record::Tokens;
 use crate::log::{Secret, redact};
 
@@ -36,10 +37,6 @@ pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
         _ if text(&answer, "error").is_some() => Err(refusal(reply)),
         _ => Err(TokenError::Malformed(format!("the answer of the token endpoint of {} has no token", reply.host()))),
     }
-}
-
-fn text<'a>(from: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    from.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
 fn tokens(from: &Map<String, Value>, access_token: &str) -> Tokens {

@@ -76,6 +76,34 @@ fn a_subscription_that_the_server_refuses_is_refused_and_what_there_was_goes_on(
 }
 
 #[test]
+fn of_resources_subscribed_to_in_one_moment_only_the_refused_one_is_refused() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let (.., _lists) = listened(&upstream);
+    bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
+    let first = upstream.take("subscriptions/listen");
+    for (id, uri) in [("2", "no:such"), ("3", "c:d")] {
+        bridge.send(&request(id, "resources/subscribe", &format!(r#"{{"uri":"{uri}"}}"#)));
+    }
+    bridge.still_works();
+    let (id, wanted) = (first.id(), first.params()["notifications"].to_string());
+    let first = first.sse();
+    first.event(&acknowledged(&id, &wanted));
+    bridge.answer("1");
+    let both = upstream.take("subscriptions/listen");
+    assert_eq!(both.params()["notifications"]["resourceSubscriptions"], value(r#"["a:b","c:d","no:such"]"#));
+    both.error("400 Bad Request", -32602, "there is no such resource");
+    let (_, wanted, _events) = listened(&upstream);
+    assert_eq!(wanted["resourceSubscriptions"], value(r#"["a:b","c:d"]"#), "each is tried by itself");
+    let alone = upstream.take("subscriptions/listen");
+    assert_eq!(alone.params()["notifications"]["resourceSubscriptions"], value(r#"["a:b","c:d","no:such"]"#));
+    alone.error("400 Bad Request", -32602, "there is no such resource");
+    assert!(bridge.answer("2").contains("there is no such resource"), "what is refused is told to be refused");
+    assert!(bridge.answer("3").contains(r#""result":{}"#), "another's refusal is not this one's");
+    bridge.finish();
+}
+
+#[test]
 fn a_legacy_clients_stream_is_opened_again_and_what_may_be_missed_is_told() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);

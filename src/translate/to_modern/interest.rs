@@ -81,6 +81,11 @@ impl Interest {
         self.resources.remove(uri)
     }
 
+    /// The resources in it that the other has not.
+    pub(crate) fn resources_beyond(&self, other: Option<&Self>) -> Vec<String> {
+        self.resources.iter().filter(|uri| other.is_none_or(|other| !other.resources.contains(*uri))).cloned().collect()
+    }
+
     /// The params of the `subscriptions/listen` that asks for it, JSON text.
     pub(crate) fn params(&self) -> String {
         let wanted = LISTS.iter().filter(|(what, _)| self.lists.contains(what));

@@ -4,6 +4,7 @@
 //! Such a stream has nothing to resume it by. What happened while there was none is made up for: whoever listens is
 //! told that all it listens for may have changed.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -175,14 +176,14 @@ fn may_pass(status: StatusCode) -> bool {
 pub(super) struct Subscription {
     /// Counted, so that whoever changes it knows what has come of that.
     wanted: watch::Sender<(u64, Interest)>,
-    /// The last that was tried, and why the server does not listen for it, if it has said so.
-    heard: watch::Sender<(u64, Option<Failure>)>,
+    /// The last that was tried, and the resources in it that the server does not listen for, with what it says of each.
+    heard: watch::Sender<(u64, BTreeMap<String, Failure>)>,
     listener: Mutex<Option<AbortHandle>>,
 }
 
 impl Subscription {
     pub(super) fn new(interest: Interest) -> Self {
-        let (wanted, heard) = (watch::Sender::new((0, interest)), watch::Sender::new((0, None)));
+        let (wanted, heard) = (watch::Sender::new((0, interest)), watch::Sender::new((0, BTreeMap::new())));
         Self { wanted, heard, listener: Mutex::default() }
     }
 
@@ -203,7 +204,7 @@ impl Subscription {
     /// forgotten: the rest is still wanted.
     pub(super) async fn subscribe(&self, uri: String) -> Result<(), Failure> {
         let generation = self.change(|interest| interest.subscribe(uri.clone()));
-        let refused = self.tried(generation).await;
+        let refused = self.tried(generation, &uri).await;
         if let Some(refused) = refused {
             self.change(|interest| interest.unsubscribe(&uri));
             return Err(refused);
@@ -214,7 +215,7 @@ impl Subscription {
     /// Listens for them no more; ready when the server has been told, or has had its time.
     pub(super) async fn unsubscribe(&self, uri: &str) {
         let generation = self.change(|interest| interest.unsubscribe(uri));
-        self.tried(generation).await;
+        self.tried(generation, uri).await;
     }
 
     fn change(&self, change: impl FnOnce(&mut Interest) -> bool) -> u64 {
@@ -228,11 +229,12 @@ impl Subscription {
         generation
     }
 
-    /// Why the server does not listen for what has been wanted since then, if it has said so in time.
-    async fn tried(&self, generation: u64) -> Option<Failure> {
+    /// Waits until the server has been asked for what is wanted since then. Why it does not listen for this resource, if
+    /// it has said so in time.
+    async fn tried(&self, generation: u64, uri: &str) -> Option<Failure> {
         let mut heard = self.heard.subscribe();
         let tried = tokio::time::timeout(READY, heard.wait_for(|(tried, _)| *tried >= generation)).await;
-        tried.ok()?.ok()?.1.clone()
+        tried.ok()?.ok()?.1.get(uri).cloned()
     }
 
     pub(super) fn end(&self) {
@@ -259,15 +261,16 @@ async fn listen(session: Arc<Session>) {
     let mut current: Option<(Interest, Kept)> = None;
     loop {
         let (generation, interest) = wanted.borrow_and_update().clone();
-        let mut refused = None;
+        let held = current.as_ref().map(|(held, _)| held);
+        let mut refused = BTreeMap::new();
         if interest.is_empty() {
             current = None;
-        } else if current.as_ref().is_none_or(|(held, _)| *held != interest) {
-            let (ready, is_ready) = oneshot::channel();
-            let stream = Kept(task::spawn(keep(Arc::clone(&session), interest.clone(), ready)).abort_handle());
-            match tokio::time::timeout(READY, is_ready).await {
-                Ok(Ok(Err(failure))) => refused = Some(failure),
-                _ => current = Some((interest, stream)),
+        } else if held != Some(&interest) {
+            let added = interest.resources_beyond(held);
+            match listening_for(&session, interest.clone()).await {
+                Ok(listening) => current = Some(listening),
+                Err(failure) if added.len() == 1 => refused.extend(added.into_iter().map(|uri| (uri, failure.clone()))),
+                Err(_) => current = one_by_one(&session, interest, added, current, &mut refused).await,
             }
         }
         subscription.heard.send_replace((generation, refused));
@@ -275,6 +278,41 @@ async fn listen(session: Arc<Session>) {
             return;
         }
     }
+}
+
+/// Opens a stream for that; ready when the server listens, or has had its time.
+async fn listening_for(session: &Arc<Session>, interest: Interest) -> Result<(Interest, Kept), Failure> {
+    let (ready, is_ready) = oneshot::channel();
+    let stream = Kept(task::spawn(keep(Arc::clone(session), interest.clone(), ready)).abort_handle());
+    match tokio::time::timeout(READY, is_ready).await {
+        Ok(Ok(Err(failure))) => Err(failure),
+        _ => Ok((interest, stream)),
+    }
+}
+
+/// Resources that were subscribed to in the same moment, and refused together: the refusal of one shall not cost the
+/// others.
+async fn one_by_one(
+    session: &Arc<Session>,
+    mut interest: Interest,
+    added: Vec<String>,
+    mut current: Option<(Interest, Kept)>,
+    refused: &mut BTreeMap<String, Failure>,
+) -> Option<(Interest, Kept)> {
+    for uri in &added {
+        interest.unsubscribe(uri);
+    }
+    for uri in added {
+        interest.subscribe(uri.clone());
+        match listening_for(session, interest.clone()).await {
+            Ok(listening) => current = Some(listening),
+            Err(failure) => {
+                interest.unsubscribe(&uri);
+                refused.insert(uri, failure);
+            }
+        }
+    }
+    current
 }
 
 /// Listens for as long as it is kept, through any outage. `ready` is told when the server listens, or why it never will.

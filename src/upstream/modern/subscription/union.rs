@@ -1,179 +1,29 @@
-//! What a modern server says unasked: the streams of `subscriptions/listen`, opened again whenever they break
-//! ("Subscriptions").
-//!
-//! Such a stream has nothing to resume it by. What happened while there was none is made up for: whoever listens is
-//! told that all it listens for may have changed.
+//! The subscriptions of a legacy client: all that it is interested in, on one stream.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::exchange::{self, Answered};
-use super::session::Session;
+use super::{Opened, may_pass, next, open};
 use crate::error::Failure;
 use crate::log;
-use crate::message::{Kind, Message};
+use crate::message::Kind;
 use crate::task;
-use crate::translate::to_modern::{Heard, Interest, heard, tagged};
-use crate::upstream::answer::{self, Body, EventStream};
+use crate::translate::to_modern::{Heard, Interest, heard};
+use crate::upstream::answer::EventStream;
 use crate::upstream::backoff::Backoff;
+use crate::upstream::modern::Answered;
+use crate::upstream::modern::session::Session;
 use crate::upstream::{Context, sign_in};
 
 /// How long whoever subscribes waits for the server to listen.
 const READY: Duration = Duration::from_secs(5);
 
-/// What a `subscriptions/listen` was answered with.
-enum Opened {
-    Stream(EventStream),
-    Answer(Answered),
-}
-
-async fn open(context: &Context, request: &Message) -> Result<Opened, Failure> {
-    let sender = &context.sender;
-    let sent = exchange::send(context, request, &context.modern.headers(request)).await?;
-    let status = sent.response.status();
-    if !status.is_success() {
-        let answer = Box::pin(answer::refusal(sender, sent.response, false)).await?;
-        return Ok(Opened::Answer(Answered { status, answer }));
-    }
-    match answer::body(sender, sent.response).await? {
-        Body::Events(events) => Ok(Opened::Stream(events)),
-        Body::Message(answer) => Ok(Opened::Answer(Answered { status, answer })),
-        Body::Nothing(status) => Err(answer::nothing(sender.host(), status)),
-    }
-}
-
-/// The next message; `None` at the end, whichever end it is. However long it takes: such a stream is silent for days.
-async fn next(events: &mut EventStream) -> Option<Message> {
-    loop {
-        match events.next().await? {
-            Ok(event) if event.data.is_empty() => {}
-            Ok(event) => match Message::parse(event.data) {
-                Ok(message) => return Some(message),
-                Err(error) => log::warn!("the server sent an event that is {error}; it is dropped"),
-            },
-            Err(error) => {
-                log::debug!("the stream of subscriptions broke: {error}");
-                return None;
-            }
-        }
-    }
-}
-
-/// Carries a modern client's own `subscriptions/listen` until the server ends it in order. Breaks are mended out of the
-/// client's sight: to it the bridge is the server, and that is still there.
-pub(in crate::upstream) async fn pass(context: &Context, request: &Message) -> Result<Answered, Failure> {
-    let mut ended = context.modern.ended.subscribe();
-    tokio::select! {
-        passed = mended(context, request) => passed,
-        _ = ended.wait_for(|ended| *ended) => Err(Failure::Ending),
-    }
-}
-
-async fn mended(context: &Context, request: &Message) -> Result<Answered, Failure> {
-    let raw_id = request.raw_id().unwrap_or("null");
-    let mut attempt = request.clone();
-    let mut passing = Passing {
-        context,
-        raw_id,
-        known: None,
-        is_acknowledged: context.people.modern.has_acknowledged(request),
-        backoff: Backoff::new(Duration::from_secs(1)),
-    };
-    loop {
-        match open(context, &attempt).await {
-            Ok(Opened::Stream(mut events)) => {
-                let tag = (attempt.raw_id() != Some(raw_id)).then_some(raw_id);
-                if let Some(answer) = passing.hear(&mut events, tag).await {
-                    return Ok(Answered { status: StatusCode::OK, answer: answer.with_id(raw_id) });
-                }
-                if passing.known.is_none() {
-                    let host = context.sender.host();
-                    return Err(Failure::Broken(format!("the stream from {host} broke before it listened")));
-                }
-            }
-            Ok(Opened::Answer(Answered { status, answer })) if passing.known.is_none() || !may_pass(status) => {
-                return Ok(Answered { status, answer: answer.with_id(raw_id) });
-            }
-            Ok(Opened::Answer(_)) => {}
-            Err(failure) if passing.known.is_some() && failure.is_temporary() => {}
-            // The client need not hear of that from its stream.
-            Err(Failure::SignIn { .. }) if passing.known.is_some() => sign_in::logged_in(context).await,
-            Err(failure) => return Err(failure),
-        }
-        tokio::time::sleep(passing.backoff.next()).await;
-        attempt = request.with_id(&context.modern.ids.next());
-    }
-}
-
-/// A client's own subscription, over one stream after another.
-struct Passing<'a> {
-    context: &'a Context,
-    /// The client's id for it, as spelled.
-    raw_id: &'a str,
-    /// What the server tells, since it has said so.
-    known: Option<Interest>,
-    /// The client has been told.
-    is_acknowledged: bool,
-    backoff: Backoff,
-}
-
-impl Passing<'_> {
-    /// Passes on what the server says, under this id where it knows another, until its answer; `None` where the stream
-    /// breaks first.
-    async fn hear(&mut self, events: &mut EventStream, tag: Option<&str>) -> Option<Message> {
-        while let Some(message) = next(events).await {
-            match (message.kind(), heard(&message)) {
-                (Kind::Response { .. }, _) => return Some(tagged_answer(&message, tag)),
-                (_, Heard::Acknowledged(filter)) => {
-                    let filter = Interest::acknowledged(filter.as_deref());
-                    self.acknowledged(filter, message).await;
-                }
-                (Kind::Notification { .. }, _) => {
-                    self.backoff.reset();
-                    let message = tag.and_then(|tag| tagged(&message, Some(tag))).unwrap_or(message);
-                    self.context.client.deliver(message).await;
-                }
-                _ => log::warn!("the server sent on a stream what has no place there; it is dropped"),
-            }
-        }
-        None
-    }
-
-    /// The server has said once, or once more, what it will tell.
-    async fn acknowledged(&mut self, filter: Interest, message: Message) {
-        let Self { context, raw_id, known, is_acknowledged, .. } = self;
-        match known.replace(filter) {
-            None => {
-                context.found(true, None);
-                if !std::mem::replace(is_acknowledged, true) {
-                    context.client.deliver(message).await;
-                }
-            }
-            Some(known) => {
-                for missed in known.missed(Some(raw_id)) {
-                    context.client.deliver(missed).await;
-                }
-            }
-        }
-    }
-}
-
-/// The server's last word names the subscription too.
-fn tagged_answer(message: &Message, tag: Option<&str>) -> Message {
-    tag.and_then(|tag| crate::translate::to_modern::tagged_result(message, tag)).unwrap_or_else(|| message.clone())
-}
-
-fn may_pass(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 408 | 425 | 429)
-}
-
 /// All that a legacy client wants to hear of unasked, on one stream.
-pub(super) struct Subscription {
+pub(in crate::upstream::modern) struct Subscription {
     /// Counted, so that whoever changes it knows what has come of that.
     wanted: watch::Sender<(u64, Interest)>,
     /// The last that was tried, and the resources in it that the server does not listen for, with what it says of each.
@@ -182,13 +32,13 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    pub(super) fn new(interest: Interest) -> Self {
+    pub(in crate::upstream::modern) fn new(interest: Interest) -> Self {
         let (wanted, heard) = (watch::Sender::new((0, interest)), watch::Sender::new((0, BTreeMap::new())));
         Self { wanted, heard, listener: Mutex::default() }
     }
 
     /// Begins to listen, if there is anything to listen for.
-    pub(super) fn begin(&self, session: &Arc<Session>) {
+    pub(in crate::upstream::modern) fn begin(&self, session: &Arc<Session>) {
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if listener.is_none() {
             *listener = Some(task::spawn(listen(Arc::clone(session))).abort_handle());
@@ -196,13 +46,13 @@ impl Subscription {
     }
 
     /// Whether resources may be subscribed to.
-    pub(super) fn takes_resources(&self) -> bool {
+    pub(in crate::upstream::modern) fn takes_resources(&self) -> bool {
         self.wanted.borrow().1.takes_resources
     }
 
     /// Listens for changes of this resource too; ready when the server does, or has had its time. What it refuses is
     /// forgotten: the rest is still wanted.
-    pub(super) async fn subscribe(&self, uri: String) -> Result<(), Failure> {
+    pub(in crate::upstream::modern) async fn subscribe(&self, uri: String) -> Result<(), Failure> {
         let generation = self.change(|interest| interest.subscribe(uri.clone()));
         let refused = self.tried(generation, &uri).await;
         if let Some(refused) = refused {
@@ -213,7 +63,7 @@ impl Subscription {
     }
 
     /// Listens for them no more; ready when the server has been told, or has had its time.
-    pub(super) async fn unsubscribe(&self, uri: &str) {
+    pub(in crate::upstream::modern) async fn unsubscribe(&self, uri: &str) {
         let generation = self.change(|interest| interest.unsubscribe(uri));
         self.tried(generation, uri).await;
     }
@@ -237,7 +87,7 @@ impl Subscription {
         tried.ok()?.ok()?.1.get(uri).cloned()
     }
 
-    pub(super) fn end(&self) {
+    pub(in crate::upstream::modern) fn end(&self) {
         if let Some(listener) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take() {
             listener.abort();
         }

@@ -1,27 +1,27 @@
 //! Which era does the server speak? What the client says first shows it, and is carried all the same ("Backward
 //! Compatibility", 2026-07-28).
 
+mod learned;
+mod signs;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::turned::Doubts;
-use super::{Context, NotOpened, Opened, Outcome, Upstream, Wire, first, modern};
+use super::{Context, NotOpened, Outcome, Upstream, modern};
 use crate::cli::{ClientProtocol, Protocol, Transport};
 use crate::error::Failure;
-use crate::log;
 use crate::message::{self, Kind, Message, code};
 use crate::task;
 use crate::translate::members::Members;
-use crate::translate::to_modern::Client;
 use crate::translate::{MODERN_REVISIONS, meta, text, to_legacy};
 use modern::Answered;
+use signs::{knows_discover, says_legacy};
 
-/// How long a process lives before it asks a server anything on its own account: clients start and end many for a look.
-const SETTLED: Duration = Duration::from_secs(2);
+pub(super) use learned::{discovered, remember};
+pub(super) use signs::{is_beyond, is_not_modern, may_be_modern};
 
 /// Whether the server takes modern requests, as far as that is known.
 #[derive(Default)]
@@ -289,111 +289,4 @@ pub(super) async fn answers_discover(context: &Context, message: &Message) -> Re
         Err(failure) if says_legacy(&failure) => Ok(false),
         Err(failure) => Err(failure),
     }
-}
-
-/// Whether a server that takes modern requests would not have failed so. What a login, a limit or an outage says is
-/// nothing of the kind.
-fn says_legacy(failure: &Failure) -> bool {
-    match failure {
-        Failure::Status { status, .. } => {
-            status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 408 | 425 | 429)
-        }
-        Failure::Unusable(_) => true,
-        _ => false,
-    }
-}
-
-/// Whether an error to `server/discover` is a modern server's. Every one of those has that method.
-fn knows_discover(status: StatusCode, error: &Message) -> bool {
-    modern::error_code(error) != Some(code::METHOD_NOT_FOUND) && modern::is_recognised(status, error)
-}
-
-/// Whether an attempt to open by `server/discover` shows that the server is not modern.
-pub(super) fn is_not_modern(refused: &NotOpened) -> bool {
-    match refused {
-        NotOpened::Error(status, error) => !knows_discover(*status, error),
-        NotOpened::Failure(failure) => says_legacy(failure),
-    }
-}
-
-/// Whether an attempt to shake hands shows that the server is modern, or leaves it open.
-pub(super) fn may_be_modern(refused: &NotOpened) -> bool {
-    match refused {
-        NotOpened::Error(status, error) => {
-            modern::is_recognised(*status, error)
-                || modern::may_be_modern(error)
-                || modern::error_code(error) == Some(code::INVALID_REQUEST)
-        }
-        NotOpened::Failure(_) => false,
-    }
-}
-
-/// Whether a server has shaken hands in a modern revision, which has no such thing, with a client that asked for
-/// another.
-pub(super) fn is_beyond(opened: &Opened, initialize: &Message) -> bool {
-    let settled = first::answered(&opened.answer).and_then(|(greeting, _)| greeting.protocol_version);
-    let asked = first::asked(initialize).and_then(|greeting| greeting.protocol_version);
-    settled != asked && settled.is_some_and(|revision| modern::is_modern_revision(&revision))
-}
-
-/// Keeps what an opening has shown. A server that opened no session has no way to ask its legacy client anything;
-/// whether it has a modern side, which can, is asked when the client is there to stay, and used from the next start on.
-pub(super) fn remember(context: &Arc<Context>, initialize: &Message, opened: &Opened) {
-    let result = Members::of(text(&opened.answer)).and_then(|members| members.get("result"));
-    let Some(result) = result.and_then(|result| serde_json::from_str(result).ok()) else { return };
-    let is_auto = context.chosen.protocol == Protocol::Auto;
-    context.memory.learn(|kept| match &opened.wire {
-        Wire::Modern(session) => {
-            kept.discover = serde_json::from_str(session.discovered()).ok();
-            kept.http_sse = false;
-            if is_auto {
-                kept.modern = Some(true);
-                kept.translated = true;
-            }
-        }
-        Wire::Legacy(session) => {
-            kept.initialize = Some(result);
-            kept.http_sse = false;
-            if is_auto {
-                kept.translated = kept.modern == Some(true) && !session.is_stateful();
-            }
-        }
-        Wire::HttpSse(_) => {
-            kept.initialize = Some(result);
-            kept.http_sse = true;
-            kept.translated = false;
-        }
-    });
-    if let Wire::Legacy(session) = &opened.wire
-        && is_auto
-        && !context.client.translated
-        && !session.is_stateful()
-        && context.memory.verdict().modern.is_none()
-    {
-        task::spawn(look_for_modern_side(Arc::clone(context), initialize.clone()));
-    }
-}
-
-async fn look_for_modern_side(context: Arc<Context>, initialize: Message) {
-    tokio::time::sleep(SETTLED).await;
-    // A failure says nothing; next time.
-    let Ok(discovered) = discovered(&context, &initialize).await else { return };
-    let is_modern = discovered.is_some();
-    log::debug!("{} has {} modern side", context.sender.host(), if is_modern { "a" } else { "no" });
-    context.found(is_modern, discovered.as_deref());
-    context.memory.learn(|kept| kept.translated = is_modern);
-}
-
-/// The server's greeting to modern clients, asked for in the name of the legacy one that said this `initialize`.
-/// `None`: it has none.
-pub(super) async fn discovered(context: &Context, initialize: &Message) -> Result<Option<String>, Failure> {
-    let client = Client::of(initialize, MODERN_REVISIONS[0], context.chosen.tasks);
-    let Some(request) = client.request(&context.modern.ids.next(), "server/discover", "{}") else { return Ok(None) };
-    let answer = match modern::carry(context, &request, &mut |_| false).await {
-        Ok(Answered { answer, .. }) => answer,
-        Err(failure) if says_legacy(&failure) => return Ok(None),
-        Err(failure) => return Err(failure),
-    };
-    let result = Members::of(text(&answer)).and_then(|members| members.get("result"));
-    Ok(result.filter(|result| modern::is_greeting(result)).map(str::to_owned))
 }

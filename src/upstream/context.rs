@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::elicit::Questions;
 use super::first::Promises;
 use super::gate::Gate;
+use super::lasting::Lasting;
 use super::memory::Memory;
 use super::send::Sender;
 use super::sign_in::People;
@@ -23,6 +24,7 @@ pub(super) struct Context {
     pub(super) chosen: Chosen,
     pub(super) memory: Memory,
     pub(super) gate: Gate,
+    pub(super) lasting: Lasting,
     pub(super) promises: Mutex<Promises>,
     pub(super) questions: Questions,
     pub(super) people: People,
@@ -84,6 +86,7 @@ impl Context {
             chosen,
             memory,
             gate: Gate::default(),
+            lasting: Lasting::default(),
             promises: Mutex::default(),
             questions: Questions::default(),
             people: People::default(),

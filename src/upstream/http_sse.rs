@@ -306,6 +306,7 @@ impl Session {
         self.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
         self.context.client.tell_translator(|| Event::Renewed);
         self.context.tell_changed();
+        self.context.ask_again();
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod first;
 mod gate;
 mod http_sse;
 mod keep_alive;
+mod lasting;
 mod legacy;
 mod memory;
 mod modern;
@@ -105,6 +106,7 @@ impl Upstream {
     }
 
     fn open(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
+        self.0.lasting.forget();
         if let Some(old) = self.0.gate.begin(initialize.clone()) {
             // A client that initializes again leaves its first session behind.
             task::spawn(async move { old.close().await });
@@ -185,7 +187,9 @@ impl Upstream {
         match wire {
             Some(wire) => {
                 let outcome = wire.request(message).await;
-                self.in_its_era(wire, message, outcome).await
+                let outcome = self.in_its_era(wire, message, outcome).await;
+                self.0.lasting.note(message, &outcome);
+                outcome
             }
             None => legacy::Session::bare(&self.0).request(message).await,
         }

@@ -67,6 +67,7 @@ impl Upstream {
         let Some(wire) = self.pass().await? else { return outcome };
         if is_first {
             self.0.tell_changed();
+            self.0.ask_again();
         }
         Box::pin(wire.request(message)).await
     }

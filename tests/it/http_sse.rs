@@ -170,6 +170,19 @@ fn a_broken_stream_is_an_error_for_what_is_pending_and_a_new_stream_with_the_cli
 }
 
 #[test]
+fn a_new_stream_has_the_subscriptions_of_the_one_that_broke() {
+    let (upstream, voice) = http_sse("/messages");
+    let mut bridge = connected(&upstream);
+    assert_eq!(bridge.ask("1", "resources/subscribe", r#"{"uri":"a:b"}"#), result("1", "{}"));
+    voice.cut();
+    let again = upstream.wait_for("resources/subscribe", 2);
+    assert!(again.text().contains(r#"{"uri":"a:b"}"#), "{}", again.text());
+    bridge.still_works();
+    let written = bridge.finish().lines;
+    assert!(!written.iter().any(|line| line.contains("mcp-ferry-")), "the answer to it is nobody's: {written:?}");
+}
+
+#[test]
 fn a_stream_comes_back_through_any_number_of_failures() {
     let voice = HttpSse::new("/messages");
     let (server, listens) = (voice.clone(), AtomicUsize::new(0));

@@ -183,6 +183,54 @@ fn the_answer_to_a_replayed_initialize_never_reaches_the_client() {
 }
 
 #[test]
+fn a_new_session_has_the_log_level_and_the_subscriptions_of_the_lost_one() {
+    let sessions = AtomicUsize::new(0);
+    let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
+        ("initialize", _) => {
+            let number = sessions.fetch_add(1, Ordering::SeqCst) + 1;
+            call.open_session(&format!("session-{number}"));
+        }
+        ("tools/call", Some("session-1")) => call.plain("404 Not Found", "Session not found"),
+        ("resources/subscribe", _) if call.params()["uri"] == "no:such" => call.error("200 OK", -32602, "no such"),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    let asked = [
+        ("logging/setLevel", r#"{"level":"debug"}"#),
+        ("logging/setLevel", r#"{"level":"error"}"#),
+        ("resources/subscribe", r#"{"uri":"a:b","x":1.0}"#),
+        ("resources/subscribe", r#"{"uri":"c:d"}"#),
+        ("resources/subscribe", r#"{"uri":"no:such"}"#),
+        ("resources/unsubscribe", r#"{"uri":"c:d"}"#),
+    ];
+    for (number, (method, params)) in asked.iter().enumerate() {
+        bridge.ask(&(number + 10).to_string(), method, params);
+    }
+    assert_eq!(bridge.ask("1", "tools/call", "{}"), result("1", "{}"));
+    upstream.wait_for("logging/setLevel", 3);
+    upstream.wait_for("resources/subscribe", 4);
+    bridge.still_works();
+    bridge.finish();
+    let again: Vec<_> = upstream
+        .requests()
+        .into_iter()
+        .filter(|request| request.header("mcp-session-id") == Some("session-2"))
+        .filter(|request| request.kind.starts_with("logging/") || request.kind.starts_with("resources/"))
+        .collect();
+    let expected = [asked[1], asked[2]];
+    assert_eq!(again.len(), expected.len(), "the last level, and what is still wanted: {again:?}");
+    for (request, (method, params)) in again.iter().zip(expected) {
+        assert_eq!(request.kind, method);
+        assert!(request.text().contains(params), "in the client's words: {}", request.text());
+        assert!(
+            request.id.as_ref().is_some_and(|id| id.contains("mcp-ferry")),
+            "under an id of ours: {:?}",
+            request.id
+        );
+    }
+}
+
+#[test]
 fn the_get_stream_moves_to_the_new_session() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", n) => call.open_session(&format!("session-{}", n + 1)),

@@ -234,6 +234,24 @@ fn a_server_that_changes_its_era_under_a_legacy_client_costs_it_no_request() {
 }
 
 #[test]
+fn a_server_that_changes_its_era_hears_again_what_a_legacy_client_has_asked_for() {
+    let is_modern = Arc::new(AtomicBool::new(false));
+    let upstream = of_either_era(&is_modern);
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands();
+    bridge.ask("1", "logging/setLevel", r#"{"level":"error"}"#);
+    bridge.ask("2", "resources/subscribe", r#"{"uri":"a:b"}"#);
+    is_modern.store(true, Ordering::Relaxed);
+    bridge.ask("3", "tools/list", "{}");
+    bridge.ask("4", "tools/list", "{}");
+    let listed = upstream.requests().into_iter().rfind(|request| request.kind == "tools/list").unwrap();
+    assert!(listed.text().contains(r#""io.modelcontextprotocol/logLevel":"error""#), "{}", listed.text());
+    let mut listens = (1..).map(|number| upstream.wait_for("subscriptions/listen", number));
+    assert!(listens.any(|listen| listen.text().contains(r#""resourceSubscriptions":["a:b"]"#)));
+    bridge.finish();
+}
+
+#[test]
 fn a_modern_server_that_refuses_a_handshake_in_any_words_is_found_modern() {
     for (status, code) in
         [("400 Bad Request", Some(-32600)), ("400 Bad Request", None), ("405 Method Not Allowed", None)]

@@ -231,6 +231,7 @@ impl Session {
         self.terms.send_replace(Arc::new(terms));
         self.context.client.tell_translator(|| Event::Renewed);
         self.context.tell_changed();
+        self.context.ask_again();
         Ok(())
     }
 

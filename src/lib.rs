@@ -39,10 +39,10 @@
 //!   `withdrawal` ends a request before it, `guard` applies the rules for tools.
 //! * [`upstream`]: the server. `opening` and `era` find out what it speaks, `turned` whether it still does, `gate`
 //!   holds messages until it is known; `legacy`, `http_sse` and `modern` are the transports, `wire` whichever is open;
-//!   `send` sends a request for each, `awaited` reads a stream until its answer; `lasting` is what a new session must
-//!   have from the one before; `to_client` is the way back. `first` answers for a server that is slow; `sign_in` while
-//!   nobody is logged in, with `lists` and a `tool`, by a `question` to a `modern` client; `memory` knows the server
-//!   from earlier runs.
+//!   `send` sends a request for each, `awaited` reads a stream until its answer, `unanswered` says who waits for whom;
+//!   `lasting` is what a new session must have from the one before; `to_client` is the way back. `first` answers for a
+//!   server that is slow; `sign_in` while nobody is logged in, with `lists` and a `tool`, by a `question` to a `modern`
+//!   client; `memory` knows the server from earlier runs.
 //! * [`http`]: the one HTTP client; `sse` makes events of bytes.
 //! * [`auth`]: which credential does a request get?
 //! * [`command`]: what else does the program do? `login`, `logout`, `status`.

@@ -53,7 +53,7 @@ pub(super) struct Chosen {
 
 impl Context {
     pub(super) fn new(settings: &Settings, client: ToClient) -> Self {
-        let sender = Sender::new(Authorizer::new(settings), settings);
+        let sender = Sender::new(Authorizer::new(settings), settings, Arc::clone(&client.unanswered));
         let memory = Memory::new(settings.home.as_deref(), &settings.upstream);
         let chosen = Chosen {
             transport: settings.transport,

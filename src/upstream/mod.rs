@@ -25,6 +25,7 @@ mod sign_in;
 mod to_client;
 mod translated;
 mod turned;
+mod unanswered;
 mod wire;
 
 use std::sync::Arc;
@@ -200,6 +201,7 @@ impl Upstream {
         if self.0.questions.take(message) {
             return Ok(());
         }
+        self.0.client.unanswered.told(message);
         if let Some(translated) = self.0.translated.get().filter(|_| self.is_translated()) {
             translated.notify(message);
             return Ok(());

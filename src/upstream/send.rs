@@ -2,7 +2,7 @@
 //! out of reach, `Retry-After`.
 
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use super::backoff::Backoff;
+use super::unanswered::Unanswered;
 use crate::auth::{AuthError, Authorizer};
 use crate::config::Settings;
 use crate::error::Failure;
@@ -54,12 +55,13 @@ pub(super) struct Sender {
     limit: usize,
     headers_timeout: Option<Duration>,
     body_timeout: Option<Duration>,
+    unanswered: Arc<Unanswered>,
     /// When an answer last came.
     last_used: Mutex<Instant>,
 }
 
 impl Sender {
-    pub(super) fn new(auth: Authorizer, settings: &Settings) -> Self {
+    pub(super) fn new(auth: Authorizer, settings: &Settings, unanswered: Arc<Unanswered>) -> Self {
         let uri = settings.upstream.clone();
         let host = client::host(&uri);
         Self {
@@ -70,6 +72,7 @@ impl Sender {
             limit: settings.max_message,
             headers_timeout: settings.headers_timeout,
             body_timeout: settings.body_timeout,
+            unanswered,
             last_used: Mutex::new(Instant::now()),
         }
     }
@@ -99,16 +102,24 @@ impl Sender {
         self.within(self.body_timeout, pin!(speech)).await
     }
 
-    /// Takes a future by its place: what is given to an asynchronous function is kept in it twice.
+    /// Waits no longer than this for what the server says, unless it waits for us. Takes a future by its place: what is
+    /// given to an asynchronous function is kept in it twice.
     async fn within<T>(
         &self,
         limit: Option<Duration>,
-        speech: Pin<&mut impl Future<Output = T>>,
+        mut speech: Pin<&mut impl Future<Output = T>>,
     ) -> Result<T, Failure> {
         let Some(limit) = limit else { return Ok(speech.await) };
-        tokio::time::timeout(limit, speech)
-            .await
-            .map_err(|_| Failure::Broken(format!("{} has been silent for {} seconds", self.host, limit.as_secs_f64())))
+        let Some(mut end) = tokio::time::Instant::now().checked_add(limit) else { return Ok(speech.await) };
+        loop {
+            if let Ok(said) = tokio::time::timeout_at(end, speech.as_mut()).await {
+                return Ok(said);
+            }
+            let later = self.unanswered.silent_since().and_then(|since| since.checked_add(limit));
+            end = later.filter(|later| *later > end).ok_or_else(|| {
+                Failure::Broken(format!("{} has been silent for {} seconds", self.host, limit.as_secs_f64()))
+            })?;
+        }
     }
 
     pub(super) fn auth(&self) -> &Authorizer {

@@ -1,9 +1,12 @@
 //! Where does a message of the server's go? What answers nothing to the client, answers to whoever owns the requests.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Event;
+use super::unanswered::Unanswered;
 use crate::error::Failure;
 use crate::http::SseError;
 use crate::log;
@@ -19,6 +22,8 @@ pub struct ToClient {
     events: mpsc::UnboundedSender<Event>,
     /// Noted where somebody keeps what lists of tools have shown.
     changes: Option<Changes>,
+    /// What it asks of the client.
+    pub(super) unanswered: Arc<Unanswered>,
     /// A translator stands in between, which hears everything as events.
     pub(super) translated: bool,
 }
@@ -26,7 +31,7 @@ pub struct ToClient {
 impl ToClient {
     /// `events` is read by the owner of the requests.
     pub fn new(outgoing: Outgoing, events: mpsc::UnboundedSender<Event>, changes: Option<Changes>) -> Self {
-        Self { outgoing, events, changes, translated: false }
+        Self { outgoing, events, changes, unanswered: Arc::default(), translated: false }
     }
 
     /// The same for a connection whose messages a translator reads.
@@ -68,6 +73,7 @@ impl ToClient {
     }
 
     async fn say(&self, during: Option<&Id>, message: Message) {
+        self.unanswered.said(&message);
         if self.translated {
             let room = Some(self.outgoing.reserve(message.text().clone()).await);
             self.tell(Event::Said { message, during: during.cloned(), room });

@@ -12,7 +12,7 @@ use crate::task;
 
 impl Bridge {
     /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is
-    /// posted for a request that is answered already, or that has not been sent.
+    /// posted for a request that is answered already, but with questions, or that has not been sent.
     pub(super) fn cancel(&mut self, message: Message) {
         #[derive(Deserialize)]
         struct Cancelled {
@@ -26,6 +26,10 @@ impl Bridge {
         let Some(cancelled) = message.read::<Cancelled>() else { return self.notice(message) };
         let id = Id::from_json(cancelled.params.request_id.get());
         let Some(task) = self.pending.cancel(&id) else {
+            if self.upstream.is_translated() {
+                // It may have been answered with questions that crossed this.
+                return self.tell_server(message, None);
+            }
             log::debug!("request {id} is not in flight; its cancellation goes no further");
             return;
         };
@@ -53,12 +57,15 @@ impl Bridge {
             task.abort();
             return;
         }
+        self.tell_server(message, Some(task).filter(|_| !wanted));
+    }
+
+    /// Carries a cancellation, then drops this task.
+    fn tell_server(&mut self, cancelled: Message, dropped: Option<AbortHandle>) {
         let upstream = self.upstream.clone();
         task::spawn_in(&mut self.tasks, async move {
-            upstream.cancel(&message).await;
-            if !wanted {
-                task.abort();
-            }
+            upstream.cancel(&cancelled).await;
+            dropped.inspect(AbortHandle::abort);
             Done::Notice
         });
     }

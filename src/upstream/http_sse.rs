@@ -163,7 +163,10 @@ impl Session {
 
     /// POSTs a notification, or the client's answer to a request of the server.
     pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
-        self.post_in_session(message).await.map(drop)
+        match self.post_in_session(message).await?.1 {
+            Some(error) if matches!(error.kind(), Kind::Response { is_error: true, .. }) => Err(Failure::Rpc(error)),
+            _ => Ok(()),
+        }
     }
 
     /// POSTs where the open stream says. If the server has forgotten that stream's session, a new stream is opened, and

@@ -33,6 +33,7 @@ mod mcp_remote_effects;
 mod modern_client_first;
 mod modern_client_listens;
 mod modern_client_questions;
+mod modern_client_replies;
 mod modern_client_requests;
 mod modern_client_sessions;
 mod modern_eras;

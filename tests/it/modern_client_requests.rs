@@ -74,7 +74,9 @@ fn errors_pass_and_a_resource_not_found_is_the_callers_error_now() {
         line,
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Resource not found","data":{"uri":1.0}}}"#
     );
-    assert_eq!(bridge.ask_modern("2", "tools/call", r#""name":"t""#)["error"]["code"], -32002);
+    let told = bridge.ask_modern("2", "tools/call", r#""name":"t""#)["error"].clone();
+    assert_eq!(told["code"], -32602, "the modern era forbids the other code, whatever it meant");
+    assert_eq!(told["message"], "as the tool has it");
     assert_eq!(bridge.ask_modern("3", "prompts/get", r#""name":"p""#)["error"]["code"], -32603);
     bridge.finish();
 }

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
+
 use super::asked::{self, Asked, Level};
 use super::questions::Question;
-use super::session::{Session, cancellation};
-use super::{Action, Awaited, Place, ToLegacy, told};
+use super::session::cancellation;
+use super::{Action, Awaited, Place, ToLegacy, capabilities, told};
 use crate::message::{Id, Message};
 
 /// A request with the server, and who waits for its answer.
@@ -24,6 +26,10 @@ pub(super) struct Exchange {
     pub(super) level: Option<Level>,
     /// Who waits for an answer. Nobody while the client gathers what was asked for.
     pub(super) client: Option<Client>,
+    /// The id of its request that was answered with questions, until it comes back.
+    pub(super) was: Option<Id>,
+    /// The capabilities it came back with.
+    pub(super) declares: Option<Value>,
     pub(super) questions: Vec<Question>,
     /// The capability that the server missed in the client.
     pub(super) missed: Option<&'static str>,
@@ -130,19 +136,27 @@ impl ToLegacy {
         }
         if exchange.client.is_none() {
             exchange.answer = Some(answer.clone());
-            return;
+            return self.pass_questions_on(number);
         }
         let urls = told::urls_to_visit(answer);
         if exchange.subject.is_none() || urls.is_empty() {
             return self.settle(number, answer);
         }
-        if !self.sessions.get(&exchange.session).is_some_and(Session::may_send_to_urls) {
-            let cannot = told::missing(answer, "elicitation.url");
+        let session = exchange.session;
+        let needs = capabilities::URL;
+        if self.lacks(session, Some(number), needs).is_some() {
+            let cannot = told::missing(answer, needs);
             return self.settle(number, cannot.as_ref().unwrap_or(answer));
         }
+        let Some(exchange) = self.exchanges.get_mut(&number) else { return };
         let keyed = urls.into_iter().enumerate();
-        let questions =
-            keyed.map(|(n, text)| Question { key: format!("visit-{}", n + 1), raw_id: None, text, shared: None });
+        let questions = keyed.map(|(n, text)| Question {
+            key: format!("visit-{}", n + 1),
+            raw_id: None,
+            text,
+            needs,
+            shared: None,
+        });
         exchange.questions.extend(questions);
         exchange.answer = Some(answer.clone());
         self.ask(number, now);
@@ -179,6 +193,7 @@ impl ToLegacy {
 
     fn drop_exchange(&mut self, number: u64, said: Option<&Message>, reason: &str) {
         let Some(mut exchange) = self.exchanges.remove(&number) else { return };
+        self.forget(number, exchange.was.as_ref());
         self.leave_questions(&mut exchange, reason);
         let session = exchange.session;
         if let Some(token) = exchange.token {

@@ -7,6 +7,8 @@
 //! back with what was asked for ("Multi Round-Trip Requests"). Nothing here does I/O or looks at a clock.
 
 mod asked;
+mod back;
+mod capabilities;
 mod during;
 mod exchange;
 mod listen;
@@ -65,10 +67,20 @@ pub enum Action {
         /// With an id that no other in flight there has.
         message: Message,
     },
-    /// Carry a notification, or an answer to a request of the server's.
+    /// Carry a notification, or an answer of our own to a request of the server's.
     Notify {
         /// In which session.
         session: u64,
+        /// The message.
+        message: Message,
+    },
+    /// Carry the client's answer to a request of the server's. If that is [`refused`](ToLegacy::refused), the machine
+    /// is to hear of it.
+    Reply {
+        /// In which session.
+        session: u64,
+        /// A number for the request of the client's that waits.
+        exchange: u64,
         /// The message.
         message: Message,
     },
@@ -97,7 +109,7 @@ pub struct ToLegacy {
     sessions: BTreeMap<u64, Session>,
     exchanges: BTreeMap<u64, Exchange>,
     listens: BTreeMap<u64, Listen>,
-    /// What the client's requests in flight have become.
+    /// What the client's requests in flight have become, and those that were answered with questions.
     asked: HashMap<Id, Place>,
     /// The requests in flight with the server.
     awaited: HashMap<(u64, Id), Awaited>,
@@ -332,8 +344,8 @@ impl ToLegacy {
     }
 
     /// Answers a request of the server's with an error.
-    fn refuse(&mut self, session: u64, raw_id: &str, why: &str) {
-        let error = message::error(raw_id, message::code::INTERNAL_ERROR, why, None);
+    fn refuse(&mut self, session: u64, raw_id: &str, code: i64, why: &str) {
+        let error = message::error(raw_id, code, why, None);
         if let Ok(message) = Message::parse(error) {
             self.actions.push(Action::Notify { session, message });
         }

@@ -1,14 +1,13 @@
-//! What does the server want to know before it answers? Asked of the client with what it waits for, and answered when
-//! that comes back ("Multi Round-Trip Requests").
+//! What does the server want to know before it answers? The client is asked by the answer to what it waits for ("Multi
+//! Round-Trip Requests").
 
 use std::time::Instant;
 
-use super::asked::Asked;
-use super::exchange::{Client, Exchange};
+use super::exchange::Exchange;
 use super::session::withdrawn;
-use super::{Action, GATHER, HELD, Origin, Place, Timer, ToLegacy, told};
-use crate::message::{self, Id, Message};
-use crate::translate::members::{Members, quoted};
+use super::{Action, GATHER, HELD, Origin, Place, Timer, ToLegacy, capabilities, told};
+use crate::message::{self, Id, Message, code};
+use crate::translate::members::quoted;
 
 /// How many exchanges wait at a time for a client that may never come back.
 const MOST_HELD: usize = 1024;
@@ -21,6 +20,8 @@ pub(super) struct Question {
     pub(super) raw_id: Option<Box<str>>,
     /// As `inputRequests` has it.
     pub(super) text: String,
+    /// The capability without which no client may be asked it.
+    pub(super) needs: &'static str,
     /// Where it came on a stream that all requests share, and so may belong to another: until when more is gathered.
     pub(super) shared: Option<Instant>,
 }
@@ -36,43 +37,61 @@ impl ToLegacy {
             }
             return;
         }
+        let Some(needs) = capabilities::needed(message) else {
+            self.refuse(session, &raw_id, code::METHOD_NOT_FOUND, "no client is asked this");
+            return self.warn(format!("the server asked {method}, which no client offers"));
+        };
         let due = now + GATHER;
         let shared = matches!(origin, Origin::Shared).then_some(due);
         let exchange = match origin {
             Origin::Exchange(exchange) => Some(exchange),
             Origin::OwnRequest => None,
-            Origin::Shared => self.newest_that_may_be_asked(session),
+            Origin::Shared => self.newest_that_may_be_asked(session, needs),
         };
-        if let Some(lacks) = self.sessions.get(&session).map_or(Some(""), |session| session.lacks(message)) {
+        if let Some(lacks) = self.lacks(session, exchange, needs) {
             if let Some(exchange) = exchange.and_then(|exchange| self.exchanges.get_mut(&exchange)) {
-                exchange.missed = Some(lacks).filter(|lacks| !lacks.is_empty());
+                exchange.missed = Some(lacks);
             }
-            self.refuse(session, &raw_id, "the client cannot be asked this");
+            self.refuse_for_lack(session, &raw_id, lacks);
             return self.warn(format!("the server asked {method}, which the client does not offer"));
         }
         let exchange = exchange.filter(|exchange| self.exchanges.get(exchange).is_some_and(Exchange::may_be_asked));
         let (Some(number), Some(text)) = (exchange, told::question(message)) else {
-            self.refuse(
-                session,
-                &raw_id,
-                "the client can only be asked while it calls a tool, gets a prompt or reads a resource",
-            );
+            let why = "the client can only be asked while it calls a tool, gets a prompt or reads a resource";
+            self.refuse(session, &raw_id, code::INTERNAL_ERROR, why);
             return self.warn(format!("the server asked {method} outside any request that could carry it"));
         };
         let key = format!("{method}-{}", self.next());
         let Some(exchange) = self.exchanges.get_mut(&number) else { return };
-        exchange.questions.push(Question { key, raw_id: Some(raw_id), text, shared });
+        exchange.questions.push(Question { key, raw_id: Some(raw_id), text, needs, shared });
         if exchange.client.is_some() {
             self.timers.insert((due, Timer::Ask(number)));
         }
     }
 
-    /// A question on a stream that all share is most likely of the last request that waits.
-    fn newest_that_may_be_asked(&self, session: u64) -> Option<u64> {
-        let all = self.exchanges.iter().rev().filter(|(_, exchange)| exchange.session == session);
-        let able = || all.clone().filter(|(_, exchange)| exchange.may_be_asked());
-        let waiting = able().find(|(_, exchange)| exchange.client.is_some());
-        waiting.or_else(|| able().next()).map(|(number, _)| *number)
+    /// A question on a stream that all share is most likely of the last request that waits, and whose client can be
+    /// asked it.
+    fn newest_that_may_be_asked(&self, session: u64, needs: &'static str) -> Option<u64> {
+        let able = self.exchanges.iter().filter(|(_, exchange)| exchange.session == session && exchange.may_be_asked());
+        let fitness = |(number, exchange): &(&u64, &Exchange)| {
+            (self.lacks(session, Some(**number), needs).is_none(), exchange.client.is_some(), **number)
+        };
+        able.max_by_key(fitness).map(|(number, _)| *number)
+    }
+
+    /// What the client lacks to be asked something: by what it declared when the session was opened, or when it last
+    /// came back to this exchange.
+    pub(super) fn lacks(&self, session: u64, exchange: Option<u64>, needs: &'static str) -> Option<&'static str> {
+        let session = self.sessions.get(&session).map(|session| &session.capabilities);
+        let client = exchange.and_then(|exchange| self.exchanges.get(&exchange)?.declares.as_ref());
+        session.into_iter().chain(client).find_map(|declared| capabilities::lacking(declared, needs))
+    }
+
+    /// Says that the client cannot be asked this, in the server's era's words for that.
+    pub(super) fn refuse_for_lack(&mut self, session: u64, raw_id: &str, lacks: &str) {
+        // A mode that was not declared is a parameter ("Elicitation"); all else is a method ("Roots").
+        let code = if lacks.contains('.') { code::INVALID_PARAMS } else { code::METHOD_NOT_FOUND };
+        self.refuse(session, raw_id, code, &format!("the client does not declare {lacks}"));
     }
 
     /// The server has found out by itself.
@@ -100,7 +119,11 @@ impl ToLegacy {
         exchange.state = Some(state);
         exchange.held_until = Some(now + HELD);
         self.timers.insert((now + HELD, Timer::Held(number)));
+        let was = Id::from_json(&client.raw_id);
+        exchange.was = Some(was.clone());
         self.answer(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, client.raw_id));
+        // A cancellation of it may be on its way.
+        self.asked.insert(was, Place::Exchange(number));
         let held = self.exchanges.iter().filter_map(|(number, exchange)| Some((exchange.held_until?, *number)));
         if held.clone().count() > MOST_HELD
             && let Some((until, oldest)) = held.min()
@@ -109,94 +132,42 @@ impl ToLegacy {
         }
     }
 
-    /// The client comes back, with answers or without.
-    pub(super) fn come_back(&mut self, message: &Message, asked: Asked, state: &str, now: Instant) {
-        let held = self.exchanges.iter().find(|(_, exchange)| exchange.state.as_deref() == Some(state));
-        let Some((number, exchange)) = held else {
-            return self
-                .invalid(&asked.raw_id, "the requestState is not known here, or not any more; ask again without it");
-        };
-        if exchange.method != asked.method || exchange.subject != asked.subject {
-            return self.invalid(&asked.raw_id, "the requestState belongs to another request than this");
-        }
-        let (number, session) = (*number, exchange.session);
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.used = now;
-        }
-        let Some(exchange) = self.exchanges.get_mut(&number) else { return };
-        exchange.state = None;
-        exchange.held_until = None;
-        exchange.level = asked.level;
-        exchange.client = Some(Client { raw_id: asked.raw_id, token: asked.progress_token });
-        self.asked.insert(asked.id, Place::Exchange(number));
-        let responses = asked.responses.as_deref().unwrap_or("{}");
-        let refused = self.reply(number, Members::of(responses).as_ref());
-        self.go_on(number, message, refused, now);
-    }
-
-    /// Asks for what is still unknown, asks the server again, or gives the answer that has come meanwhile.
-    fn go_on(&mut self, number: u64, message: &Message, refused: bool, now: Instant) {
-        let Some(exchange) = self.exchanges.get_mut(&number) else { return };
-        if !exchange.questions.is_empty() && exchange.answer.is_none() {
-            // Not all was answered, or more was asked meanwhile.
-            return self.ask(number, now);
-        }
-        let unsent = exchange.raw_id.is_none()
-            && exchange.answer.as_ref().is_some_and(|answer| !told::urls_to_visit(answer).is_empty());
-        if unsent && !refused {
-            // The user has been where an error asked to go first: the server may say yes now.
-            exchange.answer = None;
-            exchange.questions.clear();
-            exchange.request = Some(message.clone());
-            return self.begin(number);
-        }
-        if let Some(answer) = exchange.answer.take() {
-            self.settle(number, &answer);
-        }
-    }
-
-    /// Gives the server the replies to its questions. True if one asked by an error was not accepted.
-    fn reply(&mut self, number: u64, responses: Option<&Members<'_>>) -> bool {
-        let Some(exchange) = self.exchanges.get_mut(&number) else { return false };
-        let given = |question: &Question| responses.and_then(|responses| responses.get(&question.key));
-        let mut refused = false;
-        let mut replies = Vec::new();
-        exchange.questions.retain(|question| {
-            let Some(response) = given(question) else { return true };
-            match &question.raw_id {
-                Some(raw_id) => {
-                    replies.push(format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{response}}}"#));
-                }
-                None => {
-                    let action = Members::of(response).and_then(|response| response.string("action"));
-                    refused |= action.as_deref() != Some("accept");
-                }
-            }
-            false
-        });
-        let session = exchange.session;
-        let replies = replies.into_iter().filter_map(|reply| Message::parse(reply).ok());
-        self.actions.extend(replies.map(|message| Action::Notify { session, message }));
-        refused
-    }
-
     /// Parts an exchange that has ended from its questions. One that may be another request's becomes that one's: it
     /// was a guess whose it is. The rest is refused.
     pub(super) fn leave_questions(&mut self, exchange: &mut Exchange, why: &str) {
         for question in std::mem::take(&mut exchange.questions) {
-            let Some(raw_id) = question.raw_id.as_deref() else { continue };
-            let heir = question.shared.and_then(|due| Some((due, self.newest_that_may_be_asked(exchange.session)?)));
-            let Some((due, number)) = heir else {
-                self.refuse(exchange.session, raw_id, why);
-                continue;
-            };
-            if let Some(heir) = self.exchanges.get_mut(&number) {
-                heir.questions.push(question);
-                if heir.client.is_some() {
-                    self.timers.insert((due, Timer::Ask(number)));
-                }
+            match (self.heir(exchange.session, &question), question.raw_id.as_deref()) {
+                (Some(heir), _) => self.give(heir, question),
+                (None, Some(raw_id)) => self.refuse(exchange.session, raw_id, code::INTERNAL_ERROR, why),
+                (None, None) => {}
             }
         }
+    }
+
+    /// The server has answered a request without what the client was asked with it: it was a wrong guess whose that is.
+    /// The client may still come back with it.
+    pub(super) fn pass_questions_on(&mut self, number: u64) {
+        let Some(exchange) = self.exchanges.get_mut(&number) else { return };
+        let session = exchange.session;
+        for question in std::mem::take(&mut exchange.questions) {
+            let heir = self.heir(session, &question).unwrap_or(number);
+            self.give(heir, question);
+        }
+    }
+
+    /// Whose a question may be besides the request that it was taken to be of.
+    fn heir(&self, session: u64, question: &Question) -> Option<u64> {
+        question.shared?;
+        let heir = self.newest_that_may_be_asked(session, question.needs)?;
+        self.lacks(session, Some(heir), question.needs).is_none().then_some(heir)
+    }
+
+    fn give(&mut self, number: u64, question: Question) {
+        let Some(exchange) = self.exchanges.get_mut(&number) else { return };
+        if let Some(due) = question.shared.filter(|_| exchange.client.is_some()) {
+            self.timers.insert((due, Timer::Ask(number)));
+        }
+        exchange.questions.push(question);
     }
 }
 

@@ -253,35 +253,6 @@ impl Session {
             used: now,
         }
     }
-
-    /// The capability that the client lacks to be asked this; none if it can be. Empty for what no client is asked.
-    pub(super) fn lacks(&self, request: &Message) -> Option<&'static str> {
-        let capability = match request.method() {
-            Some("sampling/createMessage") => "sampling",
-            Some("elicitation/create") => return self.lacks_mode(request),
-            Some("roots/list") => "roots",
-            _ => return Some(""),
-        };
-        let is_declared = self.capabilities.get(capability).is_some_and(Value::is_object);
-        (!is_declared).then_some(capability)
-    }
-
-    fn lacks_mode(&self, request: &Message) -> Option<&'static str> {
-        let Some(modes) = self.capabilities.get("elicitation").and_then(Value::as_object) else {
-            return Some("elicitation");
-        };
-        let params = Members::of(text(request)).and_then(|members| members.object("params"));
-        match params.and_then(|params| params.string("mode")).as_deref() {
-            Some("url") => (!self.may_send_to_urls()).then_some("elicitation.url"),
-            // Before there were two, none was named.
-            _ => (modes.contains_key("url") && !modes.contains_key("form")).then_some("elicitation.form"),
-        }
-    }
-
-    /// Whether the client can be sent to an address.
-    pub(super) fn may_send_to_urls(&self) -> bool {
-        self.capabilities.pointer("/elicitation/url").is_some_and(Value::is_object)
-    }
 }
 
 /// Whether the whole has all members of the part, and they are as much.

@@ -96,13 +96,21 @@ impl Server {
         }
         of_result.extend(meta.as_deref().map(|meta| ("_meta", Change::Set(meta))));
         changes.extend(result.as_ref().map(|result| ("result", Change::Within(result, &of_result))));
-        let invalid_params = code::INVALID_PARAMS.to_string();
-        let of_error = [("code", Change::Set(&invalid_params))];
-        let not_found = error
-            .as_ref()
-            .filter(|error| method == "resources/read" && error_code(error) == Some(code::RESOURCE_NOT_FOUND));
-        changes.extend(not_found.map(|error| ("error", Change::Within(error, &of_error))));
+        let successor = error.as_ref().and_then(error_code).and_then(successor).map(|code| code.to_string());
+        let of_error = successor.as_deref().map(|code| [("code", Change::Set(code))]);
+        let renamed = error.as_ref().zip(of_error.as_ref());
+        changes.extend(renamed.map(|(error, of_error)| ("error", Change::Within(error, of_error))));
         Message::parse(members.with(&changes)).ok()
+    }
+}
+
+/// What the modern era says for a code that it forbids ("Error Codes"), whatever the method.
+fn successor(code: i64) -> Option<i64> {
+    match code {
+        code::RESOURCE_NOT_FOUND => Some(code::INVALID_PARAMS),
+        // The addresses are questions there. This is what is left where they came to nothing, or there were none.
+        URL_ELICITATION_REQUIRED => Some(message::code::INTERNAL_ERROR),
+        _ => None,
     }
 }
 

@@ -178,8 +178,7 @@ impl Session {
         let Sent { response, .. } =
             sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.chosen.patience).await?;
         if !response.status().is_success() {
-            let error = answer::refusal(sender, response, terms.has_session()).await?;
-            return Err(Failure::Unusable(format!("{} refused it: {}", sender.host(), error.text().escape_ascii())));
+            return Err(Failure::Rpc(answer::refusal(sender, response, terms.has_session()).await?));
         }
         // The specification says 202 and no body; what comes all the same is the client's.
         match answer::body(sender, response).await {

@@ -24,6 +24,7 @@ impl Driver {
                 Action::Notify { session, message } => {
                     self.spawn_notice(session, async move |upstream| upstream.tell(&message).await);
                 }
+                Action::Reply { session, exchange, message } => self.reply(session, exchange, message),
                 Action::Cancel { session, id, message } => self.cancel(session, id, message),
                 Action::Answer(answer) => {
                     let Kind::Response { id, .. } = answer.kind() else { continue };
@@ -65,6 +66,16 @@ impl Driver {
             Done::Request(session, id, outcome)
         });
         self.in_flight.insert(key, InFlight { raw_id, task, elsewhere: None });
+    }
+
+    fn reply(&mut self, session: u64, exchange: u64, message: Message) {
+        let Some(upstream) = self.sessions.get(&session).map(|session| session.upstream.clone()) else { return };
+        task::spawn_in(&mut self.tasks, async move {
+            match upstream.notify(&message).await {
+                Ok(()) => Done::Nothing,
+                Err(failure) => Done::Refused(exchange, failure),
+            }
+        });
     }
 
     fn cancel(&mut self, session: u64, id: Id, message: Message) {

@@ -53,6 +53,8 @@ pub(super) struct InFlight {
 pub(super) enum Done {
     Opened(u64, Result<Outcome, Failure>),
     Request(u64, Id, Result<Outcome, Failure>),
+    /// The server has not taken the client's answer to a question of its own, which is of this exchange.
+    Refused(u64, Failure),
     Nothing,
 }
 
@@ -164,6 +166,7 @@ impl Driver {
         let (session, id, outcome) = match done {
             Ok((_, Done::Nothing)) => return,
             Ok((_, Done::Opened(session, outcome))) => return self.opened(session, outcome),
+            Ok((_, Done::Refused(exchange, failure))) => return self.refused(exchange, &failure),
             Ok((task, Done::Request(session, id, outcome))) => {
                 // A task that was cancelled, while another request has its id.
                 let current =
@@ -212,6 +215,17 @@ impl Driver {
             Kind::Response { is_error: true, .. } => self.machine.not_opened(session, &answer),
             // Perhaps one in the server's stead; its own comes as an event.
             _ => self.machine.late(session, &answer, now()),
+        }
+    }
+
+    /// A reply has not arrived. One that may have arrived all the same is waited for.
+    fn refused(&mut self, exchange: u64, failure: &Failure) {
+        log::warn!("the client's answer did not arrive: {failure}");
+        if let Failure::Broken(_) = failure {
+            return;
+        }
+        if let Ok(error) = Message::parse(failure.answer("null")) {
+            self.machine.refused(exchange, &error, now());
         }
     }
 

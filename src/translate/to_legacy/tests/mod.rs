@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod back;
+mod codes;
 mod world;
 
 use proptest::prelude::*;
@@ -95,7 +97,9 @@ fn only_answer(actions: &[Action]) -> Value {
 fn sent(actions: &[Action]) -> Vec<(u64, Value)> {
     let sent = actions.iter().filter_map(|action| match action {
         Action::Request { session, message } | Action::Notify { session, message } => Some((*session, value(message))),
-        Action::Cancel { session, message, .. } => Some((*session, value(message))),
+        Action::Cancel { session, message, .. } | Action::Reply { session, message, .. } => {
+            Some((*session, value(message)))
+        }
         _ => None,
     });
     sent.collect()
@@ -312,7 +316,7 @@ fn a_server_that_fails_for_a_question_which_the_client_cannot_be_asked_says_whic
         let (session, _) = sent(&run.ask(&message(call)))[0];
         let refused =
             run.said(session, Some("1"), r#"{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{}}"#);
-        assert_eq!(sent(&refused)[0].1["error"]["code"], -32603, "the server hears it at once: {refused:?}");
+        assert_eq!(sent(&refused)[0].1["error"]["code"], -32601, "the server hears it at once: {refused:?}");
         let answer = message(format!(r#"{{"jsonrpc":"2.0","id":1,{outcome}}}"#));
         let told = only_answer(&run.answered(session, &answer));
         assert_eq!(told["error"]["code"], code, "a server that can do without is right: {told}");

@@ -24,8 +24,8 @@ struct World {
     next: u64,
     /// The client's requests in flight, and how to come back with each.
     asked: Vec<(u64, String)>,
-    /// Input that the client was asked for: method and name again, the keys, the state.
-    wanted: Vec<(String, Vec<String>, String)>,
+    /// Input that the client was asked for: by the answer to which request, its method, the keys, the state.
+    wanted: Vec<(u64, String, Vec<String>, String)>,
     /// The server's requests in flight: session, id, whether it may ask in it.
     serving: Vec<(u64, Value, bool)>,
     questions: Vec<(u64, Value)>,
@@ -117,7 +117,7 @@ impl World {
         if self.wanted.is_empty() {
             return;
         }
-        let (method, keys, state) = self.wanted.swap_remove(which % self.wanted.len());
+        let (_, method, keys, state) = self.wanted.swap_remove(which % self.wanted.len());
         let answered = keys.iter().enumerate().filter(|(n, _)| !(which >> n).is_multiple_of(3));
         let responses: Vec<_> = answered.map(|(_, key)| format!("{}:{{}}", json!(key))).collect();
         let params =
@@ -126,10 +126,15 @@ impl World {
     }
 
     fn cancel(&mut self, which: usize) {
-        if self.asked.is_empty() {
+        if self.asked.len() + self.wanted.len() == 0 {
             return;
         }
-        let (id, _) = self.asked.swap_remove(which % self.asked.len());
+        let which = which % (self.asked.len() + self.wanted.len());
+        // What was answered with questions is cancelled too, by a client that has not heard of them yet.
+        let id = match which.checked_sub(self.asked.len()) {
+            None => self.asked.swap_remove(which).0,
+            Some(which) => self.wanted.swap_remove(which).0,
+        };
         let text = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
         self.run.machine.cancelled(&message(text));
         let actions = self.run.machine.actions();
@@ -161,7 +166,7 @@ impl World {
                     );
                     self.serving.push((session, id, request["method"] == "tools/call"));
                 }
-                Action::Notify { session, message } => {
+                Action::Notify { session, message } | Action::Reply { session, message, .. } => {
                     let reply = value(&message);
                     let place = self.questions.iter().position(|question| *question == (session, reply["id"].clone()));
                     self.questions.swap_remove(place.expect("one reply to each question"));
@@ -179,12 +184,12 @@ impl World {
     fn answered(&mut self, answer: &Value) {
         let id = answer["id"].as_u64().unwrap();
         let place = self.asked.iter().position(|(asked, _)| *asked == id).expect("one answer to each request");
-        let (_, method) = self.asked.swap_remove(place);
+        let (asked, method) = self.asked.swap_remove(place);
         self.answers += 1;
         if answer["result"]["resultType"] == "input_required" {
             assert_eq!(method, "tools/call", "only some requests may be answered with a question");
             let keys = answer["result"]["inputRequests"].as_object().unwrap().keys().cloned().collect();
-            self.wanted.push((method, keys, answer["result"]["requestState"].as_str().unwrap().to_owned()));
+            self.wanted.push((asked, method, keys, answer["result"]["requestState"].as_str().unwrap().to_owned()));
         }
     }
 

@@ -1,0 +1,42 @@
+//! Which codes do errors have, for the client and for the server?
+
+use super::*;
+
+#[test]
+fn a_code_that_the_modern_era_forbids_is_never_told() {
+    for (method, params) in [
+        ("tools/call", r#""name":"t""#),
+        ("prompts/get", r#""name":"t""#),
+        ("resources/read", r#""uri":"a:b""#),
+        ("tools/list", ""),
+        ("vendor/method", ""),
+    ] {
+        for (code, modern_code) in [(-32002, -32602), (-32042, -32603), (-32000, -32000)] {
+            let mut run = Run::new();
+            let (session, _) = sent(&run.ask(&modern("1", method, params, "")))[0];
+            let error = format!(r#"{{"code":{code},"message":"m","data":{{"uri":"a:b"}}}}"#);
+            let answer = message(format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#));
+            let told = only_answer(&run.answered(session, &answer));
+            let expected = json!({ "code": modern_code, "message": "m", "data": { "uri": "a:b" } });
+            assert_eq!(told["error"], expected, "{method}: the server's own words under a code of the era");
+        }
+    }
+}
+
+#[test]
+fn a_question_that_no_client_can_be_asked_is_refused_with_the_code_for_that() {
+    for (declared, question, code) in [
+        ("{}", r#""method":"roots/list""#, -32601),
+        ("{}", r#""method":"sampling/createMessage","params":{}"#, -32601),
+        ("{}", r#""method":"elicitation/create","params":{"mode":"url"}"#, -32601),
+        (r#"{"elicitation":{}}"#, r#""method":"elicitation/create","params":{"mode":"url"}"#, -32602),
+        (r#"{"elicitation":{"url":{}}}"#, r#""method":"elicitation/create","params":{}"#, -32602),
+        (CAPABILITIES, r#""method":"vendor/question","params":{}"#, -32601),
+    ] {
+        let mut run = Run::new();
+        let call = text(&modern("1", "tools/call", r#""name":"t""#, "")).replace(CAPABILITIES, declared);
+        let (session, _) = sent(&run.ask(&message(call)))[0];
+        let refused = run.said(session, Some("1"), &format!(r#"{{"jsonrpc":"2.0","id":"q",{question}}}"#));
+        assert_eq!(sent(&refused)[0].1["error"]["code"], code, "{declared} {question}");
+    }
+}

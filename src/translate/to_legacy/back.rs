@@ -105,12 +105,13 @@ impl ToLegacy {
             let Some(exchange) = self.exchanges.get_mut(&number) else { return false };
             match (lacks, &question.raw_id) {
                 (None, _) => exchange.questions.push(question),
-                (Some(lacks), raw_id) => {
+                (Some(lacks), Some(raw_id)) => {
                     exchange.missed = Some(lacks);
-                    by_error |= raw_id.is_none();
-                    if let Some(raw_id) = raw_id {
-                        self.refuse_for_lack(session, raw_id, lacks);
-                    }
+                    self.refuse_for_lack(session, raw_id, lacks);
+                }
+                (Some(_), None) => {
+                    exchange.missed = Some(question.needs);
+                    by_error = true;
                 }
             }
         }

@@ -129,7 +129,7 @@ fn a_client_that_cannot_be_sent_to_an_address_any_more_hears_what_it_lacks() {
     let back = text(&comes_back("2", &asked, "{}")).replace(CAPABILITIES, "{}");
     let told = only_answer(&run.ask(&message(back)));
     assert_eq!(told["error"]["code"], -32021, "{told}");
-    assert_eq!(told["error"]["data"]["requiredCapabilities"], json!({ "elicitation": {} }));
+    assert_eq!(told["error"]["data"]["requiredCapabilities"], json!({ "elicitation": { "url": {} } }));
 }
 
 #[test]

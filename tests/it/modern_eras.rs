@@ -355,3 +355,18 @@ fn a_server_that_turns_legacy_is_found_out_by_whatever_it_refuses_a_request_with
         bridge.finish();
     }
 }
+
+#[test]
+fn who_pins_the_wrong_era_reads_which_option_it_was() {
+    for (pinned, answer) in [("legacy", Exchange::modern as fn(Exchange)), ("modern", Exchange::usual)] {
+        let upstream = Upstream::start(move |call| match call.kind() {
+            "server/discover" if pinned == "modern" => call.error("400 Bad Request", -32000, "no session"),
+            _ => answer(call),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--protocol", pinned]).start();
+        bridge.send(&initialize("1", REVISION));
+        error_of(&bridge.answer("1"));
+        let stderr = bridge.finish().stderr;
+        assert!(stderr.contains(&format!("try without --protocol {pinned}")), "{stderr}");
+    }
+}

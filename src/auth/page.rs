@@ -11,7 +11,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 
 use crate::log;
 
@@ -137,8 +136,8 @@ impl Page {
     }
 
     /// The page as an answer.
-    pub(super) fn response(&self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(self.html())));
+    pub(super) fn response(&self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(self.html()));
         *response.status_mut() = self.look().status;
         guard(&mut response);
         response
@@ -146,7 +145,7 @@ impl Page {
 }
 
 /// What every answer to a browser says of itself.
-pub(super) fn guard(response: &mut Response<Full<Bytes>>) {
+pub(super) fn guard(response: &mut Response<Bytes>) {
     let fixed: [(HeaderName, &str); 5] = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -4,6 +4,7 @@
 //! 400 and ends nothing. Who has the right `state` gets no answer before the code was exchanged: a page that says
 //! "signed in" is true then. A browser that does not take its page holds nobody up.
 
+mod http1;
 mod listener;
 mod redirect;
 mod settings;
@@ -18,11 +19,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HOST, LOCATION};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -45,8 +41,8 @@ const PAGE_LIMIT: Duration = Duration::from_secs(2);
 /// Browsers open connections to have them; one that says nothing is closed after this.
 const HEADER_LIMIT: Duration = Duration::from_secs(5);
 
-/// Codes of several kilobytes are real.
-const LONGEST_HEAD: usize = 64 * 1024;
+/// How long a browser that has its page may take to hang up.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Strangers may connect too.
 const MOST_CONNECTIONS: usize = 64;
@@ -178,27 +174,30 @@ async fn accept(socket: tokio::net::TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve(connection: TcpStream, shared: Arc<Shared>, heard: Arc<AtomicBool>) {
-    let page_to_write = Arc::new(Mutex::new(None));
-    let service = service_fn(|request| {
-        heard.store(true, Ordering::Relaxed);
-        let (shared, page_to_write) = (shared.clone(), page_to_write.clone());
-        async move { Ok::<_, Infallible>(shared.respond(&request, &page_to_write).await) }
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT).keep_alive(false).max_buf_size(LONGEST_HEAD);
-    let exchange = http.serve_connection(TokioIo::new(connection), service);
-    tokio::time::timeout(EXCHANGE_LIMIT * 2, exchange).await.ok();
+async fn serve(mut connection: TcpStream, shared: Arc<Shared>, heard: Arc<AtomicBool>) {
+    let read = tokio::time::timeout(HEADER_LIMIT, http1::read(&mut connection)).await;
+    let Ok(Some(request)) = read else { return };
+    heard.store(true, Ordering::Relaxed);
+    let mut page_to_write = None;
+    let (method, response) = match request {
+        Ok(request) => (request.method().clone(), shared.respond(&request, &mut page_to_write).await),
+        Err(status) => (Method::GET, plain(status, "this is no request that is understood here")),
+    };
+    let written = http1::write(&mut connection, &method, &response);
+    let is_written = tokio::time::timeout(EXCHANGE_LIMIT, written).await.is_ok_and(|written| written.is_ok());
     // The page is out, or nobody wants it.
     drop(page_to_write);
+    if is_written {
+        tokio::time::timeout(LINGER, http1::linger(&mut connection)).await.ok();
+    }
 }
 
 impl Shared {
     async fn respond(
         &self,
-        request: &Request<Incoming>,
-        page_to_write: &Mutex<Option<mpsc::Sender<Infallible>>>,
-    ) -> Response<Full<Bytes>> {
+        request: &Request<()>,
+        page_to_write: &mut Option<mpsc::Sender<Infallible>>,
+    ) -> Response<Bytes> {
         if !self.is_for_us(request) {
             return plain(StatusCode::BAD_REQUEST, "this address is not served here");
         }
@@ -217,8 +216,7 @@ impl Shared {
             log::info!("a request to the callback was none of this sign-in's; waiting goes on");
             return Page::Unknown.response();
         };
-        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        *page_to_write.lock().unwrap_or_else(PoisonError::into_inner) = serving;
+        page_to_write.clone_from(&self.serving.lock().unwrap_or_else(PoisonError::into_inner));
         // A browser that asks twice, as some do, gets the same page twice.
         if let Some(redirects) = self.redirects.lock().unwrap_or_else(PoisonError::into_inner).take() {
             redirects.try_send(redirect).ok();
@@ -226,7 +224,7 @@ impl Shared {
         self.outcome().await
     }
 
-    async fn outcome(&self) -> Response<Full<Bytes>> {
+    async fn outcome(&self) -> Response<Bytes> {
         let mut outcomes = self.outcome.subscribe();
         let outcome = tokio::time::timeout(EXCHANGE_LIMIT, outcomes.wait_for(Option::is_some)).await;
         match outcome.ok().and_then(Result::ok).and_then(|outcome| outcome.clone()) {
@@ -241,7 +239,7 @@ impl Shared {
 
     /// Whether the request calls us by a name of ours. A page of a stranger's can have a name that leads to 127.0.0.1,
     /// but it cannot have its browser call that name `localhost`.
-    fn is_for_us(&self, request: &Request<Incoming>) -> bool {
+    fn is_for_us(&self, request: &Request<()>) -> bool {
         let hosts: Vec<_> = request.headers().get_all(HOST).iter().collect();
         let [host] = hosts[..] else { return false };
         let Ok(host) = host.to_str().map(str::to_ascii_lowercase) else { return false };
@@ -253,14 +251,14 @@ impl Shared {
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+fn plain(status: StatusCode, text: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
     *response.status_mut() = status;
     guard(&mut response);
     response
 }
 
-fn see_other(url: &str) -> Response<Full<Bytes>> {
+fn see_other(url: &str) -> Response<Bytes> {
     let Ok(location) = HeaderValue::from_str(url) else { return Page::Unknown.response() };
     let mut response = plain(StatusCode::SEE_OTHER, "");
     response.headers_mut().insert(LOCATION, location);

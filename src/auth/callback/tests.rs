@@ -187,3 +187,41 @@ async fn connections_that_say_nothing_do_not_keep_the_browser_out() {
     let answer = get(port, "/favicon.ico").await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "the newest is heard: {answer}");
 }
+
+#[tokio::test]
+async fn what_is_no_request_is_told_so_and_what_is_long_is_read() {
+    let (_callback, port) = callback(&CallbackSettings::default());
+    let host = format!("localhost:{port}");
+    for (line, host, status) in [
+        ("GET", host.clone(), 400),
+        ("\u{1}", host.clone(), 400),
+        ("GET /favicon.ico", format!("{host}{}", "\r\nx: y".repeat(500)), 431),
+        ("GET /favicon.ico", format!("{host}\r\nx: {}", "y".repeat(200_000)), 431),
+        ("GET /start/nonce-1", format!("{host}\r\nx: {}", "y".repeat(40_000)), 303),
+    ] {
+        let answer = ask(port, line, &host).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
+    }
+    // A body is nobody's, and does not cost whoever sends it the answer.
+    let mut poster = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let head = format!("POST /oauth/callback HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000\r\n\r\n");
+    poster.write_all(head.as_bytes()).await.unwrap();
+    poster.write_all(&[b'x'; 100_000]).await.unwrap();
+    let mut answer = String::new();
+    poster.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_may_come_in_pieces() {
+    let (_callback, port) = callback(&CallbackSettings::default());
+    let mut browser = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    browser.set_nodelay(true).unwrap();
+    for byte in format!("GET /start/nonce-1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").bytes() {
+        browser.write_all(&[byte]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let mut answer = String::new();
+    browser.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 303 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+}

@@ -75,7 +75,9 @@ fn where_all_sessions_are_in_use_one_serves_that_asks_nothing_the_client_cannot_
         assert_eq!(answer["result"]["resultType"], "complete", "{method}: {answer}");
     }
     bridge.send(&modern_with("23", "tools/call", r#""name":"t""#, "{}", ""));
-    assert_eq!(error_of(&bridge.answer("23")).0, -32603, "in any other it might be asked what it cannot answer");
+    let refused = bridge.answer("23");
+    assert_eq!(error_of(&refused).0, -32603, "in any other it might be asked what it cannot answer");
+    says(&refused, &["hint: try again"]);
     assert_eq!(upstream.count("initialize"), 8, "they are bounded");
     bridge.finish();
 }

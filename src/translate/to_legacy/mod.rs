@@ -197,7 +197,8 @@ impl ToLegacy {
             return self.come_back(message, asked, &state, now);
         }
         let Some(session) = self.session_for(&asked, now) else {
-            let why = "too many sessions with different capabilities are in use at the same time";
+            let why = "too many sessions with different capabilities are in use at the same time; \
+                hint: try again when some of their requests are answered";
             return self.answer(message::error(&asked.raw_id, message::code::INTERNAL_ERROR, why, None));
         };
         match &*asked.method {

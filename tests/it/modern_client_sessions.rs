@@ -75,7 +75,9 @@ fn where_all_sessions_are_in_use_one_serves_that_asks_nothing_the_client_cannot_
         assert_eq!(answer["result"]["resultType"], "complete", "{method}: {answer}");
     }
     bridge.send(&modern_with("23", "tools/call", r#""name":"t""#, "{}", ""));
-    assert_eq!(error_of(&bridge.answer("23")).0, -32603, "in any other it might be asked what it cannot answer");
+    let refused = bridge.answer("23");
+    assert_eq!(error_of(&refused).0, -32603, "in any other it might be asked what it cannot answer");
+    says(&refused, &["hint: try again"]);
     assert_eq!(upstream.count("initialize"), 8, "they are bounded");
     bridge.finish();
 }
@@ -94,7 +96,10 @@ fn a_lost_session_is_opened_again_and_told_what_it_must_know() {
     let filter = r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["a:b"]}"#;
     bridge.send(&modern(r#""l""#, "subscriptions/listen", filter));
     bridge.message("notifications/subscriptions/acknowledged");
-    assert!(bridge.ask_modern("1", "tools/list", "")["result"].is_object(), "the client notices nothing");
+    bridge.send(&modern_with("1", "tools/list", "", CAPABILITIES, r#""io.modelcontextprotocol/logLevel":"debug""#));
+    assert!(value(&bridge.answer("1"))["result"].is_object(), "the client notices nothing");
+    let level = upstream.wait_for("logging/setLevel", 2);
+    assert_eq!(level.header("mcp-session-id"), Some("s1"), "the new session is told the level of what is sent again");
     let again = upstream.wait_for("resources/subscribe", 2);
     assert_eq!(again.header("mcp-session-id"), Some("s1"), "the new session is subscribed too");
     let changed = bridge.message("notifications/tools/list_changed");

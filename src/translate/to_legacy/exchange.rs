@@ -43,7 +43,7 @@ pub(super) struct Client {
 
 impl ToLegacy {
     /// Takes a request that the server is to answer.
-    pub(super) fn exchange(&mut self, message: &Message, asked: Asked, session: u64) {
+    pub(super) fn exchange(&mut self, message: &Message, asked: Asked, session: u64, now: Instant) {
         let number = self.next();
         let exchange = Exchange {
             session,
@@ -56,51 +56,11 @@ impl ToLegacy {
         };
         self.exchanges.insert(number, exchange);
         self.asked.insert(asked.id, Place::Exchange(number));
-        self.begin_when_open(session, number);
-    }
-
-    /// Sends it, after the log level if that must change.
-    pub(super) fn begin(&mut self, number: u64) {
-        let Some(exchange) = self.exchanges.get(&number) else { return };
-        let session_number = exchange.session;
-        let Some(session) = self.sessions.get(&session_number) else { return };
-        let Some(level) = exchange.level.filter(|_| session.server.can("logging", None)) else {
-            return self.send(number);
-        };
-        // The server knows one level for all: the most talkative that anybody wants.
-        let others = self.exchanges.values().filter(|other| other.session == session_number);
-        let level = others.filter_map(|other| other.level).min().unwrap_or(level);
-        let told = session.level == Some(level);
-        match session.leveling.clone() {
-            Some(id) if told => {
-                if let Some(Awaited::Level(waiting)) = self.awaited.get_mut(&(session_number, id)) {
-                    waiting.push(number);
-                }
-            }
-            _ if told => self.send(number),
-            _ => {
-                let params = format!(r#"{{"level":"{}"}}"#, level.name());
-                let id = self.own_request(session_number, "logging/setLevel", &params, Awaited::Level(vec![number]));
-                if let Some(session) = self.sessions.get_mut(&session_number) {
-                    session.level = Some(level);
-                    session.leveling = Some(id);
-                }
-            }
-        }
-    }
-
-    /// The server knows the level; what waited for that is sent.
-    pub(super) fn leveled(&mut self, session: u64, id: &Id, waiting: &[u64]) {
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.leveling.take_if(|leveling| leveling == id);
-        }
-        for exchange in waiting {
-            self.send(*exchange);
-        }
+        self.begin_when_open(session, number, now);
     }
 
     /// Id and progress token stay as the client made them, unless an exchange that is held has the same.
-    fn send(&mut self, number: u64) {
+    pub(super) fn send(&mut self, number: u64) {
         let fresh = format!("\"mcp-ferry {}\"", self.next());
         let Some(exchange) = self.exchanges.get_mut(&number) else { return };
         let (Some(request), Some(client)) = (exchange.request.take(), &exchange.client) else { return };

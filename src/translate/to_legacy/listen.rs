@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::asked::Asked;
-use super::{Action, Awaited, Place, SUBSCRIBE, Timer, ToLegacy, told};
+use super::resources::Resource;
+use super::{Action, OWN_REQUEST, Place, Timer, ToLegacy, told};
 use crate::message::{Id, Message};
 use crate::translate::members::{Members, quoted};
 use crate::translate::{meta, text};
@@ -20,10 +21,11 @@ pub(super) struct Listen {
     pub(super) raw_id: Box<str>,
     /// The capabilities whose lists it is about.
     lists: Vec<&'static str>,
+    /// The resources it asks for, until the session is open.
     resources: Vec<String>,
     /// Resources of which the server has not said yet whether it will tell.
-    open: usize,
-    /// Resources that count for this one with the server.
+    open: Vec<String>,
+    /// Resources of which it tells.
     held: Vec<String>,
     acknowledged: bool,
 }
@@ -43,7 +45,7 @@ impl ToLegacy {
             raw_id: asked.raw_id,
             lists: lists.collect(),
             resources,
-            open: 0,
+            open: Vec::new(),
             held: Vec::new(),
             acknowledged: self.acknowledged.as_ref() == Some(&asked.id),
         };
@@ -57,7 +59,7 @@ impl ToLegacy {
     pub(super) fn subscribe(&mut self, number: u64, now: Instant) {
         let Some(listen) = self.listens.get_mut(&number) else { return };
         let session_number = listen.session;
-        let Some(session) = self.sessions.get_mut(&session_number) else { return };
+        let Some(session) = self.sessions.get(&session_number) else { return };
         listen.lists.retain(|list| session.server.can(list, Some("listChanged")));
         let mut resources = std::mem::take(&mut listen.resources);
         if !session.server.can("resources", Some("subscribe")) {
@@ -65,46 +67,44 @@ impl ToLegacy {
         }
         resources.sort_unstable();
         resources.dedup();
-        for uri in resources {
-            let count = session.resources.entry(uri.clone()).or_default();
-            *count += 1;
-            if *count > 1 {
-                listen.held.push(uri);
-                continue;
-            }
-            listen.resources.push(uri);
-        }
-        listen.open = listen.resources.len();
-        let new = listen.resources.clone();
-        if new.is_empty() {
+        let is_told = |uri: &String| matches!(session.resources.get(uri), Some(Resource::Told));
+        (listen.held, listen.open) = resources.into_iter().partition(is_told);
+        let open = listen.open.clone();
+        if open.is_empty() {
             return self.acknowledge(number);
         }
-        self.timers.insert((now + SUBSCRIBE, Timer::Listen(number)));
-        for uri in new {
-            self.subscribe_to(session_number, &uri, Awaited::Subscribe { listen: number, uri: uri.clone() });
+        self.timers.insert((now + OWN_REQUEST, Timer::Listen(number)));
+        for uri in open {
+            self.bring_about(session_number, &uri);
         }
-    }
-
-    pub(super) fn subscribe_to(&mut self, session: u64, uri: &str, awaited: Awaited) {
-        self.own_request(session, "resources/subscribe", &format!(r#"{{"uri":{}}}"#, quoted(uri)), awaited);
     }
 
     /// The server has said whether it will tell of this resource.
-    pub(super) fn subscribed(&mut self, number: u64, uri: String, refused: bool) {
-        let Some(listen) = self.listens.get_mut(&number) else { return };
-        listen.open = listen.open.saturating_sub(1);
-        if refused {
-            let session = listen.session;
-            if let Some(session) = self.sessions.get_mut(&session) {
-                session.resources.remove(&uri);
+    pub(super) fn agreed(&mut self, session: u64, uri: &str, is_told: bool) {
+        let mut settled = Vec::new();
+        for (number, listen) in self.listens.iter_mut().filter(|(_, listen)| listen.session == session) {
+            let Some(place) = listen.open.iter().position(|open| open == uri) else { continue };
+            let uri = listen.open.remove(place);
+            if is_told {
+                listen.held.push(uri);
             }
-            self.warn(format!("the server will not tell of {uri}"));
-        } else {
-            listen.held.push(uri);
+            if listen.open.is_empty() {
+                settled.push(*number);
+            }
         }
-        if self.listens.get(&number).is_some_and(|listen| listen.open == 0) {
-            self.acknowledge(number);
+        for listen in settled {
+            self.acknowledge(listen);
         }
+    }
+
+    /// The server takes its time: what it agrees to later is told all the same.
+    pub(super) fn wait_no_longer(&mut self, number: u64) {
+        let Some(listen) = self.listens.get(&number) else { return };
+        let session = listen.session;
+        for uri in listen.open.clone() {
+            self.leave_at_once(session, &uri);
+        }
+        self.acknowledge(number);
     }
 
     /// Says what will be told; only now may anything be.
@@ -148,22 +148,8 @@ impl ToLegacy {
     /// The client listens no more: the server need not tell what nobody else wants to hear.
     pub(super) fn unlisten(&mut self, number: u64) {
         let Some(listen) = self.listens.remove(&number) else { return };
-        let Some(session) = self.sessions.get_mut(&listen.session) else { return };
-        let mut uris = listen.held;
-        uris.extend(listen.resources);
-        uris.sort_unstable();
-        uris.dedup();
-        uris.retain(|uri| match session.resources.get_mut(uri) {
-            Some(count) if *count > 1 => {
-                *count -= 1;
-                false
-            }
-            Some(_) => session.resources.remove(uri).is_some(),
-            None => false,
-        });
-        for uri in uris {
-            let params = format!(r#"{{"uri":{}}}"#, quoted(&uri));
-            self.own_request(listen.session, "resources/unsubscribe", &params, Awaited::Nobody);
+        for uri in listen.wanted() {
+            self.bring_about(listen.session, uri);
         }
     }
 
@@ -177,5 +163,16 @@ impl ToLegacy {
                 self.answer(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, listen.raw_id));
             }
         }
+    }
+}
+
+impl Listen {
+    /// The resources that the server has been asked for because of it.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &String> {
+        self.open.iter().chain(&self.held)
+    }
+
+    pub(super) fn wants(&self, uri: &str) -> bool {
+        self.wanted().any(|wanted| wanted == uri)
     }
 }

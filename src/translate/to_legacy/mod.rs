@@ -9,8 +9,10 @@
 mod asked;
 mod during;
 mod exchange;
+mod level;
 mod listen;
 mod questions;
+mod resources;
 mod session;
 mod told;
 
@@ -38,8 +40,8 @@ const GATHER: Duration = Duration::from_millis(25);
 /// How long a session besides the one in use may stay unused.
 const IDLE: Duration = Duration::from_secs(5 * 60);
 
-/// How long a server may take to say whether it will tell of a resource's updates.
-const SUBSCRIBE: Duration = Duration::from_secs(10);
+/// How long a client waits because of a request of our own that the server does not answer.
+const OWN_REQUEST: Duration = Duration::from_secs(10);
 
 /// What is to be done. A session is named by a number of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,15 +127,10 @@ enum Place {
 #[derive(Debug)]
 enum Awaited {
     Exchange(u64),
-    /// `logging/setLevel`, and the exchanges that wait for it.
-    Level(Vec<u64>),
-    /// `resources/subscribe`.
-    Subscribe {
-        listen: u64,
-        uri: String,
-    },
-    /// Whatever it is, nobody looks at it.
-    Nobody,
+    /// `logging/setLevel`.
+    Level,
+    /// `resources/subscribe` or `resources/unsubscribe`, and of what.
+    Resource(String),
 }
 
 /// Where the server said something.
@@ -155,6 +152,8 @@ enum Timer {
     Held(u64),
     /// Acknowledge a subscription with what is agreed.
     Listen(u64),
+    /// Wait no longer for the log level to be set in this session.
+    Level(u64),
     /// Close a session that is not used.
     Idle(u64),
 }
@@ -198,13 +197,14 @@ impl ToLegacy {
             return self.come_back(message, asked, &state, now);
         }
         let Some(session) = self.session_for(&asked, now) else {
-            let why = "too many sessions with different capabilities are in use at the same time";
+            let why = "too many sessions with different capabilities are in use at the same time; \
+                hint: try again when some of their requests are answered";
             return self.answer(message::error(&asked.raw_id, message::code::INTERNAL_ERROR, why, None));
         };
         match &*asked.method {
             "server/discover" => self.discover(asked, session),
             "subscriptions/listen" => self.listen(message, asked, session, now),
-            _ => self.exchange(message, asked, session),
+            _ => self.exchange(message, asked, session, now),
         }
     }
 
@@ -255,14 +255,9 @@ impl ToLegacy {
         let Kind::Response { id, is_error } = answer.kind() else { return };
         match self.awaited.remove(&(session, id.clone())) {
             Some(Awaited::Exchange(exchange)) => self.finish(exchange, answer, now),
-            Some(Awaited::Level(exchanges)) => {
-                if *is_error {
-                    self.warn("the server does not take the log level".to_owned());
-                }
-                self.leveled(session, id, &exchanges);
-            }
-            Some(Awaited::Subscribe { listen, uri }) => self.subscribed(listen, uri, *is_error),
-            Some(Awaited::Nobody) | None => {}
+            Some(Awaited::Level) => self.leveled(session, *is_error, now),
+            Some(Awaited::Resource(uri)) => self.resource_answered(session, &uri, *is_error),
+            None => {}
         }
     }
 
@@ -298,7 +293,8 @@ impl ToLegacy {
             match timer {
                 Timer::Ask(exchange) => self.ask(exchange, now),
                 Timer::Held(exchange) => self.give_up_held(exchange, now),
-                Timer::Listen(listen) => self.acknowledge(listen),
+                Timer::Listen(listen) => self.wait_no_longer(listen),
+                Timer::Level(session) => self.give_up_level(session, now),
                 Timer::Idle(session) => self.close_if_idle(session, now),
             }
         }
@@ -309,16 +305,24 @@ impl ToLegacy {
         self.last
     }
 
-    /// Sends a request of our own.
-    fn own_request(&mut self, session: u64, method: &str, params: &str, awaited: Awaited) -> Id {
+    /// Sends a request of our own; its id.
+    fn own_request(&mut self, session: u64, method: &str, params: &str, awaited: Awaited) -> Box<str> {
         let raw_id = format!("\"mcp-ferry {}\"", self.next());
         let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"{method}","params":{params}}}"#);
-        let id = Id::from_json(&raw_id);
         if let Ok(message) = Message::parse(text) {
-            self.awaited.insert((session, id.clone()), awaited);
+            self.awaited.insert((session, Id::from_json(&raw_id)), awaited);
             self.actions.push(Action::Request { session, message });
         }
-        id
+        raw_id.into()
+    }
+
+    /// Gives up a request that the server does not answer in time.
+    fn withdraw(&mut self, session: u64, raw_id: &str) {
+        let id = Id::from_json(raw_id);
+        self.awaited.remove(&(session, id.clone()));
+        if let Some(message) = session::cancellation(None, raw_id, "there is no answer") {
+            self.actions.push(Action::Cancel { session, id, message });
+        }
     }
 
     /// Answers a request of the client's.

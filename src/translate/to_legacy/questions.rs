@@ -148,7 +148,7 @@ impl ToLegacy {
             exchange.answer = None;
             exchange.questions.clear();
             exchange.request = Some(message.clone());
-            return self.begin(number);
+            return self.begin(number, now);
         }
         if let Some(answer) = exchange.answer.take() {
             self.settle(number, &answer);

@@ -1,12 +1,15 @@
 //! Which session does a request belong in? One that was opened with its client's very capabilities: what a server may
 //! ask of a client was settled then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use serde_json::Value;
 
-use super::asked::{Asked, Level};
+use super::asked::Asked;
+use super::level::Logging;
+use super::listen::Listen;
+use super::resources::Resource;
 use super::told::{self, Server};
 use super::{Action, IDLE, Place, Timer, ToLegacy};
 use crate::message::{self, Id, Message};
@@ -26,12 +29,8 @@ pub(super) struct Session {
     /// What waits for the server's answer to `initialize`; nothing does afterwards.
     waiting: Option<Vec<Waiting>>,
     pub(super) server: Server,
-    /// The level of log messages that the server was told last.
-    pub(super) level: Option<Level>,
-    /// The request that tells it, while it is not answered.
-    pub(super) leveling: Option<Id>,
-    /// The resources of whose updates the server tells, and how many subscriptions want each.
-    pub(super) resources: HashMap<String, usize>,
+    pub(super) logging: Logging,
+    pub(super) resources: HashMap<String, Resource>,
     pub(super) used: Instant,
 }
 
@@ -106,7 +105,9 @@ impl ToLegacy {
         if let Some(server) = Server::of(answer) {
             opened.server = server;
         }
+        opened.logging.greeted();
         self.let_through(session, now);
+        self.set_level(session, now);
     }
 
     /// The server takes its time: this is to be believed of it meanwhile.
@@ -121,7 +122,7 @@ impl ToLegacy {
         for waiting in waiting.unwrap_or_default() {
             match waiting {
                 Waiting::Discover(raw_id) => self.discovered(&raw_id, session),
-                Waiting::Exchange(exchange) => self.begin(exchange),
+                Waiting::Exchange(exchange) => self.begin(exchange, now),
                 Waiting::Listen(listen) => self.subscribe(listen, now),
             }
         }
@@ -156,12 +157,15 @@ impl ToLegacy {
     }
 
     /// The server has forgotten the session, and was greeted anew: what it was told in it, it must be told again.
-    pub fn renewed(&mut self, session: u64) {
+    pub fn renewed(&mut self, session: u64, now: Instant) {
         let Some(renewed) = self.sessions.get_mut(&session) else { return };
-        renewed.level = None;
-        let uris: Vec<_> = renewed.resources.keys().cloned().collect();
-        for uri in uris {
-            self.subscribe_to(session, &uri, super::Awaited::Nobody);
+        renewed.logging.forget();
+        renewed.forget_resources();
+        self.set_level(session, now);
+        let listens = self.listens.values().filter(|listen| listen.session == session);
+        let wanted: BTreeSet<_> = listens.flat_map(Listen::wanted).cloned().collect();
+        for uri in wanted {
+            self.bring_about(session, &uri);
         }
     }
 
@@ -198,9 +202,9 @@ impl ToLegacy {
     }
 
     /// Begins this exchange when the session is open.
-    pub(super) fn begin_when_open(&mut self, session: u64, exchange: u64) {
+    pub(super) fn begin_when_open(&mut self, session: u64, exchange: u64, now: Instant) {
         if self.is_open(session) {
-            self.begin(exchange);
+            self.begin(exchange, now);
         } else {
             self.wait(session, Waiting::Exchange(exchange));
         }
@@ -247,8 +251,7 @@ impl Session {
             initialize: None,
             waiting: Some(Vec::new()),
             server: Server::default(),
-            level: None,
-            leveling: None,
+            logging: Logging::default(),
             resources: HashMap::new(),
             used: now,
         }

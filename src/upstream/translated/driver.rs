@@ -156,7 +156,7 @@ impl Driver {
                 }
             }
             Event::Opened(answer) => self.machine.opened(session, &answer, now()),
-            Event::Renewed => self.machine.renewed(session),
+            Event::Renewed => self.machine.renewed(session, now()),
         }
     }
 

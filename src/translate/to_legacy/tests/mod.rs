@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod asked_once;
 mod world;
 
 use proptest::prelude::*;
@@ -217,8 +218,11 @@ fn a_session_that_was_greeted_anew_is_told_again_what_it_must_know() {
     let (session, subscribe) = sent(&run.ask(&modern("1", "subscriptions/listen", listen, "")))[0].clone();
     run.answered(session, &message_result(&subscribe["id"].to_string(), "{}"));
     let level = r#""io.modelcontextprotocol/logLevel":"info""#;
-    assert_eq!(sent(&run.ask(&modern("2", "tools/list", "", level)))[0].1["method"], "logging/setLevel");
-    run.machine.renewed(session);
+    let (_, told) = sent(&run.ask(&modern("2", "tools/list", "", level)))[0].clone();
+    assert_eq!(told["method"], "logging/setLevel");
+    run.answered(session, &message_result(&told["id"].to_string(), "{}"));
+    run.answered(session, &message_result("2", "{}"));
+    run.machine.renewed(session, run.now);
     assert_eq!(sent(&run.machine.actions())[0].1["method"], "resources/subscribe");
     assert_eq!(sent(&run.ask(&modern("3", "tools/list", "", level)))[0].1["method"], "logging/setLevel");
 }

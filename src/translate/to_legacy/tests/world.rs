@@ -1,6 +1,6 @@
 //! Is everything that is asked answered once, whatever client, server and clock do?
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::*;
 
@@ -26,9 +26,12 @@ struct World {
     asked: Vec<(u64, String)>,
     /// Input that the client was asked for: method and name again, the keys, the state.
     wanted: Vec<(String, Vec<String>, String)>,
-    /// The server's requests in flight: session, id, whether it may ask in it.
-    serving: Vec<(u64, Value, bool)>,
+    /// The server's requests in flight: session, id, what it is.
+    serving: Vec<(u64, Value, Value)>,
     questions: Vec<(u64, Value)>,
+    /// The resources that the server tells of, and those that the client's subscriptions are about.
+    subscribed: BTreeSet<String>,
+    listens: Vec<(u64, &'static [&'static str])>,
     open: HashSet<u64>,
     answers: usize,
 }
@@ -42,6 +45,8 @@ impl World {
             wanted: Vec::new(),
             serving: Vec::new(),
             questions: Vec::new(),
+            subscribed: BTreeSet::new(),
+            listens: Vec::new(),
             open: HashSet::new(),
             answers: 0,
         }
@@ -53,12 +58,7 @@ impl World {
         match act {
             0 | 1 => self.request(id, "tools/call", r#""name":"t""#, which),
             2 => self.request(id, "tools/list", "", which),
-            3 => self.request(
-                id,
-                "subscriptions/listen",
-                r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["a:b"]}"#,
-                which,
-            ),
+            3 => self.listen(id, which),
             4 if which.is_multiple_of(4) => self.request(id, "server/discover", "", which),
             4 | 5 => self.answer(which),
             6 | 7 => self.question(which),
@@ -82,8 +82,20 @@ impl World {
         }
     }
 
+    fn listen(&mut self, id: u64, which: usize) {
+        let resources = [&["a:b"][..], &["a:b", "c:d"], &["c:d"]][which % 3];
+        self.listens.push((id, resources));
+        let filter =
+            format!(r#""notifications":{{"toolsListChanged":true,"resourceSubscriptions":{}}}"#, json!(resources));
+        self.request(id, "subscriptions/listen", &filter, which);
+    }
+
     fn request(&mut self, id: u64, method: &str, params: &str, which: usize) {
-        let level = if which.is_multiple_of(3) { r#""io.modelcontextprotocol/logLevel":"info""# } else { "" };
+        let level = match which % 4 {
+            0 => r#""io.modelcontextprotocol/logLevel":"info""#,
+            1 => r#""io.modelcontextprotocol/logLevel":"error""#,
+            _ => "",
+        };
         self.asked.push((id, method.to_owned()));
         self.run.machine.request(&modern(&id.to_string(), method, params, level), self.run.now);
         let actions = self.run.machine.actions();
@@ -94,7 +106,14 @@ impl World {
         if self.serving.is_empty() {
             return;
         }
-        let (session, id, _) = self.serving.swap_remove(which % self.serving.len());
+        let (session, id, request) = self.serving.swap_remove(which % self.serving.len());
+        if let Some(uri) = request["params"]["uri"].as_str() {
+            if request["method"] == "resources/subscribe" {
+                self.subscribed.insert(uri.to_owned());
+            } else {
+                self.subscribed.remove(uri);
+            }
+        }
         let actions = self.run.answered(session, &message_result(&id.to_string(), "{}"));
         self.take(actions);
     }
@@ -130,6 +149,7 @@ impl World {
             return;
         }
         let (id, _) = self.asked.swap_remove(which % self.asked.len());
+        self.listens.retain(|(listen, _)| *listen != id);
         let text = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
         self.run.machine.cancelled(&message(text));
         let actions = self.run.machine.actions();
@@ -159,7 +179,14 @@ impl World {
                         request["params"].get("requestState").is_none()
                             && request["params"].get("inputResponses").is_none()
                     );
-                    self.serving.push((session, id, request["method"] == "tools/call"));
+                    let changes = |request: &Value| {
+                        let level = (request["method"] == "logging/setLevel").then_some("level");
+                        request["params"]["uri"].as_str().or(level).map(str::to_owned)
+                    };
+                    let change = changes(&request);
+                    let clash = self.serving.iter().any(|(_, _, other)| change.is_some() && changes(other) == change);
+                    assert!(!clash, "which of two changes of one thing comes last is for the server to say: {request}");
+                    self.serving.push((session, id, request));
                 }
                 Action::Notify { session, message } => {
                     let reply = value(&message);
@@ -200,6 +227,9 @@ impl World {
             self.next += 1;
             self.come_back(1);
         }
+        let wanted: BTreeSet<_> =
+            self.listens.iter().flat_map(|(_, uris)| *uris).map(|uri| (*uri).to_owned()).collect();
+        assert_eq!(self.subscribed, wanted, "the server tells of what is wanted");
         self.run.machine.end();
         let actions = self.run.machine.actions();
         self.take(actions);

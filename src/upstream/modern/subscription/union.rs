@@ -76,7 +76,7 @@ impl Subscription {
 
     /// What is refused is forgotten, and whoever waits is told: the rest is still wanted.
     fn has_tried(&self, generation: u64, refused: &Refused) {
-        self.change(|interest| refused.keys().fold(false, |changed, uri| interest.unsubscribe(uri) || changed));
+        self.change(|interest| refused.keys().filter(|uri| interest.unsubscribe(uri)).count() > 0);
         self.heard.send_replace((generation, refused.clone()));
     }
 
@@ -123,10 +123,10 @@ async fn listen(session: Arc<Session>) {
                 said = streams.late() => said,
             };
             streams.take_late(said).await;
+            subscription.has_tried(generation, &streams.refused);
             for (uri, failure) in &streams.refused {
                 log::warn!("no changes to {uri} are told, though the client counts on it: {}", failure.logged());
             }
-            subscription.has_tried(generation, &streams.refused);
         }
     }
 }

@@ -61,8 +61,8 @@ impl Bridge {
             Kind::Batch(elements) if elements.is_empty() => {
                 self.refuse("null", code::INVALID_REQUEST, "the batch is empty");
             }
-            // The modern era knows no batches; taken apart, each is answered all the same.
-            Kind::Batch(elements) if self.upstream.is_translated() => {
+            // Taken apart, each is answered all the same; and a cancellation concerns what is in flight here.
+            Kind::Batch(elements) if self.upstream.parts_batches() || elements.iter().any(is_cancellation) => {
                 for element in elements.clone() {
                     self.message(element);
                 }
@@ -154,4 +154,8 @@ impl Bridge {
     fn refuse(&self, raw_id: &str, code: i64, why: &str) {
         self.outgoing.send_now(message::error(raw_id, code, why, None));
     }
+}
+
+fn is_cancellation(message: &Message) -> bool {
+    message.method() == Some("notifications/cancelled")
 }

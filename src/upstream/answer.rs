@@ -158,15 +158,17 @@ fn is_session_lost(status: StatusCode, said: &str, rpc: Option<&Message>) -> boo
     let method_not_found = || code == Some(-32601);
     // What servers use for it. Another code is about something else that has a session.
     let may_be = code.is_none_or(|code| matches!(code, -32000 | -32001 | -32600));
-    let speaks_of_it = || {
-        let said = said.to_ascii_lowercase();
-        said.contains("session") || said.contains("not initialized")
-    };
     match status {
         StatusCode::NOT_FOUND => !method_not_found(),
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => may_be && speaks_of_it(),
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => may_be && speaks_of_session(said),
         _ => false,
     }
+}
+
+/// Whether these are the words of a server that misses a session.
+pub(super) fn speaks_of_session(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    said.contains("session") || said.contains("not initialized")
 }
 
 /// Many a plain error has an `error` member with a code and a message in it. A client that waits for JSON-RPC would

@@ -197,7 +197,7 @@ impl Upstream {
 
     /// Carries a notification, or the client's answer to a request of the server.
     pub async fn notify(&self, message: &Message) -> Result<(), Failure> {
-        if self.0.questions.take(message) {
+        if self.0.questions.take(message) || self.0.modern.takes_answer(message) {
             return Ok(());
         }
         if let Some(translated) = self.0.translated.get().filter(|_| self.is_translated()) {
@@ -255,6 +255,11 @@ impl Upstream {
     /// Whether the client is of the modern era and the server is not.
     pub fn is_translated(&self) -> bool {
         self.0.is_translating() && self.0.gate.is_idle()
+    }
+
+    /// Whether the client's batches are to be taken apart: the modern era knows none.
+    pub fn parts_batches(&self) -> bool {
+        self.is_translated() || (self.0.chosen.client_protocol == ClientProtocol::Modern && self.0.gate.is_idle())
     }
 
     /// The client has nothing more to say: what it listens to, if that is translated, ends.

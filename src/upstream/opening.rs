@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
@@ -45,7 +46,8 @@ pub(super) async fn open(
                 era::remember(&context, &initialize, &opened);
                 return;
             }
-            Err(NotOpened::Error(_, error)) => {
+            Err(NotOpened::Error(status, error)) => {
+                mention_era(&context, status, &error);
                 context.gate.failed(Failure::Rpc(error.clone()));
                 settle(Ok(error));
                 return;
@@ -68,6 +70,23 @@ pub(super) async fn open(
         let asked = asked_to_wait(&failure);
         context.gate.trouble(failure);
         tokio::time::sleep(backoff.next().max(asked)).await;
+    }
+}
+
+/// Whoever pins the era may have pinned the wrong one, which the server's own words do not tell.
+fn mention_era(context: &Context, status: StatusCode, error: &Message) {
+    let host = context.sender.host();
+    let is_modern = modern::is_recognised(status, error);
+    match context.chosen.protocol {
+        Protocol::Legacy if is_modern => {
+            log::warn!("{host} refuses a handshake as servers without one do; hint: try without --protocol legacy");
+        }
+        Protocol::Modern if !is_modern => {
+            log::warn!(
+                "{host} refuses server/discover as servers with a handshake do; hint: try without --protocol modern"
+            );
+        }
+        _ => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! Has the server another era by now than the one that it was found to have, in an earlier run or in this?
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
@@ -12,13 +13,16 @@ use crate::message::{Message, code};
 use crate::task;
 use crate::translate::{self, to_legacy};
 
+/// A server that has been asked, and was what it was taken for, is not asked again for every refusal.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
 /// Whether a server that is taken for legacy still is. Shared with the sessions that a translator opens.
 #[derive(Default)]
 pub(super) struct Doubts {
     /// It has refused a handshake in the way of a modern one.
     raised: AtomicBool,
-    /// Held by whoever asks: of many that are refused at once, one does.
-    asking: tokio::sync::Mutex<()>,
+    /// Held by whoever asks: of many that are refused at once, one does. When the last has found nothing.
+    asking: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Doubts {
@@ -28,7 +32,7 @@ impl Doubts {
     }
 
     /// Waits for its turn to ask.
-    async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+    async fn turn(&self) -> tokio::sync::MutexGuard<'_, Option<Instant>> {
         self.asking.lock().await
     }
 }
@@ -52,11 +56,14 @@ impl Upstream {
         message: &Message,
         outcome: Result<Outcome, Failure>,
     ) -> Result<Outcome, Failure> {
-        let (Ok(Outcome::Answer(refusal)) | Err(Failure::Rpc(refusal))) = &outcome else { return outcome };
         let is_settled = self.0.chosen.protocol != Protocol::Auto || self.0.client.translated;
-        if is_settled || !may_have_turned(&wire, refusal) || !Box::pin(has_turned(&self.0, &wire)).await {
+        if is_settled
+            || !self.0.may_have_turned(&wire, message, &outcome)
+            || !Box::pin(has_turned(&self.0, &wire)).await
+        {
             return outcome;
         }
+        let was_modern = wire.is_modern();
         let left = self.0.gate.leave(&wire);
         let is_first = left.is_some();
         if let Some(initialize) = left {
@@ -64,12 +71,16 @@ impl Upstream {
             task::spawn(async move { wire.close().await });
             drop(self.spawn_opener(initialize));
         }
-        let Some(wire) = self.pass().await? else { return outcome };
+        let Some(new) = self.pass().await? else { return outcome };
         if is_first {
             self.0.tell_changed();
             self.0.ask_again();
         }
-        Box::pin(wire.request(message)).await
+        if new.is_modern() == was_modern {
+            // It was no refusal of another era, so it may have been carried out.
+            return outcome;
+        }
+        Box::pin(new.request(message)).await
     }
 }
 
@@ -93,32 +104,46 @@ impl Context {
         doubts.raised.store(false, Ordering::Relaxed);
         Ok(is_modern)
     }
-}
 
-/// Whether the error is none that a server of this session's era has a reason for.
-fn may_have_turned(wire: &Wire, refusal: &Message) -> bool {
-    let Some(code) = modern::error_code(refusal) else { return false };
-    match wire {
-        // What legacy servers say to what belongs to no session.
-        Wire::Modern(_) => {
-            code == code::INVALID_REQUEST
-                || (-32019..=-32000).contains(&code) && code != translate::code::RESOURCE_NOT_FOUND
+    /// Whether what came of a request is nothing that a server of this session's era has a reason for.
+    fn may_have_turned(&self, wire: &Wire, request: &Message, outcome: &Result<Outcome, Failure>) -> bool {
+        let refusal = match outcome {
+            Ok(Outcome::Answer(refusal)) | Err(Failure::Rpc(refusal)) => refusal,
+            Err(Failure::Status { status, .. }) => {
+                return matches!(status.as_u16(), 400 | 404) && !matches!(wire, Wire::HttpSse(_));
+            }
+            _ => return false,
+        };
+        let Some(code) = modern::error_code(refusal) else { return false };
+        match wire {
+            // What legacy servers say to what belongs to no session.
+            Wire::Modern(_) => match code {
+                code::INVALID_REQUEST | code::INVALID_PARAMS => true,
+                translate::code::RESOURCE_NOT_FOUND => request.method() != Some("resources/read"),
+                code => (-32019..=-32000).contains(&code),
+            },
+            Wire::Legacy(_) => {
+                let is_raised = self.era.doubts().raised.swap(false, Ordering::Relaxed);
+                is_raised || modern::is_recognised(StatusCode::OK, refusal)
+            }
+            Wire::HttpSse(_) => false,
         }
-        Wire::Legacy(_) => modern::is_recognised(StatusCode::OK, refusal),
-        Wire::HttpSse(_) => false,
     }
 }
 
 /// Asks the server. Of many requests that are refused at once, one does.
 async fn has_turned(context: &Context, wire: &Wire) -> bool {
     let doubts = context.era.doubts();
-    let _turn = doubts.turn().await;
+    let mut found_nothing = doubts.turn().await;
     if !context.gate.is_at(wire) {
         return true;
     }
-    let (Some(initialize), _) = context.gate.greeting() else { return false };
-    match era::discovered(context, &initialize).await {
-        Ok(discovered) => discovered.is_some() != matches!(wire, Wire::Modern(_)),
-        Err(_) => false,
+    if found_nothing.is_some_and(|since| since.elapsed() < ASK_AGAIN) {
+        return false;
     }
+    let (Some(initialize), _) = context.gate.greeting() else { return false };
+    let discovered = era::discovered(context, &initialize).await;
+    let has_turned = discovered.is_ok_and(|discovered| discovered.is_some() != wire.is_modern());
+    *found_nothing = (!has_turned).then(Instant::now);
+    has_turned
 }

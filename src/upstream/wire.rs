@@ -59,6 +59,10 @@ impl Wire {
         }
     }
 
+    pub(super) fn is_modern(&self) -> bool {
+        matches!(self, Self::Modern(_))
+    }
+
     pub(super) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
         match self {
             Self::Legacy(session) => session.request(message).await,

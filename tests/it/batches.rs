@@ -167,3 +167,20 @@ fn a_batch_that_uses_an_id_twice_is_refused() {
     bridge.finish();
     assert_eq!(upstream.count("batch"), 0, "what is refused is not sent");
 }
+
+#[test]
+fn a_cancellation_in_a_batch_cancels() {
+    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.shake_hands_in("2025-03-26");
+    // Not owed an answer: it is cancelled.
+    bridge.send_raw(format!("{}\n", request("1", "tools/call", "{}")).as_bytes());
+    let events = upstream.take("tools/call").sse();
+    let ping = request("2", "ping", "{}");
+    bridge.owe("2");
+    bridge.send(&format!("[{},{ping}]", notification("notifications/cancelled", r#"{"requestId":1}"#)));
+    assert!(events.closed_by_client(), "nobody waits for its answer any more");
+    bridge.answer("2");
+    bridge.finish();
+    assert_eq!(upstream.count("notifications/cancelled"), 1, "and the server is told");
+}

@@ -168,3 +168,87 @@ fn a_server_that_is_slow_is_discovered_by_what_was_known_of_it() {
     bridge.answer("2");
     bridge.finish();
 }
+
+#[test]
+fn a_call_that_may_have_been_carried_out_is_not_sent_again() {
+    type Answer = fn(Exchange);
+    let answers: [Answer; 6] = [
+        |call| call.json(r#"{"jsonrpc":"2.0","id":1,"result":{"n":NaN}}"#),
+        |call| {
+            call.sse().event("no JSON");
+        },
+        |call| call.respond("200 OK", &[("Content-Type", "text/html")], "<p>done</p>"),
+        |call| call.accepted(),
+        |call| call.error("200 OK", -32000, "the tool failed half way"),
+        |call| call.error("500 Internal Server Error", -32603, "the tool failed half way"),
+    ];
+    for (which, answer) in answers.into_iter().enumerate() {
+        for is_modern in [false, true] {
+            let upstream = Upstream::start(move |call| match call.kind() {
+                "tools/call" => answer(call),
+                _ if is_modern => call.modern(),
+                _ => call.legacy_only(),
+            });
+            let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+            bridge.send(&modern_request("1", "tools/call", r#""name":"pay","#));
+            error_of(&bridge.answer("1"));
+            bridge.finish();
+            assert_eq!(upstream.count("tools/call"), 1, "{which}, modern: {is_modern}: {:?}", upstream.kinds());
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_refused_for_want_of_a_session_is_sent_in_one() {
+    for (status, code, why) in [
+        ("400 Bad Request", -32603, "Session ID missing"),
+        ("200 OK", -32002, "Server not initialized"),
+        ("200 OK", -32602, "Invalid request parameters"),
+    ] {
+        let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
+            ("tools/call" | "server/discover", None) => call.error(status, code, why),
+            _ => call.usual(),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        let answer = bridge.ask_modern("1", "tools/call", r#""name":"t""#);
+        assert_eq!(answer["result"]["resultType"], "complete", "{status}, {code}: {answer}");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn a_server_that_asks_in_a_call_without_a_session_is_told_that_nobody_can_be_asked() {
+    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
+        ("tools/call", 0) => call.hold(),
+        _ => call.usual(),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.send(&modern_request("1", "tools/call", r#""name":"t","#));
+    let events = upstream.take("tools/call").sse();
+    events.event(&request("7", "elicitation/create", r#"{"message":"who?"}"#));
+    let told = upstream.wait_for("answer", 1);
+    assert_eq!(error_of(told.text()).0, -32601, "{}", told.text());
+    events.event(&result("1", r#"{"content":[]}"#));
+    bridge.answer("1");
+    bridge.ask_modern("2", "tools/list", "");
+    bridge.finish();
+    assert_eq!(upstream.count("initialize"), 1, "only a legacy server asks, so what follows has a session");
+}
+
+#[test]
+fn the_batch_of_a_modern_client_is_taken_apart() {
+    for is_modern in [false, true] {
+        let upstream = Upstream::start(move |call| if is_modern { call.modern() } else { call.legacy_only() });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--client-protocol", "modern"]).start();
+        let elements = [modern_request("1", "tools/list", ""), modern_request("2", "tools/list", "")];
+        bridge.owe("1");
+        bridge.owe("2");
+        bridge.send(&format!("[{}]", elements.join(",")));
+        for id in ["1", "2"] {
+            let answer = value(&bridge.answer(id));
+            assert!(answer["result"].is_object(), "modern: {is_modern}: {answer}");
+        }
+        bridge.finish();
+        assert_eq!(upstream.count("batch"), 0, "the era knows none");
+    }
+}

@@ -282,3 +282,91 @@ fn a_server_that_changes_its_era_under_a_modern_client_costs_it_no_request() {
         bridge.finish();
     }
 }
+
+#[test]
+fn an_error_is_the_servers_own_where_a_look_at_its_era_meets_a_fault() {
+    for (code, fault) in
+        [(-32001, "500 Internal Server Error"), (-32000, "200 OK"), (-32600, "503 Service Unavailable")]
+    {
+        let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
+            ("tools/call", _) => call.error("200 OK", code, "the tool failed half way"),
+            ("server/discover", 1) => call.error(fault, -32603, "for a moment"),
+            _ => call.modern(),
+        });
+        let mut bridge = Bridge::connected(&upstream);
+        let answer = bridge.ask("1", "tools/call", r#"{"name":"pay"}"#);
+        assert_eq!(error_of(&answer).0, code, "{answer}");
+        bridge.ask("2", "tools/call", r#"{"name":"pay"}"#);
+        bridge.finish();
+        assert_eq!(upstream.count("tools/call"), 2, "each is sent once");
+        assert_eq!(upstream.count("initialize"), 1, "the session stays: {:?}", upstream.kinds());
+    }
+}
+
+#[test]
+fn a_server_that_turns_modern_is_found_out_by_whatever_it_refuses_a_request_with() {
+    type Refuse = fn(Exchange);
+    let refusals: [Refuse; 4] = [
+        |call| call.error("400 Bad Request", -32602, "_meta is missing"),
+        |call| call.error("400 Bad Request", -32600, "Invalid Request"),
+        |call| call.error("404 Not Found", -32601, "Method not found"),
+        |call| call.plain("400 Bad Request", ""),
+    ];
+    for (which, refuse) in refusals.into_iter().enumerate() {
+        let is_modern = Arc::new(AtomicBool::new(false));
+        let turned = Arc::clone(&is_modern);
+        let upstream = Upstream::start(move |call| match call.header("Mcp-Method") {
+            _ if !turned.load(Ordering::Relaxed) => call.usual(),
+            None if !["initialize", "GET", "DELETE"].contains(&call.kind()) => refuse(call),
+            _ => call.modern(),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        bridge.shake_hands();
+        bridge.still_works();
+        is_modern.store(true, Ordering::Relaxed);
+        let answer = value(&bridge.ask("1", "tools/list", "{}"));
+        assert!(answer["result"].is_object(), "{which}: {answer}");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn a_server_that_turns_legacy_is_found_out_by_whatever_it_refuses_a_request_with() {
+    type Refuse = fn(Exchange);
+    let refusals: [Refuse; 3] = [
+        |call| call.plain("400 Bad Request", "Invalid session"),
+        |call| call.error("200 OK", -32602, "Invalid request parameters"),
+        |call| call.error("200 OK", -32002, "Server not initialized"),
+    ];
+    for (which, refuse) in refusals.into_iter().enumerate() {
+        let is_modern = Arc::new(AtomicBool::new(true));
+        let turned = Arc::clone(&is_modern);
+        let upstream = Upstream::start(move |call| match call.header("mcp-session-id") {
+            _ if turned.load(Ordering::Relaxed) => call.modern(),
+            None if !["initialize", "GET"].contains(&call.kind()) => refuse(call),
+            _ => call.usual(),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+        bridge.shake_hands();
+        bridge.still_works();
+        is_modern.store(false, Ordering::Relaxed);
+        let answer = value(&bridge.ask("1", "tools/list", "{}"));
+        assert!(answer["result"].is_object(), "{which}: {answer}");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn who_pins_the_wrong_era_reads_which_option_it_was() {
+    for (pinned, answer) in [("legacy", Exchange::modern as fn(Exchange)), ("modern", Exchange::usual)] {
+        let upstream = Upstream::start(move |call| match call.kind() {
+            "server/discover" if pinned == "modern" => call.error("400 Bad Request", -32000, "no session"),
+            _ => answer(call),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--protocol", pinned]).start();
+        bridge.send(&initialize("1", REVISION));
+        error_of(&bridge.answer("1"));
+        let stderr = bridge.finish().stderr;
+        assert!(stderr.contains(&format!("try without --protocol {pinned}")), "{stderr}");
+    }
+}

@@ -215,3 +215,19 @@ fn progress_grows_through_all_rounds() {
     assert_eq!(told, [1, 2, 3], "progress must increase, though the second round began anew");
     bridge.finish();
 }
+
+#[test]
+fn an_answer_finds_the_call_that_waits_for_it_though_the_session_is_another_by_now() {
+    let (upstream, mut bridge) = connected(|call| match (call.kind(), call.nth) {
+        ("tools/call", 0) => call.input_required(&format!(r#""inputRequests":{{"name":{}}}"#, elicitation("who?"))),
+        ("tools/call", _) => call.complete(r#""content":[]"#),
+        _ => call.modern(),
+    });
+    call(&mut bridge);
+    let (question, _) = asked(&mut bridge, "elicitation/create");
+    bridge.shake_hands_in("2025-11-25");
+    bridge.send(&result(&question, r#"{"action":"accept","content":{}}"#));
+    assert!(bridge.answer("1").contains(r#""content":[]"#), "what a person has answered is not lost");
+    bridge.finish();
+    assert_eq!(upstream.count("answer"), 0, "the era knows no such message");
+}

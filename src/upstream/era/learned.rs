@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::signs::says_legacy;
+use super::signs::{fails_for_now, says_legacy};
 use crate::cli::Protocol;
 use crate::error::Failure;
 use crate::log;
-use crate::message::Message;
+use crate::message::{Kind, Message};
 use crate::task;
 use crate::translate::members::Members;
 use crate::translate::to_modern::Client;
@@ -67,7 +67,7 @@ async fn look_for_modern_side(context: Arc<Context>, initialize: Message) {
 }
 
 /// The server's greeting to modern clients, asked for in the name of the legacy one that said this `initialize`.
-/// `None`: it has none.
+/// `None`: it has none. An error: that cannot be told now.
 pub(in crate::upstream) async fn discovered(
     context: &Context,
     initialize: &Message,
@@ -75,7 +75,12 @@ pub(in crate::upstream) async fn discovered(
     let client = Client::of(initialize, MODERN_REVISIONS[0], context.chosen.tasks);
     let Some(request) = client.request(&context.modern.ids.next(), "server/discover", "{}") else { return Ok(None) };
     let answer = match modern::carry(context, &request, &mut |_| false).await {
-        Ok(Answered { answer, .. }) => answer,
+        Ok(Answered { status, answer }) => match answer.kind() {
+            Kind::Response { is_error: true, .. } if fails_for_now(status, &answer) => {
+                return Err(Failure::Rpc(answer));
+            }
+            _ => answer,
+        },
         Err(failure) if says_legacy(&failure) => return Ok(None),
         Err(failure) => return Err(failure),
     };

@@ -7,6 +7,7 @@ mod signs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::turned::Doubts;
@@ -18,7 +19,7 @@ use crate::task;
 use crate::translate::members::Members;
 use crate::translate::{MODERN_REVISIONS, meta, text, to_legacy};
 use modern::Answered;
-use signs::{knows_discover, says_legacy};
+use signs::{knows_discover, may_be_repeated, says_legacy};
 
 pub(super) use learned::{discovered, remember};
 pub(super) use signs::{is_beyond, is_not_modern, may_be_modern};
@@ -47,6 +48,13 @@ impl Verdict {
     /// A handshake was refused.
     pub(super) fn refused(&self, refused: &NotOpened) {
         if may_be_modern(refused) {
+            self.doubts.raise();
+        }
+    }
+
+    /// A request in a session was refused.
+    pub(super) fn refused_with(&self, status: StatusCode, error: &Message) {
+        if signs::is_refusal_of_either_era(status, error) {
             self.doubts.raise();
         }
     }
@@ -227,7 +235,8 @@ async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Ou
     }))
 }
 
-/// Carries a modern request as it is. `None`: the server is legacy, and has not carried it out.
+/// Carries a modern request as it is. `None`: the server is legacy, and has not carried it out. What it may have carried
+/// out has its answer, of whichever era that is: nothing is sent twice.
 async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outcome>, Failure> {
     let carried = match message.method() {
         Some("subscriptions/listen") => Box::pin(modern::listen(context, message)).await,
@@ -235,6 +244,7 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
     };
     let Answered { status, answer } = match carried {
         Ok(answered) => answered,
+        Err(failure @ Failure::Unusable(_)) if !signs::is_harmless(message) => return Err(failure),
         Err(failure) if says_legacy(&failure) && !context.is_proven_modern() => {
             if !to_legacy::is_complete(message) && answers_discover(context, message).await? {
                 return Err(failure);
@@ -249,7 +259,14 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
         let is_recognised = if is_discover { knows_discover } else { modern::is_recognised };
         let fits = context.is_proven_modern() && !modern::is_out_of_place(status, &answer);
         let has_answered = is_discover && to_legacy::is_complete(message);
-        fits || is_recognised(status, &answer) || !has_answered && answers_discover(context, message).await?
+        fits || is_recognised(status, &answer)
+            || !has_answered && {
+                let Ok(answers) = answers_discover(context, message).await else {
+                    // Nothing is known but this answer.
+                    return Ok(Some(Outcome::Answer(answer)));
+                };
+                answers
+            }
     } else {
         let members = Members::of(text(&answer));
         let result = members.as_ref().and_then(|members| members.get("result"));
@@ -263,13 +280,15 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
     };
     if !is_modern {
         context.found(false, None);
-        return Ok(None);
+        if may_be_repeated(message, status, &answer) {
+            return Ok(None);
+        }
     }
     Ok(Some(Outcome::Answer(answer)))
 }
 
 /// An error that any server might have given: whether this one is modern, asked in the words of the request that met
-/// it, or in ours where it lacked some.
+/// it, or in ours where it lacked some. An error: that cannot be told now.
 pub(super) async fn answers_discover(context: &Context, message: &Message) -> Result<bool, Failure> {
     let said = Members::of(text(message)).and_then(|members| members.object("params")?.get("_meta"));
     let ours = json!({ meta::PROTOCOL_VERSION: MODERN_REVISIONS[0], meta::CLIENT_CAPABILITIES: {} }).to_string();
@@ -279,6 +298,7 @@ pub(super) async fn answers_discover(context: &Context, message: &Message) -> Re
     let Ok(request) = Message::parse(request) else { return Ok(false) };
     match Box::pin(modern::carry(context, &request, &mut |_| false)).await {
         Ok(Answered { status, answer }) => Ok(match answer.kind() {
+            Kind::Response { is_error: true, .. } if status.is_server_error() => return Err(Failure::Rpc(answer)),
             Kind::Response { is_error: true, .. } => knows_discover(status, &answer),
             _ => {
                 let members = Members::of(text(&answer));

@@ -4,7 +4,8 @@ use http::StatusCode;
 
 use crate::error::Failure;
 use crate::message::{Message, code};
-use crate::upstream::{NotOpened, Opened, first, modern};
+use crate::translate::text;
+use crate::upstream::{NotOpened, Opened, answer, first, modern};
 
 /// Whether a server that takes modern requests would not have failed so. What a login, a limit or an outage says is
 /// nothing of the kind.
@@ -18,9 +19,49 @@ pub(super) fn says_legacy(failure: &Failure) -> bool {
     }
 }
 
+/// Whether a request changes nothing, so that it may be carried out once more.
+pub(super) fn is_harmless(request: &Message) -> bool {
+    matches!(
+        request.method(),
+        Some(
+            "server/discover"
+                | "tools/list"
+                | "prompts/list"
+                | "prompts/get"
+                | "resources/list"
+                | "resources/templates/list"
+                | "resources/read"
+                | "completion/complete"
+                | "subscriptions/listen"
+        )
+    )
+}
+
+/// Whether a request may be sent in a session after this error, which it met without one: if the server has refused it,
+/// and not failed at carrying it out.
+pub(super) fn may_be_repeated(request: &Message, status: StatusCode, error: &Message) -> bool {
+    let refusals = [code::PARSE_ERROR, code::INVALID_REQUEST, code::METHOD_NOT_FOUND, code::INVALID_PARAMS];
+    is_harmless(request)
+        || status.is_client_error()
+        || modern::error_code(error).is_none_or(|code| refusals.contains(&code))
+        || answer::speaks_of_session(text(error))
+}
+
+/// Whether an error to a request of ours says nothing of the server but that it has failed.
+pub(super) fn fails_for_now(status: StatusCode, error: &Message) -> bool {
+    status.is_server_error() || modern::error_code(error) == Some(code::INTERNAL_ERROR)
+}
+
 /// Whether an error to `server/discover` is a modern server's. Every one of those has that method.
 pub(super) fn knows_discover(status: StatusCode, error: &Message) -> bool {
     modern::error_code(error) != Some(code::METHOD_NOT_FOUND) && modern::is_recognised(status, error)
+}
+
+/// Whether a server that has lost its legacy side may say this within a session: it misses what a modern request has in
+/// `_meta`, or does not know the method.
+pub(super) fn is_refusal_of_either_era(status: StatusCode, error: &Message) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+        && (modern::may_be_modern(error) || modern::error_code(error) == Some(code::INVALID_REQUEST))
 }
 
 /// Whether an attempt to open by `server/discover` shows that the server is not modern.

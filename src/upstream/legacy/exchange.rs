@@ -30,11 +30,15 @@ impl Session {
     /// Carries a request or batch. A session that the server has forgotten is renewed once: what was refused for lack
     /// of a session has not been carried out, so it may be sent again.
     pub(in crate::upstream) async fn request(self: &Arc<Self>, message: &Message) -> Result<Outcome, Failure> {
+        // Boxed, as all that is rare: the future of a request is copied when its task is made.
+        if self.listening.borrow().is_some() {
+            Box::pin(self.heard(message)).await;
+        }
         let terms = self.terms();
         match self.exchange(&terms, message).await {
             Err(Failure::SessionLost { .. }) => {
-                // Boxed, as all that is rare: the future of a request is copied when its task is made.
                 Box::pin(self.renew(terms.generation)).await?;
+                Box::pin(self.heard(message)).await;
                 self.exchange(&self.terms(), message).await
             }
             settled => settled,
@@ -48,7 +52,9 @@ impl Session {
             sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.chosen.patience).await?;
         let mut owed = Owed::by(message);
         if !response.status().is_success() {
+            let status = response.status();
             let error = Box::pin(answer::refusal(sender, response, terms.has_session())).await?;
+            self.context.era.refused_with(status, &error);
             return match &owed {
                 Owed::One { raw_id, .. } => Ok(Outcome::Answer(error.with_id(raw_id))),
                 Owed::Many(_) => Err(Failure::Rpc(error)),

@@ -35,6 +35,7 @@ pub(super) async fn listen(session: Arc<Session>) {
     let mut position = Position::default();
     loop {
         let heard = position.connect(&session, &terms).await;
+        session.listening.send_replace(None);
         match heard {
             Heard::Stream(events) => {
                 position.has_worked = true;

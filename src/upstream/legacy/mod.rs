@@ -27,6 +27,10 @@ const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-versi
 /// How long the farewell to a server may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How long a request that the server may have questions about waits for the stream on which many ask them: whoever has
+/// no such stream yet is not asked, and waits for the answer.
+const STREAM: Duration = Duration::from_secs(1);
+
 /// A session with a server, renewed when the server has forgotten it.
 pub(super) struct Session {
     context: Arc<Context>,
@@ -35,6 +39,8 @@ pub(super) struct Session {
     /// Held by whoever renews; the others wait, and find it done or learn why it could not be.
     renewing: Arc<tokio::sync::Mutex<Option<(Instant, Failure)>>>,
     listener: Mutex<Listener>,
+    /// Since when the server has been asked for the GET stream without having answered.
+    listening: watch::Sender<Option<Instant>>,
 }
 
 /// Who reads the GET stream.
@@ -134,6 +140,7 @@ impl Session {
             terms: watch::Sender::new(Arc::new(terms)),
             renewing: Arc::default(),
             listener: Mutex::default(),
+            listening: watch::Sender::new(None),
         }
     }
 
@@ -168,8 +175,26 @@ impl Session {
     pub(super) fn listen(self: &Arc<Self>) {
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*listener, Listener::NotYet) {
+            self.listening.send_replace(Some(Instant::now()));
             *listener = Listener::Running(task::spawn(listen::listen(Arc::clone(self))).abort_handle());
         }
+    }
+
+    fn is_listened_to(&self) -> bool {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(&*listener, Listener::Running(listener) if !listener.is_finished())
+    }
+
+    /// Waits for the server's answer to the GET, if this is a request that it may have questions about.
+    async fn heard(&self, request: &Message) {
+        if !matches!(request.method(), Some("tools/call" | "prompts/get" | "resources/read")) {
+            return;
+        }
+        let since = *self.listening.borrow();
+        let Some(since) = since else { return };
+        let mut changes = self.listening.subscribe();
+        let heard = changes.wait_for(Option::is_none);
+        drop(tokio::time::timeout_at((since + STREAM).into(), heard).await);
     }
 
     async fn post_notice(&self, terms: &Terms, message: &Message) -> Result<(), Failure> {
@@ -229,6 +254,9 @@ impl Session {
             self.post_notice(&terms, &initialized).await?;
         }
         self.terms.send_replace(Arc::new(terms));
+        if self.is_listened_to() {
+            self.listening.send_replace(Some(Instant::now()));
+        }
         self.context.client.tell_translator(|| Event::Renewed);
         self.context.tell_changed();
         self.context.ask_again();

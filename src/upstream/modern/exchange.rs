@@ -16,13 +16,16 @@ use crate::translate::{code, text};
 use crate::upstream::Context;
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::awaited::Awaited;
-use crate::upstream::send::Sent;
+use crate::upstream::send::{Sent, post_headers};
 
 /// A server that has more pages of tools than this has no end.
 const MOST_PAGES: usize = 100;
 
 /// How long a stream may stay open after its answer before it costs its connection.
 const AFTERWORD: Duration = Duration::from_secs(5);
+
+/// How long a server may take to hear that it cannot ask.
+const REFUSAL: Duration = Duration::from_secs(5);
 
 /// A server's answer, and the status it came with. An error is an answer.
 #[derive(Debug)]
@@ -152,12 +155,31 @@ async fn read(
     }
 }
 
-/// Delivers what comes before the answer. A modern server has nothing to ask on a stream.
+/// Delivers what comes before the answer. A modern server has nothing to ask on a stream; a legacy one that has carried
+/// out a request without a session may, and would wait for ever.
 async fn deliver(context: &Context, message: Message, sieve: &mut Sieve<'_>) {
     match message.kind() {
         Kind::Notification { .. } if sieve(&message) => context.client.deliver(message).await,
         Kind::Notification { .. } => {}
+        Kind::Request { .. } => Box::pin(refuse(context, &message)).await,
         _ => log::warn!("{} sent on a stream what has no place there; it is dropped", context.sender.host()),
+    }
+}
+
+/// Answers a server's question for the client, which cannot be asked.
+async fn refuse(context: &Context, question: &Message) {
+    let (sender, raw_id) = (&context.sender, question.raw_id().unwrap_or("null"));
+    let method = question.method().unwrap_or_default();
+    log::warn!("{} asks {method} on a stream, where nobody can be asked; it is told so", sender.host());
+    if !context.is_proven_modern() {
+        context.found(false, None);
+    }
+    let why = "the client that sent this request has no session in which it could be asked";
+    let refusal = message::error(raw_id, code::METHOD_NOT_FOUND, why, None);
+    let headers = post_headers();
+    let told = sender.send(Method::POST, sender.uri(), &headers, refusal, REFUSAL);
+    if !matches!(tokio::time::timeout(REFUSAL, told).await, Ok(Ok(_))) {
+        log::warn!("{} could not be told", sender.host());
     }
 }
 

@@ -12,16 +12,16 @@ mod session;
 mod subscription;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{Context, NotOpened, Opened, Wire};
 use crate::error::Failure;
 use crate::log;
-use crate::message::{Kind, Message};
+use crate::message::{Id, Kind, Message};
 use crate::translate::to_modern::{Client, Ids, greeting, results};
 use crate::translate::{MODERN_REVISIONS, code, members::Members, text};
 use annotations::Annotation;
@@ -38,11 +38,26 @@ pub(super) struct Server {
     /// Where redirects have led.
     moved: Mutex<Option<Uri>>,
     pub(super) ids: Ids,
+    /// Who waits for a legacy client's answer to which question, in whichever session: it may come when another has
+    /// taken the place of that one.
+    asked: Mutex<HashMap<Id, mpsc::UnboundedSender<Message>>>,
     /// The client has nothing more to say, and so nothing more to listen for.
     pub(super) ended: watch::Sender<bool>,
 }
 
 impl Server {
+    fn asked(&self) -> MutexGuard<'_, HashMap<Id, mpsc::UnboundedSender<Message>>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands on the client's answer to a question that was put for this server.
+    pub(super) fn takes_answer(&self, message: &Message) -> bool {
+        let Kind::Response { id, .. } = message.kind() else { return false };
+        let waiting = self.asked().remove(id);
+        // Whoever asked may be gone by now; then nobody else has a use for it.
+        waiting.map(|waiting| waiting.send(message.clone())).is_some()
+    }
+
     fn headers(&self, message: &Message) -> HeaderMap {
         let annotated = (message.method() == Some("tools/call")).then(|| {
             let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);

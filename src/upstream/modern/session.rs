@@ -33,8 +33,6 @@ pub(in crate::upstream) struct Session {
     client: Mutex<Client>,
     /// The result of `server/discover`, JSON text.
     discovered: Box<str>,
-    /// Who waits for the client's answer to which question.
-    asked: Mutex<HashMap<Id, mpsc::UnboundedSender<Message>>>,
     /// The requests of batches, which are given up one by one: by dropping these.
     batched: Mutex<HashMap<Id, oneshot::Sender<()>>>,
     subscription: Subscription,
@@ -48,7 +46,6 @@ impl Session {
             context: Arc::clone(context),
             client: Mutex::new(client),
             discovered: discovered.into(),
-            asked: Mutex::default(),
             batched: Mutex::default(),
             subscription: Subscription::new(Interest::of(discovered)),
             farewells: Mutex::default(),
@@ -70,10 +67,6 @@ impl Session {
 
     fn client(&self) -> MutexGuard<'_, Client> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn asked(&self) -> MutexGuard<'_, HashMap<Id, mpsc::UnboundedSender<Message>>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn batched(&self) -> MutexGuard<'_, HashMap<Id, oneshot::Sender<()>>> {
@@ -169,10 +162,8 @@ impl Session {
     pub(in crate::upstream) async fn notify(&self, message: &Message) -> Result<(), Failure> {
         match message.kind() {
             Kind::Response { id, .. } => {
-                let waiting = self.asked().remove(id);
-                match waiting {
-                    Some(waiting) => drop(waiting.send(message.clone())),
-                    None => log::debug!("the client answers {id}, which nobody asked"),
+                if !self.context.modern.takes_answer(message) {
+                    log::debug!("the client answers {id}, which nobody asked");
                 }
                 Ok(())
             }
@@ -291,7 +282,7 @@ impl<'a> Drive<'a> {
     async fn tell(&mut self, messages: Vec<Message>) {
         for message in messages {
             if let Kind::Request { id, .. } = message.kind() {
-                self.session.asked().insert(id.clone(), self.sender.clone());
+                self.session.context.modern.asked().insert(id.clone(), self.sender.clone());
                 self.questions.push(id.clone());
             }
             self.session.context.client.deliver(message).await;
@@ -303,7 +294,7 @@ impl Drop for Drive<'_> {
     fn drop(&mut self) {
         let Self { session, call, questions, .. } = self;
         if !questions.is_empty() {
-            let mut asked = session.asked();
+            let mut asked = session.context.modern.asked();
             for id in &*questions {
                 asked.remove(id);
             }

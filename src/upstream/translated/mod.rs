@@ -117,6 +117,9 @@ impl Context {
         if self.client.translated || !self.gate.is_idle() || self.chosen.client_protocol == ClientProtocol::Legacy {
             return None;
         }
+        if !matches!(message.kind(), Kind::Request { .. }) {
+            return None;
+        }
         let is_known = self.translated.get().is_some() || self.chosen.client_protocol == ClientProtocol::Modern;
         if !is_known && !to_legacy::is_modern(message) {
             return None;

@@ -39,6 +39,7 @@ mod modern_client_sessions;
 mod modern_eras;
 mod modern_headers;
 mod modern_questions;
+mod modern_refused_subscriptions;
 mod modern_subscriptions;
 mod modern_tasks;
 mod modern_upstream;

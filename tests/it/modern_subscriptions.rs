@@ -135,6 +135,80 @@ fn a_server_that_does_not_listen_is_not_asked_again() {
 }
 
 #[test]
+fn the_old_stream_goes_on_until_the_new_one_listens_however_late() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let (id, _, first) = listened(&upstream);
+    bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
+    let late = upstream.take("subscriptions/listen");
+    assert!(bridge.answer("1").contains(r#""result":{}"#), "the client is not kept waiting for ever");
+    first.event(&news(&id, "tools/list_changed", ""));
+    bridge.message("notifications/tools/list_changed");
+    let id = late.id();
+    let second = late.sse();
+    second.event(&acknowledged(&id, FILTER));
+    assert!(first.closed_by_client(), "nothing is told twice");
+    second.event(&news(&id, "resources/updated", r#""uri":"a:b","#));
+    bridge.message("notifications/resources/updated");
+    let told = bridge.lines().iter().filter(|line| line.contains("list_changed")).count();
+    assert_eq!(told, 1, "there was no gap to make up for");
+    bridge.finish();
+}
+
+#[test]
+fn what_was_missed_is_told_by_the_stream_that_replaces_a_broken_one() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let (.., first) = listened(&upstream);
+    first.cut();
+    let _again = upstream.take("subscriptions/listen");
+    bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
+    let (_, wanted, _second) = listened(&upstream);
+    assert_eq!(wanted, value(FILTER));
+    bridge.message("notifications/tools/list_changed");
+    bridge.message("notifications/resources/list_changed");
+    bridge.answer("1");
+    bridge.finish();
+}
+
+#[test]
+fn once_it_has_listened_a_server_is_asked_again_whatever_stands_in_for_it() {
+    let upstream = holding();
+    let bridge = Bridge::connected(&upstream);
+    let (.., events) = listened(&upstream);
+    events.cut();
+    upstream.take("subscriptions/listen").plain("404 Not Found", "<html>no upstream</html>");
+    let starting = upstream.take("subscriptions/listen");
+    let id = starting.id();
+    let events = starting.sse();
+    events.event(&error(&id, -32603, "starting up"));
+    events.end();
+    let (.., _events) = listened(&upstream);
+    bridge.finish();
+}
+
+#[test]
+fn a_modern_clients_own_stream_outlives_what_stands_in_for_the_server() {
+    let upstream = holding();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
+    bridge.send(&modern_request("\"l\"", "subscriptions/listen", &format!(r#""notifications":{FILTER},"#)));
+    let (.., events) = listened(&upstream);
+    bridge.message("notifications/subscriptions/acknowledged");
+    events.cut();
+    upstream.take("subscriptions/listen").plain("500 Internal Server Error", "");
+    upstream.take("subscriptions/listen").plain("404 Not Found", "<html>no upstream</html>");
+    let (.., _events) = listened(&upstream);
+    bridge.message("notifications/resources/updated");
+    bridge.close_stdin();
+    assert_eq!(
+        bridge.answer("\"l\""),
+        result("\"l\"", r#"{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"l"}}"#),
+        "the client has ended it itself, in order"
+    );
+    bridge.finish();
+}
+
+#[test]
 fn a_modern_clients_own_stream_is_mended_out_of_its_sight() {
     let upstream = holding();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();

@@ -206,7 +206,7 @@ async fn what_is_no_request_is_told_so_and_what_is_long_is_read() {
     let mut poster = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let head = format!("POST /oauth/callback HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000\r\n\r\n");
     poster.write_all(head.as_bytes()).await.unwrap();
-    poster.write_all(&[b'x'; 100_000]).await.unwrap();
+    poster.write_all(&vec![b'x'; 100_000]).await.unwrap();
     let mut answer = String::new();
     poster.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");

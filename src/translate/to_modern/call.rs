@@ -105,7 +105,7 @@ impl Call {
         };
         let step = match &self.state {
             State::Task(_) => self.looked_at(voice, &result),
-            _ => match result.string("resultType").as_deref() {
+            _ => match result.get("resultType").map(unquoted).as_deref() {
                 None | Some("complete") => Ok(self.complete(results::settle(&self.method, answer, &self.raw_id))),
                 Some("input_required") => self.input_required(voice, &result),
                 Some("task") if voice.client.takes_tasks() => self.became_task(voice, &result),
@@ -269,6 +269,10 @@ impl Call {
                     "the server has cancelled the task that the call became".to_owned(),
                 ))
             }
+            Status::Bare(said) => {
+                self.close();
+                Err(unfit(said))
+            }
             Status::Working | Status::InputRequired(_) => self.still_works(voice, status, news),
         }
     }
@@ -365,6 +369,11 @@ fn pause(bare: u32) -> Duration {
 /// Legacy clients may call a request `null` or 1.5; modern servers refuse that.
 fn is_modern_id(raw_id: &str) -> bool {
     raw_id.starts_with('"') || raw_id.parse::<i64>().is_ok_and(|id| id.unsigned_abs() < 1 << 53)
+}
+
+/// A string's text; what is none stays JSON, which is the name of nothing.
+fn unquoted(json: &str) -> String {
+    serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
 }
 
 fn unfit(said: &str) -> Refused {

@@ -44,6 +44,8 @@ pub(super) enum Status<'a> {
     /// The final error, JSON text.
     Failed(&'a str),
     Cancelled,
+    /// It has ended, and what is owed at its end is missing: what the server says by that.
+    Bare(&'static str),
 }
 
 impl Task {
@@ -86,8 +88,12 @@ impl Task {
             "working" => Status::Working,
             // What is answered already need not be named again.
             "input_required" => Status::InputRequired(result.object("inputRequests").or_else(|| Members::of("{}"))?),
-            "completed" => Status::Completed(result.get("result")?),
-            "failed" => Status::Failed(result.get("error")?),
+            "completed" => result
+                .get("result")
+                .map_or(Status::Bare("that the task is completed, but not with which result"), Status::Completed),
+            "failed" => {
+                result.get("error").map_or(Status::Bare("that the task has failed, but not of what"), Status::Failed)
+            }
             "cancelled" => Status::Cancelled,
             _ => return None,
         })

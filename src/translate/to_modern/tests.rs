@@ -157,6 +157,35 @@ fn what_is_open_when_nobody_waits_any_more_is_withdrawn() {
     assert_eq!(run.end().1.unwrap().method(), Some("tasks/cancel"));
 }
 
+#[test]
+fn only_a_result_that_names_no_type_is_complete_without_saying_so() {
+    for (result, is_complete) in [
+        (r#"{"content":[]}"#, true),
+        (r#"{"content":[],"resultType":"complete"}"#, true),
+        (r#"{"content":[],"resultType":"\u0063omplete"}"#, true),
+        (r#"{"content":[],"resultType":"strange"}"#, false),
+        (r#"{"content":[],"resultType":5}"#, false),
+        (r#"{"content":[],"resultType":null}"#, false),
+        (r#"{"content":[],"resultType":["complete"]}"#, false),
+    ] {
+        let mut run = Run::of(&request("1", "tools/call", "{}"));
+        run.server_says(&format!(r#""result":{result}"#));
+        assert_eq!(run.answer().get("result").is_some(), is_complete, "{result}");
+    }
+}
+
+#[test]
+fn a_task_that_ends_without_what_it_owes_is_said_to_and_is_not_cancelled() {
+    for (status, why) in [("completed", "not with which result"), ("failed", "not of what")] {
+        let mut run = Run::of(&request("1", "tools/call", "{}"));
+        run.server_says(r#""result":{"resultType":"task","taskId":"t","status":"working"}"#);
+        run.server_says(&format!(r#""result":{{"taskId":"t","status":"{status}"}}"#));
+        let said = run.answer()["error"]["message"].to_string();
+        assert!(said.contains(status) && said.contains(why), "{said}");
+        assert!(run.end().1.is_none(), "what has ended is not cancelled");
+    }
+}
+
 fn odd_members() -> impl Strategy<Value = String> {
     odd::members(r#"{"_meta":{"a":1e400}}"#)
 }

@@ -110,8 +110,13 @@ fn annotations(tool: &str) -> Result<Vec<Annotation>, String> {
     if !tool.contains(ANNOTATION) && !tool.contains("\\u") {
         return Ok(Vec::new());
     }
-    let schema = Members::of(tool).and_then(|tool| tool.get("inputSchema"));
-    let schema: Value = serde_json::from_str(schema.unwrap_or("{}")).map_err(|error| error.to_string())?;
+    let schema = Members::of(tool).and_then(|tool| tool.get("inputSchema")).unwrap_or("{}");
+    let schema: Value = match serde_json::from_str(schema) {
+        Ok(schema) => schema,
+        // Too deep, or a number too large: nothing is wrong with that where nothing is to be mirrored.
+        Err(_) if !schema.contains(ANNOTATION) => return Ok(Vec::new()),
+        Err(error) => return Err(error.to_string()),
+    };
     let mut walk = Walk::default();
     walk.schema(&schema, &mut Vec::new(), true)?;
     Ok(walk.found)
@@ -246,6 +251,17 @@ mod tests {
         ] {
             assert!(annotations(&tool(schema)).is_err(), "{schema}");
         }
+    }
+
+    #[test]
+    fn a_schema_that_cannot_be_read_breaks_no_rule() {
+        let deep = format!("{}{{}}{}", r#"{"properties":{"a":"#.repeat(100), "}}".repeat(100));
+        for schema in [deep.as_str(), r#"{"properties":{"n":{"type":"number","maximum":1e309}}}"#] {
+            let tool = format!(r#"{{"name":"t","description":"caf\u00e9","inputSchema":{schema}}}"#);
+            assert_eq!(annotations(&tool), Ok(Vec::new()), "{schema}");
+        }
+        let unknown = format!(r#"{{"properties":{{"a":{{"type":"string","x-mcp-header":"A"}},"b":{deep}}}}}"#);
+        assert!(annotations(&tool(&unknown)).is_err(), "what is to be mirrored is not known");
     }
 
     #[test]

@@ -223,6 +223,12 @@ impl Bridge {
         })
     }
 
+    /// Waits until stderr holds this text.
+    #[track_caller]
+    pub(crate) fn logged(&mut self, text: &str) {
+        self.wait(text, |heard| heard.stderr.contains(text).then_some(()));
+    }
+
     /// While this runs the client reads at most one more line.
     pub(crate) fn without_reading<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
         let ears = Arc::clone(&self.ears);

@@ -4,7 +4,9 @@
 //! Such a stream has nothing to resume it by. What happened while there was none is made up for: whoever listens is
 //! told that all it listens for may have changed.
 
+mod keep;
 mod own;
+mod streams;
 mod union;
 
 use http::StatusCode;

@@ -7,33 +7,34 @@ use http::StatusCode;
 use super::{Opened, may_pass, next, open};
 use crate::error::Failure;
 use crate::log;
-use crate::message::{Kind, Message};
+use crate::message::{self, Kind, Message};
+use crate::translate::meta;
 use crate::translate::to_modern::{Heard, Interest, heard, tagged, tagged_result};
 use crate::upstream::answer::EventStream;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::modern::Answered;
 use crate::upstream::{Context, sign_in};
 
-/// Carries a modern client's own `subscriptions/listen` until the server ends it in order. Breaks are mended out of the
-/// client's sight: to it the bridge is the server, and that is still there.
+/// Carries a modern client's own `subscriptions/listen` until the server, or the client, ends it in order. Breaks are
+/// mended out of the client's sight: to it the bridge is the server, and that is still there.
 pub(in crate::upstream) async fn pass(context: &Context, request: &Message) -> Result<Answered, Failure> {
     let mut ended = context.modern.ended.subscribe();
-    tokio::select! {
-        passed = mended(context, request) => passed,
-        _ = ended.wait_for(|ended| *ended) => Err(Failure::Ending),
-    }
-}
-
-async fn mended(context: &Context, request: &Message) -> Result<Answered, Failure> {
-    let raw_id = request.raw_id().unwrap_or("null");
-    let mut attempt = request.clone();
     let mut passing = Passing {
         context,
-        raw_id,
+        raw_id: request.raw_id().unwrap_or("null"),
         known: None,
         is_acknowledged: context.people.modern.has_acknowledged(request),
         backoff: Backoff::new(Duration::from_secs(1)),
     };
+    tokio::select! {
+        passed = mended(&mut passing, request) => passed,
+        _ = ended.wait_for(|ended| *ended) => passing.ended().ok_or(Failure::Ending),
+    }
+}
+
+async fn mended(passing: &mut Passing<'_>, request: &Message) -> Result<Answered, Failure> {
+    let Passing { context, raw_id, .. } = *passing;
+    let mut attempt = request.clone();
     loop {
         match open(context, &attempt).await {
             Ok(Opened::Stream(mut events)) => {
@@ -50,14 +51,22 @@ async fn mended(context: &Context, request: &Message) -> Result<Answered, Failur
                 return Ok(Answered { status, answer: answer.with_id(raw_id) });
             }
             Ok(Opened::Answer(_)) => {}
-            Err(failure) if passing.known.is_some() && failure.is_temporary() => {}
             // The client need not hear of that from its stream.
             Err(Failure::SignIn { .. }) if passing.known.is_some() => sign_in::logged_in(context).await,
+            Err(failure) if passing.known.is_some() && may_be_mended(&failure) => {
+                log::debug!("nothing is heard of changes for now: {failure}");
+            }
             Err(failure) => return Err(failure),
         }
         tokio::time::sleep(passing.backoff.next()).await;
         attempt = request.with_id(&context.modern.ids.next());
     }
+}
+
+/// Whether a server that has listened before may do so again. An error that is no JSON-RPC is said by whoever stands in
+/// for it while it is restarted, whatever the status.
+fn may_be_mended(failure: &Failure) -> bool {
+    failure.is_temporary() || matches!(failure, Failure::Status { .. })
 }
 
 /// A client's own subscription, over one stream after another.
@@ -92,6 +101,15 @@ impl Passing<'_> {
             }
         }
         None
+    }
+
+    /// The client listens no more: the end, in order, of what it was told has begun.
+    fn ended(&self) -> Option<Answered> {
+        let raw_id = self.raw_id;
+        self.known.as_ref()?;
+        let own = format!(r#"{{"resultType":"complete","_meta":{{"{}":{raw_id}}}}}"#, meta::SUBSCRIPTION_ID);
+        let answer = Message::parse(message::result_text(raw_id, &own)).ok()?;
+        Some(Answered { status: StatusCode::OK, answer })
     }
 
     /// The server has said once, or once more, what it will tell.

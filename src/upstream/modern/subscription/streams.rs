@@ -1,0 +1,141 @@
+//! Which stream serves what a legacy client wants, and what of it does the server refuse?
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::keep::{Kept, Said};
+use crate::error::Failure;
+use crate::message::{self, Message, code};
+use crate::translate::to_modern::Interest;
+use crate::upstream::modern::session::Session;
+
+/// How long whoever subscribes waits for the server to listen.
+const READY: Duration = Duration::from_secs(5);
+
+/// A server that refuses, and takes its time for each, is asked for no more than this.
+const MOST_SORTED: u32 = 3;
+
+/// Resources that the server does not listen for, with what it says of each.
+pub(super) type Refused = BTreeMap<String, Failure>;
+
+/// One stream for all that is wanted. The one that replaces it comes first, however long that takes; if the server
+/// refuses that, the old one goes on.
+pub(super) struct Streams {
+    session: Arc<Session>,
+    current: Option<(Interest, Kept)>,
+    coming: Option<Coming>,
+    /// By the last that were tried.
+    pub(super) refused: Refused,
+}
+
+/// A stream on which the server does not listen yet.
+struct Coming {
+    interest: Interest,
+    stream: Kept,
+    said: oneshot::Receiver<Said>,
+    /// How often it was sorted out, without an end, what of it is refused.
+    sorted: u32,
+}
+
+impl Streams {
+    pub(super) fn new(session: Arc<Session>) -> Self {
+        Self { session, current: None, coming: None, refused: BTreeMap::new() }
+    }
+
+    /// Has the server listen for that; ready when it does, refuses it, or has had its time.
+    pub(super) async fn listen_for(&mut self, interest: Interest) {
+        let held = self.current.as_ref().map(|(held, _)| held);
+        if self.coming.as_ref().map(|coming| &coming.interest).or(held) == Some(&interest) {
+            return;
+        }
+        if held == Some(&interest) || interest.is_empty() {
+            self.coming = None;
+            self.current.take_if(|_| interest.is_empty());
+            return;
+        }
+        self.refused.clear();
+        if let Err(failure) = self.attempt(interest.clone()).await {
+            self.sort_out(interest, 0, &failure).await;
+        }
+    }
+
+    /// What the server says in the end of the stream that is coming; never, if there is none.
+    pub(super) async fn late(&mut self) -> Said {
+        match &mut self.coming {
+            Some(coming) => (&mut coming.said).await.unwrap_or_else(|_| Ok(Vec::new())),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes that.
+    pub(super) async fn take_late(&mut self, said: Said) {
+        let Some(coming) = &self.coming else { return };
+        let (interest, sorted) = (coming.interest.clone(), coming.sorted);
+        self.refused.clear();
+        if let Err(failure) = self.take(said) {
+            self.sort_out(interest, sorted, &failure).await;
+        }
+    }
+
+    /// Opens a stream for that beside the one there is, and waits for the server for a while.
+    async fn attempt(&mut self, interest: Interest) -> Result<(), Failure> {
+        self.begin(interest, 0);
+        match tokio::time::timeout(READY, self.late()).await {
+            Ok(said) => self.take(said),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, interest: Interest, sorted: u32) {
+        let replaced = self.current.as_ref().map(|(_, stream)| stream);
+        let (stream, said) = Kept::begin(&self.session, interest.clone(), replaced);
+        self.coming = Some(Coming { interest, stream, said, sorted });
+    }
+
+    fn take(&mut self, said: Said) -> Result<(), Failure> {
+        let Some(Coming { mut interest, stream, .. }) = self.coming.take() else { return Ok(()) };
+        for uri in said? {
+            interest.unsubscribe(&uri);
+            self.refused.extend(left_out(&uri).map(|failure| (uri, failure)));
+        }
+        self.current = Some((interest, stream));
+        Ok(())
+    }
+
+    /// Resources that were subscribed to in the same moment, and refused together, are tried one by one: the refusal of
+    /// one shall not cost the others. When the server takes its time for one, nobody waits for the rest.
+    async fn sort_out(&mut self, mut interest: Interest, sorted: u32, failure: &Failure) {
+        let added = interest.resources_beyond(self.current.as_ref().map(|(held, _)| held));
+        if added.len() == 1 || sorted == MOST_SORTED {
+            self.refused.extend(added.into_iter().map(|uri| (uri, failure.clone())));
+            return;
+        }
+        for uri in &added {
+            interest.unsubscribe(uri);
+        }
+        let mut added = added.into_iter();
+        while let Some(uri) = added.next() {
+            interest.subscribe(uri.clone());
+            if let Err(failure) = self.attempt(interest.clone()).await {
+                self.refused.insert(uri, failure);
+            } else if self.coming.is_some() && added.len() > 0 {
+                for uri in added {
+                    interest.subscribe(uri);
+                }
+                return self.begin(interest, sorted + 1);
+            }
+            for uri in self.refused.keys() {
+                interest.unsubscribe(uri);
+            }
+        }
+    }
+}
+
+/// What the client is told of a resource that the server has not named among those that it listens for.
+fn left_out(uri: &str) -> Option<Failure> {
+    let why = format!("the server does not tell of changes to {uri}: it listens, but not for that");
+    Message::parse(message::error("null", code::INVALID_PARAMS, &why, None)).ok().map(Failure::Rpc)
+}

@@ -58,11 +58,10 @@ fn resource(request: &Message) -> Option<Key> {
 }
 
 impl Context {
-    /// Asks a server that has a new session in place of the client's for what the old one had. A translator does so
-    /// itself.
+    /// Asks a server that has a new session in place of the client's for what the old one had, if it had any such.
     pub(super) fn ask_again(self: &Arc<Self>) {
         let asked: Vec<_> = self.lasting.kept().keys().cloned().collect();
-        if asked.is_empty() || self.client.translated {
+        if asked.is_empty() {
             return;
         }
         let upstream = Upstream(Arc::clone(self));

@@ -189,7 +189,10 @@ impl Upstream {
             Some(wire) => {
                 let outcome = wire.request(message).await;
                 let outcome = self.in_its_era(wire, message, outcome).await;
-                self.0.lasting.note(message, &outcome);
+                // A translator keeps that in mind itself.
+                if !self.0.client.translated {
+                    self.0.lasting.note(message, &outcome);
+                }
                 outcome
             }
             None => legacy::Session::bare(&self.0).request(message).await,

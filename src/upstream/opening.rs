@@ -118,7 +118,7 @@ async fn signed_in(
 }
 
 /// Lets messages through; the client's `initialized` first, if it did not wait for the answer.
-async fn greet(context: &Context, opened: &Opened) {
+async fn greet(context: &Arc<Context>, opened: &Opened) {
     if let Some((greeting, _)) = first::answered(&opened.answer) {
         context.learned(greeting.capabilities);
     }
@@ -127,6 +127,7 @@ async fn greet(context: &Context, opened: &Opened) {
         opened.wire.initialized(&initialized).await;
         context.gate.open(&opened.wire, true);
     }
+    context.ask_again();
     if context.has_promised() {
         context.tell_changed();
     }

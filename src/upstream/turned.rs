@@ -74,7 +74,6 @@ impl Upstream {
         let Some(new) = self.pass().await? else { return outcome };
         if is_first {
             self.0.tell_changed();
-            self.0.ask_again();
         }
         if new.is_modern() == was_modern {
             // It was no refusal of another era, so it may have been carried out.
@@ -109,9 +108,8 @@ impl Context {
     fn may_have_turned(&self, wire: &Wire, request: &Message, outcome: &Result<Outcome, Failure>) -> bool {
         let refusal = match outcome {
             Ok(Outcome::Answer(refusal)) | Err(Failure::Rpc(refusal)) => refusal,
-            Err(Failure::Status { status, .. }) => {
-                return matches!(status.as_u16(), 400 | 404) && !matches!(wire, Wire::HttpSse(_));
-            }
+            // A 404 is more likely of whoever stands in for a server that is restarted.
+            Err(Failure::Status { status: StatusCode::BAD_REQUEST, .. }) => return !matches!(wire, Wire::HttpSse(_)),
             _ => return false,
         };
         let Some(code) = modern::error_code(refusal) else { return false };

@@ -1,6 +1,7 @@
 //! Is it the server that is silent, or does it wait for us? While it has a question of its own unanswered, on whatever
 //! stream that came, a person may be filling in a form, and nobody can expect a word.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use crate::translate::text;
 /// For how long a question excuses silence. Some clients never answer.
 const EXCUSED: Duration = Duration::from_secs(30 * 60);
 
+/// How many questions are kept in mind, the latest.
+const MOST: usize = 1024;
+
 /// The questions of a server's, in all its sessions, that have no answer yet.
 #[derive(Debug, Default)]
 pub(super) struct Unanswered(Mutex<State>);
@@ -20,7 +24,7 @@ pub(super) struct Unanswered(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     /// In the order they came.
-    open: Vec<(Instant, Id)>,
+    open: VecDeque<(Instant, Id)>,
     /// When the last was answered.
     answered: Option<Instant>,
 }
@@ -29,7 +33,12 @@ impl Unanswered {
     /// The server says something that answers nothing.
     pub(super) fn said(&self, message: &Message) {
         match message.kind() {
-            Kind::Request { id, .. } => self.with(|state| state.open.push((Instant::now(), id.clone()))),
+            Kind::Request { id, .. } => self.with(|state| {
+                if state.open.len() == MOST {
+                    state.open.pop_front();
+                }
+                state.open.push_back((Instant::now(), id.clone()));
+            }),
             Kind::Notification { method } if &**method == "notifications/cancelled" => {
                 let params = Members::of(text(message)).and_then(|members| members.object("params"));
                 if let Some(raw_id) = params.and_then(|params| params.get("requestId")) {

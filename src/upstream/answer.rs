@@ -155,18 +155,18 @@ pub(super) async fn refusal(
 /// 404 is what the specification says; many servers answer 400 or 401 and speak of a session.
 fn is_session_lost(status: StatusCode, said: &str, rpc: Option<&Message>) -> bool {
     let code = rpc.and_then(code_and_data).and_then(|(code, _)| code.as_i64());
-    let method_not_found = || code == Some(-32601);
     // What servers use for it. Another code is about something else that has a session.
     let may_be = code.is_none_or(|code| matches!(code, -32000 | -32001 | -32600));
     match status {
-        StatusCode::NOT_FOUND => !method_not_found(),
+        // Of another thing that is not there, unless they say so.
+        StatusCode::NOT_FOUND => !matches!(code, Some(-32601 | -32602 | -32002)) || speaks_of_session(said),
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => may_be && speaks_of_session(said),
         _ => false,
     }
 }
 
 /// Whether these are the words of a server that misses a session.
-pub(super) fn speaks_of_session(said: &str) -> bool {
+fn speaks_of_session(said: &str) -> bool {
     let said = said.to_ascii_lowercase();
     said.contains("session") || said.contains("not initialized")
 }

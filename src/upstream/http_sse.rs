@@ -12,8 +12,9 @@ use tokio::task::AbortHandle;
 
 use super::answer::{self, Body, EventStream};
 use super::backoff::Backoff;
+use super::lasting::Asked;
 use super::send::{self, Sent};
-use super::{Context, Event, NotOpened, Opened, Outcome, SECRET_ID, Wire, first};
+use super::{Context, Event, NotOpened, Opened, Outcome, SECRET_ID, Wire, first, lasting};
 use crate::error::Failure;
 use crate::http::{self as client, SseError};
 use crate::log;
@@ -174,6 +175,11 @@ impl Session {
     async fn post_in_session(&self, message: &Message) -> Result<(u64, Option<Message>), Failure> {
         let (number, endpoint) = self.endpoint(0).await?;
         match self.post(&endpoint, message).await {
+            Err(lost @ Failure::SessionLost { .. })
+                if self.context.client.translated && lasting::is_lasting(message) =>
+            {
+                Err(lost)
+            }
             Err(Failure::SessionLost { .. }) => {
                 self.forgotten.send_modify(|forgotten| *forgotten = number.max(*forgotten));
                 let (number, endpoint) = self.endpoint(number).await?;
@@ -306,10 +312,16 @@ impl Session {
         if let Some(initialized) = initialized {
             self.post(&endpoint, &initialized).await?;
         }
+        let Context { lasting, modern, .. } = &*self.context;
+        let there = &endpoint;
+        let ask = |request: Message| -> Asked<'_> {
+            // Where the answer comes on the stream, nobody waits for it there.
+            Box::pin(async move { Ok(self.post(there, &request).await?.map_or(Outcome::Done, Outcome::Answer)) })
+        };
+        lasting.ask_again(&modern.ids, &ask).await;
         self.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
         self.context.client.tell_translator(|| Event::Renewed);
         self.context.tell_changed();
-        self.context.ask_again();
         Ok(())
     }
 

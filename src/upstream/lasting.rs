@@ -2,18 +2,27 @@
 //! this with it, and as the client is not told of that, it is asked for again here.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::{Context, Outcome, Upstream};
+use super::Outcome;
 use crate::error::Failure;
 use crate::log;
-use crate::message::{Kind, Message};
-use crate::task;
-use crate::translate::{members::Members, text};
+use crate::message::{self, Kind, Message};
+use crate::translate::members::{Change, Members};
+use crate::translate::text;
+use crate::translate::to_modern::Ids;
 
-/// A legacy client's log level and subscriptions ("Logging", "Resources"), as it asked for them.
+/// How long the client's next request waits for a new session to be like the old one.
+const LIKE_BEFORE: Duration = Duration::from_secs(5);
+
+/// A legacy client's log level and subscriptions ("Logging", "Resources").
 #[derive(Default)]
-pub(super) struct Lasting(Mutex<BTreeMap<Key, Message>>);
+pub(super) struct Lasting(Mutex<BTreeMap<Key, Wish>>);
+
+/// A request on its way to the server.
+pub(super) type Asked<'a> = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send + 'a>>;
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
@@ -21,26 +30,35 @@ enum Key {
     Resource(String),
 }
 
+/// A request, but for its id.
+#[derive(Clone)]
+struct Wish {
+    method: &'static str,
+    /// JSON text.
+    params: String,
+}
+
 impl Lasting {
     /// Takes note of a request, or of those in a batch, unless the server has refused it.
     pub(super) fn note(&self, request: &Message, outcome: &Result<Outcome, Failure>) {
-        let is_granted = match outcome {
-            Ok(Outcome::Answer(answer)) => !matches!(answer.kind(), Kind::Response { is_error: true, .. }),
-            Ok(_) => true,
-            Err(_) => false,
-        };
+        if let Kind::Batch(requests) = request.kind() {
+            return requests.iter().for_each(|request| self.note(request, outcome));
+        }
+        let Some(method) = lasting(request) else { return };
+        let is_granted = outcome.as_ref().is_ok_and(|outcome| refusal(outcome).is_none());
+        let Some(params) = Members::of(text(request)).and_then(|members| members.object("params")) else { return };
+        let uri = params.string("uri").map(Key::Resource);
+        let Some(key) = (if method == "logging/setLevel" { Some(Key::LogLevel) } else { uri }) else { return };
         if !is_granted {
             return;
         }
-        match (request.kind(), request.method()) {
-            (Kind::Batch(requests), _) => requests.iter().for_each(|request| self.note(request, outcome)),
-            (_, Some("logging/setLevel")) => drop(self.kept().insert(Key::LogLevel, request.clone())),
-            (_, Some("resources/subscribe")) => {
-                drop(resource(request).map(|key| self.kept().insert(key, request.clone())));
-            }
-            (_, Some("resources/unsubscribe")) => drop(resource(request).map(|key| self.kept().remove(&key))),
-            _ => {}
+        if method == "resources/unsubscribe" {
+            self.kept().remove(&key);
+            return;
         }
+        // Its progress would be nobody's.
+        let params = params.with(&[("_meta", Change::Remove)]);
+        self.kept().insert(key, Wish { method, params });
     }
 
     /// The client begins anew.
@@ -48,46 +66,49 @@ impl Lasting {
         self.kept().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<Key, Message>> {
+    /// Asks a server that has a new session in place of the client's for what the old one had, before the client says
+    /// anything in it: what that asks for next shall be the last word. `ask` opens no further session, or one that a
+    /// server loses at once would be followed by another without end. What is not to be had is given up.
+    pub(super) async fn ask_again<'a>(&self, ids: &Ids, ask: &(dyn Fn(Message) -> Asked<'a> + Sync)) {
+        let wishes = self.kept().clone();
+        let asking = async {
+            for (key, Wish { method, params }) in wishes {
+                let Ok(request) = Message::parse(message::request_text(&ids.next(), method, &params)) else { continue };
+                let refused = match ask(request).await {
+                    Ok(outcome) => refusal(&outcome).map(Failure::Rpc),
+                    Err(failure) => Some(failure),
+                };
+                if let Some(failure) = refused {
+                    log::warn!("{method} is lost with the session: {}", failure.logged());
+                    self.kept().remove(&key);
+                }
+            }
+        };
+        if tokio::time::timeout(LIKE_BEFORE, asking).await.is_err() {
+            log::warn!("the server is slow to take the log level and the subscriptions that its last session had");
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<Key, Wish>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn resource(request: &Message) -> Option<Key> {
-    Members::of(text(request))?.object("params")?.string("uri").map(Key::Resource)
+fn lasting(request: &Message) -> Option<&'static str> {
+    let methods = ["logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+    methods.into_iter().find(|method| request.method() == Some(*method))
 }
 
-impl Context {
-    /// Asks a server that has a new session in place of the client's for what the old one had, if it had any such.
-    pub(super) fn ask_again(self: &Arc<Self>) {
-        let asked: Vec<_> = self.lasting.kept().keys().cloned().collect();
-        if asked.is_empty() {
-            return;
-        }
-        let upstream = Upstream(Arc::clone(self));
-        task::spawn(async move {
-            for key in asked {
-                // By now the client may want it no more.
-                let request = upstream.0.lasting.kept().get(&key).cloned();
-                let Some(request) = request else { continue };
-                if let Err(failure) = upstream.ask_once_more(&request).await {
-                    log::warn!("{} is lost with the session: {failure}", request.method().unwrap_or_default());
-                }
-            }
-        });
-    }
+/// Whether a request changes what lasts as long as the session.
+pub(super) fn is_lasting(request: &Message) -> bool {
+    lasting(request).is_some()
 }
 
-impl Upstream {
-    /// Says a request of the client's again under an id of ours. Where the answer comes on another stream, nobody waits
-    /// for it there.
-    async fn ask_once_more(&self, request: &Message) -> Result<(), Failure> {
-        let Some(wire) = self.pass().await? else { return Ok(()) };
-        match wire.request(&request.with_id(&self.0.modern.ids.next())).await? {
-            Outcome::Answer(answer) if matches!(answer.kind(), Kind::Response { is_error: true, .. }) => {
-                Err(Failure::Rpc(answer))
-            }
-            _ => Ok(()),
+fn refusal(outcome: &Outcome) -> Option<Message> {
+    match outcome {
+        Outcome::Answer(answer) if matches!(answer.kind(), Kind::Response { is_error: true, .. }) => {
+            Some(answer.clone())
         }
+        _ => None,
     }
 }

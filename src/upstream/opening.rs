@@ -7,6 +7,7 @@ use http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
+use super::lasting::Asked;
 use super::{Context, Event, NotOpened, Opened, era, first, http_sse, legacy, modern, sign_in};
 use crate::cli::{AuthMode, Protocol, Transport};
 use crate::error::Failure;
@@ -118,16 +119,18 @@ async fn signed_in(
 }
 
 /// Lets messages through; the client's `initialized` first, if it did not wait for the answer.
-async fn greet(context: &Arc<Context>, opened: &Opened) {
+async fn greet(context: &Context, opened: &Opened) {
     if let Some((greeting, _)) = first::answered(&opened.answer) {
         context.learned(greeting.capabilities);
     }
     context.client.tell_translator(|| Event::Opened(opened.answer.clone()));
     if let Some(initialized) = context.gate.open(&opened.wire, false) {
         opened.wire.initialized(&initialized).await;
+        let wire = &opened.wire;
+        let ask = |request: Message| -> Asked<'_> { Box::pin(async move { wire.ask_once(&request).await }) };
+        context.lasting.ask_again(&context.modern.ids, &ask).await;
         context.gate.open(&opened.wire, true);
     }
-    context.ask_again();
     if context.has_promised() {
         context.tell_changed();
     }

@@ -1,6 +1,6 @@
 //! Has the server another era by now than the one that it was found to have, in an earlier run or in this?
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -9,18 +9,23 @@ use super::{Context, Outcome, Upstream, Wire, era, modern};
 use crate::cli::Protocol;
 use crate::error::Failure;
 use crate::log;
-use crate::message::{Message, code};
+use crate::message::{self, Message, code};
 use crate::task;
 use crate::translate::{self, to_legacy};
 
 /// A server that has been asked, and was what it was taken for, is not asked again for every refusal.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
+/// So many refusals in a row, with nothing granted between them, that a legacy server may have had a reason for each.
+const MANY: u32 = 3;
+
 /// Whether a server that is taken for legacy still is. Shared with the sessions that a translator opens.
 #[derive(Default)]
 pub(super) struct Doubts {
     /// It has refused a handshake in the way of a modern one.
     raised: AtomicBool,
+    /// How many requests in a row it has refused in a way that fits either era.
+    in_a_row: AtomicU32,
     /// Held by whoever asks: of many that are refused at once, one does. When the last has found nothing.
     asking: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -29,6 +34,11 @@ impl Doubts {
     /// Something speaks against it.
     pub(super) fn raise(&self) {
         self.raised.store(true, Ordering::Relaxed);
+    }
+
+    /// One more refusal. Whether it is time to ask: in ordinary work a legacy server is never asked.
+    fn are_many(&self) -> bool {
+        self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= MANY
     }
 
     /// Waits for its turn to ask.
@@ -109,10 +119,20 @@ impl Context {
         let refusal = match outcome {
             Ok(Outcome::Answer(refusal)) | Err(Failure::Rpc(refusal)) => refusal,
             // A 404 is more likely of whoever stands in for a server that is restarted.
-            Err(Failure::Status { status: StatusCode::BAD_REQUEST, .. }) => return !matches!(wire, Wire::HttpSse(_)),
+            Err(Failure::Status { status: StatusCode::BAD_REQUEST, .. }) => {
+                return match wire {
+                    Wire::Modern(_) => true,
+                    Wire::Legacy(_) => self.era.doubts().are_many(),
+                    Wire::HttpSse(_) => false,
+                };
+            }
             _ => return false,
         };
-        let Some(code) = modern::error_code(refusal) else { return false };
+        let doubts = self.era.doubts();
+        let Some(code) = modern::error_code(refusal) else {
+            doubts.in_a_row.store(0, Ordering::Relaxed);
+            return false;
+        };
         match wire {
             // What legacy servers say to what belongs to no session.
             Wire::Modern(_) => match code {
@@ -121,8 +141,8 @@ impl Context {
                 code => (-32019..=-32000).contains(&code),
             },
             Wire::Legacy(_) => {
-                let is_raised = self.era.doubts().raised.swap(false, Ordering::Relaxed);
-                is_raised || modern::is_recognised(StatusCode::OK, refusal)
+                let is_raised = doubts.raised.swap(false, Ordering::Relaxed);
+                modern::is_recognised(StatusCode::OK, refusal) || is_raised && doubts.are_many()
             }
             Wire::HttpSse(_) => false,
         }
@@ -141,7 +161,21 @@ async fn has_turned(context: &Context, wire: &Wire) -> bool {
     }
     let (Some(initialize), _) = context.gate.greeting() else { return false };
     let discovered = era::discovered(context, &initialize).await;
-    let has_turned = discovered.is_ok_and(|discovered| discovered.is_some() != wire.is_modern());
+    let is_another = discovered.is_ok_and(|discovered| discovered.is_some() != wire.is_modern());
+    // A server with a modern side may have its legacy side still, and the session on it.
+    let has_turned = is_another && (wire.is_modern() || !is_alive(context, wire).await);
+    doubts.in_a_row.store(0, Ordering::Relaxed);
     *found_nothing = (!has_turned).then(Instant::now);
     has_turned
+}
+
+/// Whether a session is still good for something.
+async fn is_alive(context: &Context, wire: &Wire) -> bool {
+    let Ok(ping) = Message::parse(message::ping(&context.modern.ids.next())) else { return false };
+    match tokio::time::timeout(ASK_AGAIN, wire.ask_once(&ping)).await {
+        Ok(Ok(Outcome::Answer(answer))) => modern::error_code(&answer).is_none(),
+        Ok(_) => false,
+        // Slow is not gone.
+        Err(_) => true,
+    }
 }

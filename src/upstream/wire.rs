@@ -72,6 +72,15 @@ impl Wire {
         }
     }
 
+    /// Carries a request of our own without opening another session for it.
+    pub(super) async fn ask_once(&self, message: &Message) -> Result<Outcome, Failure> {
+        match self {
+            Self::Legacy(session) => session.ask_once(message).await,
+            Self::HttpSse(session) => session.request(message).await,
+            Self::Modern(session) => session.request(message).await,
+        }
+    }
+
     pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
         match self {
             Self::Legacy(session) => session.notify(message).await,

@@ -231,3 +231,18 @@ fn a_call_that_the_server_may_ask_about_goes_when_there_is_a_stream_to_ask_on() 
     bridge.answer("1");
     bridge.finish();
 }
+
+#[test]
+fn a_call_that_is_cancelled_while_it_waits_for_the_stream_is_not_sent() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let get = upstream.take("GET");
+    bridge.send(&request("1", "tools/call", "{}"));
+    bridge.cancel("1");
+    bridge.still_works();
+    let _events = get.sse();
+    bridge.still_works();
+    bridge.finish();
+    let kinds = upstream.kinds();
+    assert!(!kinds.iter().any(|kind| kind == "tools/call" || kind == "notifications/cancelled"), "{kinds:?}");
+}

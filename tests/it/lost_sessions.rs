@@ -1,6 +1,6 @@
 //! A session that the upstream has forgotten is opened again, once, and the client is told.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::support::*;
 
@@ -336,4 +336,60 @@ fn requests_that_wait_for_one_attempt_at_a_new_session_share_its_failure() {
     bridge.finish();
     // One that comes late may make an attempt of its own.
     assert!(upstream.count("initialize") <= 4, "not one attempt for each request: {:?}", upstream.kinds());
+}
+
+/// A server whose first session is lost by a call, and each that follows by whatever this says.
+fn losing(loses: fn(&Exchange) -> bool) -> Upstream {
+    let (sessions, is_lost) = (AtomicUsize::new(0), AtomicBool::new(false));
+    Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
+        ("initialize", _) => {
+            let number = sessions.fetch_add(1, Ordering::SeqCst) + 1;
+            call.open_session(&format!("session-{number}"));
+        }
+        (kind, Some("session-1")) if kind == "tools/call" || is_lost.load(Ordering::SeqCst) => {
+            is_lost.store(true, Ordering::SeqCst);
+            call.plain("404 Not Found", "Session not found");
+        }
+        (_, Some(session)) if session != "session-1" && loses(&call) => {
+            call.plain("404 Not Found", "Session not found");
+        }
+        _ => call.usual(),
+    })
+}
+
+#[test]
+fn a_session_that_is_lost_by_what_is_asked_for_again_is_not_followed_by_another() {
+    let upstream = losing(|call| call.kind().starts_with("resources/") || call.kind().starts_with("logging/"));
+    let mut bridge = Bridge::connected(&upstream);
+    for (id, uri) in [("10", "a:b"), ("11", "c:d")] {
+        bridge.ask(id, "resources/subscribe", &format!(r#"{{"uri":"{uri}"}}"#));
+    }
+    bridge.ask("12", "logging/setLevel", r#"{"level":"error"}"#);
+    assert_eq!(bridge.ask("1", "tools/call", "{}"), result("1", "{}"));
+    bridge.still_works();
+    bridge.finish();
+    assert_eq!(upstream.count("initialize"), 2, "one was lost, one opened: {:?}", upstream.kinds());
+}
+
+#[test]
+fn what_the_client_asks_for_last_is_what_a_new_session_has() {
+    let upstream = losing(|_| false);
+    let mut bridge = Bridge::connected(&upstream);
+    bridge.ask("10", "logging/setLevel", r#"{"level":"error"}"#);
+    bridge.ask("11", "resources/subscribe", r#"{"uri":"a:b","_meta":{"progressToken":"p"}}"#);
+    bridge.send(&request("1", "tools/call", "{}"));
+    bridge.send(&request("12", "logging/setLevel", r#"{"level":"debug"}"#));
+    bridge.send(&request("13", "resources/unsubscribe", r#"{"uri":"a:b"}"#));
+    for id in ["1", "12", "13"] {
+        bridge.answer(id);
+    }
+    bridge.finish();
+    let requests = upstream.requests();
+    let last = |kind: &str| requests.iter().rposition(|request| request.kind.starts_with(kind)).map(|at| &requests[at]);
+    let level = last("logging/").unwrap();
+    assert!(level.text().contains("debug"), "{}", level.text());
+    assert_eq!(last("resources/").unwrap().kind, "resources/unsubscribe", "{:?}", upstream.kinds());
+    let again = requests.iter().filter(|request| request.header("mcp-session-id") == Some("session-2"));
+    let tokens = again.filter(|request| request.text().contains("progressToken")).count();
+    assert_eq!(tokens, 0, "the progress of what is asked for again would be nobody's");
 }

@@ -172,7 +172,7 @@ fn a_server_that_is_slow_is_discovered_by_what_was_known_of_it() {
 #[test]
 fn a_call_that_may_have_been_carried_out_is_not_sent_again() {
     type Answer = fn(Exchange);
-    let answers: [Answer; 6] = [
+    let answers: [Answer; 7] = [
         |call| call.json(r#"{"jsonrpc":"2.0","id":1,"result":{"n":NaN}}"#),
         |call| {
             call.sse().event("no JSON");
@@ -181,6 +181,7 @@ fn a_call_that_may_have_been_carried_out_is_not_sent_again() {
         |call| call.accepted(),
         |call| call.error("200 OK", -32000, "the tool failed half way"),
         |call| call.error("500 Internal Server Error", -32603, "the tool failed half way"),
+        |call| call.error("200 OK", -32603, "charged, but the browser session could not be closed"),
     ];
     for (which, answer) in answers.into_iter().enumerate() {
         for is_modern in [false, true] {

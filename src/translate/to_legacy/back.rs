@@ -38,6 +38,7 @@ impl ToLegacy {
             session.used = now;
         }
         let refused = self.reply(number, &responses) | self.refuse_what_is_lacking(number);
+        self.set_level(session, now);
         self.go_on(number, message, refused, now);
     }
 
@@ -61,8 +62,9 @@ impl ToLegacy {
         if unsent && !refused {
             // The user has been where an error asked to go first: the server may say yes now.
             exchange.answer = None;
-            exchange.questions.clear();
             exchange.request = Some(message.clone());
+            let (session, questions) = (exchange.session, std::mem::take(&mut exchange.questions));
+            self.leave(session, questions, "the request that this belongs to is sent once more");
             return self.begin(number, now);
         }
         if let Some(answer) = exchange.answer.take() {

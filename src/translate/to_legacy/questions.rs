@@ -135,10 +135,15 @@ impl ToLegacy {
     /// Parts an exchange that has ended from its questions. One that may be another request's becomes that one's: it
     /// was a guess whose it is. The rest is refused.
     pub(super) fn leave_questions(&mut self, exchange: &mut Exchange, why: &str) {
-        for question in std::mem::take(&mut exchange.questions) {
-            match (self.heir(exchange.session, &question), question.raw_id.as_deref()) {
+        self.leave(exchange.session, std::mem::take(&mut exchange.questions), why);
+    }
+
+    /// The same for questions alone.
+    pub(super) fn leave(&mut self, session: u64, questions: Vec<Question>, why: &str) {
+        for question in questions {
+            match (self.heir(session, &question), question.raw_id.as_deref()) {
                 (Some(heir), _) => self.give(heir, question),
-                (None, Some(raw_id)) => self.refuse(exchange.session, raw_id, code::INTERNAL_ERROR, why),
+                (None, Some(raw_id)) => self.refuse(session, raw_id, code::INTERNAL_ERROR, why),
                 (None, None) => {}
             }
         }

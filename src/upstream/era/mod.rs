@@ -255,6 +255,9 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
         Err(failure) => return Err(failure),
     };
     let is_modern = if let Kind::Response { is_error: true, .. } = answer.kind() {
+        if signs::is_limit(status) {
+            return Err(Failure::Rpc(answer));
+        }
         let is_discover = message.method() == Some("server/discover");
         let is_recognised = if is_discover { knows_discover } else { modern::is_recognised };
         let fits = context.is_proven_modern() && !modern::is_out_of_place(status, &answer);
@@ -298,7 +301,9 @@ pub(super) async fn answers_discover(context: &Context, message: &Message) -> Re
     let Ok(request) = Message::parse(request) else { return Ok(false) };
     match Box::pin(modern::carry(context, &request, &mut |_| false)).await {
         Ok(Answered { status, answer }) => Ok(match answer.kind() {
-            Kind::Response { is_error: true, .. } if status.is_server_error() => return Err(Failure::Rpc(answer)),
+            Kind::Response { is_error: true, .. } if status.is_server_error() || signs::is_limit(status) => {
+                return Err(Failure::Rpc(answer));
+            }
             Kind::Response { is_error: true, .. } => knows_discover(status, &answer),
             _ => {
                 let members = Members::of(text(&answer));

@@ -5,18 +5,21 @@ use http::StatusCode;
 use crate::error::Failure;
 use crate::message::{Message, code};
 use crate::translate::text;
-use crate::upstream::{NotOpened, Opened, answer, first, modern};
+use crate::upstream::{NotOpened, Opened, first, modern};
 
 /// Whether a server that takes modern requests would not have failed so. What a login, a limit or an outage says is
 /// nothing of the kind.
 pub(super) fn says_legacy(failure: &Failure) -> bool {
     match failure {
-        Failure::Status { status, .. } => {
-            status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 408 | 425 | 429)
-        }
+        Failure::Status { status, .. } => status.is_client_error() && !is_limit(*status),
         Failure::Unusable(_) => true,
         _ => false,
     }
+}
+
+/// Whether this is said of whoever asks, or of when: of a login, a limit or an outage.
+pub(super) fn is_limit(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403 | 408 | 425 | 429)
 }
 
 /// Whether a request changes nothing, so that it may be carried out once more.
@@ -44,12 +47,12 @@ pub(super) fn may_be_repeated(request: &Message, status: StatusCode, error: &Mes
     is_harmless(request)
         || status.is_client_error()
         || modern::error_code(error).is_none_or(|code| refusals.contains(&code))
-        || answer::speaks_of_session(text(error))
+        || text(error).to_ascii_lowercase().contains("not initialized")
 }
 
 /// Whether an error to a request of ours says nothing of the server but that it has failed.
 pub(super) fn fails_for_now(status: StatusCode, error: &Message) -> bool {
-    status.is_server_error() || modern::error_code(error) == Some(code::INTERNAL_ERROR)
+    is_limit(status) || status.is_server_error() || modern::error_code(error) == Some(code::INTERNAL_ERROR)
 }
 
 /// Whether an error to `server/discover` is a modern server's. Every one of those has that method.
@@ -67,7 +70,7 @@ pub(super) fn is_refusal_of_either_era(status: StatusCode, error: &Message) -> b
 /// Whether an attempt to open by `server/discover` shows that the server is not modern.
 pub(in crate::upstream) fn is_not_modern(refused: &NotOpened) -> bool {
     match refused {
-        NotOpened::Error(status, error) => !knows_discover(*status, error),
+        NotOpened::Error(status, error) => !is_limit(*status) && !knows_discover(*status, error),
         NotOpened::Failure(failure) => says_legacy(failure),
     }
 }

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::owed::Owed;
-use super::{Session, Terms};
+use super::{Hearing, Session, Terms};
 use crate::error::Failure;
 use crate::message::Message;
 use crate::task;
@@ -15,7 +15,7 @@ use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::awaited::{Awaited, Ended};
 use crate::upstream::backoff::{self, Backoff};
 use crate::upstream::send::Sent;
-use crate::upstream::{Context, Outcome};
+use crate::upstream::{Context, Outcome, lasting};
 
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -31,12 +31,12 @@ impl Session {
     /// of a session has not been carried out, so it may be sent again.
     pub(in crate::upstream) async fn request(self: &Arc<Self>, message: &Message) -> Result<Outcome, Failure> {
         // Boxed, as all that is rare: the future of a request is copied when its task is made.
-        if self.listening.borrow().is_some() {
+        if matches!(*self.hearing.borrow(), Hearing::Asked(_)) {
             Box::pin(self.heard(message)).await;
         }
         let terms = self.terms();
         match self.exchange(&terms, message).await {
-            Err(Failure::SessionLost { .. }) => {
+            Err(Failure::SessionLost { .. }) if !self.is_of_a_translator(message) => {
                 Box::pin(self.renew(terms.generation)).await?;
                 Box::pin(self.heard(message)).await;
                 self.exchange(&self.terms(), message).await
@@ -45,7 +45,18 @@ impl Session {
         }
     }
 
-    async fn exchange(&self, terms: &Terms, message: &Message) -> Result<Outcome, Failure> {
+    /// Whether a translator asks for what the session is to have. It does so in each session again, so that one which is
+    /// lost by that would be followed by another without end; a request of the client's will find it lost.
+    fn is_of_a_translator(&self, message: &Message) -> bool {
+        self.context.client.translated && lasting::is_lasting(message)
+    }
+
+    /// The same without any renewal.
+    pub(in crate::upstream) async fn ask_once(&self, message: &Message) -> Result<Outcome, Failure> {
+        self.exchange(&self.terms(), message).await
+    }
+
+    pub(super) async fn exchange(&self, terms: &Terms, message: &Message) -> Result<Outcome, Failure> {
         let sender = &self.context.sender;
         let body = message.text().clone();
         let Sent { response, .. } =

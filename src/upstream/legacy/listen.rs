@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::exchange::LAST_EVENT_ID;
-use super::{Session, Terms};
+use super::{Hearing, Session, Terms};
 use crate::error::Failure;
 use crate::http::SseError;
 use crate::log;
@@ -35,11 +35,15 @@ pub(super) async fn listen(session: Arc<Session>) {
     let mut position = Position::default();
     loop {
         let heard = position.connect(&session, &terms).await;
-        session.listening.send_replace(None);
+        session.hearing.send_replace(match heard {
+            Heard::Stream(_) => Hearing::Stream,
+            _ => Hearing::Nothing,
+        });
         match heard {
             Heard::Stream(events) => {
                 position.has_worked = true;
                 if !position.follow(&session, &terms, events).await {
+                    session.hearing.send_replace(Hearing::Nothing);
                     tokio::time::sleep(position.delay).await;
                 }
             }

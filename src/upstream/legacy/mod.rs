@@ -5,7 +5,8 @@ mod exchange;
 mod listen;
 mod owed;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::HOST;
@@ -14,12 +15,15 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::answer::{self, Body};
+use super::lasting::Asked;
 use super::send::{self, Sent};
 use super::{Context, Event, NotOpened, Opened, SECRET_ID, Wire, first};
 use crate::error::Failure;
 use crate::log;
-use crate::message::{Kind, Message};
+use crate::message::{Id, Kind, Message};
 use crate::task;
+use crate::translate::members::Members;
+use crate::translate::text;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -39,8 +43,19 @@ pub(super) struct Session {
     /// Held by whoever renews; the others wait, and find it done or learn why it could not be.
     renewing: Arc<tokio::sync::Mutex<Option<(Instant, Failure)>>>,
     listener: Mutex<Listener>,
-    /// Since when the server has been asked for the GET stream without having answered.
-    listening: watch::Sender<Option<Instant>>,
+    hearing: watch::Sender<Hearing>,
+    /// The requests that wait for that.
+    unsent: Mutex<HashSet<Id>>,
+}
+
+/// How it stands with the GET stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    /// There is none.
+    Nothing,
+    /// The server has been asked for it, since then.
+    Asked(Instant),
+    Stream,
 }
 
 /// Who reads the GET stream.
@@ -140,7 +155,8 @@ impl Session {
             terms: watch::Sender::new(Arc::new(terms)),
             renewing: Arc::default(),
             listener: Mutex::default(),
-            listening: watch::Sender::new(None),
+            hearing: watch::Sender::new(Hearing::Nothing),
+            unsent: Mutex::default(),
         }
     }
 
@@ -161,6 +177,9 @@ impl Session {
 
     /// Posts a notification, or the client's answer to a request of the server.
     pub(super) async fn notify(self: &Arc<Self>, message: &Message) -> Result<(), Failure> {
+        if self.cancels_unsent(message) {
+            return Ok(());
+        }
         let terms = self.terms();
         match self.post_notice(&terms, message).await {
             Err(Failure::SessionLost { .. }) => {
@@ -175,26 +194,36 @@ impl Session {
     pub(super) fn listen(self: &Arc<Self>) {
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*listener, Listener::NotYet) {
-            self.listening.send_replace(Some(Instant::now()));
+            self.hearing.send_replace(Hearing::Asked(Instant::now()));
             *listener = Listener::Running(task::spawn(listen::listen(Arc::clone(self))).abort_handle());
         }
     }
 
-    fn is_listened_to(&self) -> bool {
-        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(&*listener, Listener::Running(listener) if !listener.is_finished())
-    }
-
     /// Waits for the server's answer to the GET, if this is a request that it may have questions about.
     async fn heard(&self, request: &Message) {
-        if !matches!(request.method(), Some("tools/call" | "prompts/get" | "resources/read")) {
+        let (Kind::Request { id, method }, Hearing::Asked(since)) = (request.kind(), *self.hearing.borrow()) else {
+            return;
+        };
+        if !matches!(&**method, "tools/call" | "prompts/get" | "resources/read") {
             return;
         }
-        let since = *self.listening.borrow();
-        let Some(since) = since else { return };
-        let mut changes = self.listening.subscribe();
-        let heard = changes.wait_for(Option::is_none);
+        let _unsent = Unsent::new(self, id);
+        let mut changes = self.hearing.subscribe();
+        let heard = changes.wait_for(|hearing| !matches!(hearing, Hearing::Asked(_)));
         drop(tokio::time::timeout_at((since + STREAM).into(), heard).await);
+    }
+
+    fn unsent(&self) -> MutexGuard<'_, HashSet<Id>> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this cancels a request that the server has not been sent, and will not.
+    fn cancels_unsent(&self, message: &Message) -> bool {
+        message.method() == Some("notifications/cancelled")
+            && Members::of(text(message))
+                .and_then(|members| members.object("params"))
+                .and_then(|params| params.get("requestId"))
+                .is_some_and(|raw_id| self.unsent().contains(&Id::from_json(raw_id)))
     }
 
     async fn post_notice(&self, terms: &Terms, message: &Message) -> Result<(), Failure> {
@@ -252,13 +281,24 @@ impl Session {
         if let Some(initialized) = initialized {
             self.post_notice(&terms, &initialized).await?;
         }
-        self.terms.send_replace(Arc::new(terms));
-        if self.is_listened_to() {
-            self.listening.send_replace(Some(Instant::now()));
-        }
+        let Context { lasting, modern, .. } = &*self.context;
+        let terms = Arc::new(terms);
+        let ask = |request: Message| -> Asked<'_> {
+            let terms = Arc::clone(&terms);
+            Box::pin(async move { self.exchange(&terms, &request).await })
+        };
+        lasting.ask_again(&modern.ids, &ask).await;
+        self.terms.send_replace(terms);
+        // The listener moves on to the new session at once, if it is not waiting for something else.
+        self.hearing.send_if_modified(|hearing| {
+            let moves_on = *hearing == Hearing::Stream;
+            if moves_on {
+                *hearing = Hearing::Asked(Instant::now());
+            }
+            moves_on
+        });
         self.context.client.tell_translator(|| Event::Renewed);
         self.context.tell_changed();
-        self.context.ask_again();
         Ok(())
     }
 
@@ -276,5 +316,21 @@ impl Session {
             // A server may refuse to (405) or be gone; either way it is over.
             drop(tokio::time::timeout(FAREWELL, farewell).await);
         }
+    }
+}
+
+/// A request that waits, for as long as it does.
+struct Unsent<'a>(&'a Session, Id);
+
+impl<'a> Unsent<'a> {
+    fn new(session: &'a Session, id: &Id) -> Self {
+        session.unsent().insert(id.clone());
+        Self(session, id.clone())
+    }
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        self.0.unsent().remove(&self.1);
     }
 }

@@ -1,5 +1,6 @@
 //! One request, its POST and its answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -161,26 +162,31 @@ async fn deliver(context: &Context, message: Message, sieve: &mut Sieve<'_>) {
     match message.kind() {
         Kind::Notification { .. } if sieve(&message) => context.client.deliver(message).await,
         Kind::Notification { .. } => {}
-        Kind::Request { .. } => Box::pin(refuse(context, &message)).await,
+        Kind::Request { .. } => refuse(context, &message),
         _ => log::warn!("{} sent on a stream what has no place there; it is dropped", context.sender.host()),
     }
 }
 
 /// Answers a server's question for the client, which cannot be asked.
-async fn refuse(context: &Context, question: &Message) {
-    let (sender, raw_id) = (&context.sender, question.raw_id().unwrap_or("null"));
+fn refuse(context: &Context, question: &Message) {
+    let (sender, raw_id) = (Arc::clone(&context.sender), question.raw_id().unwrap_or("null"));
     let method = question.method().unwrap_or_default();
-    log::warn!("{} asks {method} on a stream, where nobody can be asked; it is told so", sender.host());
     if !context.is_proven_modern() {
         context.found(false, None);
     }
     let why = "the client that sent this request has no session in which it could be asked";
-    let refusal = message::error(raw_id, code::METHOD_NOT_FOUND, why, None);
-    let headers = post_headers();
-    let told = sender.send(Method::POST, sender.uri(), &headers, refusal, REFUSAL);
-    if !matches!(tokio::time::timeout(REFUSAL, told).await, Ok(Ok(_))) {
-        log::warn!("{} could not be told", sender.host());
-    }
+    let answer = match method {
+        "ping" => message::result_text(raw_id, "{}"),
+        _ => message::error(raw_id, code::METHOD_NOT_FOUND, why, None),
+    };
+    log::warn!("{} asks {method} on a stream, where nobody can be asked; it is told so", sender.host());
+    drop(task::spawn(async move {
+        let headers = post_headers();
+        let told = sender.send(Method::POST, sender.uri(), &headers, answer, REFUSAL);
+        if !matches!(tokio::time::timeout(REFUSAL, told).await, Ok(Ok(_))) {
+            log::warn!("{} could not be told that nobody can be asked", sender.host());
+        }
+    }));
 }
 
 /// Lets a stream end by itself after its answer, because a connection whose stream is cut off is lost to the next

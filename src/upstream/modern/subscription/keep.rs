@@ -20,6 +20,9 @@ use crate::upstream::modern::session::Session;
 use crate::upstream::modern::{Answered, error_code};
 use crate::upstream::sign_in;
 
+/// How long a stream that is replaced goes on.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// What a server that was asked to listen has said: the resources that it leaves out, or why it does not listen at all.
 pub(super) type Said = Result<Vec<String>, Failure>;
 
@@ -27,16 +30,19 @@ pub(super) type Said = Result<Vec<String>, Failure>;
 pub(super) struct Kept(AbortHandle);
 
 impl Kept {
-    /// Begins to listen. As soon as the server does, the stream that is replaced is closed: until then nothing may be
-    /// missed, and after that nothing told twice.
-    pub(super) fn begin(
-        session: &Arc<Session>,
-        interest: Interest,
-        replaced: Option<&Self>,
-    ) -> (Self, oneshot::Receiver<Said>) {
+    /// Begins to listen.
+    pub(super) fn begin(session: &Arc<Session>, interest: Interest) -> (Self, oneshot::Receiver<Said>) {
         let (ready, said) = oneshot::channel();
-        let replaced = replaced.map(|Self(stream)| stream.clone());
-        (Self(task::spawn(keep(Arc::clone(session), interest, ready, replaced)).abort_handle()), said)
+        (Self(task::spawn(keep(Arc::clone(session), interest, ready)).abort_handle()), said)
+    }
+
+    /// Another has taken its place. What the server has said on it until then may still be on its way, and is better
+    /// told twice than not.
+    pub(super) fn linger(self) {
+        drop(task::spawn(async move {
+            tokio::time::sleep(LINGER).await;
+            drop(self);
+        }));
     }
 }
 
@@ -47,10 +53,10 @@ impl Drop for Kept {
 }
 
 /// Listens for as long as it is kept. `ready` is told when the server listens, or why it never will.
-async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<Said>, replaced: Option<AbortHandle>) {
+async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<Said>) {
     let context = session.context();
     let backoff = Backoff::new(Duration::from_secs(1));
-    let mut listening = Listening { session: &session, interest, known: None, ready: Some(ready), replaced, backoff };
+    let mut listening = Listening { session: &session, interest, known: None, ready: Some(ready), backoff };
     loop {
         let request = session.request_of_ours("subscriptions/listen", &listening.interest.params());
         let Some(request) = request else { return };
@@ -84,7 +90,6 @@ struct Listening<'a> {
     known: Option<Interest>,
     /// Until the server has listened once.
     ready: Option<oneshot::Sender<Said>>,
-    replaced: Option<AbortHandle>,
     backoff: Backoff,
 }
 
@@ -114,9 +119,6 @@ impl Listening<'_> {
         let known = filter.map_or_else(|| self.interest.clone(), |filter| Interest::acknowledged(Some(filter)));
         let left_out = self.interest.resources_beyond(Some(&known));
         self.known = Some(known);
-        if let Some(replaced) = self.replaced.take() {
-            replaced.abort();
-        }
         self.session.subscription().make_up(self.session.context()).await;
         if self.ready.is_none() {
             // It may know them again the next time.

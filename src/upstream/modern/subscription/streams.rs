@@ -90,8 +90,7 @@ impl Streams {
     }
 
     fn begin(&mut self, interest: Interest, sorted: u32) {
-        let replaced = self.current.as_ref().map(|(_, stream)| stream);
-        let (stream, said) = Kept::begin(&self.session, interest.clone(), replaced);
+        let (stream, said) = Kept::begin(&self.session, interest.clone());
         self.coming = Some(Coming { interest, stream, said, sorted });
     }
 
@@ -101,7 +100,9 @@ impl Streams {
             interest.unsubscribe(&uri);
             self.refused.extend(left_out(&uri).map(|failure| (uri, failure)));
         }
-        self.current = Some((interest, stream));
+        if let Some((_, replaced)) = self.current.replace((interest, stream)) {
+            replaced.linger();
+        }
         Ok(())
     }
 

@@ -73,7 +73,7 @@ impl ToClient {
     }
 
     async fn say(&self, during: Option<&Id>, message: Message) {
-        self.unanswered.said(&message);
+        self.unanswered.said(during, &message);
         if self.translated {
             let room = Some(self.outgoing.reserve(message.text().clone()).await);
             self.tell(Event::Said { message, during: during.cloned(), room });

@@ -24,37 +24,45 @@ pub(super) struct Unanswered(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     /// In the order they came.
-    open: VecDeque<(Instant, Id)>,
+    open: VecDeque<Open>,
     /// When the last was answered.
     answered: Option<Instant>,
 }
 
+#[derive(Debug)]
+struct Open {
+    since: Instant,
+    id: Id,
+    /// The request of the client's on whose stream it came.
+    during: Option<Id>,
+}
+
 impl Unanswered {
-    /// The server says something that answers nothing.
-    pub(super) fn said(&self, message: &Message) {
+    /// The server says something that answers nothing, on the stream of this request or on one that all share.
+    pub(super) fn said(&self, during: Option<&Id>, message: &Message) {
         match message.kind() {
             Kind::Request { id, .. } => self.with(|state| {
                 if state.open.len() == MOST {
                     state.open.pop_front();
                 }
-                state.open.push_back((Instant::now(), id.clone()));
+                state.open.push_back(Open { since: Instant::now(), id: id.clone(), during: during.cloned() });
             }),
-            Kind::Notification { method } if &**method == "notifications/cancelled" => {
-                let params = Members::of(text(message)).and_then(|members| members.object("params"));
-                if let Some(raw_id) = params.and_then(|params| params.get("requestId")) {
-                    self.settle(&Id::from_json(raw_id));
-                }
-            }
-            _ => {}
+            _ => self.withdrawn(message, |open, id| open.id == *id),
         }
     }
 
-    /// This is on its way to the server, and may answer it.
+    /// This is on its way to the server, and may answer it; or what it belongs to is not wanted any more.
     pub(super) fn told(&self, message: &Message) {
         match message.kind() {
-            Kind::Response { id, .. } => self.settle(id),
+            // Sessions of one server may use the same ids: one answer is for one of them.
+            Kind::Response { id, .. } => self.with(|state| {
+                if let Some(place) = state.open.iter().position(|open| open.id == *id) {
+                    state.open.remove(place);
+                    state.answered = Some(Instant::now());
+                }
+            }),
             Kind::Batch(elements) => elements.iter().for_each(|element| self.told(element)),
-            _ => {}
+            _ => self.withdrawn(message, |open, id| open.during.as_ref() == Some(id)),
         }
     }
 
@@ -62,16 +70,22 @@ impl Unanswered {
     pub(super) fn silent_since(&self) -> Option<Instant> {
         let now = Instant::now();
         self.with(|state| {
-            state.open.retain(|(at, _)| *at + EXCUSED > now);
+            state.open.retain(|open| open.since + EXCUSED > now);
             if state.open.is_empty() { state.answered } else { Some(now) }
         })
     }
 
-    fn settle(&self, id: &Id) {
+    /// Ends what a cancellation, if this is one, leaves without a use.
+    fn withdrawn(&self, message: &Message, ends: impl Fn(&Open, &Id) -> bool) {
+        if message.method() != Some("notifications/cancelled") {
+            return;
+        }
+        let params = Members::of(text(message)).and_then(|members| members.object("params"));
+        let Some(id) = params.and_then(|params| params.get("requestId")).map(Id::from_json) else { return };
         self.with(|state| {
-            // Sessions of one server may use the same ids: one answer is for one of them.
-            if let Some(place) = state.open.iter().position(|(_, open)| open == id) {
-                state.open.remove(place);
+            let before = state.open.len();
+            state.open.retain(|open| !ends(open, &id));
+            if state.open.len() < before {
                 state.answered = Some(Instant::now());
             }
         });

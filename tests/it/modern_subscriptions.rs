@@ -272,3 +272,20 @@ fn an_open_stream_does_not_hold_up_the_end() {
         bridge.finish()
     });
 }
+
+#[test]
+fn what_the_server_has_said_on_a_stream_that_is_replaced_is_told() {
+    let upstream = holding();
+    let mut bridge = Bridge::connected(&upstream);
+    let (id, _, first) = listened(&upstream);
+    bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
+    let call = upstream.take("subscriptions/listen");
+    let (new, wanted) = (call.id(), call.params()["notifications"].to_string());
+    let second = call.sse();
+    // The last words on the one cross the first on the other.
+    second.event(&acknowledged(&new, &wanted));
+    first.event(&news(&id, "resources/list_changed", ""));
+    bridge.message("notifications/resources/list_changed");
+    bridge.answer("1");
+    bridge.finish();
+}

@@ -109,3 +109,21 @@ fn a_server_that_waits_for_a_modern_client_is_not_silent_either() {
     assert_eq!(bridge.ask_modern("8", "tools/call", &back)["result"]["resultType"], "complete");
     bridge.finish();
 }
+
+#[test]
+fn a_question_of_a_call_that_is_cancelled_excuses_no_silence() {
+    let upstream = holding_calls();
+    let mut bridge = impatient(&upstream, []);
+    bridge.shake_hands();
+    bridge.send(&request("7", "tools/call", "{}"));
+    let asking = upstream.take("tools/call").sse();
+    asking.event(&request("77", "elicitation/create", r#"{"message":"who?"}"#));
+    bridge.message("elicitation/create");
+    bridge.cancel("7");
+    upstream.wait_for("notifications/cancelled", 1);
+    bridge.send(&request("8", "tools/call", "{}"));
+    let silent = upstream.take("tools/call");
+    says(&bridge.answer("8"), &["silent", "0.3 seconds"]);
+    drop(silent);
+    bridge.finish();
+}

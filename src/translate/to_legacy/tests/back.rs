@@ -146,3 +146,16 @@ fn a_reply_that_the_server_does_not_take_ends_the_request() {
     assert_eq!(sent(&ended)[0].1["params"]["requestId"], 1, "the server waits no more: {ended:?}");
     assert_eq!(run.answered(session, &message_result("1", "{}")), [], "a late answer is nobody's");
 }
+
+#[test]
+fn a_client_that_comes_back_for_other_log_messages_is_told_those() {
+    let mut run = Run::new();
+    let (session, asked) = asked(&mut run, "1", ROOTS);
+    let state = &asked["result"]["requestState"];
+    let level = r#""io.modelcontextprotocol/logLevel":"debug""#;
+    let back = modern("2", "tools/call", &format!(r#""name":"t","requestState":{state},"inputResponses":{{}}"#), level);
+    let told = sent(&run.ask(&back));
+    let levels: Vec<_> = told.iter().filter(|(_, message)| message["method"] == "logging/setLevel").collect();
+    assert_eq!(levels.len(), 1, "{told:?}");
+    assert_eq!((levels[0].0, &levels[0].1["params"]["level"]), (session, &json!("debug")));
+}

@@ -22,7 +22,7 @@ const MANY: u32 = 3;
 /// Whether a server that is taken for legacy still is. Shared with the sessions that a translator opens.
 #[derive(Default)]
 pub(super) struct Doubts {
-    /// It has refused a handshake in the way of a modern one.
+    /// It has refused a handshake, or a request in a session, in a way that fits a modern one too.
     raised: AtomicBool,
     /// How many requests in a row it has refused in a way that fits either era.
     in_a_row: AtomicU32,
@@ -51,7 +51,7 @@ impl Upstream {
     /// What came of a modern client's request that was translated; if that was a mistake, of the request as it is.
     pub(super) async fn corrected(&self, message: &Message, outcome: Outcome) -> Result<Outcome, Failure> {
         let Outcome::Answer(answer) = &outcome else { return Ok(outcome) };
-        if !self.0.is_mistaken_for_legacy(message, answer).await? {
+        if !self.0.is_mistaken_for_legacy(message, answer).await {
             return Ok(outcome);
         }
         log::info!("{} is not legacy; no more is translated", self.0.sender.host());
@@ -96,22 +96,22 @@ impl Upstream {
 impl Context {
     /// Whether a modern client's request was refused because the server is not legacy, or not any more. What is refused
     /// so is not carried out.
-    async fn is_mistaken_for_legacy(&self, message: &Message, answer: &Message) -> Result<bool, Failure> {
+    async fn is_mistaken_for_legacy(&self, message: &Message, answer: &Message) -> bool {
         if self.chosen.protocol != Protocol::Auto || self.client.translated || !to_legacy::is_modern(message) {
-            return Ok(false);
+            return false;
         }
         let doubts = self.era.doubts();
         let is_raised = doubts.raised.load(Ordering::Relaxed) && modern::may_be_modern(answer);
         if !is_raised && !modern::is_recognised(StatusCode::OK, answer) {
-            return Ok(false);
+            return false;
         }
         let _turn = doubts.turn().await;
         if self.is_proven_modern() {
-            return Ok(true);
+            return true;
         }
-        let is_modern = era::answers_discover(self, message).await?;
+        let is_modern = era::answers_discover(self, message).await;
         doubts.raised.store(false, Ordering::Relaxed);
-        Ok(is_modern)
+        is_modern.unwrap_or(false)
     }
 
     /// Whether what came of a request is nothing that a server of this session's era has a reason for.

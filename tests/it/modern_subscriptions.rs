@@ -282,10 +282,15 @@ fn what_the_server_has_said_on_a_stream_that_is_replaced_is_told() {
     let call = upstream.take("subscriptions/listen");
     let (new, wanted) = (call.id(), call.params()["notifications"].to_string());
     let second = call.sse();
-    // The last words on the one cross the first on the other.
-    second.event(&acknowledged(&new, &wanted));
     first.event(&news(&id, "resources/list_changed", ""));
+    second.event(&acknowledged(&new, &wanted));
     bridge.message("notifications/resources/list_changed");
     bridge.answer("1");
-    bridge.finish();
+    // From now on it comes on the new one alone, whatever a server says on both.
+    assert!(first.closed_by_client());
+    second.event(&news(&new, "resources/updated", r#""uri":"a:b","#));
+    bridge.message("notifications/resources/updated");
+    bridge.still_works();
+    let told = bridge.finish().lines;
+    assert_eq!(told.iter().filter(|line| line.contains("resources/updated")).count(), 1, "once: {told:?}");
 }

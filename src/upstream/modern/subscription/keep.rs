@@ -20,9 +20,6 @@ use crate::upstream::modern::session::Session;
 use crate::upstream::modern::{Answered, error_code};
 use crate::upstream::sign_in;
 
-/// How long a stream that is replaced goes on.
-const LINGER: Duration = Duration::from_millis(500);
-
 /// What a server that was asked to listen has said: the resources that it leaves out, or why it does not listen at all.
 pub(super) type Said = Result<Vec<String>, Failure>;
 
@@ -34,15 +31,6 @@ impl Kept {
     pub(super) fn begin(session: &Arc<Session>, interest: Interest) -> (Self, oneshot::Receiver<Said>) {
         let (ready, said) = oneshot::channel();
         (Self(task::spawn(keep(Arc::clone(session), interest, ready)).abort_handle()), said)
-    }
-
-    /// Another has taken its place. What the server has said on it until then may still be on its way, and is better
-    /// told twice than not.
-    pub(super) fn linger(self) {
-        drop(task::spawn(async move {
-            tokio::time::sleep(LINGER).await;
-            drop(self);
-        }));
     }
 }
 

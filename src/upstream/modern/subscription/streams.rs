@@ -15,6 +15,9 @@ use crate::upstream::modern::session::Session;
 /// How long whoever subscribes waits for the server to listen.
 const READY: Duration = Duration::from_secs(5);
 
+/// How long a stream that is replaced goes on.
+const LINGER: Duration = Duration::from_millis(10);
+
 /// A server that refuses, and takes its time for each, is asked for no more than this.
 const MOST_SORTED: u32 = 3;
 
@@ -75,7 +78,7 @@ impl Streams {
         let Some(coming) = &self.coming else { return };
         let (interest, sorted) = (coming.interest.clone(), coming.sorted);
         self.refused.clear();
-        if let Err(failure) = self.take(said) {
+        if let Err(failure) = self.take(said).await {
             self.sort_out(interest, sorted, &failure).await;
         }
     }
@@ -84,7 +87,7 @@ impl Streams {
     async fn attempt(&mut self, interest: Interest) -> Result<(), Failure> {
         self.begin(interest, 0);
         match tokio::time::timeout(READY, self.late()).await {
-            Ok(said) => self.take(said),
+            Ok(said) => self.take(said).await,
             Err(_) => Ok(()),
         }
     }
@@ -94,14 +97,17 @@ impl Streams {
         self.coming = Some(Coming { interest, stream, said, sorted });
     }
 
-    fn take(&mut self, said: Said) -> Result<(), Failure> {
+    /// What the server has said on the old stream until then is read to the end, and nobody is told before that one is
+    /// closed: what is changed in answer comes on the new one alone.
+    async fn take(&mut self, said: Said) -> Result<(), Failure> {
         let Some(Coming { mut interest, stream, .. }) = self.coming.take() else { return Ok(()) };
         for uri in said? {
             interest.unsubscribe(&uri);
             self.refused.extend(left_out(&uri).map(|failure| (uri, failure)));
         }
         if let Some((_, replaced)) = self.current.replace((interest, stream)) {
-            replaced.linger();
+            tokio::time::sleep(LINGER).await;
+            drop(replaced);
         }
         Ok(())
     }

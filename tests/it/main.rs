@@ -70,5 +70,6 @@ mod timeouts;
 mod tls;
 mod token_command;
 mod tool_filters;
+mod turned_eras;
 mod unix_socket;
 mod users;

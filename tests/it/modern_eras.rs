@@ -5,23 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::*;
 
-/// A server that is modern or legacy, whichever the switch says at the moment.
-fn of_either_era(is_modern: &Arc<AtomicBool>) -> Upstream {
-    let is_modern = Arc::clone(is_modern);
-    Upstream::start(move |call| {
-        if is_modern.load(Ordering::Relaxed) {
-            if call.header("Mcp-Method").is_none() && !["initialize", "GET", "DELETE"].contains(&call.kind()) {
-                return call.error("400 Bad Request", -32020, "there is no Mcp-Method");
-            }
-            return call.modern();
-        }
-        if call.header("mcp-session-id").is_none() && !["initialize", "GET"].contains(&call.kind()) {
-            return call.error("400 Bad Request", -32000, "Bad Request: No valid session ID provided");
-        }
-        call.usual();
-    })
-}
-
 #[test]
 fn a_modern_client_and_a_modern_server_hear_each_others_bytes() {
     let answer = r#"{"result" : {"n":1.0,"resultType":"complete","u":"\u00e9"}, "id":"d",  "jsonrpc":"2.0"}"#;
@@ -216,42 +199,6 @@ fn the_discovery_of_such_a_server_is_its_own() {
 }
 
 #[test]
-fn a_server_that_changes_its_era_under_a_legacy_client_costs_it_no_request() {
-    for begins_modern in [false, true] {
-        let is_modern = Arc::new(AtomicBool::new(begins_modern));
-        let upstream = of_either_era(&is_modern);
-        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-        bridge.shake_hands();
-        for (round, id) in ["1", "2", "3", "4"].into_iter().enumerate() {
-            is_modern.store(begins_modern == (round < 2), Ordering::Relaxed);
-            let answer = value(&bridge.ask(id, "tools/list", "{}"));
-            assert!(answer["result"].is_object(), "began modern: {begins_modern}, {id}: {answer}");
-            assert_eq!(answer["result"].get("resultType"), None, "whatever it speaks, the client is legacy");
-        }
-        bridge.message("notifications/tools/list_changed");
-        bridge.finish();
-    }
-}
-
-#[test]
-fn a_server_that_changes_its_era_hears_again_what_a_legacy_client_has_asked_for() {
-    let is_modern = Arc::new(AtomicBool::new(false));
-    let upstream = of_either_era(&is_modern);
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.shake_hands();
-    bridge.ask("1", "logging/setLevel", r#"{"level":"error"}"#);
-    bridge.ask("2", "resources/subscribe", r#"{"uri":"a:b"}"#);
-    is_modern.store(true, Ordering::Relaxed);
-    bridge.ask("3", "tools/list", "{}");
-    bridge.ask("4", "tools/list", "{}");
-    let listed = upstream.requests().into_iter().rfind(|request| request.kind == "tools/list").unwrap();
-    assert!(listed.text().contains(r#""io.modelcontextprotocol/logLevel":"error""#), "{}", listed.text());
-    let mut listens = (1..).map(|number| upstream.wait_for("subscriptions/listen", number));
-    assert!(listens.any(|listen| listen.text().contains(r#""resourceSubscriptions":["a:b"]"#)));
-    bridge.finish();
-}
-
-#[test]
 fn a_modern_server_that_refuses_a_handshake_in_any_words_is_found_modern() {
     for (status, code) in
         [("400 Bad Request", Some(-32600)), ("400 Bad Request", None), ("405 Method Not Allowed", None)]
@@ -264,21 +211,6 @@ fn a_modern_server_that_refuses_a_handshake_in_any_words_is_found_modern() {
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
         let greeting = bridge.shake_hands();
         assert!(greeting.contains("a-modern-upstream"), "{status} {code:?}: {greeting}");
-        bridge.finish();
-    }
-}
-
-#[test]
-fn a_server_that_changes_its_era_under_a_modern_client_costs_it_no_request() {
-    for begins_modern in [false, true] {
-        let is_modern = Arc::new(AtomicBool::new(begins_modern));
-        let upstream = of_either_era(&is_modern);
-        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-        for (round, id) in ["1", "2", "3", "4"].into_iter().enumerate() {
-            is_modern.store(begins_modern == (round < 2), Ordering::Relaxed);
-            let answer = bridge.ask_modern(id, "tools/list", "");
-            assert_eq!(answer["result"]["resultType"], "complete", "began modern: {begins_modern}, {id}: {answer}");
-        }
         bridge.finish();
     }
 }
@@ -304,60 +236,6 @@ fn an_error_is_the_servers_own_where_a_look_at_its_era_meets_a_fault() {
 }
 
 #[test]
-fn a_server_that_turns_modern_is_found_out_by_whatever_it_refuses_a_request_with() {
-    type Refuse = fn(Exchange);
-    let refusals: [Refuse; 4] = [
-        |call| call.error("400 Bad Request", -32602, "_meta is missing"),
-        |call| call.error("400 Bad Request", -32600, "Invalid Request"),
-        |call| call.error("404 Not Found", -32601, "Method not found"),
-        |call| call.plain("400 Bad Request", ""),
-    ];
-    for (which, refuse) in refusals.into_iter().enumerate() {
-        let is_modern = Arc::new(AtomicBool::new(false));
-        let turned = Arc::clone(&is_modern);
-        let upstream = Upstream::start(move |call| match call.header("Mcp-Method") {
-            _ if !turned.load(Ordering::Relaxed) => call.usual(),
-            None if !["initialize", "GET", "DELETE"].contains(&call.kind()) => refuse(call),
-            _ => call.modern(),
-        });
-        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-        bridge.shake_hands();
-        bridge.still_works();
-        is_modern.store(true, Ordering::Relaxed);
-        // One of them may be a legacy server's word on a request that is none.
-        let answers = ["1", "2", "3"].map(|id| value(&bridge.ask(id, "tools/list", "{}")));
-        assert!(answers[2]["result"].is_object(), "{which}: {answers:?}");
-        bridge.finish();
-    }
-}
-
-#[test]
-fn a_server_that_turns_legacy_is_found_out_by_whatever_it_refuses_a_request_with() {
-    type Refuse = fn(Exchange);
-    let refusals: [Refuse; 3] = [
-        |call| call.plain("400 Bad Request", "Invalid session"),
-        |call| call.error("200 OK", -32602, "Invalid request parameters"),
-        |call| call.error("200 OK", -32002, "Server not initialized"),
-    ];
-    for (which, refuse) in refusals.into_iter().enumerate() {
-        let is_modern = Arc::new(AtomicBool::new(true));
-        let turned = Arc::clone(&is_modern);
-        let upstream = Upstream::start(move |call| match call.header("mcp-session-id") {
-            _ if turned.load(Ordering::Relaxed) => call.modern(),
-            None if !["initialize", "GET"].contains(&call.kind()) => refuse(call),
-            _ => call.usual(),
-        });
-        let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-        bridge.shake_hands();
-        bridge.still_works();
-        is_modern.store(false, Ordering::Relaxed);
-        let answer = value(&bridge.ask("1", "tools/list", "{}"));
-        assert!(answer["result"].is_object(), "{which}: {answer}");
-        bridge.finish();
-    }
-}
-
-#[test]
 fn who_pins_the_wrong_era_reads_which_option_it_was() {
     for (pinned, answer) in [("legacy", Exchange::modern as fn(Exchange)), ("modern", Exchange::usual)] {
         let upstream = Upstream::start(move |call| match call.kind() {
@@ -369,35 +247,6 @@ fn who_pins_the_wrong_era_reads_which_option_it_was() {
         error_of(&bridge.answer("1"));
         let stderr = bridge.finish().stderr;
         assert!(stderr.contains(&format!("try without --protocol {pinned}")), "{stderr}");
-    }
-}
-
-#[test]
-fn a_server_of_both_eras_that_refuses_what_is_wrong_keeps_its_session() {
-    type Refuse = fn(Exchange);
-    let refusals: [Refuse; 3] = [
-        |call| call.error("400 Bad Request", -32602, "no such argument"),
-        |call| call.error("404 Not Found", -32601, "no such method"),
-        |call| call.plain("400 Bad Request", "no such argument"),
-    ];
-    for (which, refuse) in refusals.into_iter().enumerate() {
-        let upstream = Upstream::start(move |call| match (call.kind(), call.header("Mcp-Method")) {
-            ("tools/call", None) => refuse(call),
-            (_, Some(_)) => call.modern(),
-            _ => call.usual(),
-        });
-        let mut bridge = Bridge::connected(&upstream);
-        for id in ["1", "2"] {
-            error_of(&bridge.ask(id, "tools/call", "{}"));
-        }
-        bridge.still_works();
-        assert_eq!(upstream.count("server/discover"), 0, "{which}: ordinary work costs no request of ours");
-        for id in ["3", "4", "5", "6"] {
-            error_of(&bridge.ask(id, "tools/call", "{}"));
-        }
-        assert_eq!(upstream.count("initialize"), 1, "{which}: {:?}", upstream.kinds());
-        assert_eq!(upstream.count("DELETE"), 0, "{which}: the session is good");
-        bridge.finish();
     }
 }
 

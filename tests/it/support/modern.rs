@@ -1,8 +1,11 @@
 //! A server of the modern era, as far as it differs from others.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
-use super::{Exchange, value};
+use super::{Exchange, Upstream, value};
 
 pub(crate) const MODERN: &str = "2026-07-28";
 
@@ -106,4 +109,21 @@ impl Exchange {
             _ => self.usual(),
         }
     }
+}
+
+/// A server that is modern or legacy, whichever the switch says at the moment.
+pub(crate) fn of_either_era(is_modern: &Arc<AtomicBool>) -> Upstream {
+    let is_modern = Arc::clone(is_modern);
+    Upstream::start(move |call| {
+        if is_modern.load(Ordering::Relaxed) {
+            if call.header("Mcp-Method").is_none() && !["initialize", "GET", "DELETE"].contains(&call.kind()) {
+                return call.error("400 Bad Request", -32020, "there is no Mcp-Method");
+            }
+            return call.modern();
+        }
+        if call.header("mcp-session-id").is_none() && !["initialize", "GET"].contains(&call.kind()) {
+            return call.error("400 Bad Request", -32000, "Bad Request: No valid session ID provided");
+        }
+        call.usual();
+    })
 }

@@ -38,7 +38,7 @@ options! {
         /// How long the server may be silent within an answer; 0 is for ever
         body_timeout SECONDS: f64 = "0",
 
-        /// Both at once: how long the server may be silent on a request; progress counts as speech, 0 is for ever
+        /// Both at once: how long the server may be silent on a request, unless it waits for the client; progress counts as speech, 0 is for ever
         idle_timeout SECONDS: f64 = "0",
 
         /// How long a request may take in all before it is cancelled; 0 is for ever

@@ -6,7 +6,8 @@ mod odd;
 pub mod to_legacy;
 pub mod to_modern;
 
-use crate::message::Message;
+use crate::message::{Id, Message};
+use members::Members;
 
 /// The modern revisions that are spoken here, latest first.
 pub(crate) const MODERN_REVISIONS: [&str; 1] = ["2026-07-28"];
@@ -38,6 +39,12 @@ pub(crate) mod code {
     pub(crate) const MISSING_REQUIRED_CLIENT_CAPABILITY: i64 = -32021;
     pub(crate) const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
     pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
+}
+
+/// The request that a `notifications/cancelled` is about. `None` for any other message.
+pub(crate) fn cancelled(message: &Message) -> Option<Id> {
+    let params = || Members::of(text(message))?.object("params");
+    (message.method()? == "notifications/cancelled").then(params)??.get("requestId").map(Id::from_json)
 }
 
 /// A message is JSON, and so it is UTF-8.

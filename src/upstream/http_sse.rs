@@ -162,6 +162,12 @@ impl Session {
         }
     }
 
+    /// The same without another stream for it.
+    pub(super) async fn ask_once(&self, message: &Message) -> Result<Outcome, Failure> {
+        let (number, endpoint) = self.endpoint(0).await?;
+        Ok(self.post(&endpoint, message).await?.map_or(Outcome::Elsewhere(number), Outcome::Answer))
+    }
+
     /// POSTs a notification, or the client's answer to a request of the server.
     pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
         match self.post_in_session(message).await?.1 {

@@ -68,18 +68,23 @@ impl Lasting {
 
     /// Asks a server that has a new session in place of the client's for what the old one had, before the client says
     /// anything in it: what that asks for next shall be the last word. `ask` opens no further session, or one that a
-    /// server loses at once would be followed by another without end. What is not to be had is given up.
+    /// server loses at once would be followed by another without end. What the server refuses is given up; what has failed
+    /// is asked for in the session after this.
     pub(super) async fn ask_again<'a>(&self, ids: &Ids, ask: &(dyn Fn(Message) -> Asked<'a> + Sync)) {
         let wishes = self.kept().clone();
         let asking = async {
             for (key, Wish { method, params }) in wishes {
                 let Ok(request) = Message::parse(message::request_text(&ids.next(), method, &params)) else { continue };
-                let refused = match ask(request).await {
-                    Ok(outcome) => refusal(&outcome).map(Failure::Rpc),
+                let asked = ask(request).await;
+                let refused = asked.as_ref().ok().and_then(refusal);
+                let failure = match asked {
+                    Ok(_) => refused.clone().map(Failure::Rpc),
                     Err(failure) => Some(failure),
                 };
-                if let Some(failure) = refused {
+                if let Some(failure) = failure {
                     log::warn!("{method} is lost with the session: {}", failure.logged());
+                }
+                if refused.is_some() {
                     self.kept().remove(&key);
                 }
             }

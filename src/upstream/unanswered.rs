@@ -8,8 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::message::{Id, Kind, Message};
-use crate::translate::members::Members;
-use crate::translate::text;
+use crate::translate::cancelled;
 
 /// For how long a question excuses silence. Some clients never answer.
 const EXCUSED: Duration = Duration::from_secs(30 * 60);
@@ -77,11 +76,7 @@ impl Unanswered {
 
     /// Ends what a cancellation, if this is one, leaves without a use.
     fn withdrawn(&self, message: &Message, ends: impl Fn(&Open, &Id) -> bool) {
-        if message.method() != Some("notifications/cancelled") {
-            return;
-        }
-        let params = Members::of(text(message)).and_then(|members| members.object("params"));
-        let Some(id) = params.and_then(|params| params.get("requestId")).map(Id::from_json) else { return };
+        let Some(id) = cancelled(message) else { return };
         self.with(|state| {
             let before = state.open.len();
             state.open.retain(|open| !ends(open, &id));

@@ -76,7 +76,7 @@ impl Wire {
     pub(super) async fn ask_once(&self, message: &Message) -> Result<Outcome, Failure> {
         match self {
             Self::Legacy(session) => session.ask_once(message).await,
-            Self::HttpSse(session) => session.request(message).await,
+            Self::HttpSse(session) => session.ask_once(message).await,
             Self::Modern(session) => session.request(message).await,
         }
     }

@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use super::exchange::Exchange;
-use super::session::withdrawn;
 use super::{Action, GATHER, HELD, Origin, Place, Timer, ToLegacy, capabilities, told};
 use crate::message::{self, Id, Message, code};
+use crate::translate::cancelled;
 use crate::translate::members::quoted;
 
 /// How many exchanges wait at a time for a client that may never come back.
@@ -96,7 +96,7 @@ impl ToLegacy {
 
     /// The server has found out by itself.
     pub(super) fn question_withdrawn(&mut self, session: u64, message: &Message) {
-        let Some(id) = withdrawn(message) else { return };
+        let Some(id) = cancelled(message) else { return };
         for exchange in self.exchanges.values_mut().filter(|exchange| exchange.session == session) {
             exchange.questions.retain(|question| question.raw_id.as_deref().map(Id::from_json) != Some(id.clone()));
         }

@@ -283,12 +283,6 @@ pub(super) fn cancellation(said: Option<&Message>, raw_id: &str, reason: &str) -
     }
 }
 
-/// The id in a server's `notifications/cancelled`.
-pub(super) fn withdrawn(message: &Message) -> Option<Id> {
-    let params = Members::of(text(message))?.object("params")?;
-    params.get("requestId").map(Id::from_json)
-}
-
 /// A copy of a notification that names another request of progress.
 pub(super) fn with_token(message: &Message, token: &str) -> Option<Message> {
     told::notification(message, &[("progressToken", Change::Set(token))])

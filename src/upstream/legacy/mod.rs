@@ -22,8 +22,7 @@ use crate::error::Failure;
 use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::task;
-use crate::translate::members::Members;
-use crate::translate::text;
+use crate::translate::cancelled;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -43,6 +42,7 @@ pub(super) struct Session {
     /// Held by whoever renews; the others wait, and find it done or learn why it could not be.
     renewing: Arc<tokio::sync::Mutex<Option<(Instant, Failure)>>>,
     listener: Mutex<Listener>,
+    /// Whether there is a stream on which the server can ask.
     hearing: watch::Sender<Hearing>,
     /// The requests that wait for that.
     unsent: Mutex<HashSet<Id>>,
@@ -210,7 +210,17 @@ impl Session {
         let _unsent = Unsent::new(self, id);
         let mut changes = self.hearing.subscribe();
         let heard = changes.wait_for(|hearing| !matches!(hearing, Hearing::Asked(_)));
-        drop(tokio::time::timeout_at((since + STREAM).into(), heard).await);
+        let is_late = tokio::time::timeout_at((since + STREAM).into(), heard).await.is_err();
+        if is_late {
+            // Nor does any other wait for it.
+            self.hearing.send_if_modified(|hearing| {
+                let is_asked = matches!(hearing, Hearing::Asked(_));
+                if is_asked {
+                    *hearing = Hearing::Nothing;
+                }
+                is_asked
+            });
+        }
     }
 
     fn unsent(&self) -> MutexGuard<'_, HashSet<Id>> {
@@ -219,11 +229,7 @@ impl Session {
 
     /// Whether this cancels a request that the server has not been sent, and will not.
     fn cancels_unsent(&self, message: &Message) -> bool {
-        message.method() == Some("notifications/cancelled")
-            && Members::of(text(message))
-                .and_then(|members| members.object("params"))
-                .and_then(|params| params.get("requestId"))
-                .is_some_and(|raw_id| self.unsent().contains(&Id::from_json(raw_id)))
+        cancelled(message).is_some_and(|id| self.unsent().contains(&id))
     }
 
     async fn post_notice(&self, terms: &Terms, message: &Message) -> Result<(), Failure> {

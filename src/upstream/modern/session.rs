@@ -16,8 +16,7 @@ use super::subscription::Subscription;
 use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Id, Kind, Message, code};
-use crate::translate::members::Members;
-use crate::translate::text;
+use crate::translate::cancelled;
 use crate::translate::to_modern::{Call, Client, Interest, Kept, Next, Step, Voice};
 use crate::upstream::{Context, Outcome};
 
@@ -177,14 +176,12 @@ impl Session {
                 let dressed = self.client().dress(message, None, &[]);
                 exchange::notify(&self.context, &dressed).await
             }
-            Kind::Notification { method } if &**method == "notifications/cancelled" => {
-                let params = Members::of(text(message)).and_then(|members| members.object("params"));
-                if let Some(raw_id) = params.and_then(|params| params.get("requestId")) {
-                    self.batched().remove(&Id::from_json(raw_id));
+            _ => {
+                if let Some(id) = cancelled(message) {
+                    self.batched().remove(&id);
                 }
                 Ok(())
             }
-            _ => Ok(()),
         }
     }
 

@@ -5,13 +5,12 @@
 
 use std::process::ExitCode;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::auth::Offer;
-use crate::http::{HttpError, NetworkError};
 use crate::log;
 use crate::message::{self, Message};
+use crate::net::{HttpError, NetworkError};
 
 /// Why the program does not run.
 #[derive(Debug, thiserror::Error)]
@@ -298,10 +297,10 @@ impl Failure {
     }
 
     /// The answer to the request with this id.
-    pub fn answer(&self, raw_id: &str) -> Bytes {
+    pub fn answer(&self, raw_id: &str) -> Message {
         match self {
-            Self::SessionLost { rpc: Some(error), .. } => return error.with_id(raw_id).text().clone(),
-            Self::Rpc(error) => return error.with_id(raw_id).text().clone(),
+            Self::SessionLost { rpc: Some(error), .. } => return error.with_id(raw_id),
+            Self::Rpc(error) => return error.with_id(raw_id),
             _ => {}
         }
         let mut text = self.told();

@@ -43,7 +43,7 @@
 //!   `lasting` is what a new session must have from the one before; `to_client` is the way back. `first` answers for a
 //!   server that is slow; `sign_in` while nobody is logged in, with `lists` and a `tool`, by a `question` to a `modern`
 //!   client; `memory` knows the server from earlier runs.
-//! * [`http`]: the one HTTP client; `sse` makes events of bytes.
+//! * [`net`]: the one HTTP client; `sse` makes events of bytes.
 //! * [`auth`]: which credential does a request get?
 //! * [`command`]: what else does the program do? `login`, `logout`, `status`.
 //! * [`system`]: what do we ask of the operating system?
@@ -60,9 +60,9 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod error;
-pub mod http;
 pub mod log;
 pub mod message;
+pub mod net;
 pub mod stdio;
 pub mod system;
 mod task;

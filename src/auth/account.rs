@@ -4,8 +4,9 @@
 //! is adopted at the next look. Changing it is a [`Transaction`]: under the key's lock, from what is on disk at that
 //! moment, written before it is used, in a task that nobody's cancellation reaches.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -230,7 +231,7 @@ impl Account {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.seen.lock()
     }
 }
 

@@ -1,8 +1,8 @@
 //! How is a token tied to a key? Proofs of possession (RFC 9449): one for each request, signed by a key that is made at
 //! login and kept in the record, because refresh tokens are tied to it too.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -69,7 +69,7 @@ impl Dpop {
         if let Some(token) = access_token {
             claims["ath"] = digest(token.expose()).into();
         }
-        let nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        let nonces = self.nonces.lock();
         if let Some(nonce) = nonces.get(&url.origin().ascii_serialization()) {
             claims["nonce"] = nonce.as_str().into();
         }
@@ -80,7 +80,7 @@ impl Dpop {
     /// Learns the nonce that an answer gives for the next proof, be it good or bad news. True if it is a new one.
     pub fn learn(&self, url: &Url, headers: &HeaderMap) -> bool {
         let Some(nonce) = headers.get(NONCE).and_then(|value| value.to_str().ok()) else { return false };
-        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nonces = self.nonces.lock();
         let before = nonces.insert(url.origin().ascii_serialization(), nonce.to_owned());
         before.as_deref() != Some(nonce)
     }

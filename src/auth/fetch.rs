@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value};
 use url::{Host, Url};
 
-use crate::http::{Http, HttpError, PRODUCT, read, retry_after};
 use crate::log;
+use crate::net::{Http, HttpError, PRODUCT, read, retry_after};
 
 /// For one request with its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -167,7 +167,7 @@ impl Fetch {
             .as_str()
             .parse()
             .map_err(|_| FetchError::Refused { url: shown(&url), why: "it cannot stand in a request".to_owned() })?;
-        let host = crate::http::host(&uri);
+        let host = crate::net::host(&uri);
         log::debug!("{method} {host}{}", url.path());
         let exchange = async {
             let response = self.http.once(&method, &uri, headers, body).await.map_err(|error| failed(&error))?;

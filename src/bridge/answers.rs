@@ -32,13 +32,13 @@ impl Bridge {
             Event::Undeliverable(id, failure) => {
                 self.guard.iter().for_each(|guard| guard.give_up(&id));
                 if let Some(raw_id) = self.pending.give_up(&id) {
-                    self.outgoing.send_now(failure.answer(&raw_id));
+                    self.outgoing.send_now(failure.answer(&raw_id).into_text());
                 }
             }
             Event::StreamLost(number, failure) => {
                 self.guard.iter().for_each(Guard::lost);
                 for raw_id in self.pending.lost(number, failure.clone()) {
-                    self.outgoing.send_now(failure.answer(&raw_id));
+                    self.outgoing.send_now(failure.answer(&raw_id).into_text());
                 }
             }
             // A translator's.
@@ -77,7 +77,7 @@ impl Bridge {
             log::warn!("{}", failure.logged());
         }
         for raw_id in unanswered {
-            self.outgoing.send_now(failure.answer(&raw_id));
+            self.outgoing.send_now(failure.answer(&raw_id).into_text());
         }
     }
 

@@ -3,11 +3,12 @@
 //! What the rules say is in [`crate::tools`]; here is what it takes to apply them: the list that the bridge asks for
 //! itself when `--read-only` meets a tool that no list has shown, and the refusals.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,7 +53,7 @@ impl Guard {
     }
 
     fn filter(&self) -> MutexGuard<'_, Filter> {
-        self.0.filter.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.filter.lock()
     }
 
     /// A new session: its tools are others.
@@ -245,7 +246,7 @@ impl OwnRequests {
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<Id, oneshot::Sender<Message>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 
     /// Asks for one page of the tools. The answer is a result.

@@ -25,14 +25,12 @@ impl Bridge {
             Line::TooLong { answer_id: Some(raw_id), .. } => {
                 log::warn!("the client's answer {raw_id} is longer than --max-message-size allows");
                 let why = "the client's answer is too long to be carried";
-                if let Ok(error) = Message::parse(message::error(&raw_id, code::INTERNAL_ERROR, why, None)) {
-                    self.post(error);
-                }
+                self.post(message::error(&raw_id, code::INTERNAL_ERROR, why, None));
             }
             Line::TooLong { request_id, .. } => {
                 let failure = Failure::TooLarge("the message is longer than --max-message-size allows".to_owned());
                 log::warn!("{failure}");
-                self.outgoing.send_now(failure.answer(request_id.as_deref().unwrap_or("null")));
+                self.outgoing.send_now(failure.answer(request_id.as_deref().unwrap_or("null")).into_text());
             }
         }
     }
@@ -152,7 +150,7 @@ impl Bridge {
     }
 
     fn refuse(&self, raw_id: &str, code: i64, why: &str) {
-        self.outgoing.send_now(message::error(raw_id, code, why, None));
+        self.outgoing.send_now(message::error(raw_id, code, why, None).into_text());
     }
 }
 

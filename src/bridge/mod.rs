@@ -177,7 +177,7 @@ impl Bridge {
         // Whoever asks on the command line, with the end of input right behind, wants to know why.
         let failure = self.upstream.trouble().unwrap_or(Failure::Ending);
         for raw_id in self.pending.drain() {
-            self.outgoing.send_now(failure.answer(&raw_id));
+            self.outgoing.send_now(failure.answer(&raw_id).into_text());
         }
         self.tasks.abort_all();
         self.outgoing.flush();

@@ -1,30 +1,18 @@
 //! How does a request end before its answer? The client cancels it, or it has had its time.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::task::AbortHandle;
 
 use super::{Bridge, Done};
 use crate::error::Failure;
 use crate::log;
-use crate::message::{self, Id, Message};
+use crate::message::{self, Message, cancelled_id};
 use crate::task;
 
 impl Bridge {
     /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is
     /// posted for a request that is answered already, but with questions, or that has not been sent.
     pub(super) fn cancel(&mut self, message: Message) {
-        #[derive(Deserialize)]
-        struct Cancelled {
-            params: Params,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Params {
-            request_id: Box<RawValue>,
-        }
-        let Some(cancelled) = message.read::<Cancelled>() else { return self.notice(message) };
-        let id = Id::from_json(cancelled.params.request_id.get());
+        let Some(id) = cancelled_id(&message) else { return self.notice(message) };
         let Some(task) = self.pending.cancel(&id) else {
             if self.upstream.is_translated() {
                 // It may have been answered with questions that crossed this.
@@ -42,10 +30,8 @@ impl Bridge {
         for (raw_id, task) in self.pending.abandon(ticket) {
             let failure = Failure::TimedOut(limit);
             log::warn!("{failure}");
-            self.outgoing.send_now(failure.answer(&raw_id));
-            if let Ok(cancelled) = Message::parse(message::cancelled(&raw_id, "timed out")) {
-                self.withdraw(task, cancelled);
-            }
+            self.outgoing.send_now(failure.answer(&raw_id).into_text());
+            self.withdraw(task, message::cancelled(&raw_id, "timed out"));
         }
     }
 

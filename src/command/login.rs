@@ -3,7 +3,6 @@
 use std::io::{BufRead, IsTerminal};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -13,7 +12,7 @@ use crate::auth::{self, AuthError, Manner, OAuth, Snapshot};
 use crate::cli::LoginCommand;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
-use crate::http::{self as client, Answer};
+use crate::net::{self, Answer};
 
 /// How often the first message may be sent: to where the server redirects it, and with another token.
 const REDIRECTS: usize = 5;
@@ -34,7 +33,7 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
         ));
     }
     let oauth = oauth(settings)?;
-    let host = client::host(&settings.upstream);
+    let host = net::host(&settings.upstream);
     if let Some(redirect) = &typed.complete {
         let held = auth::complete(&oauth, redirect).await.map_err(|error| failed(&error))?;
         return Ok(done(&oauth, &held, typed, &host));
@@ -158,7 +157,7 @@ async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> 
     }
     let client = json!({ "name": "mcp-ferry", "version": env!("CARGO_PKG_VERSION") });
     let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
-    let body: Bytes = crate::message::request("1", "initialize", &params);
+    let body = crate::message::request("1", "initialize", &params).into_text();
     let mut uri = settings.upstream.clone();
     let no_token = |error: AuthError| Error::Login {
         cause: error.to_string(),
@@ -186,7 +185,7 @@ async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> 
         }
     }
     Err(Error::Login {
-        cause: format!("{} redirects in a circle, or refuses every token", client::host(&settings.upstream)),
+        cause: format!("{} redirects in a circle, or refuses every token", net::host(&settings.upstream)),
         hint: "check the URL".to_owned(),
     })
 }

@@ -17,8 +17,8 @@ use http::Uri;
 use crate::auth::{Credential, Headers};
 use crate::cli::{ClientProtocol, Credentials, LogLevel, Logging, Options, Protocol, Tools, Transport};
 use crate::error::Error;
-use crate::http::{Http, Network, socket_url};
 use crate::log::{self, Secret};
+use crate::net::{Http, Network, socket_url};
 use crate::tools;
 
 pub use argv::{NotTyped, Typed, parse};

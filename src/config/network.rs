@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::text::is_unset;
 use crate::cli;
 use crate::error::Error;
-use crate::http::{Family, Network, Proxy, ProxyUrl};
+use crate::net::{Family, Network, Proxy, ProxyUrl};
 
 /// From the options, of which hosts may have left some empty.
 pub(super) fn read(typed: &cli::Network, connection: &cli::Connection) -> Result<Network, Error> {

@@ -1,8 +1,8 @@
 //! How does a line get written without anybody waiting for it?
 
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Pieces on their way to a thread that may block in writing them. One for which there is no room is lost, and counted.
@@ -33,7 +33,7 @@ impl<T: Send + 'static> Queue<T> {
 
     /// Hands on a piece; false if there is no room, and it is counted as lost.
     pub(super) fn push(&self, piece: T) -> bool {
-        if let Some(start) = self.start.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(start) = self.start.lock().take() {
             start();
         }
         let lost = self.lost.swap(0, Ordering::AcqRel);
@@ -51,7 +51,7 @@ impl<T: Send + 'static> Queue<T> {
 
     /// Waits until all is written that was handed on, but no longer than this.
     pub(super) fn flush(&self, patience: Duration) {
-        if self.start.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self.start.lock().is_some() {
             return;
         }
         let (done, written) = sync_channel(1);

@@ -1,7 +1,7 @@
 //! What must not be shown, and how is it kept from being shown?
 
+use parking_lot::RwLock;
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
 
 /// Values too short to be a secret; redacting them would only garble sentences.
 const SHORTEST_SECRET: usize = 6;
@@ -50,7 +50,7 @@ const SCHEMES: [&str; 3] = ["bearer", "digest", "apikey"];
 
 /// Has a value, and each long word of it, redacted from whatever is said from now on.
 pub fn hide(value: &str) {
-    let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    let mut secrets = SECRETS.write();
     for part in std::iter::once(value).chain(value.split_ascii_whitespace()) {
         let is_word = SCHEMES.iter().any(|scheme| part.eq_ignore_ascii_case(scheme));
         if part.len() >= SHORTEST_SECRET && !is_word && !secrets.iter().any(|known| known == part) {
@@ -63,7 +63,7 @@ pub fn hide(value: &str) {
 
 /// The length of the longest value that is redacted, in bytes.
 pub fn longest_secret() -> usize {
-    SECRETS.read().unwrap_or_else(PoisonError::into_inner).first().map_or(0, String::len)
+    SECRETS.read().first().map_or(0, String::len)
 }
 
 /// The text without secrets and without control characters, which a terminal would obey.
@@ -73,7 +73,7 @@ pub fn redact(text: &str) -> String {
 
 /// The text without secrets.
 pub(super) fn mask(text: &str) -> String {
-    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    let secrets = SECRETS.read();
     let mut text = text.to_owned();
     for secret in secrets.iter() {
         if text.contains(secret) {

@@ -5,8 +5,10 @@
 //! to the byte. Nothing here does I/O.
 
 mod id;
+mod members;
 mod oversize;
 mod peek;
+mod read;
 mod reply;
 mod scan;
 
@@ -16,10 +18,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 
 pub use id::Id;
+pub(crate) use members::{Change, Members, quoted};
 pub use oversize::Oversize;
+pub use read::{ErrorObject, Initialize, cancelled_id, error_code};
 pub use reply::{
-    cancelled, error, list_changed, notification, notification_text, ping, progress, request, request_text, result,
-    result_text,
+    batch, cancelled, error, list_changed, notification, notification_text, ping, progress, request, request_text,
+    result, result_text,
 };
 
 /// Error codes of JSON-RPC 2.0 that the bridge itself uses. Its own lie outside the reserved range, see
@@ -110,6 +114,13 @@ impl Message {
         }
     }
 
+    /// A message that the bridge has written: its text, what it is, and its id as it stands in the text, first.
+    fn built(text: String, kind: Kind, raw_id: Option<&str>) -> Self {
+        const BEFORE_ID: usize = r#"{"jsonrpc":"2.0","id":"#.len();
+        let id_at = raw_id.map(|raw_id| BEFORE_ID..BEFORE_ID + raw_id.len());
+        Self { text: text.into(), kind, id_at }
+    }
+
     fn peek(text: Bytes) -> Result<Self, NotJson> {
         let json = std::str::from_utf8(&text).map_err(|error| NotJson(error.to_string()))?;
         if json.starts_with('[') {
@@ -139,6 +150,16 @@ impl Message {
     /// The text, one line without its line end.
     pub fn text(&self) -> &Bytes {
         &self.text
+    }
+
+    /// The text, for whoever writes it out.
+    pub fn into_text(self) -> Bytes {
+        self.text
+    }
+
+    /// The same as a string: a message is JSON, and so it is UTF-8.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
     /// What it is.
@@ -173,22 +194,30 @@ impl Message {
         }
     }
 
-    /// The same message with this id. For an answer whose server knows the request's id only as `null` or as the
-    /// nearest double: with any other than its own the client would wait for ever.
+    /// The same request or response with this id. For a response whose server knows the request's id only as `null` or
+    /// as the nearest double: with any other than its own the client would wait for ever.
     #[must_use]
     pub fn with_id(&self, raw_id: &str) -> Self {
+        let id = Id::from_json(raw_id);
+        let kind = match &self.kind {
+            Kind::Request { method, .. } => Kind::Request { id, method: method.clone() },
+            Kind::Response { is_error, .. } => Kind::Response { id, is_error: *is_error },
+            Kind::Notification { .. } | Kind::Batch(_) | Kind::Invalid(_) => return self.clone(),
+        };
         let mut text = Vec::with_capacity(self.text.len() + raw_id.len() + 6);
-        if let Some(at) = &self.id_at {
+        let start = if let Some(at) = &self.id_at {
             text.extend_from_slice(&self.text[..at.start]);
             text.extend_from_slice(raw_id.as_bytes());
             text.extend_from_slice(&self.text[at.end..]);
+            at.start
         } else {
             text.extend_from_slice(b"{\"id\":");
             text.extend_from_slice(raw_id.as_bytes());
             text.push(b',');
             text.extend_from_slice(&self.text[1..]);
-        }
-        Self::peek(text.into()).unwrap_or_else(|_| self.clone())
+            b"{\"id\":".len()
+        };
+        Self { text: text.into(), kind, id_at: Some(start..start + raw_id.len()) }
     }
 }
 

@@ -1,75 +1,91 @@
-//! The few messages that the bridge writes itself.
+//! The messages that the bridge writes itself. Each is built as it is, not parsed back.
+//!
+//! Every argument that is JSON text must be valid JSON on one line.
 
-use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// An error answer. `raw_id` is the id as its request spells it; `data` is left out where there is none.
-pub fn error(raw_id: &str, code: i64, message: &str, data: Option<&serde_json::Value>) -> Bytes {
+use super::{Id, Kind, Message};
+
+/// An error response. `raw_id` is the id as its request spells it; `data` is left out where there is none.
+pub fn error(raw_id: &str, code: i64, message: &str, data: Option<&Value>) -> Message {
     let mut body = json!({ "code": code, "message": message });
     if let Some(data) = data {
         body["data"] = data.clone();
     }
-    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"error":{body}}}"#).into()
+    response(raw_id, "error", &body.to_string())
 }
 
-/// A result.
-pub fn result(raw_id: &str, result: &serde_json::Value) -> Bytes {
-    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#).into()
+/// A successful response.
+pub fn result(raw_id: &str, result: &Value) -> Message {
+    result_text(raw_id, &result.to_string())
 }
 
-/// A result that is JSON text already.
-pub fn result_text(raw_id: &str, result: &str) -> Bytes {
-    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#).into()
+/// A successful response whose result is JSON text already.
+pub fn result_text(raw_id: &str, result: &str) -> Message {
+    response(raw_id, "result", result)
+}
+
+fn response(raw_id: &str, member: &str, value: &str) -> Message {
+    let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"{member}":{value}}}"#);
+    Message::built(text, Kind::Response { id: Id::from_json(raw_id), is_error: member == "error" }, Some(raw_id))
+}
+
+/// A request of the bridge's own.
+pub fn request(raw_id: &str, method: &str, params: &Value) -> Message {
+    request_text(raw_id, method, &params.to_string())
 }
 
 /// A request whose `params` are JSON text already.
-pub fn request_text(raw_id: &str, method: &str, params: &str) -> Bytes {
-    let method = json!(method);
-    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":{method},"params":{params}}}"#).into()
-}
-
-/// A notification whose `params` are JSON text already.
-pub fn notification_text(method: &str, params: &str) -> Bytes {
-    let method = json!(method);
-    format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#).into()
+pub fn request_text(raw_id: &str, method: &str, params: &str) -> Message {
+    let quoted = json!(method);
+    let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":{quoted},"params":{params}}}"#);
+    Message::built(text, Kind::Request { id: Id::from_json(raw_id), method: method.into() }, Some(raw_id))
 }
 
 /// A `ping` with this id.
-pub fn ping(raw_id: &str) -> Bytes {
-    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"ping"}}"#).into()
-}
-
-/// A request of our own.
-pub fn request(raw_id: &str, method: &str, params: &serde_json::Value) -> Bytes {
-    let method = json!(method);
-    format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":{method},"params":{params}}}"#).into()
+pub fn ping(raw_id: &str) -> Message {
+    let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"ping"}}"#);
+    Message::built(text, Kind::Request { id: Id::from_json(raw_id), method: "ping".into() }, Some(raw_id))
 }
 
 /// A notification.
-pub fn notification(method: &str, params: &serde_json::Value) -> Bytes {
-    let method = json!(method);
-    format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#).into()
+pub fn notification(method: &str, params: &Value) -> Message {
+    notification_text(method, &params.to_string())
 }
 
-/// `notifications/progress` for the request with this token, of which nobody knows how long it will take.
-pub fn progress(raw_token: &str, progress: u32, text: &str) -> Bytes {
+/// A notification whose `params` are JSON text already.
+pub fn notification_text(method: &str, params: &str) -> Message {
+    let quoted = json!(method);
+    let text = format!(r#"{{"jsonrpc":"2.0","method":{quoted},"params":{params}}}"#);
+    Message::built(text, Kind::Notification { method: method.into() }, None)
+}
+
+/// `notifications/progress` for the request with this token, without a total.
+pub fn progress(raw_token: &str, progress: u32, text: &str) -> Message {
     let text = json!(text);
-    format!(
-        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{raw_token},"progress":{progress},"message":{text}}}}}"#
+    notification_text(
+        "notifications/progress",
+        &format!(r#"{{"progressToken":{raw_token},"progress":{progress},"message":{text}}}"#),
     )
-    .into()
 }
 
 /// `notifications/cancelled` for the request with this id.
-pub fn cancelled(raw_id: &str, reason: &str) -> Bytes {
+pub fn cancelled(raw_id: &str, reason: &str) -> Message {
     let reason = json!(reason);
-    format!(
-        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{raw_id},"reason":{reason}}}}}"#
-    )
-    .into()
+    notification_text("notifications/cancelled", &format!(r#"{{"requestId":{raw_id},"reason":{reason}}}"#))
 }
 
 /// `notifications/{tools,prompts,resources}/list_changed`.
-pub fn list_changed(what: &str) -> Bytes {
-    format!(r#"{{"jsonrpc":"2.0","method":"notifications/{what}/list_changed"}}"#).into()
+pub fn list_changed(what: &str) -> Message {
+    let method = format!("notifications/{what}/list_changed");
+    let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#);
+    Message::built(text, Kind::Notification { method: method.into() }, None)
+}
+
+/// A batch of these messages.
+pub fn batch(messages: &[&Message]) -> Message {
+    let texts: Vec<_> = messages.iter().map(|message| &message.text[..]).collect();
+    let text = [b"[", &texts.join(&b',')[..], b"]"].concat();
+    let elements = messages.iter().map(|message| (*message).clone()).collect();
+    Message { text: text.into(), kind: Kind::Batch(elements), id_at: None }
 }

@@ -4,10 +4,11 @@
 //! client's end can take them at once, the write is made here and now: waking the writing thread would cost more than
 //! all else about a call. Whatever could block goes to that thread.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 
 use crate::log::trace;
 use bytes::Bytes;
@@ -206,7 +207,7 @@ impl Outgoing {
 
 impl Shared {
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
-        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+        self.gathered.lock()
     }
 
     fn hand_on(&self, gathered: &mut Gathered) {
@@ -217,11 +218,11 @@ impl Shared {
 
     /// Whether there is no thread; then there will be none.
     fn never_started(&self) -> bool {
-        self.start.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+        self.start.lock().take().is_some()
     }
 
     fn to_thread(&self, item: Item) {
-        if let Some((start, queue)) = self.start.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some((start, queue)) = self.start.lock().take() {
             start(queue);
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);

@@ -1,13 +1,9 @@
 //! Between the eras: what a client of one and a server of the other mean to each other. State machines without I/O.
 
-pub(crate) mod members;
 #[cfg(test)]
 mod odd;
 pub mod to_legacy;
 pub mod to_modern;
-
-use crate::message::{Id, Message};
-use members::Members;
 
 /// The modern revisions that are spoken here, latest first.
 pub(crate) const MODERN_REVISIONS: [&str; 1] = ["2026-07-28"];
@@ -39,15 +35,4 @@ pub(crate) mod code {
     pub(crate) const MISSING_REQUIRED_CLIENT_CAPABILITY: i64 = -32021;
     pub(crate) const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
     pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
-}
-
-/// The request that a `notifications/cancelled` is about. `None` for any other message.
-pub(crate) fn cancelled(message: &Message) -> Option<Id> {
-    let params = || Members::of(text(message))?.object("params");
-    (message.method()? == "notifications/cancelled").then(params)??.get("requestId").map(Id::from_json)
-}
-
-/// A message is JSON, and so it is UTF-8.
-pub(crate) fn text(message: &Message) -> &str {
-    std::str::from_utf8(message.text()).unwrap_or_default()
 }

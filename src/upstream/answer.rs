@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::send::Sender;
 use crate::error::Failure;
-use crate::http::{self as client, BodyError, Events, SseError, retry_after};
 use crate::log;
 use crate::log::trace::{self, Exchange};
-use crate::message::{Kind, Message};
+use crate::message::{ErrorObject, Kind, Message};
+use crate::net::{self, BodyError, Events, SseError, retry_after};
 
 /// How much of what a server says in an error is shown.
 const GIST: usize = 300;
@@ -56,14 +56,12 @@ pub(super) async fn body(sender: &Sender, response: Response<Incoming>) -> Resul
         return Ok(Body::Events(events(sender, body, Exchange::of(&head.extensions))));
     }
     let text =
-        client::read(&head.headers, body, sender.limit(), sender.body_timeout()).await.map_err(
-            |error| match error {
-                BodyError::TooLong(_) => Failure::TooLarge(format!("{host}: {error}")),
-                BodyError::Broken(cause) => {
-                    Failure::Broken(format!("the connection to {host} broke within its answer: {cause}"))
-                }
-            },
-        )?;
+        net::read(&head.headers, body, sender.limit(), sender.body_timeout()).await.map_err(|error| match error {
+            BodyError::TooLong(_) => Failure::TooLarge(format!("{host}: {error}")),
+            BodyError::Broken(cause) => {
+                Failure::Broken(format!("the connection to {host} broke within its answer: {cause}"))
+            }
+        })?;
     trace::body(Exchange::of(&head.extensions), &text);
     if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(Body::Nothing(head.status));
@@ -116,7 +114,7 @@ pub(super) async fn refusal(
     // Now, and not when the body is there: somebody may have logged in by then, and the request shall be sent again,
     // not fail.
     let wants_login = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth().wants_login();
-    let reading = client::snippet(body);
+    let reading = net::snippet(body);
     let text = if wants_login {
         tokio::time::timeout(LOGIN_REASON_WAIT, reading).await.unwrap_or_default()
     } else {
@@ -184,17 +182,7 @@ fn is_rpc_error(message: &Message) -> bool {
 }
 
 fn code_and_data(message: &Message) -> Option<(Value, Option<Value>)> {
-    #[derive(Deserialize)]
-    struct Answer {
-        error: Error,
-    }
-    #[derive(Deserialize)]
-    struct Error {
-        #[serde(default)]
-        code: Value,
-        data: Option<Value>,
-    }
-    message.read::<Answer>().map(|answer| (answer.error.code, answer.error.data))
+    ErrorObject::of(message).map(|error| (error.code, error.data))
 }
 
 /// One line of what a body says, for people: the message of a JSON error if it is one, else the text without its tags.

@@ -1,7 +1,8 @@
 //! What do all that speak to one server share? The way there, what is known of it, and what the user chose.
 
+use parking_lot::Mutex;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::elicit::Questions;

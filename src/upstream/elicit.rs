@@ -1,17 +1,18 @@
 //! May we ask the client something ourselves? Whether it opens an address for its user (2025-11-25, "URL Mode
 //! Elicitation"), where it can. Never the only way to a login: some clients say that they can and show nothing.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::{Context, first};
+use super::Context;
 use crate::auth::Offer;
-use crate::message::{Id, Kind, Message};
+use crate::message::{self, Id, Initialize, Kind, Message};
 use crate::task;
 
 /// A person does not read a question and say no to it in this time; a client that shows no questions does.
@@ -44,7 +45,7 @@ impl Questions {
     /// Takes the answer to one of our questions. False if it is an answer to the server.
     pub(super) fn take(&self, message: &Message) -> bool {
         let Kind::Response { id, .. } = message.kind() else { return false };
-        let Some(asked) = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id) else { return false };
+        let Some(asked) = self.open.lock().remove(id) else { return false };
         // Ours even if nobody waits for it any more.
         asked.send(message.clone()).ok();
         true
@@ -63,14 +64,14 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
     let raw_id = json!(elicitation).to_string();
     let (answered, answer) = oneshot::channel();
     let questions = &context.questions;
-    questions.open.lock().unwrap_or_else(PoisonError::into_inner).insert(Id::from_json(&raw_id), answered);
+    questions.open.lock().insert(Id::from_json(&raw_id), answered);
     let params = json!({
         "mode": "url",
         "elicitationId": elicitation,
         "url": offer.url,
         "message": sentence(host, offer),
     });
-    context.client.outgoing.send_now(crate::message::request(&raw_id, "elicitation/create", &params));
+    context.client.outgoing.send_now(message::request(&raw_id, "elicitation/create", &params).into_text());
     let asked_at = Instant::now();
     let completing = task::spawn(complete(Arc::clone(context), elicitation)).abort_handle();
     let standing = context.sender.auth().standing();
@@ -100,12 +101,13 @@ async fn complete(context: Arc<Context>, elicitation: String) {
         return;
     }
     let params = json!({ "elicitationId": elicitation });
-    context.client.outgoing.send_now(crate::message::notification("notifications/elicitation/complete", &params));
+    let complete = message::notification("notifications/elicitation/complete", &params);
+    context.client.outgoing.send_now(complete.into_text());
 }
 
 /// Whether nobody has asked the person to open this address before.
 pub(super) fn first_time(context: &Context, url: &str) -> bool {
-    let mut asked = context.questions.asked.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut asked = context.questions.asked.lock();
     asked.replace(url.to_owned()).as_deref() != Some(url)
 }
 
@@ -116,7 +118,7 @@ fn can_open(context: &Context) -> bool {
         return false;
     }
     let (Some(initialize), _) = context.gate.greeting() else { return false };
-    first::asked(&initialize).is_some_and(|asked| asked.capabilities["elicitation"]["url"].is_object())
+    Initialize::params(&initialize).is_some_and(|asked| asked.capabilities["elicitation"]["url"].is_object())
 }
 
 /// `decline` and `cancel`, and not an error: that says that there was nobody to ask.

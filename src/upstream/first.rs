@@ -1,14 +1,12 @@
 //! The first answers, when the server's own do not come in time: the last real one, else one that promises to tell more
 //! later.
 
-use std::sync::{MutexGuard, PoisonError};
+use parking_lot::MutexGuard;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Context, sign_in};
-use crate::message::{self, Kind, Message};
+use crate::message::{self, Initialize, Kind, Message};
 use crate::translate::LEGACY_REVISIONS;
 
 /// The lists a server may have, with the capability each belongs to and the member that holds it.
@@ -28,38 +26,6 @@ pub(super) struct Promises {
     real: Option<Value>,
 }
 
-/// The parts of an `initialize` request or its result that matter here.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Greeting {
-    pub(super) protocol_version: Option<String>,
-    #[serde(default)]
-    pub(super) capabilities: Value,
-}
-
-/// The `params` of an `initialize`.
-pub(super) fn asked(initialize: &Message) -> Option<Greeting> {
-    #[derive(Deserialize)]
-    struct Request {
-        params: Greeting,
-    }
-    initialize.read::<Request>().map(|request| request.params)
-}
-
-/// The `result` of its answer, and its text.
-pub(super) fn answered(answer: &Message) -> Option<(Greeting, Box<RawValue>)> {
-    #[derive(Deserialize)]
-    struct Answer {
-        result: Box<RawValue>,
-    }
-    let raw = answer.read::<Answer>()?.result;
-    // Derived types would take an array for an object.
-    if !raw.get().starts_with('{') {
-        return None;
-    }
-    Some((serde_json::from_str(raw.get()).ok()?, raw))
-}
-
 /// The capabilities of a server of which nothing is known.
 pub(super) fn every_list() -> Value {
     let list = json!({ "listChanged": true });
@@ -68,12 +34,12 @@ pub(super) fn every_list() -> Value {
 
 impl Context {
     fn promises(&self) -> MutexGuard<'_, Promises> {
-        self.promises.lock().unwrap_or_else(PoisonError::into_inner)
+        self.promises.lock()
     }
 
     /// An answer to `initialize` in the server's stead.
     pub(super) fn first_answer(&self, initialize: &Message) -> Message {
-        let asked = asked(initialize).and_then(|asked| asked.protocol_version);
+        let asked = Initialize::params(initialize).and_then(|params| params.protocol_version);
         let revision = asked.filter(|asked| LEGACY_REVISIONS.contains(&asked.as_str()));
         let revision = revision.unwrap_or_else(|| LEGACY_REVISIONS[0].to_owned());
         let kept = self.memory.recall().and_then(|kept| kept.greeting(&revision, self.sender.host()));
@@ -85,8 +51,7 @@ impl Context {
         }
         self.promise(&mut result);
         self.promises().promised = Some(result["capabilities"].clone());
-        let text = message::result(initialize.raw_id().unwrap_or("null"), &result);
-        Message::parse(text).unwrap_or_else(|_| initialize.clone())
+        message::result(initialize.raw_id().unwrap_or("null"), &result)
     }
 
     /// Has a greeting, in either era's words, say that more will be told later, and by whom that is delayed.
@@ -124,7 +89,7 @@ impl Context {
             return None;
         }
         let Kind::Request { .. } = request.kind() else { return None };
-        Message::parse(message::result(request.raw_id()?, &json!({ *member: [] }))).ok()
+        Some(message::result(request.raw_id()?, &json!({ *member: [] })))
     }
 
     /// Whether the client was answered in the server's stead.

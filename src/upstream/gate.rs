@@ -3,7 +3,8 @@
 //! All state of the connection that more than one task looks at is here, behind one watch channel, changed only in
 //! steps without an await between look and change.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -90,11 +91,11 @@ impl Gate {
     }
 
     pub(super) fn opener(&self, handle: AbortHandle) {
-        *self.opener.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        *self.opener.lock() = Some(handle);
     }
 
     fn stop_opener(&self) {
-        if let Some(handle) = self.opener.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(handle) = self.opener.lock().take() {
             handle.abort();
         }
     }

@@ -1,7 +1,8 @@
 //! HTTP+SSE of 2024-11-05: the `endpoint` event, POST there, replies on the stream.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,11 +15,11 @@ use super::answer::{self, Body, EventStream};
 use super::backoff::Backoff;
 use super::lasting::Asked;
 use super::send::{self, Sent};
-use super::{Context, Event, NotOpened, Opened, Outcome, SECRET_ID, Wire, first, lasting};
+use super::{Context, Event, NotOpened, Opened, Outcome, SECRET_ID, Wire, lasting};
 use crate::error::Failure;
-use crate::http::{self as client, SseError};
 use crate::log;
-use crate::message::{Id, Kind, Message};
+use crate::message::{Id, Initialize, Kind, Message};
+use crate::net::{self, SseError};
 use crate::task;
 
 /// How long a server may take to answer the `initialize` that is said to it again.
@@ -79,7 +80,7 @@ pub(super) async fn begin(
     log::info!("session opened with {} (HTTP+SSE)", context.sender.host());
     session.greeted.store(true, Ordering::Relaxed);
     session.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
-    *session.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+    *session.reader.lock() = Some(reader);
     unless_opened.disarm();
     Ok(Opened { wire: Wire::HttpSse(session), answer })
 }
@@ -135,7 +136,7 @@ pub(super) async fn connect(context: &Context, bound: Duration) -> Result<Openin
 
 /// What an `endpoint` event names, which must be of the stream's own origin.
 fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
-    let host = client::host(base);
+    let host = net::host(base);
     let text = String::from_utf8_lossy(data);
     let base = url::Url::parse(&base.to_string()).map_err(|error| error.to_string())?;
     let endpoint =
@@ -199,7 +200,7 @@ impl Session {
     pub(super) fn close(&self) {
         let why = Failure::Broken("the session was closed before the answer".to_owned());
         self.context.client.tell(Event::StreamLost(self.stream.borrow().number, why));
-        if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(reader) = self.reader.lock().take() {
             reader.abort();
         }
     }
@@ -244,7 +245,7 @@ impl Session {
             return Err(Failure::Unusable("initialize without an id".to_owned()));
         };
         let (waiter, answer) = oneshot::channel();
-        *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = Some((id.clone(), waiter));
+        *self.greeting.lock() = Some((id.clone(), waiter));
         if let Some(answer) = self.post(endpoint, initialize).await? {
             return Ok(answer.with_id(initialize.raw_id().unwrap_or("null")));
         }
@@ -264,7 +265,7 @@ impl Session {
                 stream.endpoint = None;
                 number = stream.number;
             });
-            drop(self.greeting.lock().unwrap_or_else(PoisonError::into_inner).take());
+            drop(self.greeting.lock().take());
             let lost = format!("the stream from {} broke before the answer: {cause}", self.context.sender.host());
             self.context.client.tell(Event::StreamLost(number, Failure::Broken(lost)));
             if !self.greeted.load(Ordering::Relaxed) {
@@ -313,8 +314,8 @@ impl Session {
     async fn return_to(&self, endpoint: Uri) -> Result<(), Failure> {
         let (Some(initialize), initialized) = self.context.gate.greeting() else { return Err(Failure::Ending) };
         let answer = self.greet(&endpoint, &initialize).await?;
-        let Some((greeting, _)) = first::answered(&answer) else { return Err(Failure::Rpc(answer)) };
-        self.context.learned(greeting.capabilities);
+        let Some(result) = Initialize::result(&answer) else { return Err(Failure::Rpc(answer)) };
+        self.context.learned(result.capabilities);
         if let Some(initialized) = initialized {
             self.post(&endpoint, &initialized).await?;
         }
@@ -368,7 +369,7 @@ impl Session {
 
     fn greeted_by(&self, message: &Message) -> Option<oneshot::Sender<Message>> {
         let Kind::Response { id, .. } = message.kind() else { return None };
-        let mut greeting = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut greeting = self.greeting.lock();
         greeting.take_if(|(awaited, _)| awaited == id).map(|(_, waiter)| waiter)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Upstream;
 use crate::log;
-use crate::message::{self, Message};
+use crate::message;
 
 /// Pings the server for as long as there is one, whenever a session is open.
 pub(super) async fn keep_alive(upstream: Upstream, interval: Duration) {
@@ -17,7 +17,7 @@ pub(super) async fn keep_alive(upstream: Upstream, interval: Duration) {
             _ => continue,
         }
         // A word, so that it is no id of a client that counts; an answer to it is nobody's and goes no further.
-        let Ok(ping) = Message::parse(message::ping(&format!("\"mcp-ferry ping {number}\""))) else { return };
+        let ping = message::ping(&format!("\"mcp-ferry ping {number}\""));
         match tokio::time::timeout(interval, upstream.request(&ping)).await {
             Ok(Ok(_)) => log::debug!("the server was sent a ping"),
             Ok(Err(failure)) => log::info!("a ping came to nothing: {failure}"),

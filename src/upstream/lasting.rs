@@ -1,17 +1,16 @@
 //! What has a client asked for that lasts as long as the session? A server that has forgotten a session has forgotten
 //! this with it, and as the client is not told of that, it is asked for again here.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Outcome;
 use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Kind, Message};
-use crate::translate::members::{Change, Members};
-use crate::translate::text;
+use crate::message::{Change, Members};
 use crate::translate::to_modern::Ids;
 
 /// How long the client's next request waits for a new session to be like the old one.
@@ -46,7 +45,7 @@ impl Lasting {
         }
         let Some(method) = lasting(request) else { return };
         let is_granted = outcome.as_ref().is_ok_and(|outcome| refusal(outcome).is_none());
-        let Some(params) = Members::of(text(request)).and_then(|members| members.object("params")) else { return };
+        let Some(params) = Members::of(request.as_str()).and_then(|members| members.object("params")) else { return };
         let uri = params.string("uri").map(Key::Resource);
         let Some(key) = (if method == "logging/setLevel" { Some(Key::LogLevel) } else { uri }) else { return };
         if !is_granted {
@@ -74,8 +73,7 @@ impl Lasting {
         let wishes = self.kept().clone();
         let asking = async {
             for (key, Wish { method, params }) in wishes {
-                let Ok(request) = Message::parse(message::request_text(&ids.next(), method, &params)) else { continue };
-                let asked = ask(request).await;
+                let asked = ask(message::request_text(&ids.next(), method, &params)).await;
                 let refused = asked.as_ref().ok().and_then(refusal);
                 let failure = match asked {
                     Ok(_) => refused.clone().map(Failure::Rpc),
@@ -95,7 +93,7 @@ impl Lasting {
     }
 
     fn kept(&self) -> MutexGuard<'_, BTreeMap<Key, Wish>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is remembered of a server from run to run: its last greeting in either era, and what it was found to speak.
 
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Uri;
@@ -108,7 +109,7 @@ impl Memory {
 
     /// Keeps a page of the server's tools, and with the last one all of them.
     pub(super) fn keep_tools(&self, page: Vec<Value>, is_first: bool, is_last: bool) {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.pages.lock();
         if is_first {
             pages.clear();
         }

@@ -8,11 +8,11 @@ use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
 use super::lasting::Asked;
-use super::{Context, Event, NotOpened, Opened, era, first, http_sse, legacy, modern, sign_in};
+use super::{Context, Event, NotOpened, Opened, era, http_sse, legacy, modern, sign_in};
 use crate::cli::{AuthMode, Protocol, Transport};
 use crate::error::Failure;
 use crate::log;
-use crate::message::Message;
+use crate::message::{Initialize, Message};
 use crate::task;
 
 /// How long the `endpoint` event may take where HTTP+SSE is a guess: within the startup wait, so that a server which
@@ -120,8 +120,8 @@ async fn signed_in(
 
 /// Lets messages through; the client's `initialized` first, if it did not wait for the answer.
 async fn greet(context: &Context, opened: &Opened) {
-    if let Some((greeting, _)) = first::answered(&opened.answer) {
-        context.learned(greeting.capabilities);
+    if let Some(result) = Initialize::result(&opened.answer) {
+        context.learned(result.capabilities);
     }
     context.client.tell_translator(|| Event::Opened(opened.answer.clone()));
     if let Some(initialized) = context.gate.open(&opened.wire, false) {

@@ -1,8 +1,9 @@
 //! One HTTP request to the server, with the manners that every transport shares: its credential, patience with a server
 //! out of reach, `Retry-After`.
 
+use parking_lot::Mutex;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,8 +16,8 @@ use super::unanswered::Unanswered;
 use crate::auth::{AuthError, Authorizer};
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::http::{self as client, Answer, Http, HttpError, retry_after};
 use crate::log;
+use crate::net::{self, Answer, Http, HttpError, retry_after};
 
 /// How often a request is sent again because a server said `Retry-After`.
 const MOST_RETRIES: u32 = 3;
@@ -63,7 +64,7 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(auth: Authorizer, settings: &Settings, unanswered: Arc<Unanswered>) -> Self {
         let uri = settings.upstream.clone();
-        let host = client::host(&uri);
+        let host = net::host(&uri);
         Self {
             http: settings.http.clone(),
             auth,
@@ -161,7 +162,7 @@ impl Sender {
                     continue;
                 }
             };
-            *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            *self.last_used.lock() = Instant::now();
             let status = response.status();
             if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                 self.auth.accepted(serial);
@@ -180,7 +181,7 @@ impl Sender {
     /// Lets the runtime look at its sockets, if it has been a while: a pooled connection that the server has closed
     /// since must not get a request, which would be lost.
     async fn look_at_sockets(&self) {
-        let idle = self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        let idle = self.last_used.lock().elapsed();
         if idle > FRESH {
             tokio::task::yield_now().await;
         }
@@ -199,7 +200,7 @@ pub(crate) fn post_headers() -> HeaderMap {
 pub(super) fn get_headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(client::PRODUCT));
+    headers.insert(USER_AGENT, HeaderValue::from_static(net::PRODUCT));
     headers
 }
 

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Event;
 use super::unanswered::Unanswered;
 use crate::error::Failure;
-use crate::http::SseError;
 use crate::log;
 use crate::message::{Id, Kind, Message};
+use crate::net::SseError;
 use crate::stdio::Outgoing;
 use crate::tools::Changes;
 
@@ -83,10 +82,11 @@ impl ToClient {
     }
 
     /// Says one of the few things that are said in the server's stead.
-    pub(super) fn say_now(&self, text: Bytes) {
-        match Message::parse(text.clone()) {
-            Ok(message) if self.translated => self.tell(Event::Said { message, during: None, room: None }),
-            _ => self.outgoing.send_now(text),
+    pub(super) fn say_now(&self, message: Message) {
+        if self.translated {
+            self.tell(Event::Said { message, during: None, room: None });
+        } else {
+            self.outgoing.send_now(message.into_text());
         }
     }
 

@@ -9,7 +9,7 @@ use super::{Context, Outcome, Upstream, Wire, era, modern};
 use crate::cli::Protocol;
 use crate::error::Failure;
 use crate::log;
-use crate::message::{self, Message, code};
+use crate::message::{self, Message, code, error_code};
 use crate::task;
 use crate::translate::{self, to_legacy};
 
@@ -129,7 +129,7 @@ impl Context {
             _ => return false,
         };
         let doubts = self.era.doubts();
-        let Some(code) = modern::error_code(refusal) else {
+        let Some(code) = error_code(refusal) else {
             doubts.in_a_row.store(0, Ordering::Relaxed);
             return false;
         };
@@ -171,9 +171,9 @@ async fn has_turned(context: &Context, wire: &Wire) -> bool {
 
 /// Whether a session is still good for something.
 async fn is_alive(context: &Context, wire: &Wire) -> bool {
-    let Ok(ping) = Message::parse(message::ping(&context.modern.ids.next())) else { return false };
+    let ping = message::ping(&context.modern.ids.next());
     match tokio::time::timeout(ASK_AGAIN, wire.ask_once(&ping)).await {
-        Ok(Ok(Outcome::Answer(answer))) => modern::error_code(&answer).is_none(),
+        Ok(Ok(Outcome::Answer(answer))) => error_code(&answer).is_none(),
         Ok(_) => false,
         // Slow is not gone.
         Err(_) => true,

@@ -1,14 +1,13 @@
 //! Is it the server that is silent, or does it wait for us? While it has a question of its own unanswered, on whatever
 //! stream that came, a person may be filling in a form, and nobody can expect a word.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::message::{Id, Kind, Message};
-use crate::translate::cancelled;
+use crate::message::{Id, Kind, Message, cancelled_id};
 
 /// For how long a question excuses silence. Some clients never answer.
 const EXCUSED: Duration = Duration::from_secs(30 * 60);
@@ -76,7 +75,7 @@ impl Unanswered {
 
     /// Ends what a cancellation, if this is one, leaves without a use.
     fn withdrawn(&self, message: &Message, ends: impl Fn(&Open, &Id) -> bool) {
-        let Some(id) = cancelled(message) else { return };
+        let Some(id) = cancelled_id(message) else { return };
         self.with(|state| {
             let before = state.open.len();
             state.open.retain(|open| !ends(open, &id));
@@ -87,6 +86,6 @@ impl Unanswered {
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.0.lock())
     }
 }

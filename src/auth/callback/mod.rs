@@ -9,11 +9,12 @@ mod listener;
 mod redirect;
 mod settings;
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -141,7 +142,7 @@ impl Callback {
     /// Gives the browser its page, and closes. Does not wait long.
     pub async fn answer(mut self, outcome: Outcome) {
         self.shared.outcome.send_replace(Some(outcome));
-        self.shared.serving.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.serving.lock().take();
         tokio::time::timeout(PAGE_LIMIT, self.served.recv()).await.ok();
     }
 }
@@ -216,9 +217,9 @@ impl Shared {
             log::info!("a request to the callback was none of this sign-in's; waiting goes on");
             return Page::Unknown.response();
         };
-        page_to_write.clone_from(&self.serving.lock().unwrap_or_else(PoisonError::into_inner));
+        page_to_write.clone_from(&self.serving.lock());
         // A browser that asks twice, as some do, gets the same page twice.
-        if let Some(redirects) = self.redirects.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(redirects) = self.redirects.lock().take() {
             redirects.try_send(redirect).ok();
         }
         self.outcome().await

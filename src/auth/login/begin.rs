@@ -1,7 +1,7 @@
 //! How does a login begin? With an authorization server that was found, a registration that was made once, a listener
 //! to come back to, and the way there shown to whoever can go it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::{LoginError, Manner, Round};
 use crate::auth::authorization::{self, Ask, Pending};
@@ -236,15 +236,15 @@ pub(in crate::auth) async fn open(url: &str) -> bool {
 
 impl Inner {
     fn is_alive(&self, client_id: &str) -> bool {
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner).contains(client_id)
+        self.alive.lock().contains(client_id)
     }
 
     /// What was known to be registered may be so no longer.
     pub(in crate::auth) fn call_none_alive(&self) {
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.alive.lock().clear();
     }
 
     fn call_alive(&self, client_id: &str) {
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner).insert(client_id.to_owned());
+        self.alive.lock().insert(client_id.to_owned());
     }
 }

@@ -6,11 +6,12 @@
 
 mod refusal;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -32,8 +33,8 @@ use super::transaction::{Reason, RefreshError, Spent};
 use super::{AuthError, Standing};
 use crate::cli::AuthMode;
 use crate::config::{LoginSettings, Settings};
-use crate::http::{Http, Network, Zone};
 use crate::log::{self, Secret};
+use crate::net::{Http, Network, Zone};
 
 /// How long the end of the process waits for a refresh that has been sent.
 const LAST_REFRESH: Duration = Duration::from_secs(10);
@@ -214,7 +215,7 @@ impl OAuth {
 
 impl Inner {
     pub(super) fn need(&self) -> MutexGuard<'_, Need> {
-        self.need.lock().unwrap_or_else(PoisonError::into_inner)
+        self.need.lock()
     }
 
     /// Whether tokens are come by in a browser.
@@ -308,7 +309,7 @@ impl Inner {
     /// The key that a record's tokens are tied to. Kept between requests, for its nonces.
     pub(super) fn dpop(&self, record: &Record) -> Result<Option<Arc<Dpop>>, super::jwt::JwtError> {
         let Some(key) = &record.dpop_key else { return Ok(None) };
-        let mut known = self.dpop.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.dpop.lock();
         if let Some((_, dpop)) = known.as_ref().filter(|(known, _)| known == key) {
             return Ok(Some(Arc::clone(dpop)));
         }
@@ -325,7 +326,7 @@ impl Inner {
     }
 
     fn known_dpop(&self) -> Option<Arc<Dpop>> {
-        self.dpop.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, dpop)| Arc::clone(dpop))
+        self.dpop.lock().as_ref().map(|(_, dpop)| Arc::clone(dpop))
     }
 }
 

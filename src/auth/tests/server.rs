@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 use crate::auth::fetch::Fetch;
-use crate::http::{Http, Network, Proxy};
+use crate::net::{Http, Network, Proxy};
 
 /// One request, as it came.
 #[derive(Debug, Clone)]

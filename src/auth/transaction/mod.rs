@@ -6,10 +6,11 @@
 
 mod outcome;
 
+use parking_lot::MutexGuard;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -129,7 +130,7 @@ impl Account {
     }
 
     fn flights(&self) -> MutexGuard<'_, Flights> {
-        self.0.flights.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.flights.lock()
     }
 
     fn landed(&self, result: &Result<Snapshot, RefreshError>) {

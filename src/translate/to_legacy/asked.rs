@@ -1,11 +1,10 @@
 //! What does a modern request ask for, and how is it said to a legacy server?
 
-use bytes::Bytes;
 use serde_json::json;
 
 use crate::message::{self, Id, Kind, Message};
-use crate::translate::members::{Change, Members};
-use crate::translate::{MODERN_REVISIONS, code, meta, text};
+use crate::message::{Change, Members};
+use crate::translate::{MODERN_REVISIONS, code, meta};
 
 /// The levels of log messages, the most talkative first ("Logging").
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
@@ -48,7 +47,7 @@ pub(super) struct Asked {
 /// Whether this is a request of the modern era, which says its revision in `_meta`.
 pub fn is_modern(message: &Message) -> bool {
     // Cheap for the many that are not.
-    text(message).contains(meta::PROTOCOL_VERSION) && says(message, &[meta::PROTOCOL_VERSION])
+    message.as_str().contains(meta::PROTOCOL_VERSION) && says(message, &[meta::PROTOCOL_VERSION])
 }
 
 /// Whether it says all that the modern era wants of a request, so that an error shows something of the server.
@@ -58,18 +57,18 @@ pub fn is_complete(message: &Message) -> bool {
 
 fn says(message: &Message, names: &[&str]) -> bool {
     let Kind::Request { .. } = message.kind() else { return false };
-    Members::of(text(message))
+    Members::of(message.as_str())
         .and_then(|members| members.object("params")?.object("_meta"))
         .is_some_and(|meta| names.iter().all(|name| meta.get(name).is_some()))
 }
 
 impl Asked {
     /// Reads a request; `Err` is the error it is to be answered with.
-    pub(super) fn read(message: &Message) -> Result<Self, Bytes> {
+    pub(super) fn read(message: &Message) -> Result<Self, Message> {
         let raw_id = message.raw_id().unwrap_or("null");
         let invalid = |why: &str| message::error(raw_id, code::INVALID_PARAMS, why, None);
         let Kind::Request { id, method } = message.kind() else { return Err(invalid("not a request")) };
-        let members = Members::of(text(message));
+        let members = Members::of(message.as_str());
         let params = members.and_then(|members| members.object("params"));
         let meta = params.as_ref().and_then(|params| params.object("_meta"));
         let (Some(params), Some(meta)) = (params, meta) else {
@@ -153,7 +152,7 @@ fn without_modern(
     of_params: Option<(&str, Change<'_>)>,
     of_meta: Option<(&str, Change<'_>)>,
 ) -> Option<Message> {
-    let members = Members::of(text(message))?;
+    let members = Members::of(message.as_str())?;
     let Some(params) = members.object("params") else { return Message::parse(members.with(&[own])).ok() };
     let reserved = [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
     let of_meta: Vec<_> = reserved.iter().map(|name| (*name, Change::Remove)).chain(of_meta).collect();

@@ -7,8 +7,8 @@ use super::exchange::Client;
 use super::questions::Question;
 use super::session::cancellation;
 use super::{Action, Place, ToLegacy, told};
+use crate::message::Members;
 use crate::message::{Id, Message};
-use crate::translate::members::Members;
 
 impl ToLegacy {
     /// The client comes back, with answers or without.

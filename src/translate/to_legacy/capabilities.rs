@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
+use crate::message::Members;
 use crate::message::Message;
-use crate::translate::members::Members;
-use crate::translate::text;
 
 /// To be sent to an address.
 pub(super) const URL: &str = "elicitation.url";
@@ -15,7 +14,7 @@ pub(super) fn needed(request: &Message) -> Option<&'static str> {
         "sampling/createMessage" => Some("sampling"),
         "roots/list" => Some("roots"),
         "elicitation/create" => {
-            let params = Members::of(text(request)).and_then(|members| members.object("params"));
+            let params = Members::of(request.as_str()).and_then(|members| members.object("params"));
             let mode = params.and_then(|params| params.string("mode"));
             Some(if mode.as_deref() == Some("url") { URL } else { "elicitation.form" })
         }

@@ -4,14 +4,13 @@ use super::asked::Level;
 use super::exchange::Exchange;
 use super::session::with_token;
 use super::{Action, Origin, ToLegacy};
+use crate::message::Members;
 use crate::message::{Id, Message};
-use crate::translate::members::Members;
-use crate::translate::text;
 
 impl ToLegacy {
     /// Progress goes to whoever waits, under the token of the request that waits now.
     pub(super) fn progressed(&mut self, session: u64, message: &Message) {
-        let params = Members::of(text(message)).and_then(|members| members.object("params"));
+        let params = Members::of(message.as_str()).and_then(|members| members.object("params"));
         let Some(token) = params.and_then(|params| params.get("progressToken")).map(Id::from_json) else { return };
         let Some(exchange) = self.tokens.get(&(session, token)).and_then(|number| self.exchanges.get(number)) else {
             return;
@@ -24,7 +23,7 @@ impl ToLegacy {
 
     /// Log messages go to requests that want some, and no other. Many servers send all on the stream that all share.
     pub(super) fn logged(&mut self, session: u64, origin: Origin, message: &Message) {
-        let params = Members::of(text(message)).and_then(|members| members.object("params"));
+        let params = Members::of(message.as_str()).and_then(|members| members.object("params"));
         let Some(level) = params.and_then(|params| params.string("level")).as_deref().and_then(Level::named) else {
             return;
         };

@@ -131,7 +131,7 @@ impl ToLegacy {
         let answer = missed.as_ref().unwrap_or(answer);
         let modern = server.and_then(|server| server.modern(answer, &exchange.method, &client.raw_id));
         let modern = modern.unwrap_or_else(|| answer.with_id(&client.raw_id));
-        self.answer(modern.text().clone());
+        self.answer(modern);
         self.leave_questions(&mut exchange, "the request that this belongs to is answered");
     }
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 use super::asked::Asked;
 use super::resources::Resource;
 use super::{Action, OWN_REQUEST, Place, Timer, ToLegacy, told};
-use crate::message::{Id, Message};
-use crate::translate::members::{Members, quoted};
-use crate::translate::{meta, text};
+use crate::message::{self, Id, Message};
+use crate::message::{Members, quoted};
+use crate::translate::meta;
 
 /// The lists whose changes can be told: the member of the filter, the capability.
 const LISTS: [(&str, &str); 3] =
@@ -32,7 +32,7 @@ pub(super) struct Listen {
 
 impl ToLegacy {
     pub(super) fn listen(&mut self, message: &Message, asked: Asked, session: u64, now: Instant) {
-        let params = Members::of(text(message)).and_then(|members| members.object("params"));
+        let params = Members::of(message.as_str()).and_then(|members| members.object("params"));
         let Some(filter) = params.and_then(|params| params.object("notifications")) else {
             return self.invalid(&asked.raw_id, "the subscription does not say of which notifications");
         };
@@ -117,22 +117,21 @@ impl ToLegacy {
             let uris: Vec<_> = listen.held.iter().map(|uri| quoted(uri)).collect();
             agreed.push(format!(r#""resourceSubscriptions":[{}]"#, uris.join(",")));
         }
-        let text = format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"_meta":{{"{}":{}}},"notifications":{{{}}}}}}}"#,
+        let params = format!(
+            r#"{{"_meta":{{"{}":{}}},"notifications":{{{}}}}}"#,
             meta::SUBSCRIPTION_ID,
             listen.raw_id,
             agreed.join(",")
         );
-        if let Ok(message) = Message::parse(text) {
-            self.actions.push(Action::Tell(message));
-        }
+        let acknowledged = message::notification_text("notifications/subscriptions/acknowledged", &params);
+        self.actions.push(Action::Tell(acknowledged));
     }
 
     /// Something has changed: each subscription that is about it is told under its own id.
     pub(super) fn changed(&mut self, session: u64, message: &Message) {
         let method = message.method().unwrap_or_default();
         let list = method.strip_prefix("notifications/").and_then(|rest| rest.strip_suffix("/list_changed"));
-        let params = Members::of(text(message)).and_then(|members| members.object("params"));
+        let params = Members::of(message.as_str()).and_then(|members| members.object("params"));
         let uri = params.and_then(|params| params.string("uri"));
         let about = |listen: &&Listen| match (list, &uri) {
             (Some(list), _) => listen.lists.contains(&list),
@@ -160,7 +159,7 @@ impl ToLegacy {
                 && let Some(session) = self.sessions.get(&listen.session)
             {
                 let result = session.server.unsubscribed(&listen.raw_id);
-                self.answer(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, listen.raw_id));
+                self.answer(message::result_text(&listen.raw_id, &result));
             }
         }
     }

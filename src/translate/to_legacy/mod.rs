@@ -21,11 +21,9 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
+use crate::message::Members;
 use crate::message::{self, Id, Kind, Message};
-use crate::translate::members::Members;
-use crate::translate::{code, text};
+use crate::translate::code;
 use asked::Asked;
 use exchange::Exchange;
 use listen::Listen;
@@ -230,7 +228,7 @@ impl ToLegacy {
 
     /// The client wants no answer to a request any more: its `notifications/cancelled`.
     pub fn cancelled(&mut self, message: &Message) {
-        let params = Members::of(text(message)).and_then(|members| members.object("params"));
+        let params = Members::of(message.as_str()).and_then(|members| members.object("params"));
         let Some(id) = params.and_then(|params| params.get("requestId")).map(Id::from_json) else { return };
         self.give_up(&id, Some(message));
     }
@@ -320,11 +318,8 @@ impl ToLegacy {
     /// Sends a request of our own; its id.
     fn own_request(&mut self, session: u64, method: &str, params: &str, awaited: Awaited) -> Box<str> {
         let raw_id = format!("\"mcp-ferry {}\"", self.next());
-        let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"{method}","params":{params}}}"#);
-        if let Ok(message) = Message::parse(text) {
-            self.awaited.insert((session, Id::from_json(&raw_id)), awaited);
-            self.actions.push(Action::Request { session, message });
-        }
+        self.awaited.insert((session, Id::from_json(&raw_id)), awaited);
+        self.actions.push(Action::Request { session, message: message::request_text(&raw_id, method, params) });
         raw_id.into()
     }
 
@@ -338,21 +333,16 @@ impl ToLegacy {
     }
 
     /// Answers a request of the client's.
-    fn answer(&mut self, text: impl Into<Bytes>) {
-        if let Ok(answer) = Message::parse(text) {
-            if let Kind::Response { id, .. } = answer.kind() {
-                self.asked.remove(id);
-            }
-            self.actions.push(Action::Answer(answer));
+    fn answer(&mut self, answer: Message) {
+        if let Kind::Response { id, .. } = answer.kind() {
+            self.asked.remove(id);
         }
+        self.actions.push(Action::Answer(answer));
     }
 
     /// Answers a request of the server's with an error.
     fn refuse(&mut self, session: u64, raw_id: &str, code: i64, why: &str) {
-        let error = message::error(raw_id, code, why, None);
-        if let Ok(message) = Message::parse(error) {
-            self.actions.push(Action::Notify { session, message });
-        }
+        self.actions.push(Action::Notify { session, message: message::error(raw_id, code, why, None) });
     }
 
     fn invalid(&mut self, raw_id: &str, why: &str) {

@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use super::exchange::Exchange;
 use super::{Action, GATHER, HELD, Origin, Place, Timer, ToLegacy, capabilities, told};
-use crate::message::{self, Id, Message, code};
-use crate::translate::cancelled;
-use crate::translate::members::quoted;
+use crate::message::quoted;
+use crate::message::{self, Id, Message, cancelled_id, code};
 
 /// How many exchanges wait at a time for a client that may never come back.
 const MOST_HELD: usize = 1024;
@@ -32,9 +31,7 @@ impl ToLegacy {
         let raw_id: Box<str> = message.raw_id().unwrap_or("null").into();
         let method = message.method().unwrap_or_default();
         if method == "ping" {
-            if let Ok(message) = Message::parse(message::result(&raw_id, &serde_json::json!({}))) {
-                self.actions.push(Action::Notify { session, message });
-            }
+            self.actions.push(Action::Notify { session, message: message::result_text(&raw_id, "{}") });
             return;
         }
         let Some(needs) = capabilities::needed(message) else {
@@ -96,7 +93,7 @@ impl ToLegacy {
 
     /// The server has found out by itself.
     pub(super) fn question_withdrawn(&mut self, session: u64, message: &Message) {
-        let Some(id) = cancelled(message) else { return };
+        let Some(id) = cancelled_id(message) else { return };
         for exchange in self.exchanges.values_mut().filter(|exchange| exchange.session == session) {
             exchange.questions.retain(|question| question.raw_id.as_deref().map(Id::from_json) != Some(id.clone()));
         }
@@ -121,7 +118,7 @@ impl ToLegacy {
         self.timers.insert((now + HELD, Timer::Held(number)));
         let was = Id::from_json(&client.raw_id);
         exchange.was = Some(was.clone());
-        self.answer(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, client.raw_id));
+        self.answer(message::result_text(&client.raw_id, &result));
         // A cancellation of it may be on its way.
         self.asked.insert(was, Place::Exchange(number));
         let held = self.exchanges.iter().filter_map(|(number, exchange)| Some((exchange.held_until?, *number)));

@@ -2,7 +2,7 @@
 
 use super::session::Session;
 use super::{Awaited, ToLegacy};
-use crate::translate::members::quoted;
+use crate::message::quoted;
 
 /// How it stands with a resource that the server was asked about. There is one request in flight about each at most:
 /// of two the server might carry out the first one last.

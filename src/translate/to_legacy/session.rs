@@ -13,8 +13,8 @@ use super::resources::Resource;
 use super::told::{self, Server};
 use super::{Action, IDLE, Place, Timer, ToLegacy};
 use crate::message::{self, Id, Message};
-use crate::translate::members::{Change, Members, quoted};
-use crate::translate::{LATEST_LEGACY, text};
+use crate::message::{Change, Members, quoted};
+use crate::translate::LATEST_LEGACY;
 
 /// How many there may be at a time.
 const MOST_SESSIONS: usize = 8;
@@ -150,7 +150,7 @@ impl ToLegacy {
             };
             // What was cancelled meanwhile is not among those that are asked for.
             if let Some(raw_id) = raw_id.filter(|raw_id| self.asked.contains_key(&Id::from_json(raw_id))) {
-                self.answer(error.with_id(&raw_id).text().clone());
+                self.answer(error.with_id(&raw_id));
             }
         }
         self.actions.push(Action::Close { session });
@@ -188,7 +188,7 @@ impl ToLegacy {
     fn answer_discover(&mut self, raw_id: &str, session: u64) {
         let Some(session) = self.sessions.get(&session) else { return };
         let result = session.server.discovered();
-        self.answer(format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#));
+        self.answer(message::result_text(raw_id, &result));
     }
 
     fn is_open(&self, session: u64) -> bool {
@@ -270,7 +270,7 @@ fn is_part_of(part: &Value, whole: &Value) -> bool {
 
 /// An `initialize` that asks for this revision.
 fn in_revision(initialize: &Message, revision: &str) -> Option<Message> {
-    let members = Members::of(text(initialize))?;
+    let members = Members::of(initialize.as_str())?;
     let params = members.object("params")?.with(&[("protocolVersion", Change::Set(&quoted(revision)))]);
     Message::parse(members.with(&[("params", Change::Set(&params))])).ok()
 }
@@ -279,7 +279,7 @@ fn in_revision(initialize: &Message, revision: &str) -> Option<Message> {
 pub(super) fn cancellation(said: Option<&Message>, raw_id: &str, reason: &str) -> Option<Message> {
     match said {
         Some(said) => super::asked::legacy_notification(said, Some(raw_id)),
-        None => Message::parse(message::cancelled(raw_id, reason)).ok(),
+        None => Some(message::cancelled(raw_id, reason)),
     }
 }
 

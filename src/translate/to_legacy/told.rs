@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::message::{self, Message};
-use crate::translate::members::{Change, Members, quoted};
-use crate::translate::{LEGACY_REVISIONS, MODERN_REVISIONS, code, meta, text};
+use crate::message::{Change, Members, quoted};
+use crate::translate::{LEGACY_REVISIONS, MODERN_REVISIONS, code, meta};
 
 /// "Look at these addresses first" in 2025-11-25, a question like any other since.
 const URL_ELICITATION_REQUIRED: i64 = -32042;
@@ -28,7 +28,7 @@ pub(super) struct Server {
 impl Server {
     /// Reads the answer to `initialize`.
     pub(super) fn of(answer: &Message) -> Option<Self> {
-        let result = Members::of(text(answer))?.object("result")?;
+        let result = Members::of(answer.as_str())?.object("result")?;
         let raw = |name: &str| result.get(name).map(Into::into);
         let raw_capabilities = result.object("capabilities").and(raw("capabilities"));
         Some(Self {
@@ -86,7 +86,7 @@ impl Server {
 
     /// A legacy answer to a request of this method as the modern answer to the request with this id.
     pub(super) fn modern(&self, answer: &Message, method: &str, raw_id: &str) -> Option<Message> {
-        let members = Members::of(text(answer))?;
+        let members = Members::of(answer.as_str())?;
         let mut changes = vec![("id", Change::Set(raw_id))];
         let (result, error) = (members.object("result"), members.object("error"));
         let meta = result.as_ref().and_then(|result| self.signed(result.object("_meta").as_ref()));
@@ -120,7 +120,7 @@ fn error_code(error: &Members<'_>) -> Option<i64> {
 
 /// The latest legacy revision among those that an error says the server speaks, if it is not the one it was greeted in.
 pub(super) fn preferred_revision(answer: &Message) -> Option<&'static str> {
-    let error = Members::of(text(answer))?.object("error")?;
+    let error = Members::of(answer.as_str())?.object("error")?;
     let supported = error.object("data")?.get("supported")?;
     let supported: Vec<String> = serde_json::from_str(supported).ok()?;
     LEGACY_REVISIONS.into_iter().skip(1).find(|revision| supported.iter().any(|supported| supported == revision))
@@ -129,19 +129,19 @@ pub(super) fn preferred_revision(answer: &Message) -> Option<&'static str> {
 /// An error that came of it that the client cannot be asked something, in the modern era's word for that. `None` for a
 /// result: the server could do without. `capability`: `sampling`, `elicitation.url`.
 pub(super) fn missing(answer: &Message, capability: &str) -> Option<Message> {
-    let error = Members::of(text(answer))?.object("error")?;
+    let error = Members::of(answer.as_str())?.object("error")?;
     let said = error.string("message").unwrap_or_default();
     let why = format!("this needs a client that declares {capability} ({said})");
     let required = capability.rsplit('.').fold(json!({}), |within, name| json!({ name: within }));
     let data = json!({ "requiredCapabilities": required });
     let code = code::MISSING_REQUIRED_CLIENT_CAPABILITY;
-    Message::parse(message::error(answer.raw_id().unwrap_or("null"), code, &why, Some(&data))).ok()
+    Some(message::error(answer.raw_id().unwrap_or("null"), code, &why, Some(&data)))
 }
 
 /// The questions in an error that refuses a request until its user has been at some addresses: as `inputRequests` has
 /// them.
 pub(super) fn urls_to_visit(answer: &Message) -> Vec<String> {
-    let error = Members::of(text(answer)).and_then(|members| members.object("error"));
+    let error = Members::of(answer.as_str()).and_then(|members| members.object("error"));
     let Some(error) = error.filter(|error| error_code(error) == Some(URL_ELICITATION_REQUIRED)) else {
         return Vec::new();
     };
@@ -158,7 +158,7 @@ pub(super) fn urls_to_visit(answer: &Message) -> Vec<String> {
 
 /// A server's request as `inputRequests` has it.
 pub(super) fn question(request: &Message) -> Option<String> {
-    let members = Members::of(text(request))?;
+    let members = Members::of(request.as_str())?;
     let method = quoted(request.method()?);
     let Some(params) = members.object("params") else { return Some(format!(r#"{{"method":{method}}}"#)) };
     // Neither is known any more; tasks were never ours to offer.
@@ -168,7 +168,7 @@ pub(super) fn question(request: &Message) -> Option<String> {
 
 /// A notification with members of its `params` set.
 pub(super) fn notification(message: &Message, changes: &[(&str, Change<'_>)]) -> Option<Message> {
-    let members = Members::of(text(message))?;
+    let members = Members::of(message.as_str())?;
     let params = members.get("params").unwrap_or("{}");
     let params = Members::of(params)?.with(changes);
     Message::parse(members.with(&[("params", Change::Set(&params))])).ok()
@@ -176,7 +176,7 @@ pub(super) fn notification(message: &Message, changes: &[(&str, Change<'_>)]) ->
 
 /// A notification that belongs to this subscription.
 pub(super) fn tagged(message: &Message, subscription: &str) -> Option<Message> {
-    let params = Members::of(text(message)).and_then(|members| members.object("params"));
+    let params = Members::of(message.as_str()).and_then(|members| members.object("params"));
     let meta = params.and_then(|params| params.object("_meta"));
     let empty = Members::of("{}")?;
     let meta = meta.as_ref().unwrap_or(&empty).with(&[(meta::SUBSCRIPTION_ID, Change::Set(subscription))]);

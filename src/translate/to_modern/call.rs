@@ -9,8 +9,7 @@ use super::questions::{Page, Refused, Round};
 use super::task::{Status, Task};
 use super::{Voice, results};
 use crate::message::{self, Kind, Message};
-use crate::translate::members::{Change, Members};
-use crate::translate::text;
+use crate::message::{Change, Members};
 
 /// A server that asks again and again in one call is not asked again after this.
 const MOST_ROUNDS: u32 = 32;
@@ -78,7 +77,7 @@ impl Call {
     pub(crate) fn begin(voice: Voice<'_>, request: &Message) -> (Self, Step) {
         let raw_id: Box<str> = request.raw_id().unwrap_or("null").into();
         let method: Box<str> = request.method().unwrap_or_default().into();
-        let own = Members::of(text(request)).and_then(|members| members.object("params")?.object("_meta"));
+        let own = Members::of(request.as_str()).and_then(|members| members.object("params")?.object("_meta"));
         let token = own.and_then(|own| own.get("progressToken").map(Box::from));
         let call = Self {
             request: request.clone(),
@@ -98,7 +97,7 @@ impl Call {
     /// Takes the server's answer to what was posted.
     pub(crate) fn server_says(&mut self, voice: Voice<'_>, answer: &Message) -> Step {
         let Kind::Response { is_error: false, .. } = answer.kind() else { return self.refused_by_server(answer) };
-        let members = Members::of(text(answer));
+        let members = Members::of(answer.as_str());
         let Some(result) = members.and_then(|members| members.object("result")) else {
             // Not an object, which no method promises; but it is what the server says.
             return Step::over(results::settle(&self.method, answer, &self.raw_id));
@@ -150,7 +149,7 @@ impl Call {
     pub(crate) fn passes(&mut self, message: &Message) -> bool {
         match message.kind() {
             Kind::Notification { method } if &**method == "notifications/progress" => {
-                let progress = Members::of(text(message))
+                let progress = Members::of(message.as_str())
                     .and_then(|members| members.object("params")?.get("progress")?.parse::<f64>().ok());
                 // It must grow, and each round of the server's begins anew.
                 let grows = self.progress.grows(progress);
@@ -307,7 +306,7 @@ impl Call {
     fn complete(&mut self, answer: Message) -> Step {
         self.close();
         let mut step = Step::over(answer);
-        step.tell = self.visited.drain(..).filter_map(|page| page.complete()).collect();
+        step.tell = self.visited.drain(..).map(|page| page.complete()).collect();
         step
     }
 
@@ -322,8 +321,7 @@ impl Call {
     }
 
     fn fail(&self, Refused(code, why): &Refused) -> Step {
-        let answer = results::refused(&self.raw_id, *code, why);
-        Step::over(answer.unwrap_or_else(|| self.request.clone()))
+        Step::over(message::error(&self.raw_id, *code, why, None))
     }
 }
 
@@ -354,7 +352,7 @@ impl Progress {
         let (token, news) = (self.token.as_ref()?, news?);
         self.last = if self.last.is_finite() { self.last + 1.0 } else { 1.0 };
         let params = format!(r#"{{"progressToken":{token},"progress":{},"message":{}}}"#, self.last, json!(news));
-        Message::parse(message::notification_text("notifications/progress", &params)).ok()
+        Some(message::notification_text("notifications/progress", &params))
     }
 }
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::message::{self, Kind, Message};
-use crate::translate::members::{Change, Members, quoted};
-use crate::translate::{TASKS, code, meta, text};
+use crate::message::{Change, Members, quoted};
+use crate::translate::{TASKS, code, meta};
 
 /// The levels of log messages ("Logging").
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
@@ -37,7 +37,7 @@ pub(crate) enum Kept {
 impl Client {
     /// Reads the client's `initialize`. `tasks`: its calls may become tasks, which are the bridge's to follow.
     pub(crate) fn of(initialize: &Message, spoken: &'static str, tasks: bool) -> Self {
-        let params = Members::of(text(initialize)).and_then(|members| members.object("params"));
+        let params = Members::of(initialize.as_str()).and_then(|members| members.object("params"));
         let params = params.as_ref();
         Self {
             revision: params.and_then(|params| params.string("protocolVersion")).unwrap_or_default(),
@@ -62,7 +62,7 @@ impl Client {
     /// The client's message with the `_meta` that a modern server wants, and `params` changed; what else it says stays
     /// as it is. `raw_id`: another id than its own.
     pub(crate) fn dress(&self, message: &Message, raw_id: Option<&str>, changes: &[(&str, Change<'_>)]) -> Message {
-        let Some(members) = Members::of(text(message)) else { return message.clone() };
+        let Some(members) = Members::of(message.as_str()) else { return message.clone() };
         let empty = || Members::of("{}");
         let given = members.get("params").filter(|params| *params != "null");
         // By position: nothing that a server of either era understands.
@@ -84,7 +84,7 @@ impl Client {
     /// A request of the bridge's own in the client's name. `params` is JSON text.
     pub(crate) fn request(&self, raw_id: &str, method: &str, params: &str) -> Option<Message> {
         let bare = message::request_text(raw_id, method, params);
-        Some(self.dress(&Message::parse(bare).ok()?, None, &[]))
+        Some(self.dress(&bare, None, &[]))
     }
 
     /// Whether the client has declared that it can answer this question. `params` are the question's.
@@ -110,8 +110,8 @@ impl Client {
     pub(crate) fn keeps(&mut self, request: &Message) -> Option<Kept> {
         let Kind::Request { method, .. } = request.kind() else { return None };
         let raw_id = request.raw_id().unwrap_or("null");
-        let params = || Members::of(text(request))?.object("params");
-        let answer = |text| Message::parse(text).ok().map(Kept::Answer);
+        let params = || Members::of(request.as_str())?.object("params");
+        let answer = |answer| Some(Kept::Answer(answer));
         let invalid = |why: &str| answer(message::error(raw_id, code::INVALID_PARAMS, why, None));
         match &**method {
             "ping" => answer(message::result(raw_id, &json!({}))),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Client;
 use crate::message::Message;
-use crate::translate::members::{Change, Members, quoted};
+use crate::message::{Change, Members, quoted};
 use crate::translate::{LATEST_LEGACY, LEGACY_REVISIONS, TASKS, meta};
 
 /// The question.

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::message::{self, Kind, Message};
-use crate::translate::members::{Change, Members};
-use crate::translate::{meta, text};
+use crate::message::{Change, Members};
+use crate::translate::meta;
 
 /// What changes of a server's, the filter's word for that, and the notification's.
 const LISTS: [(&str, &str); 3] =
@@ -59,7 +58,7 @@ impl Interest {
     }
 
     /// The first word on the stream of the `subscriptions/listen` with this id.
-    pub(crate) fn acknowledgement(&self, raw_id: &str) -> Bytes {
+    pub(crate) fn acknowledgement(&self, raw_id: &str) -> Message {
         let own = format!(r#"{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID);
         let params = self.params();
         let params =
@@ -113,7 +112,7 @@ impl Interest {
                 &params(Some(format!(r#""uri":{}"#, json!(uri)))),
             )
         });
-        lists.chain(resources).filter_map(|text| Message::parse(text).ok()).collect()
+        lists.chain(resources).collect()
     }
 }
 
@@ -135,7 +134,7 @@ pub(crate) fn heard(message: &Message) -> Heard {
     match message.kind() {
         Kind::Response { .. } => Heard::Ended,
         Kind::Notification { method } if &**method == "notifications/subscriptions/acknowledged" => {
-            let params = Members::of(text(message)).and_then(|members| members.object("params"));
+            let params = Members::of(message.as_str()).and_then(|members| members.object("params"));
             Heard::Acknowledged(params.and_then(|params| params.get("notifications").map(str::to_owned)))
         }
         // It names the `subscriptions/listen` that ends.
@@ -156,7 +155,7 @@ pub(crate) fn tagged_result(message: &Message, raw_id: &str) -> Option<Message> 
 }
 
 fn tag(message: &Message, member: &str, raw_id: Option<&str>) -> Option<Message> {
-    let members = Members::of(text(message))?;
+    let members = Members::of(message.as_str())?;
     let within = members.object(member)?;
     let own = within.object("_meta")?;
     own.get(meta::SUBSCRIPTION_ID)?;

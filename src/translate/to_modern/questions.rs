@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use super::Voice;
 use crate::message::{self, Id, Kind, Message};
-use crate::translate::members::{Change, Members, quoted};
-use crate::translate::text;
+use crate::message::{Change, Members, quoted};
 
 /// A server that asks more than this at once asks nobody.
 const MOST_QUESTIONS: usize = 64;
@@ -41,9 +40,9 @@ pub(super) struct Page {
 
 impl Page {
     /// That the user is done there.
-    pub(super) fn complete(&self) -> Option<Message> {
+    pub(super) fn complete(&self) -> Message {
         let params = format!(r#"{{"elicitationId":{}}}"#, self.elicitation_id);
-        Message::parse(message::notification_text("notifications/elicitation/complete", &params)).ok()
+        message::notification_text("notifications/elicitation/complete", &params)
     }
 }
 
@@ -81,8 +80,7 @@ impl Round {
                 (Some(params), None) => params.with(&[]),
                 (None, _) => "{}".to_owned(),
             };
-            let Ok(message) = Message::parse(message::request_text(&raw_id, &method, &params)) else { continue };
-            put.push(message);
+            put.push(message::request_text(&raw_id, &method, &params));
             self.open.push(Question { id: Id::from_json(&raw_id), raw_id, key: key.to_owned(), method, page });
         }
         Ok(put)
@@ -104,7 +102,7 @@ impl Round {
         let Kind::Response { id, is_error } = answer.kind() else { return Ok(None) };
         let Some(place) = self.open.iter().position(|question| question.id == *id) else { return Ok(None) };
         let Question { key, method, page, .. } = self.open.remove(place);
-        let members = Members::of(text(answer));
+        let members = Members::of(answer.as_str());
         let result = members.as_ref().filter(|_| !is_error).and_then(|members| members.get("result"));
         let Some(result) = result else {
             if method == "elicitation/create" {
@@ -141,10 +139,7 @@ impl Round {
     /// Tells the client that nobody waits for its answers any more.
     pub(super) fn withdraw(&mut self) -> Vec<Message> {
         let open = self.open.drain(..);
-        open.filter_map(|question| {
-            Message::parse(message::cancelled(&question.raw_id, "the call that needed it is over")).ok()
-        })
-        .collect()
+        open.map(|question| message::cancelled(&question.raw_id, "the call that needed it is over")).collect()
     }
 }
 

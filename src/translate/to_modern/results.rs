@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::message::{self, Kind, Message};
-use crate::translate::members::{Change, Members, quoted};
-use crate::translate::{code, text};
+use crate::message::{Change, Members, quoted};
+use crate::message::{Kind, Message};
+use crate::translate::code;
 
 /// The code of errors that a legacy client has never heard of, told in words; outside what JSON-RPC and MCP reserve.
 const UNHEARD_OF: i64 = -31012;
@@ -13,7 +13,7 @@ const UNHEARD_OF: i64 = -31012;
 pub(crate) fn settle(method: &str, answer: &Message, raw_id: &str) -> Message {
     let settled = match answer.kind() {
         Kind::Response { is_error: true, .. } => error(method, answer),
-        _ => Members::of(text(answer)).and_then(|members| {
+        _ => Members::of(answer.as_str()).and_then(|members| {
             let result = members.object("result")?;
             told(method, &result, |changes| members.with(&[("result", Change::Within(&result, changes))]))
                 .and_then(|told| Message::parse(told).ok())
@@ -70,7 +70,7 @@ fn without_odd_schemas(tools: &str) -> Option<String> {
 }
 
 fn error(method: &str, answer: &Message) -> Option<Message> {
-    let members = Members::of(text(answer))?;
+    let members = Members::of(answer.as_str())?;
     let error = members.object("error")?;
     let data: Value = error.get("data").and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
     let said = error.string("message").unwrap_or_default();
@@ -125,9 +125,4 @@ fn capabilities(needed: &serde_json::Map<String, Value>) -> Vec<String> {
             None => name.clone(),
         })
         .collect()
-}
-
-/// An error of the bridge's own in the place of an answer.
-pub(crate) fn refused(raw_id: &str, code: i64, why: &str) -> Option<Message> {
-    Message::parse(message::error(raw_id, code, why, None)).ok()
 }

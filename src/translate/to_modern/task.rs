@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Voice;
 use super::questions::Round;
 use crate::message::Message;
-use crate::translate::members::{Members, quoted};
+use crate::message::{Members, quoted};
 
 /// How often a task is looked at whose server does not say.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -7,11 +7,11 @@ use super::signs::{fails_for_now, says_legacy};
 use crate::cli::Protocol;
 use crate::error::Failure;
 use crate::log;
+use crate::message::Members;
 use crate::message::{Kind, Message};
 use crate::task;
-use crate::translate::members::Members;
+use crate::translate::MODERN_REVISIONS;
 use crate::translate::to_modern::Client;
-use crate::translate::{MODERN_REVISIONS, text};
 use crate::upstream::modern::{self, Answered};
 use crate::upstream::{Context, Opened, Wire};
 
@@ -21,7 +21,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// Keeps what an opening has shown. A server that opened no session has no way to ask its legacy client anything;
 /// whether it has a modern side, which can, is asked when the client is there to stay, and used from the next start on.
 pub(in crate::upstream) fn remember(context: &Arc<Context>, initialize: &Message, opened: &Opened) {
-    let result = Members::of(text(&opened.answer)).and_then(|members| members.get("result"));
+    let result = Members::of(opened.answer.as_str()).and_then(|members| members.get("result"));
     let Some(result) = result.and_then(|result| serde_json::from_str(result).ok()) else { return };
     let is_auto = context.chosen.protocol == Protocol::Auto;
     context.memory.learn(|kept| match &opened.wire {
@@ -84,6 +84,6 @@ pub(in crate::upstream) async fn discovered(
         Err(failure) if says_legacy(&failure) => return Ok(None),
         Err(failure) => return Err(failure),
     };
-    let result = Members::of(text(&answer)).and_then(|members| members.get("result"));
+    let result = Members::of(answer.as_str()).and_then(|members| members.get("result"));
     Ok(result.filter(|result| modern::is_greeting(result)).map(str::to_owned))
 }

@@ -4,8 +4,9 @@
 mod learned;
 mod signs;
 
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -14,10 +15,10 @@ use super::turned::Doubts;
 use super::{Context, NotOpened, Outcome, Upstream, modern};
 use crate::cli::{ClientProtocol, Protocol, Transport};
 use crate::error::Failure;
+use crate::message::Members;
 use crate::message::{self, Kind, Message, code};
 use crate::task;
-use crate::translate::members::Members;
-use crate::translate::{MODERN_REVISIONS, meta, text, to_legacy};
+use crate::translate::{MODERN_REVISIONS, meta, to_legacy};
 use modern::Answered;
 use signs::{knows_discover, may_be_repeated, says_legacy};
 
@@ -65,7 +66,7 @@ impl Verdict {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 
@@ -216,7 +217,7 @@ async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Ou
             let kept = context.memory.recall().and_then(|kept| kept.discover);
             if let Some(kept) = kept {
                 let answer = message::result(message.raw_id().unwrap_or("null"), &Value::Object(kept));
-                return Ok(Message::parse(answer).ok().map(Outcome::Answer));
+                return Ok(Some(Outcome::Answer(answer)));
             }
             match failed {
                 Ok(Ok(Err(failure))) if context.chosen.protocol == Protocol::Modern => return Err(failure),
@@ -231,7 +232,7 @@ async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Ou
     Ok(carried.or_else(|| {
         let why = "server/discover is not supported; use initialize";
         let raw_id = message.raw_id().unwrap_or("null");
-        Message::parse(message::error(raw_id, code::METHOD_NOT_FOUND, why, None)).ok().map(Outcome::Answer)
+        Some(Outcome::Answer(message::error(raw_id, code::METHOD_NOT_FOUND, why, None)))
     }))
 }
 
@@ -271,7 +272,7 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
                 answers
             }
     } else {
-        let members = Members::of(text(&answer));
+        let members = Members::of(answer.as_str());
         let result = members.as_ref().and_then(|members| members.get("result"));
         let has = |name| result.and_then(Members::of).is_some_and(|result| result.get(name).is_some());
         if has("supportedVersions") {
@@ -293,12 +294,11 @@ async fn carry(context: &Arc<Context>, message: &Message) -> Result<Option<Outco
 /// An error that any server might have given: whether this one is modern, asked in the words of the request that met
 /// it, or in ours where it lacked some. An error: that cannot be told now.
 pub(super) async fn answers_discover(context: &Context, message: &Message) -> Result<bool, Failure> {
-    let said = Members::of(text(message)).and_then(|members| members.object("params")?.get("_meta"));
+    let said = Members::of(message.as_str()).and_then(|members| members.object("params")?.get("_meta"));
     let ours = json!({ meta::PROTOCOL_VERSION: MODERN_REVISIONS[0], meta::CLIENT_CAPABILITIES: {} }).to_string();
     let own = said.filter(|_| to_legacy::is_complete(message)).unwrap_or(&ours);
     let params = format!(r#"{{"_meta":{own}}}"#);
     let request = message::request_text(&context.modern.ids.next(), "server/discover", &params);
-    let Ok(request) = Message::parse(request) else { return Ok(false) };
     match Box::pin(modern::carry(context, &request, &mut |_| false)).await {
         Ok(Answered { status, answer }) => Ok(match answer.kind() {
             Kind::Response { is_error: true, .. } if status.is_server_error() || signs::is_limit(status) => {
@@ -306,7 +306,7 @@ pub(super) async fn answers_discover(context: &Context, message: &Message) -> Re
             }
             Kind::Response { is_error: true, .. } => knows_discover(status, &answer),
             _ => {
-                let members = Members::of(text(&answer));
+                let members = Members::of(answer.as_str());
                 context.found(true, members.as_ref().and_then(|members| members.get("result")));
                 true
             }

@@ -3,9 +3,8 @@
 use http::StatusCode;
 
 use crate::error::Failure;
-use crate::message::{Message, code};
-use crate::translate::text;
-use crate::upstream::{NotOpened, Opened, first, modern};
+use crate::message::{Initialize, Message, code, error_code};
+use crate::upstream::{NotOpened, Opened, modern};
 
 /// Whether a server that takes modern requests would not have failed so. What a login, a limit or an outage says is
 /// nothing of the kind.
@@ -46,25 +45,25 @@ pub(super) fn may_be_repeated(request: &Message, status: StatusCode, error: &Mes
     let refusals = [code::PARSE_ERROR, code::INVALID_REQUEST, code::METHOD_NOT_FOUND, code::INVALID_PARAMS];
     is_harmless(request)
         || status.is_client_error()
-        || modern::error_code(error).is_none_or(|code| refusals.contains(&code))
-        || text(error).to_ascii_lowercase().contains("not initialized")
+        || error_code(error).is_none_or(|code| refusals.contains(&code))
+        || error.as_str().to_ascii_lowercase().contains("not initialized")
 }
 
 /// Whether an error to a request of ours says nothing of the server but that it has failed.
 pub(super) fn fails_for_now(status: StatusCode, error: &Message) -> bool {
-    is_limit(status) || status.is_server_error() || modern::error_code(error) == Some(code::INTERNAL_ERROR)
+    is_limit(status) || status.is_server_error() || error_code(error) == Some(code::INTERNAL_ERROR)
 }
 
 /// Whether an error to `server/discover` is a modern server's. Every one of those has that method.
 pub(super) fn knows_discover(status: StatusCode, error: &Message) -> bool {
-    modern::error_code(error) != Some(code::METHOD_NOT_FOUND) && modern::is_recognised(status, error)
+    error_code(error) != Some(code::METHOD_NOT_FOUND) && modern::is_recognised(status, error)
 }
 
 /// Whether a server that has lost its legacy side may say this within a session: it misses what a modern request has in
 /// `_meta`, or does not know the method.
 pub(super) fn is_refusal_of_either_era(status: StatusCode, error: &Message) -> bool {
     matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
-        && (modern::may_be_modern(error) || modern::error_code(error) == Some(code::INVALID_REQUEST))
+        && (modern::may_be_modern(error) || error_code(error) == Some(code::INVALID_REQUEST))
 }
 
 /// Whether an attempt to open by `server/discover` shows that the server is not modern.
@@ -81,7 +80,7 @@ pub(in crate::upstream) fn may_be_modern(refused: &NotOpened) -> bool {
         NotOpened::Error(status, error) => {
             modern::is_recognised(*status, error)
                 || modern::may_be_modern(error)
-                || modern::error_code(error) == Some(code::INVALID_REQUEST)
+                || error_code(error) == Some(code::INVALID_REQUEST)
         }
         NotOpened::Failure(_) => false,
     }
@@ -90,7 +89,7 @@ pub(in crate::upstream) fn may_be_modern(refused: &NotOpened) -> bool {
 /// Whether a server has shaken hands in a modern revision, which has no such thing, with a client that asked for
 /// another.
 pub(in crate::upstream) fn is_beyond(opened: &Opened, initialize: &Message) -> bool {
-    let settled = first::answered(&opened.answer).and_then(|(greeting, _)| greeting.protocol_version);
-    let asked = first::asked(initialize).and_then(|greeting| greeting.protocol_version);
+    let settled = Initialize::result(&opened.answer).and_then(|result| result.protocol_version);
+    let asked = Initialize::params(initialize).and_then(|params| params.protocol_version);
     settled != asked && settled.is_some_and(|revision| modern::is_modern_revision(&revision))
 }

@@ -5,8 +5,9 @@ mod exchange;
 mod listen;
 mod owed;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::HOST;
@@ -17,12 +18,11 @@ use tokio::task::AbortHandle;
 use super::answer::{self, Body};
 use super::lasting::Asked;
 use super::send::{self, Sent};
-use super::{Context, Event, NotOpened, Opened, SECRET_ID, Wire, first};
+use super::{Context, Event, NotOpened, Opened, SECRET_ID, Wire};
 use crate::error::Failure;
 use crate::log;
-use crate::message::{Id, Kind, Message};
+use crate::message::{Id, Initialize, Kind, Message, cancelled_id};
 use crate::task;
-use crate::translate::cancelled;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -84,7 +84,7 @@ impl Terms {
         let with = |mut headers: HeaderMap| {
             headers.extend(session.iter().cloned());
             // Made here, once, or it would be made for each request.
-            headers.extend(crate::http::host_header(&uri).map(|host| (HOST, host)));
+            headers.extend(crate::net::host_header(&uri).map(|host| (HOST, host)));
             headers
         };
         let (post, get) = (with(send::post_headers()), with(send::get_headers()));
@@ -134,8 +134,8 @@ async fn greet(
     }
     let mut session = Vec::new();
     session.extend(session_id.map(|id| (SESSION_ID, id)));
-    let revision = first::answered(&answer).and_then(|(greeting, _)| greeting.protocol_version);
-    let revision = revision.or_else(|| first::asked(initialize)?.protocol_version);
+    let revision = Initialize::result(&answer).and_then(|result| result.protocol_version);
+    let revision = revision.or_else(|| Initialize::params(initialize)?.protocol_version);
     session.extend(
         revision.and_then(|revision| HeaderValue::try_from(revision).ok()).map(|value| (PROTOCOL_VERSION, value)),
     );
@@ -192,7 +192,7 @@ impl Session {
 
     /// Begins to listen, unless it does already or is over.
     pub(super) fn listen(self: &Arc<Self>) {
-        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listener = self.listener.lock();
         if matches!(*listener, Listener::NotYet) {
             self.hearing.send_replace(Hearing::Asked(Instant::now()));
             *listener = Listener::Running(task::spawn(listen::listen(Arc::clone(self))).abort_handle());
@@ -224,12 +224,12 @@ impl Session {
     }
 
     fn unsent(&self) -> MutexGuard<'_, HashSet<Id>> {
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unsent.lock()
     }
 
     /// Whether this cancels a request that the server has not been sent, and will not.
     fn cancels_unsent(&self, message: &Message) -> bool {
-        cancelled(message).is_some_and(|id| self.unsent().contains(&id))
+        cancelled_id(message).is_some_and(|id| self.unsent().contains(&id))
     }
 
     async fn post_notice(&self, terms: &Terms, message: &Message) -> Result<(), Failure> {
@@ -281,8 +281,8 @@ impl Session {
             NotOpened::Failure(failure) => failure,
             NotOpened::Error(_, error) => Failure::Rpc(error),
         })?;
-        if let Some((greeting, _)) = first::answered(&answer) {
-            self.context.learned(greeting.capabilities);
+        if let Some(result) = Initialize::result(&answer) {
+            self.context.learned(result.capabilities);
         }
         if let Some(initialized) = initialized {
             self.post_notice(&terms, &initialized).await?;
@@ -310,8 +310,7 @@ impl Session {
 
     /// Stops listening and deletes the session.
     pub(super) async fn close(&self) {
-        let listener =
-            std::mem::replace(&mut *self.listener.lock().unwrap_or_else(PoisonError::into_inner), Listener::Closed);
+        let listener = std::mem::replace(&mut *self.listener.lock(), Listener::Closed);
         if let Listener::Running(listener) = listener {
             listener.abort();
         }

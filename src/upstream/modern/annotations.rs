@@ -8,8 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::message::Message;
-use crate::translate::members::{Change, Members};
-use crate::translate::text;
+use crate::message::{Change, Members};
 
 const ANNOTATION: &str = "x-mcp-header";
 
@@ -81,7 +80,7 @@ impl Annotation {
 /// Looks through the answer to `tools/list`.
 pub(super) fn look(answer: &Message) -> Looked {
     let mut looked = Looked::default();
-    let Some(members) = Members::of(text(answer)) else { return looked };
+    let Some(members) = Members::of(answer.as_str()) else { return looked };
     let Some(result) = members.object("result") else { return looked };
     let tools: Vec<&RawValue> =
         result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();

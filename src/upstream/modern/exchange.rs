@@ -10,10 +10,9 @@ use serde::Deserialize;
 use super::{Server, called};
 use crate::error::Failure;
 use crate::log;
-use crate::message::{self, Id, Kind, Message};
+use crate::message::{self, Id, Kind, Members, Message, error_code, quoted};
 use crate::task;
-use crate::translate::members::{Members, quoted};
-use crate::translate::{code, text};
+use crate::translate::code;
 use crate::upstream::Context;
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::awaited::Awaited;
@@ -77,11 +76,11 @@ pub(in crate::upstream) async fn notify(context: &Context, message: &Message) ->
 /// Sends a message to where the server is now.
 pub(super) async fn send(context: &Context, message: &Message, headers: &HeaderMap) -> Result<Sent, Failure> {
     let Server { moved, .. } = &context.modern;
-    let there = moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let there = moved.lock().clone();
     let uri = there.as_ref().unwrap_or_else(|| context.sender.uri());
     let sent = context.sender.send(Method::POST, uri, headers, message.text().clone(), context.chosen.patience).await?;
     if let Some(there) = &sent.moved {
-        *moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(there.clone());
+        *moved.lock() = Some(there.clone());
     }
     Ok(sent)
 }
@@ -182,7 +181,7 @@ fn refuse(context: &Context, question: &Message) {
     log::warn!("{} asks {method} on a stream, where nobody can be asked; it is told so", sender.host());
     drop(task::spawn(async move {
         let headers = post_headers();
-        let told = sender.send(Method::POST, sender.uri(), &headers, answer, REFUSAL);
+        let told = sender.send(Method::POST, sender.uri(), &headers, answer.into_text(), REFUSAL);
         if !matches!(tokio::time::timeout(REFUSAL, told).await, Ok(Ok(_))) {
             log::warn!("{} could not be told that nobody can be asked", sender.host());
         }
@@ -217,7 +216,7 @@ async fn learn(context: &Context, call: &Message) {
         let listed = post(context, &request, &context.modern.headers(&request), &mut |_| false).await;
         let Ok(Answered { answer, .. }) = listed else { return };
         let answer = context.modern.sift(answer);
-        let Some(result) = Members::of(text(&answer)).and_then(|members| members.object("result")) else { return };
+        let Some(result) = Members::of(answer.as_str()).and_then(|members| members.object("result")) else { return };
         let tools: Vec<Tool> =
             result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
         cursor = result.string("nextCursor");
@@ -229,15 +228,9 @@ async fn learn(context: &Context, call: &Message) {
 
 /// A `tools/list` in the name of whoever calls.
 fn list(server: &Server, call: &Message, cursor: Option<&str>) -> Option<Message> {
-    let params = Members::of(text(call))?.object("params")?;
+    let params = Members::of(call.as_str())?.object("params")?;
     let own = params.get("_meta").unwrap_or("{}");
     let cursor = cursor.map(|cursor| format!(r#","cursor":{}"#, quoted(cursor))).unwrap_or_default();
     let params = format!(r#"{{"_meta":{own}{cursor}}}"#);
-    Message::parse(message::request_text(&server.ids.next(), "tools/list", &params)).ok()
-}
-
-/// The code of an error.
-pub(in crate::upstream) fn error_code(answer: &Message) -> Option<i64> {
-    let Kind::Response { is_error: true, .. } = answer.kind() else { return None };
-    Members::of(text(answer))?.object("error")?.get("code")?.parse().ok()
+    Some(message::request_text(&server.ids.next(), "tools/list", &params))
 }

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::annotations::Annotation;
+use crate::message::Members;
 use crate::message::Message;
-use crate::translate::members::Members;
-use crate::translate::{meta, text};
+use crate::translate::meta;
 use crate::upstream::send;
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -19,7 +19,9 @@ pub(super) fn of(message: &Message, annotated: &[Annotation]) -> HeaderMap {
     let mut headers = send::post_headers();
     let method = message.method().unwrap_or_default();
     headers.extend(value(method).map(|value| (METHOD, value)));
-    let Some(params) = Members::of(text(message)).and_then(|members| members.object("params")) else { return headers };
+    let Some(params) = Members::of(message.as_str()).and_then(|members| members.object("params")) else {
+        return headers;
+    };
     let revision = params.object("_meta").and_then(|own| own.string(meta::PROTOCOL_VERSION));
     headers.extend(revision.and_then(|revision| value(&revision)).map(|value| (PROTOCOL_VERSION, value)));
     let name = named(method).and_then(|member| params.string(member));

@@ -11,8 +11,9 @@ mod headers;
 mod session;
 mod subscription;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::Value;
@@ -21,12 +22,12 @@ use tokio::sync::{mpsc, watch};
 use super::{Context, NotOpened, Opened, Wire};
 use crate::error::Failure;
 use crate::log;
-use crate::message::{Id, Kind, Message};
+use crate::message::{self, ErrorObject, Id, Kind, Members, Message, error_code};
 use crate::translate::to_modern::{Client, Ids, greeting, results};
-use crate::translate::{MODERN_REVISIONS, code, members::Members, text};
+use crate::translate::{MODERN_REVISIONS, code};
 use annotations::Annotation;
 
-pub(super) use exchange::{Answered, carry, error_code, notify};
+pub(super) use exchange::{Answered, carry, notify};
 pub(super) use session::Session;
 pub(super) use subscription::pass as listen;
 
@@ -47,7 +48,7 @@ pub(super) struct Server {
 
 impl Server {
     fn asked(&self) -> MutexGuard<'_, HashMap<Id, mpsc::UnboundedSender<Message>>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked.lock()
     }
 
     /// Hands on the client's answer to a question that was put for this server.
@@ -60,7 +61,7 @@ impl Server {
 
     fn headers(&self, message: &Message) -> HeaderMap {
         let annotated = (message.method() == Some("tools/call")).then(|| {
-            let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+            let tools = self.tools.lock();
             if tools.is_empty() {
                 return None;
             }
@@ -75,7 +76,7 @@ impl Server {
         for (name, why) in &looked.left_out {
             log::warn!("the tool {name:?} is left out of the list: {why}");
         }
-        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tools = self.tools.lock();
         for (name, annotations) in looked.tools {
             if annotations.is_empty() {
                 tools.remove(&name);
@@ -89,7 +90,7 @@ impl Server {
 
 /// The tool that a request calls.
 fn called(message: &Message) -> Option<String> {
-    Members::of(text(message))?.object("params")?.string("name")
+    Members::of(message.as_str())?.object("params")?.string("name")
 }
 
 /// Opens a session for a legacy client, by `server/discover`.
@@ -106,10 +107,10 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result
     }
     let no_greeting =
         || Failure::Unusable(format!("{} answered server/discover with something else", context.sender.host()));
-    let members = Members::of(text(&answer)).ok_or_else(no_greeting)?;
+    let members = Members::of(answer.as_str()).ok_or_else(no_greeting)?;
     let discovered = members.get("result").filter(|result| is_greeting(result)).ok_or_else(no_greeting)?;
     let told = greeting::initialize_result(discovered, client.revision(), context.sender.host());
-    let answer = told.and_then(|told| Message::parse(crate::message::result_text(raw_id, &told)).ok());
+    let answer = told.map(|told| message::result_text(raw_id, &told));
     let answer = answer.ok_or_else(no_greeting)?;
     log::info!("{} is modern and the client is not; translating", context.sender.host());
     let wire = Wire::Modern(Session::new(context, client, discovered));
@@ -130,7 +131,7 @@ async fn discover(
 
 /// The revision, of those that are spoken here, that a server names which refuses another.
 fn offered(refused: &Message) -> Option<&'static str> {
-    let error = Members::of(text(refused))?.object("error")?;
+    let error = Members::of(refused.as_str())?.object("error")?;
     let is_refused = error_code(refused) == Some(code::UNSUPPORTED_PROTOCOL_VERSION);
     let theirs: Vec<String> =
         serde_json::from_str(error.object("data").filter(|_| is_refused)?.get("supported")?).ok()?;
@@ -157,19 +158,9 @@ pub(super) fn is_greeting(result: &str) -> bool {
 
 /// Whether only a modern server says this: the status and the error of its answer.
 pub(super) fn is_recognised(status: StatusCode, error: &Message) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Answer {
-        error: Error,
-    }
-    #[derive(serde::Deserialize)]
-    struct Error {
-        #[serde(default)]
-        code: Value,
-        #[serde(default)]
-        data: Value,
-    }
-    let Some(Answer { error }) = error.read() else { return false };
-    let supported = || error.data["supported"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let Some(error) = ErrorObject::of(error) else { return false };
+    let data = error.data.unwrap_or_default();
+    let supported = || data["supported"].as_array().map(Vec::as_slice).unwrap_or_default();
     let names_modern = || supported().iter().filter_map(Value::as_str).any(is_modern_revision);
     match error.code.as_i64() {
         Some(code::HEADER_MISMATCH | code::MISSING_REQUIRED_CLIENT_CAPABILITY) => true,
@@ -192,5 +183,5 @@ pub(super) fn is_modern_revision(revision: &str) -> bool {
 
 /// Whether an error to `initialize` leaves it open that the server has no such method and never had.
 pub(super) fn may_be_modern(error: &Message) -> bool {
-    matches!(exchange::error_code(error), Some(code::METHOD_NOT_FOUND | code::INVALID_PARAMS))
+    matches!(error_code(error), Some(code::METHOD_NOT_FOUND | code::INVALID_PARAMS))
 }

@@ -3,8 +3,9 @@
 //! Each request of the client's is a [`Call`] in the task that carries it, so that dropping the task ends all of it:
 //! the exchange with the server, and the questions that the client was asked.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -15,8 +16,7 @@ use super::exchange::{self, Answered};
 use super::subscription::Subscription;
 use crate::error::Failure;
 use crate::log;
-use crate::message::{self, Id, Kind, Message, code};
-use crate::translate::cancelled;
+use crate::message::{self, Id, Kind, Message, cancelled_id, code};
 use crate::translate::to_modern::{Call, Client, Interest, Kept, Next, Step, Voice};
 use crate::upstream::{Context, Outcome};
 
@@ -65,11 +65,11 @@ impl Session {
     }
 
     fn client(&self) -> MutexGuard<'_, Client> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+        self.client.lock()
     }
 
     fn batched(&self) -> MutexGuard<'_, HashMap<Id, oneshot::Sender<()>>> {
-        self.batched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.batched.lock()
     }
 
     fn voiced<T>(&self, speak: impl FnOnce(Voice<'_>) -> T) -> T {
@@ -105,7 +105,7 @@ impl Session {
                 answer = self.one(element) => answer,
                 _ = given_up => return None,
             };
-            let answer = answer.or_else(|failure| Message::parse(failure.answer(raw_id))).ok()?;
+            let answer = answer.unwrap_or_else(|failure| failure.answer(raw_id));
             if joined {
                 return Some(answer);
             }
@@ -136,25 +136,18 @@ impl Session {
             Kept::Answer(answer) => return answer,
             _ if !self.subscription.takes_resources() => {
                 let raw_id = message.raw_id().unwrap_or("null");
-                let error = message::error(
-                    raw_id,
-                    code::METHOD_NOT_FOUND,
-                    "the server has no subscriptions to resources",
-                    None,
-                );
-                return Message::parse(error).unwrap_or_else(|_| message.clone());
+                let why = "the server has no subscriptions to resources";
+                return message::error(raw_id, code::METHOD_NOT_FOUND, why, None);
             }
             Kept::Subscribe(uri) => {
                 self.listen();
                 if let Err(refused) = self.subscription.subscribe(uri).await {
-                    let refusal = refused.answer(message.raw_id().unwrap_or("null"));
-                    return Message::parse(refusal).unwrap_or_else(|_| message.clone());
+                    return refused.answer(message.raw_id().unwrap_or("null"));
                 }
             }
             Kept::Unsubscribe(uri) => self.subscription.unsubscribe(&uri).await,
         }
-        let empty = message::result_text(message.raw_id().unwrap_or("null"), "{}");
-        Message::parse(empty).unwrap_or_else(|_| message.clone())
+        message::result_text(message.raw_id().unwrap_or("null"), "{}")
     }
 
     /// Takes a notification, or the client's answer to a question.
@@ -177,7 +170,7 @@ impl Session {
                 exchange::notify(&self.context, &dressed).await
             }
             _ => {
-                if let Some(id) = cancelled(message) {
+                if let Some(id) = cancelled_id(message) {
                     self.batched().remove(&id);
                 }
                 Ok(())
@@ -195,14 +188,14 @@ impl Session {
         self.subscription.end();
         // Tasks that were told to end have their say only when they are polled.
         tokio::task::yield_now().await;
-        let mut farewells = std::mem::take(&mut *self.farewells.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut farewells = std::mem::take(&mut *self.farewells.lock());
         drop(tokio::time::timeout(FAREWELL, async { while farewells.join_next().await.is_some() {} }).await);
     }
 
     /// Says a last word to the server, for whoever has no time to wait.
     fn farewell(&self, message: Message) {
         let context = Arc::clone(&self.context);
-        let mut farewells = self.farewells.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut farewells = self.farewells.lock();
         while farewells.try_join_next().is_some() {}
         // At the very end there is nothing left that could run it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -298,7 +291,7 @@ impl Drop for Drive<'_> {
         }
         let (client, server) = session.voiced(|voice| call.end(voice));
         for message in client {
-            session.context.client.say_now(message.text().clone());
+            session.context.client.say_now(message);
         }
         if let Some(message) = server {
             session.farewell(message);

@@ -225,6 +225,5 @@ fn answer(context: &Context, request: &Message, mut result: Value) -> Message {
     if modern::is_modern(request) {
         modern::dress(context, request, &mut result);
     }
-    let text = message::result(request.raw_id().unwrap_or("null"), &result);
-    Message::parse(text).unwrap_or_else(|_| request.clone())
+    message::result(request.raw_id().unwrap_or("null"), &result)
 }

@@ -1,20 +1,19 @@
 //! What does a client of the modern era see while nobody has logged in? It shakes no hands, so that any of its requests
 //! may be its first words; and it hears of a login on the stream of its own `subscriptions/listen`.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::cli::AuthMode;
 use crate::error::Failure;
+use crate::message::Members;
 use crate::message::{self, Id, Kind, Message};
-use crate::translate::members::Members;
 use crate::translate::to_modern::Interest;
-use crate::translate::{MODERN_REVISIONS, meta, text, to_legacy};
+use crate::translate::{MODERN_REVISIONS, meta, to_legacy};
 use crate::upstream::{Context, Outcome, Upstream, first};
 
 /// The results that say for how long they may be kept ("Caching").
@@ -34,15 +33,15 @@ pub(in crate::upstream) struct Told {
 
 impl Told {
     pub(super) fn asked_at(&self) -> Option<Instant> {
-        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.asked_at.lock()
     }
 
     pub(super) fn set_asked_at(&self, at: Instant) {
-        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+        *self.asked_at.lock() = Some(at);
     }
 
     fn listens(&self) -> MutexGuard<'_, HashSet<Id>> {
-        self.listens.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listens.lock()
     }
 
     /// Whether the client need not be told again that its subscription stands.
@@ -134,21 +133,21 @@ pub(super) fn dress(context: &Context, request: &Message, result: &mut Value) {
 pub(in crate::upstream) async fn listen(upstream: &Upstream, request: &Message) -> Result<Outcome, Failure> {
     let context = &upstream.0;
     let raw_id = request.raw_id().unwrap_or("null");
-    let params = Members::of(text(request)).and_then(|members| members.object("params"));
+    let params = Members::of(request.as_str()).and_then(|members| members.object("params"));
     let Some(wanted) = params.and_then(|params| params.get("notifications")) else {
         let why = "the subscription does not say of which notifications";
-        return answer(message::error(raw_id, message::code::INVALID_PARAMS, why, None));
+        return Ok(Outcome::Answer(message::error(raw_id, message::code::INVALID_PARAMS, why, None)));
     };
     let interest = Interest::acknowledged(Some(wanted)).within(&greeting(context)["capabilities"]);
     let _listening = Listening::new(&context.people.modern, Id::from_json(raw_id));
-    context.client.outgoing.send_now(interest.acknowledgement(raw_id));
+    context.client.outgoing.send_now(interest.acknowledgement(raw_id).into_text());
     let mut ended = context.modern.ended.subscribe();
     loop {
         tokio::select! {
             () = super::logged_in(context) => {}
             _ = ended.wait_for(|ended| *ended) => {
                 let own = format!(r#"{{"resultType":"complete","_meta":{{"{}":{raw_id}}}}}"#, meta::SUBSCRIPTION_ID);
-                return answer(message::result_text(raw_id, &own));
+                return Ok(Outcome::Answer(message::result_text(raw_id, &own)));
             }
         }
         context.client.tools_changed();
@@ -160,10 +159,6 @@ pub(in crate::upstream) async fn listen(upstream: &Upstream, request: &Message) 
             carried => return carried,
         }
     }
-}
-
-fn answer(text: Bytes) -> Result<Outcome, Failure> {
-    Message::parse(text).map(Outcome::Answer).map_err(|_| Failure::Panicked)
 }
 
 /// A subscription that is acknowledged, until it is over.

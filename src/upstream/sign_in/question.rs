@@ -9,8 +9,8 @@ use serde_json::json;
 use super::{OFFER, Outcome, answer, needed, not_yet};
 use crate::error::Failure;
 use crate::message::Message;
-use crate::translate::members::{Change, Members};
-use crate::translate::{meta, text, to_legacy};
+use crate::message::{Change, Members};
+use crate::translate::{meta, to_legacy};
 use crate::upstream::{Context, elicit};
 
 /// What may be answered with a question.
@@ -37,7 +37,7 @@ impl Back {
     /// `None`: it is another request.
     pub(in crate::upstream) fn of(request: &Message) -> Option<Self> {
         // Cheap for the many that are not.
-        let text = Some(text(request)).filter(|text| text.contains(STATE))?;
+        let text = Some(request.as_str()).filter(|text| text.contains(STATE))?;
         let members = Members::of(text)?;
         let params = members.object("params")?;
         params.string("requestState").filter(|state| state == STATE)?;
@@ -79,7 +79,7 @@ pub(super) async fn ask(context: &Context, request: &Message) -> Option<Message>
 /// Whether the client has declared that it opens addresses; `{}` alone means forms.
 fn can_open(request: &Message) -> bool {
     let capabilities = || {
-        let own = Members::of(text(request))?.object("params")?.object("_meta")?;
+        let own = Members::of(request.as_str())?.object("params")?.object("_meta")?;
         own.object(meta::CLIENT_CAPABILITIES)?.object("elicitation")?.object("url")
     };
     to_legacy::is_modern(request) && capabilities().is_some()

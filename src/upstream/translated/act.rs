@@ -1,7 +1,5 @@
 //! What is done of what the machine says?
 
-use std::sync::PoisonError;
-
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
@@ -52,7 +50,7 @@ impl Driver {
         // It goes out when the server has answered, and before any request.
         upstream.initialized(initialized);
         task::spawn_in(&mut self.tasks, async move { Done::Opened(session, answer.await) });
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(upstream.clone());
+        *self.newest.lock() = Some(upstream.clone());
         self.sessions.insert(session, Session { upstream, events, lost: None });
     }
 

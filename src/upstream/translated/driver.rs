@@ -206,10 +206,7 @@ impl Driver {
         let answer = match outcome {
             Ok(Outcome::Answer(answer)) => answer,
             Ok(_) => return,
-            Err(failure) => {
-                let Ok(error) = Message::parse(failure.answer("null")) else { return };
-                error
-            }
+            Err(failure) => failure.answer("null"),
         };
         match answer.kind() {
             Kind::Response { is_error: true, .. } => self.machine.not_opened(session, &answer),
@@ -224,18 +221,14 @@ impl Driver {
         if let Failure::Broken(_) = failure {
             return;
         }
-        if let Ok(error) = Message::parse(failure.answer("null")) {
-            self.machine.refused(exchange, &error, now());
-        }
+        self.machine.refused(exchange, &failure.answer("null"), now());
     }
 
     /// A request has no answer of the server's own.
     fn fail(&mut self, session: u64, id: Id, failure: &Failure) {
         let Some(request) = self.in_flight.remove(&(session, id)) else { return };
         log::warn!("{failure}");
-        if let Ok(error) = Message::parse(failure.answer(&request.raw_id)) {
-            self.machine.answered(session, &error, now());
-        }
+        self.machine.answered(session, &failure.answer(&request.raw_id), now());
     }
 }
 

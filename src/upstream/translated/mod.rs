@@ -7,7 +7,8 @@
 mod act;
 mod driver;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -88,7 +89,7 @@ impl Translated {
 
     /// Why the client waits, if it is for a session that is not open yet.
     pub(super) fn trouble(&self) -> Option<Failure> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.trouble()
+        self.newest.lock().as_ref()?.trouble()
     }
 
     /// Ends all sessions: at most a second.

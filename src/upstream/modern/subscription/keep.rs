@@ -10,14 +10,14 @@ use tokio::task::AbortHandle;
 use super::{Opened, may_pass, next, open};
 use crate::error::Failure;
 use crate::log;
-use crate::message::{Kind, Message};
+use crate::message::{Kind, Message, error_code};
 use crate::task;
 use crate::translate::code;
 use crate::translate::to_modern::{Heard, Interest, heard};
 use crate::upstream::answer::EventStream;
 use crate::upstream::backoff::Backoff;
+use crate::upstream::modern::Answered;
 use crate::upstream::modern::session::Session;
-use crate::upstream::modern::{Answered, error_code};
 use crate::upstream::sign_in;
 
 /// What a server that was asked to listen has said: the resources that it leaves out, or why it does not listen at all.

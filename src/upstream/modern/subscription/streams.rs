@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::keep::{Kept, Said};
 use crate::error::Failure;
-use crate::message::{self, Message, code};
+use crate::message::{self, code};
 use crate::translate::to_modern::Interest;
 use crate::upstream::modern::session::Session;
 
@@ -103,7 +103,8 @@ impl Streams {
         let Some(Coming { mut interest, stream, .. }) = self.coming.take() else { return Ok(()) };
         for uri in said? {
             interest.unsubscribe(&uri);
-            self.refused.extend(left_out(&uri).map(|failure| (uri, failure)));
+            let failure = left_out(&uri);
+            self.refused.insert(uri, failure);
         }
         if let Some((_, replaced)) = self.current.replace((interest, stream)) {
             tokio::time::sleep(LINGER).await;
@@ -142,7 +143,7 @@ impl Streams {
 }
 
 /// What the client is told of a resource that the server has not named among those that it listens for.
-fn left_out(uri: &str) -> Option<Failure> {
+fn left_out(uri: &str) -> Failure {
     let why = format!("the server does not tell of changes to {uri}: it listens, but not for that");
-    Message::parse(message::error("null", code::INVALID_PARAMS, &why, None)).ok().map(Failure::Rpc)
+    Failure::Rpc(message::error("null", code::INVALID_PARAMS, &why, None))
 }

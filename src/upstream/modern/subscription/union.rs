@@ -1,6 +1,7 @@
 //! The subscriptions of a legacy client: all that it is interested in, on one stream.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -32,7 +33,7 @@ impl Subscription {
 
     /// Begins to listen, if there is anything to listen for.
     pub(in crate::upstream::modern) fn begin(&self, session: &Arc<Session>) {
-        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listener = self.listener.lock();
         if listener.is_none() {
             *listener = Some(task::spawn(listen(Arc::clone(session))).abort_handle());
         }
@@ -81,7 +82,7 @@ impl Subscription {
     }
 
     fn lapsed(&self) -> MutexGuard<'_, Option<Interest>> {
-        self.lapsed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lapsed.lock()
     }
 
     /// From now on nobody hears of these.
@@ -98,7 +99,7 @@ impl Subscription {
     }
 
     pub(in crate::upstream::modern) fn end(&self) {
-        if let Some(listener) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(listener) = self.listener.lock().take() {
             listener.abort();
         }
         self.heard.send_modify(|(tried, _)| *tried = u64::MAX);

@@ -4,7 +4,7 @@
 //! the host that set it and to no other: `Domain` could only widen that, so a cookie with one is taken as the host's
 //! own.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{COOKIE, SET_COOKIE};
@@ -50,7 +50,7 @@ impl Jar {
     /// Adds to a request what its server has set before. The user's own cookies stay, and go before ours of the same
     /// name.
     pub(super) fn add_to(&self, uri: &Uri, headers: &mut HeaderMap) {
-        let jar = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let jar = self.0.lock();
         if jar.kept.is_empty() {
             return;
         }
@@ -77,7 +77,7 @@ impl Jar {
         for set in headers.get_all(SET_COOKIE) {
             let Ok(set) = set.to_str() else { continue };
             let Some(cookie) = Cookie::read(set, uri) else { continue };
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(cookie);
+            self.0.lock().keep(cookie);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! An event of several `data:` lines, by way of eventsource-stream.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -34,7 +35,7 @@ impl Stream for Feed {
     type Item = Result<Vec<u8>, SseError>;
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+        match self.0.lock().pop_front() {
             Some(portion) => Poll::Ready(Some(Ok(portion))),
             // Nobody sleeps on this: the parser is polled once for each portion.
             None => Poll::Pending,
@@ -87,7 +88,7 @@ impl Parser {
 
     fn hand_on(&mut self) -> Option<Result<eventsource_stream::Event, eventsource_stream::EventStreamError<SseError>>> {
         let portion = std::mem::take(&mut self.portion);
-        self.feed.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(portion);
+        self.feed.0.lock().push_back(portion);
         self.events.next().now_or_never().flatten()
     }
 

@@ -1,8 +1,9 @@
 //! Whom do we trust, who are we, and with which ciphers? With `pem.rs` the only files that name the crypto provider.
 
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::CertificateDer;
@@ -45,7 +46,7 @@ impl Tls {
 
     /// Begins to read the system's store, so that it is there when it is needed.
     pub(super) fn prepare(&self) {
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reading = self.reading.lock();
         if reading.is_none() && !self.ready.initialized() {
             let (sender, receiver) = oneshot::channel();
             let (authorities, identity) = (self.authorities.clone(), Arc::clone(&self.identity));
@@ -57,7 +58,7 @@ impl Tls {
     pub(super) async fn config(&self) -> Config {
         let config = self.ready.get_or_try_init(|| async {
             self.prepare();
-            let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let reading = self.reading.lock().take();
             match reading {
                 Some(reading) => reading.await.unwrap_or_else(|_| Err(rustls::Error::General("a bug".to_owned()))),
                 None => Err(rustls::Error::General("a bug".to_owned())),

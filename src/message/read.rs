@@ -1,0 +1,78 @@
+//! What does a message say, in the few places where the bridge has to know?
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{Id, Kind, Members, Message};
+
+/// The `error` of a response (JSON-RPC 2.0, section 5.1).
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct ErrorObject {
+    /// A number in a valid response. Servers send other things too.
+    #[serde(default)]
+    pub code: Value,
+    /// `None` where the member is missing.
+    pub data: Option<Value>,
+}
+
+impl ErrorObject {
+    /// The `error` of this message; `None` where it has none.
+    pub fn of(message: &Message) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Response {
+            error: ErrorObject,
+        }
+        message.read::<Response>().map(|response| response.error)
+    }
+}
+
+/// The code of an error response; `None` for any other message, and for a code that is no integer.
+pub fn error_code(message: &Message) -> Option<i64> {
+    let Kind::Response { is_error: true, .. } = message.kind() else { return None };
+    Members::of(message.as_str())?.object("error")?.get("code")?.parse().ok()
+}
+
+/// The id that a `notifications/cancelled` names; `None` for any other message.
+pub fn cancelled_id(message: &Message) -> Option<Id> {
+    if message.method() != Some("notifications/cancelled") {
+        return None;
+    }
+    Members::of(message.as_str())?.object("params")?.get("requestId").map(Id::from_json)
+}
+
+/// The members of `initialize` that both its request and its result have.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Initialize {
+    /// The revision asked for, or agreed on.
+    pub protocol_version: Option<String>,
+    /// Of the client in a request, of the server in a result.
+    #[serde(default)]
+    pub capabilities: Value,
+}
+
+impl Initialize {
+    /// The `params` of an `initialize` request.
+    pub fn params(request: &Message) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Request {
+            params: Initialize,
+        }
+        request.read::<Request>().map(|request| request.params)
+    }
+
+    /// The `result` of its response.
+    pub fn result(response: &Message) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Response {
+            result: Box<RawValue>,
+        }
+        let result = response.read::<Response>()?.result;
+        // A derived type would accept an array in the place of an object.
+        if !result.get().starts_with('{') {
+            return None;
+        }
+        serde_json::from_str(result.get()).ok()
+    }
+}

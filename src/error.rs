@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::auth::Offer;
+use crate::auth::LoginPrompt;
 use crate::log;
 use crate::message::{self, Message};
 use crate::net::{HttpError, NetworkError};
@@ -136,12 +136,12 @@ pub enum Failure {
         left_out: String,
     },
     /// Nobody is logged in, and somebody can.
-    #[error("you are not signed in to {host}{}{}", way_in(.offer.as_ref()), because(.why.as_deref()))]
+    #[error("you are not signed in to {host}{}{}", way_in(.prompt.as_ref()), because(.why.as_deref()))]
     SignIn {
         /// Scheme and host.
         host: String,
         /// Where to.
-        offer: Option<Offer>,
+        prompt: Option<LoginPrompt>,
         /// Why there is nowhere.
         why: Option<String>,
     },
@@ -197,10 +197,10 @@ fn reason(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
-fn way_in(offer: Option<&Offer>) -> String {
-    match offer {
-        Some(Offer { url, code: Some(code) }) => format!("; open {url} in a browser and type the code {code}"),
-        Some(Offer { url, code: None }) => format!("; to sign in, open {url} in a browser"),
+fn way_in(prompt: Option<&LoginPrompt>) -> String {
+    match prompt {
+        Some(LoginPrompt { url, code: Some(code) }) => format!("; open {url} in a browser and type the code {code}"),
+        Some(LoginPrompt { url, code: None }) => format!("; to sign in, open {url} in a browser"),
         None => String::new(),
     }
 }
@@ -250,7 +250,7 @@ impl Failure {
             },
             Self::Refused { .. } => "check that the value is complete, not expired, and meant for this server",
             Self::LoginNeeded { .. } => "give a token with --bearer-token-env, --bearer-token-file or --header",
-            Self::SignIn { offer: Some(_), .. } => "then try again; `mcp-ferry login URL` in a terminal does the same",
+            Self::SignIn { prompt: Some(_), .. } => "then try again; `mcp-ferry login URL` in a terminal does the same",
             Self::SignIn { .. } => "try again, or run `mcp-ferry login URL` in a terminal",
             Self::LoginOutOfOrder(_) => "the login is kept; try again later",
             Self::Credential(_) => "run the command, or look at the file, yourself",
@@ -289,7 +289,7 @@ impl Failure {
     /// For the log, where the way in is told already, and whole: without its secrets it leads nowhere.
     pub fn logged(&self) -> String {
         match self {
-            Self::SignIn { host, offer: Some(_), .. } => {
+            Self::SignIn { host, prompt: Some(_), .. } => {
                 format!("you are not signed in to {host}; the address to open is told above")
             }
             _ => self.to_string(),
@@ -322,7 +322,7 @@ impl Failure {
             | Self::Refused { status, .. }
             | Self::LoginNeeded { status, .. }
             | Self::SessionLost { status, .. } => Some(json!({ "httpStatus": status.as_u16() })),
-            Self::SignIn { offer: Some(offer), .. } => Some(json!({ "url": offer.url, "userCode": offer.code })),
+            Self::SignIn { prompt: Some(prompt), .. } => Some(json!({ "url": prompt.url, "userCode": prompt.code })),
             _ => None,
         }
     }

@@ -76,6 +76,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
+use auth::Authorizer;
 use cli::Cli;
 use config::{NotTyped, Settings, Typed};
 use error::{Error, Exit};
@@ -144,13 +145,15 @@ fn fatal(error: &Error) -> ExitCode {
 /// Carries messages until the client ends or a signal comes.
 fn carry(cli: &Cli) -> Result<Exit, Error> {
     let settings = Settings::new(&cli.url, cli.port, &cli.options)?;
+    let http = settings.http()?;
     system::raise_descriptor_limit();
     task::run(async {
         let shutdown =
             system::shutdown().map_err(|error| Error::System(format!("signals cannot be heard: {error}")))?;
-        let connection = stdio::stdio(settings.max_message);
-        let terms = bridge::Terms { limit: settings.request_timeout, tools: settings.tools.clone() };
-        bridge::run(connection, |client| Upstream::new(&settings, client), terms, shutdown).await;
+        let connection = stdio::stdio(settings.upstream.max_message);
+        let Settings { auth, upstream, bridge } = settings;
+        let authorizer = Authorizer::new(&auth, &http);
+        bridge::run(connection, |client| Upstream::new(upstream, authorizer, http, client), bridge, shutdown).await;
         Ok(Exit::Orderly)
     })
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use super::account::Snapshot;
 use super::device::{self, DeviceLogin, Poll};
 use super::discovery::Discovered;
-use super::login::{LoginError, Manner};
+use super::login::{LoginError, LoginOptions};
 use super::oauth::Inner;
 use super::registration::{self, Wanted};
 use super::scope::Attempt;
 use super::token::{Issued, TokenEndpoint};
-use super::{Client, Offer, Record};
+use super::{Client, LoginPrompt, Record};
 use crate::log;
 
 /// Logs in with a code (RFC 8628).
-pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapshot, LoginError> {
-    let login = &inner.settings.login;
+pub(super) async fn log_in(inner: &Arc<Inner>, options: &LoginOptions) -> Result<Snapshot, LoginError> {
+    let login = &inner.options.login;
     let discovered = inner.discover().await?;
     let held = inner.account.snapshot();
     let record = held.map(|held| held.record.as_ref().clone()).unwrap_or_default();
@@ -27,7 +27,7 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
     let fetch = inner.fetch().await;
     let endpoint = TokenEndpoint { fetch, issuer, client: &client, login, dpop: dpop.as_deref() };
     let device = device::begin(endpoint, scope.as_deref()).await?;
-    show(inner, &device, manner).await;
+    show(inner, &device, options).await;
     let tokens = issued(device, endpoint).await?;
     let (inner, issuer) = (Arc::clone(inner), issuer.clone());
     let account = inner.account.clone();
@@ -44,7 +44,7 @@ pub(super) async fn log_in(inner: &Arc<Inner>, manner: &Manner) -> Result<Snapsh
 
 /// Who we are there: as registered in an earlier run, or now.
 async fn client(inner: &Inner, discovered: &Discovered, record: &Record) -> Result<Client, LoginError> {
-    let (login, issuer) = (&inner.settings.login, &discovered.issuer);
+    let (login, issuer) = (&inner.options.login, &discovered.issuer);
     if let Some(client) = record.registered_with(issuer) {
         return Ok(client.clone());
     }
@@ -54,12 +54,12 @@ async fn client(inner: &Inner, discovered: &Discovered, record: &Record) -> Resu
 }
 
 /// Shows the code, and the page to type it in at.
-async fn show(inner: &Inner, device: &DeviceLogin, manner: &Manner) {
+async fn show(inner: &Inner, device: &DeviceLogin, options: &LoginOptions) {
     let url = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
-    inner.standing.offer(Offer { url: url.clone(), code: Some(device.user_code.clone()) });
+    inner.login_status.offer(LoginPrompt { url: url.clone(), code: Some(device.user_code.clone()) });
     let server = inner.shown_server();
     log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
-    if manner.opens && manner.asked_for {
+    if options.opens && options.asked_for {
         super::login::open(url).await;
     }
 }

@@ -186,7 +186,7 @@ impl Fetch {
 
 fn failed(error: &HttpError) -> FetchError {
     match error {
-        HttpError::Connect { lasting: true, hint, .. } => FetchError::Barred { cause: error.to_string(), hint },
+        HttpError::Connect { permanent: true, hint, .. } => FetchError::Barred { cause: error.to_string(), hint },
         HttpError::Connect { .. } => FetchError::Unreachable(error.to_string()),
         _ => FetchError::Unknown(error.to_string()),
     }

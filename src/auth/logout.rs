@@ -30,7 +30,7 @@ pub async fn log_out(oauth: &OAuth, account: &Account) -> Result<bool, StoreErro
             let mut revoked = false;
             if let (Some(issuer), Some(client), Some(tokens)) = (&record.issuer, &record.client, &record.tokens) {
                 let nothing_said = Login::default();
-                let login = if is_its_own { &inner.settings.login } else { &nothing_said };
+                let login = if is_its_own { &inner.options.login } else { &nothing_said };
                 let endpoint = TokenEndpoint { fetch: &fetch, issuer, client, login, dpop: None };
                 let refresh = tokens.refresh_token.as_ref().map(|token| (token, "refresh_token"));
                 for (token, kind) in refresh.into_iter().chain([(&tokens.access_token, "access_token")]) {

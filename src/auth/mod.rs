@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! * `given`: a variable, a file, a command.
-//! * `oauth`: the login as this process lives with it; `login`: how somebody logs in; `standing`: what they tell
+//! * `oauth`: the login as this process lives with it; `login`: how somebody logs in; `login_status`: what they tell
 //!   whoever waits.
 //! * From a refusal to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
 //!   `token`; the grants without a browser on this machine: `device`, `client_credentials`, `enterprise`, `workload`;
@@ -32,19 +32,21 @@ pub mod enterprise;
 mod expiry;
 pub mod fetch;
 mod given;
+mod headers;
 pub mod import;
 pub mod jwt;
 mod login;
+mod login_status;
 mod logout;
 pub mod metadata;
 mod oauth;
+mod options;
 pub mod ownership;
 pub mod page;
 mod record;
 pub mod registration;
 pub mod scope;
 pub mod settings;
-mod standing;
 pub mod store;
 #[cfg(test)]
 mod tests;
@@ -53,52 +55,28 @@ pub mod transaction;
 mod unattended;
 pub mod workload;
 
+use std::sync::Arc;
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
-use crate::cli::AuthMode;
-use crate::config::Settings;
-use crate::log::{self, Secret};
+use crate::log::Secret;
+use crate::net::Http;
 
 pub use account::{Account, Snapshot, Transaction};
 pub use callback::CallbackSettings;
 pub use expiry::{Freshness, now};
 pub use given::Credential;
+pub use headers::Headers;
 pub use jwt::Signer;
-pub use login::{LoginError, Manner, begin_only, complete, log_in};
+pub use login::{LoginError, LoginOptions, begin_only, complete, log_in};
+pub use login_status::{LoginPrompt, LoginStatus};
 pub use logout::log_out;
 pub use oauth::OAuth;
+pub use options::{AuthMode, Options};
 pub use record::{Client, Issuer, Origin, Record, Tokens};
-pub use standing::{Offer, Standing};
 
 use given::Given;
-
-/// The user's headers, and what to say of them when they are refused or missed.
-#[derive(Debug, Clone, Default)]
-pub struct Headers {
-    /// Variables filled in.
-    pub map: HeaderMap,
-    /// For each, the option to look at: `--header Authorization (${TOKEN})`.
-    pub sources: Vec<String>,
-    /// What was given but not set, a sentence each.
-    pub left_out: Vec<String>,
-}
-
-impl Headers {
-    /// Notes that something is left out, and says so.
-    pub(crate) fn leave_out(&mut self, why: String) {
-        log::warn!("{why}");
-        self.left_out.push(why);
-    }
-
-    /// Whether the user meant to give what a login would take the place of: then a login is not what they want. Other
-    /// headers name a tenant, or are keys of a gateway's.
-    fn mean_a_credential(&self) -> bool {
-        let named =
-            |why: &String| ["authorization", "bearer"].iter().any(|word| why.to_ascii_lowercase().contains(word));
-        self.map.contains_key(AUTHORIZATION) || self.left_out.iter().any(named)
-    }
-}
 
 /// Gives requests their credential.
 #[derive(Debug)]
@@ -106,7 +84,7 @@ pub struct Authorizer {
     headers: Headers,
     source: Source,
     /// Of a login that there is none of.
-    fine: Standing,
+    fine: LoginStatus,
 }
 
 /// Where `Authorization` comes from.
@@ -153,15 +131,15 @@ pub enum AuthError {
 }
 
 impl Authorizer {
-    /// What the settings say about it.
-    pub fn new(settings: &Settings) -> Self {
-        let headers = settings.headers.clone();
-        let source = match &settings.credential {
+    /// For these options.
+    pub fn new(options: &Arc<Options>, http: &Http) -> Self {
+        let headers = options.headers.clone();
+        let source = match &options.credential {
             Some(credential) => Source::Given(Given::new(credential.clone())),
-            None if headers.mean_a_credential() || settings.login.mode == AuthMode::Off => Source::Headers,
-            None => OAuth::new(settings).map_or(Source::Headers, Source::Login),
+            None if headers.mean_a_credential() || options.mode == AuthMode::Off => Source::Headers,
+            None => OAuth::new(options, http).map_or(Source::Headers, Source::Login),
         };
-        Self { headers, source, fine: Standing::default() }
+        Self { headers, source, fine: LoginStatus::default() }
     }
 
     fn oauth(&self) -> Option<&OAuth> {
@@ -177,8 +155,8 @@ impl Authorizer {
     }
 
     /// Where the login stands.
-    pub fn standing(&self) -> &Standing {
-        self.oauth().map_or(&self.fine, OAuth::standing)
+    pub fn login_status(&self) -> &LoginStatus {
+        self.oauth().map_or(&self.fine, OAuth::login_status)
     }
 
     /// What to do while nobody is logged in.
@@ -188,7 +166,7 @@ impl Authorizer {
 
     /// Whether a login is missing, and the user wants all to wait for it.
     pub fn is_waited_for(&self) -> bool {
-        self.mode() == AuthMode::Wait && self.standing().is_needed()
+        self.mode() == AuthMode::Wait && self.login_status().is_needed()
     }
 
     /// Whether a user gave any credential at all.
@@ -264,7 +242,7 @@ impl Authorizer {
 
     /// Whether the refusal of a request is one that a person mends by logging in.
     pub fn wants_login(&self) -> bool {
-        self.oauth().is_some_and(|oauth| oauth.standing().is_wanted())
+        self.oauth().is_some_and(|oauth| oauth.login_status().is_wanted())
     }
 
     /// Sees a refresh to its end that has begun: its answer must not be lost.

@@ -113,19 +113,6 @@ pub enum DpopChoice {
     Off,
 }
 
-impl std::str::FromStr for DpopChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "on" => Ok(Self::On),
-            "off" => Ok(Self::Off),
-            _ => Err("it is auto, on or off".to_owned()),
-        }
-    }
-}
-
 impl ResourceChoice {
     /// `--resource`: an absolute URI without fragment (RFC 8707 section 2), or nothing to send none.
     pub fn parse(text: &str) -> Result<Self, String> {

@@ -28,7 +28,7 @@ impl Inner {
         let discovered = self.discover().await.map_err(|error| {
             if error.is_temporary() { AuthError::OutOfOrder(error.to_string()) } else { refused(&error, &error.hint()) }
         })?;
-        let login = &self.settings.login;
+        let login = &self.options.login;
         let wanted = Wanted { redirect_uris: &[], scope: None, not_by_document: false };
         let client = registration::register(self.fetch().await, &discovered.issuer, login, wanted).await;
         let client = client.map_err(|error| refused(&error, &error.hint()))?;
@@ -44,13 +44,13 @@ impl Inner {
             }
             let previous = record.requested_of(&discovered.issuer);
             let scope =
-                discovered.scopes.select(&inner.settings.login, &discovered.issuer, previous, Attempt::WithoutOffline);
+                discovered.scopes.select(&inner.options.login, &discovered.issuer, previous, Attempt::WithoutOffline);
             let dpop = inner.dpop(&record).map_err(|error| AuthError::NoLogin(error.to_string()))?;
             let endpoint = TokenEndpoint {
                 fetch: inner.fetch().await,
                 issuer: &discovered.issuer,
                 client: &client,
-                login: &inner.settings.login,
+                login: &inner.options.login,
                 dpop: dpop.as_deref().filter(|_| discovered.dpop),
             };
             let issued = inner.ask(endpoint, scope.as_deref()).await?;
@@ -82,7 +82,7 @@ impl Inner {
         endpoint: TokenEndpoint<'_>,
         scope: Option<&str>,
     ) -> Result<Result<Issued, TokenError>, AuthError> {
-        Ok(match self.settings.login.grant.clone() {
+        Ok(match self.options.login.grant.clone() {
             Grant::Workload(token) => workload::tokens(endpoint, &token.token().await?, scope).await,
             Grant::Enterprise(provider) => {
                 let server = self.server.to_string();

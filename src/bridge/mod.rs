@@ -6,11 +6,11 @@
 //! exchange.
 
 mod answers;
+mod cancellation;
 mod guard;
 mod incoming;
-mod notices;
+mod notifications;
 mod pending;
-mod withdrawal;
 
 use std::collections::VecDeque;
 use std::future::{Future, ready};
@@ -38,9 +38,9 @@ const DRAIN: Duration = Duration::from_millis(1500);
 /// How long a client may take to read the last answers.
 const FLUSH: Duration = Duration::from_millis(500);
 
-/// What the user lays down for requests.
-#[derive(Debug, Default)]
-pub struct Terms {
+/// What did the user say about requests?
+#[derive(Debug, Clone, Default)]
+pub struct Options {
     /// The time that one may take.
     pub limit: Option<Duration>,
     /// Which tools may be listed and called.
@@ -52,12 +52,12 @@ pub struct Terms {
 pub async fn run(
     connection: Connection,
     connect: impl FnOnce(ToClient) -> Upstream,
-    terms: Terms,
+    options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     let Connection { incoming, outgoing, written } = connection;
     let (sender, events) = mpsc::unbounded_channel();
-    let mut bridge = Bridge::new(outgoing, connect, terms, sender);
+    let mut bridge = Bridge::new(outgoing, connect, options, sender);
     let written = written.shared();
     // One task watches for the end, so that the loop has one thing to look at, not one for every signal.
     let gone = written.clone();
@@ -111,11 +111,11 @@ impl Bridge {
     fn new(
         outgoing: Outgoing,
         connect: impl FnOnce(ToClient) -> Upstream,
-        terms: Terms,
+        options: Options,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
-        let changes = terms.tools.is_some().then(Changes::default);
-        let filter = terms.tools.zip(changes.clone()).map(|(rules, changes)| Filter::new(rules, changes));
+        let changes = options.tools.is_some().then(Changes::default);
+        let filter = options.tools.zip(changes.clone()).map(|(rules, changes)| Filter::new(rules, changes));
         Self {
             guard: filter.map(|filter| Guard::new(filter, events.clone())),
             upstream: connect(ToClient::new(outgoing.clone(), events, changes)),
@@ -123,7 +123,7 @@ impl Bridge {
             pending: Pending::default(),
             tasks: JoinSet::new(),
             notices: None,
-            limit: terms.limit,
+            limit: options.limit,
             deadlines: VecDeque::new(),
         }
     }

@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::auth::Authorizer;
 use crate::cli::Cli;
 use crate::config::Settings;
 use crate::message::{Id, Kind};
@@ -17,8 +18,10 @@ fn a_bug_in_one_request_is_that_requests_answer() {
         let (sender, _events) = mpsc::unbounded_channel();
         let cli = Cli::parse_from(["mcp-ferry", "http://localhost/"]);
         let settings = Settings::new(&cli.url, cli.port, &cli.options).unwrap();
-        let connect = |client| Upstream::new(&settings, client);
-        let mut bridge = Bridge::new(connection.outgoing, connect, Terms::default(), sender);
+        let http = settings.http().unwrap();
+        let authorizer = Authorizer::new(&settings.auth, &http);
+        let connect = |client| Upstream::new(settings.upstream, authorizer, http, client);
+        let mut bridge = Bridge::new(connection.outgoing, connect, Options::default(), sender);
         let ticket = bridge.pending.ticket();
         let task = bridge.tasks.spawn(async { panic!("a bug, as this test wants it") });
         bridge.pending.insert(ticket, vec![(Id::from_json("7"), "7".into())], &task);

@@ -1,15 +1,14 @@
 //! How is the server spoken to?
 
-use clap::ValueEnum;
-
 use super::option::options;
 use super::value::{Values, one_of};
+use crate::upstream::{ClientProtocol, Protocol, TransportStrategy};
 
 options! {
     /// Transport, protocol and time limits.
     pub struct Connection {
         /// Which transport to try, and which to fall back to
-        transport STRATEGY: Transport = "http-first",
+        transport STRATEGY: TransportStrategy = "http-first",
 
         /// Which era of the protocol the server speaks
         protocol ERA: Protocol = "auto",
@@ -55,42 +54,21 @@ options! {
     }
 }
 
-one_of!(Transport, Protocol, ClientProtocol);
-
-/// The four strategies of `--transport`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Transport {
-    /// Streamable HTTP; HTTP+SSE where the server does not speak it
-    #[default]
-    HttpFirst,
-    /// HTTP+SSE; Streamable HTTP where the server does not speak it
-    SseFirst,
-    /// Streamable HTTP alone
-    HttpOnly,
-    /// HTTP+SSE alone
-    SseOnly,
-}
-
-/// The eras of `--protocol`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Protocol {
-    /// Whichever the server turns out to speak
-    #[default]
-    Auto,
-    /// With a handshake: 2024-11-05 to 2025-11-25
-    Legacy,
-    /// Without one: 2026-07-28
-    Modern,
-}
-
-/// The eras of `--client-protocol`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ClientProtocol {
-    /// Whichever its first messages show; one that may speak the server's own is asked to
-    #[default]
-    Auto,
-    /// With a handshake: nothing is translated for it
-    Legacy,
-    /// Without one: 2026-07-28
-    Modern,
+one_of! {
+    TransportStrategy {
+        HttpFirst = "http-first", "Streamable HTTP; HTTP+SSE where the server does not speak it";
+        SseFirst = "sse-first", "HTTP+SSE; Streamable HTTP where the server does not speak it";
+        HttpOnly = "http-only", "Streamable HTTP alone";
+        SseOnly = "sse-only", "HTTP+SSE alone";
+    }
+    Protocol {
+        Auto = "auto", "Whichever the server turns out to speak";
+        Legacy = "legacy", "With a handshake: 2024-11-05 to 2025-11-25";
+        Modern = "modern", "Without one: 2026-07-28";
+    }
+    ClientProtocol {
+        Auto = "auto", "Whichever its first messages show; one that may speak the server's own is asked to";
+        Legacy = "legacy", "With a handshake: nothing is translated for it";
+        Modern = "modern", "Without one: 2026-07-28";
+    }
 }

@@ -1,7 +1,5 @@
 //! What do people get to see of a run?
 
-use clap::ValueEnum;
-
 use super::option::options;
 use super::value::one_of;
 use crate::log::Level;
@@ -10,7 +8,7 @@ options! {
     /// Where events go, and how many of them.
     pub struct Logging {
         /// How much is said on stderr
-        log_level LEVEL: LogLevel = "warn",
+        log_level LEVEL: Level = "warn",
 
         /// Say it in this file too, with the time; begun anew at 10 MB, the last one kept as FILE.1
         log_file FILE: Option<String>,
@@ -26,29 +24,11 @@ options! {
     }
 }
 
-one_of!(LogLevel);
-
-/// The levels of `--log-level`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    /// What ends the program
-    Error,
-    /// What a person should look at
-    #[default]
-    Warn,
-    /// Connections and sessions as they come and go
-    Info,
-    /// Every message's way, without its content
-    Debug,
-}
-
-impl From<LogLevel> for Level {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::Error,
-            LogLevel::Warn => Self::Warn,
-            LogLevel::Info => Self::Info,
-            LogLevel::Debug => Self::Debug,
-        }
+one_of! {
+    Level {
+        Error = "error", "What ends the program";
+        Warn = "warn", "What a person should look at";
+        Info = "info", "Connections and sessions as they come and go";
+        Debug = "debug", "Every message's way, without its content";
     }
 }

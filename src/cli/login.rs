@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use clap::ValueEnum;
-
 use super::option::options;
 use super::value::one_of;
+use crate::auth::AuthMode;
+use crate::auth::settings::DpopChoice;
+use crate::auth::store::KeptIn;
 
 options! {
     /// Who we are to an authorization server, what is asked of it, and where it sends the browser back to.
@@ -55,7 +56,7 @@ options! {
         assume_pkce: bool,
 
         /// Whether to tie tokens to a key of ours (DPoP)
-        dpop WHEN: Dpop = "auto",
+        dpop WHEN: DpopChoice = "auto",
 
         /// Send the ID token in place of the access token
         use_id_token: bool,
@@ -109,47 +110,27 @@ options! {
         idp_token_file FILE: Option<String>,
 
         /// Where logins are kept
-        token_store STORE: TokenStore = "file",
+        token_store STORE: KeptIn = "file",
 
         /// A name for this login, where one server is used as several persons
         profile NAME: Option<String>,
     }
 }
 
-one_of!(AuthMode, Dpop, TokenStore);
-
-/// The modes of `--auth`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum AuthMode {
-    /// Answer the client at once, open a browser when it is needed, and go on when somebody has logged in
-    #[default]
-    Auto,
-    /// Let the client wait for the login
-    Wait,
-    /// Tell the client at once where to log in
-    Error,
-    /// Never log in
-    Off,
-}
-
-/// The modes of `--dpop`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Dpop {
-    /// Where the server wants it
-    #[default]
-    Auto,
-    /// Always
-    On,
-    /// Never
-    Off,
-}
-
-/// The stores of `--token-store`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum TokenStore {
-    /// Files under ~/.mcp-ferry/logins that only this user can read
-    #[default]
-    File,
-    /// The system's keychain (macOS, Windows)
-    Keychain,
+one_of! {
+    AuthMode {
+        Auto = "auto", "Answer the client at once, open a browser when it is needed, and go on when somebody has logged in";
+        Wait = "wait", "Let the client wait for the login";
+        Error = "error", "Tell the client at once where to log in";
+        Off = "off", "Never log in";
+    }
+    DpopChoice {
+        Auto = "auto", "Where the server wants it";
+        On = "on", "Always";
+        Off = "off", "Never";
+    }
+    KeptIn {
+        File = "file", "Files under ~/.mcp-ferry/logins that only this user can read";
+        Keychain = "keychain", "The system's keychain (macOS, Windows)";
+    }
 }

@@ -20,10 +20,10 @@ mod value;
 use clap::{Args, Parser};
 
 pub use command::{LoginCommand, LogoutCommand, StatusCommand};
-pub use connection::{ClientProtocol, Connection, Protocol, Transport};
+pub use connection::Connection;
 pub use credentials::Credentials;
-pub use logging::{LogLevel, Logging};
-pub use login::{AuthMode, Dpop, Login, TokenStore};
+pub use logging::Logging;
+pub use login::Login;
 pub use network::Network;
 pub use tools::Tools;
 
@@ -120,6 +120,11 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::auth::AuthMode;
+    use crate::auth::settings::DpopChoice;
+    use crate::auth::store::KeptIn;
+    use crate::log::Level;
+    use crate::upstream::{ClientProtocol, Protocol, TransportStrategy};
 
     #[test]
     fn the_definition_is_sound_and_every_option_has_its_variable() {
@@ -147,13 +152,13 @@ mod tests {
             let option = command.get_opts().find(|option| option.get_id() == id);
             option.and_then(|option| option.get_default_values().first()?.to_str())
         };
-        assert_eq!(default("transport"), name(&Transport::default()).as_deref());
+        assert_eq!(default("transport"), name(&TransportStrategy::default()).as_deref());
         assert_eq!(default("protocol"), name(&Protocol::default()).as_deref());
         assert_eq!(default("client_protocol"), name(&ClientProtocol::default()).as_deref());
         assert_eq!(default("auth"), name(&AuthMode::default()).as_deref());
-        assert_eq!(default("dpop"), name(&Dpop::default()).as_deref());
-        assert_eq!(default("token_store"), name(&TokenStore::default()).as_deref());
-        assert_eq!(default("log_level"), name(&LogLevel::default()).as_deref());
+        assert_eq!(default("dpop"), name(&DpopChoice::default()).as_deref());
+        assert_eq!(default("token_store"), name(&KeptIn::default()).as_deref());
+        assert_eq!(default("log_level"), name(&Level::default()).as_deref());
     }
 
     fn name(choice: &impl clap::ValueEnum) -> Option<String> {

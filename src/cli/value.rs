@@ -167,9 +167,22 @@ impl Value for Vec<String> {
     }
 }
 
-/// For the enums whose variants are an option's values.
+/// Has an enum of another room be an option's value: each variant with its word on the command line and its help.
 macro_rules! one_of {
-    ($($choice:ty),+) => {$(
+    ($($choice:ty { $($variant:ident = $word:literal, $help:literal;)+ })+) => {$(
+        impl clap::ValueEnum for $choice {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+                let (word, help) = match self {
+                    $(Self::$variant => ($word, $help),)+
+                };
+                Some(clap::builder::PossibleValue::new(word).help(help))
+            }
+        }
+
         impl $crate::cli::value::Value for $choice {
             const VALUES: $crate::cli::value::Values = $crate::cli::value::Values::OneOf($crate::cli::value::all::<Self>);
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{failed, oauth, shown, tell};
-use crate::auth::{self, AuthError, Manner, OAuth, Snapshot};
+use crate::auth::{self, AuthError, LoginOptions, OAuth, Snapshot};
 use crate::cli::LoginCommand;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
@@ -26,14 +26,14 @@ enum Said {
 }
 
 pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exit, Error> {
-    if typed.no_wait && matches!(settings.login.login.grant, auth::settings::Grant::Device) {
+    if typed.no_wait && matches!(settings.auth.login.grant, auth::settings::Grant::Device) {
         return Err(Error::Usage(
             "--no-wait is for a login in a browser, which --complete finishes; one on another device is waited for"
                 .to_owned(),
         ));
     }
     let oauth = oauth(settings)?;
-    let host = net::host(&settings.upstream);
+    let host = net::host(&settings.upstream.uri);
     if let Some(redirect) = &typed.complete {
         let held = auth::complete(&oauth, redirect).await.map_err(|error| failed(&error))?;
         return Ok(done(&oauth, &held, typed, &host));
@@ -51,8 +51,8 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
         return begin_only(&oauth, typed, &host).await;
     }
     let pasted = pasting(typed);
-    let manner = Manner { opens: !typed.no_browser, asked_for: true, pasted, ..Manner::default() };
-    let logging_in = auth::log_in(&oauth, manner);
+    let options = LoginOptions { opens: !typed.no_browser, asked_for: true, pasted, ..LoginOptions::default() };
+    let logging_in = auth::log_in(&oauth, options);
     let telling = tell_url(&oauth, typed.json, &host);
     let held = tokio::select! {
         held = logging_in => held,
@@ -120,14 +120,14 @@ fn event(name: &str, oauth: &OAuth, held: &Snapshot) -> serde_json::Value {
 async fn tell_url(oauth: &OAuth, json: bool, host: &str) -> std::convert::Infallible {
     let mut told = None;
     loop {
-        if let Ok(Some(offer)) = oauth.standing().offered(std::time::Duration::MAX).await
+        if let Ok(Some(prompt)) = oauth.login_status().prompt(std::time::Duration::MAX).await
             && json
-            && told.as_ref() != Some(&offer.url)
+            && told.as_ref() != Some(&prompt.url)
         {
             let event =
-                json!({ "event": "authorization_url", "url": offer.url, "userCode": offer.code, "server": host });
+                json!({ "event": "authorization_url", "url": prompt.url, "userCode": prompt.code, "server": host });
             super::say(&event.to_string());
-            told = Some(offer.url);
+            told = Some(prompt.url);
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
@@ -152,13 +152,14 @@ fn pasting(typed: &LoginCommand) -> Option<mpsc::Receiver<String>> {
 /// Says `initialize`, as a client would, with a login or without, to hear what is asked for.
 async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> {
     let mut headers = crate::upstream::post_headers();
-    for (name, value) in &settings.headers.map {
+    for (name, value) in &settings.auth.headers.map {
         headers.append(name.clone(), value.clone());
     }
-    let client = json!({ "name": "mcp-ferry", "version": env!("CARGO_PKG_VERSION") });
-    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+    let info = json!({ "name": "mcp-ferry", "version": env!("CARGO_PKG_VERSION") });
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info });
     let body = crate::message::request("1", "initialize", &params).into_text();
-    let mut uri = settings.upstream.clone();
+    let mut uri = settings.upstream.uri.clone();
+    let client = settings.http()?;
     let no_token = |error: AuthError| Error::Login {
         cause: error.to_string(),
         hint: "try again later, or log in anew with --force".to_owned(),
@@ -169,7 +170,7 @@ async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> 
             Some(oauth) => oauth.apply(&Method::POST, &uri, &mut headers).await.map_err(no_token)?,
             None => 0,
         };
-        let sent = settings.http.send(Method::POST, &uri, headers, body.clone()).await;
+        let sent = client.send(Method::POST, &uri, headers, body.clone()).await;
         let sent = sent.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
         match sent {
             Answer::Moved(next) => uri = next,
@@ -185,7 +186,7 @@ async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> 
         }
     }
     Err(Error::Login {
-        cause: format!("{} redirects in a circle, or refuses every token", net::host(&settings.upstream)),
+        cause: format!("{} redirects in a circle, or refuses every token", net::host(&settings.upstream.uri)),
         hint: "check the URL".to_owned(),
     })
 }

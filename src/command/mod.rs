@@ -90,6 +90,6 @@ fn failed(error: &crate::auth::LoginError) -> Error {
 
 /// The login of these settings.
 fn oauth(settings: &Settings) -> Result<Arc<crate::auth::OAuth>, Error> {
-    let oauth = crate::auth::OAuth::new(settings);
+    let oauth = crate::auth::OAuth::new(&settings.auth, &settings.http()?);
     oauth.map(Arc::new).ok_or_else(|| Error::System("there is no home directory to keep a login in".to_owned()))
 }

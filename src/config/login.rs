@@ -3,46 +3,49 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{read_file, text};
-use crate::auth::settings::{DpopChoice, Enterprise, Grant, Login, ResourceChoice};
-use crate::auth::store::KeptIn;
-use crate::auth::{CallbackSettings, Credential, Signer};
-use crate::cli::{self, AuthMode, Dpop, TokenStore};
+use http::Uri;
+
+use super::{home, read_file, text};
+use crate::auth::settings::{Enterprise, Grant, Login, ResourceChoice};
+use crate::auth::{self, CallbackSettings, Credential, Headers, Signer};
+use crate::cli;
 use crate::error::Error;
 use crate::log::{self, Secret};
+use crate::net::Network;
 
 /// The shortest time for a person to log in, whatever was typed: other bridges bound other things with the same option.
 const SHORTEST_LOGIN: Duration = Duration::from_secs(180);
 
-/// Everything about logging in that the options say.
-#[derive(Debug)]
-pub struct LoginSettings {
-    /// What to do when one is needed.
-    pub mode: AuthMode,
-    /// Towards the authorization server.
-    pub login: Login,
-    /// Towards the browser.
-    pub callback: CallbackSettings,
-    /// How long a person may take.
-    pub timeout: Duration,
-    /// Where it rests.
-    pub kept_in: KeptIn,
-    /// Its name among several.
-    pub profile: Option<String>,
+/// What was read before the options of the login are.
+pub(super) struct Parts<'a> {
+    pub(super) server: Uri,
+    pub(super) headers: Headers,
+    pub(super) credential: Option<Credential>,
+    pub(super) network: Network,
+    /// The server's address as it was typed.
+    pub(super) url: &'a str,
+    /// The callback's port, where it was typed behind the address.
+    pub(super) port: Option<u16>,
 }
 
-/// From the options. `port`: the one that was typed behind the address.
-pub(super) fn read(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<LoginSettings, Error> {
-    Ok(LoginSettings {
+/// From the options.
+pub(super) fn read(parts: Parts<'_>, options: &cli::Options) -> Result<auth::Options, Error> {
+    let typed = &options.login;
+    let Parts { server, headers, credential, network, url, port } = parts;
+    Ok(auth::Options {
+        server,
+        headers,
+        credential,
         mode: typed.auth,
         login: login(typed)?,
-        callback: callback(typed, port, allow_http)?,
+        callback: callback(typed, port, options.connection.allow_http)?,
         timeout: Duration::from_secs_f64(typed.auth_timeout).max(SHORTEST_LOGIN),
-        kept_in: match typed.token_store {
-            TokenStore::File => KeptIn::File,
-            TokenStore::Keychain => KeptIn::parse("keychain").map_err(about("--token-store"))?,
-        },
+        kept_in: typed.token_store.check().map_err(about("--token-store"))?,
         profile: given(typed.profile.as_ref()),
+        typed_url: url.to_owned(),
+        typed_headers: options.credentials.header.clone(),
+        network,
+        home: home(),
     })
 }
 
@@ -66,11 +69,7 @@ fn login(typed: &cli::Login) -> Result<Login, Error> {
     login.assume_pkce = typed.assume_pkce;
     login.use_id_token = typed.use_id_token;
     login.grant = grant(typed)?;
-    login.dpop = match typed.dpop {
-        Dpop::Auto => DpopChoice::Auto,
-        Dpop::On => DpopChoice::On,
-        Dpop::Off => DpopChoice::Off,
-    };
+    login.dpop = typed.dpop;
     login.check().map_err(Error::Usage)?;
     Ok(login)
 }

@@ -14,65 +14,29 @@ use std::time::Duration;
 
 use http::Uri;
 
-use crate::auth::{Credential, Headers};
-use crate::cli::{ClientProtocol, Credentials, LogLevel, Logging, Options, Protocol, Tools, Transport};
+use crate::auth::{self, Credential, Headers};
+use crate::cli::{self, Credentials, Logging, Options, Tools};
 use crate::error::Error;
-use crate::log::{self, Secret};
-use crate::net::{Http, Network, socket_url};
+use crate::log::{self, Level, Secret};
+use crate::net::{Http, socket_url};
 use crate::tools;
+use crate::{bridge, upstream};
 
 pub use argv::{NotTyped, Typed, parse};
-pub use login::LoginSettings;
 pub(crate) use text::is_unset;
 
 /// A part of an address that is shorter is a word of the path, not a token.
 const SHORTEST_PART: usize = 8;
 
-/// Everything a run needs to know.
+/// Everything a run needs to know, by the room that acts on it.
 #[derive(Debug)]
 pub struct Settings {
-    /// The server's endpoint, as HTTP wants it.
-    pub upstream: Uri,
-    /// The user's own headers, for this server's origin only.
-    pub headers: Headers,
-    /// Where the bearer token comes from, if from anywhere but `headers`.
-    pub credential: Option<Credential>,
-    /// How somebody logs in.
-    pub login: Arc<LoginSettings>,
-    /// The address as it was typed, and the headers of `--header`: other bridges name their files after them.
-    pub typed_url: String,
-    /// See there.
-    pub typed_headers: Vec<String>,
-    /// The way to servers.
-    pub network: Network,
-    /// Which transports, in which order.
-    pub transport: Transport,
-    /// When the first message is answered without the server.
-    pub startup_wait: Duration,
-    /// How long a request waits for a server out of reach.
-    pub patience: Duration,
-    /// The client for it, which takes the way that the user chose.
-    pub http: Http,
-    /// How long a server may take to begin an answer.
-    pub headers_timeout: Option<Duration>,
-    /// How long it may be silent within one.
-    pub body_timeout: Option<Duration>,
-    /// How often it is sent a ping.
-    pub ping_interval: Option<Duration>,
-    /// Which era it is taken for.
-    pub protocol: Protocol,
-    /// Which era the client is taken for.
-    pub client_protocol: ClientProtocol,
-    /// Whether a legacy client's calls may become a modern server's tasks.
-    pub tasks: bool,
-    /// How long a request may take in all.
-    pub request_timeout: Option<Duration>,
-    /// The longest line, event or body, in bytes.
-    pub max_message: usize,
-    /// Which tools the client may use, where not all.
-    pub tools: Option<tools::Rules>,
-    /// Where results of earlier runs rest; `None` where there is no home.
-    pub home: Option<PathBuf>,
+    /// Credentials, logins, and how connections are made.
+    pub auth: Arc<auth::Options>,
+    /// The server.
+    pub upstream: upstream::Options,
+    /// The client's requests.
+    pub bridge: bridge::Options,
 }
 
 impl Settings {
@@ -80,7 +44,7 @@ impl Settings {
     pub fn new(url: &str, port: Option<u16>, options: &Options) -> Result<Self, Error> {
         let connection = &options.connection;
         let mut network = network::read(&options.network, connection)?;
-        let upstream = match socket_url(url.trim()) {
+        let uri = match socket_url(url.trim()) {
             Some(found) => {
                 let (socket, endpoint) = found.map_err(Error::Usage)?;
                 network.unix_socket = Some(socket);
@@ -89,40 +53,46 @@ impl Settings {
             // What goes into a socket of this machine is on no network.
             None => upstream(url, connection.allow_http || network.unix_socket.is_some())?,
         };
-        let http = Http::new(&network).map_err(Error::Network)?;
-        http.prepare(&upstream);
         let mut headers = header::read(&options.credentials.header, &options.credentials.header_file)?;
         let credential = credential(&options.credentials, &mut headers)?;
-        let idle = limit(connection.idle_timeout);
+        let auth = login::Parts { server: uri.clone(), headers, credential, network, url, port };
         Ok(Self {
-            upstream,
-            headers,
-            credential,
-            login: Arc::new(login::read(&options.login, port, connection.allow_http)?),
-            typed_url: url.to_owned(),
-            typed_headers: options.credentials.header.clone(),
-            network,
-            transport: connection.transport,
-            protocol: connection.protocol,
-            client_protocol: connection.client_protocol,
-            tasks: !connection.no_tasks,
-            startup_wait: Duration::from_secs_f64(connection.startup_wait),
-            patience: Duration::from_secs_f64(connection.patience),
-            http,
-            headers_timeout: limit(connection.headers_timeout).or(idle),
-            body_timeout: limit(connection.body_timeout).or(idle),
-            request_timeout: limit(connection.request_timeout),
-            ping_interval: limit(connection.ping_interval).filter(|_| connection.keep_alive),
-            max_message: connection.max_message_size as usize * 1024 * 1024,
-            tools: tools(&options.tools)?,
-            home: home(),
+            auth: Arc::new(login::read(auth, options)?),
+            upstream: server(uri, connection),
+            bridge: bridge::Options { limit: limit(connection.request_timeout), tools: tools(&options.tools)? },
         })
+    }
+
+    /// The HTTP client that takes the way which the user chose. Reads the files of certificates that the options name,
+    /// and begins to load what TLS needs.
+    pub fn http(&self) -> Result<Http, Error> {
+        let http = Http::new(&self.auth.network).map_err(Error::Network)?;
+        http.prepare(&self.upstream.uri);
+        Ok(http)
+    }
+}
+
+fn server(uri: Uri, connection: &cli::Connection) -> upstream::Options {
+    let idle = limit(connection.idle_timeout);
+    upstream::Options {
+        uri,
+        transport: connection.transport,
+        protocol: connection.protocol,
+        client_protocol: connection.client_protocol,
+        tasks: !connection.no_tasks,
+        startup_wait: Duration::from_secs_f64(connection.startup_wait),
+        patience: Duration::from_secs_f64(connection.patience),
+        headers_timeout: limit(connection.headers_timeout).or(idle),
+        body_timeout: limit(connection.body_timeout).or(idle),
+        ping_interval: limit(connection.ping_interval).filter(|_| connection.keep_alive),
+        max_message: connection.max_message_size as usize * 1024 * 1024,
+        home: home(),
     }
 }
 
 /// Where a run is logged. `--debug` has a file of its own, named after a hash of the address, which may hold a secret.
 pub fn log_options(url: Option<&str>, typed: &Logging) -> log::Options {
-    let level = if typed.debug { LogLevel::Debug } else { typed.log_level }.into();
+    let level = if typed.debug { Level::Debug } else { typed.log_level };
     let given = |path: &Option<String>| path.as_ref().filter(|path| !text::is_unset(path)).map(PathBuf::from);
     let digest = ring::digest::digest(&ring::digest::SHA256, url.unwrap_or_default().as_bytes());
     let name = digest.as_ref()[..8].iter().fold(0u64, |name, &byte| name << 8 | u64::from(byte));

@@ -44,16 +44,16 @@ pub struct Options {
     pub trace: Option<PathBuf>,
 }
 
-static VOICE: OnceLock<Voice> = OnceLock::new();
+static SINKS: OnceLock<Sinks> = OnceLock::new();
 
 /// Where lines go. Each way has a thread of its own, because each may block.
-struct Voice {
+struct Sinks {
     stderr: Queue,
     level: Option<Level>,
     file: Option<(Queue, Level)>,
 }
 
-impl Voice {
+impl Sinks {
     fn say(&self, level: Level, text: &str) {
         let word = level.word();
         if self.level.is_some_and(|most| level <= most) {
@@ -81,13 +81,13 @@ pub fn start(options: Options) {
     let file = options.file.and_then(|(path, level)| Some((open(path, Some(file::LIMIT))?, level)));
     let trace = options.trace.and_then(|path| open(path, None));
     let lost = |count| stamped("warn", &format!("{count} lines are lost here"));
-    let voice = Voice {
+    let sinks = Sinks {
         stderr: Queue::new(LINES_WAITING, |_| Vec::new(), |line| drop(std::io::stderr().write_all(line))),
         level: options.stderr,
         file: file.map(|(mut file, level)| (Queue::new(LINES_WAITING, lost, move |line| file.append(line)), level)),
     };
-    let most = voice.level.into_iter().chain(voice.file.as_ref().map(|(_, level)| *level)).max();
-    if VOICE.set(voice).is_err() {
+    let most = sinks.level.into_iter().chain(sinks.file.as_ref().map(|(_, level)| *level)).max();
+    if SINKS.set(sinks).is_err() {
         return;
     }
     most.into_iter().for_each(level::listen);
@@ -102,9 +102,9 @@ pub fn start(options: Options) {
 /// Says a line whatever the level on stderr: where to log in. An address that was redacted would lead nowhere, so
 /// nothing of it is; the file, which nobody opens addresses from, gets it redacted.
 pub fn notice(text: &str) {
-    let Some(voice) = VOICE.get() else { return };
+    let Some(sinks) = SINKS.get() else { return };
     let line: String = text.chars().filter(|c| !c.is_control()).collect();
-    voice.stderr.push(format!("mcp-ferry: {line}\n").into_bytes());
+    sinks.stderr.push(format!("mcp-ferry: {line}\n").into_bytes());
     record("info", &redact(text));
 }
 
@@ -114,16 +114,16 @@ pub fn last_words(text: &str) {
 }
 
 fn record(word: &str, text: &str) {
-    if let Some((file, _)) = VOICE.get().and_then(|voice| voice.file.as_ref()) {
+    if let Some((file, _)) = SINKS.get().and_then(|sinks| sinks.file.as_ref()) {
         file.push(stamped(word, text));
     }
 }
 
 /// Sees the last lines out, if somebody reads them.
 pub fn finish() {
-    let Some(voice) = VOICE.get() else { return };
-    voice.stderr.flush(LAST_LINES);
-    if let Some((file, _)) = &voice.file {
+    let Some(sinks) = SINKS.get() else { return };
+    sinks.stderr.flush(LAST_LINES);
+    if let Some((file, _)) = &sinks.file {
         file.flush(LAST_RECORDS);
     }
     trace::finish(LAST_RECORDS);
@@ -139,8 +139,8 @@ pub fn hook_panics() {
 
 /// Says a line at this level, without secrets. What the macros of this module come to.
 pub fn say(level: Level, what: fmt::Arguments<'_>) {
-    if let Some(voice) = VOICE.get() {
-        voice.say(level, &redact(&what.to_string()));
+    if let Some(sinks) = SINKS.get() {
+        sinks.say(level, &redact(&what.to_string()));
     }
 }
 

@@ -11,19 +11,19 @@ use http::Uri;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
 
-use super::error::{BoxError, Obstacle};
-use super::network::{Family, Zone};
+use super::error::{BoxError, ConnectError};
+use super::network::{AddressScope, Family};
 
 /// What addresses must be like.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Admission {
     pub(super) family: Family,
-    pub(super) zone: Zone,
+    pub(super) address_scope: AddressScope,
 }
 
 impl Admission {
     /// Those of a host's addresses that may be used: at least one.
-    pub(super) fn of(self, host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Obstacle> {
+    pub(super) fn of(self, host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ConnectError> {
         let known = addresses.len();
         let mut addresses = addresses;
         addresses.retain(|address| match self.family {
@@ -34,15 +34,15 @@ impl Admission {
         if addresses.is_empty() && known > 0 {
             let (family, flag) = if self.family == Family::V4 { ("IPv4", "--ipv4") } else { ("IPv6", "--ipv6") };
             let cause = format!("{host} has no {family} address, and {flag} allows no other");
-            return Err(Obstacle::lasting(cause, "leave the option out, or give an address of the other kind"));
+            return Err(ConnectError::permanent(cause, "leave the option out, or give an address of the other kind"));
         }
-        let refused = addresses.iter().copied().find(|address| !admits(self.zone, address.ip()));
-        addresses.retain(|address| admits(self.zone, address.ip()));
+        let refused = addresses.iter().copied().find(|address| !admits(self.address_scope, address.ip()));
+        addresses.retain(|address| admits(self.address_scope, address.ip()));
         match refused {
             Some(address) if addresses.is_empty() => {
                 let address = address.ip();
                 let cause = format!("{host} is at {address}, an address that a server must not send this program to");
-                Err(Obstacle::lasting(
+                Err(ConnectError::permanent(
                     cause,
                     "ask whoever runs the server why it names an address in a private network",
                 ))
@@ -52,7 +52,7 @@ impl Admission {
     }
 
     /// A host that is an address already needs no resolver, and meets none.
-    pub(super) fn check_literal(self, host: &str) -> Result<(), Obstacle> {
+    pub(super) fn check_literal(self, host: &str) -> Result<(), ConnectError> {
         match host.trim_start_matches('[').trim_end_matches(']').parse() {
             Ok(address) => self.of(host, vec![SocketAddr::new(address, 0)]).map(drop),
             Err(_) => Ok(()),
@@ -60,7 +60,7 @@ impl Admission {
     }
 }
 
-impl Zone {
+impl AddressScope {
     /// Where what a server names may be: anywhere public, if the server is; else in the network that it is in itself.
     pub async fn around(server: &Uri) -> Self {
         let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -72,13 +72,13 @@ impl Zone {
     }
 }
 
-fn admits(zone: Zone, address: IpAddr) -> bool {
-    match (zone, as_v4(address)) {
-        (Zone::Any, _) => true,
-        (Zone::Local, Ok(v4)) => !v4.is_link_local(),
-        (Zone::Local, Err(v6)) => !v6.is_unicast_link_local(),
-        (Zone::Public, Ok(v4)) => is_public_v4(v4),
-        (Zone::Public, Err(v6)) => is_public_v6(v6),
+fn admits(address_scope: AddressScope, address: IpAddr) -> bool {
+    match (address_scope, as_v4(address)) {
+        (AddressScope::Any, _) => true,
+        (AddressScope::Local, Ok(v4)) => !v4.is_link_local(),
+        (AddressScope::Local, Err(v6)) => !v6.is_unicast_link_local(),
+        (AddressScope::Public, Ok(v4)) => is_public_v4(v4),
+        (AddressScope::Public, Err(v6)) => is_public_v6(v6),
     }
 }
 
@@ -179,9 +179,9 @@ mod tests {
             ("fe80::1", never),
         ] {
             let parsed = address.parse().unwrap();
-            let found = (admits(Zone::Public, parsed), admits(Zone::Local, parsed));
+            let found = (admits(AddressScope::Public, parsed), admits(AddressScope::Local, parsed));
             assert_eq!(found, expected, "{address} in (Public, Local)");
-            assert!(admits(Zone::Any, parsed));
+            assert!(admits(AddressScope::Any, parsed));
         }
     }
 
@@ -189,11 +189,11 @@ mod tests {
     fn what_is_left_of_a_name_s_addresses_is_used() {
         let addresses =
             |texts: &[&str]| -> Vec<SocketAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
-        let any = Admission { family: Family::Any, zone: Zone::Public };
+        let any = Admission { family: Family::Any, address_scope: AddressScope::Public };
         let mixed = addresses(&["10.0.0.1:0", "93.184.216.34:0"]);
         assert_eq!(any.of("h", mixed).unwrap(), addresses(&["93.184.216.34:0"]));
         assert!(any.of("h", addresses(&["10.0.0.1:0"])).unwrap_err().cause.contains("10.0.0.1"));
-        let v4 = Admission { family: Family::V4, zone: Zone::Any };
+        let v4 = Admission { family: Family::V4, address_scope: AddressScope::Any };
         assert_eq!(v4.of("h", addresses(&["[::1]:0", "127.0.0.1:0"])).unwrap(), addresses(&["127.0.0.1:0"]));
         assert!(v4.of("h", addresses(&["[::1]:0"])).unwrap_err().cause.contains("no IPv4 address"));
         assert!(v4.check_literal("[::1]").is_err() && v4.check_literal("127.0.0.1").is_ok());

@@ -19,9 +19,9 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::address::{Admission, Resolver};
-use super::error::{BoxError, Obstacle};
-use super::network::{Network, NetworkError, Zone};
-use super::proxy::{Proxies, Server, Speech};
+use super::error::{BoxError, ConnectError};
+use super::network::{AddressScope, Network, NetworkError};
+use super::proxy::{Proxies, ProxyProtocol, Server};
 use super::stream::Stream;
 use super::tls::Tls;
 use super::tunnel::{self, Target};
@@ -56,14 +56,14 @@ impl Connector {
         if let Some(path) = &network.unix_socket {
             socket::check(path)?;
         }
-        let admission = Admission { family: network.family, zone: network.zone };
+        let admission = Admission { family: network.family, address_scope: network.address_scope };
         Ok(Self(Arc::new(Ways {
             timeout: network.connect_timeout,
             socket: network.unix_socket.clone(),
             proxies: Proxies::new(&network.proxy),
             admission,
             direct: tcp(admission, network.connect_timeout),
-            to_proxies: tcp(Admission { zone: Zone::Any, ..admission }, network.connect_timeout),
+            to_proxies: tcp(Admission { address_scope: AddressScope::Any, ..admission }, network.connect_timeout),
             tls: Tls::new(network)?,
         })))
     }
@@ -73,11 +73,11 @@ impl Connector {
     }
 
     /// The proxy to which requests to this address are sent whole: not where there is a tunnel.
-    pub(super) fn passing_proxy(&self, uri: &Uri) -> Option<Server> {
+    pub(super) fn forward_proxy(&self, uri: &Uri) -> Option<Server> {
         if uri.scheme() == Some(&Scheme::HTTPS) || self.0.socket.is_some() {
             return None;
         }
-        self.0.proxies.before(uri).ok()?.filter(|server| server.url.speech == Speech::Http)
+        self.0.proxies.before(uri).ok()?.filter(|server| server.url.speech == ProxyProtocol::Http)
     }
 }
 
@@ -114,15 +114,15 @@ impl Ways {
             return Ok(Stream::direct(self.direct.clone().call(uri.clone()).await?));
         };
         let stream = self.reach(&proxy).await.map_err(|error| self.out_of_reach(&proxy, error, proxy.url.uri()))?;
-        if proxy.url.speech == Speech::Http && uri.scheme() != Some(&Scheme::HTTPS) {
+        if proxy.url.speech == ProxyProtocol::Http && uri.scheme() != Some(&Scheme::HTTPS) {
             return Ok(stream.proxied());
         }
         let mut stream = TokioIo::new(stream);
         let target = Target { host: uri.host().unwrap_or_default().to_owned(), port: port(uri) };
         match proxy.url.speech {
-            Speech::Http => tunnel::connect(&mut stream, &proxy, &target).await?,
-            Speech::Socks5h => tunnel::socks5(&mut stream, &proxy, &target).await?,
-            Speech::Socks5 => tunnel::socks5(&mut stream, &proxy, &self.resolved(target).await).await?,
+            ProxyProtocol::Http => tunnel::connect(&mut stream, &proxy, &target).await?,
+            ProxyProtocol::Socks5h => tunnel::socks5(&mut stream, &proxy, &target).await?,
+            ProxyProtocol::Socks5 => tunnel::socks5(&mut stream, &proxy, &self.resolved(target).await).await?,
         }
         Ok(stream.into_inner())
     }
@@ -141,7 +141,7 @@ impl Ways {
     }
 
     fn admission_of_proxies(&self) -> Admission {
-        Admission { zone: Zone::Any, ..self.admission }
+        Admission { address_scope: AddressScope::Any, ..self.admission }
     }
 
     /// A name that is not known here may still be known to the proxy.
@@ -154,14 +154,14 @@ impl Ways {
         }
     }
 
-    fn out_of_reach(&self, who: &impl std::fmt::Display, error: BoxError, uri: &Uri) -> Obstacle {
-        Obstacle::on_the_way_to(who, error, uri, &self.tls)
+    fn out_of_reach(&self, who: &impl std::fmt::Display, error: BoxError, uri: &Uri) -> ConnectError {
+        ConnectError::on_the_way_to(who, error, uri, &self.tls)
     }
 }
 
-fn too_slow(proxy: Option<&Server>, timeout: Duration) -> Obstacle {
+fn too_slow(proxy: Option<&Server>, timeout: Duration) -> ConnectError {
     let by = proxy.map(|proxy| format!(" by {proxy}")).unwrap_or_default();
-    Obstacle::passing(format!("no connection{by} within the {} seconds for it", timeout.as_secs_f64()))
+    ConnectError::passing(format!("no connection{by} within the {} seconds for it", timeout.as_secs_f64()))
 }
 
 /// [`Ways::open`] as TLS wants it.

@@ -23,7 +23,7 @@ pub enum HttpError {
         /// A clause, or the chain of causes, outermost first.
         cause: String,
         /// Trying again does not help: somebody was reached who is not trusted, speaks no TLS, or says no.
-        lasting: bool,
+        permanent: bool,
         /// This process has no file descriptor left for it.
         exhausted: bool,
         /// What a person can do about it.
@@ -54,17 +54,18 @@ impl HttpError {
         let host = super::host(uri);
         // A server may say only after the handshake that it does not like our certificate, or wants one.
         if error.is_connect() || tls_error::is_about_our_certificate(error, tls) {
-            let Obstacle { cause, hint, lasting, .. } = Obstacle::of(error.source().unwrap_or(error), uri, tls);
+            let ConnectError { cause, hint, permanent, .. } =
+                ConnectError::of(error.source().unwrap_or(error), uri, tls);
             let os = find::<io::Error>(error).and_then(io::Error::raw_os_error);
-            return Self::Connect { host, cause, lasting, exhausted: is_exhausted(os), hint };
+            return Self::Connect { host, cause, permanent, exhausted: is_exhausted(os), hint };
         }
         Self::Broken { host, cause: chain(error.source().unwrap_or(error)) }
     }
 
     /// The way to this address is barred.
-    pub(super) fn refused(uri: &Uri, obstacle: Obstacle) -> Self {
-        let Obstacle { cause, hint, lasting, .. } = obstacle;
-        Self::Connect { host: super::host(uri), cause, lasting, exhausted: false, hint }
+    pub(super) fn refused(uri: &Uri, cause: ConnectError) -> Self {
+        let ConnectError { cause, hint, permanent, .. } = cause;
+        Self::Connect { host: super::host(uri), cause, permanent, exhausted: false, hint }
     }
 
     /// What a person can do about it.
@@ -79,7 +80,7 @@ impl HttpError {
     /// Another attempt may go better by itself.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Connect { lasting, .. } => !lasting,
+            Self::Connect { permanent, .. } => !permanent,
             Self::Broken { .. } => true,
             Self::Redirect { .. } => false,
         }
@@ -89,39 +90,39 @@ impl HttpError {
 /// What stands in the way of a connection, when we can say it better than the system.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
-pub(super) struct Obstacle {
+pub(super) struct ConnectError {
     pub(super) cause: String,
     pub(super) hint: &'static str,
-    pub(super) lasting: bool,
+    pub(super) permanent: bool,
     source: Option<BoxError>,
 }
 
-impl Obstacle {
+impl ConnectError {
     /// It will be there next time too.
-    pub(super) fn lasting(cause: impl Into<String>, hint: &'static str) -> Self {
-        Self { cause: cause.into(), hint, lasting: true, source: None }
+    pub(super) fn permanent(cause: impl Into<String>, hint: &'static str) -> Self {
+        Self { cause: cause.into(), hint, permanent: true, source: None }
     }
 
     /// It may be gone next time.
     pub(super) fn passing(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), hint: NETWORK_HINT, lasting: false, source: None }
+        Self { cause: cause.into(), hint: NETWORK_HINT, permanent: false, source: None }
     }
 
-    /// The obstacle in an error, or what the error is in itself.
+    /// The cause in an error, or what the error is in itself.
     pub(super) fn of(error: &(dyn Error + 'static), uri: &Uri, tls: &Tls) -> Self {
-        if let Some(Self { cause, hint, lasting, .. }) = find::<Self>(error) {
-            return Self { cause: cause.clone(), hint, lasting: *lasting, source: None };
+        if let Some(Self { cause, hint, permanent, .. }) = find::<Self>(error) {
+            return Self { cause: cause.clone(), hint, permanent: *permanent, source: None };
         }
         match find::<rustls::Error>(error) {
-            Some(error) => tls_error::obstacle(error, uri, tls),
+            Some(error) => tls_error::cause(error, uri, tls),
             None => Self::passing(chain(error)),
         }
     }
 
     /// Somebody on the way is out of reach.
     pub(super) fn on_the_way_to(who: &impl std::fmt::Display, error: BoxError, uri: &Uri, tls: &Tls) -> Self {
-        let Self { cause, hint, lasting, .. } = Self::of(&*error, uri, tls);
-        Self { cause: format!("{who} cannot be reached: {cause}"), hint, lasting, source: Some(error) }
+        let Self { cause, hint, permanent, .. } = Self::of(&*error, uri, tls);
+        Self { cause: format!("{who} cannot be reached: {cause}"), hint, permanent, source: Some(error) }
     }
 }
 

@@ -36,7 +36,7 @@ use proxy::Server;
 
 pub use body::{BodyError, read, snippet};
 pub use error::HttpError;
-pub use network::{Family, Network, NetworkError, Proxy, Zone, socket_url};
+pub use network::{AddressScope, Family, Network, NetworkError, Proxy, socket_url};
 pub use proxy::ProxyUrl;
 pub use sse::{Event, Events, SseError};
 
@@ -104,7 +104,7 @@ impl Http {
         if let Some(jar) = &self.jar {
             jar.add_to(uri, &mut headers);
         }
-        let proxy = self.connector.passing_proxy(uri);
+        let proxy = self.connector.forward_proxy(uri);
         if let Some(proxy) = &proxy {
             // Some such proxies end every connection after one answer without saying so: a request that is on its way
             // then is lost, and nobody can tell whether it was carried out.
@@ -125,8 +125,8 @@ impl Http {
         if let Some(proxy) = proxy {
             passed_on(uri, &proxy, &response)?;
         }
-        if let Some(obstacle) = tls_error::in_page(uri, &response, self.connector.tls()) {
-            return Err(HttpError::refused(uri, obstacle));
+        if let Some(cause) = tls_error::in_page(uri, &response, self.connector.tls()) {
+            return Err(HttpError::refused(uri, cause));
         }
         if let Some(jar) = &self.jar {
             jar.keep_from(uri, response.headers());

@@ -31,7 +31,7 @@ pub struct Network {
     /// Whether cookies are kept and sent back.
     pub cookies: bool,
     /// Where requests may lead.
-    pub zone: Zone,
+    pub address_scope: AddressScope,
 }
 
 impl Default for Network {
@@ -45,7 +45,7 @@ impl Default for Network {
             unix_socket: None,
             connect_timeout: CONNECT_TIMEOUT,
             cookies: true,
-            zone: Zone::Any,
+            address_scope: AddressScope::Any,
         }
     }
 }
@@ -75,7 +75,7 @@ pub enum Family {
 /// Where requests may lead. What a server names as the address of something else must not turn this program against the
 /// network it runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Zone {
+pub enum AddressScope {
     /// Anywhere: the user has given the address.
     Any,
     /// Anywhere but to link-local addresses, where clouds keep their machines' credentials.

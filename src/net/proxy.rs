@@ -6,7 +6,7 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use percent_encoding::percent_decode_str;
 
-use super::error::Obstacle;
+use super::error::ConnectError;
 use super::network::Proxy;
 use crate::log;
 
@@ -15,7 +15,7 @@ const SOCKS_PORT: u16 = 1080;
 
 /// What is said to a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Speech {
+pub(super) enum ProxyProtocol {
     /// HTTP, with TLS around it or not: the scheme of its address tells.
     Http,
     /// SOCKS5; names are looked up here if they can be.
@@ -28,7 +28,7 @@ pub(super) enum Speech {
 #[derive(Clone)]
 pub struct ProxyUrl {
     intercept: Intercept,
-    pub(super) speech: Speech,
+    pub(super) speech: ProxyProtocol,
 }
 
 impl ProxyUrl {
@@ -40,15 +40,15 @@ impl ProxyUrl {
         let mut url = url::Url::parse(&with_scheme).map_err(|error| format!("is no address of a proxy: {error}"))?;
         hide_credentials(&url);
         let speech = match url.scheme() {
-            "http" | "https" => Speech::Http,
-            "socks5" => Speech::Socks5,
-            "socks5h" => Speech::Socks5h,
+            "http" | "https" => ProxyProtocol::Http,
+            "socks5" => ProxyProtocol::Socks5,
+            "socks5h" => ProxyProtocol::Socks5h,
             _ => return Err("is not the address of an http, https, socks5 or socks5h proxy".to_owned()),
         };
         if url.host_str().is_none_or(str::is_empty) {
             return Err("names no host".to_owned());
         }
-        if speech != Speech::Http && url.port().is_none() {
+        if speech != ProxyProtocol::Http && url.port().is_none() {
             url.set_port(Some(SOCKS_PORT)).ok();
         }
         url.set_path("");
@@ -113,7 +113,7 @@ impl fmt::Display for Server {
 pub(super) enum Proxies {
     None,
     Given(Server),
-    Found(Found),
+    Environment(EnvProxies),
 }
 
 impl Proxies {
@@ -121,16 +121,16 @@ impl Proxies {
         match proxy {
             Proxy::None => Self::None,
             Proxy::Given(url) => Self::Given(Server { url: url.clone(), named_by: "--proxy" }),
-            Proxy::Found => Self::Found(Found::new(|name| std::env::var(name).ok())),
+            Proxy::Found => Self::Environment(EnvProxies::new(|name| std::env::var(name).ok())),
         }
     }
 
     /// The proxy before the server at this address.
-    pub(super) fn before(&self, uri: &Uri) -> Result<Option<Server>, Obstacle> {
+    pub(super) fn before(&self, uri: &Uri) -> Result<Option<Server>, ConnectError> {
         match self {
             Self::None => Ok(None),
             Self::Given(server) => Ok(Some(server.clone())),
-            Self::Found(found) => found.before(uri),
+            Self::Environment(found) => found.before(uri),
         }
     }
 }
@@ -139,7 +139,7 @@ impl Proxies {
 type Variable = (&'static str, String);
 
 /// What the environment says about proxies. The system's own settings count where it says nothing.
-pub(super) struct Found {
+pub(super) struct EnvProxies {
     http: Option<Variable>,
     https: Option<Variable>,
     exceptions: String,
@@ -147,7 +147,7 @@ pub(super) struct Found {
     system: std::sync::OnceLock<Matcher>,
 }
 
-impl Found {
+impl EnvProxies {
     /// The small letters go first, and what is empty is not set, as with curl.
     fn new(variable: impl Fn(&str) -> Option<String>) -> Self {
         let first = |names: &[&'static str]| {
@@ -166,7 +166,7 @@ impl Found {
         }
     }
 
-    fn before(&self, uri: &Uri) -> Result<Option<Server>, Obstacle> {
+    fn before(&self, uri: &Uri) -> Result<Option<Server>, ConnectError> {
         let is_https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let Some((name, value)) = (if is_https { &self.https } else { &self.http }) else {
             return Ok(self.system(uri));
@@ -178,7 +178,7 @@ impl Found {
             Ok(url) => Ok(Some(Server { url, named_by: name })),
             Err(why) => {
                 let hint = "correct the variable, or go without a proxy: --no-proxy";
-                Err(Obstacle::lasting(format!("the variable {name} {why}"), hint))
+                Err(ConnectError::permanent(format!("the variable {name} {why}"), hint))
             }
         }
     }
@@ -194,7 +194,7 @@ impl Found {
             return None;
         }
         let intercept = self.system.get_or_init(Matcher::from_system).intercept(uri)?;
-        Some(Server { url: ProxyUrl { intercept, speech: Speech::Http }, named_by: "the system's settings" })
+        Some(Server { url: ProxyUrl { intercept, speech: ProxyProtocol::Http }, named_by: "the system's settings" })
     }
 
     #[cfg(not(any(target_os = "macos", windows)))]
@@ -293,8 +293,8 @@ mod tests {
 
     fn found(variables: &[(&str, &str)], url: &str) -> Result<Option<String>, String> {
         let find = |name: &str| variables.iter().find(|(have, _)| *have == name).map(|(_, value)| (*value).to_owned());
-        let server = Found::new(find).before(&url.parse().unwrap());
-        server.map(|server| server.map(|server| server.to_string())).map_err(|obstacle| obstacle.cause)
+        let server = EnvProxies::new(find).before(&url.parse().unwrap());
+        server.map(|server| server.map(|server| server.to_string())).map_err(|cause| cause.cause)
     }
 
     #[test]
@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(http.authorization().unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc0BtZQ==");
         assert_eq!(format!("{http:?}"), "http://h");
         let socks = ProxyUrl::parse("socks5h://user:p%40ss@h:99").unwrap();
-        assert_eq!((socks.credentials(), socks.speech), (Some(("user", "p@ss")), Speech::Socks5h));
+        assert_eq!((socks.credentials(), socks.speech), (Some(("user", "p@ss")), ProxyProtocol::Socks5h));
         assert_eq!(log::redact("open ses@me, open%20ses%40me"), "***, ***");
     }
 }

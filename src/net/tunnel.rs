@@ -3,7 +3,7 @@
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::error::Obstacle;
+use super::error::ConnectError;
 use super::proxy::Server;
 
 /// The longest head of an answer to CONNECT, in bytes.
@@ -27,7 +27,7 @@ pub(super) async fn connect(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     proxy: &Server,
     target: &Target,
-) -> Result<(), Obstacle> {
+) -> Result<(), ConnectError> {
     let Target { host, port } = target;
     let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n").into_bytes();
     if let Some(value) = proxy.url.authorization() {
@@ -38,7 +38,7 @@ pub(super) async fn connect(
     request.extend_from_slice(b"\r\n");
     let head = match exchange(stream, &request).await {
         Ok(head) => String::from_utf8_lossy(&head).into_owned(),
-        Err(error) => return Err(Obstacle::passing(format!("{proxy} ended the connection: {error}"))),
+        Err(error) => return Err(ConnectError::passing(format!("{proxy} ended the connection: {error}"))),
     };
     let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
     match status.and_then(|code| StatusCode::from_bytes(code.trim_end().as_bytes()).ok()) {
@@ -48,31 +48,31 @@ pub(super) async fn connect(
             let offered = offered.filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authenticate"));
             Err(refusal(proxy, status, offered.map(|(_, value)| value.trim())))
         }
-        None => Err(Obstacle::lasting(format!("{proxy} does not answer as an HTTP proxy does"), KIND_HINT)),
+        None => Err(ConnectError::permanent(format!("{proxy} does not answer as an HTTP proxy does"), KIND_HINT)),
     }
 }
 
 /// What an HTTP proxy's refusal means. `offered`: the values of its `Proxy-Authenticate`.
-pub(super) fn refusal<'a>(proxy: &Server, status: StatusCode, offered: impl Iterator<Item = &'a str>) -> Obstacle {
+pub(super) fn refusal<'a>(proxy: &Server, status: StatusCode, offered: impl Iterator<Item = &'a str>) -> ConnectError {
     // Some (tinyproxy) say 401 to a wrong password.
     let wants_login = matches!(status, StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::UNAUTHORIZED);
     if !wants_login {
         let cause = format!("{proxy} refuses to connect to it ({status})");
         let passing = matches!(status.as_u16(), 408 | 429 | 500 | 502..=504);
-        return if passing { Obstacle::passing(cause) } else { Obstacle::lasting(cause, REFUSED_HINT) };
+        return if passing { ConnectError::passing(cause) } else { ConnectError::permanent(cause, REFUSED_HINT) };
     }
     let code = status.as_u16();
     let schemes: Vec<_> = offered.filter_map(|value| value.split([' ', ',']).next()).collect();
     if !schemes.is_empty() && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
         let cause = format!("{proxy} wants a login by {} ({code})", schemes.join(" or "));
-        return Obstacle::lasting(cause, BASIC_HINT);
+        return ConnectError::permanent(cause, BASIC_HINT);
     }
     let cause = if proxy.url.authorization().is_some() {
         format!("{proxy} does not accept the user name and password in its address ({code})")
     } else {
         format!("{proxy} wants a user name and password ({code})")
     };
-    Obstacle::lasting(cause, PASSWORD_HINT)
+    ConnectError::permanent(cause, PASSWORD_HINT)
 }
 
 /// Reads no byte more than the head, for what follows it is the target's. Small reads, once for a connection.
@@ -94,8 +94,8 @@ pub(super) async fn socks5(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     proxy: &Server,
     target: &Target,
-) -> Result<(), Obstacle> {
-    let broken = |error: std::io::Error| Obstacle::passing(format!("{proxy} ended the connection: {error}"));
+) -> Result<(), ConnectError> {
+    let broken = |error: std::io::Error| ConnectError::passing(format!("{proxy} ended the connection: {error}"));
     let credentials = proxy.url.credentials();
     let offer: &[u8] =
         if credentials.is_some() { &[5, 2, NO_PASSWORD, USER_AND_PASSWORD] } else { &[5, 1, NO_PASSWORD] };
@@ -107,17 +107,23 @@ pub(super) async fn socks5(
             let [_, status] = ask(stream, &login).await.map_err(broken)?;
             if status != 0 {
                 let cause = format!("{proxy} does not accept the user name and password in its address");
-                return Err(Obstacle::lasting(cause, SOCKS_PASSWORD_HINT));
+                return Err(ConnectError::permanent(cause, SOCKS_PASSWORD_HINT));
             }
         }
         (5, _, None) => {
-            return Err(Obstacle::lasting(format!("{proxy} wants a user name and password"), SOCKS_PASSWORD_HINT));
+            return Err(ConnectError::permanent(
+                format!("{proxy} wants a user name and password"),
+                SOCKS_PASSWORD_HINT,
+            ));
         }
         (5, ..) => {
-            return Err(Obstacle::lasting(format!("{proxy} takes no login by user name and password"), REFUSED_HINT));
+            return Err(ConnectError::permanent(
+                format!("{proxy} takes no login by user name and password"),
+                REFUSED_HINT,
+            ));
         }
         _ => {
-            return Err(Obstacle::lasting(format!("{proxy} does not answer as a SOCKS5 proxy does"), KIND_HINT));
+            return Err(ConnectError::permanent(format!("{proxy} does not answer as a SOCKS5 proxy does"), KIND_HINT));
         }
     }
     let request = [&[5, 1, 0][..], &address(&target.host), &target.port.to_be_bytes()].concat();
@@ -164,17 +170,19 @@ async fn skip_bound_address(stream: &mut (impl AsyncRead + Unpin), kind: u8) -> 
 }
 
 /// RFC 1928, section 6.
-fn socks_refusal(proxy: &Server, status: u8) -> Obstacle {
+fn socks_refusal(proxy: &Server, status: u8) -> ConnectError {
     let why = match status {
-        2 => return Obstacle::lasting(format!("{proxy} does not allow connections to it"), REFUSED_HINT),
+        2 => return ConnectError::permanent(format!("{proxy} does not allow connections to it"), REFUSED_HINT),
         3 => "finds its network out of reach",
         4 => "finds no such host, or cannot reach it",
         5 => "says that it refuses connections",
         6 => "says that it is too far away",
-        7 | 8 => return Obstacle::lasting(format!("{proxy} cannot connect to this kind of address"), REFUSED_HINT),
+        7 | 8 => {
+            return ConnectError::permanent(format!("{proxy} cannot connect to this kind of address"), REFUSED_HINT);
+        }
         _ => "failed to connect to it",
     };
-    Obstacle::passing(format!("{proxy} {why}"))
+    ConnectError::passing(format!("{proxy} {why}"))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
 use super::certificate::{Certificate, Moment};
-use super::error::Obstacle;
+use super::error::ConnectError;
 
 /// Names of a certificate that are told.
 const MOST_NAMES: usize = 5;
@@ -105,9 +105,9 @@ fn refusal(
     error: &CertificateError,
     presented: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
-) -> Obstacle {
+) -> ConnectError {
     let Some(certificate) = Certificate::read(presented) else {
-        return Obstacle::lasting(format!("the certificate of {host} cannot be read"), OTHER_HINT);
+        return ConnectError::permanent(format!("the certificate of {host} cannot be read"), OTHER_HINT);
     };
     let now = Moment::now();
     let (cause, hint) = match error {
@@ -141,7 +141,7 @@ fn refusal(
         }
         error => (format!("the certificate of {host} is not accepted: {error}"), OTHER_HINT),
     };
-    Obstacle::lasting(cause, hint)
+    ConnectError::permanent(cause, hint)
 }
 
 fn unknown_issuer(host: &str, certificate: &Certificate, intermediates: &[CertificateDer<'_>]) -> String {

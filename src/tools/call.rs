@@ -6,7 +6,7 @@ use super::members::{Members, string};
 
 /// What a message is to the server's tools.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Meant<'a> {
+pub(super) enum ToolUse<'a> {
     /// Nothing, or a call without a name: the server says what is wrong with it.
     Nothing,
     /// It asks for the list; whether from its beginning.
@@ -18,46 +18,46 @@ pub(super) enum Meant<'a> {
 }
 
 /// Reads one message, no batch.
-pub(super) fn meant(json: &str) -> Meant<'_> {
+pub(super) fn tool_use(json: &str) -> ToolUse<'_> {
     let message = Members::of(json);
     let methods: Vec<_> = message.all("method").map(string).collect();
     let is = |wanted: &str| methods.iter().any(|method| method.as_deref() == Some(wanted));
     if is("tools/call") {
         if methods.iter().any(|method| method != &methods[0]) {
-            return Meant::Ambiguous("the message has several methods");
+            return ToolUse::Ambiguous("the message has several methods");
         }
         return called(&message);
     }
     if is("tools/list") {
         let cursor = |params| Members::of(params).all("cursor").any(|cursor| cursor != "null");
-        return Meant::List { first_page: !message.all("params").any(cursor) };
+        return ToolUse::List { first_page: !message.all("params").any(cursor) };
     }
-    Meant::Nothing
+    ToolUse::Nothing
 }
 
-fn called<'a>(message: &Members<'a>) -> Meant<'a> {
+fn called<'a>(message: &Members<'a>) -> ToolUse<'a> {
     let mut name = None;
     for (nth, params) in message.all("params").enumerate() {
         // Some servers take parameters by their position.
         if params.starts_with('[') {
-            return Meant::Ambiguous("its params are a list");
+            return ToolUse::Ambiguous("its params are a list");
         }
         let params = Members::of(params);
         let mut names = params.all("name").peekable();
         if nth > 0 && name.is_some() != names.peek().is_some() {
-            return Meant::Ambiguous("the call has several params");
+            return ToolUse::Ambiguous("the call has several params");
         }
         for given in names {
             let given = match string(given) {
                 Some(given) => Some(given),
                 None if given == "null" => None,
-                None => return Meant::Ambiguous("the tool's name is no string"),
+                None => return ToolUse::Ambiguous("the tool's name is no string"),
             };
             if name.as_ref().is_some_and(|name| *name != given) {
-                return Meant::Ambiguous("the call names several tools");
+                return ToolUse::Ambiguous("the call names several tools");
             }
             name = Some(given);
         }
     }
-    name.flatten().map_or(Meant::Nothing, Meant::Call)
+    name.flatten().map_or(ToolUse::Nothing, ToolUse::Call)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::call::{Meant, meant};
+use super::call::{ToolUse, tool_use};
 use super::list::{self, Hints};
 use super::members::Members;
 use super::{Changes, Rules};
@@ -62,10 +62,10 @@ impl Filter {
     /// Judges one message of the client's, no batch.
     pub fn judge(&self, message: &Message) -> Verdict {
         let Ok(text) = std::str::from_utf8(message.text()) else { return Verdict::Pass };
-        let name = match meant(text) {
-            Meant::Nothing | Meant::List { .. } => return Verdict::Pass,
-            Meant::Ambiguous(why) => return Verdict::Refuse(format!("this call is not carried, because {why}")),
-            Meant::Call(name) => name,
+        let name = match tool_use(text) {
+            ToolUse::Nothing | ToolUse::List { .. } => return Verdict::Pass,
+            ToolUse::Ambiguous(why) => return Verdict::Refuse(format!("this call is not carried, because {why}")),
+            ToolUse::Call(name) => name,
         };
         if let Some(why) = self.rules.against(&name) {
             return Verdict::Refuse(not_available(&name, &why));
@@ -82,8 +82,8 @@ impl Filter {
 
     /// The refusal of a call whose tool no list has shown, all the same, and why none has.
     pub fn refuse_unknown(&self, message: &Message, why: &str) -> String {
-        match std::str::from_utf8(message.text()).map(meant) {
-            Ok(Meant::Call(name)) => not_available(&name, &format!("--read-only hides it: {why}")),
+        match std::str::from_utf8(message.text()).map(tool_use) {
+            Ok(ToolUse::Call(name)) => not_available(&name, &format!("--read-only hides it: {why}")),
             _ => why.to_owned(),
         }
     }
@@ -91,8 +91,8 @@ impl Filter {
     /// Whether this message of the client's asks for the tools; then what its answer is to be [filtered](Self::answer)
     /// with.
     pub fn asks(&self, message: &Message) -> Option<Asked> {
-        match meant(std::str::from_utf8(message.text()).ok()?) {
-            Meant::List { first_page } => Some(Asked { changes: self.changes.count(), first_page }),
+        match tool_use(std::str::from_utf8(message.text()).ok()?) {
+            ToolUse::List { first_page } => Some(Asked { changes: self.changes.count(), first_page }),
             _ => None,
         }
     }

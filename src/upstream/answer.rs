@@ -127,7 +127,7 @@ pub(super) async fn refusal(
         return Err(Failure::SessionLost { host, status, said, rpc: rpc.map(Box::new) });
     }
     if wants_login {
-        return Err(Failure::SignIn { host, offer: None, why: None });
+        return Err(Failure::SignIn { host, prompt: None, why: None });
     }
     if status == StatusCode::UNAUTHORIZED {
         return Err(if sender.auth().is_given() {

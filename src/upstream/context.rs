@@ -3,7 +3,6 @@
 use parking_lot::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use super::elicit::Questions;
 use super::first::Promises;
@@ -13,16 +12,15 @@ use super::memory::Memory;
 use super::send::Sender;
 use super::sign_in::People;
 use super::translated::Translated;
-use super::{ToClient, Upstream, era, modern};
+use super::{Options, Protocol, ToClient, Upstream, era, modern};
 use crate::auth::Authorizer;
-use crate::cli::{ClientProtocol, Protocol, Transport};
-use crate::config::Settings;
+use crate::net::Http;
 
 /// What all transports share.
 pub(super) struct Context {
     pub(super) sender: Arc<Sender>,
     pub(super) client: ToClient,
-    pub(super) chosen: Chosen,
+    pub(super) options: Options,
     pub(super) memory: Memory,
     pub(super) gate: Gate,
     pub(super) lasting: Lasting,
@@ -39,52 +37,30 @@ pub(super) struct Context {
     pub(super) modern: modern::Server,
 }
 
-/// What the user chose.
-#[derive(Clone, Copy)]
-pub(super) struct Chosen {
-    pub(super) transport: Transport,
-    pub(super) startup_wait: Duration,
-    pub(super) patience: Duration,
-    pub(super) ping_interval: Option<Duration>,
-    pub(super) client_protocol: ClientProtocol,
-    pub(super) protocol: Protocol,
-    /// Whether a legacy client's calls may become tasks.
-    pub(super) tasks: bool,
-}
-
 impl Context {
-    pub(super) fn new(settings: &Settings, client: ToClient) -> Self {
-        let sender = Sender::new(Authorizer::new(settings), settings, Arc::clone(&client.unanswered));
-        let memory = Memory::new(settings.home.as_deref(), &settings.upstream);
-        let chosen = Chosen {
-            transport: settings.transport,
-            startup_wait: settings.startup_wait,
-            patience: settings.patience,
-            ping_interval: settings.ping_interval,
-            client_protocol: settings.client_protocol,
-            protocol: settings.protocol,
-            tasks: settings.tasks,
-        };
-        Self::unopened(Arc::new(sender), memory, chosen, client)
+    pub(super) fn new(options: Options, authorizer: Authorizer, http: Http, client: ToClient) -> Self {
+        let sender = Sender::new(authorizer, http, &options, Arc::clone(&client.unanswered));
+        let memory = Memory::new(options.home.as_deref(), &options.uri);
+        Self::unopened(Arc::new(sender), memory, options, client)
     }
 
     /// Makes further connections to the same server, on the same way there.
     pub(super) fn beside(&self) -> impl Fn(ToClient) -> Upstream + Send + use<> {
         let (sender, memory) = (Arc::clone(&self.sender), self.memory.clone());
         // The other side of it is for clients that need no translator.
-        let chosen = Chosen { protocol: Protocol::Legacy, tasks: false, ..self.chosen };
+        let options = Options { protocol: Protocol::Legacy, tasks: false, ..self.options.clone() };
         let doubts = self.era.doubts();
         move |client| {
             let era = era::Verdict::of_session(&doubts);
-            Upstream::with(Self { era, ..Self::unopened(Arc::clone(&sender), memory.clone(), chosen, client) })
+            Upstream::with(Self { era, ..Self::unopened(Arc::clone(&sender), memory.clone(), options.clone(), client) })
         }
     }
 
-    fn unopened(sender: Arc<Sender>, memory: Memory, chosen: Chosen, client: ToClient) -> Self {
+    fn unopened(sender: Arc<Sender>, memory: Memory, options: Options, client: ToClient) -> Self {
         Self {
             sender,
             client,
-            chosen,
+            options,
             memory,
             gate: Gate::default(),
             lasting: Lasting::default(),

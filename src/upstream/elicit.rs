@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::Context;
-use crate::auth::Offer;
+use crate::auth::LoginPrompt;
 use crate::message::{self, Id, Initialize, Kind, Message};
 use crate::task;
 
@@ -53,12 +53,12 @@ impl Questions {
 }
 
 /// Asks the person to open the address, if the client can and nobody has asked about it before.
-pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
-    if !can_open(context) || !first_time(context, &offer.url) {
+pub(super) async fn sign_in(context: &Arc<Context>, prompt: &LoginPrompt) -> Reply {
+    if !can_open(context) || !first_time(context, &prompt.url) {
         return Reply::GoOn;
     }
     let host = context.sender.host();
-    let digest = ring::digest::digest(&ring::digest::SHA256, offer.url.as_bytes());
+    let digest = ring::digest::digest(&ring::digest::SHA256, prompt.url.as_bytes());
     let number = digest.as_ref().iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
     let elicitation = format!("mcp-ferry-{number:x}");
     let raw_id = json!(elicitation).to_string();
@@ -68,16 +68,16 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
     let params = json!({
         "mode": "url",
         "elicitationId": elicitation,
-        "url": offer.url,
-        "message": sentence(host, offer),
+        "url": prompt.url,
+        "message": sentence(host, prompt),
     });
     context.client.outgoing.send_now(message::request(&raw_id, "elicitation/create", &params).into_text());
     let asked_at = Instant::now();
     let completing = task::spawn(complete(Arc::clone(context), elicitation)).abort_handle();
-    let standing = context.sender.auth().standing();
+    let login_status = context.sender.auth().login_status();
     let answer = tokio::select! {
         answer = tokio::time::timeout(THINK, answer) => answer.ok().and_then(Result::ok),
-        _ = standing.settled(THINK) => None,
+        _ = login_status.finished(THINK) => None,
     };
     match answer {
         Some(answer) if refuses(&answer) && asked_at.elapsed() > READ => {
@@ -89,15 +89,15 @@ pub(super) async fn sign_in(context: &Arc<Context>, offer: &Offer) -> Reply {
 }
 
 /// What the person is asked to do.
-pub(super) fn sentence(host: &str, offer: &Offer) -> String {
-    let code = offer.code.as_ref().map(|code| format!(" and type the code {code}")).unwrap_or_default();
+pub(super) fn sentence(host: &str, prompt: &LoginPrompt) -> String {
+    let code = prompt.code.as_ref().map(|code| format!(" and type the code {code}")).unwrap_or_default();
     format!("Sign in to {host}: open this address{code}.")
 }
 
 /// Tells the client when somebody has logged in, however long the request that asked for it waits, and whatever the
 /// person said.
 async fn complete(context: Arc<Context>, elicitation: String) {
-    if !context.sender.auth().standing().settled(LOGIN).await {
+    if !context.sender.auth().login_status().finished(LOGIN).await {
         return;
     }
     let params = json!({ "elicitationId": elicitation });

@@ -61,7 +61,7 @@ impl Context {
                 result["capabilities"][capability]["listChanged"] = true.into();
             }
         }
-        if self.sender.auth().standing().is_needed() {
+        if self.sender.auth().login_status().is_needed() {
             let known = result["instructions"].as_str().map(|known| format!("\n\n{known}")).unwrap_or_default();
             result["instructions"] = format!("{}{known}", sign_in::instructions(self.sender.host())).into();
             result["capabilities"]["tools"] = json!({ "listChanged": true });

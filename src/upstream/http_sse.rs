@@ -209,7 +209,7 @@ impl Session {
     async fn endpoint(&self, after: u64) -> Result<(u64, Uri), Failure> {
         let mut changes = self.stream.subscribe();
         let open = changes.wait_for(|stream| stream.number > after && stream.endpoint.is_some());
-        match tokio::time::timeout(self.context.chosen.patience, open).await {
+        match tokio::time::timeout(self.context.options.patience, open).await {
             Ok(Ok(stream)) => stream.endpoint.clone().map(|endpoint| (stream.number, endpoint)).ok_or(Failure::Ending),
             Ok(Err(_)) => Err(Failure::Ending),
             Err(_) => Err(self.stream.borrow().trouble.clone().unwrap_or_else(|| {
@@ -224,7 +224,7 @@ impl Session {
         let headers = send::post_headers();
         let body = message.text().clone();
         let Sent { response, .. } =
-            sender.send(Method::POST, endpoint, &headers, body, self.context.chosen.patience).await?;
+            sender.send(Method::POST, endpoint, &headers, body, self.context.options.patience).await?;
         if !response.status().is_success() {
             return answer::refusal(sender, response, true).await.map(Some);
         }

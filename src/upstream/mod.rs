@@ -20,6 +20,7 @@ mod legacy;
 mod memory;
 mod modern;
 mod opening;
+mod options;
 mod send;
 mod sign_in;
 mod to_client;
@@ -34,11 +35,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::cli::ClientProtocol;
-use crate::config::Settings;
+use crate::auth::Authorizer;
 use crate::error::Failure;
 use crate::log;
 use crate::message::{Kind, Message};
+use crate::net::Http;
 use crate::task;
 use context::Context;
 use sign_in::question::Back;
@@ -46,6 +47,7 @@ use translated::Translated;
 use wire::{NotOpened, Opened, SECRET_ID, Wire};
 
 pub use event::Event;
+pub use options::{ClientProtocol, Options, Protocol, TransportStrategy};
 pub(crate) use send::post_headers;
 pub use to_client::ToClient;
 
@@ -71,13 +73,13 @@ pub enum Outcome {
 
 impl Upstream {
     /// Connects to nothing yet.
-    pub fn new(settings: &Settings, client: ToClient) -> Self {
-        Self::with(Context::new(settings, client))
+    pub fn new(options: Options, authorizer: Authorizer, http: Http, client: ToClient) -> Self {
+        Self::with(Context::new(options, authorizer, http, client))
     }
 
     fn with(context: Context) -> Self {
         let upstream = Self(Arc::new(context));
-        if let Some(interval) = upstream.0.chosen.ping_interval {
+        if let Some(interval) = upstream.0.options.ping_interval {
             task::spawn(keep_alive::keep_alive(upstream.clone(), interval));
         }
         upstream
@@ -91,7 +93,7 @@ impl Upstream {
         let context = Arc::clone(&self.0);
         async move {
             let mut answer = std::pin::pin!(answer);
-            let mut answered = tokio::time::timeout(context.chosen.startup_wait, &mut answer).await;
+            let mut answered = tokio::time::timeout(context.options.startup_wait, &mut answer).await;
             if answered.is_err() && context.sender.auth().is_waited_for() {
                 answered = Ok(answer.await);
             }
@@ -149,7 +151,7 @@ impl Upstream {
         let message = back.as_ref().map_or(message, |back| &back.request);
         // A client that asks this, and can, falls back to a handshake, and does not wait for a login.
         let is_probe = message.method() == Some("server/discover");
-        if is_probe || !self.0.sender.auth().standing().is_needed() {
+        if is_probe || !self.0.sender.auth().login_status().is_needed() {
             match self.carry(message).await {
                 Err(Failure::SignIn { .. }) => {}
                 carried => return carried,
@@ -254,7 +256,7 @@ impl Upstream {
     /// Whether `server/discover` has an answer here, or may have one: else the client does better to speak the server's
     /// era.
     pub fn discovers(&self) -> bool {
-        self.0.chosen.client_protocol == ClientProtocol::Modern || self.is_translated() || self.may_discover()
+        self.0.options.client_protocol == ClientProtocol::Modern || self.is_translated() || self.may_discover()
     }
 
     /// Whether the client is of the modern era and the server is not.
@@ -264,7 +266,7 @@ impl Upstream {
 
     /// Whether the client's batches are to be taken apart: the modern era knows none.
     pub fn parts_batches(&self) -> bool {
-        self.is_translated() || (self.0.chosen.client_protocol == ClientProtocol::Modern && self.0.gate.is_idle())
+        self.is_translated() || (self.0.options.client_protocol == ClientProtocol::Modern && self.0.gate.is_idle())
     }
 
     /// The client has nothing more to say: what it listens to, if that is translated, ends.
@@ -294,6 +296,6 @@ impl Upstream {
             self.0.gate.begin_again();
             drop(self.spawn_opener(initialize));
         }
-        self.0.gate.pass(self.0.sender.host(), self.0.chosen.patience).await
+        self.0.gate.pass(self.0.sender.host(), self.0.options.patience).await
     }
 }

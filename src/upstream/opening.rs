@@ -9,11 +9,12 @@ use tokio::sync::oneshot;
 use super::backoff::Backoff;
 use super::lasting::Asked;
 use super::{Context, Event, NotOpened, Opened, era, http_sse, legacy, modern, sign_in};
-use crate::cli::{AuthMode, Protocol, Transport};
+use crate::auth::AuthMode;
 use crate::error::Failure;
 use crate::log;
 use crate::message::{Initialize, Message};
 use crate::task;
+use crate::upstream::{Protocol, TransportStrategy};
 
 /// How long the `endpoint` event may take where HTTP+SSE is a guess: within the startup wait, so that a server which
 /// speaks neither is reported with its own first answer.
@@ -78,7 +79,7 @@ pub(super) async fn open(
 fn mention_era(context: &Context, status: StatusCode, error: &Message) {
     let host = context.sender.host();
     let is_modern = modern::is_recognised(status, error);
-    match context.chosen.protocol {
+    match context.options.protocol {
         Protocol::Legacy if is_modern => {
             log::warn!("{host} refuses a handshake as servers without one do; hint: try without --protocol legacy");
         }
@@ -98,12 +99,12 @@ async fn signed_in(
     is_first: bool,
     settle: &mut impl FnMut(Result<Message, Failure>),
 ) {
-    let standing = context.sender.auth().standing();
+    let login_status = context.sender.auth().login_status();
     match context.sender.auth().mode() {
-        AuthMode::Wait => standing.want(),
+        AuthMode::Wait => login_status.request_login(),
         AuthMode::Error => {
-            standing.want();
-            drop(standing.offered(context.chosen.startup_wait).await);
+            login_status.request_login();
+            drop(login_status.prompt(context.options.startup_wait).await);
             settle(Err(sign_in::needed(context).await));
         }
         // The tab comes later, if the client is still there: many are started only to be looked at.
@@ -111,7 +112,7 @@ async fn signed_in(
             settle(Ok(context.first_answer(initialize)));
             // A login that was worth nothing is not repeated unasked.
             if is_first {
-                standing.greet();
+                login_status.note_first_message();
             }
         }
     }
@@ -155,9 +156,9 @@ async fn attempt(context: &Arc<Context>, initialize: &Message) -> Result<Opened,
 /// By what the user has chosen, and what the server spoke last time.
 async fn as_chosen(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     let verdict = context.memory.verdict();
-    match context.chosen.protocol {
+    match context.options.protocol {
         Protocol::Modern => return modern::open(context, initialize).await.map_err(modern::told),
-        Protocol::Auto if verdict.translated && context.chosen.transport != Transport::SseOnly => {
+        Protocol::Auto if verdict.translated && context.options.transport != TransportStrategy::SseOnly => {
             match modern::open(context, initialize).await {
                 // The server is another than it was.
                 Err(refused) if era::is_not_modern(&refused) => {
@@ -168,12 +169,14 @@ async fn as_chosen(context: &Arc<Context>, initialize: &Message) -> Result<Opene
         }
         _ => {}
     }
-    match context.chosen.transport {
-        Transport::HttpOnly => streamable(context, initialize).await,
-        Transport::SseOnly => http_sse::begin(context, initialize, http_sse::connect(context, KNOWN).await?).await,
-        Transport::SseFirst => sse_first(context, initialize).await,
-        Transport::HttpFirst if verdict.http_sse => sse_first(context, initialize).await,
-        Transport::HttpFirst => match streamable(context, initialize).await {
+    match context.options.transport {
+        TransportStrategy::HttpOnly => streamable(context, initialize).await,
+        TransportStrategy::SseOnly => {
+            http_sse::begin(context, initialize, http_sse::connect(context, KNOWN).await?).await
+        }
+        TransportStrategy::SseFirst => sse_first(context, initialize).await,
+        TransportStrategy::HttpFirst if verdict.http_sse => sse_first(context, initialize).await,
+        TransportStrategy::HttpFirst => match streamable(context, initialize).await {
             Err(refused) if may_be_http_sse(&refused) => match http_sse::connect(context, GUESS).await {
                 Ok(stream) => http_sse::begin(context, initialize, stream).await,
                 Err(_) => after_all(context, initialize, refused).await,
@@ -188,7 +191,7 @@ async fn as_chosen(context: &Arc<Context>, initialize: &Message) -> Result<Opene
 async fn after_all(context: &Arc<Context>, initialize: &Message, refused: NotOpened) -> Result<Opened, NotOpened> {
     let is_wordless =
         matches!(&refused, NotOpened::Failure(Failure::Status { status, .. }) if matches!(status.as_u16(), 400 | 405));
-    if !is_wordless || context.chosen.protocol != Protocol::Auto {
+    if !is_wordless || context.options.protocol != Protocol::Auto {
         return Err(refused);
     }
     Box::pin(modern::open(context, initialize)).await.map_err(|_| refused)
@@ -206,7 +209,7 @@ async fn sse_first(context: &Arc<Context>, initialize: &Message) -> Result<Opene
 /// Streamable HTTP of either era, by the client's own first message.
 async fn streamable(context: &Arc<Context>, initialize: &Message) -> Result<Opened, NotOpened> {
     let settled = legacy::open(context, initialize).await;
-    if context.chosen.protocol != Protocol::Auto {
+    if context.options.protocol != Protocol::Auto {
         return settled;
     }
     match settled {

@@ -11,10 +11,10 @@ use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
+use super::Options;
 use super::backoff::Backoff;
 use super::unanswered::Unanswered;
 use crate::auth::{AuthError, Authorizer};
-use crate::config::Settings;
 use crate::error::Failure;
 use crate::log;
 use crate::net::{self, Answer, Http, HttpError, retry_after};
@@ -62,17 +62,17 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(auth: Authorizer, settings: &Settings, unanswered: Arc<Unanswered>) -> Self {
-        let uri = settings.upstream.clone();
+    pub(super) fn new(auth: Authorizer, http: Http, options: &Options, unanswered: Arc<Unanswered>) -> Self {
+        let uri = options.uri.clone();
         let host = net::host(&uri);
         Self {
-            http: settings.http.clone(),
+            http,
             auth,
             uri,
             host,
-            limit: settings.max_message,
-            headers_timeout: settings.headers_timeout,
-            body_timeout: settings.body_timeout,
+            limit: options.max_message,
+            headers_timeout: options.headers_timeout,
+            body_timeout: options.body_timeout,
             unanswered,
             last_used: Mutex::new(Instant::now()),
         }
@@ -251,7 +251,7 @@ impl Tries {
             {
                 DESCRIPTOR_WAIT
             }
-            HttpError::Connect { lasting: false, .. } => {
+            HttpError::Connect { permanent: false, .. } => {
                 let delay = self.backoff.next().min(LONGEST_DELAY);
                 if delay > self.left {
                     return Err(Failure::Unreachable(error));

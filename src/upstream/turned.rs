@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::{Context, Outcome, Upstream, Wire, era, modern};
-use crate::cli::Protocol;
 use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Message, code, error_code};
 use crate::task;
 use crate::translate::{self, to_legacy};
+use crate::upstream::Protocol;
 
 /// A server that has been asked, and was what it was taken for, is not asked again for every refusal.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ impl Upstream {
         message: &Message,
         outcome: Result<Outcome, Failure>,
     ) -> Result<Outcome, Failure> {
-        let is_settled = self.0.chosen.protocol != Protocol::Auto || self.0.client.translated;
+        let is_settled = self.0.options.protocol != Protocol::Auto || self.0.client.translated;
         if is_settled
             || !self.0.may_have_turned(&wire, message, &outcome)
             || !Box::pin(has_turned(&self.0, &wire)).await
@@ -97,7 +97,7 @@ impl Context {
     /// Whether a modern client's request was refused because the server is not legacy, or not any more. What is refused
     /// so is not carried out.
     async fn is_mistaken_for_legacy(&self, message: &Message, answer: &Message) -> bool {
-        if self.chosen.protocol != Protocol::Auto || self.client.translated || !to_legacy::is_modern(message) {
+        if self.options.protocol != Protocol::Auto || self.client.translated || !to_legacy::is_modern(message) {
             return false;
         }
         let doubts = self.era.doubts();

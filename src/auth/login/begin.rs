@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{LoginError, Manner, Round};
+use super::{LoginError, LoginOptions, Round};
 use crate::auth::authorization::{self, Ask, Pending};
 use crate::auth::browser::{self, BrowserUrl, Opening, Surroundings};
 use crate::auth::callback::{self, Callback, Expected, Listener};
@@ -14,7 +14,7 @@ use crate::auth::jwt::random_text;
 use crate::auth::oauth::Inner;
 use crate::auth::ownership::{self, Ownership};
 use crate::auth::registration::{self, Wanted};
-use crate::auth::{Client, Offer, Origin, Record};
+use crate::auth::{Client, LoginPrompt, Origin, Record};
 use crate::log::{self, Secret};
 
 /// Finishes what a process began that is no more: the same tab, the same port.
@@ -22,16 +22,16 @@ pub(super) async fn take_over(
     inner: &Inner,
     ownership: &Ownership,
     left: ownership::Pending,
-    manner: &Manner,
+    options: &LoginOptions,
 ) -> Result<Option<(Callback, Pending)>, LoginError> {
     let Ok(pending) = Pending::kept(&left.payload) else { return Ok(None) };
-    let mut settings = inner.settings.callback.clone();
+    let mut settings = inner.options.callback.clone();
     settings.port = Some(left.port);
     let Ok(listener) = Listener::bind(&settings, &[]) else { return Ok(None) };
     let expected = Expected { state: left.state.clone(), start: left.start.clone(), url: left.url.clone() };
     let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
     log::info!("a login that another process began is taken over");
-    show(inner, ownership, &left.url, &callback, manner).await;
+    show(inner, ownership, &left.url, &callback, options).await;
     Ok(Some((callback, pending)))
 }
 
@@ -40,11 +40,11 @@ pub(super) async fn begin(
     inner: &Arc<Inner>,
     ownership: &Ownership,
     round: &Round,
-    manner: &Manner,
+    options: &LoginOptions,
 ) -> Result<(Callback, Pending), LoginError> {
-    let login = &inner.settings.login;
+    let login = &inner.options.login;
     let discovered = discover(inner, round).await?;
-    let listener = Listener::bind(&inner.settings.callback, &inner.account.key().ports())?;
+    let listener = Listener::bind(&inner.options.callback, &inner.account.key().ports())?;
     let redirect_uri = listener.redirect_uri();
     let record = known(inner);
     let previous = record.requested_of(&discovered.issuer);
@@ -75,7 +75,7 @@ pub(super) async fn begin(
         redirect: None,
     })?;
     let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
-    show(inner, ownership, &url, &callback, manner).await;
+    show(inner, ownership, &url, &callback, options).await;
     Ok((callback, pending))
 }
 
@@ -114,7 +114,7 @@ fn ask(
     Ok(authorization::begin(Ask {
         issuer: &discovered.issuer,
         client,
-        login: &inner.settings.login,
+        login: &inner.options.login,
         redirect_uri,
         scope,
         attempt: round.attempt,
@@ -131,7 +131,7 @@ async fn client(
     redirect_uri: &str,
 ) -> Result<Client, LoginError> {
     let kept = record.registered_with(&discovered.issuer).filter(|client| {
-        inner.settings.login.client_id.is_none()
+        inner.options.login.client_id.is_none()
             && !round.register_anew
             && !client.needs_new_registration(Some(redirect_uri), now())
     });
@@ -149,11 +149,11 @@ async fn register(
     round: &Round,
     redirect_uri: &str,
 ) -> Result<Client, LoginError> {
-    let login = &inner.settings.login;
+    let login = &inner.options.login;
     let previous = record.requested_of(&discovered.issuer);
     let mut redirect_uris = vec![redirect_uri.to_owned()];
-    if inner.settings.callback.port.is_none() {
-        let others = inner.account.key().ports().map(|port| inner.settings.callback.redirect_uri(port));
+    if inner.options.callback.port.is_none() {
+        let others = inner.account.key().ports().map(|port| inner.options.callback.redirect_uri(port));
         redirect_uris.extend(others.into_iter().filter(|uri| uri != redirect_uri));
     }
     let scope = discovered.scopes.to_register(login, &discovered.issuer, previous);
@@ -185,29 +185,29 @@ async fn forgotten(inner: &Inner, url: &str) -> bool {
 }
 
 /// Shows the way to whoever can see it: waiting requests, stderr, a browser.
-async fn show(inner: &Inner, ownership: &Ownership, url: &str, callback: &Callback, manner: &Manner) {
-    inner.standing.offer(Offer { url: url.to_owned(), code: None });
-    let may_open = manner.opens
-        && if manner.asked_for {
+async fn show(inner: &Inner, ownership: &Ownership, url: &str, callback: &Callback, options: &LoginOptions) {
+    inner.login_status.offer(LoginPrompt { url: url.to_owned(), code: None });
+    let may_open = options.opens
+        && if options.asked_for {
             ownership.count_tab();
             true
         } else {
-            manner.is_present || ownership.claim_tab().is_ok()
+            options.is_present || ownership.claim_tab().is_ok()
         };
-    if !manner.quiet {
-        let short = manner.asked_for.then(|| callback.start_url());
-        tell(inner, url, short, may_open, manner).await;
+    if !options.quiet {
+        let short = options.asked_for.then(|| callback.start_url());
+        tell(inner, url, short, may_open, options).await;
     }
 }
 
 /// Shows the way of a login that another process has begun to a person who asks for one: its tab may be closed long
 /// since.
-pub(super) async fn show_again(inner: &Inner, pending: &ownership::Pending, manner: &Manner) {
+pub(super) async fn show_again(inner: &Inner, pending: &ownership::Pending, options: &LoginOptions) {
     let short = callback::start_url(pending.port, &pending.start);
-    tell(inner, &pending.url, Some(short), manner.opens, manner).await;
+    tell(inner, &pending.url, Some(short), options.opens, options).await;
 }
 
-async fn tell(inner: &Inner, url: &str, short: Option<String>, may_open: bool, manner: &Manner) {
+async fn tell(inner: &Inner, url: &str, short: Option<String>, may_open: bool, options: &LoginOptions) {
     let host = inner.shown_server();
     if may_open && open(url).await {
         log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
@@ -217,7 +217,7 @@ async fn tell(inner: &Inner, url: &str, short: Option<String>, may_open: bool, m
             log::notice(&format!("on this machine {short} leads there too"));
         }
     }
-    if manner.pasted.is_some() {
+    if options.pasted.is_some() {
         log::notice("where the browser does not come back by itself, paste here the address that it ends at");
     }
 }

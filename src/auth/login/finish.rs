@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{LoginError, Manner};
+use super::{LoginError, LoginOptions};
 use crate::auth::account::Snapshot;
 use crate::auth::authorization::{self, Code, Pending};
 use crate::auth::callback::{Callback, Outcome, Redirect};
@@ -26,7 +26,7 @@ pub(super) async fn finish(
     inner: &Arc<Inner>,
     callback: &mut Callback,
     pending: &Pending,
-    manner: &mut Manner,
+    options: &mut LoginOptions,
 ) -> Result<Snapshot, LoginError> {
     let mut seen = inner.account.generation();
     loop {
@@ -36,7 +36,7 @@ pub(super) async fn finish(
                 inner.account.keep_redirect(state, redirect.query(state));
                 break redeem(inner, pending, &redirect).await;
             }
-            Some(text) = pasted(&mut manner.pasted) => match take_pasted(inner, pending, &text).await {
+            Some(text) = pasted(&mut options.pasted) => match take_pasted(inner, pending, &text).await {
                 Ok(held) => break Ok(held),
                 Err(error) => log::notice(&format!("{error}; still waiting")),
             },
@@ -116,7 +116,7 @@ async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> R
             fetch: inner.fetch().await,
             issuer: &pending.issuer,
             client: &pending.client,
-            login: &inner.settings.login,
+            login: &inner.options.login,
             dpop: dpop.as_deref(),
         };
         let issued = exchange(endpoint, &pending, &code).await?;

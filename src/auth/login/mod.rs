@@ -23,7 +23,7 @@ use super::scope::Attempt;
 use super::settings::Grant;
 use super::store::StoreError;
 use super::token::TokenError;
-use super::{Offer, device_login};
+use super::{LoginPrompt, device_login};
 use crate::log;
 
 pub(super) use begin::open;
@@ -41,7 +41,7 @@ const MOST_ROUNDS: usize = 6;
 /// How a login is gone about.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)]
-pub struct Manner {
+pub struct LoginOptions {
     /// A browser may be opened.
     pub opens: bool,
     /// A person asked for it in so many words: the way is shown to them, and tabs are not rationed.
@@ -125,14 +125,14 @@ impl LoginError {
 }
 
 /// Logs in, or waits until another process has.
-pub async fn log_in(oauth: &OAuth, mut manner: Manner) -> Result<Snapshot, LoginError> {
+pub async fn log_in(oauth: &OAuth, mut options: LoginOptions) -> Result<Snapshot, LoginError> {
     let inner = &oauth.0;
-    let limit = inner.settings.timeout;
+    let limit = inner.options.timeout;
     let logging_in = async {
         let mut seen = inner.need().seen;
         loop {
-            match turn(inner, seen, &mut manner).await? {
-                Turn::Owner(ownership) => return own(inner, ownership, &mut manner).await,
+            match turn(inner, seen, &mut options).await? {
+                Turn::Owner(ownership) => return own(inner, ownership, &mut options).await,
                 Turn::Changed => match inner.account.snapshot() {
                     Some(held) if inner.is_enough(&held) => return Ok(held),
                     held => seen = held.map_or(0, |held| held.record.generation),
@@ -145,19 +145,19 @@ pub async fn log_in(oauth: &OAuth, mut manner: Manner) -> Result<Snapshot, Login
 
 /// Waits for our turn, showing meanwhile where another process wants somebody to log in. What a person pastes here
 /// finishes that login too.
-async fn turn(inner: &Arc<Inner>, seen: u64, manner: &mut Manner) -> Result<Turn, StoreError> {
+async fn turn(inner: &Arc<Inner>, seen: u64, options: &mut LoginOptions) -> Result<Turn, StoreError> {
     let helping = async {
         let mut shown = None;
         loop {
             if let Some(pending) = inner.account.pending().filter(|pending| shown.as_ref() != Some(&pending.url)) {
-                inner.standing.offer(Offer { url: pending.url.clone(), code: None });
-                if manner.asked_for {
-                    begin::show_again(inner, &pending, manner).await;
+                inner.login_status.offer(LoginPrompt { url: pending.url.clone(), code: None });
+                if options.asked_for {
+                    begin::show_again(inner, &pending, options).await;
                 }
                 shown = Some(pending.url);
             }
             tokio::select! {
-                Some(text) = finish::pasted(&mut manner.pasted) => match complete_pending(inner, &text).await {
+                Some(text) = finish::pasted(&mut options.pasted) => match complete_pending(inner, &text).await {
                     Ok(_) => return,
                     Err(error) => log::notice(&format!("{error}; still waiting")),
                 },
@@ -173,13 +173,13 @@ async fn turn(inner: &Arc<Inner>, seen: u64, manner: &mut Manner) -> Result<Turn
 }
 
 /// The login is ours.
-async fn own(inner: &Arc<Inner>, ownership: Ownership, manner: &mut Manner) -> Result<Snapshot, LoginError> {
-    if let Grant::Device = inner.settings.login.grant {
-        let logged_in = device_login::log_in(inner, manner).await;
+async fn own(inner: &Arc<Inner>, ownership: Ownership, options: &mut LoginOptions) -> Result<Snapshot, LoginError> {
+    if let Grant::Device = inner.options.login.grant {
+        let logged_in = device_login::log_in(inner, options).await;
         ownership.done();
         return logged_in;
     }
-    let logged_in = rounds(inner, &ownership, manner).await;
+    let logged_in = rounds(inner, &ownership, options).await;
     inner.has_logged_in.fetch_or(logged_in.is_ok(), Ordering::Relaxed);
     ownership.done();
     logged_in
@@ -198,7 +198,7 @@ struct Round {
     no_resource: bool,
 }
 
-async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, manner: &mut Manner) -> Result<Snapshot, LoginError> {
+async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, options: &mut LoginOptions) -> Result<Snapshot, LoginError> {
     let mut round = Round::default();
     let mut left_behind = inner.account.pending();
     if let Some(returned) = left_behind.take_if(|left| left.redirect.is_some()) {
@@ -206,19 +206,19 @@ async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, manner: &mut Manner) 
         let Err(error) = resumed else { return resumed };
         log::info!("a login that another process had nearly finished is begun anew: {error}");
         // Nobody comes back from that tab, and the person was there a moment ago.
-        manner.is_present = true;
+        options.is_present = true;
     }
     let mut left = MOST_ROUNDS;
     loop {
         let taken_over = match left_behind.take() {
-            Some(pending) => begin::take_over(inner, ownership, pending, manner).await?,
+            Some(pending) => begin::take_over(inner, ownership, pending, options).await?,
             None => None,
         };
         let (mut callback, pending) = match taken_over {
             Some(taken_over) => taken_over,
-            None => begin::begin(inner, ownership, &round, manner).await?,
+            None => begin::begin(inner, ownership, &round, options).await?,
         };
-        let logged_in = finish::finish(inner, &mut callback, &pending, manner).await;
+        let logged_in = finish::finish(inner, &mut callback, &pending, options).await;
         left -= 1;
         let goes_on = left > 0 && logged_in.as_ref().err().is_some_and(|error| round.improve(error, &pending));
         finish::tell(inner, callback, &logged_in, goes_on).await;
@@ -226,7 +226,7 @@ async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, manner: &mut Manner) 
             return logged_in;
         }
         // Whoever has just come back shall see where it goes on.
-        manner.is_present = true;
+        options.is_present = true;
     }
 }
 
@@ -260,7 +260,7 @@ impl Round {
 /// way elsewhere does as well.
 pub async fn begin_only(oauth: &OAuth) -> Result<String, LoginError> {
     let inner = &oauth.0;
-    let limit = inner.settings.timeout;
+    let limit = inner.options.timeout;
     let seen = inner.account.generation();
     let turn = tokio::select! {
         biased;
@@ -270,8 +270,8 @@ pub async fn begin_only(oauth: &OAuth) -> Result<String, LoginError> {
     };
     match turn {
         Some(Turn::Owner(ownership)) => {
-            let manner = Manner { quiet: true, ..Manner::default() };
-            begin::begin(inner, &ownership, &Round::default(), &manner).await?;
+            let options = LoginOptions { quiet: true, ..LoginOptions::default() };
+            begin::begin(inner, &ownership, &Round::default(), &options).await?;
         }
         Some(Turn::Changed) => return Err(LoginError::Other("another process has just logged in".to_owned())),
         None => {}

@@ -30,11 +30,10 @@ use super::settings::Grant;
 use super::store::{Identity, Key, KeyParts, Store};
 use super::token::{Issued, TokenEndpoint, TokenError};
 use super::transaction::{Reason, RefreshError, Spent};
-use super::{AuthError, Standing};
-use crate::cli::AuthMode;
-use crate::config::{LoginSettings, Settings};
+use super::{AuthError, LoginStatus};
+use crate::auth::{AuthMode, Options};
 use crate::log::{self, Secret};
-use crate::net::{Http, Network, Zone};
+use crate::net::{AddressScope, Http, Network};
 
 /// How long the end of the process waits for a refresh that has been sent.
 const LAST_REFRESH: Duration = Duration::from_secs(10);
@@ -45,17 +44,12 @@ pub struct OAuth(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) server: Url,
-    pub(super) settings: Arc<LoginSettings>,
+    pub(super) options: Arc<Options>,
     pub(super) account: Account,
-    pub(super) standing: Standing,
+    pub(super) login_status: LoginStatus,
     pub(super) need: Mutex<Need>,
     http: Http,
-    network: Network,
     plain_http: bool,
-    uri: Uri,
-    /// The user's headers, of which another bridge's names for its files are made.
-    typed_headers: Vec<String>,
-    typed_url: String,
     fetch: OnceCell<Fetch>,
     dpop: Mutex<Option<(Secret, Arc<Dpop>)>>,
     /// Makes marks of tokens.
@@ -95,36 +89,31 @@ pub(super) struct Need {
 
 impl fmt::Debug for OAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuth").field("standing", &self.0.standing).finish_non_exhaustive()
+        f.debug_struct("OAuth").field("login_status", &self.0.login_status).finish_non_exhaustive()
     }
 }
 
 impl OAuth {
-    /// The login that belongs to these settings; `None` where there is nowhere to keep one.
-    pub fn new(settings: &Settings) -> Option<Self> {
-        let home = settings.home.as_deref()?;
-        let server = Url::parse(&settings.upstream.to_string()).ok()?;
-        let said = &settings.login;
-        let identity = match (&said.login.client_id, &said.login.client_metadata_url) {
+    /// The login that belongs to these options; `None` where there is nowhere to keep one.
+    pub fn new(options: &Arc<Options>, http: &Http) -> Option<Self> {
+        let home = options.home.as_deref()?;
+        let server = Url::parse(&options.server.to_string()).ok()?;
+        let identity = match (&options.login.client_id, &options.login.client_metadata_url) {
             (Some(id), _) => Identity::Given(id),
             (None, Some(url)) => Identity::MetadataDocument(url),
             (None, None) => Identity::Dynamic,
         };
-        let extra = said.login.marks();
-        let parts = KeyParts { url: server.as_str(), identity, profile: said.profile.as_deref(), extra: &extra };
-        let account = Account::new(Store::new(home, said.kept_in), Key::new(&parts));
+        let extra = options.login.marks();
+        let parts = KeyParts { url: server.as_str(), identity, profile: options.profile.as_deref(), extra: &extra };
+        let account = Account::new(Store::new(home, options.kept_in), Key::new(&parts));
         Some(Self(Arc::new(Inner {
             plain_http: server.scheme() == "http",
             server,
-            settings: Arc::clone(said),
+            options: Arc::clone(options),
             account,
-            standing: Standing::default(),
+            login_status: LoginStatus::default(),
             need: Mutex::default(),
-            http: settings.http.clone(),
-            network: settings.network.clone(),
-            uri: settings.upstream.clone(),
-            typed_headers: settings.typed_headers.clone(),
-            typed_url: settings.typed_url.clone(),
+            http: http.clone(),
             fetch: OnceCell::new(),
             dpop: Mutex::default(),
             marks: RandomState::new(),
@@ -139,13 +128,13 @@ impl OAuth {
     }
 
     /// Where the login stands.
-    pub fn standing(&self) -> &Standing {
-        &self.0.standing
+    pub fn login_status(&self) -> &LoginStatus {
+        &self.0.login_status
     }
 
     /// What the user wants done while there is none.
     pub fn mode(&self) -> AuthMode {
-        self.0.settings.mode
+        self.0.options.mode
     }
 
     /// What is kept of it.
@@ -220,7 +209,7 @@ impl Inner {
 
     /// Whether tokens are come by in a browser.
     pub(super) fn needs_a_person(&self) -> bool {
-        matches!(self.settings.login.grant, Grant::AuthorizationCode | Grant::Device)
+        matches!(self.options.login.grant, Grant::AuthorizationCode | Grant::Device)
     }
 
     /// The client for authorization servers. Where the MCP server is on a public address, it must not lead us into the
@@ -228,9 +217,10 @@ impl Inner {
     pub(super) async fn fetch(&self) -> &Fetch {
         self.fetch
             .get_or_init(|| async {
-                let zone = Zone::around(&self.uri).await;
+                let address_scope = AddressScope::around(&self.options.server).await;
                 // Cookies and sockets are the MCP server's.
-                let network = Network { zone, cookies: false, unix_socket: None, ..self.network.clone() };
+                let network =
+                    Network { address_scope, cookies: false, unix_socket: None, ..self.options.network.clone() };
                 let http = Http::new(&network).unwrap_or_else(|error| {
                     log::warn!("{error}; {}", error.hint());
                     self.http.clone()
@@ -249,7 +239,7 @@ impl Inner {
         if let Some(known) = known {
             return Ok(known);
         }
-        let login = &self.settings.login;
+        let login = &self.options.login;
         if let Some(endpoint) = &login.token_endpoint {
             return Ok(discovery::given(&self.server, endpoint, login));
         }
@@ -273,7 +263,7 @@ impl Inner {
         };
         let dpop = self.dpop(&record).map_err(|_| incomplete())?;
         let fetch = self.fetch().await;
-        let endpoint = TokenEndpoint { fetch, issuer, client, login: &self.settings.login, dpop: dpop.as_deref() };
+        let endpoint = TokenEndpoint { fetch, issuer, client, login: &self.options.login, dpop: dpop.as_deref() };
         endpoint.refresh(tokens).await.map_err(|error| spent(&error))
     }
 
@@ -287,7 +277,7 @@ impl Inner {
         headers: &mut HeaderMap,
     ) -> Result<(), AuthError> {
         let unusable = || AuthError::NoToken("the authorization server".to_owned());
-        let id_token = tokens.id_token.as_ref().filter(|_| self.settings.login.use_id_token);
+        let id_token = tokens.id_token.as_ref().filter(|_| self.options.login.use_id_token);
         let token = id_token.unwrap_or(&tokens.access_token);
         let mut scheme = "Bearer";
         // An ID token is tied to no key.

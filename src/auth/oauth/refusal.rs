@@ -8,17 +8,17 @@ use http::{HeaderMap, StatusCode, Uri};
 use url::Url;
 
 use super::{Inner, OAuth};
+use crate::auth::AuthMode;
 use crate::auth::account::Snapshot;
 use crate::auth::challenge::Challenge;
 use crate::auth::discovery::Discovered;
 use crate::auth::expiry::{Freshness, now};
-use crate::auth::login::{self, Manner};
+use crate::auth::login::{self, LoginOptions};
 use crate::auth::metadata::Metadata;
 use crate::auth::record::{Issuer, Record, fingerprint};
 use crate::auth::settings::ResourceChoice;
 use crate::auth::transaction::Reason;
 use crate::auth::{AuthError, import, scope, token};
-use crate::cli::AuthMode;
 use crate::log;
 use crate::task;
 
@@ -80,7 +80,7 @@ impl OAuth {
                 }
                 inner.set_need(challenge, None);
                 self.need_a_person(false);
-                inner.standing.fail(why);
+                inner.login_status.fail(why);
                 return Ok(false);
             }
         }
@@ -120,7 +120,7 @@ impl OAuth {
         }
         let wanted = challenge.scope.clone().unwrap_or_default();
         let steps = inner.need().steps.iter().filter(|step| **step == wanted).count();
-        if steps >= MOST_STEPS || inner.settings.login.scope.is_some() {
+        if steps >= MOST_STEPS || inner.options.login.scope.is_some() {
             log::warn!("the server still asks for the scope {wanted:?} after a login for it");
             return Ok(false);
         }
@@ -151,7 +151,7 @@ impl OAuth {
     /// Has another bridge's login, the first time that there is none of ours.
     async fn import(&self) -> bool {
         let inner = &self.0;
-        if inner.imported.swap(true, Ordering::Relaxed) || inner.settings.login.client_id.is_some() {
+        if inner.imported.swap(true, Ordering::Relaxed) || inner.options.login.client_id.is_some() {
             return false;
         }
         let Some(mut record) = inner.imported() else { return false };
@@ -185,7 +185,7 @@ impl OAuth {
     }
 
     fn need_a_person(&self, step_up: bool) {
-        if self.0.standing.need(step_up) {
+        if self.0.login_status.need(step_up) {
             task::spawn(drive(self.clone()));
         }
     }
@@ -200,31 +200,31 @@ async fn drive(oauth: OAuth) {
     loop {
         let seen = inner.need().seen;
         let living = async {
-            inner.standing.greeted().await;
+            inner.login_status.greeted().await;
             tokio::time::sleep(LIVING).await;
         };
         tokio::select! {
-            () = inner.standing.wanted() => {}
-            () = living, if inner.settings.mode == AuthMode::Auto => {}
+            () = inner.login_status.wanted() => {}
+            () = living, if inner.options.mode == AuthMode::Auto => {}
             () = inner.logged_in_elsewhere(seen) => break,
         }
         if let Some((_, text)) = last.as_ref().filter(|(until, _)| Instant::now() < *until) {
-            inner.standing.fail(text.clone());
+            inner.login_status.fail(text.clone());
             continue;
         }
-        let opens = inner.settings.mode != AuthMode::Error;
-        match login::log_in(&oauth, Manner { opens, ..Manner::default() }).await {
+        let opens = inner.options.mode != AuthMode::Error;
+        match login::log_in(&oauth, LoginOptions { opens, ..LoginOptions::default() }).await {
             Ok(_) => break,
             Err(error) => {
                 let text = format!("{error}; {}", error.hint());
                 log::warn!("{text}");
                 last = error.pause().map(|pause| (Instant::now() + pause, text.clone()));
-                inner.standing.fail(text);
+                inner.login_status.fail(text);
             }
         }
     }
     inner.has_stepped_up();
-    inner.standing.settle();
+    inner.login_status.settle();
 }
 
 impl Inner {
@@ -282,14 +282,14 @@ impl Inner {
 
     /// What mcp-remote has kept of a login with this server.
     fn imported(&self) -> Option<Record> {
-        let login = &self.settings.login;
+        let login = &self.options.login;
         let pair = |header: &String| {
             let (name, value) = header.split_once(':')?;
             Some((name.to_owned(), value.trim_start().to_owned()))
         };
-        let headers: Vec<_> = self.typed_headers.iter().filter_map(pair).collect();
+        let headers: Vec<_> = self.options.typed_headers.iter().filter_map(pair).collect();
         let typed = import::Typed {
-            url: &self.typed_url,
+            url: &self.options.typed_url,
             resource: match &login.resource {
                 ResourceChoice::Given(resource) => Some(resource),
                 ResourceChoice::Discovered | ResourceChoice::Off => None,

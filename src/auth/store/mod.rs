@@ -98,16 +98,14 @@ pub enum KeptIn {
 }
 
 impl KeptIn {
-    /// The value of `--token-store`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "file" => Ok(Self::File),
-            "keychain" if keychain::EXISTS => Ok(Self::Keychain),
-            "keychain" => Err("there is no keychain on this system that a program without a window can rely on; \
-                               logins are kept in files that only you can read"
-                .to_owned()),
-            _ => Err("it is file or keychain".to_owned()),
+    /// Itself where this system has it; else a sentence about why not.
+    pub fn check(self) -> Result<Self, String> {
+        if self == Self::Keychain && !keychain::EXISTS {
+            return Err("there is no keychain on this system that a program without a window can rely on; \
+                        logins are kept in files that only you can read"
+                .to_owned());
         }
+        Ok(self)
     }
 
     fn name(self) -> &'static str {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::questions::{Page, Refused, Round};
 use super::task::{Status, Task};
-use super::{Voice, results};
+use super::{ClientContext, results};
 use crate::message::{self, Kind, Message};
 use crate::message::{Change, Members};
 
@@ -74,7 +74,7 @@ struct Progress {
 
 impl Call {
     /// Begins with what the client sent.
-    pub(crate) fn begin(voice: Voice<'_>, request: &Message) -> (Self, Step) {
+    pub(crate) fn begin(context: ClientContext<'_>, request: &Message) -> (Self, Step) {
         let raw_id: Box<str> = request.raw_id().unwrap_or("null").into();
         let method: Box<str> = request.method().unwrap_or_default().into();
         let own = Members::of(request.as_str()).and_then(|members| members.object("params")?.object("_meta"));
@@ -89,13 +89,13 @@ impl Call {
             visited: Vec::new(),
             state: State::Sent,
         };
-        let own_id = (!is_modern_id(&call.raw_id)).then(|| voice.ids.next());
-        let post = voice.client.dress(request, own_id.as_deref(), &[]);
+        let own_id = (!is_modern_id(&call.raw_id)).then(|| context.ids.next());
+        let post = context.client.with_meta(request, own_id.as_deref(), &[]);
         (call, Step { tell: Vec::new(), then: Next::Post(post, Duration::ZERO) })
     }
 
     /// Takes the server's answer to what was posted.
-    pub(crate) fn server_says(&mut self, voice: Voice<'_>, answer: &Message) -> Step {
+    pub(crate) fn server_says(&mut self, context: ClientContext<'_>, answer: &Message) -> Step {
         let Kind::Response { is_error: false, .. } = answer.kind() else { return self.refused_by_server(answer) };
         let members = Members::of(answer.as_str());
         let Some(result) = members.and_then(|members| members.object("result")) else {
@@ -103,11 +103,11 @@ impl Call {
             return Step::over(results::settle(&self.method, answer, &self.raw_id));
         };
         let step = match &self.state {
-            State::Task(_) => self.looked_at(voice, &result),
+            State::Task(_) => self.looked_at(context, &result),
             _ => match result.get("resultType").map(unquoted).as_deref() {
                 None | Some("complete") => Ok(self.complete(results::settle(&self.method, answer, &self.raw_id))),
-                Some("input_required") => self.input_required(voice, &result),
-                Some("task") if voice.client.takes_tasks() => self.became_task(voice, &result),
+                Some("input_required") => self.input_required(context, &result),
+                Some("task") if context.client.takes_tasks() => self.became_task(context, &result),
                 Some(other) => Err(unfit(&format!("a result of the type {other}, which was not agreed on"))),
             },
         };
@@ -115,7 +115,7 @@ impl Call {
     }
 
     /// Takes an answer of the client's to one of the questions.
-    pub(crate) fn client_says(&mut self, voice: Voice<'_>, answer: &Message) -> Step {
+    pub(crate) fn client_says(&mut self, context: ClientContext<'_>, answer: &Message) -> Step {
         let round = match &mut self.state {
             State::Asked(round, _) => round,
             State::Task(task) => &mut task.round,
@@ -125,24 +125,24 @@ impl Call {
             Ok(page) => self.visited.extend(page),
             Err(refused) => return self.fail(&refused),
         }
-        self.go_on(voice).unwrap_or_else(|refused| self.fail(&refused))
+        self.go_on(context).unwrap_or_else(|refused| self.fail(&refused))
     }
 
     /// The time that was to be waited is over.
-    pub(crate) fn is_due(&mut self, voice: Voice<'_>) -> Step {
-        self.look(voice, Duration::ZERO).unwrap_or_else(|refused| self.fail(&refused))
+    pub(crate) fn is_due(&mut self, context: ClientContext<'_>) -> Step {
+        self.look(context, Duration::ZERO).unwrap_or_else(|refused| self.fail(&refused))
     }
 
     /// There is no answer to what was posted, for a reason that may pass. `None`: then there is none to the call
     /// either.
-    pub(crate) fn server_is_lost(&mut self, voice: Voice<'_>) -> Option<Step> {
+    pub(crate) fn server_is_lost(&mut self, context: ClientContext<'_>) -> Option<Step> {
         let State::Task(task) = &mut self.state else { return None };
         // A look may be taken again; what was told may have arrived.
         if task.is_updating {
             return None;
         }
         let pause = task.blind()?;
-        self.look(voice, pause).ok()
+        self.look(context, pause).ok()
     }
 
     /// Whether a message from the server's stream, which answers nothing, is for the client.
@@ -161,15 +161,15 @@ impl Call {
     }
 
     /// Nobody waits any more, or the answer is there: what the client, and then what the server, must still be told.
-    pub(crate) fn end(&mut self, voice: Voice<'_>) -> (Vec<Message>, Option<Message>) {
+    pub(crate) fn end(&mut self, context: ClientContext<'_>) -> (Vec<Message>, Option<Message>) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Asked(mut round, _) => (round.withdraw(), None),
-            State::Task(mut task) => (task.round.withdraw(), task.ask(voice, "tasks/cancel")),
+            State::Task(mut task) => (task.round.withdraw(), task.ask(context, "tasks/cancel")),
             State::Sent | State::Over => (Vec::new(), None),
         }
     }
 
-    fn input_required(&mut self, voice: Voice<'_>, result: &Members<'_>) -> Result<Step, Refused> {
+    fn input_required(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, Refused> {
         let state = result.get("requestState").map(str::to_owned);
         let mut round = Round::default();
         let questions = result.object("inputRequests").filter(|questions| !questions.is_empty());
@@ -177,7 +177,7 @@ impl Call {
             return Err(unfit("that it needs input, but not which"));
         }
         let put = match &questions {
-            Some(questions) => round.ask(voice, questions, |_| true, &self.visited)?,
+            Some(questions) => round.ask(context, questions, |_| true, &self.visited)?,
             None => Vec::new(),
         };
         // Where the user was sent before counts as no question, or the server would wait for him on our time.
@@ -190,13 +190,13 @@ impl Call {
             return Err(unfit("again and again that it needs more input"));
         }
         self.state = State::Asked(round, state);
-        let mut step = self.go_on(voice)?;
+        let mut step = self.go_on(context)?;
         step.tell = put;
         Ok(step)
     }
 
     /// Goes back to the server when the client has answered all.
-    fn go_on(&mut self, voice: Voice<'_>) -> Result<Step, Refused> {
+    fn go_on(&mut self, context: ClientContext<'_>) -> Result<Step, Refused> {
         match &mut self.state {
             State::Asked(round, _) if !round.is_settled() => Ok(Step::wait(None)),
             State::Asked(round, state) => {
@@ -205,13 +205,13 @@ impl Call {
                     ("inputResponses", answers.as_deref().map_or(Change::Remove, Change::Set)),
                     ("requestState", state.as_deref().map_or(Change::Remove, Change::Set)),
                 ];
-                let post = voice.client.dress(&self.request, Some(&voice.ids.next()), &changes);
+                let post = context.client.with_meta(&self.request, Some(&context.ids.next()), &changes);
                 self.state = State::Sent;
                 Ok(Step::post(post, pause(self.bare)))
             }
             State::Task(task) if task.round.is_settled() && task.round.has_answers() => {
                 task.is_updating = true;
-                let update = task.update(voice).ok_or_else(|| unfit("an odd id for a task"))?;
+                let update = task.update(context).ok_or_else(|| unfit("an odd id for a task"))?;
                 Ok(Step::post(update, Duration::ZERO))
             }
             State::Task(task) => Ok(Step::wait(Some(task.interval()))),
@@ -219,28 +219,28 @@ impl Call {
         }
     }
 
-    fn became_task(&mut self, voice: Voice<'_>, result: &Members<'_>) -> Result<Step, Refused> {
+    fn became_task(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, Refused> {
         let mut task = Task::of(result).ok_or_else(|| unfit("a task without an id"))?;
         let news = task.news(result);
         let pause = task.first(result);
         self.state = State::Task(Box::new(task));
-        let mut step = self.look(voice, pause)?;
+        let mut step = self.look(context, pause)?;
         step.tell.extend(self.progress.tell(news));
         Ok(step)
     }
 
-    fn look(&mut self, voice: Voice<'_>, pause: Duration) -> Result<Step, Refused> {
+    fn look(&mut self, context: ClientContext<'_>, pause: Duration) -> Result<Step, Refused> {
         let State::Task(task) = &mut self.state else { return Ok(Step::wait(None)) };
         task.is_updating = false;
-        let look = task.ask(voice, "tasks/get").ok_or_else(|| unfit("an odd id for a task"))?;
+        let look = task.ask(context, "tasks/get").ok_or_else(|| unfit("an odd id for a task"))?;
         Ok(Step::post(look, pause))
     }
 
-    fn looked_at(&mut self, voice: Voice<'_>, result: &Members<'_>) -> Result<Step, Refused> {
+    fn looked_at(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, Refused> {
         let State::Task(task) = &mut self.state else { return Ok(Step::wait(None)) };
         let interval = task.interval();
         if task.is_updating {
-            return self.look(voice, interval);
+            return self.look(context, interval);
         }
         let news = task.news(result);
         let status = task.look(result).ok_or_else(|| unfit("a task in no state that is known"))?;
@@ -272,24 +272,29 @@ impl Call {
                 self.close();
                 Err(unfit(said))
             }
-            Status::Working | Status::InputRequired(_) => self.still_works(voice, status, news),
+            Status::Working | Status::InputRequired(_) => self.still_works(context, status, news),
         }
     }
 
     /// The task goes on, and may want to know something first.
-    fn still_works(&mut self, voice: Voice<'_>, status: Status<'_>, news: Option<String>) -> Result<Step, Refused> {
+    fn still_works(
+        &mut self,
+        context: ClientContext<'_>,
+        status: Status<'_>,
+        news: Option<String>,
+    ) -> Result<Step, Refused> {
         let mut tell: Vec<_> = self.progress.tell(news).into_iter().collect();
         if let (Status::InputRequired(questions), State::Task(task)) = (status, &mut self.state) {
             let asked = &task.asked;
-            tell.extend(task.round.ask(voice, &questions, |key| !asked.contains(key), &self.visited)?);
+            tell.extend(task.round.ask(context, &questions, |key| !asked.contains(key), &self.visited)?);
             task.asked.extend(questions.iter().map(|(key, _)| key.to_owned()));
         }
         let mut step = match &self.state {
             State::Task(task) if task.round.is_settled() && !task.round.has_answers() => {
                 let interval = task.interval();
-                self.look(voice, interval)?
+                self.look(context, interval)?
             }
-            _ => self.go_on(voice)?,
+            _ => self.go_on(context)?,
         };
         step.tell = tell;
         Ok(step)

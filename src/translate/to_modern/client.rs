@@ -25,7 +25,7 @@ pub(crate) struct Client {
 
 /// A request that the server has no word for.
 #[derive(Debug)]
-pub(crate) enum Kept {
+pub(crate) enum LocalAnswer {
     /// Here is its answer.
     Answer(Message),
     /// The client wants to hear of this resource from now on.
@@ -61,7 +61,7 @@ impl Client {
 
     /// The client's message with the `_meta` that a modern server wants, and `params` changed; what else it says stays
     /// as it is. `raw_id`: another id than its own.
-    pub(crate) fn dress(&self, message: &Message, raw_id: Option<&str>, changes: &[(&str, Change<'_>)]) -> Message {
+    pub(crate) fn with_meta(&self, message: &Message, raw_id: Option<&str>, changes: &[(&str, Change<'_>)]) -> Message {
         let Some(members) = Members::of(message.as_str()) else { return message.clone() };
         let empty = || Members::of("{}");
         let given = members.get("params").filter(|params| *params != "null");
@@ -84,7 +84,7 @@ impl Client {
     /// A request of the bridge's own in the client's name. `params` is JSON text.
     pub(crate) fn request(&self, raw_id: &str, method: &str, params: &str) -> Option<Message> {
         let bare = message::request_text(raw_id, method, params);
-        Some(self.dress(&bare, None, &[]))
+        Some(self.with_meta(&bare, None, &[]))
     }
 
     /// Whether the client has declared that it can answer this question. `params` are the question's.
@@ -107,11 +107,11 @@ impl Client {
     }
 
     /// Answers what a modern server has no word for. `None`: it has one, so the request is carried.
-    pub(crate) fn keeps(&mut self, request: &Message) -> Option<Kept> {
+    pub(crate) fn answers_locally(&mut self, request: &Message) -> Option<LocalAnswer> {
         let Kind::Request { method, .. } = request.kind() else { return None };
         let raw_id = request.raw_id().unwrap_or("null");
         let params = || Members::of(request.as_str())?.object("params");
-        let answer = |answer| Some(Kept::Answer(answer));
+        let answer = |answer| Some(LocalAnswer::Answer(answer));
         let invalid = |why: &str| answer(message::error(raw_id, code::INVALID_PARAMS, why, None));
         match &**method {
             "ping" => answer(message::result(raw_id, &json!({}))),
@@ -127,14 +127,18 @@ impl Client {
                 let Some(uri) = params().and_then(|params| params.string("uri")) else {
                     return invalid("params.uri is no string");
                 };
-                Some(if &**method == "resources/subscribe" { Kept::Subscribe(uri) } else { Kept::Unsubscribe(uri) })
+                Some(if &**method == "resources/subscribe" {
+                    LocalAnswer::Subscribe(uri)
+                } else {
+                    LocalAnswer::Unsubscribe(uri)
+                })
             }
             _ => None,
         }
     }
 
     /// Whether a notification of the client's has no place in the modern protocol.
-    pub(crate) fn keeps_notice(method: &str) -> bool {
+    pub(crate) fn keeps_notification(method: &str) -> bool {
         matches!(
             method,
             "notifications/initialized"

@@ -2,13 +2,13 @@
 //!
 //! [`Client`] is what the client said of itself once, to be said again with every request. [`greeting`] turns
 //! `server/discover` into `initialize`. A [`Call`] is one request of the client's until its one answer, through all the
-//! rounds that the server makes of it. [`Interest`] is what the client wants to hear of unasked. [`settle`](results)
+//! rounds that the server makes of it. [`NotificationFilter`] is what the client wants to hear of unasked. [`settle`](results)
 //! makes a modern answer a legacy one.
 
 mod call;
 mod client;
 pub(crate) mod greeting;
-mod interest;
+mod notification_filter;
 mod questions;
 pub(crate) mod results;
 mod task;
@@ -21,8 +21,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use call::{Call, Next, Step};
-pub(crate) use client::{Client, Kept};
-pub(crate) use interest::{Heard, Interest, heard, tagged, tagged_result};
+pub(crate) use client::{Client, LocalAnswer};
+pub(crate) use notification_filter::{Heard, NotificationFilter, heard, tagged, tagged_result};
 
 /// Ids of the bridge's own requests, to either side. No peer can have thought of one.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Ids {
 
 /// What it takes to speak for a client.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Voice<'a> {
+pub(crate) struct ClientContext<'a> {
     pub(crate) client: &'a Client,
     pub(crate) ids: &'a Ids,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Voice;
+use super::ClientContext;
 use crate::message::{self, Id, Kind, Message};
 use crate::message::{Change, Members, quoted};
 
@@ -55,7 +55,7 @@ impl Round {
     /// `visited`: where the user was sent before in this call, and need not be sent again.
     pub(super) fn ask(
         &mut self,
-        voice: Voice<'_>,
+        context: ClientContext<'_>,
         questions: &Members<'_>,
         is_new: impl Fn(&str) -> bool,
         visited: &[Page],
@@ -69,12 +69,12 @@ impl Round {
             let question = Members::of(question);
             let method = question.as_ref().and_then(|question| question.string("method")).unwrap_or_default();
             let params = question.as_ref().and_then(|question| question.object("params"));
-            if let Some(answer) = unasked(voice, &method, params.as_ref(), visited)? {
+            if let Some(answer) = unasked(context, &method, params.as_ref(), visited)? {
                 self.answers.push((key.to_owned(), answer.to_owned()));
                 continue;
             }
-            let raw_id = voice.ids.next();
-            let page = page(voice, &method, params.as_ref());
+            let raw_id = context.ids.next();
+            let page = page(context, &method, params.as_ref());
             let params = match (params, &page) {
                 (Some(params), Some(page)) => params.with(&[("elicitationId", Change::Default(&page.elicitation_id))]),
                 (Some(params), None) => params.with(&[]),
@@ -145,13 +145,13 @@ impl Round {
 
 /// The answer to a question that the client need not see.
 fn unasked(
-    voice: Voice<'_>,
+    context: ClientContext<'_>,
     method: &str,
     params: Option<&Members<'_>>,
     visited: &[Page],
 ) -> Result<Option<&'static str>, Refused> {
     let is_elicitation = method == "elicitation/create";
-    if !voice.client.can(method, params) {
+    if !context.client.can(method, params) {
         if is_elicitation {
             return Ok(Some(DISMISSED));
         }
@@ -162,10 +162,10 @@ fn unasked(
     Ok(said.filter(|said| visited.iter().any(|page| page.said == *said)).map(|_| ACCEPTED))
 }
 
-fn page(voice: Voice<'_>, method: &str, params: Option<&Members<'_>>) -> Option<Page> {
+fn page(context: ClientContext<'_>, method: &str, params: Option<&Members<'_>>) -> Option<Page> {
     let said = params.filter(|_| method == "elicitation/create").and_then(address)?;
     let given = params.and_then(|params| params.get("elicitationId")).map(str::to_owned);
-    Some(Page { said, elicitation_id: given.unwrap_or_else(|| voice.ids.next()) })
+    Some(Page { said, elicitation_id: given.unwrap_or_else(|| context.ids.next()) })
 }
 
 /// Where a question sends the user, and why.

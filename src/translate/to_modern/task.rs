@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::Voice;
+use super::ClientContext;
 use super::questions::Round;
 use crate::message::Message;
 use crate::message::{Members, quoted};
@@ -116,13 +116,13 @@ impl Task {
     }
 
     /// A request about it: `tasks/get`, `tasks/cancel`.
-    pub(super) fn ask(&self, voice: Voice<'_>, method: &str) -> Option<Message> {
-        voice.client.request(&voice.ids.next(), method, &format!(r#"{{"taskId":{}}}"#, self.id))
+    pub(super) fn ask(&self, context: ClientContext<'_>, method: &str) -> Option<Message> {
+        context.client.request(&context.ids.next(), method, &format!(r#"{{"taskId":{}}}"#, self.id))
     }
 
     /// The client's answers, on their way.
-    pub(super) fn update(&mut self, voice: Voice<'_>) -> Option<Message> {
+    pub(super) fn update(&mut self, context: ClientContext<'_>) -> Option<Message> {
         let params = format!(r#"{{"taskId":{},"inputResponses":{}}}"#, self.id, self.round.responses());
-        voice.client.request(&voice.ids.next(), "tasks/update", &params)
+        context.client.request(&context.ids.next(), "tasks/update", &params)
     }
 }

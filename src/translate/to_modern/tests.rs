@@ -41,13 +41,13 @@ struct Run {
 impl Run {
     fn of(request: &str) -> Self {
         let (client, ids) = (client("2025-11-25"), Ids::default());
-        let (call, step) = Call::begin(Voice { client: &client, ids: &ids }, &message(request));
+        let (call, step) = Call::begin(ClientContext { client: &client, ids: &ids }, &message(request));
         Self { client, ids, call, step, told: Vec::new() }
     }
 
-    fn next(&mut self, act: impl FnOnce(&mut Call, Voice<'_>) -> Step) {
+    fn next(&mut self, act: impl FnOnce(&mut Call, ClientContext<'_>) -> Step) {
         let Self { client, ids, call, .. } = self;
-        self.step = act(call, Voice { client, ids });
+        self.step = act(call, ClientContext { client, ids });
         self.told.extend(self.step.tell.clone());
     }
 
@@ -60,12 +60,12 @@ impl Run {
 
     fn server_says(&mut self, member: &str) {
         let answer = message(format!(r#"{{"jsonrpc":"2.0","id":{},{member}}}"#, self.posted().raw_id().unwrap()));
-        self.next(|call, voice| call.server_says(voice, &answer));
+        self.next(|call, context| call.server_says(context, &answer));
     }
 
     fn client_says(&mut self, raw_id: &str, member: &str) {
         let answer = message(format!(r#"{{"jsonrpc":"2.0","id":{raw_id},{member}}}"#));
-        self.next(|call, voice| call.client_says(voice, &answer));
+        self.next(|call, context| call.client_says(context, &answer));
     }
 
     /// The questions of this step: their ids and methods.
@@ -83,7 +83,7 @@ impl Run {
 
     fn end(&mut self) -> (Vec<Message>, Option<Message>) {
         let Self { client, ids, call, .. } = self;
-        call.end(Voice { client, ids })
+        call.end(ClientContext { client, ids })
     }
 }
 
@@ -112,8 +112,8 @@ fn a_greeting_is_the_same_server_in_other_words() {
 fn a_client_is_known_by_what_it_said_once() {
     let mut client = client("2025-11-25");
     let level = message(request("1", "logging/setLevel", r#"{"level":"error"}"#));
-    assert!(matches!(client.keeps(&level), Some(Kept::Answer(_))));
-    let dressed = value(&client.dress(&message(request("1", "tools/list", "null")), None, &[]));
+    assert!(matches!(client.answers_locally(&level), Some(LocalAnswer::Answer(_))));
+    let dressed = value(&client.with_meta(&message(request("1", "tools/list", "null")), None, &[]));
     assert_eq!(
         dressed["params"]["_meta"],
         json!({
@@ -219,7 +219,7 @@ proptest! {
         let params = if params.is_empty() { meta_member } else { format!("{params}, {meta_member}") };
         let more = if more.is_empty() { String::new() } else { format!(", {more}") };
         let text = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"vendor/odd","params":{{{params}}}{more}}}"#);
-        let dressed = client("2025-06-18").dress(&message(text.clone()), None, &[]);
+        let dressed = client("2025-06-18").with_meta(&message(text.clone()), None, &[]);
         let dressed = std::str::from_utf8(dressed.text()).unwrap();
         prop_assert!(dressed.contains(&params[..params.len() - 1]) && dressed.ends_with(&format!("{more}}}")), "{}", dressed);
         let own = serde_json::from_str::<BTreeMap<String, Box<serde_json::value::RawValue>>>(dressed).is_ok();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::signs::{fails_for_now, says_legacy};
-use crate::cli::Protocol;
 use crate::error::Failure;
 use crate::log;
 use crate::message::Members;
@@ -12,6 +11,7 @@ use crate::message::{Kind, Message};
 use crate::task;
 use crate::translate::MODERN_REVISIONS;
 use crate::translate::to_modern::Client;
+use crate::upstream::Protocol;
 use crate::upstream::modern::{self, Answered};
 use crate::upstream::{Context, Opened, Wire};
 
@@ -23,7 +23,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 pub(in crate::upstream) fn remember(context: &Arc<Context>, initialize: &Message, opened: &Opened) {
     let result = Members::of(opened.answer.as_str()).and_then(|members| members.get("result"));
     let Some(result) = result.and_then(|result| serde_json::from_str(result).ok()) else { return };
-    let is_auto = context.chosen.protocol == Protocol::Auto;
+    let is_auto = context.options.protocol == Protocol::Auto;
     context.memory.learn(|kept| match &opened.wire {
         Wire::Modern(session) => {
             kept.discover = serde_json::from_str(session.discovered()).ok();
@@ -72,7 +72,7 @@ pub(in crate::upstream) async fn discovered(
     context: &Context,
     initialize: &Message,
 ) -> Result<Option<String>, Failure> {
-    let client = Client::of(initialize, MODERN_REVISIONS[0], context.chosen.tasks);
+    let client = Client::of(initialize, MODERN_REVISIONS[0], context.options.tasks);
     let Some(request) = client.request(&context.modern.ids.next(), "server/discover", "{}") else { return Ok(None) };
     let answer = match modern::carry(context, &request, &mut |_| false).await {
         Ok(Answered { status, answer }) => match answer.kind() {

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use super::turned::Doubts;
 use super::{Context, NotOpened, Outcome, Upstream, modern};
-use crate::cli::{ClientProtocol, Protocol, Transport};
 use crate::error::Failure;
 use crate::message::Members;
 use crate::message::{self, Kind, Message, code};
 use crate::task;
 use crate::translate::{MODERN_REVISIONS, meta, to_legacy};
+use crate::upstream::{ClientProtocol, Protocol, TransportStrategy};
 use modern::Answered;
 use signs::{knows_discover, may_be_repeated, says_legacy};
 
@@ -85,12 +85,12 @@ enum Known {
 impl Context {
     /// Whether the server takes modern requests; `None` if only trying can show it.
     fn takes_modern(&self) -> Option<bool> {
-        match self.chosen.protocol {
+        match self.options.protocol {
             Protocol::Modern => return Some(true),
             Protocol::Legacy => return Some(false),
             Protocol::Auto => {}
         }
-        if self.chosen.transport == Transport::SseOnly {
+        if self.options.transport == TransportStrategy::SseOnly {
             return Some(false);
         }
         let mut known = self.era.known();
@@ -110,12 +110,12 @@ impl Context {
 
     /// Whether this run has seen it take modern requests, or the user says so.
     pub(super) fn is_proven_modern(&self) -> bool {
-        self.chosen.protocol == Protocol::Modern || *self.era.known() == Known::Modern
+        self.options.protocol == Protocol::Modern || *self.era.known() == Known::Modern
     }
 
     /// Notes what a modern request has shown, for this run and those to come.
     pub(super) fn found(&self, is_modern: bool, discovered: Option<&str>) {
-        if self.chosen.protocol != Protocol::Auto {
+        if self.options.protocol != Protocol::Auto {
             return;
         }
         *self.era.known() = if is_modern { Known::Modern } else { Known::Legacy };
@@ -142,14 +142,14 @@ impl Context {
     /// Whether a client that has made a modern request is one that will not shake hands, or need not.
     fn is_modern_client(&self) -> bool {
         self.takes_modern() == Some(true)
-            || self.chosen.client_protocol == ClientProtocol::Modern
+            || self.options.client_protocol == ClientProtocol::Modern
             || self.era.goes_on.load(Ordering::Relaxed)
     }
 
     fn may_be_modern(&self) -> bool {
         !self.client.translated
             && self.gate.is_idle()
-            && self.chosen.client_protocol != ClientProtocol::Legacy
+            && self.options.client_protocol != ClientProtocol::Legacy
             && !self.is_translating()
             && self.takes_modern() != Some(false)
     }
@@ -165,7 +165,7 @@ impl Upstream {
     /// like any other.
     pub fn takes_handshake(&self, message: &Message) -> bool {
         let context = &self.0;
-        let is_modern = context.chosen.client_protocol == ClientProtocol::Modern
+        let is_modern = context.options.client_protocol == ClientProtocol::Modern
             || self.is_translated()
             || (context.era.asked.load(Ordering::Relaxed) && context.is_proven_modern());
         message.method() == Some("initialize") && !(is_modern && to_legacy::is_modern(message))
@@ -202,7 +202,7 @@ impl Upstream {
 /// Asks within the startup wait; the asking goes on. A server that is late, or out of reach, is answered for: by what
 /// it said last time, or in a way that has the client shake hands.
 async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Outcome>, Failure> {
-    if context.chosen.client_protocol == ClientProtocol::Modern && context.takes_modern() != Some(true) {
+    if context.options.client_protocol == ClientProtocol::Modern && context.takes_modern() != Some(true) {
         // It would not know what to do with such an answer.
         return carry(context, message).await;
     }
@@ -210,7 +210,7 @@ async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Ou
         let (context, message) = (Arc::clone(context), message.clone());
         async move { carry(&context, &message).await }
     });
-    let carried = match tokio::time::timeout(context.chosen.startup_wait, asking).await {
+    let carried = match tokio::time::timeout(context.options.startup_wait, asking).await {
         Ok(Ok(Ok(carried))) => carried,
         Ok(Ok(Err(failure @ Failure::SignIn { .. }))) if context.is_modern_client() => return Err(failure),
         failed if context.takes_modern() == Some(true) => {
@@ -220,13 +220,13 @@ async fn discover(context: &Arc<Context>, message: &Message) -> Result<Option<Ou
                 return Ok(Some(Outcome::Answer(answer)));
             }
             match failed {
-                Ok(Ok(Err(failure))) if context.chosen.protocol == Protocol::Modern => return Err(failure),
+                Ok(Ok(Err(failure))) if context.options.protocol == Protocol::Modern => return Err(failure),
                 _ => None,
             }
         }
         _ => None,
     };
-    if context.chosen.client_protocol == ClientProtocol::Modern {
+    if context.options.client_protocol == ClientProtocol::Modern {
         return Ok(carried);
     }
     Ok(carried.or_else(|| {

@@ -60,7 +60,7 @@ impl Session {
         let sender = &self.context.sender;
         let body = message.text().clone();
         let Sent { response, .. } =
-            sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.chosen.patience).await?;
+            sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.options.patience).await?;
         let mut owed = Owed::by(message);
         if !response.status().is_success() {
             let status = response.status();
@@ -129,7 +129,7 @@ impl Session {
         let id = HeaderValue::from_str(last_event_id)
             .map_err(|_| Failure::Broken("the event id cannot stand in a header".to_owned()))?;
         headers.insert(LAST_EVENT_ID, id);
-        match sender.send(Method::GET, &terms.uri, &headers, bytes::Bytes::new(), self.context.chosen.patience).await {
+        match sender.send(Method::GET, &terms.uri, &headers, bytes::Bytes::new(), self.context.options.patience).await {
             Ok(Sent { response, .. }) if response.status() == StatusCode::OK => {
                 match answer::body(sender, response).await? {
                     Body::Events(events) => Ok(Some(events)),

@@ -236,7 +236,7 @@ impl Session {
         let sender = &self.context.sender;
         let body = message.text().clone();
         let Sent { response, .. } =
-            sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.chosen.patience).await?;
+            sender.send(Method::POST, &terms.uri, &terms.post, body, self.context.options.patience).await?;
         if !response.status().is_success() {
             return Err(Failure::Rpc(answer::refusal(sender, response, terms.has_session()).await?));
         }
@@ -275,7 +275,7 @@ impl Session {
             return Err(Failure::Broken("the session is lost, and there is no initialize to repeat".to_owned()));
         };
         log::info!("{} has lost the session; opening a new one", self.context.sender.host());
-        let greeted = greet(&self.context, &initialize, lost + 1, self.context.chosen.patience).await;
+        let greeted = greet(&self.context, &initialize, lost + 1, self.context.options.patience).await;
         let greeted = greeted.inspect_err(|refused| self.context.era.refused(refused));
         let (terms, answer) = greeted.map_err(|not| match not {
             NotOpened::Failure(failure) => failure,

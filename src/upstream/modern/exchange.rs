@@ -78,7 +78,8 @@ pub(super) async fn send(context: &Context, message: &Message, headers: &HeaderM
     let Server { moved, .. } = &context.modern;
     let there = moved.lock().clone();
     let uri = there.as_ref().unwrap_or_else(|| context.sender.uri());
-    let sent = context.sender.send(Method::POST, uri, headers, message.text().clone(), context.chosen.patience).await?;
+    let sent =
+        context.sender.send(Method::POST, uri, headers, message.text().clone(), context.options.patience).await?;
     if let Some(there) = &sent.moved {
         *moved.lock() = Some(there.clone());
     }

@@ -122,7 +122,7 @@ async fn discover(
     initialize: &Message,
     revision: &'static str,
 ) -> Result<(Client, Answered), Failure> {
-    let client = Client::of(initialize, revision, context.chosen.tasks);
+    let client = Client::of(initialize, revision, context.options.tasks);
     let odd = || Failure::Unusable("the client's initialize is none".to_owned());
     let request = greeting::discover(&client, &context.modern.ids.next()).ok_or_else(odd)?;
     let answered = carry(context, &request, &mut |_| true).await?;

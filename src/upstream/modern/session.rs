@@ -17,7 +17,7 @@ use super::subscription::Subscription;
 use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Id, Kind, Message, cancelled_id, code};
-use crate::translate::to_modern::{Call, Client, Interest, Kept, Next, Step, Voice};
+use crate::translate::to_modern::{Call, Client, ClientContext, LocalAnswer, Next, NotificationFilter, Step};
 use crate::upstream::{Context, Outcome};
 
 /// How long the server may take to hear that a task is not wanted any more.
@@ -46,7 +46,7 @@ impl Session {
             client: Mutex::new(client),
             discovered: discovered.into(),
             batched: Mutex::default(),
-            subscription: Subscription::new(Interest::of(discovered)),
+            subscription: Subscription::new(NotificationFilter::of(discovered)),
             farewells: Mutex::default(),
         })
     }
@@ -72,8 +72,8 @@ impl Session {
         self.batched.lock()
     }
 
-    fn voiced<T>(&self, speak: impl FnOnce(Voice<'_>) -> T) -> T {
-        speak(Voice { client: &self.client(), ids: &self.context.modern.ids })
+    fn in_context<T>(&self, speak: impl FnOnce(ClientContext<'_>) -> T) -> T {
+        speak(ClientContext { client: &self.client(), ids: &self.context.modern.ids })
     }
 
     /// A request of the bridge's own in the client's name.
@@ -124,28 +124,28 @@ impl Session {
     }
 
     async fn one(self: &Arc<Self>, message: &Message) -> Result<Message, Failure> {
-        let kept = self.client().keeps(message);
+        let kept = self.client().answers_locally(message);
         match kept {
             Some(kept) => Ok(self.keep(message, kept).await),
             None => Drive::begin(self, message).until_answered().await,
         }
     }
 
-    async fn keep(self: &Arc<Self>, message: &Message, kept: Kept) -> Message {
+    async fn keep(self: &Arc<Self>, message: &Message, kept: LocalAnswer) -> Message {
         match kept {
-            Kept::Answer(answer) => return answer,
+            LocalAnswer::Answer(answer) => return answer,
             _ if !self.subscription.takes_resources() => {
                 let raw_id = message.raw_id().unwrap_or("null");
                 let why = "the server has no subscriptions to resources";
                 return message::error(raw_id, code::METHOD_NOT_FOUND, why, None);
             }
-            Kept::Subscribe(uri) => {
+            LocalAnswer::Subscribe(uri) => {
                 self.listen();
                 if let Err(refused) = self.subscription.subscribe(uri).await {
                     return refused.answer(message.raw_id().unwrap_or("null"));
                 }
             }
-            Kept::Unsubscribe(uri) => self.subscription.unsubscribe(&uri).await,
+            LocalAnswer::Unsubscribe(uri) => self.subscription.unsubscribe(&uri).await,
         }
         message::result_text(message.raw_id().unwrap_or("null"), "{}")
     }
@@ -165,8 +165,8 @@ impl Session {
                 }
                 Ok(())
             }
-            Kind::Notification { method } if !Client::keeps_notice(method) => {
-                let dressed = self.client().dress(message, None, &[]);
+            Kind::Notification { method } if !Client::keeps_notification(method) => {
+                let dressed = self.client().with_meta(message, None, &[]);
                 exchange::notify(&self.context, &dressed).await
             }
             _ => {
@@ -221,7 +221,7 @@ struct Drive<'a> {
 
 impl<'a> Drive<'a> {
     fn begin(session: &'a Arc<Session>, request: &Message) -> Self {
-        let (call, first) = session.voiced(|voice| Call::begin(voice, request));
+        let (call, first) = session.in_context(|context| Call::begin(context, request));
         let (sender, answers) = mpsc::unbounded_channel();
         Self { session, call, first: Some(first), answers, sender, questions: Vec::new() }
     }
@@ -247,8 +247,10 @@ impl<'a> Drive<'a> {
     async fn post(&mut self, message: Message) -> Result<Step, Failure> {
         let Self { session, call, .. } = self;
         match exchange::carry(&session.context, &message, &mut |message| call.passes(message)).await {
-            Ok(Answered { answer, .. }) => Ok(session.voiced(|voice| call.server_says(voice, &answer))),
-            Err(failure) if failure.is_temporary() => session.voiced(|voice| call.server_is_lost(voice)).ok_or(failure),
+            Ok(Answered { answer, .. }) => Ok(session.in_context(|context| call.server_says(context, &answer))),
+            Err(failure) if failure.is_temporary() => {
+                session.in_context(|context| call.server_is_lost(context)).ok_or(failure)
+            }
             Err(failure) => Err(failure),
         }
     }
@@ -263,8 +265,8 @@ impl<'a> Drive<'a> {
         };
         tokio::select! {
             biased;
-            Some(answer) = answers.recv() => session.voiced(|voice| call.client_says(voice, &answer)),
-            () = due => session.voiced(|voice| call.is_due(voice)),
+            Some(answer) = answers.recv() => session.in_context(|context| call.client_says(context, &answer)),
+            () = due => session.in_context(|context| call.is_due(context)),
         }
     }
 
@@ -289,7 +291,7 @@ impl Drop for Drive<'_> {
                 asked.remove(id);
             }
         }
-        let (client, server) = session.voiced(|voice| call.end(voice));
+        let (client, server) = session.in_context(|context| call.end(context));
         for message in client {
             session.context.client.say_now(message);
         }

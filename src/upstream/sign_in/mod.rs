@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Context, Outcome, Upstream, elicit};
-use crate::cli::AuthMode;
+use crate::auth::AuthMode;
 use crate::error::Failure;
 use crate::message::{self, Kind, Message};
 
@@ -134,7 +134,7 @@ impl Upstream {
             // The session is opened with the new login, which may be worth nothing.
             tokio::select! {
                 _ = self.pass() => {}
-                () = context.sender.auth().standing().failed() => break,
+                () = context.sender.auth().login_status().failed() => break,
             }
             match self.carry(message).await {
                 Err(Failure::SignIn { .. }) => {}
@@ -147,35 +147,35 @@ impl Upstream {
 
 /// Waits for a person to log in, telling the client where and that we wait. `Err`: nobody has.
 async fn hold(context: &Arc<Context>, request: &Message) -> Result<(), Failure> {
-    let standing = context.sender.auth().standing();
-    standing.want();
+    let login_status = context.sender.auth().login_status();
+    login_status.request_login();
     let waiting = async {
-        let offer = standing.offered(OFFER).await;
+        let prompt = login_status.prompt(OFFER).await;
         let _held = Held::new(&context.people, request.requests().len());
-        if let Ok(Some(offer)) = &offer
-            && elicit::sign_in(context, offer).await == elicit::Reply::No
+        if let Ok(Some(prompt)) = &prompt
+            && elicit::sign_in(context, prompt).await == elicit::Reply::No
         {
             return false;
         }
         // What cannot be begun need not be waited for, and who wants errors wants them at once.
-        let is_waited_for = offer.is_ok() && context.sender.auth().mode() != AuthMode::Error;
-        is_waited_for && standing.settled(HOLD).await
+        let is_waited_for = prompt.is_ok() && context.sender.auth().mode() != AuthMode::Error;
+        is_waited_for && login_status.finished(HOLD).await
     };
     let token = request.read::<Asked>().and_then(|asked| asked.params.meta.progress_token);
     let telling = async {
         let Some(token) = token else { return std::future::pending().await };
         for count in 1u32.. {
-            let offer = standing.offered(Duration::ZERO).await.ok().flatten();
-            let at = offer.map(|offer| {
-                let code = offer.code.map(|code| format!(" (type the code {code} there)")).unwrap_or_default();
-                format!(": {}{code}", offer.url)
+            let prompt = login_status.prompt(Duration::ZERO).await.ok().flatten();
+            let at = prompt.map(|prompt| {
+                let code = prompt.code.map(|code| format!(" (type the code {code} there)")).unwrap_or_default();
+                format!(": {}{code}", prompt.url)
             });
             let is_told = at.is_some();
             let text = format!("waiting for you to sign in{}", at.unwrap_or_default());
             context.client.say_now(message::progress(token.get(), count, &text));
             if !is_told {
                 // The address is told as soon as there is one.
-                tokio::join!(tokio::time::sleep(LOOK_AGAIN), standing.offered(PROGRESS)).1.ok();
+                tokio::join!(tokio::time::sleep(LOOK_AGAIN), login_status.prompt(PROGRESS)).1.ok();
                 continue;
             }
             tokio::time::sleep(PROGRESS).await;
@@ -190,16 +190,16 @@ async fn hold(context: &Arc<Context>, request: &Message) -> Result<(), Failure> 
 
 /// Waits until somebody has logged in, for as long as that takes.
 pub(super) async fn logged_in(context: &Context) {
-    while !context.sender.auth().standing().logged_in(LOGIN).await {}
+    while !context.sender.auth().login_status().logged_in(LOGIN).await {}
 }
 
 /// Why a request is not carried out, with the way in.
 pub(super) async fn needed(context: &Context) -> Failure {
-    let offer = context.sender.auth().standing().offered(Duration::ZERO).await;
+    let prompt = context.sender.auth().login_status().prompt(Duration::ZERO).await;
     let host = context.sender.host().to_owned();
-    match offer {
-        Ok(offer) => Failure::SignIn { host, offer, why: None },
-        Err(why) => Failure::SignIn { host, offer: None, why: Some(why) },
+    match prompt {
+        Ok(prompt) => Failure::SignIn { host, prompt, why: None },
+        Err(why) => Failure::SignIn { host, prompt: None, why: Some(why) },
     }
 }
 
@@ -223,7 +223,7 @@ fn said(failure: &Failure) -> String {
 /// A result of our own, in the words of the client's era.
 fn answer(context: &Context, request: &Message, mut result: Value) -> Message {
     if modern::is_modern(request) {
-        modern::dress(context, request, &mut result);
+        modern::with_meta(context, request, &mut result);
     }
     message::result(request.raw_id().unwrap_or("null"), &result)
 }

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-use crate::cli::AuthMode;
+use crate::auth::AuthMode;
 use crate::error::Failure;
 use crate::message::Members;
 use crate::message::{self, Id, Kind, Message};
-use crate::translate::to_modern::Interest;
+use crate::translate::to_modern::NotificationFilter;
 use crate::translate::{MODERN_REVISIONS, meta, to_legacy};
 use crate::upstream::{Context, Outcome, Upstream, first};
 
@@ -65,20 +65,20 @@ pub(in crate::upstream) async fn greet(upstream: &Upstream, request: &Message) -
     if !is_modern(request) || context.people.modern.greeted.swap(true, Ordering::Relaxed) {
         return None;
     }
-    let standing = context.sender.auth().standing();
+    let login_status = context.sender.auth().login_status();
     match context.sender.auth().mode() {
         AuthMode::Wait => {
-            standing.want();
+            login_status.request_login();
             super::logged_in(context).await;
             Some(upstream.carry(request).await)
         }
         AuthMode::Error => {
-            standing.want();
-            drop(standing.offered(context.chosen.startup_wait).await);
+            login_status.request_login();
+            drop(login_status.prompt(context.options.startup_wait).await);
             Some(Err(super::needed(context).await))
         }
         AuthMode::Auto | AuthMode::Off => {
-            standing.greet();
+            login_status.note_first_message();
             None
         }
     }
@@ -115,7 +115,7 @@ fn of_legacy(mut initialize: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// A result of our own as a modern client knows it.
-pub(super) fn dress(context: &Context, request: &Message, result: &mut Value) {
+pub(super) fn with_meta(context: &Context, request: &Message, result: &mut Value) {
     if result["resultType"].is_null() {
         result["resultType"] = "complete".into();
     }
@@ -138,9 +138,9 @@ pub(in crate::upstream) async fn listen(upstream: &Upstream, request: &Message) 
         let why = "the subscription does not say of which notifications";
         return Ok(Outcome::Answer(message::error(raw_id, message::code::INVALID_PARAMS, why, None)));
     };
-    let interest = Interest::acknowledged(Some(wanted)).within(&greeting(context)["capabilities"]);
+    let filter = NotificationFilter::acknowledged(Some(wanted)).within(&greeting(context)["capabilities"]);
     let _listening = Listening::new(&context.people.modern, Id::from_json(raw_id));
-    context.client.outgoing.send_now(interest.acknowledgement(raw_id).into_text());
+    context.client.outgoing.send_now(filter.acknowledgement(raw_id).into_text());
     let mut ended = context.modern.ended.subscribe();
     loop {
         tokio::select! {
@@ -151,7 +151,7 @@ pub(in crate::upstream) async fn listen(upstream: &Upstream, request: &Message) 
             }
         }
         context.client.tools_changed();
-        for changed in interest.missed(Some(raw_id)) {
+        for changed in filter.missed(Some(raw_id)) {
             context.client.deliver(changed).await;
         }
         match upstream.carry(request).await {

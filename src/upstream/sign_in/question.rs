@@ -51,7 +51,7 @@ impl Back {
     /// The answer, if the person does not want to log in, and nobody else has.
     pub(in crate::upstream) async fn refused(&self, context: &Context) -> Option<Result<Outcome, Failure>> {
         let was_read = context.people.modern.asked_at().is_some_and(|asked| asked.elapsed() > elicit::READ);
-        if !self.refuses || !was_read || !context.sender.auth().standing().is_wanted() {
+        if !self.refuses || !was_read || !context.sender.auth().login_status().is_wanted() {
             return None;
         }
         Some(not_yet(context, &self.request, needed(context).await))
@@ -63,14 +63,16 @@ pub(super) async fn ask(context: &Context, request: &Message) -> Option<Message>
     if !request.method().is_some_and(|method| ANSWERABLE.contains(&method)) || !can_open(request) {
         return None;
     }
-    let standing = context.sender.auth().standing();
-    standing.want();
-    if standing.settled(BY_ITSELF).await {
+    let login_status = context.sender.auth().login_status();
+    login_status.request_login();
+    if login_status.finished(BY_ITSELF).await {
         return None;
     }
-    let offer = standing.offered(OFFER).await.ok().flatten().filter(|offer| elicit::first_time(context, &offer.url))?;
+    let prompt =
+        login_status.prompt(OFFER).await.ok().flatten().filter(|prompt| elicit::first_time(context, &prompt.url))?;
     context.people.modern.set_asked_at(Instant::now());
-    let params = json!({ "mode": "url", "url": offer.url, "message": elicit::sentence(context.sender.host(), &offer) });
+    let params =
+        json!({ "mode": "url", "url": prompt.url, "message": elicit::sentence(context.sender.host(), &prompt) });
     let question = json!({ "method": "elicitation/create", "params": params });
     let result = json!({ "resultType": "input_required", "inputRequests": { KEY: question }, "requestState": STATE });
     Some(answer(context, request, result))

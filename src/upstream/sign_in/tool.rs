@@ -18,7 +18,7 @@ const OTHER_TOOL: &str = "mcp_ferry_sign_in";
 impl Upstream {
     /// The answer to a call of the bridge's own tool, which is no server's and is never sent to one.
     pub async fn own_tool(&self, message: &Message) -> Option<Outcome> {
-        if !self.0.sender.auth().standing().is_needed() || !is_ours(&self.0, message) {
+        if !self.0.sender.auth().login_status().is_needed() || !is_ours(&self.0, message) {
             return None;
         }
         Some(Outcome::Answer(sign_in(&self.0, message).await))
@@ -26,7 +26,7 @@ impl Upstream {
 
     /// The name of the bridge's own tool, while there is one.
     pub fn own_tool_name(&self) -> Option<&'static str> {
-        self.0.sender.auth().standing().is_needed().then(|| name(&self.0))
+        self.0.sender.auth().login_status().is_needed().then(|| name(&self.0))
     }
 }
 

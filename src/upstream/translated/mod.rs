@@ -14,12 +14,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::context::Context;
 use super::{Outcome, ToClient, Upstream};
-use crate::cli::ClientProtocol;
 use crate::error::Failure;
 use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::task;
 use crate::translate::to_legacy;
+use crate::upstream::ClientProtocol;
 use driver::Driver;
 
 /// The way to the translator's task.
@@ -115,13 +115,13 @@ impl Context {
     /// The translator, if this is a request of a client that is known to be modern by it, or by the user's word.
     pub(super) fn translated_for(&self, message: &Message) -> Option<&Translated> {
         // A client that has shaken hands is legacy, and so are the sessions that a translator opened.
-        if self.client.translated || !self.gate.is_idle() || self.chosen.client_protocol == ClientProtocol::Legacy {
+        if self.client.translated || !self.gate.is_idle() || self.options.client_protocol == ClientProtocol::Legacy {
             return None;
         }
         if !matches!(message.kind(), Kind::Request { .. }) {
             return None;
         }
-        let is_known = self.translated.get().is_some() || self.chosen.client_protocol == ClientProtocol::Modern;
+        let is_known = self.translated.get().is_some() || self.options.client_protocol == ClientProtocol::Modern;
         if !is_known && !to_legacy::is_modern(message) {
             return None;
         }

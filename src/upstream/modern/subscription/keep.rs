@@ -13,7 +13,7 @@ use crate::log;
 use crate::message::{Kind, Message, error_code};
 use crate::task;
 use crate::translate::code;
-use crate::translate::to_modern::{Heard, Interest, heard};
+use crate::translate::to_modern::{Heard, NotificationFilter, heard};
 use crate::upstream::answer::EventStream;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::modern::Answered;
@@ -28,9 +28,9 @@ pub(super) struct Kept(AbortHandle);
 
 impl Kept {
     /// Begins to listen.
-    pub(super) fn begin(session: &Arc<Session>, interest: Interest) -> (Self, oneshot::Receiver<Said>) {
+    pub(super) fn begin(session: &Arc<Session>, filter: NotificationFilter) -> (Self, oneshot::Receiver<Said>) {
         let (ready, said) = oneshot::channel();
-        (Self(task::spawn(keep(Arc::clone(session), interest, ready)).abort_handle()), said)
+        (Self(task::spawn(keep(Arc::clone(session), filter, ready)).abort_handle()), said)
     }
 }
 
@@ -41,12 +41,12 @@ impl Drop for Kept {
 }
 
 /// Listens for as long as it is kept. `ready` is told when the server listens, or why it never will.
-async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<Said>) {
+async fn keep(session: Arc<Session>, filter: NotificationFilter, ready: oneshot::Sender<Said>) {
     let context = session.context();
     let backoff = Backoff::new(Duration::from_secs(1));
-    let mut listening = Listening { session: &session, interest, known: None, ready: Some(ready), backoff };
+    let mut listening = Listening { session: &session, filter, known: None, ready: Some(ready), backoff };
     loop {
-        let request = session.request_of_ours("subscriptions/listen", &listening.interest.params());
+        let request = session.request_of_ours("subscriptions/listen", &listening.filter.params());
         let Some(request) = request else { return };
         match open(context, &request).await {
             Ok(Opened::Stream(mut events)) => {
@@ -73,9 +73,9 @@ async fn keep(session: Arc<Session>, interest: Interest, ready: oneshot::Sender<
 /// A subscription for a legacy client, over one stream after another.
 struct Listening<'a> {
     session: &'a Session,
-    interest: Interest,
+    filter: NotificationFilter,
     /// What the server tells on this stream, since it has said so.
-    known: Option<Interest>,
+    known: Option<NotificationFilter>,
     /// Until the server has listened once.
     ready: Option<oneshot::Sender<Said>>,
     backoff: Backoff,
@@ -104,8 +104,8 @@ impl Listening<'_> {
 
     /// The server has said once, or once more, what it will tell.
     async fn acknowledged(&mut self, filter: Option<&str>) {
-        let known = filter.map_or_else(|| self.interest.clone(), |filter| Interest::acknowledged(Some(filter)));
-        let left_out = self.interest.resources_beyond(Some(&known));
+        let known = filter.map_or_else(|| self.filter.clone(), |filter| NotificationFilter::acknowledged(Some(filter)));
+        let left_out = self.filter.resources_beyond(Some(&known));
         self.known = Some(known);
         self.session.subscription().make_up(self.session.context()).await;
         if self.ready.is_none() {
@@ -116,7 +116,7 @@ impl Listening<'_> {
             return;
         }
         for uri in &left_out {
-            self.interest.unsubscribe(uri);
+            self.filter.unsubscribe(uri);
         }
         self.tell(Ok(left_out));
     }

@@ -9,7 +9,7 @@ use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Kind, Message};
 use crate::translate::meta;
-use crate::translate::to_modern::{Heard, Interest, heard, tagged, tagged_result};
+use crate::translate::to_modern::{Heard, NotificationFilter, heard, tagged, tagged_result};
 use crate::upstream::answer::EventStream;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::modern::Answered;
@@ -75,7 +75,7 @@ struct Passing<'a> {
     /// The client's id for it, as spelled.
     raw_id: &'a str,
     /// What the server tells, since it has said so.
-    known: Option<Interest>,
+    known: Option<NotificationFilter>,
     /// The client has been told.
     is_acknowledged: bool,
     backoff: Backoff,
@@ -89,7 +89,7 @@ impl Passing<'_> {
             match (message.kind(), heard(&message)) {
                 (Kind::Response { .. }, _) => return Some(tagged_answer(&message, tag)),
                 (_, Heard::Acknowledged(filter)) => {
-                    let filter = Interest::acknowledged(filter.as_deref());
+                    let filter = NotificationFilter::acknowledged(filter.as_deref());
                     self.acknowledged(filter, message).await;
                 }
                 (Kind::Notification { .. }, _) => {
@@ -113,7 +113,7 @@ impl Passing<'_> {
     }
 
     /// The server has said once, or once more, what it will tell.
-    async fn acknowledged(&mut self, filter: Interest, message: Message) {
+    async fn acknowledged(&mut self, filter: NotificationFilter, message: Message) {
         let Self { context, raw_id, known, is_acknowledged, .. } = self;
         match known.replace(filter) {
             None => {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::keep::{Kept, Said};
 use crate::error::Failure;
 use crate::message::{self, code};
-use crate::translate::to_modern::Interest;
+use crate::translate::to_modern::NotificationFilter;
 use crate::upstream::modern::session::Session;
 
 /// How long whoever subscribes waits for the server to listen.
@@ -28,7 +28,7 @@ pub(super) type Refused = BTreeMap<String, Failure>;
 /// refuses that, the old one goes on.
 pub(super) struct Streams {
     session: Arc<Session>,
-    current: Option<(Interest, Kept)>,
+    current: Option<(NotificationFilter, Kept)>,
     coming: Option<Coming>,
     /// By the last that were tried.
     pub(super) refused: Refused,
@@ -36,7 +36,7 @@ pub(super) struct Streams {
 
 /// A stream on which the server does not listen yet.
 struct Coming {
-    interest: Interest,
+    filter: NotificationFilter,
     stream: Kept,
     said: oneshot::Receiver<Said>,
     /// How often it was sorted out, without an end, what of it is refused.
@@ -49,19 +49,19 @@ impl Streams {
     }
 
     /// Has the server listen for that; ready when it does, refuses it, or has had its time.
-    pub(super) async fn listen_for(&mut self, interest: Interest) {
+    pub(super) async fn listen_for(&mut self, filter: NotificationFilter) {
         let held = self.current.as_ref().map(|(held, _)| held);
-        if self.coming.as_ref().map(|coming| &coming.interest).or(held) == Some(&interest) {
+        if self.coming.as_ref().map(|coming| &coming.filter).or(held) == Some(&filter) {
             return;
         }
-        if held == Some(&interest) || interest.is_empty() {
+        if held == Some(&filter) || filter.is_empty() {
             self.coming = None;
-            self.current.take_if(|_| interest.is_empty());
+            self.current.take_if(|_| filter.is_empty());
             return;
         }
         self.refused.clear();
-        if let Err(failure) = self.attempt(interest.clone()).await {
-            self.sort_out(interest, 0, &failure).await;
+        if let Err(failure) = self.attempt(filter.clone()).await {
+            self.sort_out(filter, 0, &failure).await;
         }
     }
 
@@ -76,37 +76,37 @@ impl Streams {
     /// Takes that.
     pub(super) async fn take_late(&mut self, said: Said) {
         let Some(coming) = &self.coming else { return };
-        let (interest, sorted) = (coming.interest.clone(), coming.sorted);
+        let (filter, sorted) = (coming.filter.clone(), coming.sorted);
         self.refused.clear();
         if let Err(failure) = self.take(said).await {
-            self.sort_out(interest, sorted, &failure).await;
+            self.sort_out(filter, sorted, &failure).await;
         }
     }
 
     /// Opens a stream for that beside the one there is, and waits for the server for a while.
-    async fn attempt(&mut self, interest: Interest) -> Result<(), Failure> {
-        self.begin(interest, 0);
+    async fn attempt(&mut self, filter: NotificationFilter) -> Result<(), Failure> {
+        self.begin(filter, 0);
         match tokio::time::timeout(READY, self.late()).await {
             Ok(said) => self.take(said).await,
             Err(_) => Ok(()),
         }
     }
 
-    fn begin(&mut self, interest: Interest, sorted: u32) {
-        let (stream, said) = Kept::begin(&self.session, interest.clone());
-        self.coming = Some(Coming { interest, stream, said, sorted });
+    fn begin(&mut self, filter: NotificationFilter, sorted: u32) {
+        let (stream, said) = Kept::begin(&self.session, filter.clone());
+        self.coming = Some(Coming { filter, stream, said, sorted });
     }
 
     /// What the server has said on the old stream until then is read to the end, and nobody is told before that one is
     /// closed: what is changed in answer comes on the new one alone.
     async fn take(&mut self, said: Said) -> Result<(), Failure> {
-        let Some(Coming { mut interest, stream, .. }) = self.coming.take() else { return Ok(()) };
+        let Some(Coming { mut filter, stream, .. }) = self.coming.take() else { return Ok(()) };
         for uri in said? {
-            interest.unsubscribe(&uri);
+            filter.unsubscribe(&uri);
             let failure = left_out(&uri);
             self.refused.insert(uri, failure);
         }
-        if let Some((_, replaced)) = self.current.replace((interest, stream)) {
+        if let Some((_, replaced)) = self.current.replace((filter, stream)) {
             tokio::time::sleep(LINGER).await;
             drop(replaced);
         }
@@ -115,28 +115,28 @@ impl Streams {
 
     /// Resources that were subscribed to in the same moment, and refused together, are tried one by one: the refusal of
     /// one shall not cost the others. When the server takes its time for one, nobody waits for the rest.
-    async fn sort_out(&mut self, mut interest: Interest, sorted: u32, failure: &Failure) {
-        let added = interest.resources_beyond(self.current.as_ref().map(|(held, _)| held));
+    async fn sort_out(&mut self, mut filter: NotificationFilter, sorted: u32, failure: &Failure) {
+        let added = filter.resources_beyond(self.current.as_ref().map(|(held, _)| held));
         if added.len() == 1 || sorted == MOST_SORTED {
             self.refused.extend(added.into_iter().map(|uri| (uri, failure.clone())));
             return;
         }
         for uri in &added {
-            interest.unsubscribe(uri);
+            filter.unsubscribe(uri);
         }
         let mut added = added.into_iter();
         while let Some(uri) = added.next() {
-            interest.subscribe(uri.clone());
-            if let Err(failure) = self.attempt(interest.clone()).await {
+            filter.subscribe(uri.clone());
+            if let Err(failure) = self.attempt(filter.clone()).await {
                 self.refused.insert(uri, failure);
             } else if self.coming.is_some() && added.len() > 0 {
                 for uri in added {
-                    interest.subscribe(uri);
+                    filter.subscribe(uri);
                 }
-                return self.begin(interest, sorted + 1);
+                return self.begin(filter, sorted + 1);
             }
             for uri in self.refused.keys() {
-                interest.unsubscribe(uri);
+                filter.unsubscribe(uri);
             }
         }
     }

@@ -10,24 +10,24 @@ use super::streams::{Refused, Streams};
 use crate::error::Failure;
 use crate::log;
 use crate::task;
-use crate::translate::to_modern::Interest;
+use crate::translate::to_modern::NotificationFilter;
 use crate::upstream::Context;
 use crate::upstream::modern::session::Session;
 
 /// All that a legacy client wants to hear of unasked, on one stream.
 pub(in crate::upstream::modern) struct Subscription {
     /// Counted, so that whoever changes it knows what has come of that.
-    wanted: watch::Sender<(u64, Interest)>,
+    wanted: watch::Sender<(u64, NotificationFilter)>,
     /// The last that was tried, and what of it was refused.
     heard: watch::Sender<(u64, Refused)>,
     listener: Mutex<Option<AbortHandle>>,
     /// What may have changed while nobody listened.
-    lapsed: Mutex<Option<Interest>>,
+    lapsed: Mutex<Option<NotificationFilter>>,
 }
 
 impl Subscription {
-    pub(in crate::upstream::modern) fn new(interest: Interest) -> Self {
-        let (wanted, heard) = (watch::Sender::new((0, interest)), watch::Sender::new((0, Refused::new())));
+    pub(in crate::upstream::modern) fn new(filter: NotificationFilter) -> Self {
+        let (wanted, heard) = (watch::Sender::new((0, filter)), watch::Sender::new((0, Refused::new())));
         Self { wanted, heard, listener: Mutex::default(), lapsed: Mutex::default() }
     }
 
@@ -46,20 +46,20 @@ impl Subscription {
 
     /// Listens for changes of this resource too; ready when the server does, or has had its time.
     pub(in crate::upstream::modern) async fn subscribe(&self, uri: String) -> Result<(), Failure> {
-        let generation = self.change(|interest| interest.subscribe(uri.clone()));
+        let generation = self.change(|filter| filter.subscribe(uri.clone()));
         self.tried(generation, &uri).await.map_or(Ok(()), Err)
     }
 
     /// Listens for them no more; ready when the server has been told, or has had its time.
     pub(in crate::upstream::modern) async fn unsubscribe(&self, uri: &str) {
-        let generation = self.change(|interest| interest.unsubscribe(uri));
+        let generation = self.change(|filter| filter.unsubscribe(uri));
         self.tried(generation, uri).await;
     }
 
-    fn change(&self, change: impl FnOnce(&mut Interest) -> bool) -> u64 {
+    fn change(&self, change: impl FnOnce(&mut NotificationFilter) -> bool) -> u64 {
         let mut generation = 0;
-        self.wanted.send_if_modified(|(count, interest)| {
-            let changed = change(interest);
+        self.wanted.send_if_modified(|(count, filter)| {
+            let changed = change(filter);
             *count += u64::from(changed);
             generation = *count;
             changed
@@ -77,17 +77,17 @@ impl Subscription {
 
     /// What is refused is forgotten, and whoever waits is told: the rest is still wanted.
     fn has_tried(&self, generation: u64, refused: &Refused) {
-        self.change(|interest| refused.keys().filter(|uri| interest.unsubscribe(uri)).count() > 0);
+        self.change(|filter| refused.keys().filter(|uri| filter.unsubscribe(uri)).count() > 0);
         self.heard.send_replace((generation, refused.clone()));
     }
 
-    fn lapsed(&self) -> MutexGuard<'_, Option<Interest>> {
+    fn lapsed(&self) -> MutexGuard<'_, Option<NotificationFilter>> {
         self.lapsed.lock()
     }
 
     /// From now on nobody hears of these.
-    pub(super) fn lapse(&self, interest: Interest) {
-        self.lapsed().replace(interest);
+    pub(super) fn lapse(&self, filter: NotificationFilter) {
+        self.lapsed().replace(filter);
     }
 
     /// Tells the client what it may have missed, now that somebody listens again.
@@ -112,8 +112,8 @@ async fn listen(session: Arc<Session>) {
     let mut wanted = subscription.wanted.subscribe();
     let mut streams = Streams::new(Arc::clone(&session));
     loop {
-        let (generation, interest) = wanted.borrow_and_update().clone();
-        streams.listen_for(interest).await;
+        let (generation, filter) = wanted.borrow_and_update().clone();
+        streams.listen_for(filter).await;
         subscription.has_tried(generation, &streams.refused);
         loop {
             let said = tokio::select! {

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 
 /// The state of this process's login.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct LoginStatus {
     state: watch::Sender<State>,
     wanted: Notify,
     greeted: Notify,
@@ -20,25 +20,25 @@ pub struct Standing {
 enum State {
     /// As far as is known no login is missing.
     #[default]
-    Fine,
+    NotNeeded,
     /// One is, and nobody does anything about it yet.
     Needed,
     /// Somebody can log in there.
-    Offered(Offer),
+    Prompt(LoginPrompt),
     /// It could not be begun, or came to nothing, for this reason.
     Failed(String),
 }
 
 /// A way in, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct LoginPrompt {
     /// The address to open.
     pub url: String,
     /// What to type there (RFC 8628).
     pub code: Option<String>,
 }
 
-impl Standing {
+impl LoginStatus {
     /// Nobody can go on without a login; with `step_up`, some requests cannot go on with the one there is. True if that
     /// is news.
     pub(super) fn need(&self, step_up: bool) -> bool {
@@ -48,7 +48,7 @@ impl Standing {
             self.partial.store(false, Ordering::Relaxed);
         }
         self.state.send_if_modified(|state| {
-            let news = *state == State::Fine;
+            let news = *state == State::NotNeeded;
             if news {
                 *state = State::Needed;
             }
@@ -57,8 +57,8 @@ impl Standing {
     }
 
     /// There is a way in.
-    pub(super) fn offer(&self, offer: Offer) {
-        self.state.send_replace(State::Offered(offer));
+    pub(super) fn offer(&self, prompt: LoginPrompt) {
+        self.state.send_replace(State::Prompt(prompt));
     }
 
     /// There is none, or it led nowhere.
@@ -71,7 +71,7 @@ impl Standing {
     pub(super) fn settle(&self) {
         self.forget_wishes();
         self.partial.store(false, Ordering::Relaxed);
-        self.state.send_replace(State::Fine);
+        self.state.send_replace(State::NotNeeded);
     }
 
     /// What was wanted of a login that is over begins no other.
@@ -86,7 +86,7 @@ impl Standing {
     }
 
     /// A client's first message needs it; perhaps the client came only to look.
-    pub fn greet(&self) {
+    pub fn note_first_message(&self) {
         self.greeted.notify_one();
     }
 
@@ -96,7 +96,7 @@ impl Standing {
     }
 
     /// A client needs it now. What failed before is tried again.
-    pub fn want(&self) {
+    pub fn request_login(&self) {
         self.state.send_if_modified(|state| {
             let failed = matches!(state, State::Failed(_));
             if failed {
@@ -114,21 +114,23 @@ impl Standing {
 
     /// Whether somebody should log in, for all requests or for some.
     pub fn is_wanted(&self) -> bool {
-        *self.state.borrow() != State::Fine
+        *self.state.borrow() != State::NotNeeded
     }
 
     /// Waits for the login. False when `limit` is over.
     pub async fn logged_in(&self, limit: Duration) -> bool {
         let mut state = self.state.subscribe();
-        let logged_in = state.wait_for(|state| *state == State::Fine);
+        let logged_in = state.wait_for(|state| *state == State::NotNeeded);
         tokio::time::timeout(limit, logged_in).await.is_ok()
     }
 
     /// Waits for the end of the login, good or bad. False when it is bad, or `limit` is over.
-    pub async fn settled(&self, limit: Duration) -> bool {
+    pub async fn finished(&self, limit: Duration) -> bool {
         let mut state = self.state.subscribe();
-        let settled = state.wait_for(|state| matches!(state, State::Fine | State::Failed(_)));
-        tokio::time::timeout(limit, settled).await.is_ok_and(|state| state.is_ok_and(|state| *state == State::Fine))
+        let settled = state.wait_for(|state| matches!(state, State::NotNeeded | State::Failed(_)));
+        tokio::time::timeout(limit, settled)
+            .await
+            .is_ok_and(|state| state.is_ok_and(|state| *state == State::NotNeeded))
     }
 
     /// Waits until a login has come to nothing.
@@ -140,14 +142,14 @@ impl Standing {
     }
 
     /// The way in, waiting for it no longer than `limit`; `Err` says why there is none.
-    pub async fn offered(&self, limit: Duration) -> Result<Option<Offer>, String> {
+    pub async fn prompt(&self, limit: Duration) -> Result<Option<LoginPrompt>, String> {
         let mut state = self.state.subscribe();
         let settled = state.wait_for(|state| *state != State::Needed);
         match tokio::time::timeout(limit, settled).await {
             Ok(Ok(state)) => match &*state {
-                State::Offered(offer) => Ok(Some(offer.clone())),
+                State::Prompt(prompt) => Ok(Some(prompt.clone())),
                 State::Failed(why) => Err(why.clone()),
-                State::Fine | State::Needed => Ok(None),
+                State::NotNeeded | State::Needed => Ok(None),
             },
             _ => Ok(None),
         }

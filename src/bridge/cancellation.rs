@@ -21,7 +21,7 @@ impl Bridge {
             log::debug!("request {id} is not in flight; its cancellation goes no further");
             return;
         };
-        self.withdraw(task, message);
+        self.cancel_with_server(task, message);
     }
 
     /// The oldest request in flight has had its time: it is answered, and cancelled with the server.
@@ -31,13 +31,13 @@ impl Bridge {
             let failure = Failure::TimedOut(limit);
             log::warn!("{failure}");
             self.outgoing.send_now(failure.answer(&raw_id).into_text());
-            self.withdraw(task, message::cancelled(&raw_id, "timed out"));
+            self.cancel_with_server(task, message::cancelled(&raw_id, "timed out"));
         }
     }
 
     /// Tells the server that nobody waits any more, if it has been asked, then drops the task, unless others of its
     /// batch need it.
-    fn withdraw(&mut self, task: AbortHandle, message: Message) {
+    fn cancel_with_server(&mut self, task: AbortHandle, message: Message) {
         let wanted = self.pending.is_wanted(&task);
         if !self.upstream.is_open() && !wanted {
             task.abort();

@@ -14,14 +14,14 @@ const LISTS: [(&str, &str); 3] =
 
 /// The union of all that a client is interested in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Interest {
+pub(crate) struct NotificationFilter {
     lists: Vec<&'static str>,
     /// Whether it may subscribe to single resources.
     pub(crate) takes_resources: bool,
     resources: BTreeSet<String>,
 }
 
-impl Interest {
+impl NotificationFilter {
     /// A legacy client hears of every change that the server declares. `discovered`: the result of `server/discover`.
     pub(crate) fn of(discovered: &str) -> Self {
         let capabilities = Members::of(discovered).and_then(|result| result.object("capabilities"));

@@ -1,0 +1,73 @@
+//! What did the user say about the server?
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+
+/// Everything that this room needs to know of the command line.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The server's endpoint.
+    pub uri: Uri,
+    /// Which transports to try, in which order.
+    pub transport: TransportStrategy,
+    /// Which era the server speaks.
+    pub protocol: Protocol,
+    /// Which era the client speaks.
+    pub client_protocol: ClientProtocol,
+    /// Whether a legacy client's calls may become a modern server's tasks.
+    pub tasks: bool,
+    /// How long the server may take to answer the client's first message before the bridge answers it.
+    pub startup_wait: Duration,
+    /// How long a request waits for a server that cannot be reached.
+    pub patience: Duration,
+    /// How long the server may take to begin an answer.
+    pub headers_timeout: Option<Duration>,
+    /// How long the server may be silent within an answer.
+    pub body_timeout: Option<Duration>,
+    /// How often the server is sent a ping.
+    pub ping_interval: Option<Duration>,
+    /// The longest event or body, in bytes.
+    pub max_message: usize,
+    /// Where results of earlier runs are kept; `None` where there is no home directory.
+    pub home: Option<PathBuf>,
+}
+
+/// The strategies of `--transport`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TransportStrategy {
+    /// Streamable HTTP; HTTP+SSE where the server does not speak it.
+    #[default]
+    HttpFirst,
+    /// HTTP+SSE; Streamable HTTP where the server does not speak it.
+    SseFirst,
+    /// Streamable HTTP alone.
+    HttpOnly,
+    /// HTTP+SSE alone.
+    SseOnly,
+}
+
+/// The eras of `--protocol`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Whichever the server turns out to speak.
+    #[default]
+    Auto,
+    /// With the `initialize` handshake: 2024-11-05 to 2025-11-25.
+    Legacy,
+    /// Without it: 2026-07-28.
+    Modern,
+}
+
+/// The eras of `--client-protocol`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClientProtocol {
+    /// Whichever its first messages show.
+    #[default]
+    Auto,
+    /// With the `initialize` handshake: nothing is translated for it.
+    Legacy,
+    /// Without it: 2026-07-28.
+    Modern,
+}

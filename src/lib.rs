@@ -60,6 +60,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod error;
+mod files;
 pub mod log;
 pub mod message;
 pub mod net;

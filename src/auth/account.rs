@@ -13,8 +13,9 @@ use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::expiry::{Expiry, Freshness, Now};
 use super::record::Record;
-use super::store::{Key, Lock, Stamp, Store, StoreError};
+use super::store::{Key, Lock, Store, StoreError};
 use super::transaction::Flights;
+use crate::files::Stamp;
 use crate::log;
 use crate::task;
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::store::hex;
+use crate::files::{hex, sha256};
 use crate::log::Secret;
 
 /// One login, complete. Written and read as a whole; whoever has seen a generation knows all that it says.
@@ -73,7 +73,7 @@ impl Record {
 
 /// The SHA-256 of a token, by which it can be known again.
 pub(super) fn fingerprint(token: &Secret) -> String {
-    hex(ring::digest::digest(&ring::digest::SHA256, token.expose().as_bytes()).as_ref())
+    hex(&sha256(token.expose().as_bytes()))
 }
 
 /// How long a refresh token has been refused.

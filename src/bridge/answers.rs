@@ -6,10 +6,10 @@ use tokio::task::JoinError;
 use super::guard::Guard;
 use super::pending::{Request, Ticket};
 use super::{Bridge, Done};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
+use crate::upstream::Failure;
 use crate::upstream::{Event, Outcome};
 
 impl Bridge {

@@ -3,10 +3,10 @@
 use tokio::task::AbortHandle;
 
 use super::{Bridge, Done};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Message, cancelled_id};
 use crate::task;
+use crate::upstream::Failure;
 
 impl Bridge {
     /// Cancelling posts the notification, with the id that the server knows, and then drops the exchange. Nothing is

@@ -15,10 +15,10 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::tools::{Asked, Filter, OwnList, Verdict};
+use crate::upstream::Failure;
 use crate::upstream::{Event, Outcome, Upstream};
 
 /// A server that has more pages than this has no end.

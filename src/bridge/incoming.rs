@@ -9,11 +9,11 @@ use super::answers::make_room;
 use super::guard::Guard;
 use super::pending::Ticket;
 use super::{Bridge, Done};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Id, Kind, Message, code};
 use crate::stdio::Line;
 use crate::task;
+use crate::upstream::Failure;
 
 impl Bridge {
     pub(super) fn line(&mut self, line: Line) {

@@ -22,11 +22,11 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, Sleep};
 
-use crate::error::Failure;
 use crate::message::Message;
 use crate::stdio::{Connection, Line, Outgoing, Reserved};
 use crate::task;
 use crate::tools::{Changes, Filter, Rules};
+use crate::upstream::Failure;
 use crate::upstream::{Event, Outcome, ToClient, Upstream};
 use guard::Guard;
 use pending::{Pending, Ticket};

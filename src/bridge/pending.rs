@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use tokio::task::AbortHandle;
 
-use crate::error::Failure;
 use crate::message::{Id, Kind, Message};
 use crate::tools::Asked;
+use crate::upstream::Failure;
 
 /// A number for each task that carries a request or a batch. Not the request's id: that may be used again once it is
 /// answered or cancelled, while the first task still ends.

@@ -27,7 +27,7 @@ pub use reply::{
 };
 
 /// Error codes of JSON-RPC 2.0 that the bridge itself uses. Its own lie outside the reserved range, see
-/// [`crate::error::Failure`].
+/// [`crate::upstream::Failure`].
 pub mod code {
     /// The line is not JSON.
     pub const PARSE_ERROR: i64 = -32700;

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::send::Sender;
-use crate::error::Failure;
 use crate::log;
 use crate::log::trace::{self, Exchange};
 use crate::message::{ErrorObject, Kind, Message};
 use crate::net::{self, BodyError, Events, SseError, retry_after};
+use crate::upstream::Failure;
 
 /// How much of what a server says in an error is shown.
 const GIST: usize = 300;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::answer::EventStream;
 use super::send::Sender;
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Id, Message};
 use crate::net::{Event, SseError};
+use crate::upstream::Failure;
 
 /// How long a stream may be silent after something on it was lost that may have been the answer.
 const AFTER_LOSS: Duration = Duration::from_secs(5);

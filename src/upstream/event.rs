@@ -1,8 +1,8 @@
 //! What comes from a server besides the answers that each request brings itself?
 
-use crate::error::Failure;
 use crate::message::{Id, Message};
 use crate::stdio::Reserved;
+use crate::upstream::Failure;
 
 /// What concerns requests but comes from no request's own exchange.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::{Wire, legacy};
-use crate::error::Failure;
 use crate::message::Message;
+use crate::upstream::Failure;
 
 /// A server that refused is asked again when a request comes, but not for every one.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

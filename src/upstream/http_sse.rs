@@ -16,11 +16,11 @@ use super::backoff::Backoff;
 use super::lasting::Asked;
 use super::send::{self, Sent};
 use super::{Context, Event, NotOpened, Opened, Outcome, SECRET_ID, Wire, lasting};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Id, Initialize, Kind, Message};
 use crate::net::{self, SseError};
 use crate::task;
+use crate::upstream::Failure;
 
 /// How long a server may take to answer the `initialize` that is said to it again.
 const REPLAY: Duration = Duration::from_secs(30);

@@ -13,7 +13,7 @@ pub(super) async fn keep_alive(upstream: Upstream, interval: Duration) {
         tokio::time::sleep(interval).await;
         match upstream.0.gate.try_pass() {
             Some(Ok(Some(_))) => {}
-            Some(Err(crate::error::Failure::Ending)) => return,
+            Some(Err(crate::upstream::Failure::Ending)) => return,
             _ => continue,
         }
         // A word, so that it is no id of a client that counts; an answer to it is nobody's and goes no further.

@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::Outcome;
-use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Kind, Message};
 use crate::message::{Change, Members};
 use crate::translate::to_modern::Ids;
+use crate::upstream::Failure;
 
 /// How long the client's next request waits for a new session to be like the old one.
 const LIKE_BEFORE: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::auth::store::create_private;
+use crate::files;
 use crate::log;
 
 use crate::translate::to_modern::greeting;
@@ -72,9 +72,8 @@ impl Kept {
 
 impl Memory {
     pub(super) fn new(home: Option<&Path>, uri: &Uri) -> Self {
-        let digest = ring::digest::digest(&ring::digest::SHA256, uri.to_string().as_bytes());
-        let name = digest.as_ref()[..16].iter().fold(0u128, |name, &byte| name << 8 | u128::from(byte));
-        let path = home.map(|home| home.join("servers").join(format!("{name:032x}.json")));
+        let name = files::hashed_name(&uri.to_string());
+        let path = home.map(|home| home.join("servers").join(format!("{name}.json")));
         Self { path, pages: Arc::default() }
     }
 
@@ -124,7 +123,7 @@ impl Memory {
     fn write(&self, kept: &Kept) -> std::io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         let Some(folder) = path.parent() else { return Ok(()) };
-        create_private(folder)?;
+        files::create_private(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         serde_json::to_writer(&mut file, kept)?;
         file.persist(path)?;

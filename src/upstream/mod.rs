@@ -11,6 +11,7 @@ mod context;
 mod elicit;
 mod era;
 mod event;
+mod failure;
 mod first;
 mod gate;
 mod http_sse;
@@ -36,7 +37,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::auth::Authorizer;
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Kind, Message};
 use crate::net::Http;
@@ -47,6 +47,7 @@ use translated::Translated;
 use wire::{NotOpened, Opened, SECRET_ID, Wire};
 
 pub use event::Event;
+pub use failure::Failure;
 pub use options::{ClientProtocol, Options, Protocol, TransportStrategy};
 pub(crate) use send::post_headers;
 pub use to_client::ToClient;

@@ -10,10 +10,10 @@ use super::backoff::Backoff;
 use super::lasting::Asked;
 use super::{Context, Event, NotOpened, Opened, era, http_sse, legacy, modern, sign_in};
 use crate::auth::AuthMode;
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Initialize, Message};
 use crate::task;
+use crate::upstream::Failure;
 use crate::upstream::{Protocol, TransportStrategy};
 
 /// How long the `endpoint` event may take where HTTP+SSE is a guess: within the startup wait, so that a server which

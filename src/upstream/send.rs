@@ -15,9 +15,9 @@ use super::Options;
 use super::backoff::Backoff;
 use super::unanswered::Unanswered;
 use crate::auth::{AuthError, Authorizer};
-use crate::error::Failure;
 use crate::log;
 use crate::net::{self, Answer, Http, HttpError, retry_after};
+use crate::upstream::Failure;
 
 /// How often a request is sent again because a server said `Retry-After`.
 const MOST_RETRIES: u32 = 3;

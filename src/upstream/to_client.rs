@@ -6,12 +6,12 @@ use tokio::sync::mpsc;
 
 use super::Event;
 use super::unanswered::Unanswered;
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::net::SseError;
 use crate::stdio::Outgoing;
 use crate::tools::Changes;
+use crate::upstream::Failure;
 
 /// Where messages from the server go: what answers nothing, straight to the client; answers, to whoever owns the
 /// requests.

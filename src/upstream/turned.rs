@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::{Context, Outcome, Upstream, Wire, era, modern};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Message, code, error_code};
 use crate::task;
 use crate::translate::{self, to_legacy};
+use crate::upstream::Failure;
 use crate::upstream::Protocol;
 
 /// A server that has been asked, and was what it was taken for, is not asked again for every refusal.

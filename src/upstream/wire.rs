@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{Outcome, http_sse, legacy, modern};
-use crate::error::Failure;
 use crate::log;
 use crate::message::Message;
+use crate::upstream::Failure;
 
 /// How long requests wait for the server to take `initialized`.
 const INITIALIZED: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! MD5 (RFC 1321), for nothing but finding files that another program has named by it. A few lines of ours rather than
 //! a crate in every build: nothing here is to be kept from anybody.
 
-use super::super::store::hex;
+use crate::files::hex;
 
 const BLOCK: usize = 64;
 

@@ -105,7 +105,7 @@ impl Lockable {
 
 fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
-        super::file::create_private(folder)?;
+        crate::files::create_private(folder)?;
     }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);

@@ -4,7 +4,6 @@
 //! what cannot be read is as good as none, and is left where it is until a new login takes its place.
 
 mod error;
-mod file;
 mod keychain;
 mod lock;
 
@@ -13,11 +12,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
+use crate::files::{Stamp, hex, replace};
 use crate::log;
 
 pub use error::StoreError;
-pub(crate) use file::create_private;
-pub(super) use file::{Stamp, replace};
 pub(super) use lock::Lock;
 
 /// The shape of the files; another one is another program's, or a later one's of ours.
@@ -236,15 +234,6 @@ impl Store {
     pub(super) fn stamp(&self, key: &Key) -> Option<Stamp> {
         Stamp::of(&self.path(key))
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").ok();
-        text
-    })
 }
 
 #[cfg(test)]

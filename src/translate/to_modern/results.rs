@@ -7,7 +7,7 @@ use crate::message::{Kind, Message};
 use crate::translate::code;
 
 /// The code of errors that a legacy client has never heard of, told in words; outside what JSON-RPC and MCP reserve.
-const UNHEARD_OF: i64 = -31012;
+const UNHEARD_OF: i64 = -31013;
 
 /// The final answer to a request of this method, under the client's id.
 pub(crate) fn settle(method: &str, answer: &Message, raw_id: &str) -> Message {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::signs::{fails_for_now, says_legacy};
-use crate::error::Failure;
 use crate::log;
 use crate::message::Members;
 use crate::message::{Kind, Message};
 use crate::task;
 use crate::translate::MODERN_REVISIONS;
 use crate::translate::to_modern::Client;
+use crate::upstream::Failure;
 use crate::upstream::Protocol;
 use crate::upstream::modern::{self, Answered};
 use crate::upstream::{Context, Opened, Wire};

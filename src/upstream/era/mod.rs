@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use super::turned::Doubts;
 use super::{Context, NotOpened, Outcome, Upstream, modern};
-use crate::error::Failure;
 use crate::message::Members;
 use crate::message::{self, Kind, Message, code};
 use crate::task;
 use crate::translate::{MODERN_REVISIONS, meta, to_legacy};
+use crate::upstream::Failure;
 use crate::upstream::{ClientProtocol, Protocol, TransportStrategy};
 use modern::Answered;
 use signs::{knows_discover, may_be_repeated, says_legacy};

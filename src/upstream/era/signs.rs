@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 
-use crate::error::Failure;
 use crate::message::{Initialize, Message, code, error_code};
+use crate::upstream::Failure;
 use crate::upstream::{NotOpened, Opened, modern};
 
 /// Whether a server that takes modern requests would not have failed so. What a login, a limit or an outage says is

@@ -8,9 +8,9 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::owed::Owed;
 use super::{Hearing, Session, Terms};
-use crate::error::Failure;
 use crate::message::Message;
 use crate::task;
+use crate::upstream::Failure;
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::awaited::{Awaited, Ended};
 use crate::upstream::backoff::{self, Backoff};

@@ -7,10 +7,10 @@ use http::{HeaderValue, Method, StatusCode};
 
 use super::exchange::LAST_EVENT_ID;
 use super::{Hearing, Session, Terms};
-use crate::error::Failure;
 use crate::log;
 use crate::message::Message;
 use crate::net::SseError;
+use crate::upstream::Failure;
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::backoff::Backoff;
 use crate::upstream::send::Sent;

@@ -19,10 +19,10 @@ use super::answer::{self, Body};
 use super::lasting::Asked;
 use super::send::{self, Sent};
 use super::{Context, Event, NotOpened, Opened, SECRET_ID, Wire};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Id, Initialize, Kind, Message, cancelled_id};
 use crate::task;
+use crate::upstream::Failure;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::error::Failure;
 use crate::message::{Id, Kind, Message};
+use crate::upstream::Failure;
 use crate::upstream::{Context, Outcome};
 
 /// The answers that a POST still owes.

@@ -8,12 +8,12 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 
 use super::{Server, called};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Id, Kind, Members, Message, error_code, quoted};
 use crate::task;
 use crate::translate::code;
 use crate::upstream::Context;
+use crate::upstream::Failure;
 use crate::upstream::answer::{self, Body, EventStream};
 use crate::upstream::awaited::Awaited;
 use crate::upstream::send::{Sent, post_headers};

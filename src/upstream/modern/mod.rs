@@ -20,11 +20,11 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use super::{Context, NotOpened, Opened, Wire};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{self, ErrorObject, Id, Kind, Members, Message, error_code};
 use crate::translate::to_modern::{Client, Ids, greeting, results};
 use crate::translate::{MODERN_REVISIONS, code};
+use crate::upstream::Failure;
 use annotations::Annotation;
 
 pub(super) use exchange::{Answered, carry, notify};

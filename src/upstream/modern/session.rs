@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 
 use super::exchange::{self, Answered};
 use super::subscription::Subscription;
-use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Id, Kind, Message, cancelled_id, code};
 use crate::translate::to_modern::{Call, Client, ClientContext, LocalAnswer, Next, NotificationFilter, Step};
+use crate::upstream::Failure;
 use crate::upstream::{Context, Outcome};
 
 /// How long the server may take to hear that a task is not wanted any more.

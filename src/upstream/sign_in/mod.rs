@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 use super::{Context, Outcome, Upstream, elicit};
 use crate::auth::AuthMode;
-use crate::error::Failure;
 use crate::message::{self, Kind, Message};
+use crate::upstream::Failure;
 
 pub(super) use lists::remember;
 pub(super) use tool::instructions;

@@ -9,11 +9,11 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use crate::auth::AuthMode;
-use crate::error::Failure;
 use crate::message::Members;
 use crate::message::{self, Id, Kind, Message};
 use crate::translate::to_modern::NotificationFilter;
 use crate::translate::{MODERN_REVISIONS, meta, to_legacy};
+use crate::upstream::Failure;
 use crate::upstream::{Context, Outcome, Upstream, first};
 
 /// The results that say for how long they may be kept ("Caching").

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{OFFER, Outcome, answer, needed, not_yet};
-use crate::error::Failure;
 use crate::message::Message;
 use crate::message::{Change, Members};
 use crate::translate::{meta, to_legacy};
+use crate::upstream::Failure;
 use crate::upstream::{Context, elicit};
 
 /// What may be answered with a question.

@@ -10,10 +10,10 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::{Ask, Newest};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::translate::to_legacy::ToLegacy;
+use crate::upstream::Failure;
 use crate::upstream::{Event, Outcome, ToClient, Upstream};
 
 /// Makes a further connection to the server.

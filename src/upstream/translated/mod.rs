@@ -14,12 +14,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::context::Context;
 use super::{Outcome, ToClient, Upstream};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Id, Kind, Message};
 use crate::task;
 use crate::translate::to_legacy;
 use crate::upstream::ClientProtocol;
+use crate::upstream::Failure;
 use driver::Driver;
 
 /// The way to the translator's task.

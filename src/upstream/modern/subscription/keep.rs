@@ -8,12 +8,12 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::{Opened, may_pass, next, open};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{Kind, Message, error_code};
 use crate::task;
 use crate::translate::code;
 use crate::translate::to_modern::{Heard, NotificationFilter, heard};
+use crate::upstream::Failure;
 use crate::upstream::answer::EventStream;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::modern::Answered;

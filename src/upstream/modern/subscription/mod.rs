@@ -12,10 +12,10 @@ mod union;
 use http::StatusCode;
 
 use super::exchange::{self, Answered};
-use crate::error::Failure;
 use crate::log;
 use crate::message::Message;
 use crate::upstream::Context;
+use crate::upstream::Failure;
 use crate::upstream::answer::{self, Body, EventStream};
 
 pub(in crate::upstream) use own::pass;

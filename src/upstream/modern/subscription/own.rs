@@ -5,11 +5,11 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{Opened, may_pass, next, open};
-use crate::error::Failure;
 use crate::log;
 use crate::message::{self, Kind, Message};
 use crate::translate::meta;
 use crate::translate::to_modern::{Heard, NotificationFilter, heard, tagged, tagged_result};
+use crate::upstream::Failure;
 use crate::upstream::answer::EventStream;
 use crate::upstream::backoff::Backoff;
 use crate::upstream::modern::Answered;

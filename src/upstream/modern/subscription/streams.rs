@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::keep::{Kept, Said};
-use crate::error::Failure;
 use crate::message::{self, code};
 use crate::translate::to_modern::NotificationFilter;
+use crate::upstream::Failure;
 use crate::upstream::modern::session::Session;
 
 /// How long whoever subscribes waits for the server to listen.

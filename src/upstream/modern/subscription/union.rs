@@ -7,11 +7,11 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::streams::{Refused, Streams};
-use crate::error::Failure;
 use crate::log;
 use crate::task;
 use crate::translate::to_modern::NotificationFilter;
 use crate::upstream::Context;
+use crate::upstream::Failure;
 use crate::upstream::modern::session::Session;
 
 /// All that a legacy client wants to hear of unasked, on one stream.

@@ -1,4 +1,4 @@
-//! How does a private file change at once and for good?
+//! Private files: whole, durable, named by a hash. Every file that the bridge keeps, but for logs, is written here.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Tells one state of a file from the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::auth) struct Stamp {
+pub(crate) struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
     inode: u64,
@@ -21,7 +21,7 @@ pub(in crate::auth) struct Stamp {
 
 impl Stamp {
     /// Of the file as it is now; `None` if there is none.
-    pub(super) fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode: inode(&metadata) })
     }
@@ -40,7 +40,7 @@ fn inode(metadata: &Metadata) -> u64 {
 
 /// Puts a file of the user's alone in the place of what was there. A reader sees the old one or the new one, and when
 /// this returns the new one survives a power cut.
-pub(in crate::auth) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     create_private(folder)?;
     sweep(folder);
@@ -130,4 +130,22 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(windows)]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// A name for the file that belongs to this text, which may hold a secret: the first 16 bytes of its SHA-256, in
+/// hexadecimal.
+pub(crate) fn hashed_name(text: &str) -> String {
+    hex(&sha256(text.as_bytes())[..16])
+}
+
+/// The SHA-256 digest of these bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    digest
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,0 +1,247 @@
+//! How can a request end badly? A [`Failure`] becomes that request's one answer.
+
+use serde_json::{Value, json};
+
+use crate::auth::LoginPrompt;
+use crate::log;
+use crate::message::{self, Message};
+use crate::net::HttpError;
+
+/// Why a request has no answer of the upstream's own.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// No connection: the request was not sent.
+    #[error("{0}")]
+    Unreachable(HttpError),
+    /// The upstream, or somebody before it, answered with an HTTP error and no JSON-RPC error in it.
+    #[error("{host} answered {status}{}", reason(.said))]
+    Status {
+        /// Scheme and host.
+        host: String,
+        /// Code and phrase.
+        status: http::StatusCode,
+        /// The gist of the body, one line, without secrets; may be empty.
+        said: String,
+        /// Seconds the upstream asks to wait.
+        retry_after: Option<u64>,
+    },
+    /// 401 or the like to a credential the user gave.
+    #[error("{host} refused the credential from {source_name} ({status}{}){}", reason(.said), also(.left_out))]
+    Refused {
+        /// Scheme and host.
+        host: String,
+        /// Code and phrase.
+        status: http::StatusCode,
+        /// The gist of the body.
+        said: String,
+        /// Which option it came from.
+        source_name: String,
+        /// What the user meant to give besides, in sentences; may be empty.
+        left_out: String,
+        /// The JSON-RPC error in the body, if there was one: its code and data are kept.
+        rpc: Option<Box<(Value, Option<Value>)>>,
+    },
+    /// 401 and no credential was given.
+    #[error("{host} wants a login ({status}{}){}", reason(.said), also(.left_out))]
+    LoginNeeded {
+        /// Scheme and host.
+        host: String,
+        /// Code and phrase.
+        status: http::StatusCode,
+        /// The gist of the body.
+        said: String,
+        /// What the user meant to give, in sentences; may be empty.
+        left_out: String,
+    },
+    /// Nobody is logged in, and somebody can.
+    #[error("you are not signed in to {host}{}{}", way_in(.prompt.as_ref()), because(.why.as_deref()))]
+    SignIn {
+        /// Scheme and host.
+        host: String,
+        /// Where to.
+        prompt: Option<LoginPrompt>,
+        /// Why there is nowhere.
+        why: Option<String>,
+    },
+    /// The authorization server is out of order; what is known of the login is kept.
+    #[error("{0}")]
+    LoginOutOfOrder(String),
+    /// A credential could not be had from its source.
+    #[error("{0}")]
+    Credential(String),
+    /// The upstream does not know our session any more. Replayed once; the second time it is an answer.
+    #[error("{host} has lost this session ({status}{})", reason(.said))]
+    SessionLost {
+        /// Scheme and host.
+        host: String,
+        /// Code and phrase.
+        status: http::StatusCode,
+        /// The gist of the body.
+        said: String,
+        /// The JSON-RPC error in the body, for the second time.
+        rpc: Option<Box<Message>>,
+    },
+    /// The connection or stream ended before the answer.
+    #[error("{0}")]
+    Broken(String),
+    /// No session was open within the request's patience: it was not sent.
+    #[error("{0}")]
+    NotOpen(String),
+    /// The user's own limit on a request.
+    #[error("no answer within the {} seconds of --request-timeout", .0.as_secs_f64())]
+    TimedOut(std::time::Duration),
+    /// There was an answer, but not one to this request.
+    #[error("{0}")]
+    Unusable(String),
+    /// Too long, ours or theirs.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A JSON-RPC error of the server's that belongs to more than the one request it answers: to a whole batch, or to
+    /// all that waited for `initialize`.
+    #[error("the server answered with an error: {}", .0.text().escape_ascii())]
+    Rpc(Message),
+    /// The user's rules hide the tool that the request calls; the server never heard of it.
+    #[error("{0}")]
+    Hidden(String),
+    /// This process is ending.
+    #[error("the bridge is shutting down; the request was abandoned")]
+    Ending,
+    /// A bug.
+    #[error("the bridge failed within: a bug; this request is lost, others are not")]
+    Panicked,
+}
+
+fn reason(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
+fn way_in(prompt: Option<&LoginPrompt>) -> String {
+    match prompt {
+        Some(LoginPrompt { url, code: Some(code) }) => format!("; open {url} in a browser and type the code {code}"),
+        Some(LoginPrompt { url, code: None }) => format!("; to sign in, open {url} in a browser"),
+        None => String::new(),
+    }
+}
+
+fn because(why: Option<&str>) -> String {
+    why.map(|why| format!(": {why}")).unwrap_or_default()
+}
+
+fn also(left_out: &str) -> String {
+    if left_out.is_empty() { String::new() } else { format!("; {left_out}") }
+}
+
+impl Failure {
+    /// Its JSON-RPC code: outside the range that JSON-RPC and MCP reserve, but for what a server would say in the same
+    /// words.
+    pub fn code(&self) -> i64 {
+        match self {
+            Self::Unreachable(_) | Self::NotOpen(_) => -31001,
+            Self::Status { .. } => -31002,
+            Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Credential(_) => -31003,
+            // What clients know as the code for it.
+            Self::SignIn { .. } => -32001,
+            Self::LoginOutOfOrder(_) => -31012,
+            Self::SessionLost { .. } => -31004,
+            Self::Broken(_) => -31005,
+            Self::Unusable(_) => -31006,
+            Self::TooLarge(_) => -31007,
+            Self::Rpc(_) => -31008,
+            Self::Hidden(_) => message::code::INVALID_PARAMS,
+            Self::Ending => -31009,
+            Self::TimedOut(_) => -31011,
+            Self::Panicked => -31010,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unreachable(error) => error.hint(),
+            Self::NotOpen(_) => "check the address and the network; the bridge keeps trying",
+            Self::Status { status, .. } => match status.as_u16() {
+                403 => "the server knows you but does not allow this; ask whoever runs the account",
+                404 | 405 => "check the path of the URL: there is no MCP server at it, or none for this account",
+                429 => "too many requests; wait, then try again",
+                500.. => "the fault is on the server's side; try again later",
+                _ => return None,
+            },
+            Self::Refused { .. } => "check that the value is complete, not expired, and meant for this server",
+            Self::LoginNeeded { .. } => "give a token with --bearer-token-env, --bearer-token-file or --header",
+            Self::SignIn { prompt: Some(_), .. } => "then try again; `mcp-ferry login URL` in a terminal does the same",
+            Self::SignIn { .. } => "try again, or run `mcp-ferry login URL` in a terminal",
+            Self::LoginOutOfOrder(_) => "the login is kept; try again later",
+            Self::Credential(_) => "run the command, or look at the file, yourself",
+            Self::TooLarge(_) => "raise --max-message-size",
+            Self::SessionLost { .. } => "it was opened again once already; try again later",
+            Self::Broken(_) => "the request may have been carried out; look before repeating it",
+            Self::Unusable(_) => "check the URL: it should be the server's MCP endpoint, not a web page",
+            Self::TimedOut(_) => "the request was cancelled; it may have been carried out in part",
+            Self::Rpc(_) | Self::Hidden(_) | Self::Ending | Self::Panicked => return None,
+        })
+    }
+
+    /// Another attempt may go better by itself, and this one had no effect.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => error.is_temporary(),
+            Self::Broken(_) | Self::LoginOutOfOrder(_) => true,
+            Self::Status { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 502..=504),
+            _ => false,
+        }
+    }
+
+    /// The server, or its credential's source, has said no; on another transport it would say the same.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Credential(_) | Self::Unreachable(_))
+    }
+
+    /// For the client. An address to log in at is told as it is, or it would lead nowhere.
+    pub fn told(&self) -> String {
+        match self {
+            Self::SignIn { .. } => self.to_string(),
+            _ => log::redact(&self.to_string()),
+        }
+    }
+
+    /// For the log, where the way in is told already, and whole: without its secrets it leads nowhere.
+    pub fn logged(&self) -> String {
+        match self {
+            Self::SignIn { host, prompt: Some(_), .. } => {
+                format!("you are not signed in to {host}; the address to open is told above")
+            }
+            _ => self.to_string(),
+        }
+    }
+
+    /// The answer to the request with this id.
+    pub fn answer(&self, raw_id: &str) -> Message {
+        match self {
+            Self::SessionLost { rpc: Some(error), .. } => return error.with_id(raw_id),
+            Self::Rpc(error) => return error.with_id(raw_id),
+            _ => {}
+        }
+        let mut text = self.told();
+        if let Some(hint) = self.hint() {
+            text.push_str("; hint: ");
+            text.push_str(hint);
+        }
+        if let Self::Refused { rpc: Some(rpc), .. } = self
+            && let Some(code) = rpc.0.as_i64()
+        {
+            return message::error(raw_id, code, &text, rpc.1.as_ref());
+        }
+        message::error(raw_id, self.code(), &text, self.data().as_ref())
+    }
+
+    fn data(&self) -> Option<Value> {
+        match self {
+            Self::Status { status, .. }
+            | Self::Refused { status, .. }
+            | Self::LoginNeeded { status, .. }
+            | Self::SessionLost { status, .. } => Some(json!({ "httpStatus": status.as_u16() })),
+            Self::SignIn { prompt: Some(prompt), .. } => Some(json!({ "url": prompt.url, "userCode": prompt.code })),
+            _ => None,
+        }
+    }
+}

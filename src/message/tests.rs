@@ -134,3 +134,32 @@ proptest! {
         }
     }
 }
+
+/// What the bridge writes is what it would read: nothing is parsed back, so the two must not drift apart.
+#[test]
+fn a_message_that_is_written_is_the_one_that_would_be_read() {
+    let data = serde_json::json!({ "a": 1 });
+    let params = serde_json::json!({});
+    for raw_id in ["1", r#""a\u0062""#, "1.0", "null"] {
+        for written in [
+            error(raw_id, -1, "no \"reason\"", Some(&data)),
+            error(raw_id, -1, "", None),
+            result(raw_id, &data),
+            result_text(raw_id, "[]"),
+            request(raw_id, "a/\"b", &params),
+            request_text(raw_id, "a", "{}"),
+            ping(raw_id),
+            notification("a", &params),
+            notification_text("a\n", "{}"),
+            progress(raw_id, 1, "half"),
+            cancelled(raw_id, "late"),
+            list_changed("tools"),
+            batch(&[&ping(raw_id), &list_changed("tools")]),
+            parse(r#"{ "id" : 7 ,"result":{}}"#).with_id(raw_id),
+            parse(r#"{"error":{"code":1}}"#).with_id(raw_id),
+            parse(r#"{"method":"a","id":7}"#).with_id(raw_id),
+        ] {
+            assert_eq!(written, Message::parse(written.text().clone()).unwrap(), "{}", written.as_str());
+        }
+    }
+}

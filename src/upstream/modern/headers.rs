@@ -90,7 +90,7 @@ mod tests {
             ("tools/list", "{}", None),
         ] {
             let request = crate::message::request_text("1", method, params);
-            let headers = of(&Message::parse(request).unwrap(), &[]);
+            let headers = of(&request, &[]);
             assert_eq!(headers.get(NAME).map(|name| name.to_str().unwrap()), name);
             assert_eq!(headers[METHOD], method);
             assert!(!headers.contains_key(PROTOCOL_VERSION), "what the body does not say, no header says");

@@ -107,7 +107,7 @@ fn a_client_that_declares_less_when_it_comes_back_is_asked_less() {
         let mut run = Run::new();
         let (session, asked) = asked(&mut run, "1", ROOTS);
         let responses = if answered { format!(r#"{{"{}":{{}}}}"#, key(&asked)) } else { "{}".to_owned() };
-        let back = text(&comes_back("2", &asked, &responses)).replace(CAPABILITIES, "{}");
+        let back = comes_back("2", &asked, &responses).as_str().replace(CAPABILITIES, "{}");
         let mut replies = sent(&run.ask(&message(back)));
         if answered {
             replies = sent(&run.said(session, Some("1"), &ROOTS.replace("\"q\"", "\"r\"")));
@@ -126,7 +126,7 @@ fn a_client_that_cannot_be_sent_to_an_address_any_more_hears_what_it_lacks() {
     let (session, _) = sent(&run.ask(&modern("1", "tools/call", r#""name":"t""#, "")))[0];
     let go = r#"{"code":-32042,"message":"go","data":{"elicitations":[{"url":"https://example.com","message":"m"}]}}"#;
     let asked = only_answer(&run.answered(session, &message(format!(r#"{{"jsonrpc":"2.0","id":1,"error":{go}}}"#))));
-    let back = text(&comes_back("2", &asked, "{}")).replace(CAPABILITIES, "{}");
+    let back = comes_back("2", &asked, "{}").as_str().replace(CAPABILITIES, "{}");
     let told = only_answer(&run.ask(&message(back)));
     assert_eq!(told["error"]["code"], -32021, "{told}");
     assert_eq!(told["error"]["data"]["requiredCapabilities"], json!({ "elicitation": { "url": {} } }));

@@ -34,7 +34,7 @@ fn a_question_that_no_client_can_be_asked_is_refused_with_the_code_for_that() {
         (CAPABILITIES, r#""method":"vendor/question","params":{}"#, -32601),
     ] {
         let mut run = Run::new();
-        let call = text(&modern("1", "tools/call", r#""name":"t""#, "")).replace(CAPABILITIES, declared);
+        let call = modern("1", "tools/call", r#""name":"t""#, "").as_str().replace(CAPABILITIES, declared);
         let (session, _) = sent(&run.ask(&message(call)))[0];
         let refused = run.said(session, Some("1"), &format!(r#"{{"jsonrpc":"2.0","id":"q",{question}}}"#));
         assert_eq!(sent(&refused)[0].1["error"]["code"], code, "{declared} {question}");

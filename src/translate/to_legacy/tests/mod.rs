@@ -316,7 +316,7 @@ fn a_server_that_fails_for_a_question_which_the_client_cannot_be_asked_says_whic
         (r#""result":{"content":[]}"#, json!(null)),
     ] {
         let mut run = Run::new();
-        let call = text(&modern("1", "tools/call", r#""name":"t""#, "")).replace(CAPABILITIES, r#"{"roots":{}}"#);
+        let call = modern("1", "tools/call", r#""name":"t""#, "").as_str().replace(CAPABILITIES, r#"{"roots":{}}"#);
         let (session, _) = sent(&run.ask(&message(call)))[0];
         let refused =
             run.said(session, Some("1"), r#"{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{}}"#);

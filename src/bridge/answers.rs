@@ -41,8 +41,6 @@ impl Bridge {
                     self.outgoing.send_now(failure.answer(&raw_id).into_text());
                 }
             }
-            // A translator's.
-            Event::Said { .. } | Event::Opened(_) | Event::Renewed => {}
         }
     }
 
@@ -74,7 +72,7 @@ impl Bridge {
             Err(error) => (self.pending.finish_task(error.id()), Failure::Panicked),
         };
         if !unanswered.is_empty() {
-            log::warn!("{}", failure.logged());
+            log::warn!("{}", failure.for_log());
         }
         for raw_id in unanswered {
             self.outgoing.send_now(failure.answer(&raw_id).into_text());

@@ -60,7 +60,7 @@ impl Bridge {
                 self.refuse("null", code::INVALID_REQUEST, "the batch is empty");
             }
             // Taken apart, each is answered all the same; and a cancellation concerns what is in flight here.
-            Kind::Batch(elements) if self.upstream.parts_batches() || elements.iter().any(is_cancellation) => {
+            Kind::Batch(elements) if self.upstream.takes_batches_apart() || elements.iter().any(is_cancellation) => {
                 for element in elements.clone() {
                     self.message(element);
                 }
@@ -89,7 +89,7 @@ impl Bridge {
 
     fn request(&mut self, message: Message) {
         let method = message.method().unwrap_or_default();
-        if method == "server/discover" && !self.upstream.discovers() {
+        if method == "server/discover" && !self.upstream.takes_discover() {
             // Of the era without a handshake. Whoever asks falls back to `initialize`, which then passes through
             // untranslated.
             let raw_id = message.raw_id().unwrap_or("null");
@@ -112,7 +112,7 @@ impl Bridge {
         let lists = self.guard.as_ref().map(|guard| guard.lists(&message)).unwrap_or_default();
         let ticket = self.pending.ticket();
         let method = message.method().unwrap_or_default();
-        let first = self.upstream.takes_handshake(&message);
+        let first = self.upstream.begins_session(&message);
         // `initialize` has its own limit, and must not be cancelled; a subscription lasts.
         let unlimited = first || method == "subscriptions/listen";
         let task = if first { self.spawn_initialize(ticket, message) } else { self.spawn_request(ticket, message) };

@@ -159,7 +159,7 @@ impl Bridge {
                 },
                 Some(()) = at(ended) => return,
                 // A person takes longer than a client that has ended would wait.
-                () = self.upstream.held(self.pending.len()), if ended.is_some() && self.only_requests() => return,
+                () = self.upstream.until_waiting(self.pending.len()), if ended.is_some() && self.only_requests() => return,
                 Some(()) = at(self.deadlines.front().map(|(at, _)| *at)) => self.expire(),
                 // Last: what is ready now has had its say.
                 () = ready(()), if self.outgoing.is_gathering() => self.outgoing.flush(),

@@ -28,7 +28,7 @@ impl Bridge {
             let upstream = upstream.clone();
             task::spawn_in(tasks, async move {
                 while let Some(message) = queue.recv().await {
-                    if tokio::time::timeout(NOTICE, upstream.tell(&message)).await.is_err() {
+                    if tokio::time::timeout(NOTICE, upstream.notify_logged(&message)).await.is_err() {
                         log::warn!("the server does not take {}", message.method().unwrap_or_default());
                     }
                 }
@@ -42,7 +42,7 @@ impl Bridge {
     pub(super) fn post(&mut self, message: Message) {
         let upstream = self.upstream.clone();
         task::spawn_in(&mut self.tasks, async move {
-            upstream.tell(&message).await;
+            upstream.notify_logged(&message).await;
             Done::Notice
         });
     }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::auth::LoginPrompt;
+use crate::auth::{AuthError, LoginPrompt};
 use crate::log;
-use crate::message::{self, Message};
+use crate::message::{self, ErrorObject, Message};
 use crate::net::HttpError;
 
 /// Why a request has no answer of the upstream's own.
@@ -14,42 +14,42 @@ pub enum Failure {
     #[error("{0}")]
     Unreachable(HttpError),
     /// The upstream, or somebody before it, answered with an HTTP error and no JSON-RPC error in it.
-    #[error("{host} answered {status}{}", reason(.said))]
+    #[error("{host} answered {status}{}", reason(.summary))]
     Status {
         /// Scheme and host.
         host: String,
         /// Code and phrase.
         status: http::StatusCode,
-        /// The gist of the body, one line, without secrets; may be empty.
-        said: String,
+        /// The body in one line, without secrets; may be empty.
+        summary: String,
         /// Seconds the upstream asks to wait.
         retry_after: Option<u64>,
     },
     /// 401 or the like to a credential the user gave.
-    #[error("{host} refused the credential from {source_name} ({status}{}){}", reason(.said), also(.left_out))]
+    #[error("{host} refused the credential from {source_name} ({status}{}){}", reason(.summary), also(.left_out))]
     Refused {
         /// Scheme and host.
         host: String,
         /// Code and phrase.
         status: http::StatusCode,
-        /// The gist of the body.
-        said: String,
+        /// The body in one line.
+        summary: String,
         /// Which option it came from.
         source_name: String,
         /// What the user meant to give besides, in sentences; may be empty.
         left_out: String,
         /// The JSON-RPC error in the body, if there was one: its code and data are kept.
-        rpc: Option<Box<(Value, Option<Value>)>>,
+        rpc: Option<Box<ErrorObject>>,
     },
     /// 401 and no credential was given.
-    #[error("{host} wants a login ({status}{}){}", reason(.said), also(.left_out))]
+    #[error("{host} wants a login ({status}{}){}", reason(.summary), also(.left_out))]
     LoginNeeded {
         /// Scheme and host.
         host: String,
         /// Code and phrase.
         status: http::StatusCode,
-        /// The gist of the body.
-        said: String,
+        /// The body in one line.
+        summary: String,
         /// What the user meant to give, in sentences; may be empty.
         left_out: String,
     },
@@ -70,14 +70,14 @@ pub enum Failure {
     #[error("{0}")]
     Credential(String),
     /// The upstream does not know our session any more. Replayed once; the second time it is an answer.
-    #[error("{host} has lost this session ({status}{})", reason(.said))]
+    #[error("{host} has lost this session ({status}{})", reason(.summary))]
     SessionLost {
         /// Scheme and host.
         host: String,
         /// Code and phrase.
         status: http::StatusCode,
-        /// The gist of the body.
-        said: String,
+        /// The body in one line.
+        summary: String,
         /// The JSON-RPC error in the body, for the second time.
         rpc: Option<Box<Message>>,
     },
@@ -111,8 +111,8 @@ pub enum Failure {
     Panicked,
 }
 
-fn reason(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!(": {said}") }
+fn reason(summary: &str) -> String {
+    if summary.is_empty() { String::new() } else { format!(": {summary}") }
 }
 
 fn way_in(prompt: Option<&LoginPrompt>) -> String {
@@ -197,7 +197,7 @@ impl Failure {
     }
 
     /// For the client. An address to log in at is told as it is, or it would lead nowhere.
-    pub fn told(&self) -> String {
+    pub fn for_client(&self) -> String {
         match self {
             Self::SignIn { .. } => self.to_string(),
             _ => log::redact(&self.to_string()),
@@ -205,7 +205,7 @@ impl Failure {
     }
 
     /// For the log, where the way in is told already, and whole: without its secrets it leads nowhere.
-    pub fn logged(&self) -> String {
+    pub fn for_log(&self) -> String {
         match self {
             Self::SignIn { host, prompt: Some(_), .. } => {
                 format!("you are not signed in to {host}; the address to open is told above")
@@ -221,15 +221,15 @@ impl Failure {
             Self::Rpc(error) => return error.with_id(raw_id),
             _ => {}
         }
-        let mut text = self.told();
+        let mut text = self.for_client();
         if let Some(hint) = self.hint() {
             text.push_str("; hint: ");
             text.push_str(hint);
         }
         if let Self::Refused { rpc: Some(rpc), .. } = self
-            && let Some(code) = rpc.0.as_i64()
+            && let Some(code) = rpc.code.as_i64()
         {
-            return message::error(raw_id, code, &text, rpc.1.as_ref());
+            return message::error(raw_id, code, &text, rpc.data.as_ref());
         }
         message::error(raw_id, self.code(), &text, self.data().as_ref())
     }
@@ -242,6 +242,15 @@ impl Failure {
             | Self::SessionLost { status, .. } => Some(json!({ "httpStatus": status.as_u16() })),
             Self::SignIn { prompt: Some(prompt), .. } => Some(json!({ "url": prompt.url, "userCode": prompt.code })),
             _ => None,
+        }
+    }
+}
+
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::OutOfOrder(why) => Self::LoginOutOfOrder(why),
+            error => Self::Credential(error.to_string()),
         }
     }
 }

@@ -1,302 +1,278 @@
-//! `Upstream`: the server, whatever it speaks and whatever state it is in.
+//! `Upstream`: the server, whatever it speaks and whatever state it is in. This is the front door of four storeys:
 //!
-//! The client's own `initialize` is the probe: it is carried to the server, and what comes back decides which [`Wire`]
-//! is spoken from then on. Until that is settled, requests wait at the gate; what keeps them waiting is known, so that
-//! the one that has waited long enough is told the reason.
+//! * [`route`] says which way a message takes: as it is, in the client's [`session`], or through the [`translator`].
+//! * [`login`] answers or holds requests while a login is missing.
+//! * [`session`] opens the client's session, and [`era`] finds out what the server speaks.
+//! * [`transport`] carries messages by legacy Streamable HTTP, by HTTP+SSE or by modern Streamable HTTP, and
+//!   [`exchange`] is one HTTP exchange of it.
+//!
+//! Each storey knows only those below it.
 
-mod answer;
-mod awaited;
-mod backoff;
-mod context;
-mod elicit;
 mod era;
-mod event;
+mod exchange;
 mod failure;
-mod first;
-mod gate;
-mod http_sse;
-mod keep_alive;
-mod lasting;
-mod legacy;
-mod memory;
-mod modern;
-mod opening;
+mod login;
 mod options;
-mod send;
-mod sign_in;
-mod to_client;
-mod translated;
-mod turned;
-mod unanswered;
-mod wire;
+mod route;
+mod session;
+mod translator;
+mod transport;
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-use tokio::sync::oneshot;
+use std::sync::{Arc, OnceLock};
 
 use crate::auth::Authorizer;
 use crate::log;
 use crate::message::{Kind, Message};
 use crate::net::Http;
-use crate::task;
-use context::Context;
-use sign_in::question::Back;
-use translated::Translated;
-use wire::{NotOpened, Opened, SECRET_ID, Wire};
+use era::{Era, Memory, Suspicion};
+use exchange::Sender;
+use login::LoginSession;
+use route::{Route, Router};
+use session::{Session, log_lost};
+use translator::{CANCEL, Translator};
 
-pub use event::Event;
+pub(crate) use exchange::post_headers;
+pub use exchange::{Event, Outcome, ToClient};
 pub use failure::Failure;
 pub use options::{ClientProtocol, Options, Protocol, TransportStrategy};
-pub(crate) use send::post_headers;
-pub use to_client::ToClient;
-
-/// How long a server may take to hear of a cancellation before its exchange is dropped all the same.
-const CANCEL: Duration = Duration::from_secs(5);
 
 /// A server and our connection to it. Cheap to clone.
 #[derive(Clone)]
-pub struct Upstream(Arc<Context>);
+pub struct Upstream(Arc<Inner>);
 
-/// What came of a request that was carried.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Its answer.
-    Answer(Message),
-    /// The answers to a batch, to be given as one.
-    Batch(Vec<Message>),
-    /// Its answers have gone their own way, as [`Event::Answer`]: a batch.
-    Done,
-    /// Accepted; the answer comes on the stream of this number, as [`Event::Answer`].
-    Elsewhere(u64),
+struct Inner {
+    login: LoginSession,
+    session: Arc<Session>,
+    router: Router,
+    /// Set by the first request that goes through it.
+    translator: OnceLock<Translator>,
+    sender: Arc<Sender>,
 }
 
 impl Upstream {
     /// Connects to nothing yet.
     pub fn new(options: Options, authorizer: Authorizer, http: Http, client: ToClient) -> Self {
-        Self::with(Context::new(options, authorizer, http, client))
+        let requests = Arc::clone(&client.server_requests);
+        let sender = Arc::new(Sender::new(authorizer, http, &options, requests));
+        let memory = Memory::load(options.home.as_deref(), &options.uri);
+        let session = Session::new(Arc::clone(&sender), memory, Arc::new(options), client, Arc::default());
+        Self(Arc::new(Inner {
+            login: LoginSession::new(Arc::clone(&session)),
+            router: Router::new(Arc::clone(&session.era)),
+            session,
+            translator: OnceLock::new(),
+            sender,
+        }))
     }
 
-    fn with(context: Context) -> Self {
-        let upstream = Self(Arc::new(context));
-        if let Some(interval) = upstream.0.options.ping_interval {
-            task::spawn(keep_alive::keep_alive(upstream.clone(), interval));
-        }
-        upstream
+    /// Whether this `initialize` is to be given to [`initialize`](Self::initialize).
+    pub fn begins_session(&self, message: &Message) -> bool {
+        self.0.router.begins_session(message)
     }
 
-    /// Begins to open a session with the client's `initialize`. The returned future gives the server's answer if that
-    /// comes within the startup wait, else one made from the last that is known; the opening goes on. Messages that
-    /// follow wait for it.
-    pub fn initialize(&self, message: Message) -> impl Future<Output = Result<Outcome, Failure>> + use<> {
-        let answer = self.open(message.clone());
-        let context = Arc::clone(&self.0);
-        async move {
-            let mut answer = std::pin::pin!(answer);
-            let mut answered = tokio::time::timeout(context.options.startup_wait, &mut answer).await;
-            if answered.is_err() && context.sender.auth().is_waited_for() {
-                answered = Ok(answer.await);
-            }
-            match answered {
-                Ok(Ok(answer)) => answer.map(Outcome::Answer),
-                Ok(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
-                Err(_) => {
-                    log::info!("{} has not answered in time; answering initialize for it", context.sender.host());
-                    Ok(Outcome::Answer(context.first_answer(&message)))
-                }
-            }
-        }
-    }
-
-    fn open(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
-        self.0.lasting.forget();
-        if let Some(old) = self.0.gate.begin(initialize.clone()) {
-            // A client that initializes again leaves its first session behind.
-            task::spawn(async move { old.close().await });
-        }
-        self.spawn_opener(initialize)
-    }
-
-    fn spawn_opener(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
-        let (settle, settled) = oneshot::channel();
-        let opener = task::spawn(opening::open(Arc::clone(&self.0), initialize, settle));
-        self.0.gate.opener(opener.abort_handle());
-        settled
+    /// Begins to open a session with the client's `initialize`. The returned future gives the server's response if that
+    /// comes within the startup wait, else one made from the last that is known.
+    pub fn initialize(&self, message: Message) -> impl Future<Output = Result<Outcome, Failure>> + Send + use<> {
+        self.0.router.decide(Route::Session);
+        self.0.session.initialize(message)
     }
 
     /// Takes the client's `notifications/initialized`. Requests that come after it wait until the server has it.
     pub fn initialized(&self, message: Message) {
-        if self.0.gate.is_idle() {
-            // Without an initialize it opens nothing; it is carried like any notification.
-            let upstream = self.clone();
-            task::spawn(async move { upstream.notify(&message).await });
-            return;
+        if self.0.router.is_session() {
+            return self.0.session.initialized(message);
         }
-        let Some(wire) = self.0.gate.initialized(message.clone()) else { return };
-        let context = Arc::clone(&self.0);
-        task::spawn(async move {
-            wire.initialized(&message).await;
-            context.gate.all_set();
-        });
+        // Without an initialize it opens nothing; it is carried like any notification.
+        let upstream = self.clone();
+        crate::task::spawn(async move { upstream.notify_logged(&message).await });
     }
 
-    /// Carries a request, or a batch, to the server and what it says on the way to the client.
+    /// Carries a request, or a batch, to the server, and the messages that come before its response to the client.
     pub async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
-        let back = Back::of(message);
-        if let Some(back) = &back
-            && let Some(refused) = Box::pin(back.refused(&self.0)).await
-        {
-            return refused;
-        }
-        let message = back.as_ref().map_or(message, |back| &back.request);
-        // A client that asks this, and can, falls back to a handshake, and does not wait for a login.
-        let is_probe = message.method() == Some("server/discover");
-        if is_probe || !self.0.sender.auth().login_status().is_needed() {
-            match self.carry(message).await {
+        let inner = &*self.0;
+        let repeated = if inner.router.is_session() { None } else { inner.login.repeated(message).await };
+        let repeated = match repeated {
+            Some(Err(declined)) => return declined,
+            repeated => repeated.and_then(Result::ok),
+        };
+        let message = repeated.as_ref().unwrap_or(message);
+        if inner.login.may_carry(message) {
+            match inner.carry(message).await {
                 Err(Failure::SignIn { .. }) => {}
                 carried => return carried,
             }
         }
-        Box::pin(self.without_login(message)).await
+        inner.router.note_going_on(message);
+        let carry = |message: Message| -> futures_util::future::BoxFuture<'_, _> {
+            Box::pin(async move { inner.carry(&message).await })
+        };
+        Box::pin(inner.login.request_without_login(message, &carry)).await
     }
 
-    async fn carry(&self, message: &Message) -> Result<Outcome, Failure> {
-        let outcome = self.carried(message).await;
-        if let Ok(Outcome::Answer(answer)) = &outcome
-            && message.method() == Some("tools/list")
-            && self.0.sender.auth().can_log_in()
-        {
-            sign_in::remember(&self.0, message, answer);
-        }
-        outcome
-    }
-
-    async fn carried(&self, message: &Message) -> Result<Outcome, Failure> {
-        if self.0.gate.is_idle()
-            && let Some(outcome) = Box::pin(self.modern(message)).await?
-        {
-            return Ok(outcome);
-        }
-        if let Some(translated) = self.0.translated_for(message) {
-            let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
-            let is_acknowledged = self.0.people.modern.has_acknowledged(message);
-            let outcome = translated.request(message, number, is_acknowledged).await?;
-            return Box::pin(self.corrected(message, outcome)).await;
-        }
-        let wire = self.pass().await?;
-        if let Some(answer) = self.0.empty_list(message) {
-            return Ok(Outcome::Answer(answer));
-        }
-        match wire {
-            Some(wire) => {
-                let outcome = wire.request(message).await;
-                let outcome = self.in_its_era(wire, message, outcome).await;
-                // A translator keeps that in mind itself.
-                if !self.0.client.translated {
-                    self.0.lasting.note(message, &outcome);
-                }
-                outcome
-            }
-            None => legacy::Session::bare(&self.0).request(message).await,
-        }
-    }
-
-    /// Carries a notification, or the client's answer to a request of the server.
+    /// Carries a notification, or the client's response to a request of the server or of the bridge.
     pub async fn notify(&self, message: &Message) -> Result<(), Failure> {
-        if self.0.questions.take(message) || self.0.modern.takes_answer(message) {
+        let Inner { session, router, translator, .. } = &*self.0;
+        if session.link.own_requests.answer(message) {
             return Ok(());
         }
-        self.0.client.unanswered.told(message);
-        if let Some(translated) = self.0.translated.get().filter(|_| self.is_translated()) {
-            translated.notify(message);
+        if let Some(translator) = translator.get().filter(|_| router.is_translated()) {
+            translator.notify(message);
             return Ok(());
         }
-        if self.0.gate.is_idle()
-            && let Some(told) = self.modern_notice(message).await
-        {
-            return told;
+        if router.may_be_modern() && router.has_sent_modern() {
+            // Closing the exchange is the cancellation, and a modern client sends no responses.
+            return match message.kind() {
+                Kind::Notification { method } if &**method != "notifications/cancelled" => {
+                    session.era.server.notify(message).await
+                }
+                _ => Ok(()),
+            };
         }
-        if let (Kind::Response { .. }, Some(session)) = (message.kind(), self.0.gate.early()) {
-            // The server asks something before it answers initialize, and waits for this.
-            return session.notify(message).await;
-        }
-        match self.pass().await? {
-            Some(wire) => wire.notify(message).await,
-            None => legacy::Session::bare(&self.0).notify(message).await,
-        }
+        session.notify(message).await
     }
 
-    /// The same where nobody can do anything about a failure but read of it.
-    pub async fn tell(&self, message: &Message) {
+    /// The same where a failure can only be logged.
+    pub async fn notify_logged(&self, message: &Message) {
         if let Err(failure) = self.notify(message).await {
-            log::warn!("{} did not arrive: {failure}", message.method().unwrap_or("the client's answer"));
+            log_lost(message, &failure);
         }
     }
 
-    /// Tells the server that nobody waits for a request any more, for as long as its exchange may be kept for that.
+    /// Carries a cancellation, for as long as the exchange that it cancels may be kept for that.
     pub async fn cancel(&self, cancelled: &Message) {
-        tokio::time::timeout(CANCEL, self.tell(cancelled)).await.ok();
+        tokio::time::timeout(CANCEL, self.notify_logged(cancelled)).await.ok();
     }
 
     /// Whether messages go through at once, so that what was sent before may have arrived.
     pub fn is_open(&self) -> bool {
-        self.0.gate.is_open()
+        self.0.session.is_open()
     }
 
-    /// Waits until this many requests wait for a person to log in, with nothing of theirs in flight.
-    pub async fn held(&self, count: usize) {
-        self.0.people.hold(count).await;
+    /// Ready when this many requests wait for a person to log in, with nothing of theirs in flight.
+    pub async fn until_waiting(&self, requests: usize) {
+        self.0.login.until_waiting(requests).await;
     }
 
     /// Why no session is open yet, if none is and there is a reason.
     pub fn trouble(&self) -> Option<Failure> {
-        self.0.gate.known_trouble().or_else(|| self.0.translated.get()?.trouble())
+        self.0.session.trouble().or_else(|| self.0.translator.get()?.trouble())
     }
 
-    /// Whether `server/discover` has an answer here, or may have one: else the client does better to speak the server's
-    /// era.
-    pub fn discovers(&self) -> bool {
-        self.0.options.client_protocol == ClientProtocol::Modern || self.is_translated() || self.may_discover()
+    /// Whether `server/discover` is answered, or may be: else the client does better to send `initialize`.
+    pub fn takes_discover(&self) -> bool {
+        let router = &self.0.router;
+        self.client_is_modern() || router.is_translated() || router.may_be_modern()
     }
 
     /// Whether the client is of the modern era and the server is not.
     pub fn is_translated(&self) -> bool {
-        self.0.is_translating() && self.0.gate.is_idle()
+        self.0.router.is_translated()
     }
 
-    /// Whether the client's batches are to be taken apart: the modern era knows none.
-    pub fn parts_batches(&self) -> bool {
-        self.is_translated() || (self.0.options.client_protocol == ClientProtocol::Modern && self.0.gate.is_idle())
+    /// Whether the client's batches are to be taken apart: the modern era has none.
+    pub fn takes_batches_apart(&self) -> bool {
+        self.is_translated() || (self.client_is_modern() && !self.0.router.is_session())
     }
 
-    /// The client has nothing more to say: what it listens to, if that is translated, ends.
+    fn client_is_modern(&self) -> bool {
+        self.0.session.era.options.client_protocol == ClientProtocol::Modern
+    }
+
+    /// The response to a call of the bridge's own tool, which is never sent to a server.
+    pub async fn own_tool(&self, message: &Message) -> Option<Outcome> {
+        self.0.login.own_tool(message).await
+    }
+
+    /// The name of the bridge's own tool, while there is one.
+    pub fn own_tool_name(&self) -> Option<&'static str> {
+        self.0.login.own_tool_name()
+    }
+
+    /// The client has nothing more to send: its subscriptions end.
     pub fn end_of_input(&self) {
-        self.0.translated.get().into_iter().for_each(Translated::end_of_input);
-        self.0.modern.ended.send_replace(true);
+        self.0.translator.get().into_iter().for_each(Translator::end_of_input);
+        self.0.session.era.server.input_ended.send_replace(true);
     }
 
-    /// Ends the session in good manners: at most a second.
+    /// Ends the sessions: at most a second.
     pub async fn close(&self) {
-        if let Some(translated) = self.0.translated.get() {
-            translated.close().await;
+        let Inner { session, translator, sender, .. } = &*self.0;
+        if let Some(translator) = translator.get() {
+            translator.close().await;
         }
-        if let Some(wire) = self.0.gate.close() {
-            wire.close().await;
-        }
-        self.0.sender.auth().close().await;
+        session.close().await;
+        sender.auth().close().await;
+        session.era.memory.flush().await;
+    }
+}
+
+impl Inner {
+    async fn carry(&self, message: &Message) -> Result<Outcome, Failure> {
+        let outcome = match self.router.of(message) {
+            Route::Session => self.session.request(message).await?,
+            route => Box::pin(self.carry_modern(route, message)).await?,
+        };
+        self.login.note_outcome(message, &outcome);
+        Ok(outcome)
     }
 
-    /// Waits for a session, or for the reason why there is none. `None`: the client never asked for one.
-    async fn pass(&self) -> Result<Option<Wire>, Failure> {
-        if let Some(passed) = self.0.gate.try_pass() {
-            return passed;
+    /// Carries a modern client's request: as it is, or through the translator where the server is found to be legacy.
+    async fn carry_modern(&self, route: Route, message: &Message) -> Result<Outcome, Failure> {
+        if route == Route::Modern
+            && let Some(answer) = self.carry_as_it_is(message).await?
+        {
+            return Ok(Outcome::Answer(answer));
         }
-        if let Some(initialize) = self.0.gate.may_retry() {
-            // The first attempt failed for good, but it is a while ago, and somebody asks again.
-            self.0.gate.begin_again();
-            drop(self.spawn_opener(initialize));
+        let translator = self.translator();
+        let outcome = translator.request(message, self.login.is_acknowledged(message)).await?;
+        let era = &self.session.era;
+        if let Outcome::Answer(answer) = &outcome
+            && era::is_mistaken_for_legacy(era, message, answer).await
+        {
+            log::info!("{} is not legacy; no more is translated", self.sender.host());
+            self.router.decide(Route::Modern);
+            if let Some(answer) = self.carry_as_it_is(message).await? {
+                return Ok(Outcome::Answer(answer));
+            }
         }
-        self.0.gate.pass(self.0.sender.host(), self.0.options.patience).await
+        Ok(outcome)
+    }
+
+    /// `None`: the server is legacy, and has not carried the request out.
+    async fn carry_as_it_is(&self, message: &Message) -> Result<Option<Message>, Failure> {
+        let era = &self.session.era;
+        self.router.note_modern(message);
+        let answer = if message.method() == Some("server/discover") {
+            era::discover(era, message, self.router.is_modern_client()).await?
+        } else {
+            era::carry(era, message, self.login.is_acknowledged(message)).await?
+        };
+        if answer.is_some() && era.is_proven_modern() && !self.router.is_session() {
+            self.router.decide(Route::Modern);
+        }
+        Ok(answer)
+    }
+
+    /// Starts the translator with the first request that goes through it.
+    fn translator(&self) -> &Translator {
+        if !self.router.is_session() {
+            self.router.decide(Route::Translator);
+        }
+        self.translator.get_or_init(|| {
+            log::info!("the client is modern and {} is not; translating", self.sender.host());
+            Translator::start(self.session.link.client.clone(), further_sessions(&self.sender, &self.session.era))
+        })
+    }
+}
+
+/// Makes further sessions with the same server.
+fn further_sessions(sender: &Arc<Sender>, era: &Era) -> impl Fn(ToClient) -> LoginSession + Send + use<> {
+    let (sender, memory) = (Arc::clone(sender), era.memory.clone());
+    // The client of such a session is legacy, and needs no other translator.
+    let options = Arc::new(Options { protocol: Protocol::Legacy, tasks: false, ..Options::clone(&era.options) });
+    let suspicion: Arc<Suspicion> = Arc::clone(&era.suspicion);
+    move |client| {
+        let (sender, memory, options) = (Arc::clone(&sender), memory.clone(), Arc::clone(&options));
+        LoginSession::new(Session::new(sender, memory, options, client, Arc::clone(&suspicion)))
     }
 }

@@ -1,0 +1,56 @@
+//! What does a client get that sends `server/discover`? The server's answer, if that comes within the startup wait.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::carry::carry;
+use super::server_era::Era;
+use crate::message::{self, Message, code};
+use crate::task;
+use crate::upstream::{ClientProtocol, Failure, Protocol};
+
+/// Requests it within the startup wait; the request goes on after that. For a server that is late, or cannot be
+/// reached, the client gets what the server returned last time, or an error at which it sends `initialize`.
+/// `is_modern_client`: the client will not send `initialize`, or need not. `None`: the request takes the other route.
+pub(in crate::upstream) async fn discover(
+    era: &Arc<Era>,
+    request: &Message,
+    is_modern_client: bool,
+) -> Result<Option<Message>, Failure> {
+    let options = &era.options;
+    let must_be_modern = options.client_protocol == ClientProtocol::Modern;
+    if must_be_modern && era.takes_modern() != Some(true) {
+        // Such a client cannot do anything with that error.
+        return carry(era, request, false).await;
+    }
+    let carrying = task::spawn({
+        let (era, request) = (Arc::clone(era), request.clone());
+        async move { carry(&era, &request, false).await }
+    });
+    let answer = match tokio::time::timeout(options.startup_wait, carrying).await {
+        Ok(Ok(Ok(answer))) => answer,
+        Ok(Ok(Err(failure @ Failure::SignIn { .. }))) if is_modern_client => return Err(failure),
+        failed if era.takes_modern() == Some(true) => {
+            if let Some(discovered) = era.memory.recall(|record| record.discover.clone()) {
+                let result = Value::Object(discovered);
+                return Ok(Some(message::result(request.raw_id().unwrap_or("null"), &result)));
+            }
+            match failed {
+                Ok(Ok(Err(failure))) if options.protocol == Protocol::Modern => return Err(failure),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    if must_be_modern {
+        return Ok(answer);
+    }
+    Ok(answer.or_else(|| Some(unsupported(request))))
+}
+
+/// The error at which a client sends `initialize`.
+fn unsupported(request: &Message) -> Message {
+    let why = "server/discover is not supported; use initialize";
+    message::error(request.raw_id().unwrap_or("null"), code::METHOD_NOT_FOUND, why, None)
+}

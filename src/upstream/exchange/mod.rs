@@ -1,0 +1,27 @@
+//! One HTTP exchange with the server, and the way of what it returns to the client. Nothing here knows of sessions.
+//!
+//! * [`sender`] sends a request: its credential, its retries. [`backoff`] says how long to wait between two.
+//! * [`response`] reads the response; [`response_stream`] reads an event stream until the response that is awaited on
+//!   it; [`owed`] says whether a message is that response. [`summary`] puts a body into one line for people.
+//! * [`to_client`] delivers messages; [`server_requests`] counts the requests of the server that the client has not
+//!   answered. [`outcome`] is what comes of a request, [`event`] what comes beside it.
+
+pub(super) mod backoff;
+mod event;
+mod outcome;
+pub(super) mod owed;
+pub(super) mod response;
+pub(super) mod response_stream;
+mod sender;
+mod server_requests;
+mod summary;
+mod to_client;
+mod tries;
+
+pub use event::Event;
+pub(super) use event::SessionEvent;
+pub use outcome::Outcome;
+pub(super) use outcome::Reply;
+pub(crate) use sender::post_headers;
+pub(super) use sender::{Sender, Sent, get_headers};
+pub use to_client::ToClient;

@@ -1,0 +1,194 @@
+//! What is an HTTP response in the terms of MCP: messages, an error response, or a failure?
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde::Deserialize;
+
+use super::Sender;
+use super::summary::{needed_bytes, summary};
+use crate::log;
+use crate::log::trace::{self, Exchange};
+use crate::message::{ErrorObject, Kind, Message};
+use crate::net::{self, BodyError, Events, SseError, retry_after};
+use crate::upstream::Failure;
+
+/// How long the body may take of a 401 or 403 that a login cures, whatever the body holds.
+const LOGIN_REASON_WAIT: Duration = Duration::from_millis(500);
+
+/// A stream of events from a response. Boxed, or every request's future would have room for one, twice over.
+pub(in crate::upstream) type EventStream = Box<Events<BoxStream<'static, Result<Bytes, SseError>>>>;
+
+/// The body of a 2xx response.
+pub(in crate::upstream) enum Body {
+    /// 202, 204, or an empty body.
+    Nothing(StatusCode),
+    /// JSON: a message, or an array of them.
+    Message(Message),
+    /// An event stream.
+    Events(EventStream),
+}
+
+/// Reads a 2xx response.
+pub(in crate::upstream) async fn read_body(sender: &Sender, response: Response<Incoming>) -> Result<Body, Failure> {
+    let host = sender.host();
+    let (head, body) = response.into_parts();
+    if matches!(head.status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+        // Some servers leave such a body open.
+        return Ok(Body::Nothing(head.status));
+    }
+    if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        let encoding = log::redact(&String::from_utf8_lossy(encoding.as_bytes()));
+        return Err(Failure::Unusable(format!("{host} sent a body encoded as {encoding}, which was not asked for")));
+    }
+    if has_type(&head.headers, "text/event-stream") {
+        return Ok(Body::Events(events(sender, body, Exchange::of(&head.extensions))));
+    }
+    let text = net::read(&head.headers, body, sender.limit(), sender.body_timeout()).await;
+    let text = text.map_err(|error| match error {
+        BodyError::TooLong(_) => Failure::TooLarge(format!("{host}: {error}")),
+        BodyError::Broken(cause) => {
+            Failure::Broken(format!("the connection to {host} broke within its answer: {cause}"))
+        }
+    })?;
+    trace::body(Exchange::of(&head.extensions), &text);
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Body::Nothing(head.status));
+    }
+    // A copy, because a large text must stay the only one.
+    let start = text[..text.len().min(needed_bytes())].to_vec();
+    let what = match Message::parse(text) {
+        Ok(message) if !matches!(message.kind(), Kind::Invalid(_)) => return Ok(Body::Message(message)),
+        Ok(_) => "JSON that is no JSON-RPC message".to_owned(),
+        Err(_) if has_type(&head.headers, "application/json") => "broken JSON".to_owned(),
+        Err(_) => match head.headers.get(CONTENT_TYPE) {
+            Some(kind) => format!("{}, not MCP", log::redact(&String::from_utf8_lossy(kind.as_bytes()))),
+            None => "no MCP message".to_owned(),
+        },
+    };
+    Err(Failure::Unusable(format!("{host} answered {} with {what}: {}", head.status, summary(&start))))
+}
+
+/// The failure of a request whose response has [no body](Body::Nothing).
+pub(in crate::upstream) fn no_body(host: &str, status: StatusCode) -> Failure {
+    Failure::Unusable(format!("{host} answered {status} and nothing more to a request, which wants a result"))
+}
+
+/// The events of a body whose content type says that it is an event stream.
+fn events(sender: &Sender, body: Incoming, exchange: Option<Exchange>) -> EventStream {
+    let chunks = body.into_data_stream().map(|chunk| {
+        chunk.map_err(|error| {
+            SseError::Broken(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string))
+        })
+    });
+    Box::new(Events::new(chunks.boxed(), sender.limit()).traced(exchange))
+}
+
+/// Whether the content type is this one, parameters aside.
+pub(in crate::upstream) fn has_type(headers: &HeaderMap, kind: &str) -> bool {
+    let given = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let end = memchr::memchr(b';', given).unwrap_or(given.len());
+    given[..end].trim_ascii().eq_ignore_ascii_case(kind.as_bytes())
+}
+
+/// Reads a response that is not 2xx. `Ok` is a JSON-RPC error of the server's own, which passes through. `in_session`:
+/// the request named a session, so that the response may mean that the session has expired.
+pub(in crate::upstream) async fn error_response(
+    sender: &Sender,
+    response: Response<Incoming>,
+    in_session: bool,
+) -> Result<Message, Failure> {
+    let (head, body) = response.into_parts();
+    let (status, host) = (head.status, sender.host().to_owned());
+    // Asked now, and not when the body is there: a login may have been made by then, and the request shall be sent
+    // again, not fail.
+    let wants_login = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth().wants_login();
+    let reading = net::snippet(body);
+    let text = if wants_login {
+        tokio::time::timeout(LOGIN_REASON_WAIT, reading).await.unwrap_or_default()
+    } else {
+        reading.await
+    };
+    trace::body(Exchange::of(&head.extensions), &text);
+    let summary = summary(&text);
+    let rpc = Message::parse(text).ok().filter(is_rpc_error);
+    if in_session && is_session_expired(status, &summary, rpc.as_ref()) {
+        return Err(Failure::SessionLost { host, status, summary, rpc: rpc.map(Box::new) });
+    }
+    if wants_login {
+        return Err(Failure::SignIn { host, prompt: None, why: None });
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        let left_out = sender.auth().left_out();
+        return Err(if sender.auth().is_given() {
+            let rpc = rpc.as_ref().and_then(ErrorObject::of).map(Box::new);
+            Failure::Refused { host, status, summary, source_name: sender.auth().source(), left_out, rpc }
+        } else {
+            Failure::LoginNeeded { host, status, summary, left_out }
+        });
+    }
+    if let Some(message) = rpc {
+        return Ok(message);
+    }
+    let retry_after = retry_after(&head.headers).map(|delay| delay.as_secs());
+    Err(Failure::Status { host, status, summary, retry_after })
+}
+
+/// The specification says 404; many servers answer 400 or 401 and speak of a session.
+fn is_session_expired(status: StatusCode, summary: &str, rpc: Option<&Message>) -> bool {
+    let code = rpc.and_then(ErrorObject::of).and_then(|error| error.code.as_i64());
+    // The codes that servers use for it. Another code is about something else that has a session.
+    let may_be = code.is_none_or(|code| matches!(code, -32000 | -32001 | -32600));
+    match status {
+        // A method, a parameter or a resource was not found, unless the server speaks of a session.
+        StatusCode::NOT_FOUND => !matches!(code, Some(-32601 | -32602 | -32002)) || speaks_of_session(summary),
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => may_be && speaks_of_session(summary),
+        _ => false,
+    }
+}
+
+/// Whether these are the words of a server that misses a session.
+fn speaks_of_session(summary: &str) -> bool {
+    let summary = summary.to_ascii_lowercase();
+    summary.contains("session") || summary.contains("not initialized")
+}
+
+/// Many a plain error has an `error` member with a code and a message in it. A client that waits for JSON-RPC would
+/// ignore it.
+fn is_rpc_error(message: &Message) -> bool {
+    #[derive(Deserialize)]
+    struct Version {
+        jsonrpc: String,
+    }
+    matches!(message.kind(), Kind::Response { is_error: true, .. })
+        && message.read::<Version>().is_some_and(|version| version.jsonrpc == "2.0")
+        && ErrorObject::of(message).is_some_and(|error| error.code.is_number())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expired_session_is_told_from_other_errors() {
+        let unknown = Message::parse(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#).ok();
+        for (status, said, rpc, lost) in [
+            (404, "", None, true),
+            (404, "no", unknown.as_ref(), false),
+            (400, "Bad Request: No valid session ID provided", None, true),
+            (400, "Server not initialized", None, true),
+            (400, "missing argument", None, false),
+            (401, "Unknown Session", None, true),
+            (401, "bad token", None, false),
+            (500, "session", None, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            assert_eq!(is_session_expired(status, said, rpc), lost, "{status} {said}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! How is one HTTP request sent to the server? With its credential, and again where that is safe.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+
+use super::server_requests::ServerRequests;
+use super::tries::Tries;
+use crate::auth::Authorizer;
+use crate::log;
+use crate::net::{self, Answer, Http};
+use crate::upstream::{Failure, Options};
+
+/// A connection that was in use this long ago is still there. After longer, the runtime looks at its sockets first.
+const FRESH: Duration = Duration::from_micros(100);
+
+/// How long a wait for a login lasts before it begins anew.
+const LOGIN: Duration = Duration::from_secs(24 * 3600);
+
+/// The head of a response, and where it came from if that is not where the request was sent.
+#[derive(Debug)]
+pub(in crate::upstream) struct Sent {
+    pub(in crate::upstream) response: Response<Incoming>,
+    pub(in crate::upstream) moved: Option<Uri>,
+}
+
+/// Sends requests to one server. All sessions with the server share it.
+pub(in crate::upstream) struct Sender {
+    http: Http,
+    auth: Authorizer,
+    uri: Uri,
+    host: String,
+    limit: usize,
+    patience: Duration,
+    headers_timeout: Option<Duration>,
+    body_timeout: Option<Duration>,
+    server_requests: Arc<ServerRequests>,
+    /// When the last response came. Every request reads it and every response changes it.
+    last_used: Mutex<Instant>,
+}
+
+impl Sender {
+    pub(in crate::upstream) fn new(
+        auth: Authorizer,
+        http: Http,
+        options: &Options,
+        server_requests: Arc<ServerRequests>,
+    ) -> Self {
+        Self {
+            http,
+            auth,
+            host: net::host(&options.uri),
+            uri: options.uri.clone(),
+            limit: options.max_message,
+            patience: options.patience,
+            headers_timeout: options.headers_timeout,
+            body_timeout: options.body_timeout,
+            server_requests,
+            last_used: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// The address that the user gave.
+    pub(in crate::upstream) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Scheme and host: what may be shown.
+    pub(in crate::upstream) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The longest event or body, in bytes.
+    pub(in crate::upstream) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How long a request waits for a server that cannot be reached.
+    pub(in crate::upstream) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// How long the server may be silent within a response.
+    pub(in crate::upstream) fn body_timeout(&self) -> Option<Duration> {
+        self.body_timeout
+    }
+
+    pub(in crate::upstream) fn auth(&self) -> &Authorizer {
+        &self.auth
+    }
+
+    /// Waits until a login has been made, for as long as that takes.
+    pub(in crate::upstream) async fn logged_in(&self) {
+        while !self.auth.login_status().logged_in(LOGIN).await {}
+    }
+
+    /// Why a request is not carried out while a login is missing, with the address to log in at.
+    pub(in crate::upstream) async fn login_needed(&self) -> Failure {
+        let host = self.host.clone();
+        match self.auth.login_status().prompt(Duration::ZERO).await {
+            Ok(prompt) => Failure::SignIn { host, prompt, why: None },
+            Err(why) => Failure::SignIn { host, prompt: None, why: Some(why) },
+        }
+    }
+
+    /// Waits for the next part of a response, but no longer than the server may be silent.
+    pub(in crate::upstream) async fn next_part<T>(&self, part: impl Future<Output = T>) -> Result<T, Failure> {
+        self.within(self.body_timeout, pin!(part)).await
+    }
+
+    /// Waits no longer than this for the server, unless the server waits for the client. Takes a future by its place: a
+    /// future that is given to an asynchronous function is kept in it twice.
+    async fn within<T>(
+        &self,
+        limit: Option<Duration>,
+        mut part: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Failure> {
+        let Some(limit) = limit else { return Ok(part.await) };
+        let Some(mut end) = tokio::time::Instant::now().checked_add(limit) else { return Ok(part.await) };
+        loop {
+            if let Ok(part) = tokio::time::timeout_at(end, part.as_mut()).await {
+                return Ok(part);
+            }
+            let later = self.server_requests.idle_since().and_then(|since| since.checked_add(limit));
+            end = later.filter(|later| *later > end).ok_or_else(|| {
+                Failure::Broken(format!("{} has been silent for {} seconds", self.host, limit.as_secs_f64()))
+            })?;
+        }
+    }
+
+    /// Sends, and returns the head of the response. A server that cannot be reached is tried again for as long as
+    /// `patience` says; a server that refuses the credential gets a newer one, if there is one. Nothing that may have
+    /// arrived is sent twice, unless the server itself asked for it.
+    pub(in crate::upstream) async fn send(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Sent, Failure> {
+        let mut tries = Tries::new(patience);
+        let mut moved: Option<Uri> = None;
+        loop {
+            let mut headers = headers.clone();
+            self.look_at_sockets().await;
+            tries.begin();
+            let target = moved.as_ref().unwrap_or(uri);
+            let serial = self.auth.apply(&method, target, &mut headers).await?;
+            let sent = {
+                let sending = pin!(self.http.send(method.clone(), target, headers, body.clone()));
+                self.within(self.headers_timeout, sending).await?
+            };
+            let response = match sent {
+                Ok(Answer::Response(response)) => response,
+                Ok(Answer::Moved(next)) => {
+                    tries.redirected(&self.host)?;
+                    moved = Some(next);
+                    continue;
+                }
+                Err(error) => {
+                    tries.wait_after(error).await?;
+                    continue;
+                }
+            };
+            *self.last_used.lock() = Instant::now();
+            let status = response.status();
+            if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                self.auth.accepted(serial);
+            } else if tries.renewals < self.auth.most_renewals() {
+                tries.renewals += 1;
+                if Box::pin(self.auth.refused(serial, target, status, response.headers())).await? {
+                    continue;
+                }
+            }
+            let Some(delay) = tries.retry_after(&response) else { return Ok(Sent { response, moved }) };
+            log::info!("{} asks to wait {} s ({status})", self.host, delay.as_secs());
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Lets the runtime look at its sockets, if it has been a while: a pooled connection that the server has closed
+    /// since must not get a request, which would be lost.
+    async fn look_at_sockets(&self) {
+        let idle = self.last_used.lock().elapsed();
+        if idle > FRESH {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The headers of a POST that carries a message.
+pub(crate) fn post_headers() -> HeaderMap {
+    let mut headers = get_headers();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers
+}
+
+/// The headers of a GET that opens a stream.
+pub(in crate::upstream) fn get_headers() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(net::PRODUCT));
+    headers
+}

@@ -1,0 +1,88 @@
+//! How is a modern client's user sent to the address of a login? By the response to a request that needs one, after
+//! which the client sends the request again ("Multi Round-Trip Requests"). This is never the only way: a client that was
+//! asked once may be held the next time.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::answers::{answer, not_logged_in};
+use super::elicitation::{READ, sentence};
+use super::hold::PROMPT;
+use super::state::LoginState;
+use crate::message::{Change, Members, Message};
+use crate::translate::{meta, to_legacy};
+use crate::upstream::Failure;
+use crate::upstream::exchange::Outcome;
+
+/// The methods whose response may be an input request.
+const ANSWERABLE: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+
+/// The input request's name.
+const KEY: &str = "sign_in";
+
+/// The `requestState` of the input request. It need not be secret: all it says is that the bridge has sent one.
+const STATE: &str = "mcp-ferry: signing in";
+
+/// A login may be made in this time without a person, where the browser knows its user.
+const BY_ITSELF: Duration = Duration::from_secs(2);
+
+/// A request that was sent again after the prompt.
+pub(in crate::upstream) struct RepeatedRequest {
+    /// As it was the first time.
+    pub(in crate::upstream) request: Message,
+    is_declined: bool,
+}
+
+impl RepeatedRequest {
+    /// `None`: it is another request.
+    pub(in crate::upstream) fn of(request: &Message) -> Option<Self> {
+        // Cheap for the many that are not.
+        let members = Some(request.as_str()).filter(|text| text.contains(STATE)).and_then(Members::of)?;
+        let params = members.object("params")?;
+        params.string("requestState").filter(|state| state == STATE)?;
+        let response = params.object("inputResponses").and_then(|responses| responses.object(KEY));
+        let action = response.and_then(|response| response.string("action"));
+        let params = params.with(&[("requestState", Change::Remove), ("inputResponses", Change::Remove)]);
+        let request = Message::parse(members.with(&[("params", Change::Set(&params))])).ok()?;
+        Some(Self { request, is_declined: matches!(action.as_deref(), Some("decline" | "cancel")) })
+    }
+
+    /// The response, if the person does not want to log in, and a login is still missing.
+    pub(super) async fn declined(&self, state: &LoginState) -> Option<Result<Outcome, Failure>> {
+        let was_read = state.prompted_at().is_some_and(|prompted| prompted.elapsed() > READ);
+        if !self.is_declined || !was_read || !state.status().is_wanted() {
+            return None;
+        }
+        Some(not_logged_in(state, &self.request, state.sender().login_needed().await))
+    }
+}
+
+/// Asks the person to open the address, if the client can do that and the person was not asked before. The response is
+/// the input request.
+pub(super) async fn ask(state: &LoginState, request: &Message) -> Option<Message> {
+    if !request.method().is_some_and(|method| ANSWERABLE.contains(&method)) || !can_open(request) {
+        return None;
+    }
+    let status = state.status();
+    status.request_login();
+    if status.finished(BY_ITSELF).await {
+        return None;
+    }
+    let prompt = status.prompt(PROMPT).await.ok().flatten().filter(|prompt| state.is_new_prompt(&prompt.url))?;
+    state.set_prompted();
+    let params = json!({ "mode": "url", "url": prompt.url, "message": sentence(state.sender().host(), &prompt) });
+    let input_request = json!({ "method": "elicitation/create", "params": params });
+    let result =
+        json!({ "resultType": "input_required", "inputRequests": { KEY: input_request }, "requestState": STATE });
+    Some(answer(state, request, result))
+}
+
+/// Whether the client has declared that it opens addresses; `{}` alone means forms.
+fn can_open(request: &Message) -> bool {
+    let url = || {
+        let meta = Members::of(request.as_str())?.object("params")?.object("_meta")?;
+        meta.object(meta::CLIENT_CAPABILITIES)?.object("elicitation")?.object("url")
+    };
+    to_legacy::is_modern(request) && url().is_some()
+}

@@ -1,0 +1,156 @@
+//! What is known of the requests that wait for a login, and of what the client was shown about it?
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use crate::auth::LoginStatus;
+use crate::message::{Id, Kind, Message};
+use crate::upstream::Failure;
+use crate::upstream::exchange::{Outcome, Sender, ToClient};
+use crate::upstream::session::Session;
+
+/// Carries a request to the server, whatever route it takes.
+pub(in crate::upstream) type Carry<'a> = dyn Fn(Message) -> BoxFuture<'a, Result<Outcome, Failure>> + Sync + 'a;
+
+/// A session, and who waits for a login in it. Each request that needs a login reads it and adds itself.
+pub(super) struct LoginState {
+    pub(super) session: Arc<Session>,
+    /// How many requests wait for a person, with nothing of theirs in flight.
+    waiting: watch::Sender<usize>,
+    /// A task notifies the client of the login when it is made; one is enough, however often the client requests lists.
+    announcing: AtomicBool,
+    /// A modern client's first request that needed a login has come.
+    had_first_request: AtomicBool,
+    /// The address that the person was asked to open last: several requests at once wait for one login.
+    prompted_url: Mutex<Option<String>>,
+    /// When a modern client was last returned a prompt.
+    prompted_at: Mutex<Option<Instant>>,
+    /// A modern client's subscriptions that are acknowledged, though the server has not been sent them.
+    acknowledged: Mutex<HashSet<Id>>,
+}
+
+impl LoginState {
+    pub(super) fn new(session: Arc<Session>) -> Self {
+        Self {
+            session,
+            waiting: watch::Sender::default(),
+            announcing: AtomicBool::default(),
+            had_first_request: AtomicBool::default(),
+            prompted_url: Mutex::default(),
+            prompted_at: Mutex::default(),
+            acknowledged: Mutex::default(),
+        }
+    }
+
+    pub(super) fn sender(&self) -> &Sender {
+        &self.session.link.sender
+    }
+
+    pub(super) fn client(&self) -> &ToClient {
+        &self.session.link.client
+    }
+
+    pub(super) fn status(&self) -> &LoginStatus {
+        self.sender().auth().login_status()
+    }
+
+    /// Counts requests that wait, until the guard is dropped.
+    pub(super) fn wait_for_person(&self, requests: usize) -> WaitingForPerson<'_> {
+        self.waiting.send_modify(|waiting| *waiting += requests);
+        WaitingForPerson(self, requests)
+    }
+
+    /// Ready when this many requests wait for a person.
+    pub(super) async fn until_waiting(&self, requests: usize) {
+        if self.waiting.subscribe().wait_for(|waiting| *waiting >= requests).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether the caller is to notify the client of the login; false where a task does already.
+    pub(super) fn begin_announcing(&self) -> bool {
+        !self.announcing.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn end_announcing(&self) {
+        self.announcing.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a request is the first of the client that needs a login.
+    pub(super) fn is_first_request(&self) -> bool {
+        !self.had_first_request.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether the person was not asked before to open this address.
+    pub(super) fn is_new_prompt(&self, url: &str) -> bool {
+        self.prompted_url.lock().replace(url.to_owned()).as_deref() != Some(url)
+    }
+
+    pub(super) fn prompted_at(&self) -> Option<Instant> {
+        *self.prompted_at.lock()
+    }
+
+    pub(super) fn set_prompted(&self) {
+        *self.prompted_at.lock() = Some(Instant::now());
+    }
+
+    /// Notes that a subscription is acknowledged, until the guard is dropped.
+    pub(super) fn acknowledge(&self, id: Id) -> Acknowledged<'_> {
+        self.acknowledged.lock().insert(id.clone());
+        Acknowledged(self, id)
+    }
+
+    /// Whether this is a subscription that the client has an acknowledgement of.
+    pub(super) fn is_acknowledged(&self, listen: &Message) -> bool {
+        matches!(listen.kind(), Kind::Request { id, .. } if self.acknowledged.lock().contains(id))
+    }
+}
+
+/// Requests that wait for a person.
+pub(super) struct WaitingForPerson<'a>(&'a LoginState, usize);
+
+impl Drop for WaitingForPerson<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.send_modify(|waiting| *waiting -= self.1);
+    }
+}
+
+/// A subscription that is acknowledged.
+pub(super) struct Acknowledged<'a>(&'a LoginState, Id);
+
+impl Drop for Acknowledged<'_> {
+    fn drop(&mut self) {
+        self.0.acknowledged.lock().remove(&self.1);
+    }
+}
+
+/// The members of a request that matter here.
+#[derive(Deserialize)]
+pub(super) struct RequestParams {
+    #[serde(default)]
+    pub(super) params: Params,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Params {
+    pub(super) name: Option<String>,
+    pub(super) cursor: Option<Value>,
+    #[serde(rename = "_meta")]
+    pub(super) meta: Meta,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Meta {
+    pub(super) progress_token: Option<Box<RawValue>>,
+}

@@ -1,0 +1,244 @@
+//! The client's session with the server: opened by the client's `initialize`, on whichever transport the server speaks,
+//! and opened anew when the server turns out to have changed its era.
+//!
+//! The client's own `initialize` is the probe: it is carried to the server, and what comes back decides which transport
+//! is used from then on. Until then messages wait at the [`gate`]; what delays them is known, so that a request which
+//! has waited long enough gets the reason.
+
+mod gate;
+mod keep_alive;
+mod negotiation;
+mod opening;
+pub(super) mod placeholder;
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use super::Failure;
+use super::era::{Era, Memory, Suspicion, has_changed, may_have_changed};
+use super::exchange::{Outcome, Reply, Sender, ToClient};
+use super::transport::legacy::{LegacyTransport, notify_early};
+use super::transport::modern::ModernServer;
+use super::transport::{Link, Transport};
+use crate::log;
+use crate::message::{Kind, Message};
+use crate::task;
+use crate::upstream::{Options, Protocol};
+use gate::Gate;
+use opening::Opener;
+
+/// One session. It may be opened several times, each time on a transport of its own.
+pub(super) struct Session {
+    pub(super) link: Arc<Link>,
+    pub(super) era: Arc<Era>,
+    gate: Arc<Gate>,
+}
+
+impl Session {
+    /// Connects to nothing yet.
+    pub(super) fn new(
+        sender: Arc<Sender>,
+        memory: Memory,
+        options: Arc<Options>,
+        client: ToClient,
+        suspicion: Arc<Suspicion>,
+    ) -> Arc<Self> {
+        let link = Arc::new(Link::new(sender, client));
+        let server = Arc::new(ModernServer::new(Arc::clone(&link)));
+        let interval = options.ping_interval;
+        let era = Arc::new(Era::new(options, memory, server, suspicion));
+        let session = Arc::new(Self { link, era, gate: Arc::default() });
+        if let Some(interval) = interval {
+            let session = Arc::clone(&session);
+            task::spawn(async move {
+                let send = |ping: Message| -> BoxFuture<'_, _> {
+                    let session = &session;
+                    Box::pin(async move { session.request(&ping).await })
+                };
+                keep_alive::keep_alive(&session.gate, interval, send).await;
+            });
+        }
+        session
+    }
+
+    /// Begins to open the session with the client's `initialize`. The returned future gives the server's response if
+    /// that comes within the startup wait, else one made from the last that is known; the opening goes on. Messages that
+    /// follow wait for it.
+    pub(super) fn initialize(
+        self: &Arc<Self>,
+        message: Message,
+    ) -> impl Future<Output = Result<Outcome, Failure>> + Send + use<> {
+        let answer = self.open(message.clone());
+        let session = Arc::clone(self);
+        async move {
+            let Link { sender, .. } = &*session.link;
+            let mut answer = pin!(answer);
+            let mut answered = tokio::time::timeout(session.era.options.startup_wait, &mut answer).await;
+            if answered.is_err() && sender.auth().is_waited_for() {
+                answered = Ok(answer.await);
+            }
+            match answered {
+                Ok(Ok(answer)) => answer.map(Outcome::Answer),
+                Ok(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
+                Err(_) => {
+                    log::info!("{} has not answered in time; answering initialize for it", sender.host());
+                    let memory = &session.era.memory;
+                    Ok(Outcome::Answer(placeholder::initialize_response(&session.link, memory, &message)))
+                }
+            }
+        }
+    }
+
+    fn open(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
+        if let Some(state) = &self.link.session_state {
+            state.clear();
+        }
+        self.link.handshake.begin(initialize.clone());
+        if let Some(open) = self.gate.begin() {
+            // A client that initializes again leaves its first session behind.
+            task::spawn(async move { open.close().await });
+        }
+        self.spawn_opener(initialize)
+    }
+
+    fn spawn_opener(&self, initialize: Message) -> oneshot::Receiver<Result<Message, Failure>> {
+        let (settle, settled) = oneshot::channel();
+        let opener = Opener {
+            link: Arc::clone(&self.link),
+            era: Arc::clone(&self.era),
+            gate: Arc::clone(&self.gate),
+            initialize,
+            settle: Some(settle),
+        };
+        self.gate.set_opener(task::spawn(opener.run()).abort_handle());
+        settled
+    }
+
+    /// Takes the client's `notifications/initialized`. Requests that come after it wait until the server has it.
+    pub(super) fn initialized(self: &Arc<Self>, message: Message) {
+        self.link.handshake.set_initialized(message.clone());
+        // Without an open session, the task that opens one sends it.
+        let Some(transport) = self.gate.initialized() else { return };
+        let session = Arc::clone(self);
+        task::spawn(async move {
+            transport.initialized(&message).await;
+            session.gate.all_set();
+        });
+    }
+
+    /// Carries a request or a batch.
+    pub(super) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
+        let transport = self.wait_until_open().await?;
+        if let Some(answer) = self.link.capabilities.empty_list(message) {
+            return Ok(Outcome::Answer(answer));
+        }
+        let Some(transport) = transport else {
+            let transport = LegacyTransport::without_session(&self.link);
+            return Ok(Box::pin(transport.request(message)).await?.outcome);
+        };
+        let reply = transport.request(message).await;
+        let outcome = self.recheck_era(transport, message, reply).await;
+        if let Some(state) = &self.link.session_state {
+            state.note(message, &outcome);
+        }
+        outcome
+    }
+
+    /// What came of a request. If it was refused because the session is of the wrong era, what came of it in a session
+    /// that fits: a request that is refused so is not carried out.
+    async fn recheck_era(
+        &self,
+        transport: Transport,
+        message: &Message,
+        reply: Result<Reply, Failure>,
+    ) -> Result<Outcome, Failure> {
+        let Self { link, era, gate } = self;
+        era.suspicion.note_reply(&reply);
+        if era.options.protocol != Protocol::Auto
+            || !may_have_changed(&era.suspicion, &transport, message, &reply)
+            || !Box::pin(has_changed(era, &transport, || gate.is_at(&transport))).await
+        {
+            return Ok(reply?.outcome);
+        }
+        let was_modern = transport.is_modern();
+        let is_first = gate.leave(&transport);
+        if is_first && let Some(initialize) = link.handshake.initialize() {
+            log::info!("{} speaks another era than before; opening a session anew", link.sender.host());
+            task::spawn(async move { transport.close().await });
+            drop(self.spawn_opener(initialize));
+        }
+        let Some(new) = self.wait_until_open().await? else { return Ok(reply?.outcome) };
+        if is_first {
+            link.lists_changed();
+        }
+        if new.is_modern() == was_modern {
+            // The era was not the reason, so the request may have been carried out.
+            return Ok(reply?.outcome);
+        }
+        Ok(Box::pin(new.request(message)).await?.outcome)
+    }
+
+    /// Carries a notification, or the client's response to a request of the server.
+    pub(super) async fn notify(&self, message: &Message) -> Result<(), Failure> {
+        self.link.client.server_requests.note_received(message);
+        if let Kind::Response { .. } = message.kind()
+            && self.gate.is_opening()
+            && let Some(notified) = notify_early(&self.link, message).await
+        {
+            // The server sent a request before it answered initialize, and waits for this.
+            return notified;
+        }
+        match self.wait_until_open().await? {
+            Some(transport) => transport.notify(message).await,
+            None => LegacyTransport::without_session(&self.link).notify(message).await,
+        }
+    }
+
+    /// The same where a failure can only be logged.
+    pub(super) async fn notify_logged(&self, message: &Message) {
+        if let Err(failure) = self.notify(message).await {
+            log_lost(message, &failure);
+        }
+    }
+
+    /// Waits for the session, or for the reason why there is none. `None`: the client never wanted one.
+    pub(super) async fn wait_until_open(&self) -> Result<Option<Transport>, Failure> {
+        if let Some(passed) = self.gate.try_pass() {
+            return passed;
+        }
+        // The last attempt has failed, but that is a while ago, and a message wants the session again.
+        if self.gate.begin_again()
+            && let Some(initialize) = self.link.handshake.initialize()
+        {
+            self.link.handshake.clear_early();
+            drop(self.spawn_opener(initialize));
+        }
+        let sender = &self.link.sender;
+        self.gate.pass(sender.host(), sender.patience()).await
+    }
+
+    /// Whether messages go through at once, so that what was sent before may have arrived.
+    pub(super) fn is_open(&self) -> bool {
+        self.gate.is_open()
+    }
+
+    /// Why no session is open yet, if there is a reason.
+    pub(super) fn trouble(&self) -> Option<Failure> {
+        self.gate.trouble()
+    }
+
+    /// Closes the session: at most a second.
+    pub(super) async fn close(&self) {
+        if let Some(transport) = self.gate.close() {
+            transport.close().await;
+        }
+    }
+}
+
+/// Logs that a message of the client, which wants no response, was lost.
+pub(super) fn log_lost(message: &Message, failure: &Failure) {
+    log::warn!("{} did not arrive: {failure}", message.method().unwrap_or("the client's answer"));
+}

@@ -1,0 +1,57 @@
+//! What does the bridge answer to `initialize` when the server's own result does not come in time? The last result that
+//! is known, else one which promises that the lists can change.
+
+use serde_json::{Value, json};
+
+use crate::message::{self, Initialize, Message};
+use crate::translate::LEGACY_REVISIONS;
+use crate::upstream::era::Memory;
+use crate::upstream::transport::{Capabilities, Link};
+
+/// The name of the bridge's own tool, which logs in. It has another name where the server has a tool of this one.
+pub(in crate::upstream) const LOGIN_TOOL: &str = "sign_in";
+
+/// The capabilities of a server of which nothing is known.
+pub(in crate::upstream) fn every_list() -> Value {
+    let list = json!({ "listChanged": true });
+    json!({ "tools": list, "prompts": list, "resources": list })
+}
+
+/// A response to `initialize` in the place of the server's.
+pub(in crate::upstream) fn initialize_response(link: &Link, memory: &Memory, initialize: &Message) -> Message {
+    let host = link.sender.host();
+    let requested = Initialize::params(initialize).and_then(|params| params.protocol_version);
+    let revision = requested.filter(|requested| LEGACY_REVISIONS.contains(&requested.as_str()));
+    let revision = revision.unwrap_or_else(|| LEGACY_REVISIONS[0].to_owned());
+    let known = memory.recall(|record| record.initialize_result(&revision, host));
+    let mut result = known.unwrap_or_else(
+        || json!({ "capabilities": every_list(), "serverInfo": { "name": host, "version": "unknown" } }),
+    );
+    // Revisions are dates, and the client's own is never too new for it.
+    let known = result["protocolVersion"].as_str().unwrap_or_default();
+    if known.is_empty() || known > revision.as_str() {
+        result["protocolVersion"] = revision.into();
+    }
+    promise(link, &mut result);
+    link.capabilities.set_promised(result["capabilities"].clone());
+    message::result(initialize.raw_id().unwrap_or("null"), &result)
+}
+
+/// Has a result, of `initialize` or of `server/discover`, promise that its lists can change, and say that a login is
+/// missing where one is.
+pub(in crate::upstream) fn promise(link: &Link, result: &mut Value) {
+    Capabilities::promise_changes(result);
+    if link.sender.auth().login_status().is_needed() {
+        let known = result["instructions"].as_str().map(|known| format!("\n\n{known}")).unwrap_or_default();
+        result["instructions"] = format!("{}{known}", instructions(link.sender.host())).into();
+        result["capabilities"]["tools"] = json!({ "listChanged": true });
+    }
+}
+
+/// What a model is told of a server for which a login is missing.
+fn instructions(host: &str) -> String {
+    format!(
+        "Nobody is signed in to {host} yet, so most of its tools are missing. To sign in, call the tool {LOGIN_TOOL}: it \
+         returns the address to open in a browser. `mcp-ferry login` in a terminal does the same."
+    )
+}

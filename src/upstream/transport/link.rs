@@ -1,0 +1,69 @@
+//! What does every transport stand on? The way to the server and the way to the client, and what a session needs that
+//! takes the place of another.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::capabilities::Capabilities;
+use super::handshake::Handshake;
+use super::session_state::{Send, SessionState};
+use crate::message::{Initialize, OwnRequests};
+use crate::translate::to_modern::Ids;
+use crate::upstream::exchange::{Sender, SessionEvent, ToClient};
+
+/// Shared by the transports that one session has, one after the other, and by the session itself.
+pub(in crate::upstream) struct Link {
+    pub(in crate::upstream) sender: Arc<Sender>,
+    pub(in crate::upstream) client: ToClient,
+    /// Makes the ids of the bridge's own requests.
+    pub(in crate::upstream) ids: Ids,
+    /// The bridge's own requests that wait for their response. The tasks that send them add to it; whoever reads a
+    /// response looks there first.
+    pub(in crate::upstream) own_requests: OwnRequests,
+    pub(in crate::upstream) handshake: Handshake,
+    pub(in crate::upstream) capabilities: Capabilities,
+    /// What a new session must have from the one before; `None` where a translator sets that itself.
+    pub(in crate::upstream) session_state: Option<SessionState>,
+    /// Counts the HTTP+SSE streams of this process, whichever transport opened them.
+    pub(super) streams: AtomicU64,
+}
+
+impl Link {
+    pub(in crate::upstream) fn new(sender: Arc<Sender>, client: ToClient) -> Self {
+        let session_state = client.direct().is_some().then(SessionState::default);
+        Self {
+            sender,
+            client,
+            ids: Ids::default(),
+            own_requests: OwnRequests::default(),
+            handshake: Handshake::default(),
+            capabilities: Capabilities::default(),
+            session_state,
+            streams: AtomicU64::new(0),
+        }
+    }
+
+    /// Gives a new session what the one before had, by requests that `send` sends in it.
+    pub(in crate::upstream) async fn replay_state<'a>(&self, send: &Send<'a>) {
+        if let Some(state) = &self.session_state {
+            state.replay(&self.ids, send).await;
+        }
+    }
+
+    /// A new session has taken the place of one that had expired: whoever stands on it must know.
+    pub(super) fn session_replaced(&self, result: Option<Initialize>) {
+        if let Some(result) = result {
+            self.capabilities.set_actual(result.capabilities);
+        }
+        self.client.notify_translator(|| SessionEvent::Reopened);
+        self.lists_changed();
+    }
+
+    /// Tells the client that each list of the server may have changed.
+    pub(in crate::upstream) fn lists_changed(&self) {
+        self.client.tools_changed();
+        for notification in self.capabilities.changed_lists() {
+            self.client.deliver_own(notification);
+        }
+    }
+}

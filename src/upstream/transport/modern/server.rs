@@ -1,0 +1,267 @@
+//! How is a request sent to a modern server? One POST for each, with the headers that mirror the message. Cancelling is
+//! closing the response: dropping the future of a request does it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode, Uri};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::headers;
+use super::param_headers::{self, ParamHeader};
+use crate::log;
+use crate::message::{self, Kind, Members, Message, code, error_code, quoted};
+use crate::task;
+use crate::translate::code::HEADER_MISMATCH;
+use crate::upstream::Failure;
+use crate::upstream::exchange::owed::OwedResponse;
+use crate::upstream::exchange::response::{Body, error_response, no_body, read_body};
+use crate::upstream::exchange::response_stream::{ResponseStream, drain_trailing};
+use crate::upstream::exchange::{Sent, post_headers};
+use crate::upstream::transport::link::Link;
+
+/// A server that has more pages of tools than this has no end.
+const MOST_PAGES: usize = 100;
+
+/// How long the answer may take that refuses a request of the server.
+const REFUSAL: Duration = Duration::from_secs(5);
+
+/// A modern server, for the requests of whichever client.
+pub(in crate::upstream) struct ModernServer {
+    pub(in crate::upstream) link: Arc<Link>,
+    /// The arguments of each tool that are mirrored in headers, as the last list had them. Responses to `tools/list`
+    /// change it, calls read it.
+    param_headers: Mutex<HashMap<String, Arc<[ParamHeader]>>>,
+    /// Where redirects have led. Any response may change it, every request reads it.
+    moved: Mutex<Option<Uri>>,
+    /// Set when the client has ended its input: its subscriptions end with it.
+    pub(in crate::upstream) input_ended: watch::Sender<bool>,
+}
+
+/// The response to a request. An error is a response too.
+#[derive(Debug)]
+pub(in crate::upstream) struct Answered {
+    pub(in crate::upstream) status: StatusCode,
+    pub(in crate::upstream) answer: Message,
+    /// The server sent a request of its own on the stream, which a modern server does not.
+    pub(in crate::upstream) sent_request: bool,
+}
+
+impl Answered {
+    pub(super) fn new(status: StatusCode, answer: Message) -> Self {
+        Self { status, answer, sent_request: false }
+    }
+
+    /// Whether the response is an error.
+    pub(in crate::upstream) fn is_error(&self) -> bool {
+        matches!(self.answer.kind(), Kind::Response { is_error: true, .. })
+    }
+
+    /// The `result` of the response, JSON text.
+    pub(in crate::upstream) fn result(&self) -> Option<&str> {
+        Members::of(self.answer.as_str())?.get("result")
+    }
+}
+
+/// Which notifications that come before the response are for the client.
+pub(in crate::upstream) type Passes<'a> = dyn FnMut(&Message) -> bool + Send + 'a;
+
+impl ModernServer {
+    pub(in crate::upstream) fn new(link: Arc<Link>) -> Self {
+        Self { link, param_headers: Mutex::default(), moved: Mutex::default(), input_ended: watch::Sender::default() }
+    }
+
+    /// Carries a request, and the notifications that come before its response to the client. Dropped, it closes the
+    /// exchange, which cancels the request.
+    ///
+    /// A server that misses a header is asked for its tools, because it may want other arguments mirrored than is known,
+    /// and is then sent the request once more: what it refused so it has not carried out.
+    pub(in crate::upstream) async fn request(
+        &self,
+        message: &Message,
+        passes: &mut Passes<'_>,
+    ) -> Result<Answered, Failure> {
+        let mut answered = self.post(message, passes).await?;
+        match message.method() {
+            Some("tools/call") if error_code(&answered.answer) == Some(HEADER_MISMATCH) => {
+                Box::pin(self.learn_param_headers(message)).await;
+                let again = message.with_id(&self.link.ids.next());
+                answered = Box::pin(self.post(&again, passes)).await?;
+                answered.answer = answered.answer.with_id(message.raw_id().unwrap_or("null"));
+            }
+            Some("tools/list") => answered.answer = self.scan_tools(answered.answer),
+            _ => {}
+        }
+        Ok(answered)
+    }
+
+    /// Sends a request of the bridge's own; nothing that comes before its response is for the client.
+    pub(in crate::upstream) async fn request_own(&self, message: &Message) -> Result<Answered, Failure> {
+        self.request(message, &mut |_| false).await
+    }
+
+    /// Posts a notification.
+    pub(in crate::upstream) async fn notify(&self, message: &Message) -> Result<(), Failure> {
+        let sender = &self.link.sender;
+        let sent = self.send(message).await?;
+        if !sent.response.status().is_success() {
+            let error = error_response(sender, sent.response, false).await?;
+            return Err(Failure::Unusable(format!("{} refused it: {}", sender.host(), error.text().escape_ascii())));
+        }
+        Ok(())
+    }
+
+    /// POSTs a message to where the server is now.
+    pub(super) async fn send(&self, message: &Message) -> Result<Sent, Failure> {
+        let sender = &self.link.sender;
+        let headers = self.headers(message);
+        let moved = self.moved.lock().clone();
+        let uri = moved.as_ref().unwrap_or_else(|| sender.uri());
+        let sent = sender.send(Method::POST, uri, &headers, message.text().clone(), sender.patience()).await?;
+        if let Some(moved) = &sent.moved {
+            *self.moved.lock() = Some(moved.clone());
+        }
+        Ok(sent)
+    }
+
+    fn headers(&self, message: &Message) -> HeaderMap {
+        let mirrored = (message.method() == Some("tools/call")).then(|| {
+            let tools = self.param_headers.lock();
+            if tools.is_empty() {
+                return None;
+            }
+            tools.get(&called_tool(message)?).cloned()
+        });
+        headers::of(message, mirrored.flatten().as_deref().unwrap_or_default())
+    }
+
+    async fn post(&self, message: &Message, passes: &mut Passes<'_>) -> Result<Answered, Failure> {
+        let sender = &self.link.sender;
+        let host = sender.host();
+        let Some(owed) = OwedResponse::to(message) else {
+            return Err(Failure::Unusable("a message that is no request has no response".to_owned()));
+        };
+        let Sent { response, .. } = self.send(message).await?;
+        let status = response.status();
+        if !status.is_success() {
+            let error = Box::pin(error_response(sender, response, false)).await?;
+            return Ok(Answered::new(status, error.with_id(owed.raw_id())));
+        }
+        match read_body(sender, response).await? {
+            Body::Nothing(status) => Err(no_body(host, status)),
+            Body::Message(answer) => owed
+                .take(answer)
+                .map(|answer| Answered::new(status, answer))
+                .map_err(|_| Failure::Unusable(format!("{host} answered another request than this"))),
+            Body::Events(mut events) => {
+                let mut stream = ResponseStream::new(sender, &mut events);
+                let mut sent_request = false;
+                let answer = loop {
+                    let message = stream.next(&|id| owed.has_id(id)).await.map_err(|end| end.failure)?;
+                    match owed.take(message) {
+                        Ok(answer) => break answer,
+                        Err(message) => sent_request |= self.deliver(message, passes).await,
+                    }
+                };
+                drain_trailing(events, None);
+                Ok(Answered { status, answer, sent_request })
+            }
+        }
+    }
+
+    /// Delivers a message that comes before the response. True for a request: a modern server sends none. A legacy
+    /// server may, which has carried out a request without a session, and would wait for the answer for ever.
+    async fn deliver(&self, message: Message, passes: &mut Passes<'_>) -> bool {
+        match message.kind() {
+            Kind::Notification { .. } if passes(&message) => self.link.client.deliver(message).await,
+            Kind::Notification { .. } => {}
+            Kind::Request { .. } => {
+                self.refuse(&message);
+                return true;
+            }
+            _ => {
+                let host = self.link.sender.host();
+                log::warn!("{host} sent a message on a stream that has no place there; it is dropped");
+            }
+        }
+        false
+    }
+
+    /// Answers a request of the server in the place of the client, which cannot be asked.
+    fn refuse(&self, request: &Message) {
+        let (sender, raw_id) = (Arc::clone(&self.link.sender), request.raw_id().unwrap_or("null"));
+        let method = request.method().unwrap_or_default();
+        let why = "the client that sent this request has no session in which it could be asked";
+        let answer = match method {
+            "ping" => message::result_text(raw_id, "{}"),
+            _ => message::error(raw_id, code::METHOD_NOT_FOUND, why, None),
+        };
+        log::warn!("{} sent the request {method} on a stream without a session; it is refused", sender.host());
+        drop(task::spawn(async move {
+            let headers = post_headers();
+            let sending = sender.send(Method::POST, sender.uri(), &headers, answer.into_text(), REFUSAL);
+            if !matches!(tokio::time::timeout(REFUSAL, sending).await, Ok(Ok(_))) {
+                log::warn!("the answer that refuses a request of {} did not arrive", sender.host());
+            }
+        }));
+    }
+
+    /// Reads a response to `tools/list`: which arguments are mirrored from now on, and which tools may be shown.
+    fn scan_tools(&self, answer: Message) -> Message {
+        let scanned = param_headers::scan_tools(&answer);
+        for (name, why) in &scanned.left_out {
+            log::warn!("the tool {name:?} is left out of the list: {why}");
+        }
+        let mut tools = self.param_headers.lock();
+        for (name, headers) in scanned.tools {
+            if headers.is_empty() {
+                tools.remove(&name);
+            } else {
+                tools.insert(name, headers.into());
+            }
+        }
+        scanned.shown.unwrap_or(answer)
+    }
+
+    /// Lists the server's tools until the one that is called has been listed.
+    async fn learn_param_headers(&self, call: &Message) {
+        #[derive(Deserialize)]
+        struct Tool {
+            name: String,
+        }
+        log::info!("{} misses a header; listing its tools to learn which", self.link.sender.host());
+        let called = called_tool(call);
+        let mut cursor = None;
+        for _ in 0..MOST_PAGES {
+            let Some(request) = self.list_request(call, cursor.as_deref()) else { return };
+            let Ok(Answered { answer, .. }) = self.post(&request, &mut |_| false).await else { return };
+            let answer = self.scan_tools(answer);
+            let Some(result) = Members::of(answer.as_str()).and_then(|members| members.object("result")) else {
+                return;
+            };
+            let tools: Vec<Tool> =
+                result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
+            cursor = result.string("nextCursor");
+            if cursor.is_none() || tools.iter().any(|tool| Some(&tool.name) == called.as_ref()) {
+                return;
+            }
+        }
+    }
+
+    /// A `tools/list` in the name of the client that calls.
+    fn list_request(&self, call: &Message, cursor: Option<&str>) -> Option<Message> {
+        let params = Members::of(call.as_str())?.object("params")?;
+        let meta = params.get("_meta").unwrap_or("{}");
+        let cursor = cursor.map(|cursor| format!(r#","cursor":{}"#, quoted(cursor))).unwrap_or_default();
+        let params = format!(r#"{{"_meta":{meta}{cursor}}}"#);
+        Some(message::request_text(&self.link.ids.next(), "tools/list", &params))
+    }
+}
+
+/// The tool that a request calls.
+fn called_tool(message: &Message) -> Option<String> {
+    Members::of(message.as_str())?.object("params")?.string("name")
+}

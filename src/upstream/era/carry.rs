@@ -13,11 +13,7 @@ use crate::upstream::transport::modern::{Answered, forward_subscription};
 
 /// Carries a modern client's request as it is. `None`: the server is legacy, and has not carried it out.
 /// `is_acknowledged`: it is a subscription, and the client has its acknowledgement already.
-pub(in crate::upstream) async fn carry(
-    era: &Era,
-    request: &Message,
-    is_acknowledged: bool,
-) -> Result<Option<Message>, Failure> {
+pub(crate) async fn carry(era: &Era, request: &Message, is_acknowledged: bool) -> Result<Option<Message>, Failure> {
     let answered = match request.method() {
         Some("subscriptions/listen") => {
             let on_acknowledged = || era.set_modern(None);

@@ -13,7 +13,7 @@ use crate::upstream::{ClientProtocol, Failure, Protocol};
 /// Requests it within the startup wait; the request goes on after that. For a server that is late, or cannot be
 /// reached, the client gets what the server returned last time, or an error at which it sends `initialize`.
 /// `is_modern_client`: the client will not send `initialize`, or need not. `None`: the request takes the other route.
-pub(in crate::upstream) async fn discover(
+pub(crate) async fn discover(
     era: &Arc<Era>,
     request: &Message,
     is_modern_client: bool,

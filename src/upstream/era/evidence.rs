@@ -12,7 +12,7 @@ use crate::upstream::transport::OpenError;
 use crate::upstream::transport::modern::is_modern_revision;
 
 /// Whether only a modern server returns this error with this status.
-pub(in crate::upstream) fn is_modern_error(status: StatusCode, error: &Message) -> bool {
+pub(crate) fn is_modern_error(status: StatusCode, error: &Message) -> bool {
     let Some(error) = ErrorObject::of(error) else { return false };
     let data = error.data.unwrap_or_default();
     let supported = || data["supported"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -64,7 +64,7 @@ pub(super) fn is_passing_error(status: StatusCode, error: &Message) -> bool {
 }
 
 /// Whether an attempt to open by `server/discover` shows that the server is not modern.
-pub(in crate::upstream) fn is_not_modern(error: &OpenError) -> bool {
+pub(crate) fn is_not_modern(error: &OpenError) -> bool {
     match error {
         OpenError::Error(status, error) => !is_limit(*status) && !is_modern_discover_error(*status, error),
         OpenError::Failure(failure) => is_legacy_failure(failure),
@@ -72,7 +72,7 @@ pub(in crate::upstream) fn is_not_modern(error: &OpenError) -> bool {
 }
 
 /// Whether an attempt to open by `initialize` shows that the server is modern, or leaves that open.
-pub(in crate::upstream) fn may_be_modern(error: &OpenError) -> bool {
+pub(crate) fn may_be_modern(error: &OpenError) -> bool {
     match error {
         OpenError::Error(status, error) => is_modern_error(*status, error) || may_refuse_initialize(error),
         OpenError::Failure(_) => false,
@@ -86,7 +86,7 @@ pub(super) fn may_refuse_initialize(error: &Message) -> bool {
 
 /// Whether a server has agreed on a modern revision, which has no `initialize`, with a client that requested another
 /// revision.
-pub(in crate::upstream) fn agrees_on_modern(initialize: &Message, answer: &Message) -> bool {
+pub(crate) fn agrees_on_modern(initialize: &Message, answer: &Message) -> bool {
     let agreed = Initialize::result(answer).and_then(|result| result.protocol_version);
     let requested = Initialize::params(initialize).and_then(|params| params.protocol_version);
     agreed != requested && agreed.is_some_and(|revision| is_modern_revision(&revision))

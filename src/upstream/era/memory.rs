@@ -29,7 +29,7 @@ const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// One server's record. It is read once, at the start; changes are written by threads of their own. Clones are the same.
 #[derive(Clone)]
-pub(in crate::upstream) struct Memory(Arc<Inner>);
+pub(crate) struct Memory(Arc<Inner>);
 
 struct Inner {
     /// The file's name is a hash, because the address may hold a secret. `None` where there is no home directory.
@@ -47,20 +47,20 @@ struct Inner {
 /// What a server was like.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(in crate::upstream) struct Record {
+pub(crate) struct Record {
     /// The result of `initialize`.
-    pub(in crate::upstream) initialize: Option<Map<String, Value>>,
+    pub(crate) initialize: Option<Map<String, Value>>,
     /// The result of `server/discover`.
-    pub(in crate::upstream) discover: Option<Map<String, Value>>,
+    pub(crate) discover: Option<Map<String, Value>>,
     /// The result of `tools/list`, all pages, for times when a login is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::upstream) tools: Option<Vec<Value>>,
+    pub(crate) tools: Option<Vec<Value>>,
     /// It spoke HTTP+SSE.
-    pub(in crate::upstream) http_sse: bool,
+    pub(crate) http_sse: bool,
     /// It speaks a modern revision, or does not; `None` if it was never sent `server/discover`.
-    pub(in crate::upstream) modern: Option<bool>,
+    pub(crate) modern: Option<bool>,
     /// Its legacy clients are served through the translator: it has no legacy side, or one that can do less.
-    pub(in crate::upstream) translated: bool,
+    pub(crate) translated: bool,
     /// Seconds since 1970.
     saved: u64,
 }
@@ -85,7 +85,7 @@ impl Record {
 
     /// The result of `initialize` for a client that requests this revision, from whichever result there is. `name`: the
     /// server's, if it names none.
-    pub(in crate::upstream) fn initialize_result(&self, revision: &str, name: &str) -> Option<Value> {
+    pub(crate) fn initialize_result(&self, revision: &str, name: &str) -> Option<Value> {
         if let Some(initialize) = self.initialize.as_ref().filter(|_| !self.translated) {
             return Some(Value::Object(initialize.clone()));
         }
@@ -96,7 +96,7 @@ impl Record {
 
 impl Memory {
     /// Reads the server's file. Call it before the runtime has anything else to do.
-    pub(in crate::upstream) fn load(home: Option<&Path>, uri: &Uri) -> Self {
+    pub(crate) fn load(home: Option<&Path>, uri: &Uri) -> Self {
         let name = files::hashed_name(&uri.to_string());
         let path = home.map(|home| home.join("servers").join(format!("{name}.json")));
         let record = path.as_deref().and_then(Record::read).unwrap_or_default();
@@ -110,12 +110,12 @@ impl Memory {
     }
 
     /// Reads what is known, however old.
-    pub(in crate::upstream) fn recall<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+    pub(crate) fn recall<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         read(&self.0.record.lock())
     }
 
     /// What was found out not long ago.
-    pub(in crate::upstream) fn findings(&self) -> Record {
+    pub(crate) fn findings(&self) -> Record {
         let record = self.0.record.lock();
         let Record { http_sse, modern, translated, saved, .. } = *record;
         let findings = Record { http_sse, modern, translated, saved, ..Record::default() };
@@ -124,7 +124,7 @@ impl Memory {
 
     /// Changes the record, and the file unless nothing has changed since a short while ago: programs start the bridge
     /// all the time. A file that cannot be written costs a synthetic answer some day, and so only a line in the log.
-    pub(in crate::upstream) fn learn(&self, change: impl Fn(&mut Record) + Send + 'static) {
+    pub(crate) fn learn(&self, change: impl Fn(&mut Record) + Send + 'static) {
         let mut record = self.0.record.lock();
         let before = record.clone();
         record.change(&change);
@@ -150,7 +150,7 @@ impl Memory {
     }
 
     /// Keeps a page of the server's tools, and with the last page all of them.
-    pub(in crate::upstream) fn keep_tools(&self, page: Vec<Value>, is_first: bool, is_last: bool) {
+    pub(crate) fn keep_tools(&self, page: Vec<Value>, is_first: bool, is_last: bool) {
         let mut pages = self.0.pages.lock();
         if is_first {
             pages.clear();
@@ -163,7 +163,7 @@ impl Memory {
     }
 
     /// Waits until the file is written, for a moment.
-    pub(in crate::upstream) async fn flush(&self) {
+    pub(crate) async fn flush(&self) {
         let mut writes = std::mem::take(&mut *self.0.writes.lock());
         drop(tokio::time::timeout(LAST_WRITE, async { while writes.join_next().await.is_some() {} }).await);
     }

@@ -21,7 +21,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Whether a modern client's request, which was translated, was refused because the server is not legacy, or not any
 /// more. A request that was refused so is not carried out.
-pub(in crate::upstream) async fn is_mistaken_for_legacy(era: &Era, request: &Message, answer: &Message) -> bool {
+pub(crate) async fn is_mistaken_for_legacy(era: &Era, request: &Message, answer: &Message) -> bool {
     if !era.is_auto() || !to_legacy::is_modern(request) {
         return false;
     }
@@ -40,7 +40,7 @@ pub(in crate::upstream) async fn is_mistaken_for_legacy(era: &Era, request: &Mes
 }
 
 /// Whether what came of a request is nothing for which a server of this session's era has a reason.
-pub(in crate::upstream) fn may_have_changed(
+pub(crate) fn may_have_changed(
     suspicion: &Suspicion,
     transport: &Transport,
     request: &Message,
@@ -79,7 +79,7 @@ pub(in crate::upstream) fn may_have_changed(
 
 /// Asks the server whether its era is another than that of this session. Of many requests that are refused at once, one
 /// asks. `is_current`: whether the session is still the one that is open; if it is not, another request has asked.
-pub(in crate::upstream) async fn has_changed(era: &Era, transport: &Transport, is_current: impl Fn() -> bool) -> bool {
+pub(crate) async fn has_changed(era: &Era, transport: &Transport, is_current: impl Fn() -> bool) -> bool {
     let mut showed_nothing = era.suspicion.asking.lock().await;
     if !is_current() {
         return true;

@@ -18,7 +18,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// Keeps what an opening has shown. A server that opened no session has no way to send its legacy client requests;
 /// whether it has a modern side, which can, is asked when the client is there to stay, and used from the next start on.
-pub(in crate::upstream) fn remember(era: &Arc<Era>, initialize: &Message, opened: &Opened) {
+pub(crate) fn remember(era: &Arc<Era>, initialize: &Message, opened: &Opened) {
     let result = Members::of(opened.answer.as_str()).and_then(|members| members.get("result"));
     let Some(result) = result.and_then(|result| serde_json::from_str::<Map<_, _>>(result).ok()) else { return };
     let is_auto = era.is_auto();

@@ -22,19 +22,19 @@ pub(super) enum ServerEra {
 }
 
 /// What is known of the server's era, and whom to ask. The client's session and the front door share it.
-pub(in crate::upstream) struct Era {
-    pub(in crate::upstream) options: Arc<Options>,
-    pub(in crate::upstream) memory: Memory,
-    pub(in crate::upstream) server: Arc<ModernServer>,
+pub(crate) struct Era {
+    pub(crate) options: Arc<Options>,
+    pub(crate) memory: Memory,
+    pub(crate) server: Arc<ModernServer>,
     /// Requests change it with what their responses show; every request of a modern client reads it until its route is
     /// decided.
     known: Mutex<ServerEra>,
-    pub(in crate::upstream) suspicion: Arc<Suspicion>,
+    pub(crate) suspicion: Arc<Suspicion>,
 }
 
 impl Era {
     /// `suspicion` is shared with the sessions that a translator opens.
-    pub(in crate::upstream) fn new(
+    pub(crate) fn new(
         options: Arc<Options>,
         memory: Memory,
         server: Arc<ModernServer>,
@@ -53,7 +53,7 @@ impl Era {
     }
 
     /// Whether the server takes modern requests; `None` if only trying can show it.
-    pub(in crate::upstream) fn takes_modern(&self) -> Option<bool> {
+    pub(crate) fn takes_modern(&self) -> Option<bool> {
         match self.options.protocol {
             Protocol::Modern => Some(true),
             Protocol::Legacy => Some(false),
@@ -67,13 +67,13 @@ impl Era {
     }
 
     /// Whether this run has seen the server take a modern request, or the user says so.
-    pub(in crate::upstream) fn is_proven_modern(&self) -> bool {
+    pub(crate) fn is_proven_modern(&self) -> bool {
         self.options.protocol == Protocol::Modern || *self.known.lock() == ServerEra::Modern
     }
 
     /// Notes that the server is modern, for this run and later ones. `discovered`: the result of its `server/discover`,
     /// JSON text.
-    pub(in crate::upstream) fn set_modern(&self, discovered: Option<&str>) {
+    pub(crate) fn set_modern(&self, discovered: Option<&str>) {
         if !self.is_auto() {
             return;
         }
@@ -88,7 +88,7 @@ impl Era {
     }
 
     /// Notes that the server is not modern, for this run and later ones.
-    pub(in crate::upstream) fn set_legacy(&self) {
+    pub(crate) fn set_legacy(&self) {
         if !self.is_auto() {
             return;
         }

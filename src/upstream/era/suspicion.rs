@@ -14,7 +14,7 @@ const MANY: u32 = 3;
 /// What speaks against a server being legacy. A session and the sessions that a translator opens share it: what one of
 /// them meets, the request that is translated must know.
 #[derive(Default)]
-pub(in crate::upstream) struct Suspicion {
+pub(crate) struct Suspicion {
     /// The server has refused an `initialize`, or a request in a session, in a way that fits a modern server too. Set by
     /// sessions; the next request that is refused clears it.
     pub(super) raised: AtomicBool,
@@ -26,14 +26,14 @@ pub(in crate::upstream) struct Suspicion {
 
 impl Suspicion {
     /// Notes why a session could not be opened.
-    pub(in crate::upstream) fn note_open_error(&self, error: &OpenError) {
+    pub(crate) fn note_open_error(&self, error: &OpenError) {
         if may_be_modern(error) {
             self.raised.store(true, Ordering::Relaxed);
         }
     }
 
     /// Notes what came of a request in a session.
-    pub(in crate::upstream) fn note_reply(&self, reply: &Result<Reply, Failure>) {
+    pub(crate) fn note_reply(&self, reply: &Result<Reply, Failure>) {
         let is_suspicious = match reply {
             Ok(Reply { status, outcome: Outcome::Answer(answer) }) => is_either_error_in_session(*status, answer),
             // A session could not be opened anew.

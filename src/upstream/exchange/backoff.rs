@@ -16,35 +16,35 @@ const LONGEST_RETRY: Duration = Duration::from_secs(600);
 const SHORTEST: Duration = Duration::from_millis(250);
 
 /// A server that names a delay of at least this much means it: the delay does not grow.
-pub(in crate::upstream) const CONSIDERED: Duration = Duration::from_millis(500);
+pub(crate) const CONSIDERED: Duration = Duration::from_millis(500);
 
 /// Delays that double up to half a minute, with jitter, so that many bridges do not return to a server in step.
 #[derive(Debug)]
-pub(in crate::upstream) struct Backoff {
+pub(crate) struct Backoff {
     first: Duration,
     attempts: u32,
 }
 
 impl Backoff {
     /// `first` is the delay after the first failure.
-    pub(in crate::upstream) fn new(first: Duration) -> Self {
+    pub(crate) fn new(first: Duration) -> Self {
         Self { first, attempts: 0 }
     }
 
     /// An attempt has succeeded.
-    pub(in crate::upstream) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.attempts = 0;
     }
 
     /// The next delay after a failure.
-    pub(in crate::upstream) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let delay = self.first.saturating_mul(1 << self.attempts.min(16)).min(LONGEST);
         self.attempts += 1;
         jitter(delay, 0.5)
     }
 
     /// The next delay after a stream ended, with the `retry:` of its server. `in_order`: the server ended it itself.
-    pub(in crate::upstream) fn after_stream(&mut self, retry: Option<Duration>, in_order: bool) -> Duration {
+    pub(crate) fn after_stream(&mut self, retry: Option<Duration>, in_order: bool) -> Duration {
         let retry = retry.map(|retry| retry.min(LONGEST_RETRY));
         match retry {
             Some(retry) if in_order && retry >= CONSIDERED => jitter(retry, 0.1),
@@ -59,12 +59,12 @@ impl Backoff {
 }
 
 /// Whether this status may pass by itself: it speaks of a login, a limit or an outage, not of the request.
-pub(in crate::upstream) fn is_passing(status: StatusCode) -> bool {
+pub(crate) fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || is_limit(status)
 }
 
 /// Whether this status speaks of the sender's login, or of how many requests were sent and when.
-pub(in crate::upstream) fn is_limit(status: StatusCode) -> bool {
+pub(crate) fn is_limit(status: StatusCode) -> bool {
     matches!(status.as_u16(), 401 | 403 | 408 | 425 | 429)
 }
 

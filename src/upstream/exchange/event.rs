@@ -17,7 +17,7 @@ pub enum Event {
 
 /// What a session tells the translator that stands between it and the client.
 #[derive(Debug)]
-pub(in crate::upstream) enum SessionEvent {
+pub(crate) enum SessionEvent {
     /// What an owner of requests reads in any case.
     Response(Event),
     /// A request or a notification of the server.

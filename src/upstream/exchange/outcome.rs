@@ -20,14 +20,14 @@ pub enum Outcome {
 
 /// The same as a transport returns it: with the status of the HTTP response, which tells of the server's era.
 #[derive(Debug)]
-pub(in crate::upstream) struct Reply {
-    pub(in crate::upstream) status: StatusCode,
-    pub(in crate::upstream) outcome: Outcome,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) outcome: Outcome,
 }
 
 impl Reply {
     /// A response that came in a good HTTP response.
-    pub(in crate::upstream) fn ok(outcome: Outcome) -> Self {
+    pub(crate) fn ok(outcome: Outcome) -> Self {
         Self { status: StatusCode::OK, outcome }
     }
 }

@@ -22,10 +22,10 @@ use crate::upstream::Failure;
 const LOGIN_REASON_WAIT: Duration = Duration::from_millis(500);
 
 /// A stream of events from a response. Boxed, or every request's future would have room for one, twice over.
-pub(in crate::upstream) type EventStream = Box<Events<BoxStream<'static, Result<Bytes, SseError>>>>;
+pub(crate) type EventStream = Box<Events<BoxStream<'static, Result<Bytes, SseError>>>>;
 
 /// The body of a 2xx response.
-pub(in crate::upstream) enum Body {
+pub(crate) enum Body {
     /// 202, 204, or an empty body.
     Nothing(StatusCode),
     /// JSON: a message, or an array of them.
@@ -35,7 +35,7 @@ pub(in crate::upstream) enum Body {
 }
 
 /// Reads a 2xx response.
-pub(in crate::upstream) async fn read_body(sender: &Sender, response: Response<Incoming>) -> Result<Body, Failure> {
+pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> Result<Body, Failure> {
     let host = sender.host();
     let (head, body) = response.into_parts();
     if matches!(head.status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
@@ -75,7 +75,7 @@ pub(in crate::upstream) async fn read_body(sender: &Sender, response: Response<I
 }
 
 /// The failure of a request whose response has [no body](Body::Nothing).
-pub(in crate::upstream) fn no_body(host: &str, status: StatusCode) -> Failure {
+pub(crate) fn no_body(host: &str, status: StatusCode) -> Failure {
     Failure::Unusable(format!("{host} answered {status} and nothing more to a request, which wants a result"))
 }
 
@@ -90,7 +90,7 @@ fn events(sender: &Sender, body: Incoming, exchange: Option<Exchange>) -> EventS
 }
 
 /// Whether the content type is this one, parameters aside.
-pub(in crate::upstream) fn has_type(headers: &HeaderMap, kind: &str) -> bool {
+pub(crate) fn has_type(headers: &HeaderMap, kind: &str) -> bool {
     let given = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let end = memchr::memchr(b';', given).unwrap_or(given.len());
     given[..end].trim_ascii().eq_ignore_ascii_case(kind.as_bytes())
@@ -98,7 +98,7 @@ pub(in crate::upstream) fn has_type(headers: &HeaderMap, kind: &str) -> bool {
 
 /// Reads a response that is not 2xx. `Ok` is a JSON-RPC error of the server's own, which passes through. `in_session`:
 /// the request named a session, so that the response may mean that the session has expired.
-pub(in crate::upstream) async fn error_response(
+pub(crate) async fn error_response(
     sender: &Sender,
     response: Response<Incoming>,
     in_session: bool,

@@ -20,7 +20,7 @@ const AFTER_LOSS: Duration = Duration::from_secs(5);
 const TRAILING: Duration = Duration::from_secs(5);
 
 /// A stream on which a response is awaited.
-pub(in crate::upstream) struct ResponseStream<'a> {
+pub(crate) struct ResponseStream<'a> {
     sender: &'a Sender,
     events: &'a mut EventStream,
     /// Why an event was lost that may have been the response. If the response comes all the same, it was not.
@@ -28,22 +28,19 @@ pub(in crate::upstream) struct ResponseStream<'a> {
 }
 
 /// How a stream ended without the response.
-pub(in crate::upstream) struct StreamEnd {
-    pub(in crate::upstream) failure: Failure,
+pub(crate) struct StreamEnd {
+    pub(crate) failure: Failure,
     /// The server ended the stream in good order; else the stream broke.
-    pub(in crate::upstream) in_order: bool,
+    pub(crate) in_order: bool,
 }
 
 impl<'a> ResponseStream<'a> {
-    pub(in crate::upstream) fn new(sender: &'a Sender, events: &'a mut EventStream) -> Self {
+    pub(crate) fn new(sender: &'a Sender, events: &'a mut EventStream) -> Self {
         Self { sender, events, lost: None }
     }
 
     /// The next message. `is_awaited`: whether the awaited response has this id.
-    pub(in crate::upstream) async fn next(
-        &mut self,
-        is_awaited: &(dyn Fn(&Id) -> bool + Sync),
-    ) -> Result<Message, StreamEnd> {
+    pub(crate) async fn next(&mut self, is_awaited: &(dyn Fn(&Id) -> bool + Sync)) -> Result<Message, StreamEnd> {
         let host = self.sender.host();
         loop {
             let event = self.next_event().await.map_err(|silent| self.end(silent, false))?;
@@ -95,7 +92,7 @@ impl<'a> ResponseStream<'a> {
 
 /// Lets a stream end by itself after its response, because a connection whose stream is cut off is lost to the next
 /// request. Messages that still come are delivered, where there is a way to the client for them.
-pub(in crate::upstream) fn drain_trailing(mut events: EventStream, client: Option<ToClient>) {
+pub(crate) fn drain_trailing(mut events: EventStream, client: Option<ToClient>) {
     let first = events.next().now_or_never();
     if matches!(first, Some(None | Some(Err(_)))) {
         return;

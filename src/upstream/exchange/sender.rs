@@ -25,13 +25,13 @@ const LOGIN: Duration = Duration::from_secs(24 * 3600);
 
 /// The head of a response, and where it came from if that is not where the request was sent.
 #[derive(Debug)]
-pub(in crate::upstream) struct Sent {
-    pub(in crate::upstream) response: Response<Incoming>,
-    pub(in crate::upstream) moved: Option<Uri>,
+pub(crate) struct Sent {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) moved: Option<Uri>,
 }
 
 /// Sends requests to one server. All sessions with the server share it.
-pub(in crate::upstream) struct Sender {
+pub(crate) struct Sender {
     http: Http,
     auth: Authorizer,
     uri: Uri,
@@ -46,12 +46,7 @@ pub(in crate::upstream) struct Sender {
 }
 
 impl Sender {
-    pub(in crate::upstream) fn new(
-        auth: Authorizer,
-        http: Http,
-        options: &Options,
-        server_requests: Arc<ServerRequests>,
-    ) -> Self {
+    pub(crate) fn new(auth: Authorizer, http: Http, options: &Options, server_requests: Arc<ServerRequests>) -> Self {
         Self {
             http,
             auth,
@@ -67,41 +62,41 @@ impl Sender {
     }
 
     /// The address that the user gave.
-    pub(in crate::upstream) fn uri(&self) -> &Uri {
+    pub(crate) fn uri(&self) -> &Uri {
         &self.uri
     }
 
     /// Scheme and host: what may be shown.
-    pub(in crate::upstream) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// The longest event or body, in bytes.
-    pub(in crate::upstream) fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
     /// How long a request waits for a server that cannot be reached.
-    pub(in crate::upstream) fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.patience
     }
 
     /// How long the server may be silent within a response.
-    pub(in crate::upstream) fn body_timeout(&self) -> Option<Duration> {
+    pub(crate) fn body_timeout(&self) -> Option<Duration> {
         self.body_timeout
     }
 
-    pub(in crate::upstream) fn auth(&self) -> &Authorizer {
+    pub(crate) fn auth(&self) -> &Authorizer {
         &self.auth
     }
 
     /// Waits until a login has been made, for as long as that takes.
-    pub(in crate::upstream) async fn logged_in(&self) {
+    pub(crate) async fn logged_in(&self) {
         while !self.auth.login_status().logged_in(LOGIN).await {}
     }
 
     /// Why a request is not carried out while a login is missing, with the address to log in at.
-    pub(in crate::upstream) async fn login_needed(&self) -> Failure {
+    pub(crate) async fn login_needed(&self) -> Failure {
         let host = self.host.clone();
         match self.auth.login_status().prompt(Duration::ZERO).await {
             Ok(prompt) => Failure::SignIn { host, prompt, why: None },
@@ -110,7 +105,7 @@ impl Sender {
     }
 
     /// Waits for the next part of a response, but no longer than the server may be silent.
-    pub(in crate::upstream) async fn next_part<T>(&self, part: impl Future<Output = T>) -> Result<T, Failure> {
+    pub(crate) async fn next_part<T>(&self, part: impl Future<Output = T>) -> Result<T, Failure> {
         self.within(self.body_timeout, pin!(part)).await
     }
 
@@ -137,7 +132,7 @@ impl Sender {
     /// Sends, and returns the head of the response. A server that cannot be reached is tried again for as long as
     /// `patience` says; a server that refuses the credential gets a newer one, if there is one. Nothing that may have
     /// arrived is sent twice, unless the server itself asked for it.
-    pub(in crate::upstream) async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         uri: &Uri,
@@ -204,7 +199,7 @@ pub(crate) fn post_headers() -> HeaderMap {
 }
 
 /// The headers of a GET that opens a stream.
-pub(in crate::upstream) fn get_headers() -> HeaderMap {
+pub(crate) fn get_headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     headers.insert(USER_AGENT, HeaderValue::from_static(net::PRODUCT));

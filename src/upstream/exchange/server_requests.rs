@@ -18,7 +18,7 @@ const MOST: usize = 1024;
 /// The requests of one server, in all its sessions, that have no response yet. Every session adds to it and every
 /// message of the client may end one; whoever waits for the server reads it.
 #[derive(Debug, Default)]
-pub(in crate::upstream) struct ServerRequests(Mutex<State>);
+pub(crate) struct ServerRequests(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -51,7 +51,7 @@ impl ServerRequests {
     }
 
     /// Notes what the client sends: it may answer a request of the server, or cancel the request that one belongs to.
-    pub(in crate::upstream) fn note_received(&self, message: &Message) {
+    pub(crate) fn note_received(&self, message: &Message) {
         match message.kind() {
             // Sessions of one server may use the same ids: one response is for one of them.
             Kind::Response { id, .. } => {

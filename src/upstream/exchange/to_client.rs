@@ -21,7 +21,7 @@ pub struct ToClient {
     /// Noted where the bridge applies rules to tools.
     changes: Option<Changes>,
     /// The requests of the server that the client has not answered.
-    pub(in crate::upstream) server_requests: Arc<ServerRequests>,
+    pub(crate) server_requests: Arc<ServerRequests>,
 }
 
 /// Who reads what comes from a session.
@@ -40,12 +40,12 @@ impl ToClient {
     }
 
     /// The same for a session whose messages a translator reads.
-    pub(in crate::upstream) fn through_translator(&self, events: mpsc::UnboundedSender<SessionEvent>) -> Self {
+    pub(crate) fn through_translator(&self, events: mpsc::UnboundedSender<SessionEvent>) -> Self {
         Self { receiver: Receiver::Translator(events), ..self.clone() }
     }
 
     /// The queue to the client; `None` where a translator stands in between, which alone writes to the client.
-    pub(in crate::upstream) fn direct(&self) -> Option<&Outgoing> {
+    pub(crate) fn direct(&self) -> Option<&Outgoing> {
         match self.receiver {
             Receiver::Client(_) => Some(&self.outgoing),
             Receiver::Translator(_) => None,
@@ -53,22 +53,22 @@ impl ToClient {
     }
 
     /// The queue to the client, for a translator.
-    pub(in crate::upstream) fn outgoing(&self) -> &Outgoing {
+    pub(crate) fn outgoing(&self) -> &Outgoing {
         &self.outgoing
     }
 
     /// Notes that the server's tools may have changed.
-    pub(in crate::upstream) fn tools_changed(&self) {
+    pub(crate) fn tools_changed(&self) {
         self.changes.iter().for_each(Changes::note);
     }
 
     /// Delivers one message, once the client has read enough of those before.
-    pub(in crate::upstream) async fn deliver(&self, message: Message) {
+    pub(crate) async fn deliver(&self, message: Message) {
         self.deliver_during(None, message).await;
     }
 
     /// Delivers a message that came on the stream of the request with this id.
-    pub(in crate::upstream) async fn deliver_during(&self, request: Option<&Id>, message: Message) {
+    pub(crate) async fn deliver_during(&self, request: Option<&Id>, message: Message) {
         match message.kind() {
             Kind::Batch(elements) => {
                 for element in elements.clone() {
@@ -102,7 +102,7 @@ impl ToClient {
     }
 
     /// Delivers one of the few messages that the bridge writes in the place of the server.
-    pub(in crate::upstream) fn deliver_own(&self, message: Message) {
+    pub(crate) fn deliver_own(&self, message: Message) {
         match &self.receiver {
             Receiver::Client(_) => self.outgoing.send_now(message.into_text()),
             Receiver::Translator(events) => {
@@ -112,14 +112,14 @@ impl ToClient {
     }
 
     /// Sends what concerns a translator, if there is one.
-    pub(in crate::upstream) fn notify_translator(&self, event: impl FnOnce() -> SessionEvent) {
+    pub(crate) fn notify_translator(&self, event: impl FnOnce() -> SessionEvent) {
         if let Receiver::Translator(events) = &self.receiver {
             events.send(event()).ok();
         }
     }
 
     /// Sends what concerns the owner of the requests.
-    pub(in crate::upstream) fn send_event(&self, event: Event) {
+    pub(crate) fn send_event(&self, event: Event) {
         match &self.receiver {
             Receiver::Client(events) => drop(events.send(event)),
             Receiver::Translator(events) => drop(events.send(SessionEvent::Response(event))),
@@ -127,7 +127,7 @@ impl ToClient {
     }
 
     /// An event on a stream was too long. If it was a response, its request has none now.
-    pub(in crate::upstream) fn drop_too_long(&self, host: &str, error: &SseError) {
+    pub(crate) fn drop_too_long(&self, host: &str, error: &SseError) {
         let failure = Failure::TooLarge(format!("{host}: {error}"));
         log::warn!("{failure}");
         if let SseError::TooLong { answer_id: Some(id), .. } = error {

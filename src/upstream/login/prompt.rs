@@ -28,15 +28,15 @@ const STATE: &str = "mcp-ferry: signing in";
 const BY_ITSELF: Duration = Duration::from_secs(2);
 
 /// A request that was sent again after the prompt.
-pub(in crate::upstream) struct RepeatedRequest {
+pub(crate) struct RepeatedRequest {
     /// As it was the first time.
-    pub(in crate::upstream) request: Message,
+    pub(crate) request: Message,
     is_declined: bool,
 }
 
 impl RepeatedRequest {
     /// `None`: it is another request.
-    pub(in crate::upstream) fn of(request: &Message) -> Option<Self> {
+    pub(crate) fn of(request: &Message) -> Option<Self> {
         // Cheap for the many that are not.
         let members = Some(request.as_str()).filter(|text| text.contains(STATE)).and_then(Members::of)?;
         let params = members.object("params")?;

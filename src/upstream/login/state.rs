@@ -19,7 +19,7 @@ use crate::upstream::exchange::{Outcome, Sender, ToClient};
 use crate::upstream::session::Session;
 
 /// Carries a request to the server, whatever route it takes.
-pub(in crate::upstream) type Carry<'a> = dyn Fn(Message) -> BoxFuture<'a, Result<Outcome, Failure>> + Sync + 'a;
+pub(crate) type Carry<'a> = dyn Fn(Message) -> BoxFuture<'a, Result<Outcome, Failure>> + Sync + 'a;
 
 /// A session, and who waits for a login in it. Each request that needs a login reads it and adds itself.
 pub(super) struct LoginState {

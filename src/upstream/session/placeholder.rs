@@ -9,16 +9,16 @@ use crate::upstream::era::Memory;
 use crate::upstream::transport::{Capabilities, Link};
 
 /// The name of the bridge's own tool, which logs in. It has another name where the server has a tool of this one.
-pub(in crate::upstream) const LOGIN_TOOL: &str = "sign_in";
+pub(crate) const LOGIN_TOOL: &str = "sign_in";
 
 /// The capabilities of a server of which nothing is known.
-pub(in crate::upstream) fn every_list() -> Value {
+pub(crate) fn every_list() -> Value {
     let list = json!({ "listChanged": true });
     json!({ "tools": list, "prompts": list, "resources": list })
 }
 
 /// A response to `initialize` in the place of the server's.
-pub(in crate::upstream) fn initialize_response(link: &Link, memory: &Memory, initialize: &Message) -> Message {
+pub(crate) fn initialize_response(link: &Link, memory: &Memory, initialize: &Message) -> Message {
     let host = link.sender.host();
     let requested = Initialize::params(initialize).and_then(|params| params.protocol_version);
     let revision = requested.filter(|requested| LEGACY_REVISIONS.contains(&requested.as_str()));
@@ -39,7 +39,7 @@ pub(in crate::upstream) fn initialize_response(link: &Link, memory: &Memory, ini
 
 /// Has a result, of `initialize` or of `server/discover`, promise that its lists can change, and say that a login is
 /// missing where one is.
-pub(in crate::upstream) fn promise(link: &Link, result: &mut Value) {
+pub(crate) fn promise(link: &Link, result: &mut Value) {
     Capabilities::promise_changes(result);
     if link.sender.auth().login_status().is_needed() {
         let known = result["instructions"].as_str().map(|known| format!("\n\n{known}")).unwrap_or_default();

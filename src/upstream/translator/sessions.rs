@@ -16,10 +16,10 @@ use crate::upstream::exchange::{Outcome, SessionEvent, ToClient};
 use crate::upstream::login::LoginSession;
 
 /// How long a server may take to read a cancellation before the exchange is dropped all the same.
-pub(in crate::upstream) const CANCEL: std::time::Duration = std::time::Duration::from_secs(5);
+pub(crate) const CANCEL: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Makes a further session with the server, whose messages go this way.
-pub(in crate::upstream) type Connect = Box<dyn Fn(ToClient) -> LoginSession + Send>;
+pub(crate) type Connect = Box<dyn Fn(ToClient) -> LoginSession + Send>;
 
 /// The session that was opened last. The task of the translator sets it; the front door asks it why it is not open yet.
 pub(super) type Newest = Arc<Mutex<Option<LoginSession>>>;

@@ -17,7 +17,7 @@ const LISTS: [(&str, &str, &str); 4] = [
 /// The capabilities in the responses to `initialize`. The task that opens a session changes them, requests for lists
 /// read them.
 #[derive(Debug, Default)]
-pub(in crate::upstream) struct Capabilities(Mutex<State>);
+pub(crate) struct Capabilities(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -30,7 +30,7 @@ struct State {
 impl Capabilities {
     /// Has a result in the place of the server's promise that its lists may change. Each list that the client knows of
     /// can then be filled later.
-    pub(in crate::upstream) fn promise_changes(result: &mut Value) {
+    pub(crate) fn promise_changes(result: &mut Value) {
         for (_, capability, _) in LISTS {
             if result["capabilities"].get(capability).is_some_and(Value::is_object) {
                 result["capabilities"][capability]["listChanged"] = true.into();
@@ -38,22 +38,22 @@ impl Capabilities {
         }
     }
 
-    pub(in crate::upstream) fn set_promised(&self, capabilities: Value) {
+    pub(crate) fn set_promised(&self, capabilities: Value) {
         self.0.lock().promised = Some(capabilities);
     }
 
     /// The server's own capabilities have come.
-    pub(in crate::upstream) fn set_actual(&self, capabilities: Value) {
+    pub(crate) fn set_actual(&self, capabilities: Value) {
         self.0.lock().actual = Some(capabilities);
     }
 
     /// Whether the client was answered in the place of the server.
-    pub(in crate::upstream) fn has_promised(&self) -> bool {
+    pub(crate) fn has_promised(&self) -> bool {
         self.0.lock().promised.is_some()
     }
 
     /// The response to a request for a list that the client was promised and the server does not have.
-    pub(in crate::upstream) fn empty_list(&self, request: &Message) -> Option<Message> {
+    pub(crate) fn empty_list(&self, request: &Message) -> Option<Message> {
         let (_, capability, member) = LISTS.iter().find(|(method, ..)| Some(*method) == request.method())?;
         let state = self.0.lock();
         state.promised.as_ref()?.get(capability)?;

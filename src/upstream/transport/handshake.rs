@@ -10,7 +10,7 @@ use crate::message::Message;
 /// The client's `initialize` and `notifications/initialized`. The bridge sets them as they come; whoever opens a session
 /// reads them.
 #[derive(Default)]
-pub(in crate::upstream) struct Handshake(Mutex<State>);
+pub(crate) struct Handshake(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -22,19 +22,19 @@ struct State {
 
 impl Handshake {
     /// The client begins anew.
-    pub(in crate::upstream) fn begin(&self, initialize: Message) {
+    pub(crate) fn begin(&self, initialize: Message) {
         *self.0.lock() = State { initialize: Some(initialize), ..State::default() };
     }
 
-    pub(in crate::upstream) fn set_initialized(&self, initialized: Message) {
+    pub(crate) fn set_initialized(&self, initialized: Message) {
         self.0.lock().initialized = Some(initialized);
     }
 
-    pub(in crate::upstream) fn initialize(&self) -> Option<Message> {
+    pub(crate) fn initialize(&self) -> Option<Message> {
         self.0.lock().initialize.clone()
     }
 
-    pub(in crate::upstream) fn initialized(&self) -> Option<Message> {
+    pub(crate) fn initialized(&self) -> Option<Message> {
         self.0.lock().initialized.clone()
     }
 
@@ -46,7 +46,7 @@ impl Handshake {
         self.0.lock().early.clone()
     }
 
-    pub(in crate::upstream) fn clear_early(&self) {
+    pub(crate) fn clear_early(&self) {
         self.0.lock().early = None;
     }
 }

@@ -12,24 +12,24 @@ use crate::translate::to_modern::Ids;
 use crate::upstream::exchange::{Sender, SessionEvent, ToClient};
 
 /// Shared by the transports that one session has, one after the other, and by the session itself.
-pub(in crate::upstream) struct Link {
-    pub(in crate::upstream) sender: Arc<Sender>,
-    pub(in crate::upstream) client: ToClient,
+pub(crate) struct Link {
+    pub(crate) sender: Arc<Sender>,
+    pub(crate) client: ToClient,
     /// Makes the ids of the bridge's own requests.
-    pub(in crate::upstream) ids: Ids,
+    pub(crate) ids: Ids,
     /// The bridge's own requests that wait for their response. The tasks that send them add to it; whoever reads a
     /// response looks there first.
-    pub(in crate::upstream) own_requests: OwnRequests,
-    pub(in crate::upstream) handshake: Handshake,
-    pub(in crate::upstream) capabilities: Capabilities,
+    pub(crate) own_requests: OwnRequests,
+    pub(crate) handshake: Handshake,
+    pub(crate) capabilities: Capabilities,
     /// What a new session must have from the one before; `None` where a translator sets that itself.
-    pub(in crate::upstream) session_state: Option<SessionState>,
+    pub(crate) session_state: Option<SessionState>,
     /// Counts the HTTP+SSE streams of this process, whichever transport opened them.
     pub(super) streams: AtomicU64,
 }
 
 impl Link {
-    pub(in crate::upstream) fn new(sender: Arc<Sender>, client: ToClient) -> Self {
+    pub(crate) fn new(sender: Arc<Sender>, client: ToClient) -> Self {
         let session_state = client.direct().is_some().then(SessionState::default);
         Self {
             sender,
@@ -44,7 +44,7 @@ impl Link {
     }
 
     /// Gives a new session what the one before had, by requests that `send` sends in it.
-    pub(in crate::upstream) async fn replay_state<'a>(&self, send: &Send<'a>) {
+    pub(crate) async fn replay_state<'a>(&self, send: &Send<'a>) {
         if let Some(state) = &self.session_state {
             state.replay(&self.ids, send).await;
         }
@@ -60,7 +60,7 @@ impl Link {
     }
 
     /// Tells the client that each list of the server may have changed.
-    pub(in crate::upstream) fn lists_changed(&self) {
+    pub(crate) fn lists_changed(&self) {
         self.client.tools_changed();
         for notification in self.capabilities.changed_lists() {
             self.client.deliver_own(notification);

@@ -10,7 +10,7 @@ use crate::upstream::Failure;
 pub(super) const SECRET_ID: usize = 12;
 
 /// What came of an `initialize`, or of the `server/discover` in its place, that opened no session.
-pub(in crate::upstream) enum OpenError {
+pub(crate) enum OpenError {
     /// The server's JSON-RPC error, and the status it came with.
     Error(StatusCode, Message),
     /// Anything else.

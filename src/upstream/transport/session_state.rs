@@ -19,14 +19,13 @@ const REPLAY: Duration = Duration::from_secs(5);
 /// A legacy client's log level and subscriptions ("Logging", "Resources"). Every request that succeeds may change it;
 /// whoever opens a session reads it.
 #[derive(Default)]
-pub(in crate::upstream) struct SessionState(Mutex<BTreeMap<Key, Setting>>);
+pub(crate) struct SessionState(Mutex<BTreeMap<Key, Setting>>);
 
 /// Sends a request in a new session, without opening another session for it.
-pub(in crate::upstream) type Send<'a> = dyn Fn(Message) -> Sending<'a> + Sync + 'a;
+pub(crate) type Send<'a> = dyn Fn(Message) -> Sending<'a> + Sync + 'a;
 
 /// A request on its way to the server.
-pub(in crate::upstream) type Sending<'a> =
-    Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + std::marker::Send + 'a>>;
+pub(crate) type Sending<'a> = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + std::marker::Send + 'a>>;
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
@@ -44,7 +43,7 @@ struct Setting {
 
 impl SessionState {
     /// Notes a request, or those in a batch, unless the server has refused it.
-    pub(in crate::upstream) fn note(&self, request: &Message, outcome: &Result<Outcome, Failure>) {
+    pub(crate) fn note(&self, request: &Message, outcome: &Result<Outcome, Failure>) {
         if let Kind::Batch(requests) = request.kind() {
             return requests.iter().for_each(|request| self.note(request, outcome));
         }
@@ -65,7 +64,7 @@ impl SessionState {
     }
 
     /// The client begins anew.
-    pub(in crate::upstream) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.0.lock().clear();
     }
 

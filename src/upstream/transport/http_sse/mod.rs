@@ -25,13 +25,13 @@ use crate::upstream::exchange::backoff::Backoff;
 use crate::upstream::exchange::response::{Body, EventStream, error_response, has_type, read_body};
 use crate::upstream::exchange::{Event, Outcome, Sent, post_headers};
 
-pub(in crate::upstream) use stream::{Opening, connect};
+pub(crate) use stream::{Opening, connect};
 
 /// How long a server may take to answer the `initialize` that is repeated on a new stream.
 const REPEATED_INITIALIZE: Duration = Duration::from_secs(30);
 
 /// A server's stream and the address for its messages.
-pub(in crate::upstream) struct HttpSseTransport {
+pub(crate) struct HttpSseTransport {
     link: Arc<Link>,
     /// Changed by the task that reads the stream; requests wait until it has an address.
     stream: watch::Sender<Stream>,
@@ -57,7 +57,7 @@ struct Stream {
 }
 
 /// Sends `initialize` on a stream and makes a session of it. Returns its result too.
-pub(in crate::upstream) async fn open(
+pub(crate) async fn open(
     link: &Arc<Link>,
     initialize: &Message,
     (events, endpoint): Opening,
@@ -106,7 +106,7 @@ impl Drop for AbortOnDrop {
 
 impl HttpSseTransport {
     /// POSTs a request or batch; its responses come on the stream.
-    pub(in crate::upstream) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
+    pub(crate) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
         let (number, answer) = self.post_in_session(message).await?;
         match answer {
             Some(answer) => match message.raw_id() {
@@ -119,13 +119,13 @@ impl HttpSseTransport {
     }
 
     /// The same, but no other stream is opened for it.
-    pub(in crate::upstream) async fn request_once(&self, message: &Message) -> Result<Outcome, Failure> {
+    pub(crate) async fn request_once(&self, message: &Message) -> Result<Outcome, Failure> {
         let (number, endpoint) = self.endpoint(0).await?;
         Ok(self.post(&endpoint, message).await?.map_or(Outcome::Elsewhere(number), Outcome::Answer))
     }
 
     /// POSTs a notification, or the client's response to a request of the server.
-    pub(in crate::upstream) async fn notify(&self, message: &Message) -> Result<(), Failure> {
+    pub(crate) async fn notify(&self, message: &Message) -> Result<(), Failure> {
         match self.post_in_session(message).await?.1 {
             Some(error) if matches!(error.kind(), Kind::Response { is_error: true, .. }) => Err(Failure::Rpc(error)),
             _ => Ok(()),
@@ -148,7 +148,7 @@ impl HttpSseTransport {
     }
 
     /// Closing the stream is all that ends a session. The owner of the requests learns that none of them is answered.
-    pub(in crate::upstream) fn close(&self) {
+    pub(crate) fn close(&self) {
         let why = Failure::Broken("the session was closed before the answer".to_owned());
         self.link.client.send_event(Event::StreamLost(self.stream.borrow().number, why));
         if let Some(reader) = self.reader.lock().take() {

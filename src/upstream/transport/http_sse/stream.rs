@@ -13,10 +13,10 @@ use crate::upstream::exchange::{Sender, Sent, get_headers};
 use crate::upstream::transport::open_error::SECRET_ID;
 
 /// A stream just opened, and the address for its messages.
-pub(in crate::upstream) type Opening = (EventStream, Uri);
+pub(crate) type Opening = (EventStream, Uri);
 
 /// Opens the stream and waits, within `bound`, for its first event, which names the address for messages.
-pub(in crate::upstream) async fn connect(sender: &Sender, bound: Duration) -> Result<Opening, Failure> {
+pub(crate) async fn connect(sender: &Sender, bound: Duration) -> Result<Opening, Failure> {
     let no_endpoint = || Failure::Unusable(format!("{} opened a stream but named no endpoint on it", sender.host()));
     let connecting = async {
         let Sent { response, moved } =

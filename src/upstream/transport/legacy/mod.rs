@@ -33,7 +33,7 @@ const DELETE: Duration = Duration::from_secs(1);
 const GET_STREAM: Duration = Duration::from_secs(1);
 
 /// The transport of legacy servers.
-pub(in crate::upstream) struct LegacyTransport {
+pub(crate) struct LegacyTransport {
     session: Arc<LegacySession>,
     /// The task that reads the GET stream. The client's `initialized` starts it, the end stops it.
     listener: Mutex<Listener>,
@@ -52,17 +52,14 @@ enum Listener {
 }
 
 /// Opens a session with the client's `initialize`. Returns its result too.
-pub(in crate::upstream) async fn open(
-    link: &Arc<Link>,
-    initialize: &Message,
-) -> Result<(Arc<LegacyTransport>, Message), OpenError> {
+pub(crate) async fn open(link: &Arc<Link>, initialize: &Message) -> Result<(Arc<LegacyTransport>, Message), OpenError> {
     let (headers, answer) = session::initialize(link, initialize, 0, Duration::ZERO).await?;
     Ok((Arc::new(LegacyTransport::new(link, headers)), answer))
 }
 
 /// Takes the client's response to a request that the server sent before it answered `initialize`. `None`: the server
 /// has not begun to answer it.
-pub(in crate::upstream) async fn notify_early(link: &Link, response: &Message) -> Option<Result<(), Failure>> {
+pub(crate) async fn notify_early(link: &Link, response: &Message) -> Option<Result<(), Failure>> {
     let headers = link.handshake.early()?;
     Some(post_notification(link, &headers, response).await)
 }
@@ -73,18 +70,18 @@ impl LegacyTransport {
     }
 
     /// For a client that never initializes: every message stands alone.
-    pub(in crate::upstream) fn without_session(link: &Arc<Link>) -> Self {
+    pub(crate) fn without_session(link: &Arc<Link>) -> Self {
         Self::new(link, SessionHeaders::new(0, link.sender.uri().clone(), &[]))
     }
 
     /// Whether the server has given the session an id.
-    pub(in crate::upstream) fn is_stateful(&self) -> bool {
+    pub(crate) fn is_stateful(&self) -> bool {
         self.session.headers().has_session()
     }
 
     /// Carries a request or a batch. A session that the server has lost is opened anew once: what was refused for lack
     /// of a session has not been carried out, so it may be sent again.
-    pub(in crate::upstream) async fn request(&self, message: &Message) -> Result<Reply, Failure> {
+    pub(crate) async fn request(&self, message: &Message) -> Result<Reply, Failure> {
         // Boxed, as all that is rare: the future of a request is copied when its task is made.
         if matches!(*self.session.get_stream.borrow(), GetStream::Requested(_)) {
             Box::pin(self.wait_for_get_stream(message)).await;
@@ -104,12 +101,12 @@ impl LegacyTransport {
     }
 
     /// The same, but a lost session is not opened anew.
-    pub(in crate::upstream) async fn request_once(&self, message: &Message) -> Result<Reply, Failure> {
+    pub(crate) async fn request_once(&self, message: &Message) -> Result<Reply, Failure> {
         post_request(&self.session.link, &self.session.headers(), message).await
     }
 
     /// POSTs a notification, or the client's response to a request of the server.
-    pub(in crate::upstream) async fn notify(&self, message: &Message) -> Result<(), Failure> {
+    pub(crate) async fn notify(&self, message: &Message) -> Result<(), Failure> {
         // The request that this cancels has not been sent, and will not be.
         if cancelled_id(message).is_some_and(|id| self.unsent.lock().contains(&id)) {
             return Ok(());
@@ -125,7 +122,7 @@ impl LegacyTransport {
     }
 
     /// Begins to read the GET stream, unless that has begun or is over.
-    pub(in crate::upstream) fn listen(&self) {
+    pub(crate) fn listen(&self) {
         let mut listener = self.listener.lock();
         if matches!(*listener, Listener::NotStarted) {
             self.session.get_stream.send_replace(GetStream::Requested(Instant::now()));
@@ -159,7 +156,7 @@ impl LegacyTransport {
     }
 
     /// Stops reading and deletes the session.
-    pub(in crate::upstream) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let listener = std::mem::replace(&mut *self.listener.lock(), Listener::Closed);
         if let Listener::Running(listener) = listener {
             listener.abort();

@@ -4,14 +4,14 @@ use crate::message::{Members, Message, error_code};
 use crate::translate::{MODERN_REVISIONS, code};
 
 /// Whether this is the result of a `server/discover` by a server that speaks a modern revision.
-pub(in crate::upstream) fn is_discover_result(result: &str) -> bool {
+pub(crate) fn is_discover_result(result: &str) -> bool {
     let versions = Members::of(result).and_then(|result| result.get("supportedVersions"));
     let versions: Vec<String> = versions.and_then(|versions| serde_json::from_str(versions).ok()).unwrap_or_default();
     versions.iter().any(|version| is_modern_revision(version))
 }
 
 /// Revisions are dates.
-pub(in crate::upstream) fn is_modern_revision(revision: &str) -> bool {
+pub(crate) fn is_modern_revision(revision: &str) -> bool {
     MODERN_REVISIONS.last().is_some_and(|first| revision >= *first)
 }
 

@@ -21,14 +21,14 @@ use crate::translate::MODERN_REVISIONS;
 use crate::translate::to_modern::{Client, greeting, results};
 use crate::upstream::Failure;
 
-pub(in crate::upstream) use discover::{is_discover_result, is_modern_revision};
-pub(in crate::upstream) use server::{Answered, ModernServer};
-pub(in crate::upstream) use subscription::{ended as ended_subscription, forward as forward_subscription};
-pub(in crate::upstream) use transport::ModernTransport;
+pub(crate) use discover::{is_discover_result, is_modern_revision};
+pub(crate) use server::{Answered, ModernServer};
+pub(crate) use subscription::{ended as ended_subscription, forward as forward_subscription};
+pub(crate) use transport::ModernTransport;
 
 /// Opens a session for a legacy client, by `server/discover`. `tasks`: whether its calls may become tasks. Returns the
 /// result of its `initialize` too.
-pub(in crate::upstream) async fn open(
+pub(crate) async fn open(
     server: &Arc<ModernServer>,
     initialize: &Message,
     tasks: bool,
@@ -66,7 +66,7 @@ async fn discover(
 }
 
 /// The error of a server that could not be opened, as a legacy client knows it.
-pub(in crate::upstream) fn for_legacy_client(error: OpenError) -> OpenError {
+pub(crate) fn for_legacy_client(error: OpenError) -> OpenError {
     match error {
         OpenError::Error(status, error) => {
             let raw_id = error.raw_id().unwrap_or("null");

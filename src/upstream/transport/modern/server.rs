@@ -30,24 +30,24 @@ const MOST_PAGES: usize = 100;
 const REFUSAL: Duration = Duration::from_secs(5);
 
 /// A modern server, for the requests of whichever client.
-pub(in crate::upstream) struct ModernServer {
-    pub(in crate::upstream) link: Arc<Link>,
+pub(crate) struct ModernServer {
+    pub(crate) link: Arc<Link>,
     /// The arguments of each tool that are mirrored in headers, as the last list had them. Responses to `tools/list`
     /// change it, calls read it.
     param_headers: Mutex<HashMap<String, Arc<[ParamHeader]>>>,
     /// Where redirects have led. Any response may change it, every request reads it.
     moved: Mutex<Option<Uri>>,
     /// Set when the client has ended its input: its subscriptions end with it.
-    pub(in crate::upstream) input_ended: watch::Sender<bool>,
+    pub(crate) input_ended: watch::Sender<bool>,
 }
 
 /// The response to a request. An error is a response too.
 #[derive(Debug)]
-pub(in crate::upstream) struct Answered {
-    pub(in crate::upstream) status: StatusCode,
-    pub(in crate::upstream) answer: Message,
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) answer: Message,
     /// The server sent a request of its own on the stream, which a modern server does not.
-    pub(in crate::upstream) sent_request: bool,
+    pub(crate) sent_request: bool,
 }
 
 impl Answered {
@@ -56,21 +56,21 @@ impl Answered {
     }
 
     /// Whether the response is an error.
-    pub(in crate::upstream) fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         matches!(self.answer.kind(), Kind::Response { is_error: true, .. })
     }
 
     /// The `result` of the response, JSON text.
-    pub(in crate::upstream) fn result(&self) -> Option<&str> {
+    pub(crate) fn result(&self) -> Option<&str> {
         Members::of(self.answer.as_str())?.get("result")
     }
 }
 
 /// Which notifications that come before the response are for the client.
-pub(in crate::upstream) type Passes<'a> = dyn FnMut(&Message) -> bool + Send + 'a;
+pub(crate) type Passes<'a> = dyn FnMut(&Message) -> bool + Send + 'a;
 
 impl ModernServer {
-    pub(in crate::upstream) fn new(link: Arc<Link>) -> Self {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
         Self { link, param_headers: Mutex::default(), moved: Mutex::default(), input_ended: watch::Sender::default() }
     }
 
@@ -79,11 +79,7 @@ impl ModernServer {
     ///
     /// A server that misses a header is asked for its tools, because it may want other arguments mirrored than is known,
     /// and is then sent the request once more: what it refused so it has not carried out.
-    pub(in crate::upstream) async fn request(
-        &self,
-        message: &Message,
-        passes: &mut Passes<'_>,
-    ) -> Result<Answered, Failure> {
+    pub(crate) async fn request(&self, message: &Message, passes: &mut Passes<'_>) -> Result<Answered, Failure> {
         let mut answered = self.post(message, passes).await?;
         match message.method() {
             Some("tools/call") if error_code(&answered.answer) == Some(HEADER_MISMATCH) => {
@@ -99,12 +95,12 @@ impl ModernServer {
     }
 
     /// Sends a request of the bridge's own; nothing that comes before its response is for the client.
-    pub(in crate::upstream) async fn request_own(&self, message: &Message) -> Result<Answered, Failure> {
+    pub(crate) async fn request_own(&self, message: &Message) -> Result<Answered, Failure> {
         self.request(message, &mut |_| false).await
     }
 
     /// Posts a notification.
-    pub(in crate::upstream) async fn notify(&self, message: &Message) -> Result<(), Failure> {
+    pub(crate) async fn notify(&self, message: &Message) -> Result<(), Failure> {
         let sender = &self.link.sender;
         let sent = self.send(message).await?;
         if !sent.response.status().is_success() {

@@ -20,7 +20,7 @@ use crate::upstream::exchange::Outcome;
 const WITH_BATCHES: &str = "2025-03-26";
 
 /// The transport of modern servers for legacy clients.
-pub(in crate::upstream) struct ModernTransport {
+pub(crate) struct ModernTransport {
     caller: Arc<Caller>,
     /// The result of `server/discover`, JSON text.
     discovered: Box<str>,
@@ -42,12 +42,12 @@ impl ModernTransport {
     }
 
     /// The result of `server/discover`, JSON text.
-    pub(in crate::upstream) fn discovered(&self) -> &str {
+    pub(crate) fn discovered(&self) -> &str {
         &self.discovered
     }
 
     /// Carries a request, or each of a batch.
-    pub(in crate::upstream) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
+    pub(crate) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
         match message.kind() {
             Kind::Batch(elements) => Ok(Box::pin(self.batch(elements)).await),
             _ => self.single(message).await.map(Outcome::Answer),
@@ -116,7 +116,7 @@ impl ModernTransport {
     }
 
     /// Takes a notification, or the client's response to a request.
-    pub(in crate::upstream) async fn notify(&self, message: &Message) -> Result<(), Failure> {
+    pub(crate) async fn notify(&self, message: &Message) -> Result<(), Failure> {
         match message.kind() {
             Kind::Response { id, .. } => {
                 if !self.caller.server.link.own_requests.answer(message) {
@@ -144,12 +144,12 @@ impl ModernTransport {
     }
 
     /// Begins to listen for the notifications that the server sends unasked.
-    pub(in crate::upstream) fn listen(&self) {
+    pub(crate) fn listen(&self) {
         self.subscription.begin();
     }
 
     /// Stops listening, and waits until the last requests are sent.
-    pub(in crate::upstream) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.subscription.end();
         self.caller.close().await;
     }

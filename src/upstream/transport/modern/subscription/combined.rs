@@ -15,7 +15,7 @@ use crate::upstream::Failure;
 use crate::upstream::transport::modern::call::Caller;
 
 /// The subscriptions of a legacy client: its resources, and the lists that every such client is notified of.
-pub(in crate::upstream::transport::modern) struct CombinedSubscription {
+pub(crate) struct CombinedSubscription {
     subscriber: Arc<Subscriber>,
     /// Requests to subscribe change it and count the change; the task that listens reads it.
     wanted: watch::Sender<(u64, NotificationFilter)>,
@@ -27,7 +27,7 @@ pub(in crate::upstream::transport::modern) struct CombinedSubscription {
 }
 
 impl CombinedSubscription {
-    pub(in crate::upstream::transport::modern) fn new(caller: &Arc<Caller>, filter: NotificationFilter) -> Self {
+    pub(crate) fn new(caller: &Arc<Caller>, filter: NotificationFilter) -> Self {
         Self {
             subscriber: Arc::new(Subscriber::new(caller)),
             wanted: watch::Sender::new((0, filter)),
@@ -37,7 +37,7 @@ impl CombinedSubscription {
     }
 
     /// Begins to listen, unless that has begun.
-    pub(in crate::upstream::transport::modern) fn begin(self: &Arc<Self>) {
+    pub(crate) fn begin(self: &Arc<Self>) {
         let mut task = self.task.lock();
         if task.is_none() {
             *task = Some(task::spawn(Arc::clone(self).listen()).abort_handle());
@@ -45,18 +45,18 @@ impl CombinedSubscription {
     }
 
     /// Whether resources may be subscribed to.
-    pub(in crate::upstream::transport::modern) fn takes_resources(&self) -> bool {
+    pub(crate) fn takes_resources(&self) -> bool {
         self.wanted.borrow().1.takes_resources
     }
 
     /// Subscribes to this resource too; ready when the server listens for it, or has had its time.
-    pub(in crate::upstream::transport::modern) async fn subscribe(&self, uri: String) -> Result<(), Failure> {
+    pub(crate) async fn subscribe(&self, uri: String) -> Result<(), Failure> {
         let change = self.change(|filter| filter.subscribe(uri.clone()));
         self.wait_until_tried(change, &uri).await.map_or(Ok(()), Err)
     }
 
     /// Unsubscribes from this resource; ready when the server has read that, or has had its time.
-    pub(in crate::upstream::transport::modern) async fn unsubscribe(&self, uri: &str) {
+    pub(crate) async fn unsubscribe(&self, uri: &str) {
         let change = self.change(|filter| filter.unsubscribe(uri));
         self.wait_until_tried(change, uri).await;
     }
@@ -86,7 +86,7 @@ impl CombinedSubscription {
         self.tried.send_replace((change, refused.clone()));
     }
 
-    pub(in crate::upstream::transport::modern) fn end(&self) {
+    pub(crate) fn end(&self) {
         if let Some(task) = self.task.lock().take() {
             task.abort();
         }

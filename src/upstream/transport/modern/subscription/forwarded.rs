@@ -18,7 +18,7 @@ use crate::upstream::transport::modern::server::{Answered, ModernServer};
 
 /// Carries a subscription. `is_acknowledged`: the client has its acknowledgement already. `on_acknowledged` is called
 /// when the server acknowledges for the first time: only a modern server does.
-pub(in crate::upstream) async fn forward(
+pub(crate) async fn forward(
     server: &ModernServer,
     request: &Message,
     is_acknowledged: bool,
@@ -134,7 +134,7 @@ impl Forwarding<'_> {
 }
 
 /// The response to a `subscriptions/listen` that ends in good order.
-pub(in crate::upstream) fn ended(raw_id: &str) -> Message {
+pub(crate) fn ended(raw_id: &str) -> Message {
     let result = format!(r#"{{"resultType":"complete","_meta":{{"{}":{raw_id}}}}}"#, meta::SUBSCRIPTION_ID);
     message::result_text(raw_id, &result)
 }

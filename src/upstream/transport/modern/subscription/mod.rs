@@ -11,4 +11,4 @@ mod stream;
 mod streams;
 
 pub(super) use combined::CombinedSubscription;
-pub(in crate::upstream) use forwarded::{ended, forward};
+pub(crate) use forwarded::{ended, forward};

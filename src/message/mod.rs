@@ -7,6 +7,7 @@
 mod id;
 mod members;
 mod oversize;
+mod own_requests;
 mod peek;
 mod read;
 mod reply;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 pub use id::Id;
 pub(crate) use members::{Change, Members, quoted};
 pub use oversize::Oversize;
+pub(crate) use own_requests::OwnRequests;
 pub use read::{ErrorObject, Initialize, cancelled_id, error_code};
 pub use reply::{
     batch, cancelled, error, list_changed, notification, notification_text, ping, progress, request, request_text,

@@ -1,0 +1,122 @@
+//! Who waits for the answers to requests that the bridge sends itself?
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{Id, Kind, Message};
+
+/// Makes ids for the bridge's own requests, and hands each answer to the task that waits for it.
+#[derive(Debug)]
+pub(crate) struct OwnRequests {
+    /// How each id begins, as JSON text. It is random, so that no peer uses such an id.
+    prefix: String,
+    next: AtomicU64,
+    /// A task that sends a request adds it and removes it; the task that reads answers looks them up here.
+    waiting: Mutex<HashMap<Id, oneshot::Sender<Message>>>,
+}
+
+impl Default for OwnRequests {
+    fn default() -> Self {
+        // The standard library seeds its hasher at random.
+        let random = RandomState::new().build_hasher().finish();
+        Self { prefix: format!("\"mcp-ferry-{random:016x}-"), next: AtomicU64::new(1), waiting: Mutex::default() }
+    }
+}
+
+impl OwnRequests {
+    /// A new id, as JSON text.
+    pub(crate) fn next_id(&self) -> String {
+        format!("{}{}\"", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Waits for the answer to the request with this id, from now on: call it before the request is sent. Only one
+    /// task may wait for an id.
+    pub(crate) fn wait(&self, id: Id) -> Waiting<'_> {
+        let (sender, answer) = oneshot::channel();
+        self.waiting.lock().insert(id.clone(), sender);
+        Waiting { requests: self, id, answer }
+    }
+
+    /// Hands this message to the task that waits for it. True if it answers a request of the bridge's own, also if no
+    /// task waits for that any more.
+    pub(crate) fn answer(&self, message: &Message) -> bool {
+        let Kind::Response { id, .. } = message.kind() else { return false };
+        match self.waiting.lock().remove(id) {
+            Some(waiting) => {
+                waiting.send(message.clone()).ok();
+                true
+            }
+            None => message.raw_id().is_some_and(|raw_id| raw_id.starts_with(&self.prefix)),
+        }
+    }
+
+    /// The request with this id will get no answer.
+    pub(crate) fn fail(&self, id: &Id) {
+        self.waiting.lock().remove(id);
+    }
+
+    /// No request that waits now will get an answer.
+    pub(crate) fn fail_all(&self) {
+        self.waiting.lock().clear();
+    }
+}
+
+/// Resolves to the answer, or to `None` when the request [fails](OwnRequests::fail). Dropped, it stops waiting.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a> {
+    requests: &'a OwnRequests,
+    id: Id,
+    answer: oneshot::Receiver<Message>,
+}
+
+impl Future for Waiting<'_> {
+    type Output = Option<Message>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answer).poll(context).map(Result::ok)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.requests.fail(&self.id);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::message::result_text;
+
+    #[test]
+    fn an_answer_goes_to_the_task_that_waits_for_it() {
+        let requests = OwnRequests::default();
+        let (one, two) = (requests.next_id(), requests.next_id());
+        let first = requests.wait(Id::from_json(&one));
+        let second = requests.wait(Id::from_json(&two));
+        assert!(requests.answer(&result_text(&two, "2")));
+        assert_eq!(second.now_or_never().flatten().unwrap().as_str(), result_text(&two, "2").as_str());
+        assert!(!requests.answer(&result_text("1", "{}")), "the client's request");
+        requests.fail(&Id::from_json(&one));
+        assert_eq!(first.now_or_never(), Some(None));
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_late_is_still_one_of_ours() {
+        let requests = OwnRequests::default();
+        let raw_id = requests.next_id();
+        drop(requests.wait(Id::from_json(&raw_id)));
+        assert!(requests.waiting.lock().is_empty());
+        assert!(requests.answer(&result_text(&raw_id, "{}")));
+    }
+}

@@ -22,6 +22,7 @@ pub use id::Id;
 pub(crate) use members::{Change, Members, quoted};
 pub use oversize::Oversize;
 pub(crate) use own_requests::OwnRequests;
+pub(crate) use peek::elements;
 pub use read::{ErrorObject, Initialize, cancelled_id, error_code};
 pub use reply::{
     batch, cancelled, error, list_changed, notification, notification_text, ping, progress, request, request_text,

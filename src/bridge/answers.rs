@@ -66,7 +66,7 @@ impl Answers {
             },
             Ok((_, TaskEnd::Request(ticket, Err(failure)))) => (self.pending.take_all_of(ticket), failure),
             // It was aborted, or it panicked. Either way it cannot return its ticket.
-            Err(error) => (self.pending.take_all_of_task(error.id()), Failure::Panicked),
+            Err(error) => (self.pending.take_where(|request| request.task.id() == error.id()), Failure::Panicked),
         };
         if !unanswered.is_empty() {
             log::warn!("{}", failure.logged());
@@ -108,8 +108,10 @@ impl Answers {
     pub(super) fn time_out(&mut self, ticket: Ticket, limit: Duration) -> Vec<(AbortHandle, Message)> {
         let requests = self.pending.take_all_of(ticket);
         let failure = Failure::TimedOut(limit);
-        requests.iter().for_each(|_| log::warn!("{failure}"));
-        let cancelled = |request: &Request| (request.task.clone(), message::cancelled(&request.raw_id, "timed out"));
+        let cancelled = |request: &Request| {
+            log::warn!("{failure}");
+            (request.task.clone(), message::cancelled(&request.raw_id, "timed out"))
+        };
         let cancellations = requests.iter().map(cancelled).collect();
         self.fail(requests, &failure);
         cancellations

@@ -5,13 +5,12 @@
 //! Cancelling drops the task; dropping a task drops its HTTP exchange.
 
 mod answers;
-mod incoming;
 mod pending;
 mod tasks;
 mod tool_guard;
 mod tool_list;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::{Future, ready};
 use std::time::Duration;
 
@@ -22,13 +21,12 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, Sleep};
 
 use crate::log;
-use crate::message::{Kind, Message, cancelled_id, code};
+use crate::message::{self, Kind, Message, cancelled_id, code};
 use crate::stdio::{Connection, Line, Outgoing};
 use crate::task;
 use crate::tools::{Changes, Filter, Rules};
 use crate::upstream::{Event, Failure, ToClient, Upstream};
 use answers::Answers;
-use incoming::Incoming;
 use pending::{Pending, Ticket};
 use tasks::Tasks;
 use tool_guard::ToolGuard;
@@ -126,7 +124,7 @@ impl Bridge {
         // Set when the client has ended.
         let mut give_up = None;
         loop {
-            if give_up.is_some() && self.tasks.len() == 0 && self.answers.pending.len() == 0 {
+            if give_up.is_some() && self.tasks.running.is_empty() && self.answers.pending.len() == 0 {
                 return;
             }
             tokio::select! {
@@ -134,12 +132,12 @@ impl Bridge {
                 biased;
                 _ = &mut end => return,
                 Some(event) = events.recv() => self.answers.event(event),
-                Some(end) = self.tasks.next_end() => self.answers.task_end(end),
+                Some(end) = self.tasks.running.join_next_with_id() => self.answers.task_end(end),
                 line = incoming.recv(), if give_up.is_none() => match line {
                     Some(line) => self.receive(line),
                     None => {
                         give_up = Some(Instant::now() + DRAIN);
-                        self.tasks.end_of_input();
+                        self.tasks.notifications = None;
                         self.upstream.end_of_input();
                     }
                 },
@@ -157,15 +155,27 @@ impl Bridge {
 
     /// Whether every task carries a request. A request has one task, or shares it with others of its batch.
     fn only_requests(&self) -> bool {
-        self.answers.pending.len() > 0 && self.tasks.len() <= self.answers.pending.len()
+        self.answers.pending.len() > 0 && self.tasks.running.len() <= self.answers.pending.len()
     }
 
     /// Takes a line from the client.
     fn receive(&mut self, line: Line) {
-        match incoming::read(line) {
-            Incoming::Message(message) => self.route(message),
-            Incoming::Refused(error) => self.answers.outgoing.send_now(error.into_text()),
-            Incoming::AnswerTooLong(error) => self.tasks.notify(error),
+        match line {
+            Line::Text(text) => match Message::parse(text) {
+                Ok(message) => self.route(message),
+                Err(error) => self.answers.refuse("null", code::PARSE_ERROR, &error.to_string()),
+            },
+            Line::TooLong { answer_id: Some(raw_id), .. } => {
+                log::warn!("the client's answer {raw_id} is longer than --max-message-size allows");
+                let why = "the client's answer is longer than the bridge allows";
+                self.tasks.notify(message::error(&raw_id, code::INTERNAL_ERROR, why, None));
+            }
+            Line::TooLong { request_id, .. } => {
+                let failure = Failure::TooLarge("the message is longer than --max-message-size allows".to_owned());
+                log::warn!("{failure}");
+                let answer = failure.answer(request_id.as_deref().unwrap_or("null"));
+                self.answers.outgoing.send_now(answer.into_text());
+            }
         }
     }
 
@@ -192,18 +202,20 @@ impl Bridge {
                 self.answers.refuse("null", code::INVALID_REQUEST, "the batch is empty");
             }
             // Each request is answered all the same. A cancellation is for a request that is in flight here.
-            Kind::Batch(elements) if self.upstream.parts_batches() || incoming::has_cancellation(elements) => {
+            Kind::Batch(elements) if self.upstream.parts_batches() || elements.iter().any(is_cancellation) => {
                 for element in elements.clone() {
                     self.route(element);
                 }
             }
             Kind::Batch(elements) => {
-                for error in incoming::errors_in_batch(elements) {
-                    self.answers.outgoing.send_now(error.into_text());
+                let is_invalid = |element: &&Message| matches!(element.kind(), Kind::Invalid(_));
+                for element in elements.iter().filter(is_invalid) {
+                    let why = "an element of the batch is not a JSON-RPC message";
+                    self.answers.refuse(element.raw_id().unwrap_or("null"), code::INVALID_REQUEST, why);
                 }
                 if !message.requests().is_empty() {
                     self.request(message);
-                } else if elements.iter().any(|element| !matches!(element.kind(), Kind::Invalid(_))) {
+                } else if !elements.iter().all(|element| is_invalid(&element)) {
                     self.tasks.notify(message);
                 }
             }
@@ -223,7 +235,9 @@ impl Bridge {
             return self.answers.refuse(message.raw_id().unwrap_or("null"), code::METHOD_NOT_FOUND, why);
         }
         let ids = message.requests();
-        if incoming::has_duplicates(&ids) || ids.iter().any(|(id, _)| self.answers.pending.contains(id)) {
+        // A batch may hold many thousands of requests, so their ids are not compared in pairs.
+        let is_repeated = ids.len() > 1 && ids.iter().map(|(id, _)| id).collect::<HashSet<_>>().len() < ids.len();
+        if is_repeated || ids.iter().any(|(id, _)| self.answers.pending.contains(id)) {
             for (_, raw_id) in ids {
                 self.answers.refuse(&raw_id, code::INVALID_REQUEST, "a request with this id is still in flight");
             }
@@ -283,13 +297,17 @@ impl Bridge {
     async fn end(mut self) {
         // A user who sends requests from a shell, and closes stdin right after them, wants to read the reason.
         let failure = self.upstream.trouble().unwrap_or(Failure::Ending);
-        let unanswered = self.answers.pending.take_all();
+        let unanswered = self.answers.pending.take_where(|_| true);
         self.answers.fail(unanswered, &failure);
-        self.tasks.abort_all();
+        self.tasks.running.abort_all();
         self.answers.outgoing.flush();
         self.upstream.close().await;
         self.answers.outgoing.finish();
     }
+}
+
+fn is_cancellation(message: &Message) -> bool {
+    message.method() == Some("notifications/cancelled")
 }
 
 /// Resolves at this instant; at once, with `None`, without one.

@@ -107,11 +107,6 @@ impl Pending {
         self.take_where(|request| request.ticket == ticket)
     }
 
-    /// The requests that this task has left unanswered, for a task that could not return its ticket.
-    pub(super) fn take_all_of_task(&mut self, task: tokio::task::Id) -> Vec<Request> {
-        self.take_where(|request| request.task.id() == task)
-    }
-
     /// A task has ended, and its answers come on this stream. If the stream is lost already, returns the requests and
     /// the reason.
     pub(super) fn expect_on_stream(&mut self, ticket: Ticket, stream: u64) -> Option<(Vec<Request>, Failure)> {
@@ -132,12 +127,8 @@ impl Pending {
         self.take_where(|request| request.stream.is_some_and(|number| number <= stream))
     }
 
-    /// All requests that are left.
-    pub(super) fn take_all(&mut self) -> Vec<Request> {
-        self.take_where(|_| true)
-    }
-
-    fn take_where(&mut self, which: impl Fn(&Request) -> bool) -> Vec<Request> {
-        self.requests.extract_if(|_, request| which(request)).map(|(_, request)| request).collect()
+    /// The requests that fit.
+    pub(super) fn take_where(&mut self, fits: impl Fn(&Request) -> bool) -> Vec<Request> {
+        self.requests.extract_if(|_, request| fits(request)).map(|(_, request)| request).collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::pending::Ticket;
 use super::tool_guard::ToolGuard;
@@ -19,9 +19,10 @@ const NOTIFICATION: Duration = Duration::from_secs(30);
 /// The tasks that carry messages to the server. Dropping a task drops its HTTP exchange.
 pub(super) struct Tasks {
     upstream: Upstream,
-    running: JoinSet<TaskEnd>,
-    /// The queue of the task that POSTs notifications; that task starts with the first one.
-    notifications: Option<mpsc::UnboundedSender<Message>>,
+    pub(super) running: JoinSet<TaskEnd>,
+    /// The queue of the task that POSTs notifications. That task starts with the first notification; without the queue
+    /// it ends when it has sent those that wait.
+    pub(super) notifications: Option<mpsc::UnboundedSender<Message>>,
 }
 
 /// How a task ended.
@@ -112,26 +113,8 @@ impl Tasks {
         });
     }
 
-    pub(super) fn spawn(&mut self, work: impl Future<Output = TaskEnd> + Send + 'static) -> AbortHandle {
+    fn spawn(&mut self, work: impl Future<Output = TaskEnd> + Send + 'static) -> AbortHandle {
         task::spawn_in(&mut self.running, work)
-    }
-
-    /// The next task that ends; `None` if no task runs.
-    pub(super) async fn next_end(&mut self) -> Option<Result<(tokio::task::Id, TaskEnd), JoinError>> {
-        self.running.join_next_with_id().await
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.running.len()
-    }
-
-    /// The client sends no more notifications: their task ends when it has sent those that wait.
-    pub(super) fn end_of_input(&mut self) {
-        self.notifications = None;
-    }
-
-    pub(super) fn abort_all(&mut self) {
-        self.running.abort_all();
     }
 }
 

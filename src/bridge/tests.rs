@@ -23,9 +23,9 @@ fn a_panic_in_the_task_of_a_request_is_answered_with_an_error() {
         let connect = |client| Upstream::new(settings.upstream, authorizer, http, client);
         let mut bridge = Bridge::new(connection.outgoing, connect, Options::default(), sender);
         let ticket = bridge.answers.pending.ticket();
-        let task = bridge.tasks.spawn(async { panic!("this test wants a panic") });
+        let task = bridge.tasks.running.spawn(async { panic!("this test wants a panic") });
         bridge.answers.pending.insert(ticket, vec![(Id::from_json("7"), "7".into())], vec![], &task);
-        let end = bridge.tasks.next_end().await.unwrap();
+        let end = bridge.tasks.running.join_next_with_id().await.unwrap();
         bridge.answers.task_end(end);
         assert_eq!(bridge.answers.pending.len(), 0, "an answered request is not pending");
         bridge.answers.outgoing.finish();

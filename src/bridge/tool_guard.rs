@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::tool_list::ToolList;
 use crate::log;
 use crate::message::{self, Id, Kind, Message, OwnRequests};
-use crate::tools::{Filter, ListRequest, Verdict};
+use crate::tools::{Filter, ListRequest, Verdict, not_available};
 use crate::upstream::{Event, Failure, Outcome, Upstream};
 
 /// Stands between the client and the server's tools. Cheap to clone.
@@ -46,10 +46,7 @@ impl ToolGuard {
     pub(super) fn list_requests(&self, message: &Message) -> Vec<(Id, ListRequest)> {
         let filter = self.0.filter.lock();
         let list = |one: &Message| Some((request_id(one)?, filter.list_request(one)?));
-        match message.kind() {
-            Kind::Batch(elements) => elements.iter().filter_map(list).collect(),
-            _ => list(message).into_iter().collect(),
-        }
+        elements(message).iter().filter_map(list).collect()
     }
 
     /// The answer to a list without the hidden tools; `None` if none is hidden.
@@ -100,39 +97,29 @@ impl ToolGuard {
     /// The first call in a message whose tool no list has shown.
     fn unknown_call(&self, message: &Message) -> Option<Message> {
         let filter = self.0.filter.lock();
-        let is_unknown = |one: &&Message| filter.judge(one) == Verdict::NeedList;
-        match message.kind() {
-            Kind::Batch(elements) => elements.iter().find(is_unknown).cloned(),
-            _ => Some(message).filter(is_unknown).cloned(),
-        }
+        elements(message).iter().find(|one| matches!(filter.judge(one), Verdict::NeedList(_))).cloned()
     }
 
     /// Applies the rules to a message, or to each element of a batch. `why_unknown`: why no list has shown a tool.
     fn judge(&self, message: Message, why_unknown: &str) -> Judged {
         let filter = self.0.filter.lock();
-        let refusal = |one: &Message| match filter.judge(one) {
-            Verdict::Pass => None,
-            Verdict::Refuse(why) => Some((request_id(one), why)),
-            Verdict::NeedList => Some((request_id(one), filter.refuse_unknown(one, why_unknown))),
-        };
-        let Kind::Batch(elements) = message.kind() else {
-            return match refusal(&message) {
-                None => Judged { passed: Some(message), refused: Vec::new() },
-                Some(refused) => Judged { passed: None, refused: vec![refused] },
-            };
-        };
         let (mut passed, mut refused) = (Vec::new(), Vec::new());
-        for element in elements {
-            match refusal(element) {
-                Some(refusal) => refused.push(refusal),
+        let is_batch = matches!(message.kind(), Kind::Batch(_));
+        for element in elements(&message) {
+            match filter.judge(element) {
                 // The client has its error for it already, and some server might find a call in it.
-                None if matches!(element.kind(), Kind::Invalid(_)) => {}
-                None => passed.push(element),
+                Verdict::Pass if is_batch && matches!(element.kind(), Kind::Invalid(_)) => {}
+                Verdict::Pass => passed.push(element),
+                Verdict::Refuse(why) => refused.push((request_id(element), why)),
+                Verdict::NeedList(name) => {
+                    let why = not_available(&name, &format!("--read-only hides it: {why_unknown}"));
+                    refused.push((request_id(element), why));
+                }
             }
         }
         let passed = match passed.len() {
             0 => None,
-            all if all == elements.len() => Some(message),
+            all if all == elements(&message).len() => Some(message),
             _ => Some(message::batch(&passed)),
         };
         Judged { passed, refused }
@@ -144,6 +131,14 @@ struct Judged {
     passed: Option<Message>,
     /// The id of each request that must not go to the server, and why. A refused notification has no id.
     refused: Vec<(Option<Id>, String)>,
+}
+
+/// The elements of a batch, or the message alone.
+fn elements(message: &Message) -> &[Message] {
+    match message.kind() {
+        Kind::Batch(elements) => elements,
+        _ => std::slice::from_ref(message),
+    }
 }
 
 fn request_id(message: &Message) -> Option<Id> {

@@ -42,7 +42,7 @@ impl ToolList {
     ) -> Result<(), String> {
         let begun = Instant::now();
         let mut last_failure = self.last_failure.lock().await;
-        if filter.lock().judge(call) != Verdict::NeedList {
+        if !matches!(filter.lock().judge(call), Verdict::NeedList(_)) {
             return Ok(());
         }
         if let Some((_, why)) = last_failure.as_ref().filter(|(at, _)| *at >= begun) {

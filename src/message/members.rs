@@ -142,8 +142,8 @@ impl<'a> Members<'a> {
     }
 
     /// The values of every member with this name, in any case: some parsers ignore the case of names.
-    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    pub(crate) fn all(&self, name: &str) -> Vec<&'a str> {
+        self.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
     }
 }
 

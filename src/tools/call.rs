@@ -18,7 +18,7 @@ pub(super) enum ToolUse {
 /// Reads one message that is not a batch.
 pub(super) fn tool_use(message: &Message) -> ToolUse {
     let Some(message) = Members::of(message.as_str()) else { return ToolUse::Nothing };
-    let methods: Vec<_> = message.all("method").map(string).collect();
+    let methods: Vec<_> = message.all("method").into_iter().map(string).collect();
     let is = |wanted: &str| methods.iter().any(|method| method.as_deref() == Some(wanted));
     if is("tools/call") {
         if methods.iter().any(|method| method != &methods[0]) {
@@ -27,20 +27,20 @@ pub(super) fn tool_use(message: &Message) -> ToolUse {
         return called_tool(&message);
     }
     if is("tools/list") {
-        let mut cursors = message.all("params").filter_map(Members::of).flat_map(|params| all(&params, "cursor"));
-        return ToolUse::List { first_page: cursors.all(|cursor| cursor == "null") };
+        let params = message.all("params").into_iter().filter_map(Members::of);
+        return ToolUse::List { first_page: params.flat_map(|params| params.all("cursor")).all(|it| it == "null") };
     }
     ToolUse::Nothing
 }
 
 fn called_tool(message: &Members<'_>) -> ToolUse {
     let mut name = None;
-    for (nth, params) in message.all("params").enumerate() {
+    for (nth, params) in message.all("params").into_iter().enumerate() {
         // Some servers read parameters by their position.
         if params.starts_with('[') {
             return ToolUse::Ambiguous("its params are an array");
         }
-        let names = Members::of(params).map(|params| all(&params, "name")).unwrap_or_default();
+        let names = Members::of(params).map(|params| params.all("name")).unwrap_or_default();
         if nth > 0 && name.is_some() == names.is_empty() {
             return ToolUse::Ambiguous("it has several params");
         }
@@ -56,10 +56,6 @@ fn called_tool(message: &Members<'_>) -> ToolUse {
         }
     }
     name.flatten().map_or(ToolUse::Nothing, ToolUse::Call)
-}
-
-fn all<'a>(members: &Members<'a>, name: &str) -> Vec<&'a str> {
-    members.all(name).collect()
 }
 
 /// A string without its escapes; `None` for any other value.

@@ -15,8 +15,8 @@ pub enum Verdict {
     Pass,
     /// It is refused, with this sentence as the reason.
     Refuse(String),
-    /// That depends on the tool's annotations, which no list has shown since the tools last changed.
-    NeedList,
+    /// That depends on the annotations of the tool with this name. No list has shown them since the tools last changed.
+    NeedList(String),
 }
 
 /// A `tools/list` request in flight. Its answer is [filtered](Filter::filter_list) with it.
@@ -72,15 +72,7 @@ impl Filter {
         match self.read_only.get(&name).filter(|_| self.learned_at == self.changes.count()) {
             Some(true) => Verdict::Pass,
             Some(false) => Verdict::Refuse(not_available(&name, "--read-only hides it: its readOnlyHint is not true")),
-            None => Verdict::NeedList,
-        }
-    }
-
-    /// Why a call is refused whose tool no list has shown. `why` says why no list has shown it.
-    pub fn refuse_unknown(&self, message: &Message, why: &str) -> String {
-        match tool_use(message) {
-            ToolUse::Call(name) => not_available(&name, &format!("--read-only hides it: {why}")),
-            _ => why.to_owned(),
+            None => Verdict::NeedList(name),
         }
     }
 
@@ -145,7 +137,8 @@ impl OwnList {
     }
 }
 
-fn not_available(name: &str, why: &str) -> String {
+/// The reason for a refusal, as a sentence about the tool.
+pub fn not_available(name: &str, why: &str) -> String {
     let shown = match name.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),

@@ -20,14 +20,15 @@ struct Tool {
 impl Tool {
     fn read(json: &str) -> Self {
         let Some(tool) = Members::of(json) else { return Self { names: Vec::new(), is_read_only: false } };
-        let annotations: Vec<_> = tool.all("annotations").collect();
+        let annotations = tool.all("annotations");
         let has_hint = |annotations: &&str| {
             Members::of(annotations).is_some_and(|annotations| {
-                annotations.get("readOnlyHint").is_some() && annotations.all("readOnlyHint").all(|hint| hint == "true")
+                annotations.get("readOnlyHint").is_some()
+                    && annotations.all("readOnlyHint").iter().all(|hint| *hint == "true")
             })
         };
         Self {
-            names: tool.all("name").filter_map(string).collect(),
+            names: tool.all("name").into_iter().filter_map(string).collect(),
             is_read_only: !annotations.is_empty() && annotations.iter().all(has_hint),
         }
     }
@@ -71,8 +72,7 @@ pub(super) fn without_hidden(answer: &str, rules: &Rules, own_tool: Option<&str>
 /// The texts of the lists in an answer: one, unless a member is given twice.
 fn lists(answer: &str) -> Vec<&str> {
     let Some(answer) = Members::of(answer) else { return Vec::new() };
-    let results = answer.all("result").filter_map(Members::of);
-    results.flat_map(|result| result.all("tools").collect::<Vec<_>>()).collect()
+    answer.all("result").into_iter().filter_map(Members::of).flat_map(|result| result.all("tools")).collect()
 }
 
 fn tools(list: &str) -> Vec<&str> {

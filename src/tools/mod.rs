@@ -13,7 +13,7 @@ mod pages;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use filter::{Filter, ListRequest, OwnList, Verdict};
+pub use filter::{Filter, ListRequest, OwnList, Verdict, not_available};
 pub use glob::Glob;
 pub use pages::ListPages;
 

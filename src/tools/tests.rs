@@ -173,16 +173,16 @@ fn a_hint_is_used_until_the_tools_change() {
     let (changes, call) = (Changes::default(), call(r#"{"name":"t"}"#));
     let mut filter = Filter::new(rules(&[], &[], true), changes.clone());
     let list = r#"[{"name":"t","annotations":{"readOnlyHint":true}}]"#;
-    assert_eq!(filter.judge(&call), Verdict::NeedList, "no list has shown the tool yet");
+    assert_eq!(filter.judge(&call), Verdict::NeedList("t".to_owned()), "no list has shown the tool yet");
     shown(&mut filter, list);
     assert_eq!(filter.judge(&call), Verdict::Pass);
     changes.note();
-    assert_eq!(filter.judge(&call), Verdict::NeedList, "an answer from before the change is not used");
+    assert_eq!(filter.judge(&call), Verdict::NeedList("t".to_owned()), "an answer from before the change is not used");
     let request = filter.list_request(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
     let own = filter.own_list();
     changes.note();
     filter.filter_list(request, &listed(list));
-    assert_eq!(filter.judge(&call), Verdict::NeedList, "nor the answer to a request from before it");
+    assert_eq!(filter.judge(&call), Verdict::NeedList("t".to_owned()), "nor the answer to a request from before it");
     assert!(!filter.learn_all(own), "nor a list that the bridge began before it");
 }
 

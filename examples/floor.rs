@@ -1,7 +1,7 @@
 //! The simplest bridge there can be on the libraries of mcp-ferry: line in, POST, line out.
 //!
-//! It is the benchmark's yardstick and nothing to use: it believes every answer, resumes nothing, opens no GET stream,
-//! and a broken exchange ends it. What mcp-ferry costs above this is the price of being right.
+//! It is the benchmark's lower limit, and not for use: it checks no answer, resumes no stream, opens no GET stream, and
+//! ends at the first error. What mcp-ferry costs more than this is the price of correctness.
 //!
 //! `cargo run --release --example floor -- http://127.0.0.1:3000/mcp`
 
@@ -46,14 +46,14 @@ fn main() {
         let client = Client::builder(TokioExecutor::new()).build(connector);
         let mut exchanges = JoinSet::new();
         while let Some(line) = lines.recv().await {
-            exchanges.spawn(carry(client.clone(), url.clone(), Bytes::from(line)));
+            exchanges.spawn(exchange(client.clone(), url.clone(), Bytes::from(line)));
             while exchanges.try_join_next().is_some() {}
         }
         exchanges.join_all().await;
     });
 }
 
-async fn carry(client: Client<HttpConnector, Full<Bytes>>, url: Uri, line: Bytes) {
+async fn exchange(client: Client<HttpConnector, Full<Bytes>>, url: Uri, line: Bytes) {
     let mut request = Request::post(url)
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .header(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
@@ -65,12 +65,12 @@ async fn carry(client: Client<HttpConnector, Full<Bytes>>, url: Uri, line: Bytes
         let _ = SESSION.set(session.clone());
     }
     match response.headers().get(CONTENT_TYPE) {
-        Some(kind) if kind.as_bytes().starts_with(b"text/event-stream") => events(response.into_body()).await,
-        _ => whole(response).await,
+        Some(kind) if kind.as_bytes().starts_with(b"text/event-stream") => copy_events(response.into_body()).await,
+        _ => copy_body(response).await,
     }
 }
 
-async fn whole(response: Response<Incoming>) {
+async fn copy_body(response: Response<Incoming>) {
     let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let mut body = response.into_body();
     let mut answer = Vec::with_capacity(length.unwrap_or(0) + 1);
@@ -85,11 +85,11 @@ async fn whole(response: Response<Incoming>) {
     }
 }
 
-async fn events(mut body: Incoming) {
+async fn copy_events(mut body: Incoming) {
     let mut unfinished = Vec::new();
     let mut out = Vec::new();
     loop {
-        // Several events that are already here go out in one write.
+        // Events that have arrived already are written together.
         let frame = match body.frame().now_or_never() {
             Some(frame) => frame,
             None => {

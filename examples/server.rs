@@ -1,4 +1,4 @@
-//! The demo server by itself, so that Claude Desktop, the Inspector or anything else can be pointed at it.
+//! The demo server as a program of its own, to try with Claude Desktop, the MCP Inspector or any other client.
 //!
 //! ```text
 //! cargo run --example server -- --port 3000

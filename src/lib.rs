@@ -35,8 +35,8 @@
 //!   what went over the wire.
 //! * [`message`]: what is a JSON-RPC message? No I/O.
 //! * [`stdio`]: lines in, lines out.
-//! * [`bridge`]: who owns a request in flight? `incoming` takes the client's lines, `answers` lets one answer through,
-//!   `withdrawal` ends a request before it, `guard` applies the rules for tools.
+//! * [`bridge`]: who owns a request in flight? `pending` knows each one, `tasks` carry them, `answers` lets one answer
+//!   through, `tool_guard` applies the rules for tools and `tool_list` requests the list that it needs.
 //! * [`upstream`]: the server. `opening` and `era` find out what it speaks, `turned` whether it still does, `gate`
 //!   holds messages until it is known; `legacy`, `http_sse` and `modern` are the transports, `wire` whichever is open;
 //!   `send` sends a request for each, `awaited` reads a stream until its answer, `unanswered` says who waits for whom;

@@ -1,4 +1,4 @@
-"""Logs mcp-ferry.exe in to a server of its own, once for each place where Windows can keep a login."""
+"""Logs mcp-ferry.exe in to a server, once for each place where Windows can store a login."""
 
 import json
 import threading
@@ -9,8 +9,8 @@ from urllib.request import urlopen
 TOKEN = "token-of-wine"
 
 
-class Realm(BaseHTTPRequestHandler):
-    """An MCP server that wants a login, and its authorization server, which asks nobody for a password."""
+class Server(BaseHTTPRequestHandler):
+    """An MCP server that requires a login, and its authorization server, which asks for no password."""
 
     protocol_version = "HTTP/1.1"
 
@@ -82,41 +82,41 @@ class Realm(BaseHTTPRequestHandler):
 
 
 def check(start, home, expect):
-    """`start` starts the program with these arguments and variables; `home` is a folder for what it keeps."""
-    realm = ThreadingHTTPServer(("127.0.0.1", 0), Realm)
-    threading.Thread(target=realm.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{realm.server_port}/mcp"
+    """`start` starts the program with these arguments and variables; `home` is a folder for its files."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/mcp"
     for kept_in in ["file", "keychain"]:
         folder = home / kept_in
         variables = {"MCP_FERRY_HOME": "Z:" + str(folder).replace("/", "\\"), "MCP_FERRY_TOKEN_STORE": kept_in}
 
         def run(*arguments, text="", variables=variables):
             program = start(arguments, variables)
-            told, said = program.communicate(text, timeout=60)
-            return program.returncode, told, said
+            stdout, stderr = program.communicate(text, timeout=60)
+            return program.returncode, stdout, stderr
 
         login = start(["login", url, "--no-browser", "--json"], variables)
         watchdog = threading.Timer(60, login.kill)
         watchdog.start()
         event = json.loads(login.stdout.readline() or "{}")
         page = urlopen(event["url"], timeout=30).status if "url" in event else None
-        told, said = login.communicate(timeout=60)
+        stdout, stderr = login.communicate(timeout=60)
         watchdog.cancel()
-        expect(f"{kept_in}: a login ends well", (page, login.returncode) == (200, 0), f"{event} {page} {told} {said}")
+        expect(f"{kept_in}: a login succeeds", (page, login.returncode) == (200, 0), f"{event} {page} {stdout} {stderr}")
 
-        code, told, said = run("status", "--json")
-        signed_in = [login["loggedIn"] for login in json.loads(told or "[]")]
-        expect(f"{kept_in}: status tells it", (code, signed_in) == (0, [True]), told + said)
+        code, stdout, stderr = run("status", "--json")
+        signed_in = [login["loggedIn"] for login in json.loads(stdout or "[]")]
+        expect(f"{kept_in}: status shows it", (code, signed_in) == (0, [True]), stdout + stderr)
         kept = "".join(file.read_text(errors="replace") for file in (folder / "logins").glob("*.json"))
-        expect(f"{kept_in}: the token is where it belongs", (TOKEN in kept) == (kept_in == "file"), kept)
+        expect(f"{kept_in}: the token is in the right store", (TOKEN in kept) == (kept_in == "file"), kept)
 
         client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "check", "version": "1"}}
         first = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client})
-        code, told, said = run(url, "--log-file", variables["MCP_FERRY_HOME"] + "\\log", text=first + "\n")
-        expect(f"{kept_in}: a bridge uses it", code == 0 and "behind-a-login" in told, told + said)
-        expect(f"{kept_in}: and writes its log", (folder / "log").exists(), "no file")
+        code, stdout, stderr = run(url, "--log-file", variables["MCP_FERRY_HOME"] + "\\log", text=first + "\n")
+        expect(f"{kept_in}: the bridge uses it", code == 0 and "behind-a-login" in stdout, stdout + stderr)
+        expect(f"{kept_in}: the bridge writes its log", (folder / "log").exists(), "no file")
 
-        code, told, said = run("logout", url)
-        expect(f"{kept_in}: logout ends it", code == 0, told + said)
-        code, told, said = run("status")
-        expect(f"{kept_in}: nobody is signed in", "nobody is signed in" in told, told + said)
+        code, stdout, stderr = run("logout", url)
+        expect(f"{kept_in}: logout deletes it", code == 0, stdout + stderr)
+        code, stdout, stderr = run("status")
+        expect(f"{kept_in}: nobody is signed in", "nobody is signed in" in stdout, stdout + stderr)

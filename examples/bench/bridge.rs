@@ -1,4 +1,4 @@
-//! One running bridge: lines to its stdin, lines from its stdout, and an end to it whatever it does.
+//! One running bridge: writes lines to its stdin, reads lines from its stdout, and kills it if it does not end.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use crate::messages;
 use crate::process::Tree;
 
-/// How long a bridge may outlive its input.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a bridge may run after the end of its input.
+const END: Duration = Duration::from_secs(3);
 
 pub struct Bridge {
     child: Arc<Mutex<Child>>,
@@ -52,7 +52,7 @@ impl Bridge {
         self.send(messages::INITIALIZED.as_bytes())
     }
 
-    /// From now on there is so much time until the next call of this, then the bridge is killed.
+    /// The bridge is killed after this time, unless this is called again before.
     pub fn allow(&self, time: Duration) {
         let _ = self.deadline.send(time);
     }
@@ -71,7 +71,7 @@ impl Bridge {
         let mut line = Vec::new();
         self.stdout.read_until(b'\n', &mut line).map_err(|error| format!("reading from it: {error}"))?;
         if line.pop() != Some(b'\n') {
-            return Err("it ended, or was killed for its silence".to_owned());
+            return Err("it ended, or was killed because it was silent for too long".to_owned());
         }
         Ok(line)
     }
@@ -85,8 +85,8 @@ impl Bridge {
         }
     }
 
-    /// As many echo calls as told, so many of them in flight at any time; each id must be answered, once.
-    pub fn flight(&mut self, first: u64, calls: u64, width: u64) -> Result<(), String> {
+    /// Sends this many echo calls, with `width` of them in flight at any time. Each id must be answered once.
+    pub fn in_flight(&mut self, first: u64, calls: u64, width: u64) -> Result<(), String> {
         let mut answered = vec![false; usize::try_from(calls).map_err(|error| error.to_string())?];
         let mut sent = 0;
         let mut missing = calls;
@@ -101,7 +101,7 @@ impl Bridge {
             }
             self.stdin.as_mut().ok_or("stdin is closed")?.write_all(&out).map_err(|error| error.to_string())?;
             wanted = 0;
-            // All the lines that are here already are taken before anything more is sent.
+            // Reads every line that has arrived before it sends more.
             while wanted == 0 || memchr::memchr(b'\n', self.stdout.buffer()).is_some() {
                 let line = self.line()?;
                 if !messages::is_answer(&line) {
@@ -112,7 +112,7 @@ impl Bridge {
                     .and_then(|index| answered.get_mut(index));
                 match slot {
                     Some(slot) if !*slot => *slot = true,
-                    _ => return Err(format!("wrong or double answer: {}", excerpt(&line))),
+                    _ => return Err(format!("wrong answer, or a second one: {}", excerpt(&line))),
                 }
                 wanted += 1;
                 missing -= 1;
@@ -128,9 +128,9 @@ impl Bridge {
         Tree::of(self.id)
     }
 
-    /// Closes stdin and says how long the process then lived; none if it had to be killed.
+    /// Closes stdin, and returns how long the process still ran; `None` if it had to be killed.
     pub fn end(mut self) -> Option<Duration> {
-        self.allow(PATIENCE);
+        self.allow(END);
         let from = Instant::now();
         self.stdin = None;
         let _ = self.stdout.read_to_end(&mut Vec::new());
@@ -139,7 +139,7 @@ impl Bridge {
             thread::sleep(Duration::from_micros(50));
         }
         let took = from.elapsed();
-        (took < PATIENCE).then_some(took)
+        (took < END).then_some(took)
     }
 }
 
@@ -149,7 +149,7 @@ impl Drop for Bridge {
     }
 }
 
-/// A read has no time limit of its own: past the deadline the process is killed, and its stdout ends.
+/// Kills the process after the deadline, so that its stdout ends: a read has no time limit of its own.
 fn watch(child: Arc<Mutex<Child>>, id: u32) -> Sender<Duration> {
     let (sender, deadlines) = channel();
     thread::spawn(move || {
@@ -167,7 +167,7 @@ fn watch(child: Arc<Mutex<Child>>, id: u32) -> Sender<Duration> {
 
 fn kill(child: &Mutex<Child>, id: u32) {
     let Ok(mut child) = child.lock() else { return };
-    // A leader that is still unreaped keeps its group's number from being given away.
+    // As long as the leader of a process group is not reaped, no other group gets its number.
     if matches!(child.try_wait(), Ok(None)) {
         #[cfg(unix)]
         if let Some(group) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) {

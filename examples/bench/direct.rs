@@ -1,4 +1,4 @@
-//! The same exchanges with no bridge between: what the wire, the server and the checking cost by themselves.
+//! The same requests without a bridge: what the connection, the server and the checks cost alone.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use crate::messages;
 
 pub struct Direct {
     runtime: Runtime,
-    wire: Wire,
+    http_client: Http,
 }
 
 #[derive(Clone)]
-struct Wire {
+struct Http {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
 }
@@ -33,8 +33,8 @@ impl Direct {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        let wire = Wire { client, url: url.to_owned() };
-        let mut direct = Self { runtime: runtime.map_err(|error| error.to_string())?, wire };
+        let http_client = Http { client, url: url.to_owned() };
+        let mut direct = Self { runtime: runtime.map_err(|error| error.to_string())?, http_client };
         let mut wrong = None;
         direct.exchange(messages::INITIALIZE.into(), |line| {
             if !messages::is_initialized(line) {
@@ -44,34 +44,35 @@ impl Direct {
         wrong.map_or(Ok(direct), |line| Err(format!("wrong answer to initialize: {line}")))
     }
 
-    /// Posts a message and hands over each message of the answer.
+    /// POSTs a message, and calls `each` with every message of the answer.
     pub fn exchange(&mut self, message: Bytes, each: impl FnMut(&[u8])) -> Result<(), String> {
-        let limited = async { tokio::time::timeout(Duration::from_secs(60), self.wire.post(message, each)).await };
+        let limited =
+            async { tokio::time::timeout(Duration::from_secs(60), self.http_client.post(message, each)).await };
         self.runtime.block_on(limited).unwrap_or_else(|_| Err("no answer in 60 s".to_owned()))
     }
 
-    pub fn flight(&mut self, first: u64, calls: u64, width: u64) -> Result<(), String> {
-        let wire = &self.wire;
+    pub fn in_flight(&mut self, first: u64, calls: u64, width: u64) -> Result<(), String> {
+        let http_client = &self.http_client;
         self.runtime.block_on(async {
             let one = |id| async move {
-                let mut right = false;
+                let mut is_right = false;
                 let message = messages::echo(id, messages::Form::Json).into();
-                wire.post(message, |line| right = messages::echoed(line) == Some(id)).await?;
-                if right { Ok(()) } else { Err(format!("call {id} got a wrong answer")) }
+                http_client.post(message, |line| is_right = messages::echoed(line) == Some(id)).await?;
+                if is_right { Ok(()) } else { Err(format!("call {id} got a wrong answer")) }
             };
             let mut ids = first..first + calls;
-            let mut flight: FuturesUnordered<_> =
+            let mut in_flight: FuturesUnordered<_> =
                 ids.by_ref().take(usize::try_from(width).unwrap_or(1)).map(one).collect();
-            while let Some(outcome) = flight.next().await {
+            while let Some(outcome) = in_flight.next().await {
                 outcome?;
-                flight.extend(ids.next().map(one));
+                in_flight.extend(ids.next().map(one));
             }
             Ok(())
         })
     }
 }
 
-impl Wire {
+impl Http {
     async fn post(&self, message: Bytes, mut each: impl FnMut(&[u8])) -> Result<(), String> {
         let request = Request::post(&self.url)
             .header(CONTENT_TYPE, "application/json")

@@ -1,4 +1,4 @@
-//! The server of the benchmark: its own process, with every large answer built beforehand.
+//! The benchmark's server: a process of its own, which builds every large answer in advance.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::messages;
 
-/// Says its port on stdout, then serves until its stdin ends.
+/// Prints its port on stdout, then serves until the end of stdin.
 pub fn serve() -> ExitCode {
     thread::spawn(|| {
         let _ = io::stdin().read_to_end(&mut Vec::new());
@@ -32,7 +32,7 @@ pub fn serve() -> ExitCode {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let mut stdout = io::stdout();
-        writeln!(stdout, "{port}").and_then(|()| stdout.flush()).expect("someone who listens");
+        writeln!(stdout, "{port}").and_then(|()| stdout.flush()).expect("a reader of stdout");
         loop {
             let Ok((stream, _)) = listener.accept().await else {
                 continue;
@@ -47,11 +47,12 @@ pub fn serve() -> ExitCode {
     })
 }
 
-/// A body of ready-made parts. With its length known it goes out under `Content-Length`, else one chunk for each part.
+/// A body of parts that are built already. It is sent with `Content-Length` if its length is known, else with a chunk
+/// for each part.
 struct Parts {
     parts: VecDeque<Bytes>,
     length: Option<u64>,
-    /// Never ends: the GET stream.
+    /// The body never ends, as that of the GET stream.
     open: bool,
 }
 
@@ -74,7 +75,7 @@ impl Body for Parts {
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Parts>, Infallible> {
     Ok(match *request.method() {
-        // A bridge may look for what a login needs at addresses of its own: there is nothing here.
+        // A bridge may request metadata for a login at other paths. This server has none.
         _ if request.uri().path() != "/mcp" => status(StatusCode::NOT_FOUND),
         Method::GET => stream(VecDeque::new(), true),
         Method::POST => {
@@ -149,7 +150,7 @@ fn post(message: &[u8]) -> Response<Parts> {
     }
 }
 
-/// One part, so one chunk, for each event: a server writes them one by one.
+/// A part, and so a chunk, for each event: a server writes its events one by one.
 fn series(count: usize) -> VecDeque<Bytes> {
     static KEPT: Mutex<VecDeque<Bytes>> = Mutex::new(VecDeque::new());
     let mut kept = KEPT.lock().expect("no panic while held");

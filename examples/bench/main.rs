@@ -1,4 +1,4 @@
-//! The benchmark: mcp-ferry against direct HTTP, against the simplest bridge there can be, and against any other.
+//! The benchmark: compares mcp-ferry with direct HTTP, with the simplest possible bridge, and with other bridges.
 //!
 //! ```text
 //! cargo run --release --example bench
@@ -6,8 +6,8 @@
 //! cargo run --release --example bench -- --quick --only start --only calls
 //! ```
 //!
-//! Everybody meets the same load server, in turns within one run, and every answer is checked. What is printed is the
-//! median of the rounds and, in brackets, the best: on a machine that others use too, the best is the steadier of the two.
+//! Every subject works with the same server, in turns within one run, and every answer is checked. It prints the median of
+//! the rounds and, in brackets, the best round: on a machine that runs other programs too, the best one varies less.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, clippy::exit)]
 #![allow(unreachable_pub, clippy::redundant_closure_for_method_calls, clippy::struct_field_names)]
@@ -38,16 +38,16 @@ struct Args {
     /// Fewer rounds and no 64 MiB messages
     #[arg(long)]
     quick: bool,
-    /// Measure only this; may be repeated
+    /// Measure only this; can be repeated
     #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(measure::NAMES))]
     only: Vec<String>,
-    /// Another bridge to measure, as one command line with `{url}` in it; may be repeated
+    /// Another bridge to measure, as one command line with `{url}` in it; can be repeated
     #[arg(long, value_name = "COMMAND")]
     bridge: Vec<String>,
-    /// The mcp-ferry to measure, instead of the one built here
+    /// The mcp-ferry binary to measure; without this, one is built
     #[arg(long = "self", value_name = "PATH")]
     ferry: Option<PathBuf>,
-    /// Take mcp-ferry and the floor as they were last built
+    /// Do not build; measure mcp-ferry and the floor as they were last built
     #[arg(long)]
     no_build: bool,
 }
@@ -66,12 +66,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether direct HTTP, the floor and mcp-ferry did everything right.
+/// Whether direct HTTP, the floor and mcp-ferry gave only right answers.
 fn bench(args: &Args) -> Result<bool, String> {
     let (ferry, floor) = subject::built(!args.no_build)?;
     let ferry = args.ferry.clone().unwrap_or(ferry);
     if cfg!(debug_assertions) {
-        eprintln!("bench: this is a debug build; `cargo run --release --example bench` is what counts");
+        eprintln!(
+            "bench: this is a debug build, so its numbers mean nothing; use `cargo run --release --example bench`"
+        );
     }
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
     let (_server, url) = Server::start()?;
@@ -106,7 +108,7 @@ fn bench(args: &Args) -> Result<bool, String> {
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |data| data.len() / 1024);
     println!("binary: mcp-ferry {} KiB, floor {} KiB", size(&ferry), size(&floor));
     if !cfg!(target_os = "linux") {
-        println!("CPU and memory are read from /proc and so not measured on this system");
+        println!("CPU time and memory are not measured on this system, because it has no /proc");
     }
     Ok(!subjects.iter().enumerate().any(|(index, subject)| subject.ours && run.report.failed(index)))
 }

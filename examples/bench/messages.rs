@@ -1,4 +1,4 @@
-//! What is sent, and what a right answer to it is.
+//! Which messages are sent, and which answers to them are right?
 
 use std::fmt::Write;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use memchr::memmem;
 use serde_json::Value;
 
-/// How the server is asked to send an answer.
+/// The form in which the server is to send an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Json,
@@ -34,7 +34,7 @@ pub fn echo(id: u64, form: Form) -> String {
     )
 }
 
-/// Asks for a result of so many MiB.
+/// A request for a result of this many MiB.
 pub fn large_result(id: u64, mib: usize, form: Form) -> String {
     let form = form.word();
     format!(
@@ -42,7 +42,7 @@ pub fn large_result(id: u64, mib: usize, form: Form) -> String {
     )
 }
 
-/// Sends an argument of so many MiB.
+/// A request with an argument of this many MiB.
 pub fn large_argument(id: u64, mib: usize) -> Vec<u8> {
     let head = format!(
         r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"swallow","arguments":{{"mib":{mib},"text":""#
@@ -50,7 +50,7 @@ pub fn large_argument(id: u64, mib: usize) -> Vec<u8> {
     [head.as_bytes(), &payload(mib), br#""}}}"#].concat()
 }
 
-/// Asks for so many notifications on the stream of the answer.
+/// A request for this many notifications on the stream of the answer.
 pub fn events(id: u64, count: usize) -> String {
     format!(
         r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"events","arguments":{{"count":{count}}}}}}}"#
@@ -67,7 +67,7 @@ pub fn text_result(id: &str, text: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"{text}"}}]}}}}"#)
 }
 
-/// JSON text (escapes and all) in which every 64 bytes differ, so that nothing lost or doubled goes unseen.
+/// The text inside a JSON string, in which every 64 bytes differ, so that a lost or repeated part is noticed.
 pub fn payload(mib: usize) -> Bytes {
     static KEPT: Mutex<(usize, Bytes)> = Mutex::new((0, Bytes::new()));
     let mut kept = KEPT.lock().expect("no panic while held");
@@ -81,7 +81,7 @@ pub fn payload(mib: usize) -> Bytes {
     kept.1.clone()
 }
 
-/// The id of a right answer to [`echo`].
+/// The id of an answer to [`echo`], if the answer is right.
 pub fn echoed(line: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(line).ok()?;
     let digits = text.strip_prefix(r#"{"jsonrpc":"2.0","id":"#).and_then(|rest| rest.split_once(','));
@@ -90,7 +90,7 @@ pub fn echoed(line: &[u8]) -> Option<u64> {
     {
         return Some(id);
     }
-    // A bridge may write the same answer in another order.
+    // A bridge may write the members of the answer in another order.
     let answer: Value = serde_json::from_slice(line).ok()?;
     let id = answer["id"].as_u64()?;
     (answer["result"]["content"][0]["text"] == format!("call {id}")).then_some(id)
@@ -106,25 +106,25 @@ pub fn is_text(line: &[u8], id: u64, text: &str) -> bool {
         .is_ok_and(|answer| answer["id"] == id && answer["result"]["content"][0]["text"] == text)
 }
 
-/// Whether this is the answer to [`large_result`], whole and in order.
+/// Whether this is the answer to [`large_result`], complete and in order.
 pub fn is_large(line: &[u8], id: u64, mib: usize) -> bool {
     let wanted = payload(mib);
     let Some(start) = memmem::find(line, &wanted[..64]) else {
         return false;
     };
     let end = start + wanted.len();
-    // What is left is small; with the payload out of it the frame can be read as usual.
+    // Without the payload the rest is small and can be parsed.
     line.get(start..end) == Some(&wanted[..]) && is_text(&[&line[..start], &line[end..]].concat(), id, "")
 }
 
-/// Which event of a series this line is.
+/// The number of the event in this line.
 pub fn event_number(line: &[u8]) -> Option<usize> {
     const MARK: &[u8] = b"\"event ";
     let start = memmem::find(line, MARK)? + MARK.len();
     std::str::from_utf8(line.get(start..start + 6)?).ok()?.parse().ok()
 }
 
-/// Requests and notifications that come by themselves are no answers.
+/// Whether this is an answer, and not a request or notification from the server.
 pub fn is_answer(line: &[u8]) -> bool {
     line.len() > 4096 || memmem::find(line, br#""method":"#).is_none()
 }

@@ -1,4 +1,5 @@
-//! What a process and its descendants take, read from Linux's `/proc`. Elsewhere nothing is measured.
+//! How much CPU time and memory do a process and its descendants use? Read from Linux's `/proc`; not measured on other
+//! systems.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,7 +9,7 @@ use std::time::Duration;
 pub struct Tree(Vec<u32>);
 
 impl Tree {
-    /// None where there is no `/proc`.
+    /// `None` on a system without `/proc`.
     pub fn of(root: u32) -> Option<Self> {
         let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
         for entry in fs::read_dir("/proc").ok()?.flatten() {
@@ -18,7 +19,7 @@ impl Tree {
             let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
                 continue;
             };
-            // The name in brackets may hold anything; what follows the last one is plain fields.
+            // The name in brackets may contain any character. The fields after the last bracket are numbers and letters.
             let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
             children.entry(parent.unwrap_or(0)).or_default().push(id);
         }
@@ -31,7 +32,8 @@ impl Tree {
         fs::exists(format!("/proc/{root}/stat")).unwrap_or(false).then_some(Self(all))
     }
 
-    /// User and system time so far, of threads that still live. `stat` counts in hundredths of a second, `schedstat` in ns.
+    /// CPU time so far, of the threads that still run. Not from `stat`, which counts in hundredths of a second: `schedstat`
+    /// counts in nanoseconds.
     pub fn cpu(&self) -> Option<Duration> {
         let mut total = 0;
         for id in &self.0 {
@@ -43,17 +45,17 @@ impl Tree {
         (total > 0).then(|| Duration::from_nanos(total))
     }
 
-    /// MiB of resident memory now.
+    /// Resident memory now, in MiB.
     pub fn resident(&self) -> Option<f64> {
         self.sum("status", "VmRSS:")
     }
 
-    /// MiB of resident memory at its highest.
+    /// The peak of resident memory, in MiB.
     pub fn peak(&self) -> Option<f64> {
         self.sum("status", "VmHWM:")
     }
 
-    /// MiB, with pages that several processes share divided among them.
+    /// Resident memory in MiB; a page that several processes share is divided among them.
     pub fn proportional(&self) -> Option<f64> {
         self.sum("smaps_rollup", "Pss:")
     }

@@ -1,4 +1,4 @@
-//! What was measured, as a table: medians with the best in brackets, and how many times the floor that is.
+//! What was measured? A table of medians, with the best in brackets, and as multiples of the floor.
 
 use std::fmt::Write;
 
@@ -23,7 +23,7 @@ impl Metric {
         samples.iter().copied().reduce(fold).unwrap_or(f64::NAN)
     }
 
-    /// What this costs as a multiple of that.
+    /// The cost of this as a multiple of that.
     fn ratio(self, this: f64, that: f64) -> f64 {
         if self.more_is_better { that / this } else { this / that }
     }
@@ -57,12 +57,12 @@ impl Report {
         self.failures.iter().any(|(failed, _)| *failed == subject)
     }
 
-    /// Whether it failed in a measurement whose name holds this word.
+    /// Whether it failed in a measurement whose name contains this word.
     pub fn failed_in(&self, subject: usize, word: &str) -> bool {
         self.failures.iter().any(|(failed, what)| *failed == subject && what.contains(word))
     }
 
-    /// The table, to be compared with the subject of this index and with the first (direct HTTP).
+    /// The table. It compares each subject with that of this index, and with the first (direct HTTP).
     pub fn table(&self, floor: usize) -> String {
         let mut out = String::new();
         let _ = write!(out, "{:44}", "median (best of the rounds)");
@@ -114,7 +114,7 @@ fn short(value: f64) -> String {
     }
 }
 
-/// The sample below which so many per cent of them lie.
+/// The sample below which this percentage of the samples lies.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 pub fn percentile(samples: &[f64], percent: f64) -> f64 {
     let mut sorted = samples.to_vec();

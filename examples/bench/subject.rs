@@ -1,4 +1,4 @@
-//! Who is measured: no bridge at all, the floor, mcp-ferry, and whatever else the command line names.
+//! What is measured? Direct HTTP, the floor, mcp-ferry, and the other bridges that the command line names.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use crate::process::Tree;
 pub struct Subject {
     pub name: String,
     pub way: Way,
-    /// Ours must be right, or the benchmark fails; another's failure is a result.
+    /// If one of ours fails, the benchmark fails; the failure of another bridge is a result.
     pub ours: bool,
 }
 
@@ -23,13 +23,13 @@ pub enum Way {
     Command(Vec<String>),
 }
 
-/// A subject with `initialize` answered.
+/// A subject whose `initialize` is answered.
 pub enum Live {
     Direct(Direct),
     Bridge(Bridge),
 }
 
-/// Where everybody is sent, and where they may keep things.
+/// The server's URL, and a folder for the subjects' files.
 pub struct Place {
     pub url: String,
     pub home: PathBuf,
@@ -41,7 +41,7 @@ impl Subject {
         Self { name: name.to_owned(), way: Way::Command(command), ours }
     }
 
-    /// Starts it, and says how long it took from there to the answer to `initialize`.
+    /// Starts it, and returns how long it took to answer `initialize`.
     pub fn open(&self, place: &Place) -> Result<(Live, Duration), String> {
         let from = Instant::now();
         match &self.way {
@@ -58,7 +58,7 @@ impl Subject {
 }
 
 impl Live {
-    /// Sends a request and returns its answer. The bytes are made by the caller beforehand: they are not what is timed.
+    /// Sends a request and returns its answer. The caller has built the bytes already, so that this is not measured.
     pub fn call(&mut self, request: Bytes) -> Result<Vec<u8>, String> {
         match self {
             Self::Direct(direct) => {
@@ -73,14 +73,14 @@ impl Live {
         }
     }
 
-    pub fn flight(&mut self, first: u64, calls: u64, width: u64) -> Result<(), String> {
+    pub fn in_flight(&mut self, first: u64, calls: u64, width: u64) -> Result<(), String> {
         match self {
-            Self::Direct(direct) => direct.flight(first, calls, width),
-            Self::Bridge(bridge) => bridge.flight(first, calls, width),
+            Self::Direct(direct) => direct.in_flight(first, calls, width),
+            Self::Bridge(bridge) => bridge.in_flight(first, calls, width),
         }
     }
 
-    /// Takes a series of notifications and the answer that ends it.
+    /// Requests a series of notifications, and reads it up to the answer that ends it.
     pub fn series(&mut self, id: u64, count: usize) -> Result<(), String> {
         let mut next = 0;
         let mut wrong = None;
@@ -107,7 +107,7 @@ impl Live {
         match wrong {
             Some(wrong) => Err(wrong),
             None if done => Ok(()),
-            None => Err("the series has no end".to_owned()),
+            None => Err("the series has no answer at its end".to_owned()),
         }
     }
 
@@ -125,7 +125,7 @@ impl Live {
     }
 }
 
-/// The load server's process, which ends with this value.
+/// The process of the load server. It is killed when this is dropped.
 pub struct Server(Child);
 
 impl Server {
@@ -153,13 +153,14 @@ impl Drop for Server {
     }
 }
 
-/// Where mcp-ferry and the floor are: executables of their own: a re-executed benchmark would be larger and start slower.
+/// The paths of mcp-ferry and the floor. They are executables of their own: this one, started again, would be larger and
+/// start more slowly.
 pub fn built(build: bool) -> Result<(PathBuf, PathBuf), String> {
     let examples = std::env::current_exe().map_err(|error| error.to_string())?;
     let examples = examples.parent().unwrap_or(Path::new("."));
     let profile = examples.parent().unwrap_or(Path::new("."));
     if build {
-        // One by one, so that what only the examples need of a library stays out of the binary.
+        // In two builds, so that the binary does not get features of libraries that only the examples need.
         for what in [["--bin", "mcp-ferry"], ["--example", "floor"]] {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
             let status = Command::new(cargo)

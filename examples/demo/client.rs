@@ -1,4 +1,4 @@
-//! A stdio client as small as can be: it starts the bridge, sends requests, and answers what the server asks.
+//! A minimal stdio client: it starts the bridge, sends requests, and answers the server's requests.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use super::BRIDGE;
 use super::show::Show;
 
-/// Longer than the bridge itself waits for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an answer may take: longer than the bridge itself waits.
+const ANSWER: Duration = Duration::from_secs(60);
 
-/// Why the demo did not go as it should.
+/// Why the demo failed.
 #[derive(Debug)]
 pub struct Failure(pub String);
 
@@ -64,7 +64,7 @@ impl<'a> Client<'a> {
         Ok(Self { show, bridge, stdin, lines, next_id: 1 })
     }
 
-    /// Sends a request, shows all that comes until its answer, and returns its result.
+    /// Sends a request, shows every message up to its answer, and returns the result.
     pub fn request(&mut self, method: &str, params: &Value) -> Result<Value, Failure> {
         let id = self.next_id;
         self.next_id += 1;
@@ -90,7 +90,7 @@ impl<'a> Client<'a> {
         self.send(&json!({"jsonrpc": "2.0", "method": method}))
     }
 
-    /// Closes the bridge's stdin, as a client does that has finished, and sees it out.
+    /// Closes the bridge's stdin, as a client does at its end, and waits until the bridge has ended.
     pub fn end(mut self) -> Result<(), Failure> {
         self.show.step("The client closes stdin; the bridge ends the session and itself");
         let closed = Instant::now();
@@ -99,13 +99,13 @@ impl<'a> Client<'a> {
         let status = self.bridge.wait()?;
         self.show.note(&format!("{status} after {:.1} ms", closed.elapsed().as_secs_f64() * 1e3));
         match late.iter().find(|line| serde_json::from_str::<Value>(line).is_err()) {
-            Some(line) => Err(Failure(format!("this is no message: {line}"))),
+            Some(line) => Err(Failure(format!("this is not a message: {line}"))),
             None if status.success() => Ok(()),
             None => Err(Failure(format!("the bridge ended with {status}"))),
         }
     }
 
-    /// A server may ask in the middle of a call: this client has a name to give and otherwise declines.
+    /// Answers a request that the server sends during a call: gives a name, and declines everything else.
     fn reply_to(&mut self, message: &Value) -> Result<(), Failure> {
         let (Some(method), Some(id)) = (message["method"].as_str(), message.get("id")) else { return Ok(()) };
         let reply = match method {
@@ -123,16 +123,16 @@ impl<'a> Client<'a> {
         self.show.sent(message);
         let stdin = self.stdin.as_mut().ok_or_else(|| Failure("the bridge has no stdin".to_owned()))?;
         let written = stdin.write_all(format!("{message}\n").as_bytes());
-        written.map_err(|error| Failure(format!("the bridge takes no more input: {error}")))
+        written.map_err(|error| Failure(format!("the bridge accepts no more input: {error}")))
     }
 
     fn receive(&mut self, sent: Instant) -> Result<Value, Failure> {
-        let line = self.lines.recv_timeout(PATIENCE.saturating_sub(sent.elapsed()));
+        let line = self.lines.recv_timeout(ANSWER.saturating_sub(sent.elapsed()));
         let line = line.map_err(|_| match self.bridge.try_wait() {
             Ok(Some(status)) => Failure(format!("the bridge ended with {status} before it answered")),
-            _ => Failure(format!("no answer in {} s", PATIENCE.as_secs())),
+            _ => Failure(format!("no answer in {} s", ANSWER.as_secs())),
         })?;
-        serde_json::from_str(&line).map_err(|_| Failure(format!("this is no message: {line}")))
+        serde_json::from_str(&line).map_err(|_| Failure(format!("this is not a message: {line}")))
     }
 }
 

@@ -1,18 +1,18 @@
-//! What is said: all that the own server can do, or a careful look at somebody else's.
+//! Which messages are exchanged? With the demo's server: everything it offers. With another server: what it lists.
 
 use serde_json::{Value, json};
 
 use super::client::{Client, Failure};
 use super::show::Show;
 
-/// A tool to call on a server that we do not know.
+/// A tool to call on another server.
 pub struct Call {
     pub tool: String,
     pub arguments: Value,
 }
 
 pub fn with_own_server(show: &Show, client: &mut Client<'_>) -> Result<(), Failure> {
-    greet(show, client)?;
+    initialize(show, client)?;
 
     show.step("What tools are there?");
     let tools = client.request("tools/list", &json!({}))?;
@@ -29,7 +29,7 @@ pub fn with_own_server(show: &Show, client: &mut Client<'_>) -> Result<(), Failu
     let counting = json!({"name": "count", "arguments": {"to": 3}, "_meta": {"progressToken": "counting"}});
     expect_text(&client.request("tools/call", &counting)?, "counted to 3")?;
 
-    show.step("A call in which the server asks something back");
+    show.step("A call during which the server sends a request");
     expect_text(&client.request("tools/call", &json!({"name": "ask", "arguments": {}}))?, "Good day, Ada!")?;
 
     show.step("A resource and a prompt");
@@ -39,9 +39,9 @@ pub fn with_own_server(show: &Show, client: &mut Client<'_>) -> Result<(), Failu
     expect(prompt["messages"][0]["content"]["text"] == "Write a haiku about ferries.", "the haiku prompt", &prompt)
 }
 
-/// Lists what the server says it has. Tools may do anything, so only those are called that were named on the command line.
+/// Lists what the server declares. A tool may do anything, so only the tools named on the command line are called.
 pub fn with_any_server(show: &Show, client: &mut Client<'_>, calls: &[Call]) -> Result<(), Failure> {
-    let capabilities = greet(show, client)?["capabilities"].clone();
+    let capabilities = initialize(show, client)?["capabilities"].clone();
     for (capability, method, list) in [
         ("tools", "tools/list", "tools"),
         ("resources", "resources/list", "resources"),
@@ -69,8 +69,8 @@ pub fn with_any_server(show: &Show, client: &mut Client<'_>, calls: &[Call]) -> 
     Ok(())
 }
 
-fn greet(show: &Show, client: &mut Client<'_>) -> Result<Value, Failure> {
-    show.step("The client says who it is, and the server too");
+fn initialize(show: &Show, client: &mut Client<'_>) -> Result<Value, Failure> {
+    show.step("The client and the server introduce themselves");
     let params = json!({
         "protocolVersion": "2025-11-25",
         "capabilities": {"elicitation": {}},
@@ -86,7 +86,7 @@ fn greet(show: &Show, client: &mut Client<'_>) -> Result<Value, Failure> {
 }
 
 fn all_pages(client: &mut Client<'_>, method: &str, list: &str) -> Result<Vec<Value>, Failure> {
-    /// A server whose pages never end is not followed for ever.
+    /// The list of some servers never ends.
     const PAGES: usize = 20;
     let mut entries = Vec::new();
     let mut params = json!({});

@@ -1,4 +1,4 @@
-//! The main job, to look at: a client that speaks only stdio talks to a server that speaks only HTTP.
+//! The main use, shown: a client that speaks only stdio talks to a server that speaks only HTTP.
 //!
 //! ```text
 //! cargo run --example demo
@@ -6,8 +6,8 @@
 //! cargo run --example demo -- https://example.com/mcp --call search '{"query": "ferries"}'
 //! ```
 //!
-//! Without a URL it brings its own server. The bridge is a process of its own with real stdio, as under any MCP client; it
-//! is this very program, started again, so that nothing else need be built.
+//! Without a URL it starts a server of its own. The bridge is a process of its own with real stdio, as under any MCP
+//! client. It is this program, started again, so that nothing else must be built.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, unreachable_pub)]
 
@@ -68,7 +68,7 @@ fn demo(show: &Show, args: &[OsString]) -> Result<(), Failure> {
     client.end()
 }
 
-/// Serves on a thread of its own until the program ends.
+/// Starts the server on a thread of its own, where it runs until the program ends. Returns its URL.
 fn start_server() -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let server = runtime.block_on(DemoServer::bind(0))?;
@@ -77,7 +77,7 @@ fn start_server() -> Result<String, Failure> {
     Ok(url)
 }
 
-/// Our own `--call NAME JSON`, and what is left for the bridge.
+/// The demo's own `--call TOOL JSON` options, and the arguments that are left for the bridge.
 fn take_calls(args: &[OsString]) -> Result<(Vec<Call>, Vec<OsString>), Failure> {
     let (mut calls, mut rest) = (Vec::new(), Vec::new());
     let mut args = args.iter();

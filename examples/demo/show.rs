@@ -1,4 +1,4 @@
-//! How the conversation looks to a person: one line a message, with the time since the start.
+//! How is the conversation shown? One line for each message, with the time since the start.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ impl Show {
         println!("{}", self.painted("1", text));
     }
 
-    /// What the next lines are about.
+    /// A heading for the next lines.
     pub fn step(&self, text: &str) {
         println!("\n{}", self.painted("1", text));
     }
@@ -46,7 +46,7 @@ impl Show {
     fn line(&self, arrow: &str, message: &Value, took: Option<Duration>) {
         let at = self.start.elapsed().as_secs_f64() * 1e3;
         let took = took.map_or(String::new(), |took| format!(" ({:.1} ms)", took.as_secs_f64() * 1e3));
-        // Every message has this member, so it tells nobody anything.
+        // Every message has this member, so it is left out.
         let mut message = message.clone();
         if let Some(members) = message.as_object_mut() {
             members.remove("jsonrpc");
@@ -64,7 +64,7 @@ impl Show {
     }
 }
 
-/// What a server sends must not steer the terminal.
+/// Without control characters: what a server sends must not control the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '·' } else { letter }).collect()
 }

@@ -1,4 +1,4 @@
-//! Resources and prompts.
+//! The resources and prompts.
 
 use serde_json::{Value, json};
 

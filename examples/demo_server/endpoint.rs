@@ -1,4 +1,4 @@
-//! The transport: which HTTP request means what.
+//! The transport: what does each HTTP request mean?
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -78,7 +78,7 @@ async fn post(sessions: &Arc<Sessions>, request: Request<Incoming>) -> Result<An
     let id = &message["id"];
     match (message["method"].as_str(), id) {
         (None, _) => {
-            session.replied(&message);
+            session.respond(&message);
             Ok(plain(StatusCode::ACCEPTED, ""))
         }
         (Some(method), Value::Null) => {
@@ -90,7 +90,7 @@ async fn post(sessions: &Arc<Sessions>, request: Request<Incoming>) -> Result<An
     }
 }
 
-/// Answers these messages on one event stream, which ends when all are answered.
+/// Answers these messages on one event stream, which ends when every message is answered.
 fn one_stream(session: &Arc<Session>, messages: Vec<Value>) -> Result<Answer, Refusal> {
     if messages.is_empty() || (messages.len() > 1 && session.revision != "2025-03-26") {
         return Err((StatusCode::BAD_REQUEST, "this revision has no batches\n"));
@@ -112,7 +112,7 @@ fn one_stream(session: &Arc<Session>, messages: Vec<Value>) -> Result<Answer, Re
                     session.ended(id);
                 }
                 Some(method) => send(&stream, &at_once(&session, method, id, params)),
-                None => session.replied(&message),
+                None => session.respond(&message),
             }
         });
     }
@@ -155,7 +155,7 @@ fn at_once(session: &Session, method: &str, id: &Value, params: &Value) -> Value
     answered(id, outcome)
 }
 
-/// A result, or a JSON-RPC error's code and message.
+/// A result, or the code and message of a JSON-RPC error.
 pub type Outcome = Result<Value, (i32, String)>;
 
 fn answered(id: &Value, outcome: Outcome) -> Value {
@@ -169,7 +169,8 @@ fn error(id: &Value, code: i32, message: &str) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
 }
 
-/// A page in a browser must not reach this server: neither from its own origin, nor by a name that it made point here.
+/// A page in a browser must not reach this server: neither from its own origin, nor by a host name that it made resolve to
+/// this machine.
 fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let origin = text(ORIGIN).is_none_or(|origin| origin.split_once("://").is_some_and(|(_, host)| is_local(host)));
@@ -219,7 +220,7 @@ fn respond(status: StatusCode, kind: &'static str, body: UnsyncBoxBody<Bytes, In
     response
 }
 
-/// A body that ends when the last sender has gone.
+/// A body that ends when the last sender is dropped.
 struct Events(mpsc::UnboundedReceiver<Bytes>);
 
 impl Body for Events {

@@ -1,7 +1,7 @@
-//! A small MCP server over Streamable HTTP, for the demo and for trying clients by hand.
+//! A small MCP server over Streamable HTTP, for the demo and to try clients with.
 //!
 //! It speaks the revisions 2025-03-26 to 2025-11-25 and listens on 127.0.0.1 only. `endpoint` is the transport, `session`
-//! what is known of one client, `tools` and `content` what the server offers.
+//! the state of one client, and `tools` and `content` are what the server offers.
 
 mod content;
 mod endpoint;
@@ -24,7 +24,7 @@ pub struct DemoServer {
 }
 
 impl DemoServer {
-    /// Port 0 takes any that is free.
+    /// Port 0 takes any free port.
     pub async fn bind(port: u16) -> io::Result<Self> {
         Ok(Self { listener: TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await? })
     }
@@ -43,7 +43,7 @@ impl DemoServer {
             let sessions = Arc::clone(&sessions);
             let service = service_fn(move |request| endpoint::answer(Arc::clone(&sessions), request));
             tokio::spawn(async move {
-                // A connection that breaks is the client's own business.
+                // A broken connection concerns only the client.
                 let _ =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });

@@ -1,4 +1,4 @@
-//! What the server knows of one client, and how it asks that client something.
+//! What does the server know of one client, and how does it send that client a request?
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-/// The way to one open stream of the client's: an SSE event each.
+/// Sends on one of the client's open streams: an SSE event for each item.
 pub type Stream = mpsc::UnboundedSender<Bytes>;
 
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub struct Sessions {
 impl Sessions {
     pub fn create(&self, revision: &str, capabilities: Value) -> (String, Arc<Session>) {
         let mut random = [0; 16];
-        // Without randomness there is no session that others cannot guess, so none at all.
+        // Without randomness others could guess the session's id.
         SystemRandom::new().fill(&mut random).expect("the system's source of randomness");
         let id = format!("{:032x}", u128::from_ne_bytes(random));
         let session = Arc::new(Session { revision: revision.to_owned(), capabilities, ..Session::default() });
@@ -41,7 +41,7 @@ impl Sessions {
 pub struct Session {
     pub revision: String,
     pub capabilities: Value,
-    asked: Mutex<HashMap<String, oneshot::Sender<Value>>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<Value>>>,
     next: AtomicU64,
     running: Mutex<HashMap<String, Arc<tokio::sync::Notify>>>,
     get_stream: Mutex<Option<Stream>>,
@@ -49,24 +49,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// Sends a request on this stream and waits for the client's reply to it.
-    pub async fn ask(&self, stream: &Stream, method: &str, params: Value) -> Option<Value> {
+    /// Sends a request on this stream and waits for the client's response.
+    pub async fn request(&self, stream: &Stream, method: &str, params: Value) -> Option<Value> {
         let id = format!("server-{}", self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, reply) = oneshot::channel();
-        lock(&self.asked).insert(id.clone(), sender);
+        lock(&self.waiting).insert(id.clone(), sender);
         send(stream, &json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
         reply.await.ok()
     }
 
-    /// A reply to something that was asked.
-    pub fn replied(&self, reply: &Value) {
-        let waiting = reply["id"].as_str().and_then(|id| lock(&self.asked).remove(id));
+    /// Takes the client's response to such a request.
+    pub fn respond(&self, reply: &Value) {
+        let waiting = reply["id"].as_str().and_then(|id| lock(&self.waiting).remove(id));
         if let Some(waiting) = waiting {
             let _ = waiting.send(reply.clone());
         }
     }
 
-    /// What ends when the client cancels the request of this id.
+    /// Notified when the client cancels the request with this id.
     pub fn started(&self, id: &Value) -> Arc<tokio::sync::Notify> {
         Arc::clone(lock(&self.running).entry(id.to_string()).or_default())
     }
@@ -81,7 +81,7 @@ impl Session {
         }
     }
 
-    /// The stream for what belongs to no request; a second one takes the place of the first.
+    /// Takes the stream for messages that belong to no request. A second stream replaces the first.
     pub fn open_get_stream(&self, stream: Stream) {
         *lock(&self.get_stream) = Some(stream);
     }
@@ -90,7 +90,7 @@ impl Session {
         *lock(&self.level) = Some(level.to_owned());
     }
 
-    /// A log message for the client, once it has asked for such.
+    /// Sends a log message, if the client has set a level that includes it.
     pub fn log(&self, text: &str) {
         let (level, stream) = (lock(&self.level).clone(), lock(&self.get_stream).clone());
         if let (Some("debug" | "info"), Some(stream)) = (level.as_deref(), stream) {
@@ -101,7 +101,7 @@ impl Session {
 }
 
 pub fn send(stream: &Stream, message: &Value) {
-    // Nobody listens any more when this fails; the request's own end shows that.
+    // This fails if the client has closed the stream; then the request ends anyway.
     let _ = stream.send(format!("event: message\ndata: {message}\n\n").into());
 }
 

@@ -1,4 +1,4 @@
-//! The tools: one for each thing that a client or a bridge can get wrong.
+//! The tools: one for each thing that a client or a bridge can do wrong.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::session::{Session, Stream, send};
 pub fn list() -> Value {
     let number = json!({"type": "number"});
     json!({"tools": [
-        tool("echo", "Says again what it is told", &json!({"text": {"type": "string"}}), &["text"]),
+        tool("echo", "Returns the text it gets", &json!({"text": {"type": "string"}}), &["text"]),
         tool("add", "Adds two numbers", &json!({"a": number, "b": number}), &["a", "b"]),
         tool("count", "Counts to a number, with progress on the way", &json!({"to": number}), &["to"]),
-        tool("ask", "Asks the person at the client for a name, and greets them", &json!({}), &[]),
+        tool("ask", "Asks the user for a name, and returns a greeting", &json!({}), &[]),
         tool("slow", "Answers after some seconds; try cancelling it", &json!({"seconds": number}), &["seconds"]),
     ]})
 }
@@ -64,11 +64,11 @@ async fn count(stream: &Stream, token: &Value, to: u64) {
 
 async fn ask(session: &Session, stream: &Stream) -> Value {
     if session.capabilities["elicitation"].is_null() {
-        return failed("this client takes no questions (it declares no elicitation)");
+        return failed("this client cannot ask its user (it declares no elicitation)");
     }
     let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]});
     let question = json!({"message": "What is your name?", "requestedSchema": schema});
-    let reply = session.ask(stream, "elicitation/create", question).await.unwrap_or_default();
+    let reply = session.request(stream, "elicitation/create", question).await.unwrap_or_default();
     let result = &reply["result"];
     match (result["action"].as_str(), result["content"]["name"].as_str()) {
         (Some("accept"), Some(name)) => text(&format!("Good day, {name}!")),

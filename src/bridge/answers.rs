@@ -1,128 +1,147 @@
 //! Which one answer does a request get, and when?
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use tokio::task::JoinError;
+use tokio::task::{AbortHandle, JoinError};
 
-use super::guard::Guard;
-use super::pending::{Request, Ticket};
-use super::{Bridge, Done};
+use super::pending::{Pending, Request, Ticket};
+use super::tasks::TaskEnd;
+use super::tool_guard::ToolGuard;
 use crate::log;
-use crate::message::{Kind, Message};
+use crate::message::{self, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
-use crate::upstream::Failure;
-use crate::upstream::{Event, Outcome};
+use crate::upstream::{Event, Failure, Outcome};
 
-impl Bridge {
+/// Writes the answers to the client. A request is in `pending` from the moment it is read until its one answer goes
+/// out; an answer to a request that is not in it is dropped.
+pub(super) struct Answers {
+    pub(super) pending: Pending,
+    pub(super) outgoing: Outgoing,
+    pub(super) guard: Option<ToolGuard>,
+}
+
+impl Answers {
+    /// Takes what concerns requests but did not come from a request's own task.
     pub(super) fn event(&mut self, event: Event) {
         match event {
-            Event::Answer(message, line) => {
-                let Kind::Response { id, .. } = message.kind() else { return };
-                if self.guard.as_ref().is_some_and(|guard| guard.is_own(&message)) {
-                    return;
-                }
-                if let Some(request) = self.pending.answered(id) {
-                    self.answer(&request, &message, line);
-                } else if let Some(request) = self.pending.answered_inexactly(&message) {
-                    let message = message.with_id(&request.raw_id);
-                    self.answer(&request, &message, line.with_text(message.text().clone()));
-                } else {
-                    log::debug!("an answer to {id}, which nobody waits for, is dropped");
-                }
-            }
+            Event::Answer(answer, line) => self.answer_event(&answer, line),
             Event::Undeliverable(id, failure) => {
-                self.guard.iter().for_each(|guard| guard.give_up(&id));
-                if let Some(raw_id) = self.pending.give_up(&id) {
-                    self.outgoing.send_now(failure.answer(&raw_id).into_text());
-                }
+                self.guard.iter().for_each(|guard| guard.own_requests().fail(&id));
+                let request = self.pending.take(&id);
+                self.fail(request, &failure);
             }
             Event::StreamLost(number, failure) => {
-                self.guard.iter().for_each(Guard::lost);
-                for raw_id in self.pending.lost(number, failure.clone()) {
-                    self.outgoing.send_now(failure.answer(&raw_id).into_text());
-                }
+                self.guard.iter().for_each(|guard| guard.own_requests().fail_all());
+                let requests = self.pending.lose_streams(number, failure.clone());
+                self.fail(requests, &failure);
             }
+<<<<<<< HEAD
+=======
+            // Only a translator gets these.
+            Event::Said { .. } | Event::Opened(_) | Event::Renewed => {}
+>>>>>>> w-bridge
         }
     }
 
-    /// Writes the one answer to a request.
-    fn answer(&self, request: &Request, answer: &Message, line: Reserved) {
-        let shown = request.asked.zip(self.guard.as_ref()).and_then(|(asked, guard)| guard.answer(asked, answer));
-        self.outgoing.commit(match shown {
-            Some(shown) => line.with_text(shown),
-            None => line,
-        });
+    fn answer_event(&mut self, answer: &Message, line: Reserved) {
+        let Kind::Response { id, .. } = answer.kind() else { return };
+        if self.guard.as_ref().is_some_and(|guard| guard.own_requests().answer(answer)) {
+            return;
+        }
+        if let Some(request) = self.pending.take(id) {
+            self.write(&request, answer, line);
+        } else if let Some(request) = self.pending.take_inexact(answer) {
+            let answer = answer.with_id(&request.raw_id);
+            self.write(&request, &answer, line.with_text(answer.text().clone()));
+        } else {
+            log::debug!("the answer to {id} is dropped: no request with this id is in flight");
+        }
     }
 
-    /// One answer of several, if it is still waited for, as the client may see it.
-    fn shown(&mut self, ticket: Ticket, answer: &Message) -> Option<Bytes> {
-        let request = self.pending.answer(ticket, answer)?;
-        let shown = request.asked.zip(self.guard.as_ref()).and_then(|(asked, guard)| guard.answer(asked, answer));
-        Some(shown.unwrap_or_else(|| answer.text().clone()))
-    }
-
-    pub(super) fn done(&mut self, done: Result<(tokio::task::Id, Done), JoinError>) {
-        let (unanswered, failure) = match done {
-            Ok((_, Done::Notice)) => return,
-            Ok((_, Done::Request(ticket, Ok((outcome, room))))) => match self.outcome(ticket, outcome, room) {
-                Some(left) => left,
+    /// Takes what the task of a request or a batch ended with.
+    pub(super) fn task_end(&mut self, end: Result<(tokio::task::Id, TaskEnd), JoinError>) {
+        let (unanswered, failure) = match end {
+            Ok((_, TaskEnd::Notification)) => return,
+            Ok((_, TaskEnd::Request(ticket, Ok((outcome, line))))) => match self.outcome(ticket, outcome, line) {
+                Some(unanswered) => unanswered,
                 None => return,
             },
-            Ok((_, Done::Request(ticket, Err(failure)))) => (self.pending.finish(ticket), failure),
-            // Cancelled, or a bug: what it owed is found by its task.
-            Err(error) => (self.pending.finish_task(error.id()), Failure::Panicked),
+            Ok((_, TaskEnd::Request(ticket, Err(failure)))) => (self.pending.take_all_of(ticket), failure),
+            // It was aborted, or it panicked. Either way it cannot return its ticket.
+            Err(error) => (self.pending.take_where(|request| request.task.id() == error.id()), Failure::Panicked),
         };
         if !unanswered.is_empty() {
             log::warn!("{}", failure.for_log());
         }
-        for raw_id in unanswered {
-            self.outgoing.send_now(failure.answer(&raw_id).into_text());
-        }
+        self.fail(unanswered, &failure);
     }
 
-    /// Writes what a request's or a batch's task has brought. Gives the ids that it leaves unanswered, and the reason.
-    fn outcome(
-        &mut self,
-        ticket: Ticket,
-        outcome: Outcome,
-        room: Option<Reserved>,
-    ) -> Option<(Vec<Box<str>>, Failure)> {
-        match (outcome, room) {
+    /// Writes an outcome. Returns the requests that it leaves unanswered, and the reason.
+    fn outcome(&mut self, ticket: Ticket, outcome: Outcome, line: Option<Reserved>) -> Option<(Vec<Request>, Failure)> {
+        match (outcome, line) {
             (Outcome::Answer(answer), Some(line)) => {
-                if let Some(request) = self.pending.answer(ticket, &answer) {
-                    self.answer(&request, &answer, line);
+                if let Some(request) = self.pending.take_answered(ticket, &answer) {
+                    self.write(&request, &answer, line);
                     return None;
                 }
-                // Cancelled, so that nothing is owed; or what came fits no request, which still has its one answer.
+                // Either the request was cancelled, and nothing is left to answer; or the answer has another id.
                 let misfit = "the server's answer does not belong to the request".to_owned();
-                return Some((self.pending.finish(ticket), Failure::Unusable(misfit)));
+                return Some((self.pending.take_all_of(ticket), Failure::Unusable(misfit)));
             }
             (Outcome::Batch(answers), Some(line)) => {
-                let shown: Vec<_> = answers.iter().filter_map(|answer| self.shown(ticket, answer)).collect();
-                if !shown.is_empty() {
-                    self.outgoing.commit(line.with_text([b"[", &shown.join(&b',')[..], b"]"].concat().into()));
+                let mut texts = Vec::new();
+                for answer in &answers {
+                    let Some(request) = self.pending.take_answered(ticket, answer) else { continue };
+                    texts.push(self.without_hidden(&request, answer).unwrap_or_else(|| answer.text().clone()));
+                }
+                if !texts.is_empty() {
+                    self.outgoing.commit(line.with_text([b"[", &texts.join(&b',')[..], b"]"].concat().into()));
                 }
             }
-            (Outcome::Elsewhere(number), _) => return self.pending.elsewhere(ticket, number),
+            (Outcome::Elsewhere(stream), _) => return self.pending.expect_on_stream(ticket, stream),
             _ => {}
         }
         let incomplete = "the batch's answers are not complete".to_owned();
-        Some((self.pending.finish(ticket), Failure::Broken(incomplete)))
+        Some((self.pending.take_all_of(ticket), Failure::Broken(incomplete)))
     }
-}
 
-/// Waits until the client has read enough for what came to have room.
-pub(super) async fn make_room(
-    outgoing: &Outgoing,
-    outcome: Result<Outcome, Failure>,
-) -> Result<(Outcome, Option<Reserved>), Failure> {
-    let outcome = outcome?;
-    let room = match &outcome {
-        Outcome::Answer(answer) => Some(outgoing.reserve(answer.text().clone()).await),
-        Outcome::Batch(answers) => {
-            let all: Vec<_> = answers.iter().map(|answer| &answer.text()[..]).collect();
-            Some(outgoing.reserve(all.concat().into()).await)
+    /// A request or a batch has taken too long: answers it. Returns, for each request, its task and the cancellation
+    /// for the server.
+    pub(super) fn time_out(&mut self, ticket: Ticket, limit: Duration) -> Vec<(AbortHandle, Message)> {
+        let requests = self.pending.take_all_of(ticket);
+        let failure = Failure::TimedOut(limit);
+        let cancelled = |request: &Request| {
+            log::warn!("{failure}");
+            (request.task.clone(), message::cancelled(&request.raw_id, "timed out"))
+        };
+        let cancellations = requests.iter().map(cancelled).collect();
+        self.fail(requests, &failure);
+        cancellations
+    }
+
+    /// Writes the one answer to a request.
+    fn write(&self, request: &Request, answer: &Message, line: Reserved) {
+        self.outgoing.commit(match self.without_hidden(request, answer) {
+            Some(text) => line.with_text(text),
+            None => line,
+        });
+    }
+
+    /// The text of an answer without the hidden tools; `None` if none is hidden.
+    fn without_hidden(&self, request: &Request, answer: &Message) -> Option<Bytes> {
+        Some(self.guard.as_ref()?.filter_list(request.list?, answer)?.into_text())
+    }
+
+    /// Answers these requests with an error.
+    pub(super) fn fail(&self, requests: impl IntoIterator<Item = Request>, failure: &Failure) {
+        for request in requests {
+            self.outgoing.send_now(failure.answer(&request.raw_id).into_text());
         }
-        _ => None,
-    };
-    Ok((outcome, room))
+    }
+
+    /// Answers a message that never became a request in flight.
+    pub(super) fn refuse(&self, raw_id: &str, code: i64, why: &str) {
+        self.outgoing.send_now(message::error(raw_id, code, why, None).into_text());
+    }
 }

@@ -1,19 +1,19 @@
-//! The requests in flight.
+//! Which requests are in flight?
 
 use std::collections::HashMap;
 
 use tokio::task::AbortHandle;
 
 use crate::message::{Id, Kind, Message};
-use crate::tools::Asked;
+use crate::tools::ListRequest;
 use crate::upstream::Failure;
 
-/// A number for each task that carries a request or a batch. Not the request's id: that may be used again once it is
-/// answered or cancelled, while the first task still ends.
+/// A number for each task that carries a request or a batch. The request's id would not do: the client may use it again
+/// once it is answered or cancelled, while the first task still ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket(u64);
 
-/// Who waits for an answer, and who is to bring it.
+/// The requests that wait for an answer, and the task or stream that their answer comes from.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     requests: HashMap<Id, Request>,
@@ -27,13 +27,13 @@ pub(super) struct Pending {
 pub(super) struct Request {
     /// Its id as spelled.
     pub(super) raw_id: Box<str>,
-    /// Its answer lists tools, some of which may have to be hidden.
-    pub(super) asked: Option<Asked>,
+    /// `Some` where its answer lists tools, some of which may have to be hidden.
+    pub(super) list: Option<ListRequest>,
+    /// The requests of a batch share one task.
+    pub(super) task: AbortHandle,
     ticket: Ticket,
-    /// Several share one in a batch.
-    task: AbortHandle,
-    /// The stream its answer comes on, where that is not the task's own.
-    elsewhere: Option<u64>,
+    /// The number of the stream its answer comes on, if that is not the response to its own POST.
+    stream: Option<u64>,
 }
 
 impl Pending {
@@ -46,49 +46,42 @@ impl Pending {
         self.requests.contains_key(id)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.requests.is_empty()
-    }
-
     pub(super) fn len(&self) -> usize {
         self.requests.len()
     }
 
-    pub(super) fn insert(&mut self, ticket: Ticket, ids: Vec<(Id, Box<str>)>, task: &AbortHandle) {
+    /// Adds the requests that a task carries. `lists`: those of them whose answer lists tools.
+    pub(super) fn insert(
+        &mut self,
+        ticket: Ticket,
+        ids: Vec<(Id, Box<str>)>,
+        lists: Vec<(Id, ListRequest)>,
+        task: &AbortHandle,
+    ) {
         for (id, raw_id) in ids {
-            self.requests.insert(id, Request { raw_id, asked: None, ticket, task: task.clone(), elsewhere: None });
+            self.requests.insert(id, Request { raw_id, list: None, ticket, task: task.clone(), stream: None });
+        }
+        for (id, list) in lists {
+            self.requests.entry(id).and_modify(|request| request.list = Some(list));
         }
     }
 
-    /// The answer to this one is a list of tools.
-    pub(super) fn lists_tools(&mut self, id: &Id, asked: Asked) {
-        if let Some(request) = self.requests.get_mut(id) {
-            request.asked = Some(asked);
-        }
-    }
-
-    /// The client wants no answer to this one any more. `None` if it is not in flight; else its task, to be dropped
-    /// when nobody [waits for it](Self::is_wanted).
-    pub(super) fn cancel(&mut self, id: &Id) -> Option<AbortHandle> {
-        Some(self.requests.remove(id)?.task)
-    }
-
-    /// Whether this task still owes an answer: others of its batch may.
-    pub(super) fn is_wanted(&self, task: &AbortHandle) -> bool {
+    /// Whether this task still has a request to answer.
+    pub(super) fn has_task(&self, task: &AbortHandle) -> bool {
         self.requests.values().any(|request| request.task.id() == task.id())
     }
 
-    /// An answer came on a stream of its own. Its task, if it still runs, ends with its exchange.
-    pub(super) fn answered(&mut self, id: &Id) -> Option<Request> {
+    /// The request with this id: it is answered or cancelled. Its task, if it still runs, ends with its exchange.
+    pub(super) fn take(&mut self, id: &Id) -> Option<Request> {
         self.requests.remove(id)
     }
 
-    /// The same for an answer whose server could not read the request's id, or read it as a double. On a shared stream
-    /// that is only certain where a single request fits.
-    pub(super) fn answered_inexactly(&mut self, answer: &Message) -> Option<Request> {
+    /// The request for an answer whose server could not read the request's id, or read it as a double. On a shared
+    /// stream the request is certain only if no other request fits.
+    pub(super) fn take_inexact(&mut self, answer: &Message) -> Option<Request> {
         let Kind::Response { id, is_error } = answer.kind() else { return None };
-        // Not only those that are known to be answered elsewhere: an answer may overtake the 202 that says so.
-        let fits = |owed: &&Id| id.same_as_double(owed) || (id.is_null() && *is_error);
+        // Also those that are not known to be answered on a stream: an answer may come before the 202 that says so.
+        let fits = |pending: &&Id| id.same_as_double(pending) || (id.is_null() && *is_error);
         let mut fitting = self.requests.keys().filter(fits).cloned();
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => self.requests.remove(&only),
@@ -96,66 +89,46 @@ impl Pending {
         }
     }
 
-    /// There will be no answer to this one: its id as spelled, if it is in flight.
-    pub(super) fn give_up(&mut self, id: &Id) -> Option<Box<str>> {
-        self.requests.remove(id).map(|request| request.raw_id)
-    }
-
-    /// A task has had its time: what it still owes, and itself.
-    pub(super) fn abandon(&mut self, ticket: Ticket) -> Vec<(Box<str>, AbortHandle)> {
-        let owed = self.requests.extract_if(|_, request| request.ticket == ticket);
-        owed.map(|(_, request)| (request.raw_id, request.task)).collect()
-    }
-
-    /// A task has brought the answer to its one request; `None` if nobody waits for it any more. Looks at no other
-    /// request: thousands may be in flight.
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Message) -> Option<Request> {
+    /// The request that a task's answer belongs to; `None` if it is no longer in flight. Looks at no other request:
+    /// thousands may be in flight.
+    pub(super) fn take_answered(&mut self, ticket: Ticket, answer: &Message) -> Option<Request> {
         let Kind::Response { id, .. } = answer.kind() else { return None };
         let request = self.requests.remove(id)?;
         if request.ticket == ticket {
             return Some(request);
         }
-        // A later request of the same id, which is none of this task's business.
+        // A later request with the same id, which another task carries.
         self.requests.insert(id.clone(), request);
         None
     }
 
-    /// A task has ended: the ids it leaves unanswered.
-    pub(super) fn finish(&mut self, ticket: Ticket) -> Vec<Box<str>> {
-        self.take(|request| request.ticket == ticket)
+    /// The requests that this task has left unanswered.
+    pub(super) fn take_all_of(&mut self, ticket: Ticket) -> Vec<Request> {
+        self.take_where(|request| request.ticket == ticket)
     }
 
-    /// The same for a task that could not say its ticket.
-    pub(super) fn finish_task(&mut self, task: tokio::task::Id) -> Vec<Box<str>> {
-        self.take(|request| request.task.id() == task)
-    }
-
-    /// A task has ended, and its answers come on this stream; unless that is lost already, when this returns the ids
-    /// and the reason.
-    pub(super) fn elsewhere(&mut self, ticket: Ticket, stream: u64) -> Option<(Vec<Box<str>>, Failure)> {
+    /// A task has ended, and its answers come on this stream. If the stream is lost already, returns the requests and
+    /// the reason.
+    pub(super) fn expect_on_stream(&mut self, ticket: Ticket, stream: u64) -> Option<(Vec<Request>, Failure)> {
         if let Some((_, failure)) = self.lost.clone().filter(|(lost, _)| *lost >= stream) {
-            return Some((self.finish(ticket), failure));
+            return Some((self.take_all_of(ticket), failure));
         }
         for request in self.requests.values_mut().filter(|request| request.ticket == ticket) {
-            request.elsewhere = Some(stream);
+            request.stream = Some(stream);
         }
         None
     }
 
-    /// Streams up to this one are lost: the ids whose answers were to come on them.
-    pub(super) fn lost(&mut self, stream: u64, failure: Failure) -> Vec<Box<str>> {
+    /// The streams up to this number are lost: returns the requests whose answers were to come on them.
+    pub(super) fn lose_streams(&mut self, stream: u64, failure: Failure) -> Vec<Request> {
         if self.lost.as_ref().is_none_or(|(last, _)| *last < stream) {
             self.lost = Some((stream, failure));
         }
-        self.take(|request| request.elsewhere.is_some_and(|number| number <= stream))
+        self.take_where(|request| request.stream.is_some_and(|number| number <= stream))
     }
 
-    /// All that are left.
-    pub(super) fn drain(&mut self) -> Vec<Box<str>> {
-        self.take(|_| true)
-    }
-
-    fn take(&mut self, which: impl Fn(&Request) -> bool) -> Vec<Box<str>> {
-        self.requests.extract_if(|_, request| which(request)).map(|(_, request)| request.raw_id).collect()
+    /// The requests that fit.
+    pub(super) fn take_where(&mut self, fits: impl Fn(&Request) -> bool) -> Vec<Request> {
+        self.requests.extract_if(|_, request| fits(request)).map(|(_, request)| request).collect()
     }
 }

@@ -6,11 +6,11 @@ use super::*;
 use crate::auth::Authorizer;
 use crate::cli::Cli;
 use crate::config::Settings;
-use crate::message::{Id, Kind};
+use crate::message::Id;
 use crate::stdio;
 
 #[test]
-fn a_bug_in_one_request_is_that_requests_answer() {
+fn a_panic_in_the_task_of_a_request_is_answered_with_an_error() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answer = runtime.block_on(async {
         let (read, write) = std::io::pipe().unwrap();
@@ -22,13 +22,13 @@ fn a_bug_in_one_request_is_that_requests_answer() {
         let authorizer = Authorizer::new(&settings.auth, &http);
         let connect = |client| Upstream::new(settings.upstream, authorizer, http, client);
         let mut bridge = Bridge::new(connection.outgoing, connect, Options::default(), sender);
-        let ticket = bridge.pending.ticket();
-        let task = bridge.tasks.spawn(async { panic!("a bug, as this test wants it") });
-        bridge.pending.insert(ticket, vec![(Id::from_json("7"), "7".into())], &task);
-        let done = bridge.tasks.join_next_with_id().await.unwrap();
-        bridge.done(done);
-        assert!(bridge.pending.is_empty(), "answered is not pending");
-        bridge.outgoing.finish();
+        let ticket = bridge.answers.pending.ticket();
+        let task = bridge.tasks.running.spawn(async { panic!("this test wants a panic") });
+        bridge.answers.pending.insert(ticket, vec![(Id::from_json("7"), "7".into())], vec![], &task);
+        let end = bridge.tasks.running.join_next_with_id().await.unwrap();
+        bridge.answers.task_end(end);
+        assert_eq!(bridge.answers.pending.len(), 0, "an answered request is not pending");
+        bridge.answers.outgoing.finish();
         connection.written.await.unwrap_err();
         let mut answer = Vec::new();
         drop(bridge);

@@ -140,6 +140,11 @@ impl<'a> Members<'a> {
         }
         text.push_str(&self.text[self.members.last().map_or(1, |last| last.whole.end)..]);
     }
+
+    /// The values of every member with this name, in any case: some parsers ignore the case of names.
+    pub(crate) fn all(&self, name: &str) -> Vec<&'a str> {
+        self.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+    }
 }
 
 /// A string as JSON text.

@@ -48,7 +48,7 @@ pub(super) fn object(json: &str) -> serde_json::Result<Peeked<'_>> {
 }
 
 /// The texts of an array's elements.
-pub(super) fn elements(json: &str) -> serde_json::Result<Vec<&str>> {
+pub(crate) fn elements(json: &str) -> serde_json::Result<Vec<&str>> {
     let elements: Vec<&RawValue> = serde_json::from_str(json)?;
     Ok(elements.into_iter().map(RawValue::get).collect())
 }

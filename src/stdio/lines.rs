@@ -5,40 +5,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::message::Oversize;
 
-/// What stands between two line ends, or what one `Content-Length` header promised.
+/// One line, or one body that a `Content-Length` header announced.
 #[derive(Debug)]
 pub enum Line {
-    /// Its bytes without the line end; never only white space.
+    /// Its bytes without the line end. They are never only white space.
     Text(Vec<u8>),
-    /// It was longer than the limit and is gone.
+    /// It was longer than the limit and is dropped.
     TooLong {
-        /// The id of the request it was, as spelled, if it was one.
+        /// The id as spelled, if it was a request.
         request_id: Option<String>,
-        /// The id of the answer it was, as spelled, if it was one.
+        /// The id as spelled, if it was an answer.
         answer_id: Option<String>,
     },
 }
 
-/// Splits bytes that arrive in pieces of any size. A client that opens with a `Content-Length` header (as language
-/// servers do) is understood as such from then on.
+/// Splits bytes that arrive in pieces of any size. If the client's first line is a `Content-Length` header, as in the
+/// language server protocol, all its messages are read that way.
 #[derive(Debug)]
 pub struct Lines {
     limit: usize,
     partial: Vec<u8>,
-    /// Stands in for `partial` once that passed the limit.
+    /// Takes the place of `partial` when that is longer than the limit.
     oversize: Option<Box<Oversize>>,
     framing: Framing,
+    /// Set here by the thread that reads; read by the threads that write, which answer in the same framing.
     framed: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
-    /// Nothing but white space so far.
+    /// Only white space has come so far.
     Unknown,
     Newline,
-    /// Among header lines, with what they promised.
+    /// In the headers of a message, with the length that they announced.
     Header(Option<usize>),
-    /// In a body, with so many bytes to come.
+    /// In a body, with this many bytes to come.
     Body(usize),
 }
 
@@ -50,14 +51,14 @@ impl Lines {
         Self { limit, partial: Vec::new(), oversize: None, framing: Framing::Unknown, framed: Arc::default() }
     }
 
-    /// Whether the client frames by `Content-Length` and so wants to be answered in kind. Told before its first message
-    /// is handed on, or the answer could overtake the news.
+    /// Whether the client frames its messages with `Content-Length`, and expects the same of us. It is set before the
+    /// first message is passed on: the answer to that must be framed already.
     pub fn framed(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.framed)
     }
 
-    /// Takes the next piece and hands on each line that it completes.
-    pub fn push(&mut self, mut piece: &[u8], hand_on: &mut impl FnMut(Line)) {
+    /// Takes the next piece and passes on each line that it completes.
+    pub fn push(&mut self, mut piece: &[u8], emit: &mut impl FnMut(Line)) {
         while !piece.is_empty() {
             if let Framing::Body(missing) = self.framing {
                 let (body, rest) = piece.split_at(missing.min(piece.len()));
@@ -65,13 +66,13 @@ impl Lines {
                 piece = rest;
                 self.framing = Framing::Body(missing - body.len());
                 if missing == body.len() {
-                    self.complete(hand_on);
+                    self.complete(emit);
                     self.framing = Framing::Header(None);
                 }
             } else if let Some(end) = memchr::memchr(b'\n', piece) {
                 self.keep(&piece[..end]);
                 piece = &piece[end + 1..];
-                self.line(hand_on);
+                self.end_line(emit);
             } else {
                 self.keep(piece);
                 return;
@@ -79,10 +80,10 @@ impl Lines {
         }
     }
 
-    /// The input has ended: what has no line end yet is the last line.
-    pub fn end(&mut self, hand_on: &mut impl FnMut(Line)) {
+    /// The input has ended: the bytes since the last line end are the last line.
+    pub fn end(&mut self, emit: &mut impl FnMut(Line)) {
         if !matches!(self.framing, Framing::Header(_)) {
-            self.complete(hand_on);
+            self.complete(emit);
         }
     }
 
@@ -99,18 +100,18 @@ impl Lines {
         }
     }
 
-    fn line(&mut self, hand_on: &mut impl FnMut(Line)) {
+    fn end_line(&mut self, emit: &mut impl FnMut(Line)) {
         let blank = self.oversize.is_none() && self.partial.iter().all(u8::is_ascii_whitespace);
         match self.framing {
             Framing::Unknown if blank => self.partial.clear(),
             Framing::Unknown if content_length(&self.partial).is_some() => {
                 self.framing = Framing::Header(None);
                 self.framed.store(true, Ordering::Release);
-                self.line(hand_on);
+                self.end_line(emit);
             }
             Framing::Unknown | Framing::Newline => {
                 self.framing = Framing::Newline;
-                self.complete(hand_on);
+                self.complete(emit);
             }
             Framing::Header(Some(length)) if blank => {
                 self.partial.clear();
@@ -120,7 +121,7 @@ impl Lines {
                 }
             }
             Framing::Header(length) => {
-                // Other headers mean nothing here; a second length replaces the first.
+                // Other headers are ignored; a second length replaces the first.
                 self.framing = Framing::Header(content_length(&self.partial).or(length));
                 self.partial.clear();
                 self.oversize = None;
@@ -129,20 +130,20 @@ impl Lines {
         }
     }
 
-    fn complete(&mut self, hand_on: &mut impl FnMut(Line)) {
+    fn complete(&mut self, emit: &mut impl FnMut(Line)) {
         let text = std::mem::take(&mut self.partial);
         if let Some(oversize) = self.oversize.take() {
-            hand_on(Line::TooLong {
+            emit(Line::TooLong {
                 request_id: oversize.request_id().map(str::to_owned),
                 answer_id: oversize.answer_id().map(str::to_owned),
             });
         } else if !text.iter().all(u8::is_ascii_whitespace) {
-            hand_on(Line::Text(text));
+            emit(Line::Text(text));
         }
     }
 }
 
-/// The length that a header line promises.
+/// The length that a header line announces.
 fn content_length(line: &[u8]) -> Option<usize> {
     let line = line.trim_ascii();
     let (name, value) = line.split_at_checked(CONTENT_LENGTH.len())?;
@@ -158,20 +159,20 @@ mod tests {
 
     use super::*;
 
-    /// The lines as text, `!ID` for one that was too long.
+    /// The lines as text; `!ID` stands for a line that was too long.
     fn split(pieces: &[&[u8]], limit: usize) -> Vec<String> {
         let mut found = Vec::new();
         let mut lines = Lines::new(limit);
-        let mut hand_on = |line| {
+        let mut emit = |line| {
             found.push(match line {
                 Line::Text(text) => String::from_utf8_lossy(&text).into_owned(),
                 Line::TooLong { request_id, .. } => format!("!{}", request_id.unwrap_or_default()),
             });
         };
         for piece in pieces {
-            lines.push(piece, &mut hand_on);
+            lines.push(piece, &mut emit);
         }
-        lines.end(&mut hand_on);
+        lines.end(&mut emit);
         found
     }
 
@@ -181,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_the_limit_is_one_loss_and_names_its_request() {
+    fn a_line_over_the_limit_is_dropped_alone_and_its_request_id_is_found() {
         let long =
             format!("{{\"a\":1}}\n{{\"method\":\"m\",\"params\":\"{}\",\"id\":5}}\n{{\"b\":2}}\n", "x".repeat(100));
         assert_eq!(split(&[long.as_bytes()], 50), ["{\"a\":1}", "!5", "{\"b\":2}"]);
     }
 
     #[test]
-    fn content_length_framing_is_understood() {
+    fn messages_framed_with_content_length_are_read() {
         let framed = b"Content-Length: 7\r\nContent-Type: x\r\n\r\n{\"a\":1}content-length:8\r\n\r\n{\"b\":\n2}";
         assert_eq!(split(&[framed], 100), ["{\"a\":1}", "{\"b\":\n2}"]);
     }
@@ -197,7 +198,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn how_the_bytes_are_cut_changes_nothing(
+        fn the_lines_do_not_depend_on_how_the_bytes_are_cut(
             text in "(Content-Length: ?[0-9]{1,2}\r?\n)?(\r?\n)?([a-z\"{}:,]{0,12}\r?\n){0,5}[a-z]{0,3}",
             cuts in proptest::collection::vec(0..80usize, 0..6),
             limit in 5..40usize,

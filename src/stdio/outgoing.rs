@@ -1,8 +1,8 @@
-//! What waits to be written, and how much of it may.
+//! When is a line written to the client, and how many lines may wait?
 //!
-//! Small lines gather until the tasks that are ready now have had their say; then one write takes them all. If the
-//! client's end can take them at once, the write is made here and now: waking the writing thread would cost more than
-//! all else about a call. Whatever could block goes to that thread.
+//! Small lines are gathered until every task that is ready now has run; then one write takes them all. If the client's
+//! end can take them at once, they are written right here: waking the writing thread costs more than the rest of a
+//! call. What could block goes to that thread.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
@@ -14,24 +14,24 @@ use crate::log::trace;
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-/// Room for lines that wait for the client to read, in KiB. A client that stops reading stops the streams behind it,
-/// not us.
+/// Room for lines that wait for the client to read, in KiB. If a client stops reading, the streams that its lines come
+/// from stop, and the bridge goes on.
 const ROOM_KIB: u32 = 16 * 1024;
 
-/// Lines up to this size gather; a longer one is not worth copying.
+/// Lines up to this size are gathered; to copy a longer one would cost more than a write.
 const GATHERED: usize = 8 * 1024;
 
-/// What gathers is handed on when it is this long.
+/// Gathered lines go to the writing thread when they are this long.
 const BATCH: usize = 32 * 1024;
 
-/// Writes without blocking, or says that it cannot.
+/// Writes without blocking; false if that is not possible now.
 pub(super) type WriteNow = fn(&[u8]) -> bool;
 
-/// Starts the writing thread. Dropped unused, it counts as a thread that has written all.
+/// Starts the writing thread. If it is dropped instead, that has the effect of a thread that has written everything.
 pub(super) type StartThread = Box<dyn FnOnce(Queue) + Send>;
 
-/// The way to the client's end. Cheap to clone; the writing thread ends with [`finish`](Self::finish) or when the last
-/// one is gone.
+/// The way to the client. Cheap to clone; the writing thread ends with [`finish`](Self::finish) or when the last clone
+/// is dropped.
 #[derive(Clone)]
 pub struct Outgoing(Arc<Shared>);
 
@@ -43,14 +43,18 @@ impl fmt::Debug for Outgoing {
 
 struct Shared {
     thread: mpsc::Sender<Item>,
-    /// Until something must wait there is nothing for a thread to do, and often that is never.
+    /// The task whose item must wait first takes this and starts the thread. Often no item ever must wait.
     start: Mutex<Option<(StartThread, Queue)>>,
+    /// Tasks take room for a line; the writing thread gives it back when the line is written, and closes the semaphore
+    /// when it ends.
     room: Arc<Semaphore>,
+    /// Every task adds lines to it; the task that flushes takes them all.
     gathered: Mutex<Gathered>,
-    /// Wakes whoever runs [`Outgoing::flush_when_due`].
+    /// A task that adds the first line wakes [`Outgoing::flush_when_due`] with it.
     due: Notify,
-    /// Items that the thread has not written yet; nothing may overtake them.
+    /// How many items the thread has not written yet: tasks add, the thread subtracts. Nothing may overtake them.
     waiting: Arc<AtomicUsize>,
+    /// Set by the thread that reads, see [`super::Lines::framed`].
     framed: Arc<AtomicBool>,
     write_now: WriteNow,
 }
@@ -61,7 +65,7 @@ struct Gathered {
     room: Option<OwnedSemaphorePermit>,
 }
 
-/// A line that has its room; dropped unwritten, it gives the room back.
+/// A line that has its room. If it is dropped unwritten, it gives the room back.
 #[derive(Debug)]
 pub struct Reserved {
     text: Bytes,
@@ -69,7 +73,7 @@ pub struct Reserved {
 }
 
 impl Reserved {
-    /// Another line in its room.
+    /// Another line in the same room.
     #[must_use]
     pub fn with_text(self, text: Bytes) -> Self {
         Self { text, ..self }
@@ -79,12 +83,12 @@ impl Reserved {
 #[derive(Debug)]
 enum Item {
     Batch(Gathered),
-    /// One long line, without its end.
+    /// One long line, without its line end.
     Line(Reserved),
     End,
 }
 
-/// The other end of [`Outgoing`].
+/// What the writing thread has of [`Outgoing`].
 pub(super) struct Queue {
     items: mpsc::Receiver<Item>,
     room: Arc<Semaphore>,
@@ -92,7 +96,7 @@ pub(super) struct Queue {
     framed: Arc<AtomicBool>,
 }
 
-/// `framed`: the client wants `Content-Length` framing.
+/// `framed`: whether the client expects `Content-Length` framing.
 pub(super) fn outgoing(framed: Arc<AtomicBool>, write_now: WriteNow, start: StartThread) -> Outgoing {
     let (thread, items) = mpsc::channel();
     let room = Arc::new(Semaphore::new(ROOM_KIB as usize));
@@ -112,11 +116,10 @@ pub(super) fn outgoing(framed: Arc<AtomicBool>, write_now: WriteNow, start: Star
 }
 
 impl Outgoing {
-    /// Waits until the client has read enough for this line to wait its turn. A line larger than all the room waits
-    /// until it is alone.
+    /// Waits until there is room for this line. A line larger than all the room waits until no other line has any.
     pub async fn reserve(&self, text: Bytes) -> Reserved {
         let kib = u32::try_from(text.len() / 1024 + 1).unwrap_or(ROOM_KIB).min(ROOM_KIB);
-        // Closed means that the client is gone; the line will go nowhere, at once.
+        // A closed semaphore means that the client is gone; then the line is dropped when it is committed.
         let room = match Arc::clone(&self.0.room).try_acquire_many_owned(kib) {
             Err(TryAcquireError::NoPermits) => Arc::clone(&self.0.room).acquire_many_owned(kib).await.ok(),
             room => room.ok(),
@@ -157,37 +160,36 @@ impl Outgoing {
         self.commit(self.reserve(text).await);
     }
 
-    /// Writes without waiting: for the bridge's own few lines, whose number the client's requests bound.
+    /// Writes without waiting for room: for the bridge's own lines, which are no more than the client's requests.
     pub fn send_now(&self, text: Bytes) {
         self.commit(Reserved { text, room: None });
     }
 
-    /// Sees to it that what gathers goes out when the tasks that are ready have run. Runs for ever, as a task among
-    /// them.
+    /// Flushes the gathered lines when the tasks that are ready have run. Runs for ever, as a task among them.
     pub async fn flush_when_due(self) {
         loop {
             self.0.due.notified().await;
-            // Whoever writes may have seen to it already.
+            // Another task may have flushed them already.
             if self.is_gathering() {
-                // The runtime comes back to this only when the tasks that are ready now have run.
+                // The runtime continues this task when the tasks that are ready now have run.
                 tokio::task::yield_now().await;
                 self.flush();
             }
         }
     }
 
-    /// Whether anything waits to be sent on its way.
+    /// Whether gathered lines wait for a flush.
     pub fn is_gathering(&self) -> bool {
         !self.0.gathered().bytes.is_empty()
     }
 
-    /// Sends what gathered on its way.
+    /// Writes the gathered lines, or gives them to the writing thread.
     pub fn flush(&self) {
         let mut gathered = self.0.gathered();
         if gathered.bytes.is_empty() {
             return;
         }
-        // Only this process writes here, and the thread has nothing: so what there is room for now, there is room for.
+        // Only this process writes to stdout, and the thread has nothing to write: no other write can take the room.
         if self.0.waiting.load(Ordering::Acquire) == 0 && (self.0.write_now)(&gathered.bytes) {
             gathered.bytes.clear();
             gathered.room = None;
@@ -196,7 +198,7 @@ impl Outgoing {
         }
     }
 
-    /// What was committed before is written, nothing after.
+    /// Ends the writing: lines committed before are written, later lines are not.
     pub fn finish(&self) {
         self.flush();
         if !self.0.never_started() {
@@ -216,7 +218,7 @@ impl Shared {
         }
     }
 
-    /// Whether there is no thread; then there will be none.
+    /// Whether the thread was never started. Then it can no longer be started.
     fn never_started(&self) -> bool {
         self.start.lock().take().is_some()
     }
@@ -226,7 +228,7 @@ impl Shared {
             start(queue);
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        // A client that is gone ends the bridge through `Connection::written`.
+        // This fails if the client is gone, which ends the bridge through `Connection::written`.
         self.thread.send(item).ok();
     }
 }
@@ -236,7 +238,7 @@ fn header(length: usize) -> String {
 }
 
 impl Queue {
-    /// Writes until all is written that ever will be, or the client is gone.
+    /// Writes until the last item is written or the client is gone.
     pub(super) fn drain(self, output: &mut impl Write) -> io::Result<()> {
         let result = self.write_all(output);
         self.room.close();

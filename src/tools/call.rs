@@ -1,63 +1,64 @@
 //! Which tool does this message call?
 
-use std::borrow::Cow;
+use crate::message::{Members, Message};
 
-use super::members::{Members, string};
-
-/// What a message is to the server's tools.
+/// What a message does with the server's tools.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ToolUse<'a> {
-    /// Nothing, or a call without a name: the server says what is wrong with it.
+pub(super) enum ToolUse {
+    /// Nothing. Or it is a call without a name, which the server answers with an error.
     Nothing,
-    /// It asks for the list; whether from its beginning.
+    /// It lists the tools. `first_page` is false where it has a cursor.
     List { first_page: bool },
     /// It calls the tool of this name.
-    Call(Cow<'a, str>),
-    /// It is a call, but which tool is called depends on who reads it.
+    Call(String),
+    /// It is a call, but different servers may read different tools in it. Why, as the end of "because …".
     Ambiguous(&'static str),
 }
 
-/// Reads one message, no batch.
-pub(super) fn tool_use(json: &str) -> ToolUse<'_> {
-    let message = Members::of(json);
-    let methods: Vec<_> = message.all("method").map(string).collect();
+/// Reads one message that is not a batch.
+pub(super) fn tool_use(message: &Message) -> ToolUse {
+    let Some(message) = Members::of(message.as_str()) else { return ToolUse::Nothing };
+    let methods: Vec<_> = message.all("method").into_iter().map(string).collect();
     let is = |wanted: &str| methods.iter().any(|method| method.as_deref() == Some(wanted));
     if is("tools/call") {
         if methods.iter().any(|method| method != &methods[0]) {
             return ToolUse::Ambiguous("the message has several methods");
         }
-        return called(&message);
+        return called_tool(&message);
     }
     if is("tools/list") {
-        let cursor = |params| Members::of(params).all("cursor").any(|cursor| cursor != "null");
-        return ToolUse::List { first_page: !message.all("params").any(cursor) };
+        let params = message.all("params").into_iter().filter_map(Members::of);
+        return ToolUse::List { first_page: params.flat_map(|params| params.all("cursor")).all(|it| it == "null") };
     }
     ToolUse::Nothing
 }
 
-fn called<'a>(message: &Members<'a>) -> ToolUse<'a> {
+fn called_tool(message: &Members<'_>) -> ToolUse {
     let mut name = None;
-    for (nth, params) in message.all("params").enumerate() {
-        // Some servers take parameters by their position.
+    for (nth, params) in message.all("params").into_iter().enumerate() {
+        // Some servers read parameters by their position.
         if params.starts_with('[') {
-            return ToolUse::Ambiguous("its params are a list");
+            return ToolUse::Ambiguous("its params are an array");
         }
-        let params = Members::of(params);
-        let mut names = params.all("name").peekable();
-        if nth > 0 && name.is_some() != names.peek().is_some() {
-            return ToolUse::Ambiguous("the call has several params");
+        let names = Members::of(params).map(|params| params.all("name")).unwrap_or_default();
+        if nth > 0 && name.is_some() == names.is_empty() {
+            return ToolUse::Ambiguous("it has several params");
         }
-        for given in names {
-            let given = match string(given) {
-                Some(given) => Some(given),
-                None if given == "null" => None,
-                None => return ToolUse::Ambiguous("the tool's name is no string"),
-            };
+        for value in names {
+            let given = string(value);
+            if given.is_none() && value != "null" {
+                return ToolUse::Ambiguous("the tool's name is not a string");
+            }
             if name.as_ref().is_some_and(|name| *name != given) {
-                return ToolUse::Ambiguous("the call names several tools");
+                return ToolUse::Ambiguous("it names several tools");
             }
             name = Some(given);
         }
     }
     name.flatten().map_or(ToolUse::Nothing, ToolUse::Call)
+}
+
+/// A string without its escapes; `None` for any other value.
+pub(super) fn string(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
 }

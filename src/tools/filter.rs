@@ -1,70 +1,66 @@
-//! What may pass, given the rules and what is known of the server's tools?
-
-use std::fmt::Write as _;
+//! What may pass, given the rules and what lists have shown of the server's tools?
 
 use super::call::{ToolUse, tool_use};
-use super::list::{self, Hints};
-use super::members::Members;
+use super::list::{self, ReadOnly};
 use super::{Changes, Rules};
-use crate::message::Message;
+use crate::message::{Message, quoted};
 
-/// How much of a tool's name is quoted.
+/// How much of a tool's name is quoted, in characters.
 const QUOTED: usize = 128;
 
-/// What is to be done with a message of the client's.
+/// What happens to a message from the client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes to the server as it is.
+    /// It goes to the server unchanged.
     Pass,
-    /// It must not: a sentence that says why.
+    /// It is refused, with this sentence as the reason.
     Refuse(String),
-    /// That depends on a tool's annotations, which no list has shown since the tools last changed.
-    NeedList,
+    /// That depends on the annotations of the tool with this name. No list has shown them since the tools last changed.
+    NeedList(String),
 }
 
-/// A `tools/list` on its way, to be given back with its answer.
+/// A `tools/list` request in flight. Its answer is [filtered](Filter::filter_list) with it.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked {
-    /// The count of changes when it was asked.
+pub struct ListRequest {
+    /// The count of changes when it was sent.
     changes: u64,
     /// A later page adds to what the pages before it have shown.
     first_page: bool,
 }
 
-/// Applies the rules to messages. Remembers what lists have shown, where the rules need that.
+/// Applies the rules to messages. Where the rules need it, remembers what lists have shown.
 #[derive(Debug)]
 pub struct Filter {
     rules: Rules,
     changes: Changes,
-    /// The name of the bridge's own tool, which is no server's.
-    except: Option<&'static str>,
-    hints: Hints,
-    /// The count of changes at which `hints` were shown.
-    hints_of: u64,
+    /// The name of the bridge's own tool. The rules do not apply to it.
+    own_tool: Option<&'static str>,
+    read_only: ReadOnly,
+    /// The count of changes when `read_only` was learned.
+    learned_at: u64,
 }
 
 impl Filter {
-    /// `changes` is noted whenever the server's tools may have changed.
+    /// `changes` counts how often the server's tools may have changed.
     pub fn new(rules: Rules, changes: Changes) -> Self {
-        Self { rules, except: None, hints: Hints::new(), hints_of: changes.count(), changes }
+        Self { rules, own_tool: None, read_only: ReadOnly::new(), learned_at: changes.count(), changes }
     }
 
-    /// Lets the tool of this name, and no other than before, be seen whatever the rules say.
-    pub fn except(&mut self, own_tool: Option<&'static str>) {
-        self.except = own_tool;
+    /// Always shows the tool of this name, and no other tool.
+    pub fn always_show(&mut self, own_tool: Option<&'static str>) {
+        self.own_tool = own_tool;
     }
 
-    /// What lists have shown counts no more.
-    pub fn forget(&self) {
+    /// The tools may have changed: what lists have shown so far is no longer used.
+    pub fn tools_changed(&self) {
         self.changes.note();
     }
 
-    /// Judges one message of the client's, no batch.
+    /// Judges one message from the client that is not a batch.
     pub fn judge(&self, message: &Message) -> Verdict {
-        let Ok(text) = std::str::from_utf8(message.text()) else { return Verdict::Pass };
-        let name = match tool_use(text) {
+        let name = match tool_use(message) {
             ToolUse::Nothing | ToolUse::List { .. } => return Verdict::Pass,
-            ToolUse::Ambiguous(why) => return Verdict::Refuse(format!("this call is not carried, because {why}")),
+            ToolUse::Ambiguous(why) => return Verdict::Refuse(format!("this call is not sent, because {why}")),
             ToolUse::Call(name) => name,
         };
         if let Some(why) = self.rules.against(&name) {
@@ -73,111 +69,79 @@ impl Filter {
         if !self.rules.read_only {
             return Verdict::Pass;
         }
-        match self.hints.get(&*name).filter(|_| self.hints_of == self.changes.count()) {
+        match self.read_only.get(&name).filter(|_| self.learned_at == self.changes.count()) {
             Some(true) => Verdict::Pass,
-            Some(false) => Verdict::Refuse(not_available(&name, "--read-only hides it: it does not say readOnlyHint")),
-            None => Verdict::NeedList,
+            Some(false) => Verdict::Refuse(not_available(&name, "--read-only hides it: its readOnlyHint is not true")),
+            None => Verdict::NeedList(name),
         }
     }
 
-    /// The refusal of a call whose tool no list has shown, all the same, and why none has.
-    pub fn refuse_unknown(&self, message: &Message, why: &str) -> String {
-        match std::str::from_utf8(message.text()).map(tool_use) {
-            Ok(ToolUse::Call(name)) => not_available(&name, &format!("--read-only hides it: {why}")),
-            _ => why.to_owned(),
-        }
-    }
-
-    /// Whether this message of the client's asks for the tools; then what its answer is to be [filtered](Self::answer)
-    /// with.
-    pub fn asks(&self, message: &Message) -> Option<Asked> {
-        match tool_use(std::str::from_utf8(message.text()).ok()?) {
-            ToolUse::List { first_page } => Some(Asked { changes: self.changes.count(), first_page }),
+    /// What this message's answer is to be [filtered](Self::filter_list) with; `None` if it is not `tools/list`.
+    pub fn list_request(&self, message: &Message) -> Option<ListRequest> {
+        match tool_use(message) {
+            ToolUse::List { first_page } => Some(ListRequest { changes: self.changes.count(), first_page }),
             _ => None,
         }
     }
 
-    /// Learns from the answer to a list, and returns it without the hidden tools, if it shows some.
-    pub fn answer(&mut self, asked: Asked, answer: &Message) -> Option<Message> {
-        let text = std::str::from_utf8(answer.text()).ok()?;
+    /// Learns from the answer to `tools/list`. Returns it without the hidden tools; `None` if none of its tools is
+    /// hidden.
+    pub fn filter_list(&mut self, request: ListRequest, answer: &Message) -> Option<Message> {
         if self.rules.read_only {
-            self.learn(asked, list::hints(text));
+            self.learn(request, list::read_only(answer.as_str()));
         }
-        Message::parse(list::without_hidden(text, &self.rules, self.except)?).ok()
+        Message::parse(list::without_hidden(answer.as_str(), &self.rules, self.own_tool)?).ok()
     }
 
-    /// Takes what the bridge's own list has shown; false if the tools have changed since it was begun.
+    /// Learns from a list that the bridge requested itself; false if the tools have changed since it began.
     pub fn learn_all(&mut self, own: OwnList) -> bool {
-        self.learn(Asked { changes: own.changes, first_page: true }, own.hints)
+        self.learn(ListRequest { changes: own.changes, first_page: true }, own.read_only)
     }
 
-    fn learn(&mut self, asked: Asked, shown: Hints) -> bool {
+    fn learn(&mut self, request: ListRequest, shown: ReadOnly) -> bool {
         let now = self.changes.count();
-        if asked.changes != now {
+        if request.changes != now {
             return false;
         }
-        if self.hints_of != now {
-            self.hints.clear();
-            self.hints_of = now;
+        if self.learned_at != now {
+            self.read_only.clear();
+            self.learned_at = now;
         }
-        for (name, only_reads) in shown {
-            let known = self.hints.entry(name).or_insert(true);
-            *known = only_reads && (asked.first_page || *known);
+        for (name, is_read_only) in shown {
+            let known = self.read_only.entry(name).or_insert(true);
+            *known = is_read_only && (request.first_page || *known);
         }
         true
     }
 
-    /// Begins a list of the bridge's own.
+    /// Begins a list that the bridge requests itself.
     pub fn own_list(&self) -> OwnList {
-        OwnList { changes: self.changes.count(), hints: Hints::new() }
+        OwnList { changes: self.changes.count(), read_only: ReadOnly::new() }
     }
 }
 
-/// A list of all tools that the bridge itself asks for, page by page.
+/// What all pages of a list show that the bridge requests itself.
 #[derive(Debug)]
 pub struct OwnList {
+    /// The count of changes when it began.
     changes: u64,
-    hints: Hints,
+    read_only: ReadOnly,
 }
 
 impl OwnList {
-    /// The request for a page: the first, or the one at this cursor (as it is spelled). Takes the `_meta` of the
-    /// client's call over, where the modern era says who asks, without what belongs to that one call.
-    pub fn request(raw_id: &str, call: &Message, cursor: Option<&str>) -> String {
-        let mut params = String::new();
-        let text = std::str::from_utf8(call.text()).unwrap_or_default();
-        if let Some(meta) = Members::of(text).all("params").last().and_then(|it| Members::of(it).all("_meta").last()) {
-            let theirs = Members::of(meta);
-            let ours = theirs.iter().filter(|(name, _)| !matches!(*name, "progressToken" | RELATED_TASK));
-            let ours: Vec<_> = ours.map(|(name, value)| format!("{}:{value}", serde_json::json!(name))).collect();
-            if !ours.is_empty() {
-                write!(params, r#""_meta":{{{}}}"#, ours.join(",")).ok();
-            }
+    /// Adds the answer with a page.
+    pub fn add(&mut self, answer: &Message) {
+        for (name, is_read_only) in list::read_only(answer.as_str()) {
+            *self.read_only.entry(name).or_insert(true) &= is_read_only;
         }
-        if let Some(cursor) = cursor {
-            let comma = if params.is_empty() { "" } else { "," };
-            write!(params, r#"{comma}"cursor":{cursor}"#).ok();
-        }
-        format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"tools/list","params":{{{params}}}}}"#)
-    }
-
-    /// Takes a page; the cursor of the next one if there is one.
-    pub fn page(&mut self, answer: &Message) -> Option<String> {
-        let text = std::str::from_utf8(answer.text()).ok()?;
-        for (name, only_reads) in list::hints(text) {
-            *self.hints.entry(name).or_insert(true) &= only_reads;
-        }
-        list::next_cursor(text).map(str::to_owned)
     }
 }
 
-/// Names the task that a message belongs to (2025-11-25, "Tasks").
-const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
-
-fn not_available(name: &str, why: &str) -> String {
-    let quoted = match name.char_indices().nth(QUOTED) {
+/// The reason for a refusal, as a sentence about the tool.
+pub fn not_available(name: &str, why: &str) -> String {
+    let shown = match name.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     };
-    format!("Tool {} is not available: {why}", serde_json::json!(quoted))
+    format!("Tool {} is not available: {why}", quoted(&shown))
 }

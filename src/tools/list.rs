@@ -1,61 +1,61 @@
-//! What does the answer to `tools/list` show, and how does it read without some of it?
+//! Which tools does the answer to `tools/list` show, and what is its text without some of them?
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Rules;
-use super::members::{Members, elements, string};
+use super::call::string;
+use crate::message::{Members, elements};
 
-/// Names, and whether the tool only reads. Of two tools with one name both must.
-pub(super) type Hints = HashMap<String, bool>;
+/// The names of tools, and whether each tool is read-only. Of two tools with one name both must be.
+pub(super) type ReadOnly = HashMap<String, bool>;
 
 /// One tool of a list.
 struct Tool {
     /// Several where the member is given several times.
     names: Vec<String>,
-    only_reads: bool,
+    is_read_only: bool,
 }
 
 impl Tool {
     fn read(json: &str) -> Self {
-        let tool = Members::of(json);
-        let hints: Vec<_> = tool.all("annotations").map(Members::of).collect();
-        let is_true =
-            |hints: &Members<'_>| hints.has("readOnlyHint") && hints.all("readOnlyHint").all(|hint| hint == "true");
+        let Some(tool) = Members::of(json) else { return Self { names: Vec::new(), is_read_only: false } };
+        let annotations = tool.all("annotations");
+        let has_hint = |annotations: &&str| {
+            Members::of(annotations).is_some_and(|annotations| {
+                annotations.get("readOnlyHint").is_some()
+                    && annotations.all("readOnlyHint").iter().all(|hint| *hint == "true")
+            })
+        };
         Self {
-            names: tool.all("name").filter_map(string).map(Into::into).collect(),
-            only_reads: !hints.is_empty() && hints.iter().all(is_true),
+            names: tool.all("name").into_iter().filter_map(string).collect(),
+            is_read_only: !annotations.is_empty() && annotations.iter().all(has_hint),
         }
     }
 
-    /// One that has no name cannot be judged, nor called.
+    /// A tool without a name is hidden: no rule can be applied to it, and it cannot be called.
     fn is_visible(&self, rules: &Rules) -> bool {
         !self.names.is_empty()
             && self.names.iter().all(|name| rules.against(name).is_none())
-            && (!rules.read_only || self.only_reads)
+            && (!rules.read_only || self.is_read_only)
     }
 }
 
-/// What an answer shows, before anything is taken out.
-pub(super) fn hints(answer: &str) -> Hints {
-    let mut hints = Hints::new();
-    for tool in lists(answer).into_iter().flat_map(elements).map(Tool::read) {
+/// Which tools of an answer are read-only, hidden tools among them.
+pub(super) fn read_only(answer: &str) -> ReadOnly {
+    let mut read_only = ReadOnly::new();
+    for tool in lists(answer).into_iter().flat_map(tools).map(Tool::read) {
         for name in tool.names {
-            *hints.entry(name).or_insert(true) &= tool.only_reads;
+            *read_only.entry(name).or_insert(true) &= tool.is_read_only;
         }
     }
-    hints
+    read_only
 }
 
-/// The cursor of the next page as it is spelled, if there is one. Some servers end with an empty one.
-pub(super) fn next_cursor(answer: &str) -> Option<&str> {
-    let result = Members::of(answer).all("result").last()?;
-    Members::of(result).all("nextCursor").last().filter(|cursor| !matches!(*cursor, "null" | r#""""#))
-}
-
-/// The answer without the tools that the rules hide, but for the one of this name; `None` if they hide none of it.
-pub(super) fn without_hidden(answer: &str, rules: &Rules, except: Option<&str>) -> Option<String> {
-    let cuts: Vec<_> = lists(answer).into_iter().flat_map(|list| cuts(answer, list, rules, except)).collect();
+/// The answer without the tools that the rules hide; `None` if they hide none of its tools. The tool named `own_tool`
+/// is always shown.
+pub(super) fn without_hidden(answer: &str, rules: &Rules, own_tool: Option<&str>) -> Option<String> {
+    let cuts: Vec<_> = lists(answer).into_iter().flat_map(|list| cuts(answer, list, rules, own_tool)).collect();
     if cuts.is_empty() {
         return None;
     }
@@ -69,25 +69,29 @@ pub(super) fn without_hidden(answer: &str, rules: &Rules, except: Option<&str>) 
     Some(kept)
 }
 
-/// The texts of the lists in an answer: one, if nothing is given twice.
+/// The texts of the lists in an answer: one, unless a member is given twice.
 fn lists(answer: &str) -> Vec<&str> {
-    let results = Members::of(answer);
-    results.all("result").flat_map(|result| Members::of(result).all("tools").collect::<Vec<_>>()).collect()
+    let Some(answer) = Members::of(answer) else { return Vec::new() };
+    answer.all("result").into_iter().filter_map(Members::of).flat_map(|result| result.all("tools")).collect()
 }
 
-/// What is to be taken out of `answer` so that the tools which this part of it lists are the visible ones.
-fn cuts(answer: &str, list: &str, rules: &Rules, except: Option<&str>) -> Vec<Range<usize>> {
+fn tools(list: &str) -> Vec<&str> {
+    elements(list).unwrap_or_default()
+}
+
+/// The parts of `answer` to leave out so that `list`, which is a part of it, shows only visible tools.
+fn cuts(answer: &str, list: &str, rules: &Rules, own_tool: Option<&str>) -> Vec<Range<usize>> {
     let place = |part: &str| {
         let start = part.as_ptr() as usize - answer.as_ptr() as usize;
         start..start + part.len()
     };
-    let tools = elements(list);
+    let tools = tools(list);
     let places: Vec<_> = tools.iter().map(|tool| place(tool)).collect();
     let mut kept_any = false;
     let mut cuts = Vec::new();
     for (nth, tool) in tools.iter().enumerate() {
         let tool = Tool::read(tool);
-        if tool.is_visible(rules) || except.is_some_and(|own| tool.names == [own]) {
+        if tool.is_visible(rules) || own_tool.is_some_and(|own_tool| tool.names == [own_tool]) {
             kept_any = true;
         } else if kept_any {
             // With the comma before it.

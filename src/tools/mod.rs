@@ -1,34 +1,35 @@
 //! Which of the server's tools may the client see and call? No I/O.
 //!
-//! The [`Rules`] are what the user said; the [`Filter`] applies them to messages in both directions. Names stand in
-//! JSON, which has many spellings for one name and lets a member be given twice, so a call is judged by every name that
-//! some server could read in it, and refused where those differ.
+//! The [`Rules`] are what the user wants; the [`Filter`] applies them to messages in both directions. JSON has many
+//! spellings for one name, and a member can be given twice. So a call is judged by every name that some server could
+//! read in it, and refused where those names differ.
 
 mod call;
 mod filter;
 mod glob;
 mod list;
-mod members;
+mod pages;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use filter::{Asked, Filter, OwnList, Verdict};
+pub use filter::{Filter, ListRequest, OwnList, Verdict, not_available};
 pub use glob::Glob;
+pub use pages::ListPages;
 
-/// What `--allow-tool`, `--ignore-tool` and `--read-only` say together.
+/// What `--allow-tool`, `--ignore-tool` and `--read-only` mean together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// If there are any, a tool's name must match one of them.
+    /// A tool's name must match one of these patterns, if there are any.
     pub allow: Vec<Glob>,
-    /// A tool's name must match none of them.
+    /// A tool's name must match none of these patterns.
     pub ignore: Vec<Glob>,
     /// Only tools whose `annotations.readOnlyHint` is `true`.
     pub read_only: bool,
 }
 
 impl Rules {
-    /// The rules, if there are any. Wrong is only an empty pattern: it would match nothing, which nobody means.
+    /// The rules; `None` if there are none. An empty pattern is an error: it would match no tool, which is never meant.
     pub fn parse(allow: &[String], ignore: &[String], read_only: bool) -> Result<Option<Self>, String> {
         let globs = |typed: &[String]| typed.iter().map(|text| Glob::parse(text)).collect::<Result<Vec<_>, _>>();
         let rules = Self { allow: globs(allow)?, ignore: globs(ignore)?, read_only };
@@ -45,13 +46,13 @@ impl Rules {
     }
 }
 
-/// Counts how often the server's tools may have changed: what was learned of them before counts no more. Shared by
-/// whoever hears of a change and the [`Filter`]. Cheap to clone.
+/// Counts how often the server's tools may have changed. The task that reads the server's messages adds to the count;
+/// the [`Filter`] reads it, and no longer uses what it learned before the last change. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Changes(Arc<AtomicU64>);
 
 impl Changes {
-    /// `notifications/tools/list_changed` came, or the session is another.
+    /// `notifications/tools/list_changed` came, or a new session began.
     pub fn note(&self) {
         self.0.fetch_add(1, Ordering::AcqRel);
     }

@@ -27,13 +27,12 @@ fn listed(tools: &str) -> Message {
     parse(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":{tools}}}}}"#))
 }
 
-/// What is left of a list; all around it must stay.
+/// The list without its hidden tools. The text around it must not change.
 fn shown(filter: &mut Filter, tools: &str) -> String {
     let answer = listed(tools);
-    let asked = filter.asks(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
-    let shown = filter.answer(asked, &answer).unwrap_or(answer);
-    let text = std::str::from_utf8(shown.text()).unwrap();
-    let rest = text.strip_prefix(r#"{"jsonrpc":"2.0","id":1,"result":{"tools":"#).unwrap();
+    let request = filter.list_request(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
+    let shown = filter.filter_list(request, &answer).unwrap_or(answer);
+    let rest = shown.as_str().strip_prefix(r#"{"jsonrpc":"2.0","id":1,"result":{"tools":"#).unwrap();
     rest.strip_suffix("}}").unwrap().to_owned()
 }
 
@@ -57,7 +56,7 @@ fn globs_match_whole_names_in_any_case() {
     ] {
         assert_eq!(Glob::parse(glob).unwrap().matches(name), matches, "{glob} and {name}");
     }
-    assert!(Glob::parse(" ").is_err(), "a pattern that is lost on the way must not open everything");
+    assert!(Glob::parse(" ").is_err(), "an empty pattern must not allow every tool");
 }
 
 #[test]
@@ -75,13 +74,14 @@ fn a_call_is_judged_by_every_name_that_it_may_have() {
         (r#"{"name":"delete","name":"read"}"#, false),
         (r#"{"name":"read","name":"re\u0061d"}"#, true),
         (r#"{"name":"read","name":null}"#, false),
+        (r#"{"name":"delete","\ud800":1}"#, false),
         (r#"{"name":"read","task":{"ttl":1}}"#, true),
         (r#"{"name":"delete","task":{"ttl":1}}"#, false),
-        // Nothing is called, and the server knows best how to say so.
+        // These call no tool; the server answers them with an error.
         ("{}", true),
         ("null", true),
         (r#"{"name":null}"#, true),
-        // Some servers read a name in these.
+        // Some servers read a name in each of these.
         (r#"{"name":["delete"]}"#, false),
         (r#"{"name":7}"#, false),
         (r#"["delete",{}]"#, false),
@@ -99,14 +99,14 @@ fn a_call_is_judged_by_every_name_that_it_may_have() {
         r#"{"id":1,"result":{"method":"tools/call","params":{"name":"delete"}}}"#,
         r#"{"id":1,"method":"tools/list"}"#,
     ] {
-        assert_eq!(filter.judge(&parse(text)), Verdict::Pass, "no call, no rule: {text}");
+        assert_eq!(filter.judge(&parse(text)), Verdict::Pass, "not a call: {text}");
     }
     let hidden = parse(r#"{"method":"tools/call","method":5,"params":{"name":"delete"},"id":1,"result":{}}"#);
-    assert_ne!(filter.judge(&hidden), Verdict::Pass, "whichever of two methods a server reads");
+    assert_ne!(filter.judge(&hidden), Verdict::Pass, "a server may read the first of two methods");
 }
 
 #[test]
-fn a_refusal_says_which_rule_it_was() {
+fn a_refusal_names_its_rule() {
     for (rules, why) in [
         (rules(&[], &["x", "del*"], false), r#"Tool "delete" is not available: --ignore-tool del* hides it"#),
         (rules(&["read"], &[], true), r#"Tool "delete" is not available: no --allow-tool allows it"#),
@@ -116,14 +116,14 @@ fn a_refusal_says_which_rule_it_was() {
     let Verdict::Refuse(why) =
         filter(rules(&["x"], &[], false)).judge(&call(&format!(r#"{{"name":"{}"}}"#, "é".repeat(999))))
     else {
-        panic!("not allowed")
+        panic!("the tool is not allowed")
     };
     assert!(why.chars().count() < 200, "a long name is cut: {why}");
 }
 
 #[test]
-fn what_is_hidden_is_taken_out_of_a_list_and_all_else_stays_to_the_byte() {
-    let mut deaf = filter(rules(&[], &["d*"], false));
+fn hidden_tools_are_removed_from_a_list_and_no_other_byte_changes() {
+    let mut filter = filter(rules(&[], &["d*"], false));
     for (tools, rest) in [
         (r#"[ {"name":"a","n":1.0} , {"name":"d"},	{"name":"b"} ]"#, r#"[ {"name":"a","n":1.0},	{"name":"b"} ]"#),
         (r#"[ {"name":"d1"} , {"name":"a" } ]"#, r#"[ {"name":"a" } ]"#),
@@ -135,15 +135,15 @@ fn what_is_hidden_is_taken_out_of_a_list_and_all_else_stays_to_the_byte() {
         (r#"[{"name":"a"}],"nextCursor":"d","d":[1]"#, r#"[{"name":"a"}],"nextCursor":"d","d":[1]"#),
         ("[]", "[]"),
     ] {
-        assert_eq!(shown(&mut deaf, tools), rest);
+        assert_eq!(shown(&mut filter, tools), rest);
     }
     let failed = parse(r#"{"id":1,"error":{"code":1,"message":"m","data":{"tools":[{"name":"d"}]}}}"#);
-    let asked = deaf.asks(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
-    assert_eq!(deaf.answer(asked, &failed), None, "an error is no list");
+    let request = filter.list_request(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
+    assert_eq!(filter.filter_list(request, &failed), None, "an error has no list");
 }
 
 #[test]
-fn read_only_wants_the_literal_hint() {
+fn read_only_requires_the_literal_hint() {
     for (annotations, visible) in [
         (r#"{"readOnlyHint":true}"#, true),
         (r#"{"readOnlyHint": true ,"destructiveHint":true}"#, true),
@@ -161,56 +161,69 @@ fn read_only_wants_the_literal_hint() {
         assert_eq!(shown(&mut filter, &tool) == tool, visible, "{annotations}");
         assert_eq!(filter.judge(&call(r#"{"name":"t"}"#)) == Verdict::Pass, visible, "{annotations}");
     }
-    assert_eq!(shown(&mut filter(rules(&[], &[], true)), r#"[{"name":"t"}]"#), "[]", "no annotations, no hint");
+    assert_eq!(
+        shown(&mut filter(rules(&[], &[], true)), r#"[{"name":"t"}]"#),
+        "[]",
+        "without annotations there is no hint"
+    );
 }
 
 #[test]
-fn a_hint_counts_until_the_tools_change() {
+fn a_hint_is_used_until_the_tools_change() {
     let (changes, call) = (Changes::default(), call(r#"{"name":"t"}"#));
     let mut filter = Filter::new(rules(&[], &[], true), changes.clone());
     let list = r#"[{"name":"t","annotations":{"readOnlyHint":true}}]"#;
-    assert_eq!(filter.judge(&call), Verdict::NeedList, "nothing is known yet");
+    assert_eq!(filter.judge(&call), Verdict::NeedList("t".to_owned()), "no list has shown the tool yet");
     shown(&mut filter, list);
     assert_eq!(filter.judge(&call), Verdict::Pass);
     changes.note();
-    assert_eq!(filter.judge(&call), Verdict::NeedList, "what was shown before counts no more");
-    let asked = filter.asks(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
+    assert_eq!(filter.judge(&call), Verdict::NeedList("t".to_owned()), "an answer from before the change is not used");
+    let request = filter.list_request(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
     let own = filter.own_list();
     changes.note();
-    filter.answer(asked, &listed(list));
-    assert_eq!(filter.judge(&call), Verdict::NeedList, "nor what was asked for before");
-    assert!(!filter.learn_all(own), "nor what the bridge asked for itself");
+    filter.filter_list(request, &listed(list));
+    assert_eq!(filter.judge(&call), Verdict::NeedList("t".to_owned()), "nor the answer to a request from before it");
+    assert!(!filter.learn_all(own), "nor a list that the bridge began before it");
 }
 
 #[test]
-fn of_several_pages_each_must_agree() {
+fn a_tool_is_read_only_if_every_page_that_lists_it_agrees() {
     let mut filter = filter(rules(&[], &[], true));
     let mut own = filter.own_list();
     let page =
         |hint: &str, more: &str| listed(&format!(r#"[{{"name":"t","annotations":{{"readOnlyHint":{hint}}}}}]{more}"#));
-    assert_eq!(own.page(&page("true", r#","nextCursor":"a\"b""#)), Some(r#""a\"b""#.to_owned()));
-    assert_eq!(own.page(&page("false", r#","nextCursor":"""#)), None, "an empty cursor is the end");
+    let mut pages = ListPages::for_call(&call(r#"{"name":"t"}"#));
+    let (first, last) = (page("true", r#","nextCursor":"a\"b""#), page("false", r#","nextCursor":"""#));
+    own.add(&first);
+    assert!(pages.advance(&first));
+    assert_eq!(
+        pages.request("1").as_str(),
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"a\"b"}}"#
+    );
+    own.add(&last);
+    assert!(!pages.advance(&last), "an empty cursor ends the list");
     assert!(filter.learn_all(own));
     assert!(matches!(filter.judge(&call(r#"{"name":"t"}"#)), Verdict::Refuse(_)));
     let second = parse(r#"{"id":1,"method":"tools/list","params":{"cursor":"x"}}"#);
-    filter.answer(filter.asks(&second).unwrap(), &page("true", ""));
+    filter.filter_list(filter.list_request(&second).unwrap(), &page("true", ""));
     assert!(matches!(filter.judge(&call(r#"{"name":"t"}"#)), Verdict::Refuse(_)), "a later page adds to the first");
     let first = parse(r#"{"id":1,"method":"tools/list","params":{}}"#);
-    filter.answer(filter.asks(&first).unwrap(), &page("true", ""));
-    assert_eq!(filter.judge(&call(r#"{"name":"t"}"#)), Verdict::Pass, "a first page begins anew");
+    filter.filter_list(filter.list_request(&first).unwrap(), &page("true", ""));
+    assert_eq!(filter.judge(&call(r#"{"name":"t"}"#)), Verdict::Pass, "a first page replaces what was known");
 }
 
 #[test]
-fn the_bridges_own_list_says_who_asks_but_not_what_belongs_to_the_call() {
+fn the_bridges_own_list_has_the_meta_of_the_call_without_what_belongs_to_the_call_alone() {
     let meta = r#"{"progressToken":7,"io.modelcontextprotocol/protocolVersion":"2026-07-28","n":1.0}"#;
-    let modern = call(&format!(r#"{{"name":"t","_meta":{meta}}}"#));
+    let mut pages = ListPages::for_call(&call(&format!(r#"{{"name":"t","_meta":{meta}}}"#)));
+    assert!(pages.advance(&listed(r#"[],"nextCursor":"c\n""#)));
     assert_eq!(
-        OwnList::request(r#""own""#, &modern, Some(r#""c\n""#)),
+        pages.request(r#""own""#).as_str(),
         r#"{"jsonrpc":"2.0","id":"own","method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","n":1.0},"cursor":"c\n"}}"#
     );
     let legacy = call(r#"{"name":"t","_meta":{"progressToken":7}}"#);
-    let request = OwnList::request("1", &legacy, None);
-    assert_eq!(request, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#);
+    let request = ListPages::for_call(&legacy).request("1");
+    assert_eq!(request.as_str(), r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#);
 }
 
 fn tool() -> impl Strategy<Value = Value> {
@@ -224,7 +237,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_list_without_its_hidden_tools_is_what_a_full_parse_makes_of_it(
+    fn a_list_without_its_hidden_tools_equals_the_list_that_a_full_parse_filters(
         tools in proptest::collection::vec(tool(), 0..8),
         pretty in any::<bool>(),
         read_only in any::<bool>(),
@@ -239,41 +252,41 @@ proptest! {
         let mut answer = json!({ "id": 1, "result": { "tools": tools, "nextCursor": cursor } });
         let text = if pretty { serde_json::to_string_pretty(&answer) } else { serde_json::to_string(&answer) }.unwrap();
         let mut filter = filter(rules);
-        let asked = filter.asks(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
+        let request = filter.list_request(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
         let message = parse(&text);
-        let shown = filter.answer(asked, &message).unwrap_or(message);
+        let shown = filter.filter_list(request, &message).unwrap_or(message);
         let kept: Vec<_> = tools.iter().filter(|tool| is_visible(tool)).cloned().collect();
         answer["result"]["tools"] = json!(kept);
         prop_assert_eq!(serde_json::from_slice::<Value>(shown.text()).unwrap(), answer);
         for tool in tools {
             let passes = filter.judge(&call(&json!({ "name": tool["name"] }).to_string())) == Verdict::Pass;
             let all = kept.iter().filter(|kept| kept["name"] == tool["name"]).count();
-            prop_assert!(!passes || all > 0, "what is not shown cannot be called: {}", tool);
+            prop_assert!(!passes || all > 0, "a tool that is not shown cannot be called: {}", tool);
         }
     }
 
     #[test]
-    fn a_glob_agrees_with_the_obvious_matcher(glob in "[ab*]{1,7}", name in "[ab]{0,8}") {
-        fn obvious(glob: &[u8], name: &[u8]) -> bool {
+    fn a_glob_agrees_with_a_simple_matcher(glob in "[ab*]{1,7}", name in "[ab]{0,8}") {
+        fn simple(glob: &[u8], name: &[u8]) -> bool {
             match (glob.split_first(), name.split_first()) {
                 (None, rest) => rest.is_none(),
-                (Some((b'*', rest)), None) => obvious(rest, name),
-                (Some((b'*', rest)), Some((_, after))) => obvious(rest, name) || obvious(glob, after),
-                (Some((one, rest)), Some((other, after))) => one == other && obvious(rest, after),
+                (Some((b'*', rest)), None) => simple(rest, name),
+                (Some((b'*', rest)), Some((_, after))) => simple(rest, name) || simple(glob, after),
+                (Some((one, rest)), Some((other, after))) => one == other && simple(rest, after),
                 (Some(_), None) => false,
             }
         }
-        prop_assert_eq!(Glob::parse(&glob).unwrap().matches(&name), obvious(glob.as_bytes(), name.as_bytes()));
+        prop_assert_eq!(Glob::parse(&glob).unwrap().matches(&name), simple(glob.as_bytes(), name.as_bytes()));
     }
 
     #[test]
-    fn no_text_makes_it_panic(text in ".{0,60}", inner in "[\\[\\]{},:\"a1]{0,30}") {
+    fn no_text_makes_the_filter_panic(text in ".{0,60}", inner in "[\\[\\]{},:\"a1]{0,30}") {
         let mut filter = filter(rules(&["a"], &[], true));
         for text in [text, format!(r#"{{"id":1,"method":"tools/call","params":{inner}}}"#), format!(r#"{{"id":1,"result":{{"tools":{inner}}}}}"#)] {
             let Ok(message) = Message::parse(text) else { continue };
             drop(filter.judge(&message));
-            let asked = filter.asks(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
-            drop(filter.answer(asked, &message));
+            let request = filter.list_request(&parse(r#"{"id":1,"method":"tools/list"}"#)).unwrap();
+            drop(filter.filter_list(request, &message));
         }
     }
 }

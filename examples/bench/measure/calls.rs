@@ -1,4 +1,4 @@
-//! What does a call cost, one at a time and with many in flight, and what does an event of a long series?
+//! What does a call cost, alone and among many in flight? What does an event of a long series cost?
 
 use std::time::{Duration, Instant};
 
@@ -31,21 +31,21 @@ const EVENTS: Metric = Metric::more("series of SSE events on one POST, events/s"
 const EVENTS_CPU: Metric = Metric::less("series of SSE events, CPU, µs/event");
 const EVENTS_PEAK: Metric = Metric::less("series of SSE events, peak memory, MiB");
 
-/// A slow bridge is not waited for: a round ends here if it has a hundred calls.
+/// A round of a slow bridge ends after this time if it has a hundred calls.
 const ROUND: Duration = Duration::from_millis(1500);
 
 impl Run<'_> {
     pub(super) fn calls(&mut self) {
         let calls = if self.quick { 500 } else { 2000 };
-        let mut lives = self.open_all("calls");
+        let mut open = self.open_all("calls");
         let mut next = 1;
         for round in 0..=self.rounds(9, 3) {
             for (form, metrics) in &FORMS {
-                for (subject, slot) in lives.iter_mut().enumerate() {
+                for (subject, slot) in open.iter_mut().enumerate() {
                     let Some(live) = slot else { continue };
                     live.allow(Duration::from_secs(60));
                     match one_by_one(live, *form, &mut next, calls) {
-                        // The first round warms everybody up.
+                        // The first round is a warm-up.
                         Ok(_) if round == 0 => {}
                         Ok((times, cpu)) => {
                             self.report.add(metrics[0], subject, percentile(&times, 50.0));
@@ -64,18 +64,18 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn flight(&mut self) {
-        let mut lives = self.open_all("flight");
-        let mut calls = vec![if self.quick { 5_000 } else { 20_000 }; lives.len()];
+    pub(super) fn in_flight(&mut self) {
+        let mut open = self.open_all("flight");
+        let mut calls = vec![if self.quick { 5_000 } else { 20_000 }; open.len()];
         let mut next = 1;
         for round in 0..=self.rounds(9, 3) {
-            for (subject, slot) in lives.iter_mut().enumerate() {
+            for (subject, slot) in open.iter_mut().enumerate() {
                 let Some(live) = slot else { continue };
                 live.allow(Duration::from_secs(60));
                 let count = if round == 0 { 1000 } else { calls[subject] };
                 let (tree, from) = (live.tree(), Instant::now());
                 let before = tree.as_ref().and_then(|tree| tree.cpu());
-                let outcome = live.flight(next, count, 64);
+                let outcome = live.in_flight(next, count, 64);
                 let took = from.elapsed();
                 let after = live.tree().and_then(|tree| tree.cpu());
                 next += count;
@@ -124,7 +124,7 @@ impl Run<'_> {
     }
 }
 
-/// The time of each call, and the bridge's CPU for one, in µs.
+/// The time of each call, and the bridge's CPU time for a call, in µs.
 fn one_by_one(live: &mut Live, form: Form, next: &mut u64, calls: usize) -> Result<(Vec<f64>, Option<f64>), String> {
     let mut times = Vec::with_capacity(calls);
     let before = live.tree().and_then(|tree| tree.cpu());

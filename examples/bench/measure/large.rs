@@ -1,4 +1,4 @@
-//! How long does a large message take, and how many times its size in memory?
+//! How long does a large message take, and how much memory?
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ enum Kind {
     Argument,
 }
 
-/// For each size in MiB and each kind: the time, and the peak (of 1 MiB) or the peak over the size.
+/// For each size in MiB and each kind: the time, and the peak memory, from 16 MiB on divided by the size.
 const ROWS: [(usize, Kind, Metric, Metric); 9] = [
     (
         1,
@@ -70,7 +70,7 @@ impl Run<'_> {
             for _ in 0..self.rounds(5, 2) {
                 for subject in 0..self.subjects.len() {
                     let word = if matches!(kind, Kind::Argument) { "MiB argument" } else { "MiB result" };
-                    // Who could not do 1 MiB is not asked for 64.
+                    // A subject that failed with 1 MiB is not measured with 64.
                     if !self.report.failed_in(subject, word) {
                         self.large_once(subject, mib, kind, &request, [time, memory]);
                     }

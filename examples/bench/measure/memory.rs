@@ -1,4 +1,4 @@
-//! What does one cost at rest and after work, and what do twenty of them?
+//! How much memory does one process need, idle and after work? How much do twenty need?
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,21 +16,21 @@ const FLEET: Metric = Metric::less("20 idle, memory (RSS), MiB");
 const FLEET_SHARE: Metric = Metric::less("20 idle, memory (PSS), MiB");
 const INSTANCES: usize = 20;
 
-/// Nothing marks the moment when a process has come to rest.
+/// After this time a process is taken to be idle: nothing shows the moment.
 const SETTLE: Duration = Duration::from_millis(500);
 
 impl Run<'_> {
     pub(super) fn memory(&mut self) {
         for _ in 0..self.rounds(5, 2) {
-            let mut lives = self.open_all("memory");
+            let mut open = self.open_all("memory");
             thread::sleep(SETTLE);
-            for (subject, slot) in lives.iter_mut().enumerate() {
+            for (subject, slot) in open.iter_mut().enumerate() {
                 let Some((live, tree)) = slot.as_mut().and_then(|live| live.tree().map(|tree| (live, tree))) else {
                     continue;
                 };
                 self.add_some(IDLE, subject, tree.resident());
                 self.add_some(IDLE_SHARE, subject, tree.proportional());
-                match live.flight(1, 2000, 64) {
+                match live.in_flight(1, 2000, 64) {
                     Ok(()) => self.add_some(PEAK, subject, tree.peak()),
                     Err(why) => self.report.fail(subject, "memory", &why),
                 }

@@ -1,4 +1,4 @@
-//! What is measured: one file for each question.
+//! The measurements: a file for each question.
 
 mod calls;
 mod large;
@@ -25,7 +25,7 @@ impl Run<'_> {
         match name {
             "start" => self.start(),
             "calls" => self.calls(),
-            "flight" => self.flight(),
+            "flight" => self.in_flight(),
             "events" => self.events(),
             "large" => self.large(),
             "memory" => self.memory(),
@@ -42,7 +42,7 @@ impl Run<'_> {
         opened.map_err(|why| self.report.fail(subject, what, &why)).ok().map(|(live, _)| live)
     }
 
-    /// Every subject once, opened and left open.
+    /// Opens every subject once.
     fn open_all(&mut self, what: &str) -> Vec<Option<Live>> {
         (0..self.subjects.len()).map(|subject| self.open(subject, what)).collect()
     }

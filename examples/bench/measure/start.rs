@@ -1,4 +1,4 @@
-//! How long from the start of the process to its first answer, and from the end of its input to its end?
+//! How long does a process take from its start to its first answer, and from the end of its input to its own end?
 
 use super::{Run, millis};
 use crate::report::Metric;
@@ -20,7 +20,7 @@ impl Run<'_> {
                         let Live::Bridge(bridge) = live else { continue };
                         match bridge.end() {
                             Some(took) => self.report.add(END, subject, millis(took)),
-                            None => self.report.fail(subject, "end", "still there 5 s after the end of its input"),
+                            None => self.report.fail(subject, "end", "still running 3 s after the end of its input"),
                         }
                     }
                     Err(why) => self.report.fail(subject, "start", &why),

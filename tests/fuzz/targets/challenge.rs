@@ -1,4 +1,4 @@
-//! Whatever stands in `WWW-Authenticate`, what is read of it was in it.
+//! Every value that is read from a `WWW-Authenticate` header was in the header.
 #![no_main]
 
 use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
@@ -13,12 +13,12 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let Some(challenge) = Challenge::read(&headers) else { return };
-    assert!(challenge.bearer || challenge.dpop, "only OAuth's challenges are met");
-    // Without the backslashes of quoted strings, on either side.
+    assert!(challenge.bearer || challenge.dpop, "only challenges of OAuth are read");
+    // Both texts are compared without the backslashes of quoted strings.
     let bare = |text: &str| text.replace('\\', "");
-    let said = bare(&String::from_utf8_lossy(data));
+    let header = bare(&String::from_utf8_lossy(data));
     let read = [challenge.resource_metadata, challenge.scope, challenge.error, challenge.error_description];
     for value in read.into_iter().flatten() {
-        assert!(said.contains(&bare(&value)), "nobody said {value:?}");
+        assert!(header.contains(&bare(&value)), "{value:?} is not in the header");
     }
 });

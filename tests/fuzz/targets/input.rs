@@ -1,31 +1,32 @@
-//! One input: a limit, and bytes with a way to cut them.
+//! How does an input of the fuzzer become a limit, bytes, and a way to cut the bytes?
 
-/// Stand before a byte that comes many times, which a fuzzer would not write. No text needs them for themselves.
-const MANY: [u8; 2] = [0x01, 0x02];
+/// These two bytes say that the next byte is repeated many times, because a fuzzer does not write long inputs. No text needs
+/// the two bytes themselves.
+const REPEAT: [u8; 2] = [0x01, 0x02];
 const TIMES: usize = 17 * 1024;
-const MOST: usize = 2;
+const MAX_REPEATS: usize = 2;
 
-/// The bytes that an input means.
-pub fn stretched(mut bytes: &[u8]) -> Vec<u8> {
-    let mut left = MOST;
-    let mut stretched = Vec::with_capacity(bytes.len());
+/// The bytes with every repetition written out.
+pub fn expanded(mut bytes: &[u8]) -> Vec<u8> {
+    let mut left = MAX_REPEATS;
+    let mut expanded = Vec::with_capacity(bytes.len());
     while let [first, rest @ ..] = bytes {
         match bytes {
-            [one, two, repeated, after @ ..] if [*one, *two] == MANY && left > 0 => {
+            [one, two, repeated, after @ ..] if [*one, *two] == REPEAT && left > 0 => {
                 left -= 1;
-                stretched.extend(std::iter::repeat_n(*repeated, TIMES));
+                expanded.extend(std::iter::repeat_n(*repeated, TIMES));
                 bytes = after;
             }
             _ => {
-                stretched.push(*first);
+                expanded.push(*first);
                 bytes = rest;
             }
         }
     }
-    stretched
+    expanded
 }
 
-/// The first three bytes say how; the rest is what is read.
+/// The first three bytes are the limit and the way to cut; the rest is the text.
 #[allow(dead_code, reason = "not every target cuts")]
 pub struct Input {
     pub limit: usize,
@@ -36,14 +37,14 @@ pub struct Input {
 
 #[allow(dead_code, reason = "not every target cuts")]
 impl Input {
-    /// `None` if there are too few bytes. No limit is below `least`, and the highest is none at all.
+    /// `None` if there are too few bytes. The limit is at least `least`; the highest one stands for no limit.
     pub fn new(data: &[u8], least: usize) -> Option<Self> {
         let (&[limit, longest, seed], bytes) = data.split_first_chunk()?;
         let limit = if limit == u8::MAX { 1 << 30 } else { least + usize::from(limit) };
-        Some(Self { limit, bytes: stretched(bytes), longest: usize::from(longest % 64), seed })
+        Some(Self { limit, bytes: expanded(bytes), longest: usize::from(longest % 64), seed })
     }
 
-    /// The pieces, empty ones among them. Long bytes are not cut finely: that would only take time.
+    /// The pieces; some are empty. A long text gets long pieces, to save time.
     pub fn pieces(&self) -> Vec<&[u8]> {
         let scale = if self.bytes.len() < TIMES { 1 } else { 128 };
         let mut state = u32::from(self.seed) + 1;

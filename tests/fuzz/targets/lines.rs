@@ -1,4 +1,4 @@
-//! How bytes are cut changes nothing, and the lines are those that a reader of the whole input finds.
+//! The lines do not depend on how the bytes are cut, and are those that a reader of the whole input finds.
 #![no_main]
 
 mod input;
@@ -11,62 +11,62 @@ use mcp_ferry::stdio::{Line, Lines};
 
 use input::Input;
 
-/// What a reader says: its lines, and whether the client frames.
+/// What is read: the lines, and whether the client frames its messages.
 #[derive(Debug, PartialEq, Eq, Default)]
-struct Said {
+struct Read {
     lines: Vec<Result<Vec<u8>, Option<String>>>,
     framed: bool,
 }
 
 fuzz_target!(|data: &[u8]| {
     let Some(input) = Input::new(data, 0) else { return };
-    let expected = Reference { limit: input.limit, said: Said::default() }.read(&input.bytes);
+    let expected = Reference { limit: input.limit, read: Read::default() }.read(&input.bytes);
     assert_eq!(split(&[&input.bytes], input.limit), expected, "in one piece");
     assert_eq!(split(&input.pieces(), input.limit), expected, "in pieces");
 });
 
-fn split(pieces: &[&[u8]], limit: usize) -> Said {
-    let mut said = Said::default();
+fn split(pieces: &[&[u8]], limit: usize) -> Read {
+    let mut read = Read::default();
     let mut lines = Lines::new(limit);
     let framed = lines.framed();
-    let mut hand_on = |line| {
-        said.lines.push(match line {
+    let mut emit = |line| {
+        read.lines.push(match line {
             Line::Text(text) => Ok(text),
             Line::TooLong { request_id, .. } => Err(request_id),
         });
-        assert!(said.lines.len() == 1 || said.framed == framed.load(Ordering::Acquire), "news comes before lines");
-        said.framed = framed.load(Ordering::Acquire);
+        assert!(read.lines.len() == 1 || read.framed == framed.load(Ordering::Acquire), "the framing is known before the first line");
+        read.framed = framed.load(Ordering::Acquire);
     };
     for piece in pieces {
-        lines.push(piece, &mut hand_on);
+        lines.push(piece, &mut emit);
     }
-    lines.end(&mut hand_on);
-    said.framed = framed.load(Ordering::Acquire);
-    said
+    lines.end(&mut emit);
+    read.framed = framed.load(Ordering::Acquire);
+    read
 }
 
-/// Has all of the input before it.
+/// A reader that has the whole input.
 struct Reference {
     limit: usize,
-    said: Said,
+    read: Read,
 }
 
 impl Reference {
-    fn read(mut self, mut bytes: &[u8]) -> Said {
-        // Blank lines before the first say nothing about the framing.
+    fn read(mut self, mut bytes: &[u8]) -> Read {
+        // Blank lines before the first message do not decide the framing.
         while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
             if end > self.limit || !blank(&bytes[..end]) {
-                self.said.framed = end <= self.limit && promised(&bytes[..end]).is_some();
+                self.read.framed = end <= self.limit && announced(&bytes[..end]).is_some();
                 break;
             }
             bytes = &bytes[end + 1..];
         }
-        if self.said.framed {
+        if self.read.framed {
             self.bodies(bytes);
         } else {
             bytes.split(|&byte| byte == b'\n').for_each(|line| self.line(line));
         }
-        self.said
+        self.read
     }
 
     fn bodies(&mut self, mut bytes: &[u8]) {
@@ -78,7 +78,7 @@ impl Reference {
                 continue;
             }
             if !blank(header) {
-                length = promised(header).or(length);
+                length = announced(header).or(length);
             } else if let Some(length) = length.take() {
                 let (body, rest) = bytes.split_at(bytes.len().min(length));
                 self.line(body);
@@ -91,9 +91,9 @@ impl Reference {
         if line.len() > self.limit {
             let mut scan = Oversize::default();
             scan.push(line);
-            self.said.lines.push(Err(scan.request_id().map(str::to_owned)));
+            self.read.lines.push(Err(scan.request_id().map(str::to_owned)));
         } else if !blank(line) {
-            self.said.lines.push(Ok(line.to_vec()));
+            self.read.lines.push(Ok(line.to_vec()));
         }
     }
 }
@@ -102,7 +102,7 @@ fn blank(line: &[u8]) -> bool {
     line.trim_ascii().is_empty()
 }
 
-fn promised(header: &[u8]) -> Option<usize> {
+fn announced(header: &[u8]) -> Option<usize> {
     let colon = header.iter().position(|&byte| byte == b':')?;
     let (name, value) = (header[..colon].trim_ascii_start(), std::str::from_utf8(header[colon + 1..].trim_ascii_end()));
     if name.eq_ignore_ascii_case(b"content-length") { value.ok()?.trim().parse().ok() } else { None }

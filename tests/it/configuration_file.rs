@@ -175,7 +175,7 @@ fn an_entry_that_is_no_url_is_a_warning_and_a_query_names_one_tenant() {
         let launch = Bridge::to(&upstream.url(&format!("/mcp{query}"))).home(home.path());
         let (tenants, stderr) = tenants(&upstream, launch);
         assert_eq!(tenants, [tenant], "the headers of one tenant are not another's: {query:?}");
-        assert!(stderr.contains("no URL"), "what is passed over is said: {stderr}");
+        assert!(stderr.contains("not a URL"), "what is ignored is named: {stderr}");
     }
 }
 

@@ -198,3 +198,11 @@ pub(super) fn suggestion(command: &Command, unknown: &str) -> Option<String> {
         _ => None,
     }
 }
+
+/// The name of the option that clap rejects, with its dashes.
+pub(super) fn invalid_option(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(shown) => shown.split_whitespace().next(),
+        _ => None,
+    }
+}

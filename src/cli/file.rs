@@ -9,8 +9,8 @@ use clap::{ArgAction, Command};
 use toml_edit::{Document, Item, Table, Value};
 use url::Url;
 
-use super::arguments::suggestion;
-use super::{parse, text};
+use super::arguments::{invalid_option, suggestion};
+use super::text;
 use crate::error::Error;
 use crate::system;
 
@@ -49,7 +49,7 @@ fn is_absent(error: &std::io::Error) -> bool {
 
 /// The error of an option in the file whose value clap rejects. The value, which may be a secret, is not shown.
 pub(super) fn invalid_value(error: &clap::Error) -> Error {
-    let option = parse::invalid_option(error).unwrap_or("an option").trim_start_matches("--");
+    let option = invalid_option(error).unwrap_or("an option").trim_start_matches("--");
     let path = path().unwrap_or_default().display().to_string();
     Error::Configuration { path, cause: format!("the value of {option} is not valid") }
 }

@@ -5,11 +5,11 @@
 
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Parser};
 
-use super::arguments::{Arguments, option_name};
+use super::arguments::{Arguments, invalid_option, option_name};
 use super::command::{Cli, Command, LoginCommand, LogoutCommand, StatusCommand};
 use super::file;
 use crate::error::Error;
@@ -106,12 +106,4 @@ fn matches(
 fn lenient_option(error: &clap::Error) -> Option<String> {
     let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
     invalid_option(error).filter(|name| is_value && LENIENT.contains(name)).map(str::to_owned)
-}
-
-/// The name of the option that clap rejects, with its dashes.
-pub(super) fn invalid_option(error: &clap::Error) -> Option<&str> {
-    match error.get(ContextKind::InvalidArg)? {
-        ContextValue::String(shown) => shown.split_whitespace().next(),
-        _ => None,
-    }
 }

@@ -83,7 +83,7 @@ use upstream::Upstream;
 
 /// Runs the program with these arguments (the first is the program's name), on this process's stdin and stdout.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Parsed { command, warnings } = match cli::parse(args.into_iter().collect()) {
+    let Parsed { command, warnings } = match cli::parse(args) {
         Ok(parsed) => parsed,
         Err(ParseError::Arguments(error)) => return print(&error),
         Err(ParseError::Configuration(error)) => return fail(&error),

@@ -21,26 +21,23 @@ const LONGEST_SHOWN: usize = 40;
 /// The arguments in an order that clap accepts.
 #[derive(Default)]
 pub(super) struct Arguments {
-    program: OsString,
     /// Each with its value in one word: `--name=value`.
     pub(super) options: Vec<OsString>,
     positionals: Vec<OsString>,
 }
 
 impl Arguments {
-    /// Sorts the arguments, the first of which is the program's name. Warnings tell what is ignored.
-    pub(super) fn sort(command: &Command, args: Vec<OsString>, warnings: &mut Vec<String>) -> Self {
-        let mut args = join_split_headers(args).into_iter();
+    /// Sorts the arguments. Warnings tell what is ignored.
+    pub(super) fn sort(command: &Command, args: impl Iterator<Item = OsString>, warnings: &mut Vec<String>) -> Self {
         let mut sorter = Sorter { command, warnings, seen: HashSet::new(), sorted: Self::default() };
-        sorter.sorted.program = args.next().unwrap_or_default();
-        sorter.sort(args);
+        sorter.sort(join_split_headers(args));
         sorter.sorted
     }
 
-    /// The arguments for clap.
-    pub(super) fn all(&self) -> impl Iterator<Item = OsString> {
-        let options = std::iter::once(&self.program).chain(&self.options).cloned();
-        options.chain(std::iter::once("--".into())).chain(self.positionals.iter().cloned())
+    /// The arguments for clap, after the program's name.
+    pub(super) fn all(&self) -> impl Iterator<Item = &OsStr> {
+        let options = [OsStr::new("mcp-ferry")].into_iter().chain(self.options.iter().map(OsString::as_os_str));
+        options.chain([OsStr::new("--")]).chain(self.positionals.iter().map(OsString::as_os_str))
     }
 }
 
@@ -53,8 +50,8 @@ struct Sorter<'a> {
 }
 
 impl Sorter<'_> {
-    fn sort(&mut self, args: impl Iterator<Item = OsString>) {
-        let mut args = args.peekable();
+    fn sort(&mut self, args: Vec<OsString>) {
+        let mut args = args.into_iter().peekable();
         let mut positionals = Vec::new();
         // Positionals that follow an unknown option may be its values.
         let mut doubtful = Vec::new();

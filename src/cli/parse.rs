@@ -3,7 +3,7 @@
 //! Configurations that were written for another bridge are to work here, so that a mistake in an argument is a warning
 //! where that is safe.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -45,26 +45,24 @@ pub enum ParseError {
 }
 
 /// Reads the arguments (the first is the program's name), the environment, and the configuration file.
-pub fn parse(mut args: Vec<OsString>) -> Result<Parsed, ParseError> {
-    let word = args.get(1).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
-    if ["login", "logout", "status"].contains(&word.as_str()) {
-        args.remove(1);
-    }
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ParseError> {
+    let mut args = args.into_iter().skip(1).peekable();
+    let name = args.next_if(|word| ["login", "logout", "status"].iter().any(|name| word == name));
     let mut warnings = Vec::new();
-    let command = match word.as_str() {
-        "login" => Command::Login(read::<LoginCommand>(args, &mut warnings)?),
-        "logout" => Command::Logout(read::<LogoutCommand>(args, &mut warnings)?),
-        "status" => Command::Status(read::<StatusCommand>(args, &mut warnings)?),
-        _ => Command::Bridge(read::<Cli>(args, &mut warnings)?),
+    let command = match name.as_deref().and_then(OsStr::to_str) {
+        Some("login") => Command::Login(read::<LoginCommand>(args, &mut warnings)?),
+        Some("logout") => Command::Logout(read::<LogoutCommand>(args, &mut warnings)?),
+        Some(_) => Command::Status(read::<StatusCommand>(args, &mut warnings)?),
+        None => Command::Bridge(read::<Cli>(args, &mut warnings)?),
     };
     Ok(Parsed { command, warnings })
 }
 
-fn read<T: Parser>(args: Vec<OsString>, warnings: &mut Vec<String>) -> Result<T, ParseError> {
+fn read<T: Parser>(args: impl Iterator<Item = OsString>, warnings: &mut Vec<String>) -> Result<T, ParseError> {
     let mut command = T::command();
     command.build();
     let mut args = Arguments::sort(&command, args, warnings);
-    let mut matches = matches(&mut command, &mut args, warnings).map_err(ParseError::Arguments)?;
+    let mut matches = match_all(&mut command, &mut args, warnings).map_err(ParseError::Arguments)?;
     // The configuration file is read second, because its entries depend on the server's address.
     let url = matches.try_get_one::<String>("url").ok().flatten();
     let file = file::read(url.map(String::as_str), &command).map_err(ParseError::Configuration)?;
@@ -74,14 +72,14 @@ fn read<T: Parser>(args: Vec<OsString>, warnings: &mut Vec<String>) -> Result<T,
     if !added.is_empty() {
         args.options.extend(added);
         // Without the file's options there was no error.
-        matches = self::matches(&mut command, &mut args, warnings)
+        matches = match_all(&mut command, &mut args, warnings)
             .map_err(|error| ParseError::Configuration(file::invalid_value(&error)))?;
     }
     T::from_arg_matches_mut(&mut matches).map_err(ParseError::Arguments)
 }
 
 /// Has clap read the arguments and the environment, without the invalid values of lenient options.
-fn matches(
+fn match_all(
     command: &mut clap::Command,
     args: &mut Arguments,
     warnings: &mut Vec<String>,

@@ -52,8 +52,8 @@ fn add(headers: &mut Headers, header: &str, origin: &str, sources: &Sources) {
     };
     expanded.set_sensitive(true);
     // The names of its variables are the only part of the value that may be shown.
-    let variables: String = cli::variables(value).map(|variable| format!(" (${{{variable}}})")).collect();
-    headers.sources.push(format!("{origin} {name}{variables}"));
+    let variables: Vec<_> = cli::variables(value).map(|variable| format!(" (${{{variable}}})")).collect();
+    headers.sources.push(format!("{origin} {name}{}", variables.concat()));
     headers.map.append(name, expanded);
 }
 

@@ -13,6 +13,6 @@ fuzz_target!(|data: &[u8]| {
     // The arguments, one a line, then the file.
     let (arguments, file) = text.split_once("\n\n").unwrap_or((&text, ""));
     std::fs::write(home.join("config.toml"), file).expect("a folder to write to");
-    let arguments = ["mcp-ferry"].into_iter().chain(arguments.lines()).map(OsString::from).collect();
+    let arguments = ["mcp-ferry"].into_iter().chain(arguments.lines()).map(OsString::from);
     drop(cli::parse(arguments));
 });

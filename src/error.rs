@@ -1,35 +1,35 @@
-//! How can a run end badly? What ends one request is [`crate::upstream::Failure`].
+//! How can a run end badly? The failure of a single request is [`crate::upstream::Failure`].
 
 use std::process::ExitCode;
 
 use crate::net::NetworkError;
 
-/// Why the program does not run.
+/// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Arguments that make no sense together or alone.
+    /// Arguments that are not valid, alone or together.
     #[error("{0}")]
     Usage(String),
-    /// A file that an option names.
+    /// A file that cannot be read.
     #[error("cannot read {path}: {cause}")]
     File {
-        /// As it was typed.
+        /// The path as it was typed.
         path: String,
-        /// What the system says.
+        /// The system's error.
         cause: String,
     },
-    /// The configuration file.
+    /// A configuration file that is not valid.
     #[error("{path} cannot be used: {cause}")]
     Configuration {
-        /// Where it is.
+        /// The file's path.
         path: String,
-        /// The line or the key at fault, and why.
+        /// The line or the key at fault, and the reason.
         cause: String,
     },
-    /// A choice about the network that cannot be had.
+    /// Network settings that cannot be used.
     #[error(transparent)]
     Network(NetworkError),
-    /// A login, or the end of one, that came to nothing.
+    /// A login or a logout that failed.
     #[error("{cause}")]
     Login {
         /// What happened.
@@ -37,7 +37,7 @@ pub enum Error {
         /// What to do about it.
         hint: String,
     },
-    /// What the program stands on does not work.
+    /// An error of the operating system.
     #[error("{0}")]
     System(String),
 }
@@ -46,12 +46,12 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> &str {
         match self {
-            Self::Usage(_) => "run `mcp-ferry --help` for what can be given",
+            Self::Usage(_) => "run `mcp-ferry --help` for the arguments and options",
             Self::File { .. } => "check that the file exists and that this user may read it",
-            Self::Configuration { .. } => "mend the file, or move it away; its options are those of `mcp-ferry --help`",
+            Self::Configuration { .. } => "correct the file, or move it away; `mcp-ferry --help` lists its options",
             Self::Network(error) => error.hint(),
             Self::Login { hint, .. } => hint,
-            Self::System(_) => "try again; if it stays so, the machine lacks memory, threads or file descriptors",
+            Self::System(_) => "try again; if the error stays, the machine lacks memory, threads or file descriptors",
         }
     }
 
@@ -64,14 +64,14 @@ impl Error {
     }
 }
 
-/// The exit statuses, all of them.
+/// The exit statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// The client closed stdin or stdout, or a signal asked for the end.
+    /// The client closed stdin or stdout, or a signal ended the program.
     Orderly = 0,
     /// The program could not run.
     Failure = 1,
-    /// The arguments, or a file they name, are wrong.
+    /// The arguments, or a file that they name, are not valid.
     Usage = 2,
 }
 

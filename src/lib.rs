@@ -75,86 +75,62 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
-
 use auth::Authorizer;
-use cli::Cli;
-use config::{NotTyped, Settings, Typed};
+use cli::{Cli, Command, ParseError, Parsed};
+use config::Settings;
 use error::{Error, Exit};
 use upstream::Upstream;
 
 /// Runs the program with these arguments (the first is the program's name), on this process's stdin and stdout.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut args: Vec<_> = args.into_iter().collect();
-    let word = args.get(1).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
-    let mut rest = || {
-        args.remove(1);
-        std::mem::take(&mut args)
+    let Parsed { command, warnings } = match cli::parse(args) {
+        Ok(parsed) => parsed,
+        Err(ParseError::Arguments(error)) => return print(&error),
+        Err(ParseError::Configuration(error)) => return fail(&error),
     };
-    match word.as_str() {
-        "login" => start(rest(), command::login),
-        "logout" => start(rest(), command::logout),
-        "status" => start(rest(), command::status),
-        _ => start(args, carry),
-    }
-}
-
-/// Reads the arguments, begins to log, and works.
-fn start<T: CommandFactory + FromArgMatches + cli::Typed>(
-    args: Vec<OsString>,
-    work: impl FnOnce(&T) -> Result<Exit, Error>,
-) -> ExitCode {
-    match config::parse::<T>(args) {
-        Ok(Typed { cli, warnings }) => {
-            begin(&cli, &warnings);
-            end(work(&cli))
-        }
-        Err(NotTyped::Shown(shown)) => say(&shown).into(),
-        Err(NotTyped::File(error)) => fatal(&error),
-    }
-}
-
-fn begin(typed: &dyn cli::Typed, warnings: &[String]) {
-    log::start(config::log_options(typed.url(), &typed.options().logging));
+    log::start(config::log_options(command.url(), &command.options().logging));
     log::hook_panics();
     for warning in warnings {
         log::warn!("{warning}");
     }
-}
-
-fn end(done: Result<Exit, Error>) -> ExitCode {
-    if let Err(error) = &done {
+    let result = match &command {
+        Command::Bridge(typed) => run_bridge(typed),
+        Command::Login(typed) => command::login(typed),
+        Command::Logout(typed) => command::logout(typed),
+        Command::Status(typed) => command::status(typed),
+    };
+    if let Err(error) = &result {
         log::last_words(&error.to_string());
     }
     log::finish();
-    done.map_or_else(|error| fatal(&error), ExitCode::from)
-}
-
-/// Shows what clap has to say: help and version on stdout, what is wrong on stderr.
-fn say(shown: &clap::Error) -> Exit {
-    shown.print().ok();
-    if shown.use_stderr() { Exit::Usage } else { Exit::Orderly }
-}
-
-/// Shows an error that ends the program: cause, empty line, hint.
-fn fatal(error: &Error) -> ExitCode {
-    let text = format!("mcp-ferry: error: {}\n\nhint: {}\n", log::redact(&error.to_string()), error.hint());
-    std::io::stderr().write_all(text.as_bytes()).ok();
-    error.exit().into()
+    result.map_or_else(|error| fail(&error), ExitCode::from)
 }
 
 /// Carries messages until the client ends or a signal comes.
-fn carry(cli: &Cli) -> Result<Exit, Error> {
-    let settings = Settings::new(&cli.url, cli.port, &cli.options)?;
+fn run_bridge(typed: &Cli) -> Result<Exit, Error> {
+    let settings = Settings::new(&typed.url, typed.port, &typed.options)?;
     let http = settings.http()?;
     system::raise_descriptor_limit();
     task::run(async {
         let shutdown =
-            system::shutdown().map_err(|error| Error::System(format!("signals cannot be heard: {error}")))?;
+            system::shutdown().map_err(|error| Error::System(format!("signals cannot be received: {error}")))?;
         let connection = stdio::stdio(settings.upstream.max_message);
         let Settings { auth, upstream, bridge } = settings;
         let authorizer = Authorizer::new(&auth, &http);
         bridge::run(connection, |client| Upstream::new(upstream, authorizer, http, client), bridge, shutdown).await;
         Ok(Exit::Orderly)
     })
+}
+
+/// Prints help and the version to stdout, an error in the arguments to stderr.
+fn print(error: &clap::Error) -> ExitCode {
+    error.print().ok();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Orderly.into() }
+}
+
+/// Prints an error that ends the program: the error, an empty line, the hint.
+fn fail(error: &Error) -> ExitCode {
+    let text = format!("mcp-ferry: error: {}\n\nhint: {}\n", log::redact(&error.to_string()), error.hint());
+    std::io::stderr().write_all(text.as_bytes()).ok();
+    error.exit().into()
 }

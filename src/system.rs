@@ -1,9 +1,21 @@
-//! What do we ask of the operating system beyond files and sockets? The end, and room for many connections.
+//! What does the program need from the operating system, besides files and sockets? The folder for its files, the signals
+//! that end it, and room for many connections.
 
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 
-/// Resolves when somebody asks the process to end: SIGINT, SIGTERM, SIGHUP.
+/// The folder for the bridge's files; `None` if there is no home directory. It depends on the home directory only,
+/// because programs that start the bridge pass different XDG and APPDATA variables, or none, or have an APPDATA of
+/// their own.
+pub fn home() -> Option<PathBuf> {
+    if let Some(home) = std::env::var_os("MCP_FERRY_HOME").filter(|home| !home.is_empty()) {
+        return Some(home.into());
+    }
+    directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mcp-ferry"))
+}
+
+/// Resolves when the process is told to end: SIGINT, SIGTERM, SIGHUP.
 #[cfg(unix)]
 pub fn shutdown() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -19,7 +31,7 @@ pub fn shutdown() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Resolves when somebody asks the process to end: Ctrl-C, Ctrl-Break, a closed console, logoff, shutdown.
+/// Resolves when the process is told to end: Ctrl-C, Ctrl-Break, a closed console, logoff, shutdown.
 #[cfg(windows)]
 pub fn shutdown() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::windows;
@@ -39,12 +51,11 @@ pub fn shutdown() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Allows as many open files as the system lets us: each call in flight is a socket, and macOS starts programs with
-/// 256.
+/// Raises the limit on open files: each request in flight is a socket, and on macOS a program begins with a limit of 256.
 #[cfg(unix)]
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    /// More is of no use, and macOS refuses "unlimited".
+    /// More files are never open, and macOS does not accept "unlimited".
     const ENOUGH: u64 = 10_240;
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH));

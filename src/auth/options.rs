@@ -42,10 +42,9 @@ pub struct Options {
 }
 
 /// What to do when a login is needed (`--auth`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthMode {
     /// Answer the client at once, open a browser when a request needs the login, and go on after the login.
-    #[default]
     Auto,
     /// Let the client wait for the login.
     Wait,

@@ -1,4 +1,4 @@
-//! What do people get to see of a run?
+//! Which events are shown or written, and where?
 
 use super::option::options;
 use super::value::one_of;
@@ -7,28 +7,28 @@ use crate::log::Level;
 options! {
     /// Where events go, and how many of them.
     pub struct Logging {
-        /// How much is said on stderr
+        /// Which events are written to stderr: those of this level and of the levels before it
         log_level LEVEL: Level = "warn",
 
-        /// Say it in this file too, with the time; begun anew at 10 MB, the last one kept as FILE.1
+        /// Write events to this file too, with the time; at 10 MB it is renamed to FILE.1, and a new file begins
         log_file FILE: Option<String>,
 
-        /// Write every message and every header to this file as JSON lines, without secrets, for a report of a bug
+        /// Write every message and every header to this file as JSON lines, without secrets, for a bug report
         trace_file FILE: Option<String>,
 
-        /// Say everything on stderr and in a file under ~/.mcp-ferry/logs
+        /// Write events of every level to stderr and to a file under ~/.mcp-ferry/logs
         debug: bool,
 
-        /// Say nothing on stderr but where to log in
+        /// Write nothing to stderr except where to log in
         silent: bool,
     }
 }
 
 one_of! {
     Level {
-        Error = "error", "What ends the program";
-        Warn = "warn", "What a person should look at";
-        Info = "info", "Connections and sessions as they come and go";
-        Debug = "debug", "Every message's way, without its content";
+        Error = "error", "Errors that end the program";
+        Warn = "warn", "Problems that a person should look at";
+        Info = "info", "Connections and sessions that open and close";
+        Debug = "debug", "The way of every message, without its content";
     }
 }

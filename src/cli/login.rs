@@ -9,13 +9,13 @@ use crate::auth::settings::DpopChoice;
 use crate::auth::store::KeptIn;
 
 options! {
-    /// Who we are to an authorization server, what is asked of it, and where it sends the browser back to.
+    /// The client's registration, the tokens to request, and where the browser returns to.
     #[allow(clippy::struct_excessive_bools)]
     pub struct Login {
-        /// What to do when the server wants a login
+        /// What to do when the server requires a login
         auth MODE: AuthMode = "auto",
 
-        /// The client id, where the client is registered already; another id is another login
+        /// The client id, if the client is registered already; each client id has logins of its own
         client_id ID: Option<String>,
 
         /// The environment variable that holds the client secret
@@ -24,109 +24,109 @@ options! {
         /// The file that holds the client secret
         client_secret_file FILE: Option<String>,
 
-        /// A registration that exists, as JSON or @FILE: client_id, client_secret, …; `${VAR}` is taken from the
-        /// environment
+        /// An existing client registration, as JSON or @FILE: client_id, client_secret, …; `${VAR}` stands for an
+        /// environment variable
         static_oauth_client_info JSON: Option<String>,
 
-        /// Members for the registration of a new client, as JSON or @FILE; a scope in it is the one asked for
+        /// Metadata for the registration of a new client, as JSON or @FILE; its scope, if it has one, is requested
         static_oauth_client_metadata JSON: Option<String>,
 
-        /// The https address of a client ID metadata document, for servers that take one in place of a registration
+        /// The https URL of a client ID metadata document, for servers that accept one instead of a registration
         client_metadata_url URL: Option<String>,
 
-        /// The name that the consent page shows
+        /// The client's name on the consent page
         client_name NAME: Option<String>,
 
-        /// The scopes to ask for, in place of those that the server names
+        /// The scopes to request, instead of those that the server names
         scope SCOPES: Option<String>,
 
-        /// The resource to ask a token for, in place of the one that the server names; "" for none
+        /// The resource to request a token for, instead of the one that the server names; "" sends no resource
         resource URI: Option<String>,
 
-        /// Ask for a token without naming the resource
+        /// Request tokens without naming a resource
         disable_resource_parameter: bool,
 
         /// A parameter for the authorization request, NAME=VALUE (repeatable)
-        authorize_param PARAM: Vec<String> => |option| option.alias("auth-param"),
+        authorize_param PARAM: Vec<String> => alias = "auth-param",
 
-        /// The only issuer to log in with, whatever the server's documents say
+        /// The only issuer to log in with, even if the server names another one
         issuer URL: Option<String>,
 
-        /// Log in though the authorization server does not say that it knows PKCE
+        /// Log in even if the authorization server's metadata do not say that it supports PKCE
         assume_pkce: bool,
 
-        /// Whether to tie tokens to a key of ours (DPoP)
+        /// Whether to bind tokens to a key of the bridge (DPoP)
         dpop WHEN: DpopChoice = "auto",
 
-        /// Send the ID token in place of the access token
+        /// Send the ID token instead of the access token
         use_id_token: bool,
 
-        /// The host part of the address to which a login comes back
+        /// The host in the redirect URI, to which the browser returns after a login
         host HOST: Option<String>,
 
-        /// The port of that address, and no other
+        /// The port of the redirect URI; a login fails if this port is taken
         callback_port PORT: Option<u16>,
 
-        /// The path of that address
+        /// The path of the redirect URI
         callback_path PATH: Option<String>,
 
-        /// Where to listen for it, if not on this machine's loopback addresses
+        /// An address to listen on for the redirect, besides this machine's loopback addresses
         callback_bind ADDRESS: Option<IpAddr>,
 
-        /// Where to send the browser after a login, in place of our own page
+        /// The page that the browser shows after a login, instead of the bridge's own
         auth_success_url URL: Option<String>,
 
-        /// How long a login may take; never less than three minutes
+        /// How long a login may take; at least 180 seconds are given
         auth_timeout SECONDS: f64 = "600",
 
         /// Log in on another device, with a code (RFC 8628)
-        device_code: bool => |option| option.visible_alias("device"),
+        device_code: bool => visible_alias = "device",
 
-        /// Log in as a program, with the client's own secret or key, and no person
+        /// Log in as a program, with the client's own secret or key, without a person
         client_credentials: bool,
 
-        /// Where tokens are had, with --client-credentials, in place of finding it out
+        /// The token endpoint for logins without a person, such as --client-credentials, instead of the discovered one
         token_endpoint URL: Option<String>,
 
-        /// A file (PEM) with the key that signs who we are, in place of a client secret (private_key_jwt)
+        /// A file (PEM) with the key that authenticates the client, instead of a client secret (private_key_jwt)
         private_key FILE: Option<String>,
 
-        /// The id of that key, where the authorization server wants one
+        /// The key id (kid) of --private-key, if the authorization server requires one
         private_key_id ID: Option<String>,
 
-        /// The file with this workload's own token, which is given for an access token
+        /// The file with the workload's own token, to be exchanged for an access token
         workload_token_file FILE: Option<String>,
 
-        /// The token endpoint of the company's identity provider, which gives the right to log in (ID-JAG)
+        /// The token endpoint of the company's identity provider, which authorizes the login (ID-JAG)
         idp_token_endpoint URL: Option<String>,
 
-        /// The client id at that provider
+        /// The client id at the identity provider
         idp_client_id ID: Option<String>,
 
-        /// The environment variable that holds the client secret at that provider
+        /// The environment variable that holds the client secret for the identity provider
         idp_client_secret_env VAR: Option<String>,
 
-        /// The file with the person's ID token from that provider; read again for each login
+        /// The file with the person's ID token from the identity provider; read again for each login
         idp_token_file FILE: Option<String>,
 
-        /// Where logins are kept
+        /// Where logins are stored
         token_store STORE: KeptIn = "file",
 
-        /// A name for this login, where one server is used as several persons
+        /// A name for this login, if several persons or accounts use one server
         profile NAME: Option<String>,
     }
 }
 
 one_of! {
     AuthMode {
-        Auto = "auto", "Answer the client at once, open a browser when it is needed, and go on when somebody has logged in";
-        Wait = "wait", "Let the client wait for the login";
-        Error = "error", "Tell the client at once where to log in";
+        Auto = "auto", "Answer the client at once, open a browser when a request needs the login, and go on after the login";
+        Wait = "wait", "Let the client wait until the login is done";
+        Error = "error", "Answer the client at once with the address to log in at";
         Off = "off", "Never log in";
     }
     DpopChoice {
-        Auto = "auto", "Where the server wants it";
-        On = "on", "Always";
+        Auto = "auto", "If the server requires it";
+        On = "on", "If the authorization server supports it";
         Off = "off", "Never";
     }
     KeptIn {

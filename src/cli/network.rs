@@ -6,34 +6,34 @@ options! {
     /// Proxies, certificates, addresses.
     #[allow(clippy::struct_excessive_bools)]
     pub struct Network {
-        /// The proxy to go through: http://, https://, socks5:// or socks5h:// before HOST:PORT or USER:PASSWORD@HOST:PORT
+        /// The proxy to use: http://, https://, socks5:// or socks5h://, then HOST:PORT or USER:PASSWORD@HOST:PORT
         proxy URL: Option<String>,
 
-        /// Go through no proxy, whatever the environment or the system says
+        /// Use no proxy, even if the environment or the system's settings name one
         no_proxy: bool,
 
-        /// Go through the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: done anyway
-        enable_proxy: bool => |option| option.hide(true),
+        /// Use the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names, which is the default
+        enable_proxy: bool => hide = true,
 
-        /// A file of certificates (PEM) to trust besides the system's (repeatable)
+        /// A file of CA certificates (PEM) to trust besides those of the system (repeatable)
         ca_cert FILE: Vec<String>,
 
-        /// A file (PEM) with the certificate that shows the server who this is, and its chain
+        /// A file (PEM) with the client certificate to show to the server, and its chain
         client_cert FILE: Option<String>,
 
-        /// A file (PEM) with that certificate's key, if it is not in the same file
+        /// A file (PEM) with the key of the client certificate, if --client-cert does not contain it
         client_key FILE: Option<String>,
 
-        /// Connect over a unix-domain socket, or a named pipe on Windows
+        /// Connect over a Unix-domain socket, or a named pipe on Windows
         unix_socket PATH: Option<String>,
 
-        /// Use IPv4 alone
+        /// Use IPv4 only
         ipv4: bool,
 
-        /// Use IPv6 alone
+        /// Use IPv6 only
         ipv6: bool,
 
-        /// Keep no cookies between requests
+        /// Do not keep cookies between requests
         disable_cookies: bool,
     }
 }

@@ -1,170 +1,100 @@
-//! How did the user mean to log in?
+//! What did the user mean for the authorization server?
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use http::Uri;
-
-use super::{home, read_file, text};
+use super::sources::Sources;
+use super::text::{each_given, given, names_a_variable};
 use crate::auth::settings::{Enterprise, Grant, Login, ResourceChoice};
-use crate::auth::{self, CallbackSettings, Credential, Headers, Signer};
+use crate::auth::{Credential, Signer};
 use crate::cli;
 use crate::error::Error;
 use crate::log::{self, Secret};
-use crate::net::Network;
 
-/// The shortest time for a person to log in, whatever was typed: other bridges bound other things with the same option.
-const SHORTEST_LOGIN: Duration = Duration::from_secs(180);
-
-/// What was read before the options of the login are.
-pub(super) struct Parts<'a> {
-    pub(super) server: Uri,
-    pub(super) headers: Headers,
-    pub(super) credential: Option<Credential>,
-    pub(super) network: Network,
-    /// The server's address as it was typed.
-    pub(super) url: &'a str,
-    /// The callback's port, where it was typed behind the address.
-    pub(super) port: Option<u16>,
-}
-
-/// From the options.
-pub(super) fn read(parts: Parts<'_>, options: &cli::Options) -> Result<auth::Options, Error> {
-    let typed = &options.login;
-    let Parts { server, headers, credential, network, url, port } = parts;
-    Ok(auth::Options {
-        server,
-        headers,
-        credential,
-        mode: typed.auth,
-        login: login(typed)?,
-        callback: callback(typed, port, options.connection.allow_http)?,
-        timeout: Duration::from_secs_f64(typed.auth_timeout).max(SHORTEST_LOGIN),
-        kept_in: typed.token_store.check().map_err(about("--token-store"))?,
-        profile: given(typed.profile.as_ref()),
-        typed_url: url.to_owned(),
-        typed_headers: options.credentials.header.clone(),
-        network,
-        home: home(),
-    })
-}
-
-/// What the authorization server hears of it.
-fn login(typed: &cli::Login) -> Result<Login, Error> {
-    let mut login = Login { client_name: given(typed.client_name.as_ref()), ..Login::default() };
-    login.scope = given(typed.scope.as_ref());
-    client(typed, &mut login)?;
+/// The settings of logins.
+pub(super) fn login(typed: &cli::Login, sources: &Sources) -> Result<Login, Error> {
+    let mut login = client(typed, sources)?;
     login.resource = match typed.resource.as_ref() {
         _ if typed.disable_resource_parameter => ResourceChoice::Off,
+        // An empty value is a choice too; only a placeholder counts as not given.
         Some(resource) if !resource.contains("${user_config.") => {
-            ResourceChoice::parse(resource.trim()).map_err(about("--resource"))?
+            ResourceChoice::parse(resource.trim()).map_err(invalid("--resource"))?
         }
         _ => ResourceChoice::Discovered,
     };
-    for param in typed.authorize_param.iter().filter(|param| !text::is_unset(param)) {
-        login.authorize_params.push(Login::parse_authorize_param(param).map_err(about("--authorize-param"))?);
+    for param in each_given(&typed.authorize_param) {
+        login.authorize_params.push(Login::parse_authorize_param(param).map_err(invalid("--authorize-param"))?);
     }
     login.issuer = parsed(typed.issuer.as_ref(), "--issuer", Login::parse_issuer)?;
     login.token_endpoint = parsed(typed.token_endpoint.as_ref(), "--token-endpoint", Login::parse_issuer)?;
     login.assume_pkce = typed.assume_pkce;
     login.use_id_token = typed.use_id_token;
-    login.grant = grant(typed)?;
+    login.grant = grant(typed, sources)?;
     login.dpop = typed.dpop;
     login.check().map_err(Error::Usage)?;
     Ok(login)
 }
 
-/// Who we are to it: what a document says, and what the options say before that.
-fn client(typed: &cli::Login, login: &mut Login) -> Result<(), Error> {
-    if let Some(json) = document(typed.static_oauth_client_info.as_ref())? {
-        login
-            .set_client_info(&json)
-            .map_err(in_document("--static-oauth-client-info", typed.static_oauth_client_info.as_ref()))?;
+/// The client's name, registration and authentication. An option of its own takes the place of a document's member.
+fn client(typed: &cli::Login, sources: &Sources) -> Result<Login, Error> {
+    let text = |typed: &Option<String>| given(typed.as_ref()).map(str::to_owned);
+    let mut login = Login { client_name: text(&typed.client_name), scope: text(&typed.scope), ..Login::default() };
+    if let Some(json) = &sources.client_info {
+        let invalid = invalid_document("--static-oauth-client-info", typed.static_oauth_client_info.as_ref());
+        login.set_client_info(&expanded(json, sources)?).map_err(invalid)?;
     }
-    if let Some(json) = document(typed.static_oauth_client_metadata.as_ref())? {
-        let place = in_document("--static-oauth-client-metadata", typed.static_oauth_client_metadata.as_ref());
-        login.set_client_metadata(&json).map_err(place)?;
+    if let Some(json) = &sources.client_metadata {
+        let invalid = invalid_document("--static-oauth-client-metadata", typed.static_oauth_client_metadata.as_ref());
+        login.set_client_metadata(&expanded(json, sources)?).map_err(invalid)?;
     }
-    login.client_id = given(typed.client_id.as_ref()).or(login.client_id.take());
-    login.client_secret = secret(typed)?.or(login.client_secret.take());
-    if let Some(path) = given(typed.private_key.as_ref()) {
-        let signer = Signer::from_pem(&read_file(&path)?, given(typed.private_key_id.as_ref()));
+    login.client_id = text(&typed.client_id).or(login.client_id);
+    let secret = match &sources.client_secret {
+        Some(secret) => Some(Secret::new(secret.trim())),
+        None => secret_variable(typed.client_secret_env.as_ref(), "--client-secret-env", sources)?,
+    };
+    login.client_secret = secret.or(login.client_secret);
+    if let Some(pem) = &sources.private_key {
+        let path = typed.private_key.as_deref().unwrap_or_default();
+        let signer = Signer::from_pem(pem, text(&typed.private_key_id));
         login.client_key = Some(signer.map_err(|error| Error::Usage(format!("--private-key {path}: {error}")))?);
     }
     login.client_metadata_url =
         parsed(typed.client_metadata_url.as_ref(), "--client-metadata-url", Login::parse_client_metadata_url)?;
-    Ok(())
+    Ok(login)
 }
 
-fn given(value: Option<&String>) -> Option<String> {
-    value.filter(|value| !text::is_unset(value)).cloned()
-}
-
-fn about(option: &'static str) -> impl Fn(String) -> Error {
-    move |why| Error::Usage(format!("the value of {option} cannot be used: {why}"))
-}
-
-/// The same of a document, by its file's name if it has one: its text may be a secret.
-fn in_document(option: &'static str, value: Option<&String>) -> impl Fn(String) -> Error {
-    let file = value.and_then(|value| value.trim().strip_prefix('@')).map(|path| format!(" ({path})"));
-    let file = file.unwrap_or_default();
-    move |why| Error::Usage(format!("the value of {option}{file} cannot be used: {why}"))
-}
-
-fn parsed<T>(
-    value: Option<&String>,
-    option: &'static str,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, Error> {
-    given(value).map(|value| parse(value.trim())).transpose().map_err(about(option))
-}
-
-/// JSON as it was typed, or the file that an `@` stands before; variables filled in.
-fn document(value: Option<&String>) -> Result<Option<String>, Error> {
-    let Some(value) = given(value) else { return Ok(None) };
-    let json = match value.trim().strip_prefix('@') {
-        Some(path) => read_file(path)?,
-        None => value,
-    };
-    let expanded = text::expand(&json).map_err(|variable| {
+fn expanded(json: &str, sources: &Sources) -> Result<String, Error> {
+    sources.expand(json).map_err(|variable| {
         Error::Usage(format!("the client's JSON needs the environment variable {variable}, which is not set"))
-    })?;
-    Ok(Some(expanded))
+    })
 }
 
-fn secret(typed: &cli::Login) -> Result<Option<Secret>, Error> {
-    if let Some(path) = given(typed.client_secret_file.as_ref()) {
-        return Ok(Some(Secret::new(read_file(&path)?.trim())));
-    }
-    from_variable(typed.client_secret_env.as_ref(), "--client-secret-env")
-}
-
-fn from_variable(name: Option<&String>, option: &str) -> Result<Option<Secret>, Error> {
+/// The secret in the variable that the option names.
+fn secret_variable(name: Option<&String>, option: &str, sources: &Sources) -> Result<Option<Secret>, Error> {
     let Some(name) = given(name) else { return Ok(None) };
-    if !text::is_name(&name) || super::looks_like_a_token(&name) {
-        log::hide(&name);
-        return Err(Error::Usage(format!("{option} wants the name of an environment variable, not the secret itself")));
+    if !names_a_variable(name) {
+        log::hide(name);
+        return Err(Error::Usage(format!("{option} needs the name of an environment variable, not the secret itself")));
     }
-    match std::env::var(&name).ok().filter(|value| !text::is_unset(value)) {
+    match sources.variable(name) {
         Some(value) => Ok(Some(Secret::new(value.trim()))),
         None => Err(Error::Usage(format!("the environment variable {name} of {option} is not set"))),
     }
 }
 
-fn grant(typed: &cli::Login) -> Result<Grant, Error> {
-    let file = |path: Option<&String>| given(path).map(|path| Credential::File { path: PathBuf::from(path) });
-    if let Some(workload) = file(typed.workload_token_file.as_ref()) {
+fn grant(typed: &cli::Login, sources: &Sources) -> Result<Grant, Error> {
+    let file = |path: &Option<String>| given(path.as_ref()).map(|path| Credential::File { path: PathBuf::from(path) });
+    if let Some(workload) = file(&typed.workload_token_file) {
         return Ok(Grant::Workload(workload));
     }
-    if let Some(token_endpoint) =
-        parsed(typed.idp_token_endpoint.as_ref(), "--idp-token-endpoint", Login::parse_issuer)?
-    {
+    let endpoint = parsed(typed.idp_token_endpoint.as_ref(), "--idp-token-endpoint", Login::parse_issuer)?;
+    if let Some(token_endpoint) = endpoint {
         let needs = |option| Error::Usage(format!("--idp-token-endpoint needs {option}"));
+        let client_id = given(typed.idp_client_id.as_ref()).ok_or_else(|| needs("--idp-client-id"))?;
         return Ok(Grant::Enterprise(Enterprise {
             token_endpoint,
-            client_id: given(typed.idp_client_id.as_ref()).ok_or_else(|| needs("--idp-client-id"))?,
-            client_secret: from_variable(typed.idp_client_secret_env.as_ref(), "--idp-client-secret-env")?,
-            subject_token: file(typed.idp_token_file.as_ref()).ok_or_else(|| needs("--idp-token-file"))?,
+            client_id: client_id.to_owned(),
+            client_secret: secret_variable(typed.idp_client_secret_env.as_ref(), "--idp-client-secret-env", sources)?,
+            subject_token: file(&typed.idp_token_file).ok_or_else(|| needs("--idp-token-file"))?,
         }));
     }
     Ok(match (typed.client_credentials, typed.device_code) {
@@ -174,23 +104,23 @@ fn grant(typed: &cli::Login) -> Result<Grant, Error> {
     })
 }
 
-fn callback(typed: &cli::Login, port: Option<u16>, allow_http: bool) -> Result<CallbackSettings, Error> {
-    let mut callback = CallbackSettings {
-        bind: typed.callback_bind,
-        port: typed.callback_port.or(port).filter(|&port| port > 0),
-        ..CallbackSettings::default()
-    };
-    if let Some(host) = parsed(typed.host.as_ref(), "--host", CallbackSettings::parse_host)? {
-        callback.host = host;
-    }
-    if let Some(path) = given(typed.callback_path.as_ref()) {
-        match CallbackSettings::parse_path(&path) {
-            Ok(path) => callback.path = path,
-            Err(why) => log::warn!("--callback-path is passed over: {why}"),
-        }
-    }
-    callback.success_url = parsed(typed.auth_success_url.as_ref(), "--auth-success-url", |url| {
-        CallbackSettings::parse_success_url(url, allow_http)
-    })?;
-    Ok(callback)
+/// The value of an option, if it is given, as `parse` reads it.
+pub(super) fn parsed<T>(
+    typed: Option<&String>,
+    option: &'static str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, Error> {
+    given(typed).map(|typed| parse(typed.trim())).transpose().map_err(invalid(option))
+}
+
+/// The error of an option whose value is not valid.
+pub(super) fn invalid(option: &'static str) -> impl Fn(String) -> Error {
+    move |why| Error::Usage(format!("the value of {option} cannot be used: {why}"))
+}
+
+/// The same error for a document. It names the document's file, but does not quote its text, which may be a secret.
+fn invalid_document(option: &'static str, typed: Option<&String>) -> impl Fn(String) -> Error {
+    let path = typed.and_then(|typed| typed.trim().strip_prefix('@'));
+    let file = path.map(|path| format!(" ({path})")).unwrap_or_default();
+    move |why| Error::Usage(format!("the value of {option}{file} cannot be used: {why}"))
 }

@@ -1,51 +1,27 @@
-//! How are typed texts read: variables in them, values that hosts left unfilled, commands?
+//! How are typed texts read: values that were not filled in, names of variables, commands?
 
-/// Nothing, or a placeholder that a bundle's host did not fill in: the same as not given.
-pub(crate) fn is_unset(value: &str) -> bool {
-    value.trim().is_empty() || value.contains("${user_config.")
+use crate::cli::{is_unset, is_variable_name};
+
+/// The value of an option, unless it counts as not given.
+pub(super) fn given(typed: Option<&String>) -> Option<&str> {
+    typed.map(String::as_str).filter(|typed| !is_unset(typed))
 }
 
-/// Replaces each `${VAR}` by the environment's value. `Err` names the first one that has none.
-pub(crate) fn expand(text: &str) -> Result<String, String> {
-    expand_from(text, |name| std::env::var(name).ok())
+/// The values of a repeatable option, without those that count as not given.
+pub(super) fn each_given(typed: &[String]) -> impl Iterator<Item = &str> {
+    typed.iter().filter_map(|typed| given(Some(typed)))
 }
 
-pub(super) fn expand_from(text: &str, look_up: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut expanded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        expanded.push_str(&rest[..start]);
-        let after = &rest[start + 2..];
-        let name = after.split_once('}').map(|(name, _)| name).filter(|name| is_name(name));
-        if let Some(name) = name {
-            let value = look_up(name).filter(|value| !is_unset(value)).ok_or_else(|| name.to_owned())?;
-            expanded.push_str(value.trim());
-            rest = &after[name.len() + 1..];
-        } else {
-            expanded.push_str("${");
-            rest = after;
-        }
-    }
-    expanded.push_str(rest);
-    Ok(expanded)
+/// Whether a text is the name of an environment variable, and not a token that was typed in its place: names are short,
+/// or in upper case.
+pub(super) fn names_a_variable(text: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| text.bytes().any(|byte| kind(&byte));
+    let is_token = text.len() > 64 || (text.len() > 20 && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit));
+    is_variable_name(text) && !is_token
 }
 
-/// The names of the variables in a text.
-pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
-    text.split("${")
-        .skip(1)
-        .filter_map(|after| after.split_once('}'))
-        .map(|(name, _)| name)
-        .filter(|name| is_name(name))
-}
-
-/// Whether an environment variable may be called so.
-pub(super) fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-/// Splits a command into program and arguments: at white space, not within quotes. A backslash escapes the next
-/// character, but on Windows, where it belongs to paths, only a quote. Empty where a quote stays open.
+/// Splits a command into program and arguments: at white space, but not within quotes. A backslash escapes the next
+/// character; on Windows, where it belongs to paths, only a quote. The result is empty if a quote stays open.
 pub(super) fn split_command(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -76,5 +52,28 @@ fn escapes(quote: Option<char>, next: Option<char>) -> bool {
         Some('\\') => !cfg!(windows),
         Some(_) => !cfg!(windows) && quote.is_none(),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_split_without_a_shell() {
+        for (command, words) in [
+            ("get-token", &["get-token"][..]),
+            ("  a  'b c' \"d e\" '' ", &["a", "b c", "d e", ""]),
+            ("a 'open", &[]),
+            ("a;b | c $(d)", &["a;b", "|", "c", "$(d)"]),
+            ("say \"a \\\" b\"", &["say", "a \" b"]),
+        ] {
+            assert_eq!(split_command(command), words, "{command}");
+        }
+        if cfg!(windows) {
+            assert_eq!(split_command(r"C:\bin\x.exe y"), [r"C:\bin\x.exe", "y"]);
+        } else {
+            assert_eq!(split_command(r"a\ b c"), ["a b", "c"]);
+        }
     }
 }

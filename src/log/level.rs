@@ -6,12 +6,11 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// From what ends the program to what helps to find a fault.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// What ends the program.
     Error = 1,
     /// What a person should look at.
-    #[default]
     Warn,
     /// Connections and sessions as they come and go.
     Info,

@@ -35,10 +35,9 @@ pub struct Options {
 }
 
 /// The strategies of `--transport`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransportStrategy {
     /// Streamable HTTP; HTTP+SSE where the server does not speak it.
-    #[default]
     HttpFirst,
     /// HTTP+SSE; Streamable HTTP where the server does not speak it.
     SseFirst,
@@ -49,10 +48,9 @@ pub enum TransportStrategy {
 }
 
 /// The eras of `--protocol`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Whichever the server turns out to speak.
-    #[default]
     Auto,
     /// With the `initialize` handshake: 2024-11-05 to 2025-11-25.
     Legacy,
@@ -61,10 +59,9 @@ pub enum Protocol {
 }
 
 /// The eras of `--client-protocol`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientProtocol {
     /// Whichever its first messages show.
-    #[default]
     Auto,
     /// With the `initialize` handshake: nothing is translated for it.
     Legacy,

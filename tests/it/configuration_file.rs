@@ -139,6 +139,14 @@ fn a_key_that_is_none_is_one_warning_and_the_run_goes_on() {
 }
 
 #[test]
+fn a_mistyped_key_is_answered_with_the_one_that_was_meant() {
+    let upstream = Upstream::usual();
+    let home = home("pateince = 1\n");
+    let (_, stderr) = tenants(&upstream, Bridge::to(&upstream.url("/mcp")).home(home.path()));
+    assert!(stderr.contains("did you mean patience?"), "{stderr}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_told_with_its_line() {
     refused("patience = 1\nheader = [\"X-Api-Key: planted-secret\"\n= 2\n", &["config.toml", "line 3"]);
     refused("patience = \"soon\"\n", &["config.toml", "patience"]);
@@ -175,7 +183,7 @@ fn an_entry_that_is_no_url_is_a_warning_and_a_query_names_one_tenant() {
         let launch = Bridge::to(&upstream.url(&format!("/mcp{query}"))).home(home.path());
         let (tenants, stderr) = tenants(&upstream, launch);
         assert_eq!(tenants, [tenant], "the headers of one tenant are not another's: {query:?}");
-        assert!(stderr.contains("no URL"), "what is passed over is said: {stderr}");
+        assert!(stderr.contains("not a URL"), "what is ignored is named: {stderr}");
     }
 }
 

@@ -18,6 +18,7 @@ mod credentials;
 mod discover;
 mod early_questions;
 mod endings;
+mod entries;
 mod error_bodies;
 mod first_message;
 mod get_stream;

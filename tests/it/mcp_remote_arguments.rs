@@ -119,6 +119,7 @@ fn an_unknown_flag_is_one_warning_and_its_value_is_nothing_else() {
         (&["--no-such-option", "9999", URL, "9696"], Warning(&["--no-such-option"])),
         (&[URL, "--no-such-option", "--transport", "http-only"], Warning(&["--no-such-option"])),
         (&[URL, "-x"], Warning(&["option"])),
+        (&[URL, "--transprot", "http-only"], Warning(&["--transprot", "did you mean --transport?"])),
     ]);
 }
 

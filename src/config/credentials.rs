@@ -1,0 +1,140 @@
+//! Which headers and which bearer token did the user give, in whatever spelling?
+
+use std::path::PathBuf;
+
+use http::{HeaderName, HeaderValue};
+
+use super::sources::Sources;
+use super::text::{given, names_a_variable, split_command};
+use crate::auth::{Credential, Headers};
+use crate::cli::{self, Credentials};
+use crate::error::Error;
+use crate::log::{self, Secret};
+
+/// The headers of `--header` and `--header-file`, with the values of their variables. A header that is not valid, or
+/// whose value or variable is not set, is left out with a warning.
+pub(super) fn headers(typed: &Credentials, sources: &Sources) -> Headers {
+    let mut headers = Headers::default();
+    for header in typed.header.iter().filter(|header| !cli::is_unset(header) || header.contains(':')) {
+        add(&mut headers, header, "--header", sources);
+    }
+    for (path, text) in &sources.header_files {
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            add(&mut headers, line, path, sources);
+        }
+    }
+    headers
+}
+
+/// Adds one header. `origin` is the option or the file that it comes from.
+fn add(headers: &mut Headers, header: &str, origin: &str, sources: &Sources) {
+    let parsed =
+        header.split_once(':').and_then(|(name, value)| Some((HeaderName::try_from(name.trim()).ok()?, value.trim())));
+    let Some((name, value)) = parsed else {
+        // The text may be a secret without its name.
+        log::warn!("a header from {origin} is not of the form 'Name: value' and is not sent");
+        return;
+    };
+    let mut leave_out = |why: &str| headers.leave_out(format!("the header {name} from {origin} is not sent: {why}"));
+    if belongs_to_the_protocol(&name) {
+        return leave_out("the protocol sets it itself");
+    }
+    let expanded = match sources.expand(value) {
+        Err(variable) => return leave_out(&format!("the environment variable {variable} is not set")),
+        Ok(expanded) if cli::is_unset(&expanded) || cli::is_auth_scheme(&expanded) => {
+            return leave_out("its value is not set");
+        }
+        Ok(expanded) => expanded,
+    };
+    log::hide(&expanded);
+    let Ok(mut expanded) = HeaderValue::from_str(&expanded) else {
+        return leave_out("its value contains characters that a header cannot have");
+    };
+    expanded.set_sensitive(true);
+    // The names of its variables are the only part of the value that may be shown.
+    let variables: Vec<_> = cli::variables(value).map(|variable| format!(" (${{{variable}}})")).collect();
+    headers.sources.push(format!("{origin} {name}{}", variables.concat()));
+    headers.map.append(name, expanded);
+}
+
+/// Whether a header carries the protocol itself.
+fn belongs_to_the_protocol(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "accept"
+            | "content-type"
+            | "content-length"
+            | "transfer-encoding"
+            | "connection"
+            | "host"
+            | "mcp-session-id"
+            | "mcp-protocol-version"
+            | "last-event-id"
+    )
+}
+
+/// The source of the bearer token. A variable that is not set is a warning, and noted in `headers`.
+pub(super) fn bearer_token(
+    typed: &Credentials,
+    sources: &Sources,
+    headers: &mut Headers,
+) -> Result<Option<Credential>, Error> {
+    let mut found = Vec::new();
+    if let Some(command) = given(typed.token_command.as_ref()) {
+        let argv = split_command(command);
+        if argv.is_empty() {
+            return Err(Error::Usage("--token-command names no program, or has an unclosed quote".to_owned()));
+        }
+        found.push(Credential::Command { argv });
+    }
+    if let Some(path) = given(typed.bearer_token_file.as_ref()) {
+        found.push(Credential::File { path: PathBuf::from(path) });
+    }
+    match given(typed.bearer_token_env.as_ref()) {
+        None => {}
+        Some(token) if !names_a_variable(token) => {
+            log::hide(token);
+            let why = "--bearer-token-env needs the name of an environment variable, but its value is not such a name";
+            headers.leave_out(format!("no bearer token is sent: {why}"));
+        }
+        Some(variable) => match sources.variable(variable) {
+            Some(value) => {
+                found.push(Credential::Environment { token: Secret::new(value), variable: variable.to_owned() });
+            }
+            None => headers.leave_out(format!(
+                "no bearer token is sent: the environment variable {variable} of --bearer-token-env is not set"
+            )),
+        },
+    }
+    if found.len() > 1 {
+        log::warn!(
+            "several bearer tokens are given; --token-command is used before --bearer-token-file, and that before \
+             --bearer-token-env"
+        );
+    }
+    Ok(found.into_iter().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_values_that_are_not_set_are_not_sent() {
+        let mut headers = Headers::default();
+        for header in [
+            "Authorization: Bearer ${NEVER_SET}",
+            "X-A: ${user_config.a}",
+            "X-B:",
+            "X-C:c",
+            "X C: d",
+            "Authorization:Bearer",
+        ] {
+            add(&mut headers, header, "--header", &Sources::default());
+        }
+        assert_eq!(headers.map.len(), 1);
+        assert_eq!(headers.map["x-c"], "c");
+        assert!(headers.map["x-c"].is_sensitive());
+        assert_eq!((headers.sources.len(), headers.left_out.len()), (1, 4));
+    }
+}

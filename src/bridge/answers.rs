@@ -36,11 +36,6 @@ impl Answers {
                 let requests = self.pending.lose_streams(number, failure.clone());
                 self.fail(requests, &failure);
             }
-<<<<<<< HEAD
-=======
-            // Only a translator gets these.
-            Event::Said { .. } | Event::Opened(_) | Event::Renewed => {}
->>>>>>> w-bridge
         }
     }
 

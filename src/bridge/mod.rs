@@ -141,14 +141,6 @@ impl Bridge {
                         self.upstream.end_of_input();
                     }
                 },
-<<<<<<< HEAD
-                Some(()) = at(ended) => return,
-                // A person takes longer than a client that has ended would wait.
-                () = self.upstream.until_waiting(self.pending.len()), if ended.is_some() && self.only_requests() => return,
-                Some(()) = at(self.deadlines.front().map(|(at, _)| *at)) => self.expire(),
-                // Last: what is ready now has had its say.
-                () = ready(()), if self.outgoing.is_gathering() => self.outgoing.flush(),
-=======
                 Some(()) = at(give_up) => return,
                 // A person who logs in takes longer than the client's end allows.
                 () = self.upstream.until_waiting(self.answers.pending.len()), if give_up.is_some() && self.only_requests() => {
@@ -157,7 +149,6 @@ impl Bridge {
                 Some(()) = at(self.deadlines.front().map(|(at, _)| *at)) => self.time_out(),
                 // Last: every task that is ready now has written its line.
                 () = ready(()), if self.answers.outgoing.is_gathering() => self.answers.outgoing.flush(),
->>>>>>> w-bridge
             }
         }
     }

@@ -21,12 +21,8 @@ use serde::de::DeserializeOwned;
 pub use id::Id;
 pub(crate) use members::{Change, Members, quoted};
 pub use oversize::Oversize;
-<<<<<<< HEAD
-pub(crate) use own_requests::{OwnRequests, Waiting};
-=======
 pub(crate) use own_requests::{OwnRequests, Waiting};
 pub(crate) use peek::elements;
->>>>>>> w-bridge
 pub use read::{ErrorObject, Initialize, cancelled_id, error_code};
 pub use reply::{
     batch, cancelled, error, list_changed, notification, notification_text, ping, progress, request, request_text,

@@ -101,7 +101,7 @@ impl Context {
     pub(super) fn tell_changed(&self) {
         self.client.tools_changed();
         let promises = self.promises();
-        for what in ["tools", "prompts", "resources"] {
+        for (what, _) in crate::translate::LISTS {
             let known = |capabilities: &Option<Value>| capabilities.as_ref().is_some_and(|all| all.get(what).is_some());
             if known(&promises.real) || known(&promises.promised) {
                 self.client.say_now(message::list_changed(what));

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::files;
 use crate::log;
 
-use crate::translate::to_modern::greeting;
+use crate::translate::to_modern::discover;
 
 /// After this the era and the transport are found out anew.
 const VERDICT_HOLDS: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -66,7 +66,7 @@ impl Kept {
             return Some(Value::Object(initialize));
         }
         let discovered = serde_json::to_string(&self.discover.take()?).ok()?;
-        serde_json::from_str(&greeting::initialize_result(&discovered, revision, name)?).ok()
+        serde_json::from_str(&discover::initialize_result(&discovered, revision, name)?).ok()
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Context, Outcome, Upstream, Wire, era, modern};
 use crate::log;
 use crate::message::{self, Message, code, error_code};
 use crate::task;
-use crate::translate::{self, to_legacy};
+use crate::translate::to_legacy;
 use crate::upstream::Failure;
 use crate::upstream::Protocol;
 
@@ -137,7 +137,7 @@ impl Context {
             // What legacy servers say to what belongs to no session.
             Wire::Modern(_) => match code {
                 code::INVALID_REQUEST | code::INVALID_PARAMS => true,
-                translate::code::RESOURCE_NOT_FOUND => request.method() != Some("resources/read"),
+                code::RESOURCE_NOT_FOUND => request.method() != Some("resources/read"),
                 code => (-32019..=-32000).contains(&code),
             },
             Wire::Legacy(_) => {

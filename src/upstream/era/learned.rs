@@ -73,7 +73,7 @@ pub(in crate::upstream) async fn discovered(
     initialize: &Message,
 ) -> Result<Option<String>, Failure> {
     let client = Client::of(initialize, MODERN_REVISIONS[0], context.options.tasks);
-    let Some(request) = client.request(&context.modern.ids.next(), "server/discover", "{}") else { return Ok(None) };
+    let request = client.request(&context.modern.ids.next(), "server/discover", "{}");
     let answer = match modern::carry(context, &request, &mut |_| false).await {
         Ok(Answered { status, answer }) => match answer.kind() {
             Kind::Response { is_error: true, .. } if fails_for_now(status, &answer) => {

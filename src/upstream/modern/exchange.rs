@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use super::{Server, called};
 use crate::log;
+use crate::message::code;
 use crate::message::{self, Id, Kind, Members, Message, error_code, quoted};
 use crate::task;
-use crate::translate::code;
 use crate::upstream::Context;
 use crate::upstream::Failure;
 use crate::upstream::answer::{self, Body, EventStream};

@@ -21,9 +21,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Context, NotOpened, Opened, Wire};
 use crate::log;
+use crate::message::code;
 use crate::message::{self, ErrorObject, Id, Kind, Members, Message, error_code};
-use crate::translate::to_modern::{Client, Ids, greeting, results};
-use crate::translate::{MODERN_REVISIONS, code};
+use crate::translate::MODERN_REVISIONS;
+use crate::translate::to_modern::{Client, Ids, discover, results};
 use crate::upstream::Failure;
 use annotations::Annotation;
 
@@ -109,7 +110,7 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result
         || Failure::Unusable(format!("{} answered server/discover with something else", context.sender.host()));
     let members = Members::of(answer.as_str()).ok_or_else(no_greeting)?;
     let discovered = members.get("result").filter(|result| is_greeting(result)).ok_or_else(no_greeting)?;
-    let told = greeting::initialize_result(discovered, client.revision(), context.sender.host());
+    let told = discover::initialize_result(discovered, client.revision(), context.sender.host());
     let answer = told.map(|told| message::result_text(raw_id, &told));
     let answer = answer.ok_or_else(no_greeting)?;
     log::info!("{} is modern and the client is not; translating", context.sender.host());
@@ -123,8 +124,7 @@ async fn discover(
     revision: &'static str,
 ) -> Result<(Client, Answered), Failure> {
     let client = Client::of(initialize, revision, context.options.tasks);
-    let odd = || Failure::Unusable("the client's initialize is none".to_owned());
-    let request = greeting::discover(&client, &context.modern.ids.next()).ok_or_else(odd)?;
+    let request = discover::request(&client, &context.modern.ids.next());
     let answered = carry(context, &request, &mut |_| true).await?;
     Ok((client, answered))
 }
@@ -143,7 +143,7 @@ pub(super) fn told(refused: NotOpened) -> NotOpened {
     match refused {
         NotOpened::Error(status, error) => {
             let raw_id = error.raw_id().unwrap_or("null");
-            NotOpened::Error(status, results::settle("server/discover", &error, raw_id))
+            NotOpened::Error(status, results::legacy_response("server/discover", &error, raw_id))
         }
         failure @ NotOpened::Failure(_) => failure,
     }

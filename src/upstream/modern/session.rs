@@ -77,7 +77,7 @@ impl Session {
     }
 
     /// A request of the bridge's own in the client's name.
-    pub(super) fn request_of_ours(&self, method: &str, params: &str) -> Option<Message> {
+    pub(super) fn request_of_ours(&self, method: &str, params: &str) -> Message {
         self.client().request(&self.context.modern.ids.next(), method, params)
     }
 
@@ -165,7 +165,7 @@ impl Session {
                 }
                 Ok(())
             }
-            Kind::Notification { method } if !Client::keeps_notification(method) => {
+            Kind::Notification { method } if !Client::is_local_notification(method) => {
                 let dressed = self.client().with_meta(message, None, &[]);
                 exchange::notify(&self.context, &dressed).await
             }
@@ -221,16 +221,16 @@ struct Drive<'a> {
 
 impl<'a> Drive<'a> {
     fn begin(session: &'a Arc<Session>, request: &Message) -> Self {
-        let (call, first) = session.in_context(|context| Call::begin(context, request));
+        let (call, first) = session.in_context(|context| Call::start(context, request));
         let (sender, answers) = mpsc::unbounded_channel();
         Self { session, call, first: Some(first), answers, sender, questions: Vec::new() }
     }
 
     async fn until_answered(mut self) -> Result<Message, Failure> {
         let mut step = self.first.take();
-        while let Some(Step { tell, then }) = step {
-            Box::pin(self.tell(tell)).await;
-            step = Some(match then {
+        while let Some(Step { to_client, next }) = step {
+            Box::pin(self.tell(to_client)).await;
+            step = Some(match next {
                 Next::Answer(answer) => return Ok(answer),
                 Next::Post(message, pause) => {
                     if !pause.is_zero() {
@@ -246,10 +246,10 @@ impl<'a> Drive<'a> {
 
     async fn post(&mut self, message: Message) -> Result<Step, Failure> {
         let Self { session, call, .. } = self;
-        match exchange::carry(&session.context, &message, &mut |message| call.passes(message)).await {
-            Ok(Answered { answer, .. }) => Ok(session.in_context(|context| call.server_says(context, &answer))),
+        match exchange::carry(&session.context, &message, &mut |message| call.is_for_client(message)).await {
+            Ok(Answered { answer, .. }) => Ok(session.in_context(|context| call.server_response(context, &answer))),
             Err(failure) if failure.is_temporary() => {
-                session.in_context(|context| call.server_is_lost(context)).ok_or(failure)
+                session.in_context(|context| call.server_unreachable(context)).ok_or(failure)
             }
             Err(failure) => Err(failure),
         }
@@ -265,8 +265,8 @@ impl<'a> Drive<'a> {
         };
         tokio::select! {
             biased;
-            Some(answer) = answers.recv() => session.in_context(|context| call.client_says(context, &answer)),
-            () = due => session.in_context(|context| call.is_due(context)),
+            Some(answer) = answers.recv() => session.in_context(|context| call.client_response(context, &answer)),
+            () = due => session.in_context(|context| call.timeout(context)),
         }
     }
 
@@ -291,7 +291,7 @@ impl Drop for Drive<'_> {
                 asked.remove(id);
             }
         }
-        let (client, server) = session.in_context(|context| call.end(context));
+        let (client, server) = session.in_context(|context| call.close(context));
         for message in client {
             session.context.client.say_now(message);
         }

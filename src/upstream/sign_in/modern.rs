@@ -12,13 +12,9 @@ use crate::auth::AuthMode;
 use crate::message::Members;
 use crate::message::{self, Id, Kind, Message};
 use crate::translate::to_modern::NotificationFilter;
-use crate::translate::{MODERN_REVISIONS, meta, to_legacy};
+use crate::translate::{CACHEABLE, MODERN_REVISIONS, meta, to_legacy};
 use crate::upstream::Failure;
 use crate::upstream::{Context, Outcome, Upstream, first};
-
-/// The results that say for how long they may be kept ("Caching").
-const CACHEABLE: [&str; 5] =
-    ["server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"];
 
 /// What a modern client has been told in the server's stead.
 #[derive(Debug, Default)]

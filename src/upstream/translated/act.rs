@@ -30,7 +30,7 @@ impl Driver {
                         waiter.send(answer).ok();
                     }
                 }
-                Action::Tell(message) => match room.take() {
+                Action::Deliver(message) => match room.take() {
                     Some(room) => self.outgoing().commit(room.with_text(message.text().clone())),
                     None => self.outgoing().send_now(message.text().clone()),
                 },

@@ -91,7 +91,7 @@ impl Driver {
                 },
                 (session, event) = std::future::poll_fn(|waker| poll_events(sessions, waker)) => self.event(session, event),
                 Some(done) = tasks.join_next_with_id() => self.done(done),
-                Some(()) = due => self.machine.expire(now()),
+                Some(()) = due => self.machine.time_passed(now()),
             }
             self.act(None);
         }
@@ -102,31 +102,31 @@ impl Driver {
             Ask::Request(message, number, answer) => {
                 let Kind::Request { id, .. } = message.kind() else { return };
                 self.waiting.insert(id.clone(), (number, answer));
-                self.machine.request(&message, now());
+                self.machine.client_request(&message, now());
             }
             Ask::Listen(message, number, answer) => {
                 let Kind::Request { id, .. } = message.kind() else { return };
                 self.waiting.insert(id.clone(), (number, answer));
-                self.machine.listen_on(&message, now());
+                self.machine.acknowledged_listen(&message, now());
             }
             Ask::Notice(message) if message.method() == Some("notifications/cancelled") => {
-                self.machine.cancelled(&message);
+                self.machine.client_cancelled(&message);
             }
-            Ask::Notice(message) => self.machine.notified(&message),
+            Ask::Notice(message) => self.machine.client_notification(&message),
             Ask::Abandoned(id, number) => {
                 if self.waiting.get(&id).is_some_and(|(waiting, _)| *waiting == number) {
                     self.waiting.remove(&id);
-                    self.machine.abandoned(&id);
+                    self.machine.request_dropped(&id);
                 }
             }
-            Ask::EndOfInput | Ask::Close(_) => self.machine.end(),
+            Ask::EndOfInput | Ask::Close(_) => self.machine.end_of_input(),
         }
     }
 
     fn event(&mut self, session: u64, event: Event) {
         match event {
             Event::Said { message, during, room } => {
-                self.machine.said(session, during.as_ref(), &message, now());
+                self.machine.server_message(session, during.as_ref(), &message, now());
                 self.act(room);
             }
             Event::Answer(answer, _) => {
@@ -140,7 +140,7 @@ impl Driver {
                     _ => return log::debug!("an answer to {id}, which nobody waits for, is dropped"),
                 };
                 if let Some(request) = self.in_flight.remove(&key) {
-                    self.machine.answered(session, &answer.with_id(&request.raw_id), now());
+                    self.machine.server_response(session, &answer.with_id(&request.raw_id), now());
                 }
             }
             Event::Undeliverable(id, failure) => self.fail(session, id, &failure),
@@ -157,8 +157,8 @@ impl Driver {
                     session.lost = Some((number, failure));
                 }
             }
-            Event::Opened(answer) => self.machine.opened(session, &answer, now()),
-            Event::Renewed => self.machine.renewed(session, now()),
+            Event::Opened(answer) => self.machine.session_opened(session, &answer, now()),
+            Event::Renewed => self.machine.session_reopened(session, now()),
         }
     }
 
@@ -185,7 +185,7 @@ impl Driver {
         match outcome {
             Ok(Outcome::Answer(answer)) => {
                 self.in_flight.remove(&(session, id));
-                self.machine.answered(session, &answer, now());
+                self.machine.server_response(session, &answer, now());
             }
             Ok(Outcome::Elsewhere(stream)) => {
                 let lost = self.sessions.get(&session).and_then(|session| session.lost.clone());
@@ -209,9 +209,9 @@ impl Driver {
             Err(failure) => failure.answer("null"),
         };
         match answer.kind() {
-            Kind::Response { is_error: true, .. } => self.machine.not_opened(session, &answer),
+            Kind::Response { is_error: true, .. } => self.machine.session_refused(session, &answer),
             // Perhaps one in the server's stead; its own comes as an event.
-            _ => self.machine.late(session, &answer, now()),
+            _ => self.machine.session_opened_provisionally(session, &answer, now()),
         }
     }
 
@@ -221,14 +221,14 @@ impl Driver {
         if let Failure::Broken(_) = failure {
             return;
         }
-        self.machine.refused(exchange, &failure.answer("null"), now());
+        self.machine.reply_undeliverable(exchange, &failure.answer("null"), now());
     }
 
     /// A request has no answer of the server's own.
     fn fail(&mut self, session: u64, id: Id, failure: &Failure) {
         let Some(request) = self.in_flight.remove(&(session, id)) else { return };
         log::warn!("{failure}");
-        self.machine.answered(session, &failure.answer(&request.raw_id), now());
+        self.machine.server_response(session, &failure.answer(&request.raw_id), now());
     }
 }
 

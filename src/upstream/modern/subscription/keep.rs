@@ -9,10 +9,10 @@ use tokio::task::AbortHandle;
 
 use super::{Opened, may_pass, next, open};
 use crate::log;
+use crate::message::code;
 use crate::message::{Kind, Message, error_code};
 use crate::task;
-use crate::translate::code;
-use crate::translate::to_modern::{Heard, NotificationFilter, heard};
+use crate::translate::to_modern::{NotificationFilter, SubscriptionEvent};
 use crate::upstream::Failure;
 use crate::upstream::answer::EventStream;
 use crate::upstream::backoff::Backoff;
@@ -47,7 +47,6 @@ async fn keep(session: Arc<Session>, filter: NotificationFilter, ready: oneshot:
     let mut listening = Listening { session: &session, filter, known: None, ready: Some(ready), backoff };
     loop {
         let request = session.request_of_ours("subscriptions/listen", &listening.filter.params());
-        let Some(request) = request else { return };
         match open(context, &request).await {
             Ok(Opened::Stream(mut events)) => {
                 let ended = listening.hear(&mut events).await;
@@ -85,9 +84,9 @@ impl Listening<'_> {
     /// Passes on what the server says until the stream ends: its answer, if it gave one.
     async fn hear(&mut self, events: &mut EventStream) -> Option<Message> {
         while let Some(message) = next(events).await {
-            match heard(&message) {
-                Heard::Acknowledged(filter) => self.acknowledged(filter.as_deref()).await,
-                Heard::News(news) => {
+            match SubscriptionEvent::of(&message) {
+                SubscriptionEvent::Acknowledged(filter) => self.acknowledged(filter.as_deref()).await,
+                SubscriptionEvent::Notification(news) => {
                     self.backoff.reset();
                     // Some do not say that they listen.
                     if self.known.is_none() {
@@ -95,8 +94,8 @@ impl Listening<'_> {
                     }
                     self.session.context().client.deliver(news).await;
                 }
-                Heard::Ended => return Some(message),
-                Heard::Noise => {}
+                SubscriptionEvent::Ended => return Some(message),
+                SubscriptionEvent::Other => {}
             }
         }
         None

@@ -8,7 +8,9 @@ use super::{Opened, may_pass, next, open};
 use crate::log;
 use crate::message::{self, Kind, Message};
 use crate::translate::meta;
-use crate::translate::to_modern::{Heard, NotificationFilter, heard, tagged, tagged_result};
+use crate::translate::to_modern::{
+    NotificationFilter, SubscriptionEvent, result_with_subscription_id, with_subscription_id,
+};
 use crate::upstream::Failure;
 use crate::upstream::answer::EventStream;
 use crate::upstream::backoff::Backoff;
@@ -86,15 +88,15 @@ impl Passing<'_> {
     /// breaks first.
     async fn hear(&mut self, events: &mut EventStream, tag: Option<&str>) -> Option<Message> {
         while let Some(message) = next(events).await {
-            match (message.kind(), heard(&message)) {
+            match (message.kind(), SubscriptionEvent::of(&message)) {
                 (Kind::Response { .. }, _) => return Some(tagged_answer(&message, tag)),
-                (_, Heard::Acknowledged(filter)) => {
+                (_, SubscriptionEvent::Acknowledged(filter)) => {
                     let filter = NotificationFilter::acknowledged(filter.as_deref());
                     self.acknowledged(filter, message).await;
                 }
                 (Kind::Notification { .. }, _) => {
                     self.backoff.reset();
-                    let message = tag.and_then(|tag| tagged(&message, Some(tag))).unwrap_or(message);
+                    let message = tag.and_then(|tag| with_subscription_id(&message, Some(tag))).unwrap_or(message);
                     self.context.client.deliver(message).await;
                 }
                 _ => log::warn!("the server sent on a stream what has no place there; it is dropped"),
@@ -133,5 +135,5 @@ impl Passing<'_> {
 
 /// The server's last word names the subscription too.
 fn tagged_answer(message: &Message, tag: Option<&str>) -> Message {
-    tag.and_then(|tag| tagged_result(message, tag)).unwrap_or_else(|| message.clone())
+    tag.and_then(|tag| result_with_subscription_id(message, tag)).unwrap_or_else(|| message.clone())
 }

@@ -1,7 +1,5 @@
 //! What becomes of a request that the server must answer, through all its rounds?
 
-use std::time::Instant;
-
 use super::exchanges::{self, Exchange, Exchanges, Waiter};
 use super::input_requests::{InputRequests, Secrets};
 use super::input_responses::InputResponses;
@@ -34,13 +32,13 @@ impl Calls {
     ) -> u64 {
         let number = out.next_number();
         let capabilities = sessions.get(session).map(|session| session.capabilities.clone()).unwrap_or_default();
-        out.add_client_request(request.id.clone(), ClientRequest::Exchange(number));
+        out.client_requests.insert(request.id.clone(), ClientRequest::Exchange(number));
         self.exchanges.insert(number, Exchange::new(message, request, session, capabilities));
         number
     }
 
     /// Sends a request as soon as the server sends the log messages that it wants.
-    pub(super) fn begin(&mut self, number: u64, sessions: &mut Sessions, out: &mut Outbox, now: Instant) {
+    pub(super) fn begin(&mut self, number: u64, sessions: &mut Sessions, out: &mut Outbox) {
         let Some(exchange) = self.exchanges.get(number) else { return };
         let session_number = exchange.session;
         let Some(session) = sessions.get_mut(session_number) else { return };
@@ -48,45 +46,32 @@ impl Calls {
             return self.exchanges.send(number, out);
         }
         session.log_level.wait(number);
-        self.update_log_level(session_number, sessions, out, now);
+        self.update_log_level(session_number, sessions, out);
     }
 
     /// Asks the server for the log level that is wanted now, and sends the requests that need not wait any more.
-    pub(super) fn update_log_level(
-        &mut self,
-        session_number: u64,
-        sessions: &mut Sessions,
-        out: &mut Outbox,
-        now: Instant,
-    ) {
+    pub(super) fn update_log_level(&mut self, session_number: u64, sessions: &mut Sessions, out: &mut Outbox) {
         let session = sessions.get_mut(session_number).filter(|session| session.server.can("logging", None));
         let Some(session) = session else { return };
         let wanted = self.exchanges.lowest_log_level(session_number);
-        session.log_level.request(session_number, wanted, out, now);
+        session.log_level.request(session_number, wanted, out);
         for number in session.log_level.take_ready(|number| self.exchanges.get(number)?.log_level) {
             self.exchanges.send(number, out);
         }
     }
 
     /// The server has not answered `logging/setLevel` in time.
-    pub(super) fn log_level_due(&mut self, session: u64, sessions: &mut Sessions, out: &mut Outbox, now: Instant) {
+    pub(super) fn log_level_due(&mut self, session: u64, sessions: &mut Sessions, out: &mut Outbox) {
         let log_level = sessions.get_mut(session).map(|session| &mut session.log_level);
-        let Some(ready) = log_level.and_then(|log_level| log_level.expire(session, out, now)) else { return };
+        let Some(ready) = log_level.and_then(|log_level| log_level.expire(session, out)) else { return };
         for number in ready {
             self.exchanges.send(number, out);
         }
-        self.update_log_level(session, sessions, out, now);
+        self.update_log_level(session, sessions, out);
     }
 
     /// The server has responded. If it needs URLs to be visited first, the client gets input requests for them.
-    pub(super) fn responded(
-        &mut self,
-        number: u64,
-        response: &Message,
-        sessions: &Sessions,
-        out: &mut Outbox,
-        now: Instant,
-    ) {
+    pub(super) fn responded(&mut self, number: u64, response: &Message, sessions: &Sessions, out: &mut Outbox) {
         let Some(exchange) = self.exchanges.responded(number) else { return };
         if exchange.client.is_none() {
             exchange.response = Some(response.clone());
@@ -102,7 +87,7 @@ impl Calls {
         }
         exchange.response = Some(response.clone());
         self.input_requests.add_urls(number, urls);
-        self.put_input_requests(number, out, now);
+        self.put_input_requests(number, out);
     }
 
     /// Gives the client the server's response.
@@ -120,8 +105,8 @@ impl Calls {
     }
 
     /// Answers the client's request with all input requests that the server has sent for it.
-    pub(super) fn put_input_requests(&mut self, number: u64, out: &mut Outbox, now: Instant) {
-        self.input_requests.put(number, &mut self.exchanges, out, now);
+    pub(super) fn put_input_requests(&mut self, number: u64, out: &mut Outbox) {
+        self.input_requests.put(number, &mut self.exchanges, out);
         if let Some(oldest) = self.input_requests.oldest_of_too_many() {
             self.give_up_held(oldest, out);
         }
@@ -135,7 +120,6 @@ impl Calls {
         state: &str,
         sessions: &mut Sessions,
         out: &mut Outbox,
-        now: Instant,
     ) {
         let number = self.input_requests.held_with(state);
         let exchange = number.and_then(|number| Some((number, self.exchanges.get_mut(number)?)));
@@ -146,8 +130,8 @@ impl Calls {
         if exchange.method != request.method || exchange.subject != request.subject {
             return out.invalid_params(&request.raw_id, "the requestState belongs to a different request");
         }
-        let open = self.input_requests.of(number);
-        let responses = match InputResponses::read(request.input_responses.as_deref(), open) {
+        let keys = self.input_requests.of(number).iter().map(|request| &*request.key);
+        let responses = match InputResponses::read(request.input_responses.as_deref(), keys) {
             Ok(responses) => responses,
             // The state stays valid: the client may retry with better responses.
             Err(why) => return out.invalid_params(&request.raw_id, &why),
@@ -159,28 +143,21 @@ impl Calls {
         if let Some(held) = self.input_requests.take_held(number) {
             exchanges::release_id(number, &held.request, out);
         }
-        out.add_client_request(request.id, ClientRequest::Exchange(number));
-        sessions.touch(session, now);
+        out.client_requests.insert(request.id, ClientRequest::Exchange(number));
+        sessions.touch(session, out.now);
         let is_declined = self.input_requests.reply(number, &responses, &self.exchanges, out);
         let is_impossible = self.input_requests.reject_lacking(number, &mut self.exchanges, out);
-        self.update_log_level(session, sessions, out, now);
-        self.proceed(number, (!is_declined && !is_impossible).then_some(message), sessions, out, now);
+        self.update_log_level(session, sessions, out);
+        self.proceed(number, (!is_declined && !is_impossible).then_some(message), sessions, out);
     }
 
     /// Asks the client for what is still missing, sends the request again, or gives the client a response that came
     /// meanwhile. `request`: the retry, if the user has visited all URLs that an error named.
-    fn proceed(
-        &mut self,
-        number: u64,
-        request: Option<&Message>,
-        sessions: &mut Sessions,
-        out: &mut Outbox,
-        now: Instant,
-    ) {
+    fn proceed(&mut self, number: u64, request: Option<&Message>, sessions: &mut Sessions, out: &mut Outbox) {
         let Some(exchange) = self.exchanges.get_mut(number) else { return };
         let Some(response) = exchange.response.take() else {
             // The client has not answered all input requests, or the server has sent more of them.
-            return self.put_input_requests(number, out, now);
+            return self.put_input_requests(number, out);
         };
         let needed_urls = exchange.raw_id.is_none() && !required_urls(&response).is_empty();
         if let Some(request) = request.filter(|_| needed_urls) {
@@ -189,7 +166,7 @@ impl Calls {
             let (session, requests) = (exchange.session, self.input_requests.take(number));
             let why = "the request that this belongs to is sent once more";
             self.input_requests.release(session, requests, why, &self.exchanges, out);
-            return self.begin(number, sessions, out, now);
+            return self.begin(number, sessions, out);
         }
         self.answer(number, &response, sessions, out);
     }
@@ -200,8 +177,8 @@ impl Calls {
     }
 
     /// The client has had its time to retry.
-    pub(super) fn held_due(&mut self, number: u64, out: &mut Outbox, now: Instant) {
-        if self.input_requests.is_overdue(number, now) {
+    pub(super) fn held_due(&mut self, number: u64, out: &mut Outbox) {
+        if self.input_requests.is_overdue(number, out.now) {
             self.give_up_held(number, out);
         }
     }
@@ -223,19 +200,12 @@ impl Calls {
 
     /// The client's response to a server's request cannot be delivered. The server would wait for it in vain, so the
     /// client's request ends with this error.
-    pub(super) fn reply_undeliverable(
-        &mut self,
-        number: u64,
-        error: &Message,
-        sessions: &Sessions,
-        out: &mut Outbox,
-        now: Instant,
-    ) {
+    pub(super) fn reply_undeliverable(&mut self, number: u64, error: &Message, sessions: &Sessions, out: &mut Outbox) {
         let Some(exchange) = self.exchanges.get_mut(number) else { return };
         let Some(raw_id) = exchange.raw_id.take() else { return };
         exchange.missing = None;
         out.cancel(exchange.session, &raw_id, cancelled(&raw_id, "what was asked for cannot be delivered"));
-        self.responded(number, error, sessions, out, now);
+        self.responded(number, error, sessions, out);
     }
 
     /// The session of this request was refused. Returns the id of the client's request.

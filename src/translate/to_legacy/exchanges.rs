@@ -129,7 +129,7 @@ impl Exchanges {
         let Some(exchange) = self.all.get_mut(&number) else { return };
         let (Some(request), Some(client)) = (exchange.request.take(), &exchange.client) else { return };
         let session = exchange.session;
-        let is_taken = out.server_request(session, &Id::from_json(&client.raw_id)).is_some();
+        let is_taken = out.server_requests.contains_key(&(session, Id::from_json(&client.raw_id)));
         let raw_id: Box<str> = if is_taken { own.as_str().into() } else { client.raw_id.clone() };
         let token = client.token.clone().map(|token| {
             let is_taken = self.tokens.contains_key(&(session, Id::from_json(&token)));
@@ -213,7 +213,7 @@ pub(super) fn cancel(exchange: &mut Exchange, by_client: Option<&Message>, reaso
 /// The id of the client's request does not stand for this exchange any more.
 pub(super) fn release_id(number: u64, id: &Id, out: &mut Outbox) {
     // A later request may have the same id.
-    if matches!(out.client_request(id), Some(ClientRequest::Exchange(of)) if of == number) {
-        out.remove_client_request(id);
+    if matches!(out.client_requests.get(id), Some(ClientRequest::Exchange(of)) if *of == number) {
+        out.client_requests.remove(id);
     }
 }

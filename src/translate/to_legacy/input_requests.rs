@@ -95,7 +95,6 @@ impl InputRequests {
         message: &Message,
         exchanges: &mut Exchanges,
         out: &mut Outbox,
-        now: Instant,
     ) {
         let session = origin.session;
         let raw_id: Box<str> = message.raw_id().unwrap_or("null").into();
@@ -107,7 +106,7 @@ impl InputRequests {
             out.reject(session, &raw_id, code::METHOD_NOT_FOUND, "clients do not have this method");
             return out.warn(format!("the server requested {method}, which clients do not have"));
         };
-        let due = now + GATHER;
+        let due = out.now + GATHER;
         let shared = matches!(origin.stream, Stream::Shared).then_some(due);
         let number = match origin.stream {
             Stream::Exchange(number) => Some(number),
@@ -163,7 +162,7 @@ impl InputRequests {
     }
 
     /// Answers the client's request with all input requests of this exchange.
-    pub(super) fn put(&mut self, number: u64, exchanges: &mut Exchanges, out: &mut Outbox, now: Instant) {
+    pub(super) fn put(&mut self, number: u64, exchanges: &mut Exchanges, out: &mut Outbox) {
         if self.of(number).is_empty() {
             return;
         }
@@ -175,11 +174,11 @@ impl InputRequests {
             requests.collect::<Vec<_>>().join(","),
             quoted(&state)
         );
-        let (request, until) = (Id::from_json(&client.raw_id), now + HELD);
+        let (request, until) = (Id::from_json(&client.raw_id), out.now + HELD);
         out.set_timer(until, Timer::Held(number));
         out.answer(message::result_text(&client.raw_id, &result));
         // The client may have sent a cancellation before it got this.
-        out.add_client_request(request.clone(), ClientRequest::Exchange(number));
+        out.client_requests.insert(request.clone(), ClientRequest::Exchange(number));
         self.held.insert(number, Held { state, request, until });
     }
 

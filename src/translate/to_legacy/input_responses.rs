@@ -1,22 +1,19 @@
 //! Which input responses does a client's retry bring?
 
-use super::input_requests::InputRequest;
 use crate::message::Members;
 
 /// The `inputResponses` of a request: an object with a response for each key.
 pub(super) struct InputResponses<'a>(Members<'a>);
 
 impl<'a> InputResponses<'a> {
-    /// Reads them; `Err` says why they are invalid ("Error Handling"). A client may leave responses out, and may send
-    /// others that no request asked for.
-    pub(super) fn read(raw: Option<&'a str>, requests: &[InputRequest]) -> Result<Self, String> {
+    /// Reads them; `Err` says why they are invalid ("Error Handling"). `keys`: those of the input requests. A client may
+    /// leave responses out, and may send others that no request asked for.
+    pub(super) fn read<'k>(raw: Option<&'a str>, mut keys: impl Iterator<Item = &'k str>) -> Result<Self, String> {
         let raw = raw.filter(|raw| *raw != "null").unwrap_or("{}");
         let responses =
             Members::of(raw).ok_or("inputResponses is not an object with a response for each key of inputRequests")?;
-        let is_invalid =
-            |request: &&InputRequest| responses.get(&request.key).is_some() && responses.object(&request.key).is_none();
-        match requests.iter().find(is_invalid) {
-            Some(request) => Err(format!("the response to {} is not an object", request.key)),
+        match keys.find(|key| responses.get(key).is_some() && responses.object(key).is_none()) {
+            Some(key) => Err(format!("the response to {key} is not an object")),
             None => Ok(Self(responses)),
         }
     }

@@ -61,13 +61,13 @@ impl LogLevel {
     }
 
     /// Asks the server for this level, unless it has that level or has yet to answer an earlier request.
-    pub(super) fn request(&mut self, session: u64, wanted: Option<Level>, out: &mut Outbox, now: Instant) {
+    pub(super) fn request(&mut self, session: u64, wanted: Option<Level>, out: &mut Outbox) {
         let Some(level) = wanted.filter(|wanted| self.pending.is_none() && self.current != Some(*wanted)) else {
             return;
         };
         let params = format!(r#"{{"level":"{}"}}"#, LOG_LEVELS[level.0]);
         let raw_id = out.own_request(session, "logging/setLevel", &params, ServerRequest::LogLevel);
-        let until = now + OWN_REQUEST;
+        let until = out.now + OWN_REQUEST;
         out.set_timer(until, Timer::LogLevel(session));
         self.pending = Some(SetLevel { raw_id, level: Some(level), until });
     }
@@ -89,8 +89,8 @@ impl LogLevel {
 
     /// Gives up a request that the server has not answered in time. Returns the exchanges that waited: to carry them is
     /// more important than log messages. `None`: it is not yet time.
-    pub(super) fn expire(&mut self, session: u64, out: &mut Outbox, now: Instant) -> Option<Vec<u64>> {
-        let pending = self.pending.take_if(|pending| pending.until <= now)?;
+    pub(super) fn expire(&mut self, session: u64, out: &mut Outbox) -> Option<Vec<u64>> {
+        let pending = self.pending.take_if(|pending| pending.until <= out.now)?;
         self.current = pending.level;
         out.cancel_own(session, &pending.raw_id);
         out.warn("the server does not answer logging/setLevel".to_owned());

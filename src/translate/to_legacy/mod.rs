@@ -47,18 +47,18 @@ pub struct ToLegacy {
 
 impl ToLegacy {
     /// `secrets` makes the `requestState` that comes with input requests.
-    pub fn new(secrets: Secrets) -> Self {
+    pub fn new(secrets: Secrets, now: Instant) -> Self {
         Self {
             sessions: Sessions::default(),
             calls: Calls::new(secrets),
             subscriptions: Subscriptions::default(),
-            out: Outbox::default(),
+            out: Outbox::new(now),
         }
     }
 
     /// What must be done because of the events since the last call, in order.
     pub fn actions(&mut self) -> Vec<Action> {
-        self.out.take_actions()
+        std::mem::take(&mut self.out.actions)
     }
 
     /// When [`time_passed`](Self::time_passed) has something to do.
@@ -68,32 +68,34 @@ impl ToLegacy {
 
     /// The client has sent a request. No other request with its id is in flight.
     pub fn client_request(&mut self, message: &Message, now: Instant) {
-        self.take_request(message, false, now);
+        self.out.now = now;
+        self.take_request(message, false);
     }
 
     /// The client has sent a `subscriptions/listen`, which is already acknowledged.
     pub fn acknowledged_listen(&mut self, message: &Message, now: Instant) {
-        self.take_request(message, true, now);
+        self.out.now = now;
+        self.take_request(message, true);
     }
 
-    fn take_request(&mut self, message: &Message, is_acknowledged: bool, now: Instant) {
+    fn take_request(&mut self, message: &Message, is_acknowledged: bool) {
         let Self { sessions, calls, subscriptions, out } = self;
         let mut request = match ModernRequest::read(message) {
             Ok(request) => request,
             Err(error) => return out.answer(error),
         };
         if let Some(state) = request.state.take() {
-            return calls.retry(message, request, &state, sessions, out, now);
+            return calls.retry(message, request, &state, sessions, out);
         }
         let is_busy = |session| calls.is_in(session) || subscriptions.is_in(session);
-        let Some(session) = sessions.find_or_open(&request, is_busy, out, now) else {
+        let Some(session) = sessions.find_or_open(&request, is_busy, out) else {
             let why = "too many sessions with different capabilities are in use; \
                 hint: try again when some of their requests are answered";
             return out.answer(message::error(&request.raw_id, code::INTERNAL_ERROR, why, None));
         };
         let waiting = match &*request.method {
             "server/discover" => {
-                out.add_client_request(request.id, ClientRequest::Discover(session));
+                out.client_requests.insert(request.id, ClientRequest::Discover(session));
                 Waiting::Discover(request.raw_id)
             }
             "subscriptions/listen" => match subscriptions.add(message, request, session, is_acknowledged, out) {
@@ -103,17 +105,17 @@ impl ToLegacy {
             _ => Waiting::Exchange(calls.add(message, request, session, sessions, out)),
         };
         if let Some(ready) = sessions.wait_until_open(session, waiting) {
-            self.begin(session, ready, now);
+            self.begin(session, ready);
         }
     }
 
     /// The session is open: begins what was to wait for that.
-    fn begin(&mut self, session: u64, ready: Waiting, now: Instant) {
+    fn begin(&mut self, session: u64, ready: Waiting) {
         let Self { sessions, calls, subscriptions, out } = self;
         match ready {
             Waiting::Discover(raw_id) => sessions.answer_discover(session, &raw_id, out),
-            Waiting::Exchange(number) => calls.begin(number, sessions, out, now),
-            Waiting::Subscription(number) => subscriptions.start(number, sessions, out, now),
+            Waiting::Exchange(number) => calls.begin(number, sessions, out),
+            Waiting::Subscription(number) => subscriptions.start(number, sessions, out),
         }
     }
 
@@ -131,7 +133,7 @@ impl ToLegacy {
 
     fn cancel(&mut self, id: &Id, message: Option<&Message>) {
         let Self { sessions, calls, subscriptions, out } = self;
-        match out.remove_client_request(id) {
+        match out.client_requests.remove(id) {
             Some(ClientRequest::Exchange(number)) => calls.cancel(number, message, out),
             Some(ClientRequest::Subscription(number)) => subscriptions.cancel(number, sessions, out),
             Some(ClientRequest::Discover(_)) | None => {}
@@ -157,9 +159,10 @@ impl ToLegacy {
     /// The server has answered a request, or the caller answers it with an error instead.
     pub fn server_response(&mut self, session: u64, response: &Message, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
+        out.now = now;
         let Kind::Response { id, is_error } = response.kind() else { return };
-        match out.remove_server_request(session, id) {
-            Some(ServerRequest::Exchange(number)) => calls.responded(number, response, sessions, out, now),
+        match out.server_requests.remove(&(session, id.clone())) {
+            Some(ServerRequest::Exchange(number)) => calls.responded(number, response, sessions, out),
             Some(ServerRequest::LogLevel) => {
                 if *is_error {
                     out.warn("the server refuses the log level".to_owned());
@@ -167,7 +170,7 @@ impl ToLegacy {
                 if let Some(session) = sessions.get_mut(session) {
                     session.log_level.answered();
                 }
-                calls.update_log_level(session, sessions, out, now);
+                calls.update_log_level(session, sessions, out);
             }
             Some(ServerRequest::Resource(uri)) => {
                 subscriptions.resource_answered(session, &uri, *is_error, sessions, out);
@@ -179,7 +182,8 @@ impl ToLegacy {
     /// The server has sent a request or a notification. `during`: the request on whose stream it came, if it is known.
     pub fn server_message(&mut self, session: u64, during: Option<&Id>, message: &Message, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
-        let stream = match during.map(|id| out.server_request(session, id)) {
+        out.now = now;
+        let stream = match during.map(|id| out.server_requests.get(&(session, id.clone()))) {
             None => Stream::Shared,
             Some(Some(ServerRequest::Exchange(number))) => Stream::Exchange(*number),
             Some(_) => Stream::OwnRequest,
@@ -188,7 +192,7 @@ impl ToLegacy {
         match message.kind() {
             Kind::Request { .. } => {
                 let declared = sessions.get(session).map_or(&Value::Null, |session| &*session.capabilities);
-                calls.input_requests.receive(origin, declared, message, &mut calls.exchanges, out, now);
+                calls.input_requests.receive(origin, declared, message, &mut calls.exchanges, out);
             }
             Kind::Notification { method } => match &**method {
                 "notifications/progress" => calls.exchanges.deliver_progress(session, message, out),
@@ -208,16 +212,18 @@ impl ToLegacy {
 
     /// A [`Reply`](Action::Reply) for this exchange cannot be delivered.
     pub fn reply_undeliverable(&mut self, exchange: u64, error: &Message, now: Instant) {
-        self.calls.reply_undeliverable(exchange, error, &self.sessions, &mut self.out, now);
+        self.out.now = now;
+        self.calls.reply_undeliverable(exchange, error, &self.sessions, &mut self.out);
     }
 
     /// The server has answered `initialize` with a result.
     pub fn session_opened(&mut self, session: u64, response: &Message, now: Instant) {
+        self.out.now = now;
         let Some(waiting) = self.sessions.opened(session, response) else { return };
         for ready in waiting {
-            self.begin(session, ready, now);
+            self.begin(session, ready);
         }
-        self.calls.update_log_level(session, &mut self.sessions, &mut self.out, now);
+        self.calls.update_log_level(session, &mut self.sessions, &mut self.out);
     }
 
     /// The server has not answered `initialize` yet. This result stands in for its own meanwhile.
@@ -238,7 +244,7 @@ impl ToLegacy {
                 Waiting::Subscription(number) => subscriptions.drop_unopened(number),
             };
             // The client may have cancelled it.
-            if let Some(raw_id) = raw_id.filter(|raw_id| out.client_request(&Id::from_json(raw_id)).is_some()) {
+            if let Some(raw_id) = raw_id.filter(|raw_id| out.client_requests.contains_key(&Id::from_json(raw_id))) {
                 out.answer(error.with_id(&raw_id));
             }
         }
@@ -249,25 +255,27 @@ impl ToLegacy {
     /// requested again.
     pub fn session_reopened(&mut self, number: u64, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
+        out.now = now;
         let Some(session) = sessions.get_mut(number) else { return };
         session.log_level.session_reopened();
         session.resources.session_reopened();
-        calls.update_log_level(number, sessions, out, now);
+        calls.update_log_level(number, sessions, out);
         subscriptions.session_reopened(number, sessions, out);
     }
 
     /// Does what is due.
     pub fn time_passed(&mut self, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
-        while let Some(timer) = out.take_due(now) {
+        out.now = now;
+        while let Some(timer) = out.take_due() {
             match timer {
-                Timer::InputRequests(number) => calls.put_input_requests(number, out, now),
-                Timer::Held(number) => calls.held_due(number, out, now),
+                Timer::InputRequests(number) => calls.put_input_requests(number, out),
+                Timer::Held(number) => calls.held_due(number, out),
                 Timer::Acknowledge(number) => subscriptions.acknowledge_late(number, sessions, out),
-                Timer::LogLevel(session) => calls.log_level_due(session, sessions, out, now),
+                Timer::LogLevel(session) => calls.log_level_due(session, sessions, out),
                 Timer::Idle(session) => {
                     let is_busy = calls.is_in(session) || subscriptions.is_in(session);
-                    sessions.close_if_idle(session, is_busy, out, now);
+                    sessions.close_if_idle(session, is_busy, out);
                 }
             }
         }

@@ -102,20 +102,29 @@ pub(super) enum Timer {
 }
 
 /// The actions to come, the timers, and the requests in flight on both sides.
-#[derive(Default)]
 pub(super) struct Outbox {
-    actions: Vec<Action>,
+    /// The time of the event that is handled.
+    pub(super) now: Instant,
+    pub(super) actions: Vec<Action>,
     /// Some have become pointless since they were set; those do nothing when they are due.
     timers: BTreeSet<(Instant, Timer)>,
     /// The client's requests in flight, and those that were answered with input requests.
-    client_requests: HashMap<Id, ClientRequest>,
-    server_requests: HashMap<(u64, Id), ServerRequest>,
+    pub(super) client_requests: HashMap<Id, ClientRequest>,
+    /// The requests in flight at the server, by session and id.
+    pub(super) server_requests: HashMap<(u64, Id), ServerRequest>,
     last_number: u64,
 }
 
 impl Outbox {
-    pub(super) fn take_actions(&mut self) -> Vec<Action> {
-        std::mem::take(&mut self.actions)
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            now,
+            actions: Vec::new(),
+            timers: BTreeSet::new(),
+            client_requests: HashMap::new(),
+            server_requests: HashMap::new(),
+            last_number: 0,
+        }
     }
 
     pub(super) fn push(&mut self, action: Action) {
@@ -141,22 +150,10 @@ impl Outbox {
     }
 
     /// The next timer that is due.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let (at, timer) = self.timers.first().copied().filter(|(at, _)| *at <= now)?;
+    pub(super) fn take_due(&mut self) -> Option<Timer> {
+        let (at, timer) = self.timers.first().copied().filter(|(at, _)| *at <= self.now)?;
         self.timers.remove(&(at, timer));
         Some(timer)
-    }
-
-    pub(super) fn client_request(&self, id: &Id) -> Option<ClientRequest> {
-        self.client_requests.get(id).copied()
-    }
-
-    pub(super) fn add_client_request(&mut self, id: Id, request: ClientRequest) {
-        self.client_requests.insert(id, request);
-    }
-
-    pub(super) fn remove_client_request(&mut self, id: &Id) -> Option<ClientRequest> {
-        self.client_requests.remove(id)
     }
 
     /// Sends the client the response to its request.
@@ -170,14 +167,6 @@ impl Outbox {
     /// Answers the client's request with "invalid params".
     pub(super) fn invalid_params(&mut self, raw_id: &str, why: &str) {
         self.answer(message::error(raw_id, code::INVALID_PARAMS, why, None));
-    }
-
-    pub(super) fn server_request(&self, session: u64, id: &Id) -> Option<&ServerRequest> {
-        self.server_requests.get(&(session, id.clone()))
-    }
-
-    pub(super) fn remove_server_request(&mut self, session: u64, id: &Id) -> Option<ServerRequest> {
-        self.server_requests.remove(&(session, id.clone()))
     }
 
     /// Sends the server a request.
@@ -196,7 +185,7 @@ impl Outbox {
     /// Cancels a request to the server with this notification.
     pub(super) fn cancel(&mut self, session: u64, raw_id: &str, message: Message) {
         let id = Id::from_json(raw_id);
-        self.remove_server_request(session, &id);
+        self.server_requests.remove(&(session, id.clone()));
         self.push(Action::Cancel { session, id, message });
     }
 

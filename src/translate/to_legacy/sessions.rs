@@ -76,24 +76,23 @@ impl Sessions {
         request: &ModernRequest,
         is_busy: impl Fn(u64) -> bool,
         out: &mut Outbox,
-        now: Instant,
     ) -> Option<u64> {
         // Compared as values, because the order of members and white space do not matter.
         let capabilities: Value = serde_json::from_str(&request.capabilities).unwrap_or_default();
         let fits = self.0.iter_mut().find(|(_, session)| *session.capabilities == capabilities);
         if let Some((number, session)) = fits {
-            session.last_used = now;
+            session.last_used = out.now;
             return Some(*number);
         }
         if self.0.len() >= MOST_SESSIONS {
             let unused = self.0.iter().filter(|(number, session)| session.waiting.is_none() && !is_busy(**number));
             let oldest = unused.min_by_key(|(_, session)| session.last_used).map(|(number, _)| *number);
-            let Some(oldest) = oldest else { return self.substitute(request, &capabilities, now) };
+            let Some(oldest) = oldest else { return self.substitute(request, &capabilities, out.now) };
             self.0.remove(&oldest);
             out.close(oldest);
         }
         let number = out.next_number();
-        self.0.insert(number, Session::new(capabilities, now));
+        self.0.insert(number, Session::new(capabilities, out.now));
         // A single session never counts as idle.
         if self.0.len() > 1 {
             for (number, session) in &self.0 {
@@ -171,10 +170,10 @@ impl Sessions {
 
     /// Answers a `server/discover` with the server's result of `initialize`.
     pub(super) fn answer_discover(&self, number: u64, raw_id: &str, out: &mut Outbox) {
-        let request = out.client_request(&Id::from_json(raw_id));
+        let request = out.client_requests.get(&Id::from_json(raw_id));
         // The client may have cancelled it, and may have used its id again.
         if let (Some(ClientRequest::Discover(of)), Some(session)) = (request, self.get(number))
-            && of == number
+            && *of == number
         {
             out.answer(message::result_text(raw_id, &session.server.discover_result()));
         }
@@ -182,15 +181,15 @@ impl Sessions {
 
     /// Closes a session that is idle while another was used later. The one that was used last stays open, because its
     /// server may keep state in it.
-    pub(super) fn close_if_idle(&mut self, number: u64, is_busy: bool, out: &mut Outbox, now: Instant) {
+    pub(super) fn close_if_idle(&mut self, number: u64, is_busy: bool, out: &mut Outbox) {
         let Some(session) = self.get(number) else { return };
         let used = session.last_used;
         let is_last = self.0.values().all(|other| other.last_used <= used);
-        if !is_last && now >= used + IDLE && !is_busy && session.waiting.is_none() {
+        if !is_last && out.now >= used + IDLE && !is_busy && session.waiting.is_none() {
             self.0.remove(&number);
             out.close(number);
         } else if self.0.len() > 1 {
-            out.set_timer(now.max(used) + IDLE, Timer::Idle(number));
+            out.set_timer(out.now.max(used) + IDLE, Timer::Idle(number));
         }
     }
 }

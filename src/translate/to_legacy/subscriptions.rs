@@ -1,7 +1,6 @@
 //! Which notifications has a client subscribed to, and which of them does the server send?
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use super::notifications::with_subscription_id;
 use super::outbox::{Action, ClientRequest, OWN_REQUEST, Outbox, Timer};
@@ -63,12 +62,12 @@ impl Subscriptions {
         };
         let number = out.next_number();
         self.0.insert(number, subscription);
-        out.add_client_request(request.id, ClientRequest::Subscription(number));
+        out.client_requests.insert(request.id, ClientRequest::Subscription(number));
         Some(number)
     }
 
     /// The session is open: asks the server for the resources.
-    pub(super) fn start(&mut self, number: u64, sessions: &mut Sessions, out: &mut Outbox, now: Instant) {
+    pub(super) fn start(&mut self, number: u64, sessions: &mut Sessions, out: &mut Outbox) {
         let Some(subscription) = self.0.get_mut(&number) else { return };
         let Some(session) = sessions.get(subscription.session) else { return };
         subscription.lists.retain(|list| session.server.can(list, Some("listChanged")));
@@ -84,7 +83,7 @@ impl Subscriptions {
         if pending.is_empty() {
             return self.acknowledge(number, out);
         }
-        out.set_timer(now + OWN_REQUEST, Timer::Acknowledge(number));
+        out.set_timer(out.now + OWN_REQUEST, Timer::Acknowledge(number));
         for uri in pending {
             self.update_resource(session, &uri, sessions, out);
         }
@@ -215,7 +214,7 @@ impl Subscriptions {
     /// The client's input has ended: each subscription gets its result.
     pub(super) fn end(&mut self, sessions: &Sessions, out: &mut Outbox) {
         for subscription in std::mem::take(&mut self.0).into_values() {
-            if out.client_request(&subscription.id).is_some()
+            if out.client_requests.contains_key(&subscription.id)
                 && let Some(session) = sessions.get(subscription.session)
             {
                 let result = session.server.listen_result(&subscription.raw_id);

@@ -64,7 +64,7 @@ impl Driver {
             newest,
             client,
             connect,
-            machine: ToLegacy::new(Box::new(secret)),
+            machine: ToLegacy::new(Box::new(secret), now()),
             waiting: HashMap::new(),
             sessions: HashMap::new(),
             in_flight: HashMap::new(),

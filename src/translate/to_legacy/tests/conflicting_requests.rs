@@ -25,7 +25,7 @@ fn only_sent(actions: &[Action]) -> (String, String, String) {
 
 /// The resources in the only acknowledgement.
 fn acknowledged_resources(actions: &[Action]) -> Value {
-    let told = told(actions);
+    let told = delivered(actions);
     let [told] = &told[..] else { panic!("{told:?}") };
     assert_eq!(told["method"], "notifications/subscriptions/acknowledged");
     told["params"]["notifications"]["resourceSubscriptions"].clone()

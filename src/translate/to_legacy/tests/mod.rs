@@ -16,6 +16,7 @@ use super::input_requests::{GATHER, HELD};
 use super::outbox::OWN_REQUEST;
 use super::sessions::IDLE;
 use super::*;
+use crate::message::result_text as message_result;
 use crate::translate::test_support;
 
 const CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
@@ -40,10 +41,11 @@ fn value(message: &Message) -> Value {
 
 fn machine() -> ToLegacy {
     let mut last = 0;
-    ToLegacy::new(Box::new(move || {
+    let secrets = move || {
         last += 1;
         format!("state {last}")
-    }))
+    };
+    ToLegacy::new(Box::new(secrets), Instant::now())
 }
 
 /// A machine whose sessions open at once, and its time.
@@ -86,10 +88,6 @@ impl Run {
         self.machine.time_passed(self.now);
         self.machine.actions()
     }
-}
-
-fn message_result(id: &str, result: &str) -> Message {
-    message(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#))
 }
 
 fn only_answer(actions: &[Action]) -> Value {

@@ -23,8 +23,8 @@ pub(crate) use members::{Change, Members, quoted};
 pub use oversize::Oversize;
 pub use read::{ErrorObject, Initialize, cancelled_id, error_code};
 pub use reply::{
-    batch, cancelled, error, error_text, list_changed, notification, notification_text, notification_without_params,
-    ping, progress, request, request_text, result, result_text,
+    batch, cancelled, error, error_text, list_changed, notification, notification_without_params, ping, progress,
+    request, result,
 };
 
 /// One JSON-RPC message, or a batch of them: the original text, on one line, and what was peeked from it.

@@ -1,6 +1,8 @@
 //! How does the bridge write messages of its own? It knows their kind and id, so it does not parse them back.
 //!
-//! Every argument that is JSON text must be valid JSON on one line.
+//! A `result` or `params` is a [`Value`] or JSON text. JSON text, also of ids, must be valid and on one line.
+
+use std::fmt::Display;
 
 use serde_json::{Value, json};
 
@@ -22,23 +24,13 @@ pub fn error_text(raw_id: &str, error: &str) -> Message {
 }
 
 /// A successful response.
-pub fn result(raw_id: &str, result: &Value) -> Message {
-    result_text(raw_id, &result.to_string())
-}
-
-/// A successful response whose result is JSON text.
-pub fn result_text(raw_id: &str, result: &str) -> Message {
+pub fn result(raw_id: &str, result: &(impl Display + ?Sized)) -> Message {
     let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#);
     Message::built(text, Kind::Response { id: Id::from_json(raw_id), is_error: false }, Some(raw_id))
 }
 
 /// A request.
-pub fn request(raw_id: &str, method: &str, params: &Value) -> Message {
-    request_text(raw_id, method, &params.to_string())
-}
-
-/// A request whose `params` are JSON text.
-pub fn request_text(raw_id: &str, method: &str, params: &str) -> Message {
+pub fn request(raw_id: &str, method: &str, params: &(impl Display + ?Sized)) -> Message {
     let quoted = json!(method);
     let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":{quoted},"params":{params}}}"#);
     Message::built(text, Kind::Request { id: Id::from_json(raw_id), method: method.into() }, Some(raw_id))
@@ -51,12 +43,7 @@ pub fn ping(raw_id: &str) -> Message {
 }
 
 /// A notification.
-pub fn notification(method: &str, params: &Value) -> Message {
-    notification_text(method, &params.to_string())
-}
-
-/// A notification whose `params` are JSON text.
-pub fn notification_text(method: &str, params: &str) -> Message {
+pub fn notification(method: &str, params: &(impl Display + ?Sized)) -> Message {
     let quoted = json!(method);
     let text = format!(r#"{{"jsonrpc":"2.0","method":{quoted},"params":{params}}}"#);
     Message::built(text, Kind::Notification { method: method.into() }, None)
@@ -65,7 +52,7 @@ pub fn notification_text(method: &str, params: &str) -> Message {
 /// `notifications/progress` for the request with this token, without a total.
 pub fn progress(raw_token: &str, progress: u32, text: &str) -> Message {
     let text = json!(text);
-    notification_text(
+    notification(
         "notifications/progress",
         &format!(r#"{{"progressToken":{raw_token},"progress":{progress},"message":{text}}}"#),
     )
@@ -74,7 +61,7 @@ pub fn progress(raw_token: &str, progress: u32, text: &str) -> Message {
 /// `notifications/cancelled` for the request with this id.
 pub fn cancelled(raw_id: &str, reason: &str) -> Message {
     let reason = json!(reason);
-    notification_text("notifications/cancelled", &format!(r#"{{"requestId":{raw_id},"reason":{reason}}}"#))
+    notification("notifications/cancelled", &format!(r#"{{"requestId":{raw_id},"reason":{reason}}}"#))
 }
 
 /// `notifications/{tools,prompts,resources}/list_changed`.

@@ -73,7 +73,7 @@ impl Lasting {
         let wishes = self.kept().clone();
         let asking = async {
             for (key, Wish { method, params }) in wishes {
-                let asked = ask(message::request_text(&ids.next(), method, &params)).await;
+                let asked = ask(message::request(&ids.next(), method, &params)).await;
                 let refused = asked.as_ref().ok().and_then(refusal);
                 let failure = match asked {
                     Ok(_) => refused.clone().map(Failure::Rpc),

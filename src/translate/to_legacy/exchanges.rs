@@ -144,7 +144,7 @@ impl Exchanges {
         exchange.raw_id = Some(raw_id);
     }
 
-    /// The server has sent its response, or there will be none.
+    /// The server has sent its response, or will not send one.
     pub(super) fn responded(&mut self, number: u64) -> Option<&mut Exchange> {
         let exchange = self.all.get_mut(&number)?;
         exchange.raw_id = None;
@@ -162,8 +162,8 @@ impl Exchanges {
         Some(exchange)
     }
 
-    /// The exchange to which a request of this need most likely belongs if the server sent it on the stream of the whole
-    /// session: the last one whose client declares the capability and waits for a response.
+    /// The exchange to which a server's request most likely belongs that came on the stream of the whole session: the last
+    /// one whose client declares the needed capability and waits for a response.
     pub(super) fn most_likely(&self, session: u64, needed: &'static str) -> Option<u64> {
         let candidates = self.in_session(session).filter(|(_, exchange)| exchange.takes_input_requests());
         let rank = |(number, exchange): &(u64, &Exchange)| {

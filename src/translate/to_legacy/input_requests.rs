@@ -100,7 +100,7 @@ impl InputRequests {
         let raw_id: Box<str> = message.raw_id().unwrap_or("null").into();
         let method = message.method().unwrap_or_default();
         if method == "ping" {
-            return out.push(Action::Notify { session, message: message::result_text(&raw_id, "{}") });
+            return out.push(Action::Notify { session, message: message::result(&raw_id, "{}") });
         }
         let Some(needs) = capabilities::needed(method, message.params().as_ref()) else {
             out.reject(session, &raw_id, code::METHOD_NOT_FOUND, "clients do not have this method");
@@ -176,7 +176,7 @@ impl InputRequests {
         );
         let (request, until) = (Id::from_json(&client.raw_id), out.now + HELD);
         out.set_timer(until, Timer::Held(number));
-        out.answer(message::result_text(&client.raw_id, &result));
+        out.answer(message::result(&client.raw_id, &result));
         // The client may have sent a cancellation before it got this.
         out.client_requests.insert(request.clone(), ClientRequest::Exchange(number));
         self.held.insert(number, Held { state, request, until });
@@ -201,7 +201,7 @@ impl InputRequests {
             for request in open.extract_if(.., is_answered) {
                 match (request.raw_id, responses.get(&request.key)) {
                     (Some(raw_id), Some(response)) => {
-                        let message = message::result_text(&raw_id, response);
+                        let message = message::result(&raw_id, response);
                         out.push(Action::Reply { session, exchange, message });
                     }
                     _ => is_declined |= !responses.is_accepted(&request.key),
@@ -250,7 +250,7 @@ impl InputRequests {
     }
 
     /// The server has responded without the input responses, so that a request from the stream of the session most
-    /// likely belongs to another exchange. If there is none, the client may still answer it in its retry.
+    /// likely belongs to another exchange. Without such an exchange the client may still answer it in its retry.
     pub(super) fn pass_on(&mut self, number: u64, exchanges: &Exchanges, out: &mut Outbox) {
         let Some(session) = exchanges.get(number).map(|exchange| exchange.session) else { return };
         for request in self.take(number) {

@@ -12,7 +12,8 @@ pub(super) fn cancelled(by_client: Option<&Message>, raw_id: &str, reason: &str)
 
 /// A progress notification with the token that the client knows.
 pub(super) fn with_progress_token(message: &Message, token: &str) -> Option<Message> {
-    let (members, params) = (message.members()?, message.params()?);
+    let members = message.members()?;
+    let params = members.object("params")?;
     Some(message.edited(&members, &[("params", Change::Within(&params, &[("progressToken", Change::Set(token))]))]))
 }
 

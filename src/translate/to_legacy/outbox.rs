@@ -178,7 +178,7 @@ impl Outbox {
     /// Sends the server a request of the bridge's own. Returns its id.
     pub(super) fn own_request(&mut self, session: u64, method: &str, params: &str, purpose: ServerRequest) -> Box<str> {
         let raw_id = format!("\"mcp-ferry {}\"", self.next_number());
-        self.request(session, &raw_id, message::request_text(&raw_id, method, params), purpose);
+        self.request(session, &raw_id, message::request(&raw_id, method, params), purpose);
         raw_id.into()
     }
 

@@ -69,7 +69,7 @@ impl Sessions {
         }
     }
 
-    /// The session for this request; it is opened if there is none. `None`: too many sessions are in use. `is_busy`:
+    /// The session for this request; it is opened if it does not exist. `None`: too many sessions are in use. `is_busy`:
     /// whether a session has exchanges or subscriptions.
     pub(super) fn find_or_open(
         &mut self,
@@ -121,7 +121,7 @@ impl Sessions {
             r#"{{"protocolVersion":"{LATEST_LEGACY}","capabilities":{},"clientInfo":{info}}}"#,
             request.capabilities
         );
-        let initialize = message::request_text(&format!("\"mcp-ferry {number}\""), "initialize", &params);
+        let initialize = message::request(&format!("\"mcp-ferry {number}\""), "initialize", &params);
         if let Some(session) = self.0.get_mut(&number) {
             session.initialize = Some(initialize.clone());
         }
@@ -175,7 +175,7 @@ impl Sessions {
         if let (Some(ClientRequest::Discover(of)), Some(session)) = (request, self.get(number))
             && *of == number
         {
-            out.answer(message::result_text(raw_id, &session.server.discover_result()));
+            out.answer(message::result(raw_id, &session.server.discover_result()));
         }
     }
 

@@ -166,7 +166,7 @@ impl Subscriptions {
             subscription.raw_id,
             agreed.join(",")
         );
-        let acknowledged = message::notification_text("notifications/subscriptions/acknowledged", &params);
+        let acknowledged = message::notification("notifications/subscriptions/acknowledged", &params);
         out.push(Action::Deliver(acknowledged));
     }
 
@@ -218,7 +218,7 @@ impl Subscriptions {
                 && let Some(session) = sessions.get(subscription.session)
             {
                 let result = session.server.listen_result(&subscription.raw_id);
-                out.answer(message::result_text(&subscription.raw_id, &result));
+                out.answer(message::result(&subscription.raw_id, &result));
             }
         }
     }

@@ -245,7 +245,7 @@ impl Call {
         match task.status(result).ok_or_else(|| invalid("the task has no known status"))? {
             Status::Completed(result) => {
                 let legacy = results::legacy_result(&self.method, result);
-                let response = message::result_text(&self.raw_id, legacy.as_deref().unwrap_or(result));
+                let response = message::result(&self.raw_id, legacy.as_deref().unwrap_or(result));
                 Ok(self.complete(&response))
             }
             Status::Failed(error) => {
@@ -342,11 +342,11 @@ impl Progress {
         let (token, text) = (self.token.as_ref()?, text?);
         self.last = if self.last.is_finite() { self.last + 1.0 } else { 1.0 };
         let params = format!(r#"{{"progressToken":{token},"progress":{},"message":{}}}"#, self.last, json!(text));
-        Some(message::notification_text("notifications/progress", &params))
+        Some(message::notification("notifications/progress", &params))
     }
 }
 
-/// The pause before a bare round: the first has none, the later ones have longer and longer ones.
+/// The pause before a bare round. It grows from the second such round on.
 fn pause(bare_rounds: u32) -> Duration {
     match bare_rounds {
         0 | 1 => Duration::ZERO,

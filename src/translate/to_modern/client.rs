@@ -100,7 +100,7 @@ impl Client {
 
     /// A request of the bridge's own in the client's name. `params` is JSON text.
     pub(crate) fn request(&self, raw_id: &str, method: &str, params: &str) -> Message {
-        self.with_meta(&message::request_text(raw_id, method, params), None, &[])
+        self.with_meta(&message::request(raw_id, method, params), None, &[])
     }
 
     /// Whether the client declares what this request from the server needs. `params` are those of the request.
@@ -113,7 +113,7 @@ impl Client {
     pub(crate) fn answers_locally(&mut self, request: &Message) -> Option<LocalAnswer> {
         let Kind::Request { method, .. } = request.kind() else { return None };
         let raw_id = request.raw_id().unwrap_or("null");
-        let done = || LocalAnswer::Answer(message::result_text(raw_id, "{}"));
+        let done = || LocalAnswer::Answer(message::result(raw_id, "{}"));
         let invalid = |why: &str| LocalAnswer::Answer(message::error(raw_id, code::INVALID_PARAMS, why, None));
         let param = |name: &str| request.params().and_then(|params| params.string(name));
         let uri = || param("uri").ok_or_else(|| invalid("params.uri is not a string"));

@@ -38,7 +38,7 @@ pub(super) struct VisitedUrl {
 impl VisitedUrl {
     pub(super) fn complete(&self) -> Message {
         let params = format!(r#"{{"elicitationId":{}}}"#, self.elicitation_id);
-        message::notification_text("notifications/elicitation/complete", &params)
+        message::notification("notifications/elicitation/complete", &params)
     }
 }
 
@@ -78,7 +78,7 @@ impl InputRequests {
             });
             let id = url.iter().map(|url| ("elicitationId", Change::Default(&url.elicitation_id))).collect::<Vec<_>>();
             let params = params.map_or_else(|| "{}".to_owned(), |params| params.with(&id));
-            to_client.push(message::request_text(&raw_id, &method, &params));
+            to_client.push(message::request(&raw_id, &method, &params));
             self.open.push(InputRequest { id: Id::from_json(&raw_id), raw_id, key: key.to_owned(), method, url });
         }
         Ok(to_client)

@@ -59,7 +59,7 @@ impl NotificationFilter {
         let params = self.params();
         let params =
             Members::of(&params).map(|params| params.with(&[("_meta", Change::Set(&meta))])).unwrap_or_default();
-        message::notification_text("notifications/subscriptions/acknowledged", &params)
+        message::notification("notifications/subscriptions/acknowledged", &params)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -100,10 +100,10 @@ impl NotificationFilter {
         let lists = self
             .lists
             .iter()
-            .map(|list| message::notification_text(&format!("notifications/{list}/list_changed"), &params(None)));
+            .map(|list| message::notification(&format!("notifications/{list}/list_changed"), &params(None)));
         let resources = self.resources.iter().map(|uri| {
             let uri = format!(r#""uri":{}"#, json!(uri));
-            message::notification_text("notifications/resources/updated", &params(Some(uri)))
+            message::notification("notifications/resources/updated", &params(Some(uri)))
         });
         lists.chain(resources).collect()
     }

@@ -26,7 +26,7 @@ fn client(revision: &str) -> Client {
 }
 
 fn request(id: &str, method: &str, params: &str) -> String {
-    message::request_text(id, method, params).as_str().to_owned()
+    message::request(id, method, params).as_str().to_owned()
 }
 
 /// A client, its ids, and a call on its way.

@@ -298,7 +298,7 @@ pub(super) async fn answers_discover(context: &Context, message: &Message) -> Re
     let ours = json!({ meta::PROTOCOL_VERSION: MODERN_REVISIONS[0], meta::CLIENT_CAPABILITIES: {} }).to_string();
     let own = said.filter(|_| to_legacy::is_complete(message)).unwrap_or(&ours);
     let params = format!(r#"{{"_meta":{own}}}"#);
-    let request = message::request_text(&context.modern.ids.next(), "server/discover", &params);
+    let request = message::request(&context.modern.ids.next(), "server/discover", &params);
     match Box::pin(modern::carry(context, &request, &mut |_| false)).await {
         Ok(Answered { status, answer }) => Ok(match answer.kind() {
             Kind::Response { is_error: true, .. } if status.is_server_error() || signs::is_limit(status) => {

@@ -176,7 +176,7 @@ fn refuse(context: &Context, question: &Message) {
     }
     let why = "the client that sent this request has no session in which it could be asked";
     let answer = match method {
-        "ping" => message::result_text(raw_id, "{}"),
+        "ping" => message::result(raw_id, "{}"),
         _ => message::error(raw_id, code::METHOD_NOT_FOUND, why, None),
     };
     log::warn!("{} asks {method} on a stream, where nobody can be asked; it is told so", sender.host());
@@ -233,5 +233,5 @@ fn list(server: &Server, call: &Message, cursor: Option<&str>) -> Option<Message
     let own = params.get("_meta").unwrap_or("{}");
     let cursor = cursor.map(|cursor| format!(r#","cursor":{}"#, quoted(cursor))).unwrap_or_default();
     let params = format!(r#"{{"_meta":{own}{cursor}}}"#);
-    Some(message::request_text(&server.ids.next(), "tools/list", &params))
+    Some(message::request(&server.ids.next(), "tools/list", &params))
 }

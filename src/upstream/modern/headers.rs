@@ -89,7 +89,7 @@ mod tests {
             ("completion/complete", r#"{"name":"t","uri":"u"}"#, None),
             ("tools/list", "{}", None),
         ] {
-            let request = crate::message::request_text("1", method, params);
+            let request = crate::message::request("1", method, params);
             let headers = of(&request, &[]);
             assert_eq!(headers.get(NAME).map(|name| name.to_str().unwrap()), name);
             assert_eq!(headers[METHOD], method);

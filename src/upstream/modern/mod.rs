@@ -111,7 +111,7 @@ pub(super) async fn open(context: &Arc<Context>, initialize: &Message) -> Result
     let members = Members::of(answer.as_str()).ok_or_else(no_greeting)?;
     let discovered = members.get("result").filter(|result| is_greeting(result)).ok_or_else(no_greeting)?;
     let told = discover::initialize_result(discovered, client.revision(), context.sender.host());
-    let answer = told.map(|told| message::result_text(raw_id, &told));
+    let answer = told.map(|told| message::result(raw_id, &told));
     let answer = answer.ok_or_else(no_greeting)?;
     log::info!("{} is modern and the client is not; translating", context.sender.host());
     let wire = Wire::Modern(Session::new(context, client, discovered));

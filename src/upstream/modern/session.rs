@@ -147,7 +147,7 @@ impl Session {
             }
             LocalAnswer::Unsubscribe(uri) => self.subscription.unsubscribe(&uri).await,
         }
-        message::result_text(message.raw_id().unwrap_or("null"), "{}")
+        message::result(message.raw_id().unwrap_or("null"), "{}")
     }
 
     /// Takes a notification, or the client's answer to a question.

@@ -143,7 +143,7 @@ pub(in crate::upstream) async fn listen(upstream: &Upstream, request: &Message) 
             () = super::logged_in(context) => {}
             _ = ended.wait_for(|ended| *ended) => {
                 let own = format!(r#"{{"resultType":"complete","_meta":{{"{}":{raw_id}}}}}"#, meta::SUBSCRIPTION_ID);
-                return Ok(Outcome::Answer(message::result_text(raw_id, &own)));
+                return Ok(Outcome::Answer(message::result(raw_id, &own)));
             }
         }
         context.client.tools_changed();

@@ -9,10 +9,6 @@ fn listen(id: &str, uri: &str) -> Message {
     modern(id, "subscriptions/listen", &format!(r#""notifications":{{"resourceSubscriptions":["{uri}"]}}"#), "")
 }
 
-fn cancel(id: &str) -> Message {
-    message(format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#))
-}
-
 /// The only message to the server: its method, its level, resource or request id, and its own id.
 fn only_sent(actions: &[Action]) -> (String, String, String) {
     let sent = sent(actions);
@@ -25,10 +21,10 @@ fn only_sent(actions: &[Action]) -> (String, String, String) {
 
 /// The resources in the only acknowledgement.
 fn acknowledged_resources(actions: &[Action]) -> Value {
-    let told = delivered(actions);
-    let [told] = &told[..] else { panic!("{told:?}") };
-    assert_eq!(told["method"], "notifications/subscriptions/acknowledged");
-    told["params"]["notifications"]["resourceSubscriptions"].clone()
+    let delivered = delivered(actions);
+    let [delivered] = &delivered[..] else { panic!("{delivered:?}") };
+    assert_eq!(delivered["method"], "notifications/subscriptions/acknowledged");
+    delivered["params"]["notifications"]["resourceSubscriptions"].clone()
 }
 
 fn ok(id: &str) -> Message {
@@ -101,12 +97,12 @@ fn a_reopened_session_is_asked_for_the_log_level_of_requests_in_flight() {
     let (_, _, level) = only_sent(&run.ask(&modern("1", "tools/list", "", DEBUG)));
     assert_eq!(only_sent(&run.server_response(1, &ok(&level))).0, "tools/list");
     run.machine.session_reopened(1, run.now);
-    let (method, level, told) = only_sent(&run.machine.actions());
+    let (method, level, id) = only_sent(&run.machine.actions());
     assert_eq!((&*method, &*level), ("logging/setLevel", "debug"));
     // It is unknown in which of the two sessions the request in flight is answered.
     run.machine.session_reopened(1, run.now);
     assert_eq!(sent(&run.machine.actions()), []);
-    assert_eq!(only_sent(&run.server_response(1, &ok(&told))).0, "logging/setLevel");
+    assert_eq!(only_sent(&run.server_response(1, &ok(&id))).0, "logging/setLevel");
 }
 
 #[test]
@@ -114,7 +110,7 @@ fn a_resource_is_subscribed_to_again_after_the_unsubscribe_is_answered() {
     let mut run = Run::new();
     let (_, _, subscribe) = only_sent(&run.ask(&listen("1", "a:b")));
     assert_eq!(acknowledged_resources(&run.server_response(1, &ok(&subscribe))), json!(["a:b"]));
-    run.machine.client_cancelled(&cancel("1"));
+    run.machine.client_cancelled(&cancellation("1"));
     let (method, _, unsubscribe) = only_sent(&run.machine.actions());
     assert_eq!(method, "resources/unsubscribe");
     let meanwhile = run.ask(&listen("2", "a:b"));
@@ -128,7 +124,7 @@ fn a_resource_is_subscribed_to_again_after_the_unsubscribe_is_answered() {
 fn a_subscription_that_is_cancelled_early_is_unsubscribed_after_the_subscribe_is_answered() {
     let mut run = Run::new();
     let (_, _, subscribe) = only_sent(&run.ask(&listen("1", "a:b")));
-    run.machine.client_cancelled(&cancel("1"));
+    run.machine.client_cancelled(&cancellation("1"));
     assert_eq!(sent(&run.machine.actions()), [], "it might overtake the subscribe");
     let (method, uri, _) = only_sent(&run.server_response(1, &ok(&subscribe)));
     assert_eq!((&*method, &*uri), ("resources/unsubscribe", "a:b"));
@@ -142,10 +138,12 @@ fn a_resource_is_not_acknowledged_before_the_server_agrees() {
         let second = run.ask(&listen("2", "a:b"));
         assert!(sent(&second).is_empty() && delivered(&second).is_empty(), "{second:?}");
         let answer = if refused { refusal(&subscribe) } else { ok(&subscribe) };
-        let told = delivered(&run.server_response(1, &answer));
+        let delivered = delivered(&run.server_response(1, &answer));
         let promised = if refused { Value::Null } else { json!(["a:b"]) };
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told.iter().all(|told| told["params"]["notifications"]["resourceSubscriptions"] == promised));
+        assert_eq!(delivered.len(), 2, "{delivered:?}");
+        assert!(
+            delivered.iter().all(|delivered| delivered["params"]["notifications"]["resourceSubscriptions"] == promised)
+        );
         let third = run.ask(&listen("3", "a:b"));
         if refused {
             assert_eq!(only_sent(&third).0, "resources/subscribe", "the server may agree now");
@@ -160,7 +158,7 @@ fn a_server_that_does_not_answer_an_unsubscribe_is_asked_for_the_resource_again(
     let mut run = Run::new();
     let (_, _, subscribe) = only_sent(&run.ask(&listen("1", "a:b")));
     run.server_response(1, &ok(&subscribe));
-    run.machine.client_cancelled(&cancel("1"));
+    run.machine.client_cancelled(&cancellation("1"));
     let (_, _, unsubscribe) = only_sent(&run.machine.actions());
     run.ask(&listen("2", "a:b"));
     let late = run.pass_time(OWN_REQUEST);

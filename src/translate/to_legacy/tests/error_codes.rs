@@ -16,9 +16,9 @@ fn a_code_that_the_modern_era_forbids_is_replaced() {
             let (session, _) = sent(&run.ask(&modern("1", method, params, "")))[0];
             let error = format!(r#"{{"code":{code},"message":"m","data":{{"uri":"a:b"}}}}"#);
             let answer = message(format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#));
-            let told = only_answer(&run.server_response(session, &answer));
+            let response = only_answer(&run.server_response(session, &answer));
             let expected = json!({ "code": modern_code, "message": "m", "data": { "uri": "a:b" } });
-            assert_eq!(told["error"], expected, "{method}: only the code changes");
+            assert_eq!(response["error"], expected, "{method}: only the code changes");
         }
     }
 }

@@ -5,9 +5,9 @@ use super::*;
 const ROOTS: &str = r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#;
 
 /// A call that was answered with input requests: its session, and that response.
-fn asked(run: &mut Run, id: &str, question: &str) -> (u64, Value) {
+fn asked(run: &mut Run, id: &str, server_request: &str) -> (u64, Value) {
     let (session, _) = sent(&run.ask(&modern(id, "tools/call", r#""name":"t""#, "")))[0];
-    run.server_message(session, Some(id), question);
+    run.server_message(session, Some(id), server_request);
     (session, only_answer(&run.pass_time(GATHER)))
 }
 
@@ -18,10 +18,6 @@ fn key(asked: &Value) -> String {
 fn retry(id: &str, asked: &Value, responses: &str) -> Message {
     let state = &asked["result"]["requestState"];
     modern(id, "tools/call", &format!(r#""name":"t","requestState":{state},"inputResponses":{responses}"#), "")
-}
-
-fn cancellation_of(id: &str) -> Message {
-    message(format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#))
 }
 
 #[test]
@@ -44,7 +40,7 @@ fn an_invalid_input_response_is_an_error_and_the_client_may_retry() {
 fn a_cancellation_that_crosses_the_input_requests_cancels_the_call() {
     let mut run = Run::new();
     let (_, asked) = asked(&mut run, "1", ROOTS);
-    run.machine.client_cancelled(&cancellation_of("1"));
+    run.machine.client_cancelled(&cancellation("1"));
     let ended = sent(&run.machine.actions());
     assert_eq!((&ended[0].1["id"], ended[0].1["error"].is_object()), (&json!("q"), true), "{ended:?}");
     assert_eq!(ended[1].1["params"]["requestId"], 1, "the server may stop: {ended:?}");
@@ -57,11 +53,11 @@ fn a_cancellation_is_of_the_last_request_that_had_the_id() {
     let mut run = Run::new();
     let (_, first) = asked(&mut run, "1", ROOTS);
     run.ask(&modern("1", "tools/list", "", ""));
-    run.machine.client_cancelled(&cancellation_of("1"));
+    run.machine.client_cancelled(&cancellation("1"));
     assert_eq!(sent(&run.machine.actions()).len(), 1, "only the list is cancelled");
     let back = only_answer(&run.ask(&retry("2", &first, "{}")));
     assert_eq!(back["result"]["resultType"], "input_required", "the call is still there: {back}");
-    run.machine.client_cancelled(&cancellation_of("1"));
+    run.machine.client_cancelled(&cancellation("1"));
     assert_eq!(sent(&run.machine.actions()), [], "and its id is not 1 any more");
 }
 
@@ -72,7 +68,7 @@ fn a_cancelled_request_passes_on_an_input_request_from_the_shared_stream() {
     run.ask(&modern("2", "tools/call", r#""name":"b""#, ""));
     run.server_message(session, None, ROOTS);
     assert_eq!(only_answer(&run.pass_time(GATHER))["id"], 2);
-    run.machine.client_cancelled(&cancellation_of("2"));
+    run.machine.client_cancelled(&cancellation("2"));
     assert_eq!(sent(&run.machine.actions()).len(), 1, "the request is cancelled, the input request is not rejected");
     assert_eq!(only_answer(&run.pass_time(Duration::ZERO))["id"], 1, "it may belong to the other request");
 }
@@ -115,11 +111,11 @@ fn a_client_that_declares_less_in_its_retry_is_sent_less() {
         assert_eq!(replies[0].1["error"]["code"], -32601, "the server gets the rejection: {replies:?}");
         assert_eq!(run.pass_time(GATHER), []);
         let failed = message(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no roots"}}"#);
-        let told = only_answer(&run.server_response(session, &failed));
+        let response = only_answer(&run.server_response(session, &failed));
         assert_eq!(
-            told["error"]["data"]["requiredCapabilities"],
+            response["error"]["data"]["requiredCapabilities"],
             json!({ "roots": {} }),
-            "and the client the reason: {told}"
+            "and the client the reason: {response}"
         );
     }
 }
@@ -132,9 +128,9 @@ fn a_client_that_no_longer_declares_urls_gets_an_error_that_says_so() {
     let asked =
         only_answer(&run.server_response(session, &message(format!(r#"{{"jsonrpc":"2.0","id":1,"error":{go}}}"#))));
     let back = retry("2", &asked, "{}").as_str().replace(CAPABILITIES, "{}");
-    let told = only_answer(&run.ask(&message(back)));
-    assert_eq!(told["error"]["code"], -32021, "{told}");
-    assert_eq!(told["error"]["data"]["requiredCapabilities"], json!({ "elicitation": { "url": {} } }));
+    let response = only_answer(&run.ask(&message(back)));
+    assert_eq!(response["error"]["code"], -32021, "{response}");
+    assert_eq!(response["error"]["data"]["requiredCapabilities"], json!({ "elicitation": { "url": {} } }));
 }
 
 #[test]
@@ -146,8 +142,8 @@ fn a_reply_that_cannot_be_delivered_ends_the_request() {
     let refusal = message(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"what?"}}"#);
     run.machine.reply_undeliverable(exchange, &refusal, run.now);
     let ended = run.machine.actions();
-    let told = only_answer(&ended);
-    assert_eq!((&told["id"], &told["error"]["message"]), (&json!(2), &json!("what?")));
+    let response = only_answer(&ended);
+    assert_eq!((&response["id"], &response["error"]["message"]), (&json!(2), &json!("what?")));
     assert_eq!(sent(&ended)[0].1["params"]["requestId"], 1, "the server may stop: {ended:?}");
     assert_eq!(run.server_response(session, &message_result("1", "{}")), [], "a late response is dropped");
 }
@@ -159,8 +155,8 @@ fn a_retry_may_change_the_log_level() {
     let state = &asked["result"]["requestState"];
     let level = r#""io.modelcontextprotocol/logLevel":"debug""#;
     let back = modern("2", "tools/call", &format!(r#""name":"t","requestState":{state},"inputResponses":{{}}"#), level);
-    let told = sent(&run.ask(&back));
-    let levels: Vec<_> = told.iter().filter(|(_, message)| message["method"] == "logging/setLevel").collect();
-    assert_eq!(levels.len(), 1, "{told:?}");
+    let sent = sent(&run.ask(&back));
+    let levels: Vec<_> = sent.iter().filter(|(_, message)| message["method"] == "logging/setLevel").collect();
+    assert_eq!(levels.len(), 1, "{sent:?}");
     assert_eq!((levels[0].0, &levels[0].1["params"]["level"]), (session, &json!("debug")));
 }

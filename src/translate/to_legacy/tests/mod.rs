@@ -16,7 +16,7 @@ use super::input_requests::{GATHER, HELD};
 use super::outbox::OWN_REQUEST;
 use super::sessions::IDLE;
 use super::*;
-use crate::message::result_text as message_result;
+use crate::message::result as message_result;
 use crate::translate::test_support;
 
 const CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
@@ -77,9 +77,9 @@ impl Run {
         self.machine.actions()
     }
 
-    fn server_message(&mut self, session: u64, during: Option<&str>, said: &str) -> Vec<Action> {
+    fn server_message(&mut self, session: u64, during: Option<&str>, text: &str) -> Vec<Action> {
         let during = during.map(Id::from_json);
-        self.machine.server_message(session, during.as_ref(), &message(said), self.now);
+        self.machine.server_message(session, during.as_ref(), &message(text), self.now);
         self.machine.actions()
     }
 
@@ -88,6 +88,10 @@ impl Run {
         self.machine.time_passed(self.now);
         self.machine.actions()
     }
+}
+
+fn cancellation(id: &str) -> Message {
+    crate::message::cancelled(id, "")
 }
 
 fn only_answer(actions: &[Action]) -> Value {
@@ -112,11 +116,11 @@ fn sent(actions: &[Action]) -> Vec<(u64, Value)> {
 }
 
 fn delivered(actions: &[Action]) -> Vec<Value> {
-    let told = actions.iter().filter_map(|action| match action {
+    let delivered = actions.iter().filter_map(|action| match action {
         Action::Deliver(message) => Some(value(message)),
         _ => None,
     });
-    told.collect()
+    delivered.collect()
 }
 
 #[test]
@@ -235,9 +239,9 @@ fn a_reopened_session_gets_its_subscriptions_and_log_level_again() {
     let (session, subscribe) = sent(&run.ask(&modern("1", "subscriptions/listen", listen, "")))[0].clone();
     run.server_response(session, &message_result(&subscribe["id"].to_string(), "{}"));
     let level = r#""io.modelcontextprotocol/logLevel":"info""#;
-    let (_, told) = sent(&run.ask(&modern("2", "tools/list", "", level)))[0].clone();
-    assert_eq!(told["method"], "logging/setLevel");
-    run.server_response(session, &message_result(&told["id"].to_string(), "{}"));
+    let (_, set_level) = sent(&run.ask(&modern("2", "tools/list", "", level)))[0].clone();
+    assert_eq!(set_level["method"], "logging/setLevel");
+    run.server_response(session, &message_result(&set_level["id"].to_string(), "{}"));
     run.server_response(session, &message_result("2", "{}"));
     run.machine.session_reopened(session, run.now);
     assert_eq!(sent(&run.machine.actions())[0].1["method"], "resources/subscribe");
@@ -308,8 +312,7 @@ fn an_input_request_from_the_shared_stream_outlives_the_request_that_it_was_give
         run.ask(&modern("2", "tools/call", r#""name":"b""#, ""));
         run.server_message(session, None, r#"{"jsonrpc":"2.0","id":9,"method":"roots/list"}"#);
         let ended = if cancelled {
-            let text = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}"#;
-            run.machine.client_cancelled(&message(text));
+            run.machine.client_cancelled(&cancellation("2"));
             run.machine.actions()
         } else {
             run.server_response(session, &message_result("2", "{}"))
@@ -338,10 +341,10 @@ fn an_error_after_a_rejected_server_request_names_the_missing_capability() {
         );
         assert_eq!(sent(&refused)[0].1["error"]["code"], -32601, "the server gets the rejection at once: {refused:?}");
         let answer = message(format!(r#"{{"jsonrpc":"2.0","id":1,{outcome}}}"#));
-        let told = only_answer(&run.server_response(session, &answer));
-        assert_eq!(told["error"]["code"], code, "a result passes: {told}");
-        if told["error"].is_object() {
-            assert_eq!(told["error"]["data"]["requiredCapabilities"], json!({ "sampling": {} }));
+        let response = only_answer(&run.server_response(session, &answer));
+        assert_eq!(response["error"]["code"], code, "a result passes: {response}");
+        if response["error"].is_object() {
+            assert_eq!(response["error"]["data"]["requiredCapabilities"], json!({ "sampling": {} }));
         }
     }
 }

@@ -155,8 +155,7 @@ impl Model {
             Some(which) => self.wanted.swap_remove(which).0,
         };
         self.listens.retain(|(listen, _)| *listen != id);
-        let text = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
-        self.run.machine.client_cancelled(&message(text));
+        self.run.machine.client_cancelled(&cancellation(&id.to_string()));
         let actions = self.run.machine.actions();
         self.take(actions);
     }

@@ -110,7 +110,7 @@ impl Passing<'_> {
         let raw_id = self.raw_id;
         self.known.as_ref()?;
         let own = format!(r#"{{"resultType":"complete","_meta":{{"{}":{raw_id}}}}}"#, meta::SUBSCRIPTION_ID);
-        let answer = message::result_text(raw_id, &own);
+        let answer = message::result(raw_id, &own);
         Some(Answered { status: StatusCode::OK, answer })
     }
 

@@ -1,4 +1,4 @@
-//! How is one member of a JSON object changed, and every other byte left as it is?
+//! How is one member of a JSON object read or changed, while every other byte stays as it is?
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A JSON object as text, and where its members stand in it.
+/// A JSON object as text, and the places of its members in it.
 #[derive(Debug)]
 pub(crate) struct Members<'a> {
     text: &'a str,
@@ -23,21 +23,21 @@ struct Member<'a> {
     value: Range<usize>,
 }
 
-/// What becomes of a member.
+/// A change of one member.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Change<'c> {
-    /// It goes.
+    /// Removes the member.
     Remove,
-    /// It has this value, JSON text, whether it was there or not.
+    /// Gives the member this value (JSON text), whether it exists or not.
     Set(&'c str),
-    /// It has this value if it was not there.
+    /// Adds the member with this value (JSON text) if it does not exist.
     Default(&'c str),
-    /// It is this object with members changed. However large, it is copied once with all around it.
+    /// Gives the member this object as its value, with changes. A large object is copied only once.
     Within(&'c Members<'c>, &'c [(&'c str, Change<'c>)]),
 }
 
 impl Change<'_> {
-    /// How much longer the object gets where the member's value had this length.
+    /// By how many bytes the object grows where the member's value had this length.
     fn growth(&self, name: &str, was: Option<usize>) -> usize {
         let named = if was.is_some() { 0 } else { quoted(name).len() + ",:".len() };
         let value = match self {
@@ -57,7 +57,7 @@ impl<'a> Members<'a> {
         if !text.starts_with('{') {
             return None;
         }
-        let found = serde_json::Deserializer::from_str(text).deserialize_map(Found).ok()?;
+        let found = raw_members(text).ok()?;
         let place = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize;
         let members = found.into_iter().map(|(name, value)| {
             let value_at = place(value)..place(value) + value.len();
@@ -66,79 +66,106 @@ impl<'a> Members<'a> {
         Some(Self { text, members: members.collect() })
     }
 
-    /// A member's value, JSON text. Of members given twice the last counts, as in most parsers.
+    /// A member's value, JSON text. If a member occurs twice, the last one counts, as in most parsers.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         let member = self.members.iter().rev().find(|member| member.name == name)?;
         Some(&self.text[member.value.clone()])
     }
 
-    /// A member that is a string.
+    /// A member whose value is a string.
     pub(crate) fn string(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.get(name)?).ok()
     }
 
-    /// A member that is an object.
+    /// A member whose value is an object.
     pub(crate) fn object(&self, name: &str) -> Option<Members<'a>> {
         Self::of(self.get(name)?)
     }
 
-    /// Names and values, in their order.
+    /// Names and values (JSON text), in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|member| (&*member.name, &self.text[member.value.clone()]))
     }
 
-    /// Whether it has none.
+    /// Whether the object has no members.
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// The object with these members changed, each named once; what is new stands at the end.
+    /// The object with these changes, at most one for each member. New members come last.
     pub(crate) fn with(&self, changes: &[(&str, Change<'_>)]) -> String {
+        self.with_and_find(changes, "").0
+    }
+
+    /// The object with these changes, and the place of this member's value in it.
+    pub(super) fn with_and_find(&self, changes: &[(&str, Change<'_>)], wanted: &str) -> (String, Option<Range<usize>>) {
         let mut text = String::with_capacity(self.text.len() + self.growth(changes));
-        self.write(changes, &mut text);
-        text
+        let place = self.write(changes, &mut text, wanted);
+        (text, place)
+    }
+
+    /// The change that gives a member this object with these changes, or removes it if the object would be empty.
+    pub(crate) fn change_or_remove<'c>(&'c self, changes: &'c [(&'c str, Change<'c>)]) -> Change<'c> {
+        let change = |name: &str| changes.iter().find(|(changed, _)| *changed == name).map(|(_, change)| change);
+        let is_left = self.members.iter().any(|member| !matches!(change(&member.name), Some(Change::Remove)));
+        let is_added = changes.iter().any(|(_, change)| !matches!(change, Change::Remove));
+        if is_left || is_added { Change::Within(self, changes) } else { Change::Remove }
     }
 
     fn growth(&self, changes: &[(&str, Change<'_>)]) -> usize {
         changes.iter().map(|(name, change)| change.growth(name, self.get(name).map(str::len))).sum()
     }
 
-    fn write(&self, changes: &[(&str, Change<'_>)], text: &mut String) {
+    fn write(&self, changes: &[(&str, Change<'_>)], text: &mut String, wanted: &str) -> Option<Range<usize>> {
         text.push_str(&self.text[..self.members.first().map_or(1, |first| first.whole.start)]);
-        let mut kept = false;
+        let mut found = None;
+        let mut has_members = false;
         for (place, member) in self.members.iter().enumerate() {
             let change = changes.iter().find(|(name, _)| *name == member.name).map(|(_, change)| change);
             if let Some(Change::Remove) = change {
                 continue;
             }
-            if kept {
+            if has_members {
                 text.push_str(&self.text[self.members[place - 1].whole.end..member.whole.start]);
             }
             text.push_str(&self.text[member.whole.start..member.value.start]);
+            let start = text.len();
             match change {
                 Some(Change::Set(value)) => text.push_str(value),
-                Some(Change::Within(members, changes)) => members.write(changes, text),
+                Some(Change::Within(members, changes)) => {
+                    members.write(changes, text, wanted);
+                }
                 _ => text.push_str(&self.text[member.value.clone()]),
             }
-            kept = true;
+            if member.name == wanted {
+                found = Some(start..text.len());
+            }
+            has_members = true;
         }
         for (name, change) in changes {
             if matches!(change, Change::Remove) || self.members.iter().any(|member| member.name == *name) {
                 continue;
             }
-            if kept {
+            if has_members {
                 text.push(',');
             }
             text.push_str(&quoted(name));
             text.push(':');
+            let start = text.len();
             match change {
                 Change::Set(value) | Change::Default(value) => text.push_str(value),
-                Change::Within(members, changes) => members.write(changes, text),
+                Change::Within(members, changes) => {
+                    members.write(changes, text, wanted);
+                }
                 Change::Remove => {}
             }
-            kept = true;
+            if *name == wanted {
+                found = Some(start..text.len());
+            }
+            has_members = true;
         }
         text.push_str(&self.text[self.members.last().map_or(1, |last| last.whole.end)..]);
+        found
     }
 
     /// The values of every member with this name, in any case: some parsers ignore the case of names.
@@ -161,9 +188,17 @@ fn unescaped(quoted: &str) -> Cow<'_, str> {
     }
 }
 
-struct Found;
+/// The members of an object, in order: each name with its quotes and escapes, each value as JSON text.
+pub(super) fn raw_members(json: &str) -> serde_json::Result<Vec<(&str, &str)>> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let members = deserializer.deserialize_map(RawMembers)?;
+    deserializer.end()?;
+    Ok(members)
+}
 
-impl<'de> Visitor<'de> for Found {
+struct RawMembers;
+
+impl<'de> Visitor<'de> for RawMembers {
     type Value = Vec<(&'de str, &'de str)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_within_is_written_once() {
+    fn a_nested_change_is_copied_once() {
         let text = r#"{"a" : {"b":1, "c":[]} }"#;
         let members = Members::of(text).unwrap();
         let (within, new) = (members.object("a").unwrap(), Members::of("{}").unwrap());

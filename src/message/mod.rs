@@ -1,9 +1,10 @@
 //! What is a JSON-RPC message? The raw line and a peeked view of it.
 //!
-//! A [`Message`] keeps the text it arrived as. Only what routing needs is looked at: kind, id, method. It is never
-//! parsed into a tree and written out again, so big integers, `1.0`, key order and members nobody has heard of survive
-//! to the byte. Nothing here does I/O.
+//! A [`Message`] keeps the text in which it arrived. The bridge reads only what routing needs: kind, id, method. It never
+//! parses a message into a tree and writes the tree out again, so big integers, `1.0`, key order and unknown members
+//! stay as they are, to the byte. Nothing here does I/O.
 
+pub mod code;
 mod id;
 mod members;
 mod oversize;
@@ -25,50 +26,35 @@ pub(crate) use own_requests::{OwnRequests, Waiting};
 pub(crate) use peek::elements;
 pub use read::{ErrorObject, Initialize, cancelled_id, error_code};
 pub use reply::{
-    batch, cancelled, error, list_changed, notification, notification_text, ping, progress, request, request_text,
-    result, result_text,
+    batch, cancelled, error, error_text, list_changed, notification, notification_without_params, ping, progress,
+    request, result,
 };
 
-/// Error codes of JSON-RPC 2.0 that the bridge itself uses. Its own lie outside the reserved range, see
-/// [`crate::upstream::Failure`].
-pub mod code {
-    /// The line is not JSON.
-    pub const PARSE_ERROR: i64 = -32700;
-    /// The line is JSON, but no message.
-    pub const INVALID_REQUEST: i64 = -32600;
-    /// Something failed on the way.
-    pub const INTERNAL_ERROR: i64 = -32603;
-    /// There is no such tool here.
-    pub const INVALID_PARAMS: i64 = -32602;
-    /// There is no such method here.
-    pub const METHOD_NOT_FOUND: i64 = -32601;
-}
-
-/// One JSON-RPC message, or a batch of them: the text as it came, on one line, and what was peeked from it.
+/// One JSON-RPC message, or a batch of them: the original text, on one line, and what was peeked from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     text: Bytes,
     kind: Kind,
-    /// Where the `id` member's value stands in `text`.
+    /// The place of the `id` member's value in `text`.
     id_at: Option<Range<usize>>,
 }
 
-/// What a message is, as far as routing needs to know.
+/// The kind of a message, as far as routing needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// Wants exactly one answer. An `id` of `null` counts: it is odd, but somebody waits.
+    /// Needs exactly one response. An `id` of `null` counts too: it is invalid, but its sender waits for a response.
     Request {
-        /// Compares as JSON does, not as text does.
+        /// Compares by its JSON value, not by its spelling.
         id: Id,
         /// Unescaped.
         method: Box<str>,
     },
-    /// Wants none.
+    /// Needs no response.
     Notification {
         /// Unescaped.
         method: Box<str>,
     },
-    /// Answers a request.
+    /// The response to a request.
     Response {
         /// `null` where the member is missing.
         id: Id,
@@ -77,18 +63,18 @@ pub enum Kind {
     },
     /// A JSON array (2025-03-26): its elements, each with its own text.
     Batch(Vec<Message>),
-    /// JSON, but nothing of the above; the id if there is one.
+    /// JSON, but not a message; with its id if it has one.
     Invalid(Option<Id>),
 }
 
-/// A line that is not one JSON value.
+/// The error for a line that is not exactly one JSON value.
 #[derive(Debug, thiserror::Error)]
 #[error("not JSON: {0}")]
 pub struct NotJson(String);
 
 impl Message {
-    /// Peeks at one line or body. Raw newlines, which JSON knows only between tokens, become spaces, so that the text
-    /// fits on one line; nothing else is changed but white space and a byte order mark around the value.
+    /// Reads one line or body. Raw newlines, which JSON allows only between tokens, become spaces, so that the text fits
+    /// on one line. White space and a byte order mark around the value are removed. Nothing else is changed.
     pub fn parse(text: impl Into<Bytes>) -> Result<Self, NotJson> {
         let mut text: Bytes = text.into();
         if text.starts_with(b"\xEF\xBB\xBF") {
@@ -108,7 +94,7 @@ impl Message {
         Self::peek(text)
     }
 
-    /// A batch holds no batches. Looking for them would follow the text's nesting with our own stack.
+    /// An element of a batch. A batch in a batch is invalid; reading it would need a stack as deep as the text.
     fn element(text: Bytes) -> Result<Self, NotJson> {
         if text.starts_with(b"[") {
             Ok(Self { text, kind: Kind::Invalid(None), id_at: None })
@@ -117,7 +103,7 @@ impl Message {
         }
     }
 
-    /// A message that the bridge has written: its text, what it is, and its id as it stands in the text, first.
+    /// A message that the bridge has written. The id is the first member after `jsonrpc`.
     fn built(text: String, kind: Kind, raw_id: Option<&str>) -> Self {
         const BEFORE_ID: usize = r#"{"jsonrpc":"2.0","id":"#.len();
         let id_at = raw_id.map(|raw_id| BEFORE_ID..BEFORE_ID + raw_id.len());
@@ -155,17 +141,17 @@ impl Message {
         &self.text
     }
 
-    /// The text, for whoever writes it out.
+    /// The text, without a copy.
     pub fn into_text(self) -> Bytes {
         self.text
     }
 
-    /// The same as a string: a message is JSON, and so it is UTF-8.
+    /// The text as a string. A message is JSON, and so it is UTF-8.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
-    /// What it is.
+    /// The kind.
     pub fn kind(&self) -> &Kind {
         &self.kind
     }
@@ -178,17 +164,17 @@ impl Message {
         }
     }
 
-    /// The `id` member's value as it is spelled.
+    /// The `id` member's value in its original spelling.
     pub fn raw_id(&self) -> Option<&str> {
         std::str::from_utf8(&self.text[self.id_at.clone()?]).ok()
     }
 
-    /// Reads the top-level members that `T` names; `None` where they are not of its shape.
+    /// Deserializes the message as a `T`; `None` where it has another shape.
     pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.text).ok()
     }
 
-    /// The requests in it that want an answer, with the spelling of their ids: one, or those of a batch.
+    /// The requests that need a response, with the original spelling of their ids: this one, or those of the batch.
     pub fn requests(&self) -> Vec<(Id, Box<str>)> {
         match &self.kind {
             Kind::Request { id, .. } => vec![(id.clone(), self.raw_id().unwrap_or("null").into())],
@@ -197,16 +183,23 @@ impl Message {
         }
     }
 
-    /// The same request or response with this id. For a response whose server knows the request's id only as `null` or
-    /// as the nearest double: with any other than its own the client would wait for ever.
+    /// The top-level members; `None` for a batch, and for JSON that is not an object.
+    pub(crate) fn members(&self) -> Option<Members<'_>> {
+        Members::of(self.as_str())
+    }
+
+    /// The members of `params`.
+    pub(crate) fn params(&self) -> Option<Members<'_>> {
+        self.members()?.object("params")
+    }
+
+    /// This request or response with another id. Some servers answer with the id `null`, or with the nearest double of
+    /// the id; the client would wait for ever if it did not get its own.
     #[must_use]
     pub fn with_id(&self, raw_id: &str) -> Self {
-        let id = Id::from_json(raw_id);
-        let kind = match &self.kind {
-            Kind::Request { method, .. } => Kind::Request { id, method: method.clone() },
-            Kind::Response { is_error, .. } => Kind::Response { id, is_error: *is_error },
-            Kind::Notification { .. } | Kind::Batch(_) | Kind::Invalid(_) => return self.clone(),
-        };
+        if let Kind::Notification { .. } | Kind::Batch(_) | Kind::Invalid(_) = self.kind {
+            return self.clone();
+        }
         let mut text = Vec::with_capacity(self.text.len() + raw_id.len() + 6);
         let start = if let Some(at) = &self.id_at {
             text.extend_from_slice(&self.text[..at.start]);
@@ -220,7 +213,34 @@ impl Message {
             text.extend_from_slice(&self.text[1..]);
             b"{\"id\":".len()
         };
+        let kind = self.kind.with_id(Id::from_json(raw_id));
         Self { text: text.into(), kind, id_at: Some(start..start + raw_id.len()) }
+    }
+
+    /// This message with some members changed; every other byte stays. `members` are the [`members`](Self::members) of
+    /// this message. A change may set the id; it must not add or remove `method`, `result` or `error`.
+    #[must_use]
+    pub(crate) fn edited(&self, members: &Members<'_>, changes: &[(&str, Change<'_>)]) -> Self {
+        let (text, id_at) = members.with_and_find(changes, "id");
+        let kind = match &id_at {
+            Some(at) => self.kind.with_id(Id::from_json(&text[at.clone()])),
+            None => self.kind.clone(),
+        };
+        Self { text: text.into(), kind, id_at }
+    }
+}
+
+impl Kind {
+    /// The kind of the same message with this id.
+    fn with_id(&self, id: Id) -> Self {
+        match self {
+            Self::Request { method, .. } | Self::Notification { method } => {
+                Self::Request { id, method: method.clone() }
+            }
+            Self::Response { is_error, .. } => Self::Response { id, is_error: *is_error },
+            Self::Batch(elements) => Self::Batch(elements.clone()),
+            Self::Invalid(_) => Self::Invalid(Some(id)),
+        }
     }
 }
 

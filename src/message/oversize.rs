@@ -1,20 +1,19 @@
-//! Which request, or which answer, was in a text too long to keep?
+//! Which request or response was in a text that is too long to keep?
 //!
-//! Its bytes go by once and are not kept; what is wanted of them is the top-level `id` (which may stand at the very
-//! end) and whether there is a `method`, so that the one request gets its one error. What stands before the first brace
-//! is passed over.
+//! The bytes are scanned once and not kept. The scan finds the top-level `id`, which may come last, and whether there
+//! is a `method`, so that the request can be answered with an error. Text before the first brace is skipped.
 
-/// The longest id worth remembering, in bytes.
+/// The longest id that is kept, in bytes.
 const LONGEST_ID: usize = 1024;
 
-/// Scans a JSON text in pieces, following strings and nesting only.
+/// Scans a JSON text in pieces. It follows only strings and nesting.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact about the text so far")]
 #[derive(Debug, Default)]
 pub struct Oversize {
     depth: usize,
     in_string: bool,
     escaped: bool,
-    /// The member name that stands before the next top-level colon.
+    /// The member name before the next top-level colon.
     name: Vec<u8>,
     part: Part,
     id: Vec<u8>,
@@ -95,17 +94,17 @@ impl Oversize {
         }
     }
 
-    /// The id's JSON text, if it was a request.
+    /// The id's JSON text, if the text is a request.
     pub fn request_id(&self) -> Option<&str> {
         self.id().filter(|_| self.has_method)
     }
 
-    /// The id's JSON text, if it was an answer.
+    /// The id's JSON text, if the text is a response.
     pub fn answer_id(&self) -> Option<&str> {
         self.id().filter(|_| !self.has_method)
     }
 
-    /// Whether the text has come to the end of its outermost value.
+    /// Whether the outermost value has ended.
     pub fn is_whole(&self) -> bool {
         self.begun && self.depth == 0
     }

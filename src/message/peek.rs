@@ -1,15 +1,14 @@
-//! Which top-level members has this JSON text? One pass, nothing built.
+//! Which top-level members does this JSON text have? It is read once, and no tree is built.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserializer;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::members::raw_members;
 use super::scan;
 
-/// The members that routing needs. Of members given twice the last counts, as in most parsers.
+/// The members that routing needs. If a member occurs twice, the last one counts, as in most parsers.
 #[derive(Default)]
 pub(super) struct Peeked<'a> {
     pub(super) id: Option<&'a str>,
@@ -31,19 +30,20 @@ impl<'a> Peeked<'a> {
     }
 }
 
-/// Peeks at an object; any other JSON value has no members.
+/// Peeks at an object. Any other JSON value has no members.
 pub(super) fn object(json: &str) -> serde_json::Result<Peeked<'_>> {
     let mut peeked = Peeked::default();
     if scan::members(json, |name, raw| peeked.take(name, raw)).is_some() {
         return Ok(peeked);
     }
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let peeked = if json.starts_with('{') {
-        deserializer.deserialize_map(Members)?
+    let mut peeked = Peeked::default();
+    if json.starts_with('{') {
+        for (name, raw) in raw_members(json)? {
+            peeked.take(&serde_json::from_str::<String>(name)?, raw);
+        }
     } else {
-        serde::Deserialize::deserialize(&mut deserializer).map(|IgnoredAny| Peeked::default())?
-    };
-    deserializer.end()?;
+        serde_json::from_str::<IgnoredAny>(json)?;
+    }
     Ok(peeked)
 }
 
@@ -51,24 +51,6 @@ pub(super) fn object(json: &str) -> serde_json::Result<Peeked<'_>> {
 pub(crate) fn elements(json: &str) -> serde_json::Result<Vec<&str>> {
     let elements: Vec<&RawValue> = serde_json::from_str(json)?;
     Ok(elements.into_iter().map(RawValue::get).collect())
-}
-
-struct Members;
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Peeked<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON-RPC message")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut peeked = Peeked::default();
-        while let Some((name, raw)) = map.next_entry::<String, &RawValue>()? {
-            peeked.take(&name, raw.get());
-        }
-        Ok(peeked)
-    }
 }
 
 fn string(raw: &str) -> Option<Cow<'_, str>> {

@@ -1,15 +1,15 @@
-//! What does a message say, in the few places where the bridge has to know?
+//! How are the few parts of a message read that the bridge itself needs?
 
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Id, Kind, Members, Message};
+use super::{Id, Kind, Message};
 
 /// The `error` of a response (JSON-RPC 2.0, section 5.1).
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct ErrorObject {
-    /// A number in a valid response. Servers send other things too.
+    /// A number in a valid response. Some servers send other values.
     #[serde(default)]
     pub code: Value,
     /// `None` where the member is missing.
@@ -30,7 +30,7 @@ impl ErrorObject {
 /// The code of an error response; `None` for any other message, and for a code that is no integer.
 pub fn error_code(message: &Message) -> Option<i64> {
     let Kind::Response { is_error: true, .. } = message.kind() else { return None };
-    Members::of(message.as_str())?.object("error")?.get("code")?.parse().ok()
+    message.members()?.object("error")?.get("code")?.parse().ok()
 }
 
 /// The id that a `notifications/cancelled` names; `None` for any other message.
@@ -38,16 +38,16 @@ pub fn cancelled_id(message: &Message) -> Option<Id> {
     if message.method() != Some("notifications/cancelled") {
         return None;
     }
-    Members::of(message.as_str())?.object("params")?.get("requestId").map(Id::from_json)
+    message.params()?.get("requestId").map(Id::from_json)
 }
 
 /// The members of `initialize` that both its request and its result have.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Initialize {
-    /// The revision asked for, or agreed on.
+    /// The requested revision, or the negotiated one.
     pub protocol_version: Option<String>,
-    /// Of the client in a request, of the server in a result.
+    /// The client's in a request, the server's in a result.
     #[serde(default)]
     pub capabilities: Value,
 }

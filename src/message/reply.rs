@@ -1,60 +1,49 @@
-//! The messages that the bridge writes itself. Each is built as it is, not parsed back.
+//! How does the bridge write messages of its own? It knows their kind and id, so it does not parse them back.
 //!
-//! Every argument that is JSON text must be valid JSON on one line.
+//! A `result` or `params` is a [`Value`] or JSON text. JSON text, also of ids, must be valid and on one line.
+
+use std::fmt::Display;
 
 use serde_json::{Value, json};
 
 use super::{Id, Kind, Message};
 
-/// An error response. `raw_id` is the id as its request spells it; `data` is left out where there is none.
+/// An error response. `raw_id` is the id as its request spells it; Without `data` the error has no such member.
 pub fn error(raw_id: &str, code: i64, message: &str, data: Option<&Value>) -> Message {
     let mut body = json!({ "code": code, "message": message });
     if let Some(data) = data {
         body["data"] = data.clone();
     }
-    response(raw_id, "error", &body.to_string())
+    error_text(raw_id, &body.to_string())
+}
+
+/// An error response whose `error` is JSON text, and not `null`.
+pub fn error_text(raw_id: &str, error: &str) -> Message {
+    let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"error":{error}}}"#);
+    Message::built(text, Kind::Response { id: Id::from_json(raw_id), is_error: true }, Some(raw_id))
 }
 
 /// A successful response.
-pub fn result(raw_id: &str, result: &Value) -> Message {
-    result_text(raw_id, &result.to_string())
+pub fn result(raw_id: &str, result: &(impl Display + ?Sized)) -> Message {
+    let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"result":{result}}}"#);
+    Message::built(text, Kind::Response { id: Id::from_json(raw_id), is_error: false }, Some(raw_id))
 }
 
-/// A successful response whose result is JSON text already.
-pub fn result_text(raw_id: &str, result: &str) -> Message {
-    response(raw_id, "result", result)
-}
-
-fn response(raw_id: &str, member: &str, value: &str) -> Message {
-    let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"{member}":{value}}}"#);
-    Message::built(text, Kind::Response { id: Id::from_json(raw_id), is_error: member == "error" }, Some(raw_id))
-}
-
-/// A request of the bridge's own.
-pub fn request(raw_id: &str, method: &str, params: &Value) -> Message {
-    request_text(raw_id, method, &params.to_string())
-}
-
-/// A request whose `params` are JSON text already.
-pub fn request_text(raw_id: &str, method: &str, params: &str) -> Message {
+/// A request.
+pub fn request(raw_id: &str, method: &str, params: &(impl Display + ?Sized)) -> Message {
     let quoted = json!(method);
     let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":{quoted},"params":{params}}}"#);
     Message::built(text, Kind::Request { id: Id::from_json(raw_id), method: method.into() }, Some(raw_id))
 }
 
-/// A `ping` with this id.
+/// A `ping` request.
 pub fn ping(raw_id: &str) -> Message {
     let text = format!(r#"{{"jsonrpc":"2.0","id":{raw_id},"method":"ping"}}"#);
     Message::built(text, Kind::Request { id: Id::from_json(raw_id), method: "ping".into() }, Some(raw_id))
 }
 
 /// A notification.
-pub fn notification(method: &str, params: &Value) -> Message {
-    notification_text(method, &params.to_string())
-}
-
-/// A notification whose `params` are JSON text already.
-pub fn notification_text(method: &str, params: &str) -> Message {
+pub fn notification(method: &str, params: &(impl Display + ?Sized)) -> Message {
     let quoted = json!(method);
     let text = format!(r#"{{"jsonrpc":"2.0","method":{quoted},"params":{params}}}"#);
     Message::built(text, Kind::Notification { method: method.into() }, None)
@@ -63,7 +52,7 @@ pub fn notification_text(method: &str, params: &str) -> Message {
 /// `notifications/progress` for the request with this token, without a total.
 pub fn progress(raw_token: &str, progress: u32, text: &str) -> Message {
     let text = json!(text);
-    notification_text(
+    notification(
         "notifications/progress",
         &format!(r#"{{"progressToken":{raw_token},"progress":{progress},"message":{text}}}"#),
     )
@@ -72,13 +61,18 @@ pub fn progress(raw_token: &str, progress: u32, text: &str) -> Message {
 /// `notifications/cancelled` for the request with this id.
 pub fn cancelled(raw_id: &str, reason: &str) -> Message {
     let reason = json!(reason);
-    notification_text("notifications/cancelled", &format!(r#"{{"requestId":{raw_id},"reason":{reason}}}"#))
+    notification("notifications/cancelled", &format!(r#"{{"requestId":{raw_id},"reason":{reason}}}"#))
 }
 
 /// `notifications/{tools,prompts,resources}/list_changed`.
 pub fn list_changed(what: &str) -> Message {
-    let method = format!("notifications/{what}/list_changed");
-    let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#);
+    notification_without_params(&format!("notifications/{what}/list_changed"))
+}
+
+/// A notification without `params`.
+pub fn notification_without_params(method: &str) -> Message {
+    let quoted = json!(method);
+    let text = format!(r#"{{"jsonrpc":"2.0","method":{quoted}}}"#);
     Message::built(text, Kind::Notification { method: method.into() }, None)
 }
 

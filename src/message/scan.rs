@@ -1,15 +1,15 @@
-//! Where does each member of a JSON object end? For objects such as nearly all are.
+//! Where does each member of a JSON object end? A fast scan for usual objects.
 //!
-//! Every message passes here once in each direction, so this is written for speed: no tree, no allocation, eight bytes
-//! of a string at a time. It gives up on whatever is rare or wrong, which `serde_json` then judges, and explains. So it
-//! may refuse what is JSON, but what it takes must be.
+//! Every message is scanned here once, so the code is written for speed: no tree, no allocation, eight bytes of a
+//! string at a time. The scan gives up on rare and invalid text. Then `serde_json` reads the text, and explains what is
+//! wrong. So the scan may give up on valid JSON, but it must not accept invalid JSON.
 
 /// The lowest bit of each byte of a word, and the highest.
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// Hands the name of each member of the object, and the text of its value, to `member`. `None`: it gave up, perhaps
-/// after some of them.
+/// Calls `member` with the name of each member of the object and the text of its value. `None`: the scan gave up,
+/// perhaps after some members.
 pub(super) fn members<'a>(json: &'a str, mut member: impl FnMut(&'a str, &'a str)) -> Option<()> {
     let mut scan = Scan { json, at: 0 };
     scan.token().filter(|byte| *byte == b'{')?;
@@ -28,7 +28,7 @@ pub(super) fn members<'a>(json: &'a str, mut member: impl FnMut(&'a str, &'a str
             }
         }
     }
-    // White space behind it is none of a message's any more.
+    // The text of a message has no white space at its end.
     (scan.at == json.len()).then_some(())
 }
 
@@ -58,7 +58,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A member's name without escapes, whose first byte is this, and the colon.
+    /// Reads a member's name, which has no escapes and begins with this byte, and the colon.
     fn name(&mut self, first: u8) -> Option<&'a str> {
         let start = self.at;
         self.at += plain(self.rest());
@@ -67,17 +67,17 @@ impl<'a> Scan<'a> {
         is_one.then_some(name)
     }
 
-    /// A value whose first byte is this, of any depth that a word has bits for.
+    /// Reads a value that begins with this byte. Its depth is limited by the bits of a word.
     fn value(&mut self, first: u8) -> Option<()> {
         let mut byte = first;
-        // What is open: a one for each object, a zero for each array, the innermost lowest, and a one above them all.
+        // The open brackets: a one for each object, a zero for each array, the innermost lowest, and a one above all.
         let mut open = 1u64;
         loop {
             match byte {
                 b'"' => self.string()?,
                 b'{' | b'[' if open >> 63 == 0 => {
                     let next = self.token()?;
-                    // In ASCII two above, each.
+                    // In ASCII the closing bracket is the opening one plus two.
                     if next != byte + 2 {
                         open = open << 1 | u64::from(byte == b'{');
                         byte = self.item(next, open)?;
@@ -94,7 +94,7 @@ impl<'a> Scan<'a> {
                 b'n' => self.word(b"ull")?,
                 _ => return None,
             }
-            // Behind a value: what ends with it, until another follows.
+            // After a value: brackets close until another value follows.
             loop {
                 if open == 1 {
                     return Some(());
@@ -112,7 +112,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The first byte of a value within what is open: in an object its name comes before.
+    /// The first byte of a value in the innermost bracket; in an object the name comes first.
     fn item(&mut self, first: u8, open: u64) -> Option<u8> {
         if open & 1 == 0 {
             return Some(first);
@@ -127,7 +127,7 @@ impl<'a> Scan<'a> {
         self.token()
     }
 
-    /// The rest of a string, its end included.
+    /// Reads the rest of a string with its end.
     fn string(&mut self) -> Option<()> {
         loop {
             self.at += plain(self.rest());
@@ -147,7 +147,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The rest of a number that begins with this byte, a minus aside.
+    /// Reads the rest of a number whose first digit is this byte.
     fn number(&mut self, first: u8) -> Option<()> {
         match first {
             b'0' => {}
@@ -183,13 +183,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// How many bytes stand before the first that ends a string, escapes something or is none of a string's.
+/// The number of bytes before the first quote, backslash or control character.
 fn plain(bytes: &[u8]) -> usize {
     let mut count = 0;
     for chunk in bytes.chunks_exact(8) {
         let word = u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]);
         // The highest bit of a byte is set where the byte is below a space, or zero once `"` or `\` is taken from it.
-        // A borrow can set it wrongly, but only above one that is right, and the lowest is what counts.
+        // A borrow can set it wrongly, but only above a correct one, and only the lowest counts.
         let (quote, backslash) = (word ^ (LOW * u64::from(b'"')), word ^ (LOW * u64::from(b'\\')));
         let control = word.wrapping_sub(LOW * 0x20) & !word;
         let quote = quote.wrapping_sub(LOW) & !quote;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_messages_are_made_of_is_taken() {
+    fn usual_messages_are_scanned() {
         let json = r#" { "id" : -1.5e+3 , "a":"\"\\\u00e9 ü","b":[],"c":{},"d":[ {"x":[1,{}]},"y", null ],"e":true }"#;
         let expected = [
             ("id", "-1.5e+3"),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_left_to_the_parser() {
+    fn invalid_json_is_left_to_the_parser() {
         for json in [
             "",
             "{",
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rare_is_left_to_the_parser() {
+    fn rare_json_is_left_to_the_parser() {
         let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(scanned(&nested(63)).is_some());
         assert_eq!(scanned(&nested(64)), None, "as deep as a word has bits, and no deeper");
@@ -279,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_taken_is_what_the_parser_sees(pieces in prop::collection::vec(prop::sample::select(vec![
+        fn the_scan_finds_what_the_parser_finds(pieces in prop::collection::vec(prop::sample::select(vec![
             "{", "}", "[", "]", ",", ":", "\"", "\\", "\"a\":", "\"id\":1,", "1", "0", "-", ".5", "e7", "true", "null",
             "\"text of some length, ü\"", " ", "\\u00e9", "\\n", "\u{1}", "\\\"", "[1,2]", "{\"b\":{}}",
         ]), 0..24)) {
@@ -295,13 +295,13 @@ mod tests {
         }
 
         #[test]
-        fn the_plain_part_of_a_string_ends_where_it_ends(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn the_plain_part_of_a_string_ends_at_its_first_special_byte(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let ends = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
             prop_assert_eq!(plain(&bytes), bytes.iter().position(ends).unwrap_or(bytes.len()));
         }
 
         #[test]
-        fn whatever_json_there_is_reads_the_same(value in json()) {
+        fn any_value_is_scanned(value in json()) {
             let text = serde_json::json!({ "id": 1, "params": value }).to_string();
             let found = scanned(&text);
             let expected = vec![("id".to_owned(), "1".to_owned()), ("params".to_owned(), value.to_string())];

@@ -1,74 +1,69 @@
-//! Of which resources does the server tell? Of each that some subscription wants.
+//! Of which resources does the server of a session announce updates?
 
-use super::session::Session;
-use super::{Awaited, ToLegacy};
+use std::collections::HashMap;
+
+use super::outbox::{Outbox, ServerRequest};
 use crate::message::quoted;
 
-/// How it stands with a resource that the server was asked about. There is one request in flight about each at most:
-/// of two the server might carry out the first one last.
+/// The resource subscriptions of a session.
+#[derive(Debug, Default)]
+pub(super) struct Resources(HashMap<String, State>);
+
+/// The state of one subscription. There is at most one request in flight for a resource, because a server may carry out
+/// two in the wrong order.
 #[derive(Debug)]
-pub(super) enum Resource {
-    /// This request asks to be told of its updates.
-    Asked(Box<str>),
-    /// The server tells of them.
-    Told,
-    /// However this request goes, the server does not tell of them.
-    Left(Box<str>),
+enum State {
+    /// `resources/subscribe` is in flight.
+    Subscribing(Box<str>),
+    /// The server announces updates.
+    Subscribed,
+    /// A request is in flight after which the server does not announce updates, whatever it answers.
+    Unsubscribing(Box<str>),
 }
 
-impl Session {
-    /// The server has opened the session anew.
-    pub(super) fn forget_resources(&mut self) {
-        self.resources.retain(|_, resource| match resource {
-            Resource::Asked(raw_id) => {
-                *resource = Resource::Left(std::mem::take(raw_id));
-                true
-            }
-            Resource::Told => false,
-            Resource::Left(_) => true,
-        });
+impl Resources {
+    pub(super) fn is_subscribed(&self, uri: &str) -> bool {
+        matches!(self.0.get(uri), Some(State::Subscribed))
     }
-}
 
-impl ToLegacy {
-    /// Asks the server for what is wanted of this resource by now, unless it has yet to answer.
-    pub(super) fn bring_about(&mut self, number: u64, uri: &str) {
-        let Some(session) = self.sessions.get(&number) else { return };
-        let is_wanted = self.listens.values().any(|listen| listen.session == number && listen.wants(uri));
-        let (method, next): (_, fn(Box<str>) -> Resource) = match (session.resources.get(uri), is_wanted) {
-            (None, true) => ("resources/subscribe", Resource::Asked),
-            (Some(Resource::Told), false) => ("resources/unsubscribe", Resource::Left),
+    /// Subscribes or unsubscribes, unless the server has yet to answer an earlier request for this resource.
+    pub(super) fn update(&mut self, session: u64, uri: &str, is_wanted: bool, out: &mut Outbox) {
+        let (method, next): (_, fn(Box<str>) -> State) = match (self.0.get(uri), is_wanted) {
+            (None, true) => ("resources/subscribe", State::Subscribing),
+            (Some(State::Subscribed), false) => ("resources/unsubscribe", State::Unsubscribing),
             _ => return,
         };
         let params = format!(r#"{{"uri":{}}}"#, quoted(uri));
-        let raw_id = self.own_request(number, method, &params, Awaited::Resource(uri.to_owned()));
-        if let Some(session) = self.sessions.get_mut(&number) {
-            session.resources.insert(uri.to_owned(), next(raw_id));
-        }
+        let raw_id = out.own_request(session, method, &params, ServerRequest::Resource(uri.to_owned()));
+        self.0.insert(uri.to_owned(), next(raw_id));
     }
 
-    /// The server has answered.
-    pub(super) fn resource_answered(&mut self, number: u64, uri: &str, refused: bool) {
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        if let Some(Resource::Asked(_)) = session.resources.remove(uri) {
-            if refused {
-                self.warn(format!("the server will not tell of {uri}"));
-                return self.agreed(number, uri, false);
+    /// The server has answered. Returns whether it announces updates now, if it was asked to.
+    pub(super) fn answered(&mut self, uri: &str, is_error: bool) -> Option<bool> {
+        let Some(State::Subscribing(_)) = self.0.remove(uri) else { return None };
+        if !is_error {
+            self.0.insert(uri.to_owned(), State::Subscribed);
+        }
+        Some(!is_error)
+    }
+
+    /// Cancels a `resources/unsubscribe` that the server has not answered in time. Returns whether there was one.
+    pub(super) fn cancel_unsubscribe(&mut self, session: u64, uri: &str, out: &mut Outbox) -> bool {
+        let Some(State::Unsubscribing(raw_id)) = self.0.get(uri) else { return false };
+        out.cancel_own(session, raw_id);
+        self.0.remove(uri);
+        true
+    }
+
+    /// The session was lost and opened again: the new one has no subscriptions.
+    pub(super) fn session_reopened(&mut self) {
+        self.0.retain(|_, state| match state {
+            State::Subscribing(raw_id) => {
+                *state = State::Unsubscribing(std::mem::take(raw_id));
+                true
             }
-            session.resources.insert(uri.to_owned(), Resource::Told);
-            self.agreed(number, uri, true);
-        }
-        self.bring_about(number, uri);
-    }
-
-    /// Waits no longer for the server to end what was wanted before.
-    pub(super) fn leave_at_once(&mut self, number: u64, uri: &str) {
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        if let Some(Resource::Left(raw_id)) = session.resources.get_mut(uri) {
-            let raw_id = std::mem::take(raw_id);
-            session.resources.remove(uri);
-            self.withdraw(number, &raw_id);
-            self.bring_about(number, uri);
-        }
+            State::Subscribed => false,
+            State::Unsubscribing(_) => true,
+        });
     }
 }

@@ -1,70 +1,74 @@
-//! One request of a legacy client's until its one answer, through the rounds that a modern server makes of it ("Multi
-//! Round-Trip Requests", "Tasks").
+//! What becomes of a legacy client's request until its one response, through the rounds that a modern server needs
+//! ("Multi Round-Trip Requests", "Tasks")?
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::questions::{Page, Refused, Round};
+use super::input_requests::{CallError, InputRequests, VisitedUrl};
 use super::task::{Status, Task};
 use super::{ClientContext, results};
-use crate::message::{self, Kind, Message};
-use crate::message::{Change, Members};
+use crate::message::{self, Change, Kind, Members, Message, code};
 
-/// A server that asks again and again in one call is not asked again after this.
+/// The highest number of rounds with input requests in one call.
 const MOST_ROUNDS: u32 = 32;
 
-/// How often a server may want to be asked again without a question.
-const MOST_BARE: u32 = 100;
+/// The highest number of rounds without input requests, in which the server wants only its state back.
+const MOST_BARE_ROUNDS: u32 = 100;
 
-/// The longest pause before it is.
+/// The longest pause before a request is sent again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A request on its way.
+/// The code of an error for an invalid response; see [`crate::upstream::Failure`].
+const INVALID_RESPONSE: i64 = -31006;
+
+/// A request of the client's.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// As the client wrote it.
+    /// As the client sent it.
     request: Message,
     raw_id: Box<str>,
     method: Box<str>,
     progress: Progress,
     rounds: u32,
-    bare: u32,
-    visited: Vec<Page>,
+    bare_rounds: u32,
+    visited: Vec<VisitedUrl>,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    /// It is with the server.
+    /// The request is at the server.
     Sent,
-    /// The server's questions are with the client. With the answers goes the server's own state, JSON text.
-    Asked(Round, Option<String>),
+    /// The server's input requests are at the client. The server gets its `requestState` (JSON text) back with the
+    /// responses.
+    InputRequired(InputRequests, Option<String>),
     Task(Box<Task>),
+    /// The server has nothing more to do.
     Over,
 }
 
-/// What is to be done next.
+/// What the caller must do next.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// Requests and notifications for the client, first.
-    pub(crate) tell: Vec<Message>,
-    pub(crate) then: Next,
+    /// First, send the client these requests and notifications.
+    pub(crate) to_client: Vec<Message>,
+    pub(crate) next: Next,
 }
 
-/// And then.
+/// What comes after that.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// Send this to the server after a pause; [`Call::server_says`] wants the answer, [`Call::server_is_lost`] its
-    /// absence.
+    /// Send this to the server after a pause. Then call [`Call::server_response`] or [`Call::server_unreachable`].
     Post(Message, Duration),
-    /// [`Call::client_says`] wants an answer of the client's; [`Call::is_due`] comes after this time, if there is one.
+    /// Wait for a response from the client, and call [`Call::client_response`]. If there is a time, call
+    /// [`Call::timeout`] after it.
     Wait(Option<Duration>),
-    /// This is the answer.
+    /// Send the client this response.
     Answer(Message),
 }
 
-/// What the client has heard of how it goes.
+/// The progress that the client has been sent.
 #[derive(Debug)]
 struct Progress {
     /// JSON text.
@@ -73,275 +77,256 @@ struct Progress {
 }
 
 impl Call {
-    /// Begins with what the client sent.
-    pub(crate) fn begin(context: ClientContext<'_>, request: &Message) -> (Self, Step) {
+    /// Starts with the client's request.
+    pub(crate) fn start(context: ClientContext<'_>, request: &Message) -> (Self, Step) {
         let raw_id: Box<str> = request.raw_id().unwrap_or("null").into();
-        let method: Box<str> = request.method().unwrap_or_default().into();
-        let own = Members::of(request.as_str()).and_then(|members| members.object("params")?.object("_meta"));
-        let token = own.and_then(|own| own.get("progressToken").map(Box::from));
+        let meta = request.params().and_then(|params| params.object("_meta"));
         let call = Self {
             request: request.clone(),
-            raw_id,
-            method,
-            progress: Progress { token, last: f64::NEG_INFINITY },
+            method: request.method().unwrap_or_default().into(),
+            progress: Progress {
+                token: meta.and_then(|meta| meta.get("progressToken").map(Box::from)),
+                last: f64::NEG_INFINITY,
+            },
             rounds: 0,
-            bare: 0,
+            bare_rounds: 0,
             visited: Vec::new(),
             state: State::Sent,
+            raw_id,
         };
         let own_id = (!is_modern_id(&call.raw_id)).then(|| context.ids.next());
-        let post = context.client.with_meta(request, own_id.as_deref(), &[]);
-        (call, Step { tell: Vec::new(), then: Next::Post(post, Duration::ZERO) })
+        let message = context.client.with_meta(request, own_id.as_deref(), &[]);
+        (call, Step::post(message, Duration::ZERO))
     }
 
-    /// Takes the server's answer to what was posted.
-    pub(crate) fn server_says(&mut self, context: ClientContext<'_>, answer: &Message) -> Step {
-        let Kind::Response { is_error: false, .. } = answer.kind() else { return self.refused_by_server(answer) };
-        let members = Members::of(answer.as_str());
-        let Some(result) = members.and_then(|members| members.object("result")) else {
-            // Not an object, which no method promises; but it is what the server says.
-            return Step::over(results::settle(&self.method, answer, &self.raw_id));
+    /// The server has answered the last [`Next::Post`].
+    pub(crate) fn server_response(&mut self, context: ClientContext<'_>, response: &Message) -> Step {
+        let Kind::Response { is_error: false, .. } = response.kind() else { return self.server_error(response) };
+        let Some(result) = response.members().and_then(|members| members.object("result")) else {
+            // No method has such a result, but the client gets it.
+            return self.answer(response);
         };
         let step = match &self.state {
-            State::Task(_) => self.looked_at(context, &result),
+            State::Task(_) => self.task_response(context, &result),
             _ => match result.get("resultType").map(unquoted).as_deref() {
-                None | Some("complete") => Ok(self.complete(results::settle(&self.method, answer, &self.raw_id))),
+                None | Some("complete") => Ok(self.complete(response)),
                 Some("input_required") => self.input_required(context, &result),
                 Some("task") if context.client.takes_tasks() => self.became_task(context, &result),
-                Some(other) => Err(unfit(&format!("a result of the type {other}, which was not agreed on"))),
+                Some(other) => Err(invalid(&format!("the result type {other} is unknown, or was not negotiated"))),
             },
         };
-        step.unwrap_or_else(|refused| self.fail(&refused))
+        step.unwrap_or_else(|error| self.fail(&error))
     }
 
-    /// Takes an answer of the client's to one of the questions.
-    pub(crate) fn client_says(&mut self, context: ClientContext<'_>, answer: &Message) -> Step {
-        let round = match &mut self.state {
-            State::Asked(round, _) => round,
-            State::Task(task) => &mut task.round,
+    /// The client has answered one of the input requests.
+    pub(crate) fn client_response(&mut self, context: ClientContext<'_>, response: &Message) -> Step {
+        let input_requests = match &mut self.state {
+            State::InputRequired(input_requests, _) => input_requests,
+            State::Task(task) => &mut task.input_requests,
             State::Sent | State::Over => return Step::wait(None),
         };
-        match round.answer(answer) {
-            Ok(page) => self.visited.extend(page),
-            Err(refused) => return self.fail(&refused),
+        match input_requests.client_response(response) {
+            Ok(url) => self.visited.extend(url),
+            Err(error) => return self.fail(&error),
         }
-        self.go_on(context).unwrap_or_else(|refused| self.fail(&refused))
+        self.proceed(context)
     }
 
-    /// The time that was to be waited is over.
-    pub(crate) fn is_due(&mut self, context: ClientContext<'_>) -> Step {
-        self.look(context, Duration::ZERO).unwrap_or_else(|refused| self.fail(&refused))
+    /// The time of the last [`Next::Wait`] is over.
+    pub(crate) fn timeout(&mut self, context: ClientContext<'_>) -> Step {
+        self.poll(context, Duration::ZERO)
     }
 
-    /// There is no answer to what was posted, for a reason that may pass. `None`: then there is none to the call
-    /// either.
-    pub(crate) fn server_is_lost(&mut self, context: ClientContext<'_>) -> Option<Step> {
+    /// The server has not answered the last [`Next::Post`], for a temporary reason. `None`: the call fails.
+    pub(crate) fn server_unreachable(&mut self, context: ClientContext<'_>) -> Option<Step> {
         let State::Task(task) = &mut self.state else { return None };
-        // A look may be taken again; what was told may have arrived.
+        // A poll may be repeated; input responses may have arrived.
         if task.is_updating {
             return None;
         }
-        let pause = task.blind()?;
-        self.look(context, pause).ok()
+        let pause = task.poll_failed()?;
+        Some(self.poll(context, pause))
     }
 
-    /// Whether a message from the server's stream, which answers nothing, is for the client.
-    pub(crate) fn passes(&mut self, message: &Message) -> bool {
+    /// Whether a message that the server sent on the response stream goes to the client.
+    pub(crate) fn is_for_client(&mut self, message: &Message) -> bool {
         match message.kind() {
             Kind::Notification { method } if &**method == "notifications/progress" => {
-                let progress = Members::of(message.as_str())
-                    .and_then(|members| members.object("params")?.get("progress")?.parse::<f64>().ok());
-                // It must grow, and each round of the server's begins anew.
+                let progress = message.params().and_then(|params| params.get("progress")?.parse::<f64>().ok());
+                // Progress must grow, but the server begins again in each round.
                 let grows = self.progress.grows(progress);
-                grows || self.rounds + self.bare == 0
+                grows || self.rounds + self.bare_rounds == 0
             }
             Kind::Notification { .. } => true,
             _ => false,
         }
     }
 
-    /// Nobody waits any more, or the answer is there: what the client, and then what the server, must still be told.
-    pub(crate) fn end(&mut self, context: ClientContext<'_>) -> (Vec<Message>, Option<Message>) {
+    /// The client has its response, or does not wait for it any more. Returns what the client and the server must still
+    /// be sent.
+    pub(crate) fn close(&mut self, context: ClientContext<'_>) -> (Vec<Message>, Option<Message>) {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Asked(mut round, _) => (round.withdraw(), None),
-            State::Task(mut task) => (task.round.withdraw(), task.ask(context, "tasks/cancel")),
+            State::InputRequired(mut input_requests, _) => (input_requests.cancel(), None),
+            State::Task(mut task) => (task.input_requests.cancel(), Some(task.request(context, "tasks/cancel"))),
             State::Sent | State::Over => (Vec::new(), None),
         }
     }
 
-    fn input_required(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, Refused> {
+    fn input_required(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, CallError> {
         let state = result.get("requestState").map(str::to_owned);
-        let mut round = Round::default();
-        let questions = result.object("inputRequests").filter(|questions| !questions.is_empty());
-        if questions.is_none() && state.is_none() {
-            return Err(unfit("that it needs input, but not which"));
+        let requests = result.object("inputRequests").filter(|requests| !requests.is_empty());
+        if requests.is_none() && state.is_none() {
+            return Err(invalid("the result requires input, but has no input requests"));
         }
-        let put = match &questions {
-            Some(questions) => round.ask(context, questions, |_| true, &self.visited)?,
+        let mut input_requests = InputRequests::default();
+        let to_client = match &requests {
+            Some(requests) => input_requests.put(context, requests, |_| true, &self.visited)?,
             None => Vec::new(),
         };
-        // Where the user was sent before counts as no question, or the server would wait for him on our time.
-        if put.is_empty() {
-            self.bare += 1;
+        // If the user has visited the URL before, the round counts as bare: the server waits for the user.
+        if to_client.is_empty() {
+            self.bare_rounds += 1;
         } else {
             self.rounds += 1;
         }
-        if self.rounds > MOST_ROUNDS || self.bare > MOST_BARE {
-            return Err(unfit("again and again that it needs more input"));
+        if self.rounds > MOST_ROUNDS || self.bare_rounds > MOST_BARE_ROUNDS {
+            return Err(invalid("the server requires input again and again"));
         }
-        self.state = State::Asked(round, state);
-        let mut step = self.go_on(context)?;
-        step.tell = put;
-        Ok(step)
+        self.state = State::InputRequired(input_requests, state);
+        Ok(Step { to_client, ..self.proceed(context) })
     }
 
-    /// Goes back to the server when the client has answered all.
-    fn go_on(&mut self, context: ClientContext<'_>) -> Result<Step, Refused> {
+    /// Sends the input responses to the server when the client has answered all input requests.
+    fn proceed(&mut self, context: ClientContext<'_>) -> Step {
         match &mut self.state {
-            State::Asked(round, _) if !round.is_settled() => Ok(Step::wait(None)),
-            State::Asked(round, state) => {
-                let answers = round.has_answers().then(|| round.responses());
+            State::InputRequired(input_requests, state) if input_requests.is_settled() => {
+                let responses = input_requests.has_responses().then(|| input_requests.take_responses());
                 let changes = [
-                    ("inputResponses", answers.as_deref().map_or(Change::Remove, Change::Set)),
+                    ("inputResponses", responses.as_deref().map_or(Change::Remove, Change::Set)),
                     ("requestState", state.as_deref().map_or(Change::Remove, Change::Set)),
                 ];
-                let post = context.client.with_meta(&self.request, Some(&context.ids.next()), &changes);
+                let retry = context.client.with_meta(&self.request, Some(&context.ids.next()), &changes);
                 self.state = State::Sent;
-                Ok(Step::post(post, pause(self.bare)))
+                Step::post(retry, pause(self.bare_rounds))
             }
-            State::Task(task) if task.round.is_settled() && task.round.has_answers() => {
+            State::Task(task) if task.input_requests.is_settled() && task.input_requests.has_responses() => {
                 task.is_updating = true;
-                let update = task.update(context).ok_or_else(|| unfit("an odd id for a task"))?;
-                Ok(Step::post(update, Duration::ZERO))
+                Step::post(task.update(context), Duration::ZERO)
             }
-            State::Task(task) => Ok(Step::wait(Some(task.interval()))),
-            State::Sent | State::Over => Ok(Step::wait(None)),
+            State::Task(task) => Step::wait(Some(task.interval())),
+            State::InputRequired(..) | State::Sent | State::Over => Step::wait(None),
         }
     }
 
-    fn became_task(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, Refused> {
-        let mut task = Task::of(result).ok_or_else(|| unfit("a task without an id"))?;
-        let news = task.news(result);
-        let pause = task.first(result);
+    fn became_task(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, CallError> {
+        let mut task = Task::of(result).ok_or_else(|| invalid("the task has no id"))?;
+        let news = task.new_status_text(result);
+        let pause = task.first_pause(result);
         self.state = State::Task(Box::new(task));
-        let mut step = self.look(context, pause)?;
-        step.tell.extend(self.progress.tell(news));
-        Ok(step)
+        let to_client = self.progress.notification(news).into_iter().collect();
+        Ok(Step { to_client, ..self.poll(context, pause) })
     }
 
-    fn look(&mut self, context: ClientContext<'_>, pause: Duration) -> Result<Step, Refused> {
-        let State::Task(task) = &mut self.state else { return Ok(Step::wait(None)) };
+    /// Asks for the state of the task after a pause.
+    fn poll(&mut self, context: ClientContext<'_>, pause: Duration) -> Step {
+        let State::Task(task) = &mut self.state else { return Step::wait(None) };
         task.is_updating = false;
-        let look = task.ask(context, "tasks/get").ok_or_else(|| unfit("an odd id for a task"))?;
-        Ok(Step::post(look, pause))
+        Step::post(task.request(context, "tasks/get"), pause)
     }
 
-    fn looked_at(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, Refused> {
+    /// The server has answered `tasks/get` or `tasks/update`.
+    fn task_response(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, CallError> {
         let State::Task(task) = &mut self.state else { return Ok(Step::wait(None)) };
-        let interval = task.interval();
         if task.is_updating {
-            return self.look(context, interval);
+            let interval = task.interval();
+            return Ok(self.poll(context, interval));
         }
-        let news = task.news(result);
-        let status = task.look(result).ok_or_else(|| unfit("a task in no state that is known"))?;
-        match status {
+        let news = task.new_status_text(result);
+        match task.status(result).ok_or_else(|| invalid("the task has no known status"))? {
             Status::Completed(result) => {
-                let told = results::result(&self.method, result);
-                let answer = format!(
-                    r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#,
-                    self.raw_id,
-                    told.as_deref().unwrap_or(result)
-                );
-                let answer = Message::parse(answer).map_err(|_| unfit("broken JSON"))?;
-                Ok(self.complete(answer))
+                let legacy = results::legacy_result(&self.method, result);
+                let response = message::result(&self.raw_id, legacy.as_deref().unwrap_or(result));
+                Ok(self.complete(&response))
             }
             Status::Failed(error) => {
-                let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, self.raw_id);
-                let answer = Message::parse(answer).map_err(|_| unfit("broken JSON"))?;
-                self.close();
-                Ok(Step::over(results::settle(&self.method, &answer, &self.raw_id)))
+                self.task_ended();
+                Ok(self.answer(&message::error_text(&self.raw_id, error)))
             }
             Status::Cancelled => {
-                self.close();
-                Err(Refused(
-                    message::code::INTERNAL_ERROR,
-                    "the server has cancelled the task that the call became".to_owned(),
-                ))
+                self.task_ended();
+                Err(CallError(code::INTERNAL_ERROR, "the server has cancelled the task of this call".to_owned()))
             }
-            Status::Bare(said) => {
-                self.close();
-                Err(unfit(said))
+            Status::WithoutOutcome(why) => {
+                self.task_ended();
+                Err(invalid(why))
             }
-            Status::Working | Status::InputRequired(_) => self.still_works(context, status, news),
+            Status::Working => Ok(self.task_goes_on(context, news, Vec::new())),
+            Status::InputRequired(requests) => {
+                let known = &task.known_keys;
+                let is_new = |key: &str| !known.contains(key);
+                let to_client = task.input_requests.put(context, &requests, is_new, &self.visited)?;
+                task.known_keys.extend(requests.iter().map(|(key, _)| key.to_owned()));
+                Ok(self.task_goes_on(context, news, to_client))
+            }
         }
     }
 
-    /// The task goes on, and may want to know something first.
-    fn still_works(
-        &mut self,
-        context: ClientContext<'_>,
-        status: Status<'_>,
-        news: Option<String>,
-    ) -> Result<Step, Refused> {
-        let mut tell: Vec<_> = self.progress.tell(news).into_iter().collect();
-        if let (Status::InputRequired(questions), State::Task(task)) = (status, &mut self.state) {
-            let asked = &task.asked;
-            tell.extend(task.round.ask(context, &questions, |key| !asked.contains(key), &self.visited)?);
-            task.asked.extend(questions.iter().map(|(key, _)| key.to_owned()));
-        }
-        let mut step = match &self.state {
-            State::Task(task) if task.round.is_settled() && !task.round.has_answers() => {
+    fn task_goes_on(&mut self, context: ClientContext<'_>, news: Option<String>, requests: Vec<Message>) -> Step {
+        let to_client = self.progress.notification(news).into_iter().chain(requests).collect();
+        let step = match &self.state {
+            State::Task(task) if task.input_requests.is_settled() && !task.input_requests.has_responses() => {
                 let interval = task.interval();
-                self.look(context, interval)?
+                self.poll(context, interval)
             }
-            _ => self.go_on(context)?,
+            _ => self.proceed(context),
         };
-        step.tell = tell;
-        Ok(step)
+        Step { to_client, ..step }
     }
 
-    /// The task is over on the server's side: there is nothing left to cancel but questions.
-    fn close(&mut self) {
+    /// The task has ended at the server. Only input requests may still be open.
+    fn task_ended(&mut self) {
         if let State::Task(task) = &mut self.state {
-            let round = std::mem::take(&mut task.round);
-            self.state = State::Asked(round, None);
+            self.state = State::InputRequired(std::mem::take(&mut task.input_requests), None);
         }
     }
 
-    fn complete(&mut self, answer: Message) -> Step {
-        self.close();
-        let mut step = Step::over(answer);
-        step.tell = self.visited.drain(..).map(|page| page.complete()).collect();
-        step
+    /// The call is successful. Legacy clients are told that the URLs are done.
+    fn complete(&mut self, response: &Message) -> Step {
+        self.task_ended();
+        let to_client = self.visited.drain(..).map(|url| url.complete()).collect();
+        Step { to_client, ..self.answer(response) }
     }
 
-    fn refused_by_server(&mut self, answer: &Message) -> Step {
-        // A task of which the server knows nothing is over; one that could not be told the answers is not.
+    fn server_error(&mut self, response: &Message) -> Step {
+        // A task that the server does not know has ended. One that could not be updated has not.
         if let State::Task(task) = &self.state
             && !task.is_updating
         {
-            self.close();
+            self.task_ended();
         }
-        Step::over(results::settle(&self.method, answer, &self.raw_id))
+        self.answer(response)
     }
 
-    fn fail(&self, Refused(code, why): &Refused) -> Step {
-        Step::over(message::error(&self.raw_id, *code, why, None))
+    fn answer(&self, response: &Message) -> Step {
+        Step::answer(results::legacy_response(&self.method, response, &self.raw_id))
+    }
+
+    fn fail(&self, CallError(code, why): &CallError) -> Step {
+        Step::answer(message::error(&self.raw_id, *code, why, None))
     }
 }
 
 impl Step {
-    /// What is still open is [`Call::end`]'s business.
-    fn over(answer: Message) -> Self {
-        Self { tell: Vec::new(), then: Next::Answer(answer) }
+    fn answer(response: Message) -> Self {
+        Self { to_client: Vec::new(), next: Next::Answer(response) }
     }
 
     fn post(message: Message, pause: Duration) -> Self {
-        Self { tell: Vec::new(), then: Next::Post(message, pause) }
+        Self { to_client: Vec::new(), next: Next::Post(message, pause) }
     }
 
     fn wait(until: Option<Duration>) -> Self {
-        Self { tell: Vec::new(), then: Next::Wait(until) }
+        Self { to_client: Vec::new(), next: Next::Wait(until) }
     }
 }
 
@@ -352,36 +337,33 @@ impl Progress {
         grows
     }
 
-    /// A task's word on how it goes.
-    fn tell(&mut self, news: Option<String>) -> Option<Message> {
-        let (token, news) = (self.token.as_ref()?, news?);
+    /// The status text of a task as progress.
+    fn notification(&mut self, text: Option<String>) -> Option<Message> {
+        let (token, text) = (self.token.as_ref()?, text?);
         self.last = if self.last.is_finite() { self.last + 1.0 } else { 1.0 };
-        let params = format!(r#"{{"progressToken":{token},"progress":{},"message":{}}}"#, self.last, json!(news));
-        Some(message::notification_text("notifications/progress", &params))
+        let params = format!(r#"{{"progressToken":{token},"progress":{},"message":{}}}"#, self.last, json!(text));
+        Some(message::notification("notifications/progress", &params))
     }
 }
 
-/// None before the first time, then longer and longer.
-fn pause(bare: u32) -> Duration {
-    match bare {
+/// The pause before a bare round. It grows from the second such round on.
+fn pause(bare_rounds: u32) -> Duration {
+    match bare_rounds {
         0 | 1 => Duration::ZERO,
         more => (Duration::from_millis(100) * 2u32.saturating_pow(more.min(16) - 2)).min(LONGEST_PAUSE),
     }
 }
 
-/// Legacy clients may call a request `null` or 1.5; modern servers refuse that.
+/// Legacy clients may use the id `null` or 1.5, which modern servers refuse.
 fn is_modern_id(raw_id: &str) -> bool {
     raw_id.starts_with('"') || raw_id.parse::<i64>().is_ok_and(|id| id.unsigned_abs() < 1 << 53)
 }
 
-/// A string's text; what is none stays JSON, which is the name of nothing.
+/// The text of a string; any other value stays JSON, which is not a known name.
 fn unquoted(json: &str) -> String {
     serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
 }
 
-fn unfit(said: &str) -> Refused {
-    Refused(UNFIT, format!("the server says {said}"))
+fn invalid(why: &str) -> CallError {
+    CallError(INVALID_RESPONSE, format!("the server's response is invalid: {why}"))
 }
-
-/// As any answer that is none.
-const UNFIT: i64 = -31006;

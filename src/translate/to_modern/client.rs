@@ -1,144 +1,140 @@
-//! Who is the client, as every request to a modern server says it, and what of its words goes no further?
+//! What does every request to a modern server say about the client, and which messages of the client stay with the
+//! bridge?
 
-use serde_json::json;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::message::{self, Kind, Message};
-use crate::message::{Change, Members, quoted};
-use crate::translate::{TASKS, code, meta};
+use serde_json::Value;
 
-/// The levels of log messages ("Logging").
-const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+use crate::message::{self, Change, Kind, Members, Message, code, quoted};
+use crate::translate::capabilities;
+use crate::translate::protocol::{LOG_LEVELS, TASKS, meta};
 
-/// What a legacy client has said of itself.
+/// What a legacy client sent in `initialize`, and the log level that it set.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    /// The legacy revision that it asked for.
+    /// The legacy revision that the client asked for.
     revision: String,
-    /// The modern revision that is spoken for it.
-    spoken: &'static str,
-    /// JSON text, as are the next two.
+    /// The modern revision of the requests to the server.
+    modern_revision: &'static str,
+    /// JSON text, as are `capabilities` and `log_level`.
     info: Option<Box<str>>,
     capabilities: Box<str>,
-    level: Option<Box<str>>,
-    tasks: bool,
+    log_level: Option<Box<str>>,
+    takes_tasks: bool,
 }
 
-/// A request that the server has no word for.
+/// A request that the bridge answers, because a modern server does not have its method.
 #[derive(Debug)]
 pub(crate) enum LocalAnswer {
-    /// Here is its answer.
+    /// The response.
     Answer(Message),
-    /// The client wants to hear of this resource from now on.
+    /// The client subscribes to this resource.
     Subscribe(String),
-    /// The client wants to hear of this resource no more.
+    /// The client unsubscribes from this resource.
     Unsubscribe(String),
 }
 
+/// A client, and the ids for the requests that the bridge sends in its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientContext<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) ids: &'a Ids,
+}
+
+impl ClientContext<'_> {
+    /// A request of the bridge's own to the server. `params` is JSON text.
+    pub(super) fn request(&self, method: &str, params: &str) -> Message {
+        self.client.request(&self.ids.next(), method, params)
+    }
+}
+
 impl Client {
-    /// Reads the client's `initialize`. `tasks`: its calls may become tasks, which are the bridge's to follow.
-    pub(crate) fn of(initialize: &Message, spoken: &'static str, tasks: bool) -> Self {
-        let params = Members::of(initialize.as_str()).and_then(|members| members.object("params"));
+    /// Reads the client's `initialize`. `takes_tasks`: the server may answer calls with tasks, which the bridge follows.
+    pub(crate) fn of(initialize: &Message, modern_revision: &'static str, takes_tasks: bool) -> Self {
+        let params = initialize.params();
         let params = params.as_ref();
         Self {
             revision: params.and_then(|params| params.string("protocolVersion")).unwrap_or_default(),
-            spoken,
+            modern_revision,
             info: params.and_then(|params| params.object("clientInfo").and(params.get("clientInfo"))).map(Box::from),
-            capabilities: capabilities(params.and_then(|params| params.object("capabilities")), tasks).into(),
-            level: None,
-            tasks,
+            capabilities: modern_capabilities(params.and_then(|params| params.object("capabilities")), takes_tasks)
+                .into(),
+            log_level: None,
+            takes_tasks,
         }
     }
 
-    /// The legacy revision that it asked for.
+    /// The legacy revision that the client asked for.
     pub(crate) fn revision(&self) -> &str {
         &self.revision
     }
 
-    /// Whether its calls may become tasks.
+    /// Whether the server may answer its calls with tasks.
     pub(crate) fn takes_tasks(&self) -> bool {
-        self.tasks
+        self.takes_tasks
     }
 
-    /// The client's message with the `_meta` that a modern server wants, and `params` changed; what else it says stays
-    /// as it is. `raw_id`: another id than its own.
+    /// The client's message with the `_meta` that a modern server requires, with these changes of its `params`, and with
+    /// another id if `raw_id` is given. Every other byte stays.
     pub(crate) fn with_meta(&self, message: &Message, raw_id: Option<&str>, changes: &[(&str, Change<'_>)]) -> Message {
-        let Some(members) = Members::of(message.as_str()) else { return message.clone() };
+        let Some(members) = message.members() else { return message.clone() };
         let empty = || Members::of("{}");
-        let given = members.get("params").filter(|params| *params != "null");
-        // By position: nothing that a server of either era understands.
-        let Some(params) = given.map_or_else(empty, Members::of) else { return message.clone() };
-        let Some(own) = params.object("_meta").or_else(empty) else { return message.clone() };
-        let spoken = quoted(self.spoken);
-        let mut said = vec![
-            (meta::PROTOCOL_VERSION, Change::Set(&spoken)),
+        let params = members.get("params").filter(|params| *params != "null");
+        // `params` by position do not exist in MCP.
+        let Some(params) = params.map_or_else(empty, Members::of) else { return message.clone() };
+        let Some(meta) = params.object("_meta").or_else(empty) else { return message.clone() };
+        let revision = quoted(self.modern_revision);
+        let mut of_meta = vec![
+            (meta::PROTOCOL_VERSION, Change::Set(&revision)),
             (meta::CLIENT_CAPABILITIES, Change::Set(&self.capabilities)),
         ];
-        said.extend(self.info.iter().map(|info| (meta::CLIENT_INFO, Change::Set(info))));
-        said.extend(self.level.iter().map(|level| (meta::LOG_LEVEL, Change::Set(level))));
-        let changes = [changes, &[("_meta", Change::Within(&own, &said))]].concat();
-        let mut whole = vec![("params", Change::Within(&params, &changes))];
-        whole.extend(raw_id.map(|raw_id| ("id", Change::Set(raw_id))));
-        Message::parse(members.with(&whole)).unwrap_or_else(|_| message.clone())
+        of_meta.extend(self.info.iter().map(|info| (meta::CLIENT_INFO, Change::Set(info))));
+        of_meta.extend(self.log_level.iter().map(|level| (meta::LOG_LEVEL, Change::Set(level))));
+        let of_params = [changes, &[("_meta", Change::Within(&meta, &of_meta))]].concat();
+        let mut own = vec![("params", Change::Within(&params, &of_params))];
+        own.extend(raw_id.map(|raw_id| ("id", Change::Set(raw_id))));
+        message.edited(&members, &own)
     }
 
     /// A request of the bridge's own in the client's name. `params` is JSON text.
-    pub(crate) fn request(&self, raw_id: &str, method: &str, params: &str) -> Option<Message> {
-        let bare = message::request_text(raw_id, method, params);
-        Some(self.with_meta(&bare, None, &[]))
+    pub(crate) fn request(&self, raw_id: &str, method: &str, params: &str) -> Message {
+        self.with_meta(&message::request(raw_id, method, params), None, &[])
     }
 
-    /// Whether the client has declared that it can answer this question. `params` are the question's.
-    pub(crate) fn can(&self, method: &str, params: Option<&Members<'_>>) -> bool {
-        let Some(capabilities) = Members::of(&self.capabilities) else { return false };
-        match method {
-            "roots/list" => capabilities.get("roots").is_some(),
-            "sampling/createMessage" => capabilities.get("sampling").is_some(),
-            "elicitation/create" => {
-                let Some(modes) = capabilities.object("elicitation") else { return false };
-                let mode = params.and_then(|params| params.string("mode"));
-                match mode.as_deref() {
-                    Some("url") => modes.get("url").is_some(),
-                    // Before there were two, none was named.
-                    _ => modes.get("form").is_some() || modes.get("url").is_none(),
-                }
-            }
-            _ => false,
-        }
+    /// Whether the client declares what this request from the server needs. `params` are those of the request.
+    pub(super) fn declares(&self, method: &str, params: Option<&Members<'_>>) -> bool {
+        let declared: Value = serde_json::from_str(&self.capabilities).unwrap_or_default();
+        capabilities::needed(method, params).is_some_and(|needed| capabilities::missing(&declared, needed).is_none())
     }
 
-    /// Answers what a modern server has no word for. `None`: it has one, so the request is carried.
+    /// Answers a request whose method a modern server does not have. `None`: the request goes to the server.
     pub(crate) fn answers_locally(&mut self, request: &Message) -> Option<LocalAnswer> {
         let Kind::Request { method, .. } = request.kind() else { return None };
         let raw_id = request.raw_id().unwrap_or("null");
-        let params = || Members::of(request.as_str())?.object("params");
-        let answer = |answer| Some(LocalAnswer::Answer(answer));
-        let invalid = |why: &str| answer(message::error(raw_id, code::INVALID_PARAMS, why, None));
-        match &**method {
-            "ping" => answer(message::result(raw_id, &json!({}))),
+        let done = || LocalAnswer::Answer(message::result(raw_id, "{}"));
+        let invalid = |why: &str| LocalAnswer::Answer(message::error(raw_id, code::INVALID_PARAMS, why, None));
+        let param = |name: &str| request.params().and_then(|params| params.string(name));
+        let uri = || param("uri").ok_or_else(|| invalid("params.uri is not a string"));
+        Some(match &**method {
+            "ping" => done(),
             "logging/setLevel" => {
-                let level = params().and_then(|params| params.string("level")).unwrap_or_default();
-                if !LEVELS.contains(&level.as_str()) {
-                    return invalid("params.level is none of the levels of log messages");
+                let level = param("level").unwrap_or_default();
+                if !LOG_LEVELS.contains(&level.as_str()) {
+                    return Some(invalid("params.level is not a log level"));
                 }
-                self.level = Some(quoted(&level).into());
-                answer(message::result(raw_id, &json!({})))
+                self.log_level = Some(quoted(&level).into());
+                done()
             }
-            "resources/subscribe" | "resources/unsubscribe" => {
-                let Some(uri) = params().and_then(|params| params.string("uri")) else {
-                    return invalid("params.uri is no string");
-                };
-                Some(if &**method == "resources/subscribe" {
-                    LocalAnswer::Subscribe(uri)
-                } else {
-                    LocalAnswer::Unsubscribe(uri)
-                })
-            }
-            _ => None,
-        }
+            "resources/subscribe" => uri().map_or_else(|error| error, LocalAnswer::Subscribe),
+            "resources/unsubscribe" => uri().map_or_else(|error| error, LocalAnswer::Unsubscribe),
+            _ => return None,
+        })
     }
 
-    /// Whether a notification of the client's has no place in the modern protocol.
-    pub(crate) fn keeps_notification(method: &str) -> bool {
+    /// Whether the modern protocol does not have this notification of a client.
+    pub(crate) fn is_local_notification(method: &str) -> bool {
         matches!(
             method,
             "notifications/initialized"
@@ -149,15 +145,37 @@ impl Client {
     }
 }
 
-/// The tasks of 2025-11-25 are others, and not to be had.
-fn capabilities(declared: Option<Members<'_>>, tasks: bool) -> String {
+/// The client's capabilities for a modern server, JSON text. The tasks of 2025-11-25 differ from the modern ones.
+fn modern_capabilities(declared: Option<Members<'_>>, takes_tasks: bool) -> String {
     let Some(declared) = declared.or_else(|| Members::of("{}")) else { return "{}".to_owned() };
+    let extensions = declared.object("extensions").or_else(|| Members::of("{}"));
+    let of_extensions = [(TASKS, Change::Set("{}"))];
     let mut changes = vec![("tasks", Change::Remove)];
-    let extended;
-    if tasks {
-        let extensions = declared.object("extensions").or_else(|| Members::of("{}"));
-        extended = extensions.map(|extensions| extensions.with(&[(TASKS, Change::Set("{}"))])).unwrap_or_default();
-        changes.push(("extensions", Change::Set(&extended)));
+    if let Some(extensions) = extensions.as_ref().filter(|_| takes_tasks) {
+        changes.push(("extensions", Change::Within(extensions, &of_extensions)));
     }
     declared.with(&changes)
+}
+
+/// The ids of the bridge's own requests to either side. A random part keeps them apart from the ids of others.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    prefix: String,
+    /// Each task that sends requests takes the next number.
+    next: AtomicU64,
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        // The standard library seeds its hasher at random.
+        let random = RandomState::new().build_hasher().finish();
+        Self { prefix: format!("mcp-ferry-{random:016x}"), next: AtomicU64::new(1) }
+    }
+}
+
+impl Ids {
+    /// A new id, JSON text.
+    pub(crate) fn next(&self) -> String {
+        format!("\"{}-{}\"", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+    }
 }

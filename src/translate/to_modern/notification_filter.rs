@@ -1,166 +1,166 @@
-//! What does the client want to hear of unasked ("Subscriptions")?
+//! Which notifications does the client get from `subscriptions/listen` ("Subscriptions")?
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::message::{self, Kind, Message};
-use crate::message::{Change, Members};
-use crate::translate::meta;
+use crate::message::{self, Change, Kind, Members, Message};
+use crate::translate::protocol::{LISTS, meta};
 
-/// What changes of a server's, the filter's word for that, and the notification's.
-const LISTS: [(&str, &str); 3] =
-    [("tools", "toolsListChanged"), ("prompts", "promptsListChanged"), ("resources", "resourcesListChanged")];
-
-/// The union of all that a client is interested in.
+/// The notifications of a subscription, or of all that the client needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct NotificationFilter {
     lists: Vec<&'static str>,
-    /// Whether it may subscribe to single resources.
+    /// Whether the client may subscribe to single resources.
     pub(crate) takes_resources: bool,
     resources: BTreeSet<String>,
 }
 
 impl NotificationFilter {
-    /// A legacy client hears of every change that the server declares. `discovered`: the result of `server/discover`.
+    /// All changes of lists that the server declares: a legacy client gets them without a subscription. `discovered`: the
+    /// result of `server/discover`.
     pub(crate) fn of(discovered: &str) -> Self {
         let capabilities = Members::of(discovered).and_then(|result| result.object("capabilities"));
-        let declares = |what: &str, which: &str| {
-            capabilities.as_ref().and_then(|all| all.object(what)?.get(which)) == Some("true")
+        let declares = |capability: &str, member: &str| {
+            capabilities.as_ref().and_then(|all| all.object(capability)?.get(member)) == Some("true")
         };
         Self {
-            lists: LISTS.iter().filter(|(what, _)| declares(what, "listChanged")).map(|(what, _)| *what).collect(),
+            lists: lists(|capability, _| declares(capability, "listChanged")),
             takes_resources: declares("resources", "subscribe"),
             resources: BTreeSet::new(),
         }
     }
 
-    /// What a server has said that it listens for: a filter, JSON text.
+    /// Reads the filter that a server has acknowledged, JSON text.
     pub(crate) fn acknowledged(filter: Option<&str>) -> Self {
         let filter = filter.and_then(Members::of);
-        let is_heard = |word: &str| filter.as_ref().and_then(|filter| filter.get(word)) == Some("true");
-        let resources =
-            filter.as_ref().and_then(|filter| serde_json::from_str(filter.get("resourceSubscriptions")?).ok());
+        let member = |name: &str| filter.as_ref().and_then(|filter| filter.get(name));
         Self {
-            lists: LISTS.iter().filter(|(_, word)| is_heard(word)).map(|(what, _)| *what).collect(),
+            lists: lists(|_, name| member(name) == Some("true")),
             takes_resources: true,
-            resources: resources.unwrap_or_default(),
+            resources: member("resourceSubscriptions")
+                .and_then(|uris| serde_json::from_str(uris).ok())
+                .unwrap_or_default(),
         }
     }
 
-    /// What of it a server with these capabilities tells.
+    /// The part of this filter that a server with these capabilities supports.
     pub(crate) fn within(mut self, capabilities: &Value) -> Self {
-        self.lists.retain(|what| capabilities[what]["listChanged"] == true);
+        self.lists.retain(|list| capabilities[list]["listChanged"] == true);
         if capabilities["resources"]["subscribe"] != true {
             self.resources.clear();
         }
         self
     }
 
-    /// The first word on the stream of the `subscriptions/listen` with this id.
+    /// The acknowledgement for the `subscriptions/listen` with this id.
     pub(crate) fn acknowledgement(&self, raw_id: &str) -> Message {
-        let own = format!(r#"{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID);
+        let meta = format!(r#"{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID);
         let params = self.params();
         let params =
-            Members::of(&params).map(|params| params.with(&[("_meta", Change::Set(&own))])).unwrap_or_default();
-        message::notification_text("notifications/subscriptions/acknowledged", &params)
+            Members::of(&params).map(|params| params.with(&[("_meta", Change::Set(&meta))])).unwrap_or_default();
+        message::notification("notifications/subscriptions/acknowledged", &params)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.lists.is_empty() && self.resources.is_empty()
     }
 
-    /// Whether that is news.
+    /// Adds a resource. Returns whether it was not in the filter.
     pub(crate) fn subscribe(&mut self, uri: String) -> bool {
         self.resources.insert(uri)
     }
 
-    /// Whether that is news.
+    /// Removes a resource. Returns whether it was in the filter.
     pub(crate) fn unsubscribe(&mut self, uri: &str) -> bool {
         self.resources.remove(uri)
     }
 
-    /// The resources in it that the other has not.
+    /// The resources that are not in the other filter.
     pub(crate) fn resources_beyond(&self, other: Option<&Self>) -> Vec<String> {
         self.resources.iter().filter(|uri| other.is_none_or(|other| !other.resources.contains(*uri))).cloned().collect()
     }
 
-    /// The params of the `subscriptions/listen` that asks for it, JSON text.
+    /// The `params` of a `subscriptions/listen` with this filter, JSON text.
     pub(crate) fn params(&self) -> String {
-        let wanted = LISTS.iter().filter(|(what, _)| self.lists.contains(what));
-        let mut filter = Map::new();
-        filter.extend(wanted.map(|(_, word)| ((*word).to_owned(), true.into())));
+        let lists = LISTS.iter().filter(|(list, _)| self.lists.contains(list));
+        let mut filter: Map<String, Value> = lists.map(|(_, member)| ((*member).to_owned(), true.into())).collect();
         if !self.resources.is_empty() {
             filter.insert("resourceSubscriptions".to_owned(), json!(self.resources));
         }
         json!({ "notifications": filter }).to_string()
     }
 
-    /// All that may have changed while nobody listened. `tag`: the id of the `subscriptions/listen` for which it is
-    /// told, if that is the client's.
-    pub(crate) fn missed(&self, tag: Option<&str>) -> Vec<Message> {
-        let own = tag.map(|raw_id| format!(r#""_meta":{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID));
+    /// Notifications for everything that may have changed while there was no subscription. `subscription`: the id of the
+    /// client's `subscriptions/listen`, if it sent one.
+    pub(crate) fn missed(&self, subscription: Option<&str>) -> Vec<Message> {
+        let meta = subscription.map(|raw_id| format!(r#""_meta":{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID));
         let params =
-            |more: Option<String>| format!("{{{}}}", own.iter().cloned().chain(more).collect::<Vec<_>>().join(","));
+            |uri: Option<String>| format!("{{{}}}", meta.iter().cloned().chain(uri).collect::<Vec<_>>().join(","));
         let lists = self
             .lists
             .iter()
-            .map(|what| message::notification_text(&format!("notifications/{what}/list_changed"), &params(None)));
+            .map(|list| message::notification(&format!("notifications/{list}/list_changed"), &params(None)));
         let resources = self.resources.iter().map(|uri| {
-            message::notification_text(
-                "notifications/resources/updated",
-                &params(Some(format!(r#""uri":{}"#, json!(uri)))),
-            )
+            let uri = format!(r#""uri":{}"#, json!(uri));
+            message::notification("notifications/resources/updated", &params(Some(uri)))
         });
         lists.chain(resources).collect()
     }
 }
 
-/// What comes on the stream of a `subscriptions/listen`.
-#[derive(Debug)]
-pub(crate) enum Heard {
-    /// The server listens for these, JSON text of its filter.
-    Acknowledged(Option<String>),
-    /// For the client, as it was without subscriptions.
-    News(Message),
-    /// The server ends it.
-    Ended,
-    /// Nothing for anybody.
-    Noise,
+/// The lists of which this is true, by capability and member of the filter.
+fn lists(is_in: impl Fn(&str, &str) -> bool) -> Vec<&'static str> {
+    LISTS.iter().filter(|(capability, member)| is_in(capability, member)).map(|(capability, _)| *capability).collect()
 }
 
-/// Takes a message from that stream.
-pub(crate) fn heard(message: &Message) -> Heard {
-    match message.kind() {
-        Kind::Response { .. } => Heard::Ended,
-        Kind::Notification { method } if &**method == "notifications/subscriptions/acknowledged" => {
-            let params = Members::of(message.as_str()).and_then(|members| members.object("params"));
-            Heard::Acknowledged(params.and_then(|params| params.get("notifications").map(str::to_owned)))
+/// A message on the stream of a `subscriptions/listen`.
+#[derive(Debug)]
+pub(crate) enum SubscriptionEvent {
+    /// The server has acknowledged this filter, JSON text.
+    Acknowledged(Option<String>),
+    /// A notification, without its subscription id, for a legacy client.
+    Notification(Message),
+    /// The subscription has ended.
+    Ended,
+    /// A message that has no place there.
+    Other,
+}
+
+impl SubscriptionEvent {
+    pub(crate) fn of(message: &Message) -> Self {
+        match message.kind() {
+            Kind::Response { .. } => Self::Ended,
+            Kind::Notification { method } => match &**method {
+                "notifications/subscriptions/acknowledged" => {
+                    let filter = message.params().and_then(|params| params.get("notifications").map(str::to_owned));
+                    Self::Acknowledged(filter)
+                }
+                // It names the `subscriptions/listen` that ends.
+                "notifications/cancelled" => Self::Other,
+                _ => Self::Notification(with_subscription_id(message, None).unwrap_or_else(|| message.clone())),
+            },
+            _ => Self::Other,
         }
-        // It names the `subscriptions/listen` that ends.
-        Kind::Notification { method } if &**method == "notifications/cancelled" => Heard::Noise,
-        Kind::Notification { .. } => Heard::News(tagged(message, None).unwrap_or_else(|| message.clone())),
-        _ => Heard::Noise,
     }
 }
 
-/// The same notification with another subscription id, or with none; `None` if it has none to change.
-pub(crate) fn tagged(message: &Message, raw_id: Option<&str>) -> Option<Message> {
-    tag(message, "params", raw_id)
+/// The notification with another subscription id, or without it. `None`: it has no subscription id.
+pub(crate) fn with_subscription_id(message: &Message, raw_id: Option<&str>) -> Option<Message> {
+    with_id_within(message, "params", raw_id)
 }
 
-/// The same result of a `subscriptions/listen` with another subscription id.
-pub(crate) fn tagged_result(message: &Message, raw_id: &str) -> Option<Message> {
-    tag(message, "result", Some(raw_id))
+/// The result of a `subscriptions/listen` with another subscription id. `None`: it has no subscription id.
+pub(crate) fn result_with_subscription_id(message: &Message, raw_id: &str) -> Option<Message> {
+    with_id_within(message, "result", Some(raw_id))
 }
 
-fn tag(message: &Message, member: &str, raw_id: Option<&str>) -> Option<Message> {
-    let members = Members::of(message.as_str())?;
+fn with_id_within(message: &Message, member: &str, raw_id: Option<&str>) -> Option<Message> {
+    let members = message.members()?;
     let within = members.object(member)?;
-    let own = within.object("_meta")?;
-    own.get(meta::SUBSCRIPTION_ID)?;
-    let own = own.with(&[(meta::SUBSCRIPTION_ID, raw_id.map_or(Change::Remove, Change::Set))]);
-    let left = if Members::of(&own)?.is_empty() { Change::Remove } else { Change::Set(&own) };
-    let within = within.with(&[("_meta", left)]);
-    Message::parse(members.with(&[(member, Change::Set(&within))])).ok()
+    let meta = within.object("_meta")?;
+    meta.get(meta::SUBSCRIPTION_ID)?;
+    let of_meta = [(meta::SUBSCRIPTION_ID, raw_id.map_or(Change::Remove, Change::Set))];
+    let of_member = [("_meta", meta.change_or_remove(&of_meta))];
+    Some(message.edited(&members, &[(member, Change::Within(&within, &of_member))]))
 }

@@ -1,128 +1,127 @@
-//! A call that has become a task ("Tasks"): how far is it?
+//! What is the state of a call that has become a task ("Tasks")?
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::ClientContext;
-use super::questions::Round;
-use crate::message::Message;
-use crate::message::{Members, quoted};
+use super::input_requests::InputRequests;
+use crate::message::{Members, Message, quoted};
 
-/// How often a task is looked at whose server does not say.
+/// The time between two polls, if the server does not name one.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What servers ask for is honoured within these.
-const SHORTEST: Duration = Duration::from_millis(20);
-const LONGEST: Duration = Duration::from_secs(300);
+/// The limits of the time that a server may name.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
 
-/// How many looks in a row may come to nothing.
-const MOST_BLIND: u32 = 6;
+/// The highest number of polls in a row that may fail.
+const MOST_FAILED_POLLS: u32 = 6;
 
-/// A task of the server's.
+/// A task at the server.
 #[derive(Debug)]
 pub(super) struct Task {
     /// JSON text.
     id: String,
     interval: Duration,
-    /// The last word on how it goes.
-    told: Option<String>,
-    /// The server's names for the questions that were put already: it repeats them until they are answered.
-    pub(super) asked: HashSet<String>,
-    pub(super) round: Round,
+    status_text: Option<String>,
+    /// The keys of the input requests that the client got. The server repeats them until they are answered.
+    pub(super) known_keys: HashSet<String>,
+    pub(super) input_requests: InputRequests,
+    /// Whether `tasks/update` is in flight, not `tasks/get`.
     pub(super) is_updating: bool,
-    blind: u32,
+    failed_polls: u32,
 }
 
-/// What a look at a task has shown.
+/// The result of a poll.
 pub(super) enum Status<'a> {
-    /// Nothing yet.
     Working,
-    /// Questions to the client.
     InputRequired(Members<'a>),
     /// The final result, JSON text.
     Completed(&'a str),
     /// The final error, JSON text.
     Failed(&'a str),
     Cancelled,
-    /// It has ended, and what is owed at its end is missing: what the server says by that.
-    Bare(&'static str),
+    /// The task has ended, but its result or error is missing: which.
+    WithoutOutcome(&'static str),
 }
 
 impl Task {
-    /// From the result that a call was answered with.
+    /// Reads the result that a call was answered with. `None`: it has no task id.
     pub(super) fn of(result: &Members<'_>) -> Option<Self> {
         let mut task = Self {
             id: quoted(&result.string("taskId")?),
             interval: INTERVAL,
-            told: None,
-            asked: HashSet::new(),
-            round: Round::default(),
+            status_text: None,
+            known_keys: HashSet::new(),
+            input_requests: InputRequests::default(),
             is_updating: false,
-            blind: 0,
+            failed_polls: 0,
         };
-        task.pace(result);
+        task.read_interval(result);
         Some(task)
     }
 
-    fn pace(&mut self, result: &Members<'_>) {
-        if let Some(asked) = result.get("pollIntervalMs").and_then(|asked| asked.parse::<f64>().ok()) {
-            self.interval = Duration::try_from_secs_f64(asked / 1000.0).unwrap_or(INTERVAL).clamp(SHORTEST, LONGEST);
+    fn read_interval(&mut self, result: &Members<'_>) {
+        if let Some(millis) = result.get("pollIntervalMs").and_then(|millis| millis.parse::<f64>().ok()) {
+            let interval = Duration::try_from_secs_f64(millis / 1000.0).unwrap_or(INTERVAL);
+            self.interval = interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
         }
     }
 
-    /// What the server has to say that it has not said before.
-    pub(super) fn news(&mut self, result: &Members<'_>) -> Option<String> {
-        let said = result.string("statusMessage").or_else(|| result.string("status"));
-        if said == self.told {
+    /// The status text, if it has changed.
+    pub(super) fn new_status_text(&mut self, result: &Members<'_>) -> Option<String> {
+        let text = result.string("statusMessage").or_else(|| result.string("status"));
+        if text == self.status_text {
             return None;
         }
-        self.told.clone_from(&said);
-        said
+        self.status_text.clone_from(&text);
+        text
     }
 
-    /// How it goes, from the answer to a look. `None`: that is no answer.
-    pub(super) fn look<'a>(&mut self, result: &Members<'a>) -> Option<Status<'a>> {
-        self.pace(result);
-        self.blind = 0;
+    /// Reads the result of a poll. `None`: it has no known status.
+    pub(super) fn status<'a>(&mut self, result: &Members<'a>) -> Option<Status<'a>> {
+        self.read_interval(result);
+        self.failed_polls = 0;
         Some(match result.string("status")?.as_str() {
             "working" => Status::Working,
-            // What is answered already need not be named again.
+            // Requests that are answered already may be missing.
             "input_required" => Status::InputRequired(result.object("inputRequests").or_else(|| Members::of("{}"))?),
             "completed" => result
                 .get("result")
-                .map_or(Status::Bare("that the task is completed, but not with which result"), Status::Completed),
-            "failed" => {
-                result.get("error").map_or(Status::Bare("that the task has failed, but not of what"), Status::Failed)
-            }
+                .map_or(Status::WithoutOutcome("the task is completed, but has no result"), Status::Completed),
+            "failed" => result
+                .get("error")
+                .filter(|error| *error != "null")
+                .map_or(Status::WithoutOutcome("the task has failed, but has no error"), Status::Failed),
             "cancelled" => Status::Cancelled,
             _ => return None,
         })
     }
 
-    /// When to look for the first time: at once where there is more to see than that it goes on.
-    pub(super) fn first(&self, result: &Members<'_>) -> Duration {
+    /// The pause before the first poll. A task that does not just work is polled at once.
+    pub(super) fn first_pause(&self, result: &Members<'_>) -> Duration {
         if result.string("status").as_deref() == Some("working") { self.interval } else { Duration::ZERO }
     }
 
-    /// When to look next.
+    /// The time between two polls.
     pub(super) fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// When to look next after a look that came to nothing. `None`: never.
-    pub(super) fn blind(&mut self) -> Option<Duration> {
-        self.blind += 1;
-        (self.blind <= MOST_BLIND).then(|| self.interval.max(INTERVAL) * self.blind)
+    /// A poll has failed. Returns the pause before the next one; `None`: too many have failed.
+    pub(super) fn poll_failed(&mut self) -> Option<Duration> {
+        self.failed_polls += 1;
+        (self.failed_polls <= MOST_FAILED_POLLS).then(|| self.interval.max(INTERVAL) * self.failed_polls)
     }
 
-    /// A request about it: `tasks/get`, `tasks/cancel`.
-    pub(super) fn ask(&self, context: ClientContext<'_>, method: &str) -> Option<Message> {
-        context.client.request(&context.ids.next(), method, &format!(r#"{{"taskId":{}}}"#, self.id))
+    /// `tasks/get` or `tasks/cancel`.
+    pub(super) fn request(&self, context: ClientContext<'_>, method: &str) -> Message {
+        context.request(method, &format!(r#"{{"taskId":{}}}"#, self.id))
     }
 
-    /// The client's answers, on their way.
-    pub(super) fn update(&mut self, context: ClientContext<'_>) -> Option<Message> {
-        let params = format!(r#"{{"taskId":{},"inputResponses":{}}}"#, self.id, self.round.responses());
-        context.client.request(&context.ids.next(), "tasks/update", &params)
+    /// `tasks/update` with the client's input responses.
+    pub(super) fn update(&mut self, context: ClientContext<'_>) -> Message {
+        let responses = self.input_requests.take_responses();
+        context.request("tasks/update", &format!(r#"{{"taskId":{},"inputResponses":{responses}}}"#, self.id))
     }
 }

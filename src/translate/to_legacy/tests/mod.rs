@@ -1,15 +1,23 @@
+//! Does the machine keep its promises to a client and a server?
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod asked_once;
-mod back;
-mod codes;
-mod world;
+mod conflicting_requests;
+mod error_codes;
+mod input_responses;
+mod model;
+
+use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::input_requests::{GATHER, HELD};
+use super::outbox::OWN_REQUEST;
+use super::sessions::IDLE;
 use super::*;
-use crate::translate::odd;
+use crate::message::result as message_result;
+use crate::translate::test_support;
 
 const CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
 const SERVER: &str = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"logging":{}},"serverInfo":{"name":"s","version":"1"}}"#;
@@ -33,13 +41,14 @@ fn value(message: &Message) -> Value {
 
 fn machine() -> ToLegacy {
     let mut last = 0;
-    ToLegacy::new(Box::new(move || {
+    let secrets = move || {
         last += 1;
         format!("state {last}")
-    }))
+    };
+    ToLegacy::new(Box::new(secrets), Instant::now())
 }
 
-/// A machine with a session that is open, after these requests of the client's.
+/// A machine whose sessions open at once, and its time.
 struct Run {
     machine: ToLegacy,
     now: Instant,
@@ -51,38 +60,38 @@ impl Run {
     }
 
     fn ask(&mut self, message: &Message) -> Vec<Action> {
-        self.machine.request(message, self.now);
+        self.machine.client_request(message, self.now);
         let actions = self.machine.actions();
         match actions.first() {
             Some(Action::Open { session, .. }) => {
-                let answer = message_result("\"hello\"", SERVER);
-                self.machine.opened(*session, &answer, self.now);
+                let answer = message_result("\"initialize\"", SERVER);
+                self.machine.session_opened(*session, &answer, self.now);
                 self.machine.actions()
             }
             _ => actions,
         }
     }
 
-    fn answered(&mut self, session: u64, answer: &Message) -> Vec<Action> {
-        self.machine.answered(session, answer, self.now);
+    fn server_response(&mut self, session: u64, answer: &Message) -> Vec<Action> {
+        self.machine.server_response(session, answer, self.now);
         self.machine.actions()
     }
 
-    fn said(&mut self, session: u64, during: Option<&str>, said: &str) -> Vec<Action> {
+    fn server_message(&mut self, session: u64, during: Option<&str>, text: &str) -> Vec<Action> {
         let during = during.map(Id::from_json);
-        self.machine.said(session, during.as_ref(), &message(said), self.now);
+        self.machine.server_message(session, during.as_ref(), &message(text), self.now);
         self.machine.actions()
     }
 
-    fn pass(&mut self, time: Duration) -> Vec<Action> {
+    fn pass_time(&mut self, time: Duration) -> Vec<Action> {
         self.now += time;
-        self.machine.expire(self.now);
+        self.machine.time_passed(self.now);
         self.machine.actions()
     }
 }
 
-fn message_result(id: &str, result: &str) -> Message {
-    message(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#))
+fn cancellation(id: &str) -> Message {
+    crate::message::cancelled(id, "")
 }
 
 fn only_answer(actions: &[Action]) -> Value {
@@ -106,30 +115,30 @@ fn sent(actions: &[Action]) -> Vec<(u64, Value)> {
     sent.collect()
 }
 
-fn told(actions: &[Action]) -> Vec<Value> {
-    let told = actions.iter().filter_map(|action| match action {
-        Action::Tell(message) => Some(value(message)),
+fn delivered(actions: &[Action]) -> Vec<Value> {
+    let delivered = actions.iter().filter_map(|action| match action {
+        Action::Deliver(message) => Some(value(message)),
         _ => None,
     });
-    told.collect()
+    delivered.collect()
 }
 
 #[test]
-fn what_was_held_for_too_long_is_given_up_and_the_server_hears_so() {
+fn an_exchange_that_is_held_for_too_long_is_cancelled_at_the_server() {
     let mut run = Run::new();
     let (session, call) = sent(&run.ask(&modern("1", "tools/call", r#""name":"t""#, "")))[0].clone();
     assert_eq!(call["id"], 1);
-    run.said(session, Some("1"), r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#);
-    let asked = only_answer(&run.pass(GATHER));
+    run.server_message(session, Some("1"), r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#);
+    let asked = only_answer(&run.pass_time(GATHER));
     let state = asked["result"]["requestState"].clone();
-    assert_eq!(sent(&run.pass(HELD / 2)), []);
-    let given_up = sent(&run.pass(HELD));
+    assert_eq!(sent(&run.pass_time(HELD / 2)), []);
+    let given_up = sent(&run.pass_time(HELD));
     assert_eq!(given_up.len(), 2, "{given_up:?}");
     assert_eq!((&given_up[0].1["id"], given_up[0].1["error"].is_object()), (&json!("q"), true));
     assert_eq!(given_up[1].1["method"], "notifications/cancelled");
     assert_eq!(given_up[1].1["params"]["requestId"], 1);
     let late = run.ask(&modern("2", "tools/call", &format!(r#""name":"t","requestState":{state}"#), ""));
-    assert_eq!(only_answer(&late)["error"]["code"], -32602, "an unknown state is an error, not a hang");
+    assert_eq!(only_answer(&late)["error"]["code"], -32602, "an unknown state is an error");
 }
 
 #[test]
@@ -139,15 +148,19 @@ fn many_exchanges_are_held_at_once() {
     for n in 0..500 {
         let (session, _) = sent(&run.ask(&modern(&n.to_string(), "tools/call", r#""name":"t""#, "")))[0].clone();
         let question = format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"roots/list"}}"#);
-        run.said(session, Some(&n.to_string()), &question);
-        states.push(only_answer(&run.pass(GATHER))["result"]["requestState"].clone());
+        run.server_message(session, Some(&n.to_string()), &question);
+        states.push(only_answer(&run.pass_time(GATHER))["result"]["requestState"].clone());
     }
     let back = run.ask(&modern("1000", "tools/call", &format!(r#""name":"t","requestState":{}"#, states[0]), ""));
-    assert_eq!(only_answer(&back)["result"]["resultType"], "input_required", "nothing was answered, so it asks again");
+    assert_eq!(
+        only_answer(&back)["result"]["resultType"],
+        "input_required",
+        "nothing was answered, so the input requests come again"
+    );
 }
 
 #[test]
-fn a_client_is_asked_only_in_a_mode_that_it_has() {
+fn a_client_gets_only_elicitation_modes_that_it_declares() {
     for (declared, mode, is_asked) in [
         ("{}", r#""mode":"form","#, true),
         ("{}", "", true),
@@ -163,32 +176,36 @@ fn a_client_is_asked_only_in_a_mode_that_it_has() {
         let (session, _) = sent(&run.ask(&call))[0].clone();
         let question =
             format!(r#"{{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{{{mode}"message":"m"}}}}"#);
-        let refused = !sent(&run.said(session, Some("1"), &question)).is_empty();
+        let refused = !sent(&run.server_message(session, Some("1"), &question)).is_empty();
         assert_eq!(!refused, is_asked, "{declared} {mode}");
     }
 }
 
 #[test]
-fn an_id_and_a_token_that_a_held_exchange_still_has_are_others_with_the_server() {
+fn an_id_and_a_token_that_a_held_exchange_uses_are_replaced() {
     let mut run = Run::new();
     let call = |id: &str| modern(id, "tools/call", r#""name":"t""#, r#""progressToken":7"#);
     let (session, _) = sent(&run.ask(&call("1")))[0].clone();
-    run.said(session, Some("1"), r#"{"jsonrpc":"2.0","id":9,"method":"roots/list"}"#);
-    run.pass(GATHER);
+    run.server_message(session, Some("1"), r#"{"jsonrpc":"2.0","id":9,"method":"roots/list"}"#);
+    run.pass_time(GATHER);
     let (_, again) = sent(&run.ask(&call("1")))[0].clone();
     assert!(again["id"].is_string() && again["params"]["_meta"]["progressToken"].is_string(), "{again}");
     let token = &again["params"]["_meta"]["progressToken"];
     let progress =
         format!(r#"{{"method":"notifications/progress","params":{{"progressToken":{token},"progress":1.0}}}}"#);
-    assert_eq!(told(&run.said(session, None, &progress))[0]["params"]["progressToken"], 7);
+    assert_eq!(delivered(&run.server_message(session, None, &progress))[0]["params"]["progressToken"], 7);
     let held = r#"{"method":"notifications/progress","params":{"progressToken":7,"progress":1}}"#;
-    assert_eq!(told(&run.said(session, None, held)), [] as [Value; 0], "nobody waits for the one that is held");
+    assert_eq!(
+        delivered(&run.server_message(session, None, held)),
+        [] as [Value; 0],
+        "the held request gets no progress"
+    );
     let answer = message_result(&again["id"].to_string(), r#"{"content":[]}"#);
-    assert_eq!(only_answer(&run.answered(session, &answer))["id"], 1);
+    assert_eq!(only_answer(&run.server_response(session, &answer))["id"], 1);
 }
 
 #[test]
-fn few_sessions_are_kept_and_the_oldest_unused_goes_first() {
+fn few_sessions_stay_open_and_the_oldest_unused_is_closed_first() {
     let mut machine = machine();
     let now = Instant::now();
     let with = |n: u32| {
@@ -197,11 +214,11 @@ fn few_sessions_are_kept_and_the_oldest_unused_goes_first() {
     };
     let mut closed = Vec::new();
     for n in 0..10 {
-        machine.request(&with(n), now + Duration::from_secs(n.into()));
+        machine.client_request(&with(n), now + Duration::from_secs(n.into()));
         for action in machine.actions() {
             match action {
                 Action::Open { session, .. } => {
-                    machine.opened(session, &message_result("0", SERVER), now);
+                    machine.session_opened(session, &message_result("0", SERVER), now);
                 }
                 Action::Close { session } => closed.push(session),
                 _ => {}
@@ -210,36 +227,36 @@ fn few_sessions_are_kept_and_the_oldest_unused_goes_first() {
     }
     assert_eq!(closed.len(), 2, "{closed:?}");
     machine.actions();
-    machine.expire(now + IDLE * 3);
+    machine.time_passed(now + IDLE * 3);
     let left = machine.actions().into_iter().filter(|action| matches!(action, Action::Close { .. })).count();
-    assert_eq!(left, 7, "all that are idle go but the one that was used last");
+    assert_eq!(left, 7, "all idle sessions are closed but the one that was used last");
 }
 
 #[test]
-fn a_session_that_was_greeted_anew_is_told_again_what_it_must_know() {
+fn a_reopened_session_gets_its_subscriptions_and_log_level_again() {
     let mut run = Run::new();
     let listen = r#""notifications":{"resourceSubscriptions":["a:b"]}"#;
     let (session, subscribe) = sent(&run.ask(&modern("1", "subscriptions/listen", listen, "")))[0].clone();
-    run.answered(session, &message_result(&subscribe["id"].to_string(), "{}"));
+    run.server_response(session, &message_result(&subscribe["id"].to_string(), "{}"));
     let level = r#""io.modelcontextprotocol/logLevel":"info""#;
-    let (_, told) = sent(&run.ask(&modern("2", "tools/list", "", level)))[0].clone();
-    assert_eq!(told["method"], "logging/setLevel");
-    run.answered(session, &message_result(&told["id"].to_string(), "{}"));
-    run.answered(session, &message_result("2", "{}"));
-    run.machine.renewed(session, run.now);
+    let (_, set_level) = sent(&run.ask(&modern("2", "tools/list", "", level)))[0].clone();
+    assert_eq!(set_level["method"], "logging/setLevel");
+    run.server_response(session, &message_result(&set_level["id"].to_string(), "{}"));
+    run.server_response(session, &message_result("2", "{}"));
+    run.machine.session_reopened(session, run.now);
     assert_eq!(sent(&run.machine.actions())[0].1["method"], "resources/subscribe");
     assert_eq!(sent(&run.ask(&modern("3", "tools/list", "", level)))[0].1["method"], "logging/setLevel");
 }
 
-fn odd_members() -> impl Strategy<Value = String> {
-    odd::members(r#"{"_meta":{"io.modelcontextprotocol/logLevel":1}}"#)
+fn unusual_members() -> impl Strategy<Value = String> {
+    test_support::members(r#"{"_meta":{"io.modelcontextprotocol/logLevel":1}}"#)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_request_loses_its_era_and_nothing_else(params in odd_members(), meta in odd_members()) {
+    fn a_request_loses_its_modern_members_and_nothing_else(params in unusual_members(), meta in unusual_members()) {
         let request = modern("7", "vendor/method", &params, &meta);
         let sent = sent(&Run::new().ask(&request));
         let mut expected = value(&request);
@@ -250,8 +267,8 @@ proptest! {
         }
         prop_assert_eq!(&sent[0].1, &expected);
         let mut run = Run::new();
-        run.machine.request(&request, run.now);
-        run.machine.opened(1, &message_result("0", SERVER), run.now);
+        run.machine.client_request(&request, run.now);
+        run.machine.session_opened(1, &message_result("0", SERVER), run.now);
         let text = run.machine.actions().into_iter().find_map(|action| match action {
             Action::Request { message, .. } => Some(String::from_utf8(message.text().to_vec()).unwrap()),
             _ => None,
@@ -261,11 +278,11 @@ proptest! {
     }
 
     #[test]
-    fn a_result_gains_its_era_and_loses_nothing(result in odd_members(), meta in odd_members()) {
+    fn a_result_gains_its_modern_members_and_loses_nothing(result in unusual_members(), meta in unusual_members()) {
         let mut run = Run::new();
         let (session, _) = sent(&run.ask(&modern("7", "tools/list", "", "")))[0].clone();
         let whole = if result.is_empty() { format!(r#"{{"_meta":{{{meta}}}}}"#) } else { format!(r#"{{{result}, "_meta":{{{meta}}}}}"#) };
-        let actions = run.answered(session, &message_result("7", &whole));
+        let actions = run.server_response(session, &message_result("7", &whole));
         let Action::Answer(answer) = &actions[0] else { panic!("{actions:?}") };
         let text = String::from_utf8(answer.text().to_vec()).unwrap();
         prop_assert!(text.contains(&result) && text.contains(&meta), "{}", text);
@@ -278,39 +295,38 @@ proptest! {
 }
 
 #[test]
-fn what_the_modern_era_has_done_away_with_is_unknown() {
+fn a_removed_method_is_unknown() {
     let mut run = Run::new();
     for method in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
         let actions = run.ask(&modern("1", method, "", ""));
         assert_eq!(only_answer(&actions)["error"]["code"], -32601, "{method}");
-        assert_eq!(actions.len(), 1, "the server, which has it, is not asked: {actions:?}");
+        assert_eq!(actions.len(), 1, "the server gets nothing, although it may have the method: {actions:?}");
     }
 }
 
 #[test]
-fn a_question_on_a_stream_that_all_share_outlives_the_request_that_it_was_taken_to_belong_to() {
+fn an_input_request_from_the_shared_stream_outlives_the_request_that_it_was_given_to() {
     for cancelled in [false, true] {
         let mut run = Run::new();
         let [(session, _)] = sent(&run.ask(&modern("1", "tools/call", r#""name":"a""#, "")))[..] else { panic!() };
         run.ask(&modern("2", "tools/call", r#""name":"b""#, ""));
-        run.said(session, None, r#"{"jsonrpc":"2.0","id":9,"method":"roots/list"}"#);
+        run.server_message(session, None, r#"{"jsonrpc":"2.0","id":9,"method":"roots/list"}"#);
         let ended = if cancelled {
-            let text = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}"#;
-            run.machine.cancelled(&message(text));
+            run.machine.client_cancelled(&cancellation("2"));
             run.machine.actions()
         } else {
-            run.answered(session, &message_result("2", "{}"))
+            run.server_response(session, &message_result("2", "{}"))
         };
         let replies = sent(&ended).into_iter().filter(|(_, sent)| sent["id"] == 9).count();
-        assert_eq!(replies, 0, "it may be the other request's: {ended:?}");
-        let asked = only_answer(&run.pass(GATHER));
-        assert_eq!(asked["id"], 1, "which asks it");
+        assert_eq!(replies, 0, "it may belong to the other request: {ended:?}");
+        let asked = only_answer(&run.pass_time(GATHER));
+        assert_eq!(asked["id"], 1, "the other request gets it");
         assert_eq!(asked["result"]["inputRequests"].as_object().map(serde_json::Map::len), Some(1), "{asked}");
     }
 }
 
 #[test]
-fn a_server_that_fails_for_a_question_which_the_client_cannot_be_asked_says_which() {
+fn an_error_after_a_rejected_server_request_names_the_missing_capability() {
     for (outcome, code) in [
         (r#""error":{"code":-32603,"message":"sampling failed"}"#, json!(-32021)),
         (r#""result":{"content":[]}"#, json!(null)),
@@ -318,14 +334,17 @@ fn a_server_that_fails_for_a_question_which_the_client_cannot_be_asked_says_whic
         let mut run = Run::new();
         let call = modern("1", "tools/call", r#""name":"t""#, "").as_str().replace(CAPABILITIES, r#"{"roots":{}}"#);
         let (session, _) = sent(&run.ask(&message(call)))[0];
-        let refused =
-            run.said(session, Some("1"), r#"{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{}}"#);
-        assert_eq!(sent(&refused)[0].1["error"]["code"], -32601, "the server hears it at once: {refused:?}");
+        let refused = run.server_message(
+            session,
+            Some("1"),
+            r#"{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{}}"#,
+        );
+        assert_eq!(sent(&refused)[0].1["error"]["code"], -32601, "the server gets the rejection at once: {refused:?}");
         let answer = message(format!(r#"{{"jsonrpc":"2.0","id":1,{outcome}}}"#));
-        let told = only_answer(&run.answered(session, &answer));
-        assert_eq!(told["error"]["code"], code, "a server that can do without is right: {told}");
-        if told["error"].is_object() {
-            assert_eq!(told["error"]["data"]["requiredCapabilities"], json!({ "sampling": {} }));
+        let response = only_answer(&run.server_response(session, &answer));
+        assert_eq!(response["error"]["code"], code, "a result passes: {response}");
+        if response["error"].is_object() {
+            assert_eq!(response["error"]["data"]["requiredCapabilities"], json!({ "sampling": {} }));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Is everything that is asked answered once, whatever client, server and clock do?
+//! Does every request get one response, whatever client, server and clock do? A model of both sides checks it.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -7,36 +7,36 @@ use super::*;
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// One answer to each request, one reply to each question, no id twice in flight.
+    /// Each request of either side gets one response, and no id is in flight twice.
     #[test]
-    fn everything_asked_is_answered_once(script in proptest::collection::vec((0u8..12, any::<u8>()), 0..120)) {
-        let mut world = World::new();
+    fn every_request_gets_one_response(script in proptest::collection::vec((0u8..12, any::<u8>()), 0..120)) {
+        let mut model = Model::new();
         for (act, which) in script {
-            world.step(act, usize::from(which));
+            model.step(act, usize::from(which));
         }
-        world.come_to_an_end();
+        model.finish();
     }
 }
 
-/// A client and a server that keep accounts.
-struct World {
+/// A client and a server that count what they are owed.
+struct Model {
     run: Run,
     next: u64,
-    /// The client's requests in flight, and how to come back with each.
+    /// The client's requests in flight, with their methods.
     asked: Vec<(u64, String)>,
-    /// Input that the client was asked for: by the answer to which request, its method, the keys, the state.
+    /// Input requests at the client: the id and method of its request, the keys, the state.
     wanted: Vec<(u64, String, Vec<String>, String)>,
-    /// The server's requests in flight: session, id, what it is.
+    /// The requests in flight at the server: session, id, request.
     serving: Vec<(u64, Value, Value)>,
-    questions: Vec<(u64, Value)>,
-    /// The resources that the server tells of, and those that the client's subscriptions are about.
+    server_requests: Vec<(u64, Value)>,
+    /// The resources of which the server announces updates.
     subscribed: BTreeSet<String>,
     listens: Vec<(u64, &'static [&'static str])>,
     open: HashSet<u64>,
     answers: usize,
 }
 
-impl World {
+impl Model {
     fn new() -> Self {
         Self {
             run: Run::new(),
@@ -44,7 +44,7 @@ impl World {
             asked: Vec::new(),
             wanted: Vec::new(),
             serving: Vec::new(),
-            questions: Vec::new(),
+            server_requests: Vec::new(),
             subscribed: BTreeSet::new(),
             listens: Vec::new(),
             open: HashSet::new(),
@@ -61,13 +61,13 @@ impl World {
             3 => self.listen(id, which),
             4 if which.is_multiple_of(4) => self.request(id, "server/discover", "", which),
             4 | 5 => self.answer(which),
-            6 | 7 => self.question(which),
-            8 => self.come_back(which),
+            6 | 7 => self.server_request(which),
+            8 => self.retry(which),
             9 => self.cancel(which),
             10 => {
                 let session = self.open.iter().nth(which % self.open.len().max(1)).copied();
                 if let Some(session) = session {
-                    let actions = self.run.said(
+                    let actions = self.run.server_message(
                         session,
                         None,
                         r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#,
@@ -76,7 +76,7 @@ impl World {
                 }
             }
             _ => {
-                let actions = self.run.pass(Duration::from_secs(if which.is_multiple_of(20) { 4000 } else { 1 }));
+                let actions = self.run.pass_time(Duration::from_secs(if which.is_multiple_of(20) { 4000 } else { 1 }));
                 self.take(actions);
             }
         }
@@ -97,7 +97,7 @@ impl World {
             _ => "",
         };
         self.asked.push((id, method.to_owned()));
-        self.run.machine.request(&modern(&id.to_string(), method, params, level), self.run.now);
+        self.run.machine.client_request(&modern(&id.to_string(), method, params, level), self.run.now);
         let actions = self.run.machine.actions();
         self.take(actions);
     }
@@ -114,25 +114,25 @@ impl World {
                 self.subscribed.remove(uri);
             }
         }
-        let actions = self.run.answered(session, &message_result(&id.to_string(), "{}"));
+        let actions = self.run.server_response(session, &message_result(&id.to_string(), "{}"));
         self.take(actions);
     }
 
-    fn question(&mut self, which: usize) {
+    fn server_request(&mut self, which: usize) {
         if self.serving.is_empty() {
             return;
         }
         let (session, id, _) = self.serving[which % self.serving.len()].clone();
-        let question = json!(format!("question {}", self.next));
-        self.questions.push((session, question.clone()));
+        let server_request = json!(format!("server_request {}", self.next));
+        self.server_requests.push((session, server_request.clone()));
         let during = (which.is_multiple_of(2)).then(|| id.to_string());
         let method = ["roots/list", "elicitation/create", "sampling/createMessage"][which % 3];
-        let text = format!(r#"{{"jsonrpc":"2.0","id":{question},"method":"{method}","params":{{}}}}"#);
-        let actions = self.run.said(session, during.as_deref(), &text);
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{server_request},"method":"{method}","params":{{}}}}"#);
+        let actions = self.run.server_message(session, during.as_deref(), &text);
         self.take(actions);
     }
 
-    fn come_back(&mut self, which: usize) {
+    fn retry(&mut self, which: usize) {
         if self.wanted.is_empty() {
             return;
         }
@@ -149,14 +149,13 @@ impl World {
             return;
         }
         let which = which % (self.asked.len() + self.wanted.len());
-        // What was answered with questions is cancelled too, by a client that has not heard of them yet.
+        // A request that was answered with input requests may be cancelled too, if the client has not got them yet.
         let id = match which.checked_sub(self.asked.len()) {
             None => self.asked.swap_remove(which).0,
             Some(which) => self.wanted.swap_remove(which).0,
         };
         self.listens.retain(|(listen, _)| *listen != id);
-        let text = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
-        self.run.machine.cancelled(&message(text));
+        self.run.machine.client_cancelled(&cancellation(&id.to_string()));
         let actions = self.run.machine.actions();
         self.take(actions);
     }
@@ -166,7 +165,7 @@ impl World {
             match action {
                 Action::Open { session, .. } => {
                     assert!(self.open.insert(session), "a session is opened once");
-                    self.run.machine.opened(session, &message_result("0", SERVER), self.run.now);
+                    self.run.machine.session_opened(session, &message_result("0", SERVER), self.run.now);
                     let actions = self.run.machine.actions();
                     self.take(actions);
                 }
@@ -190,55 +189,58 @@ impl World {
                     };
                     let change = changes(&request);
                     let clash = self.serving.iter().any(|(_, _, other)| change.is_some() && changes(other) == change);
-                    assert!(!clash, "which of two changes of one thing comes last is for the server to say: {request}");
+                    assert!(!clash, "two conflicting requests are in flight: {request}");
                     self.serving.push((session, id, request));
                 }
                 Action::Notify { session, message } | Action::Reply { session, message, .. } => {
                     let reply = value(&message);
-                    let place = self.questions.iter().position(|question| *question == (session, reply["id"].clone()));
-                    self.questions.swap_remove(place.expect("one reply to each question"));
+                    let place = self
+                        .server_requests
+                        .iter()
+                        .position(|server_request| *server_request == (session, reply["id"].clone()));
+                    self.server_requests.swap_remove(place.expect("one reply to each server request"));
                 }
                 Action::Cancel { session, message, .. } => {
                     let id = value(&message)["params"]["requestId"].clone();
                     self.serving.retain(|(of, serving, _)| *of != session || *serving != id);
                 }
                 Action::Answer(answer) => self.answered(&value(&answer)),
-                Action::Tell(_) | Action::Warn(_) => {}
+                Action::Deliver(_) | Action::Warn(_) => {}
             }
         }
     }
 
     fn answered(&mut self, answer: &Value) {
         let id = answer["id"].as_u64().unwrap();
-        let place = self.asked.iter().position(|(asked, _)| *asked == id).expect("one answer to each request");
+        let place = self.asked.iter().position(|(asked, _)| *asked == id).expect("one response to each request");
         let (asked, method) = self.asked.swap_remove(place);
         self.answers += 1;
         if answer["result"]["resultType"] == "input_required" {
-            assert_eq!(method, "tools/call", "only some requests may be answered with a question");
+            assert_eq!(method, "tools/call", "only some requests may be answered with input requests");
             let keys = answer["result"]["inputRequests"].as_object().unwrap().keys().cloned().collect();
             self.wanted.push((asked, method, keys, answer["result"]["requestState"].as_str().unwrap().to_owned()));
         }
     }
 
-    /// All that is open is brought to its end; then nothing may be owed.
-    fn come_to_an_end(&mut self) {
+    /// Ends everything that is open; then nothing may be owed.
+    fn finish(&mut self) {
         for _ in 0..1000 {
-            let actions = self.run.pass(GATHER);
+            let actions = self.run.pass_time(GATHER);
             self.take(actions);
             if self.serving.is_empty() && self.wanted.is_empty() {
                 break;
             }
             self.answer(0);
             self.next += 1;
-            self.come_back(1);
+            self.retry(1);
         }
         let wanted: BTreeSet<_> =
             self.listens.iter().flat_map(|(_, uris)| *uris).map(|uri| (*uri).to_owned()).collect();
-        assert_eq!(self.subscribed, wanted, "the server tells of what is wanted");
-        self.run.machine.end();
+        assert_eq!(self.subscribed, wanted, "the server announces updates of exactly the wanted resources");
+        self.run.machine.end_of_input();
         let actions = self.run.machine.actions();
         self.take(actions);
-        assert_eq!(self.asked, [], "every request has its answer");
-        assert_eq!(self.questions, [], "every question has its reply");
+        assert_eq!(self.asked, [], "every request has its response");
+        assert_eq!(self.server_requests, [], "every server request has its reply");
     }
 }

@@ -1,9 +1,9 @@
-//! Which codes do errors have, for the client and for the server?
+//! Which codes do errors to the client and to the server have?
 
 use super::*;
 
 #[test]
-fn a_code_that_the_modern_era_forbids_is_never_told() {
+fn a_code_that_the_modern_era_forbids_is_replaced() {
     for (method, params) in [
         ("tools/call", r#""name":"t""#),
         ("prompts/get", r#""name":"t""#),
@@ -16,15 +16,15 @@ fn a_code_that_the_modern_era_forbids_is_never_told() {
             let (session, _) = sent(&run.ask(&modern("1", method, params, "")))[0];
             let error = format!(r#"{{"code":{code},"message":"m","data":{{"uri":"a:b"}}}}"#);
             let answer = message(format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#));
-            let told = only_answer(&run.answered(session, &answer));
+            let response = only_answer(&run.server_response(session, &answer));
             let expected = json!({ "code": modern_code, "message": "m", "data": { "uri": "a:b" } });
-            assert_eq!(told["error"], expected, "{method}: the server's own words under a code of the era");
+            assert_eq!(response["error"], expected, "{method}: only the code changes");
         }
     }
 }
 
 #[test]
-fn a_question_that_no_client_can_be_asked_is_refused_with_the_code_for_that() {
+fn a_server_request_that_the_client_cannot_answer_is_rejected_with_the_right_code() {
     for (declared, question, code) in [
         ("{}", r#""method":"roots/list""#, -32601),
         ("{}", r#""method":"sampling/createMessage","params":{}"#, -32601),
@@ -36,7 +36,7 @@ fn a_question_that_no_client_can_be_asked_is_refused_with_the_code_for_that() {
         let mut run = Run::new();
         let call = modern("1", "tools/call", r#""name":"t""#, "").as_str().replace(CAPABILITIES, declared);
         let (session, _) = sent(&run.ask(&message(call)))[0];
-        let refused = run.said(session, Some("1"), &format!(r#"{{"jsonrpc":"2.0","id":"q",{question}}}"#));
+        let refused = run.server_message(session, Some("1"), &format!(r#"{{"jsonrpc":"2.0","id":"q",{question}}}"#));
         assert_eq!(sent(&refused)[0].1["error"]["code"], code, "{declared} {question}");
     }
 }

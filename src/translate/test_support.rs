@@ -1,10 +1,10 @@
-//! Members whose bytes a parser would not give back, for the tests of what must stay as it is.
+//! Test support: members whose bytes would change if they were parsed and written again.
 
 use proptest::prelude::*;
 
 const VALUES: [&str; 5] = ["1.0", "12345678901234567890123", r#""\u0041""#, "[ ]", "null"];
 
-/// Some of them. `also` is one more value that they may have.
+/// Up to three members. `also` is one more value that they may have.
 pub(super) fn members(also: &'static str) -> impl Strategy<Value = String> {
     let value = proptest::sample::select([&VALUES[..], &[also]].concat());
     let member = ("[a-z]{1,4}", value, "[ ]{0,2}");

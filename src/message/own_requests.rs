@@ -104,9 +104,9 @@ mod tests {
         let (one, two) = (requests.next_id(), requests.next_id());
         let first = requests.wait(Id::from_json(&one));
         let second = requests.wait(Id::from_json(&two));
-        assert!(requests.answer(&result_text(&two, "2")));
-        assert_eq!(second.now_or_never().flatten().unwrap().as_str(), result_text(&two, "2").as_str());
-        assert!(!requests.answer(&result_text("1", "{}")), "the client's request");
+        assert!(requests.answer(&result(&two, "2")));
+        assert_eq!(second.now_or_never().flatten().unwrap().as_str(), result(&two, "2").as_str());
+        assert!(!requests.answer(&result("1", "{}")), "the client's request");
         requests.fail(&Id::from_json(&one));
         assert_eq!(first.now_or_never(), Some(None));
     }
@@ -117,6 +117,6 @@ mod tests {
         let raw_id = requests.next_id();
         drop(requests.wait(Id::from_json(&raw_id)));
         assert!(requests.waiting.lock().is_empty());
-        assert!(requests.answer(&result_text(&raw_id, "{}")));
+        assert!(requests.answer(&result(&raw_id, "{}")));
     }
 }

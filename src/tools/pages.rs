@@ -33,7 +33,7 @@ impl ListPages {
             let cursor = self.cursor.as_deref().map(|cursor| ("cursor", Change::Set(cursor)));
             params.with(&meta.into_iter().chain(cursor).collect::<Vec<_>>())
         });
-        message::request_text(raw_id, "tools/list", params.as_deref().unwrap_or("{}"))
+        message::request(raw_id, "tools/list", params.as_deref().unwrap_or("{}"))
     }
 
     /// Goes on to the page after the one with this answer; false if there is none. Some servers end the list with an

@@ -94,7 +94,7 @@ impl Call {
             state: State::Sent,
             raw_id,
         };
-        let own_id = (!is_modern_id(&call.raw_id)).then(|| context.ids.next());
+        let own_id = (!is_modern_id(&call.raw_id)).then(|| context.ids.next_id());
         let message = context.client.with_meta(request, own_id.as_deref(), &[]);
         (call, Step::post(message, Duration::ZERO))
     }
@@ -205,7 +205,7 @@ impl Call {
                     ("inputResponses", responses.as_deref().map_or(Change::Remove, Change::Set)),
                     ("requestState", state.as_deref().map_or(Change::Remove, Change::Set)),
                 ];
-                let retry = context.client.with_meta(&self.request, Some(&context.ids.next()), &changes);
+                let retry = context.client.with_meta(&self.request, Some(&context.ids.next_id()), &changes);
                 self.state = State::Sent;
                 Step::post(retry, pause(self.bare_rounds))
             }

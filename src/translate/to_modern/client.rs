@@ -1,13 +1,9 @@
 //! What does every request to a modern server say about the client, and which messages of the client stay with the
 //! bridge?
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde_json::Value;
 
-use crate::message::{self, Change, Kind, Members, Message, code, quoted};
+use crate::message::{self, Change, Kind, Members, Message, OwnRequests, code, quoted};
 use crate::translate::capabilities;
 use crate::translate::protocol::{LOG_LEVELS, TASKS, meta};
 
@@ -40,13 +36,13 @@ pub(crate) enum LocalAnswer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientContext<'a> {
     pub(crate) client: &'a Client,
-    pub(crate) ids: &'a Ids,
+    pub(crate) ids: &'a OwnRequests,
 }
 
 impl ClientContext<'_> {
     /// A request of the bridge's own to the server. `params` is JSON text.
     pub(super) fn request(&self, method: &str, params: &str) -> Message {
-        self.client.request(&self.ids.next(), method, params)
+        self.client.request(&self.ids.next_id(), method, params)
     }
 }
 
@@ -155,27 +151,4 @@ fn modern_capabilities(declared: Option<Members<'_>>, takes_tasks: bool) -> Stri
         changes.push(("extensions", Change::Within(extensions, &of_extensions)));
     }
     declared.with(&changes)
-}
-
-/// The ids of the bridge's own requests to either side. A random part keeps them apart from the ids of others.
-#[derive(Debug)]
-pub(crate) struct Ids {
-    prefix: String,
-    /// Each task that sends requests takes the next number.
-    next: AtomicU64,
-}
-
-impl Default for Ids {
-    fn default() -> Self {
-        // The standard library seeds its hasher at random.
-        let random = RandomState::new().build_hasher().finish();
-        Self { prefix: format!("mcp-ferry-{random:016x}"), next: AtomicU64::new(1) }
-    }
-}
-
-impl Ids {
-    /// A new id, JSON text.
-    pub(crate) fn next(&self) -> String {
-        format!("\"{}-{}\"", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
-    }
 }

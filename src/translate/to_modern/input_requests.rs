@@ -70,10 +70,10 @@ impl InputRequests {
                 self.responses.push((key.to_owned(), response.to_owned()));
                 continue;
             }
-            let raw_id = context.ids.next();
+            let raw_id = context.ids.next_id();
             let url = url.map(|url_and_message| {
                 let elicitation_id = params.as_ref().and_then(|params| params.get("elicitationId"));
-                let elicitation_id = elicitation_id.map_or_else(|| context.ids.next(), str::to_owned);
+                let elicitation_id = elicitation_id.map_or_else(|| context.ids.next_id(), str::to_owned);
                 VisitedUrl { url_and_message, elicitation_id }
             });
             let id = url.iter().map(|url| ("elicitationId", Change::Default(&url.elicitation_id))).collect::<Vec<_>>();

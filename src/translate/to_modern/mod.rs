@@ -17,7 +17,7 @@ mod task;
 mod tests;
 
 pub(crate) use call::{Call, Next, Step};
-pub(crate) use client::{Client, ClientContext, Ids, LocalAnswer};
+pub(crate) use client::{Client, ClientContext, LocalAnswer};
 pub(crate) use notification_filter::{
     NotificationFilter, SubscriptionEvent, result_with_subscription_id, with_subscription_id,
 };

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::message::{self, Kind, Message};
+use crate::message::{self, Kind, Message, OwnRequests};
 use crate::translate::test_support;
 
 const CAPABILITIES: &str =
@@ -32,7 +32,7 @@ fn request(id: &str, method: &str, params: &str) -> String {
 /// A client, its ids, and a call on its way.
 struct Run {
     client: Client,
-    ids: Ids,
+    ids: OwnRequests,
     call: Call,
     step: Step,
     to_client: Vec<Message>,
@@ -40,7 +40,7 @@ struct Run {
 
 impl Run {
     fn of(request: &str) -> Self {
-        let (client, ids) = (client("2025-11-25"), Ids::default());
+        let (client, ids) = (client("2025-11-25"), OwnRequests::default());
         let (call, step) = Call::start(ClientContext { client: &client, ids: &ids }, &message(request));
         Self { client, ids, call, step, to_client: Vec::new() }
     }

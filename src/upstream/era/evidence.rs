@@ -4,8 +4,8 @@
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::message::code;
 use crate::message::{ErrorObject, Initialize, Message, error_code};
-use crate::translate::code;
 use crate::upstream::Failure;
 use crate::upstream::exchange::backoff::is_limit;
 use crate::upstream::transport::OpenError;

@@ -15,11 +15,11 @@ use crate::upstream::transport::modern::{Answered, is_discover_result};
 /// Whether the server answers `server/discover`, sent with the `_meta` of this request, or with the bridge's own where
 /// the request lacked a member. An error: that cannot be found out now.
 pub(super) async fn answers_discover(era: &Era, request: &Message) -> Result<bool, Failure> {
-    let meta = Members::of(request.as_str()).and_then(|members| members.object("params")?.get("_meta"));
+    let meta = request.params().and_then(|params| params.get("_meta"));
     let own = json!({ meta::PROTOCOL_VERSION: MODERN_REVISIONS[0], meta::CLIENT_CAPABILITIES: {} }).to_string();
     let meta = meta.filter(|_| is_complete(request)).unwrap_or(&own);
     let params = format!(r#"{{"_meta":{meta}}}"#);
-    let discover = message::request_text(&era.server.link.ids.next(), "server/discover", &params);
+    let discover = message::request(&era.server.link.own_requests.next_id(), "server/discover", &params);
     match Box::pin(era.server.request_own(&discover)).await {
         Ok(answered) if !answered.is_error() => {
             era.set_modern(answered.result());
@@ -38,8 +38,7 @@ pub(super) async fn answers_discover(era: &Era, request: &Message) -> Result<boo
 /// `initialize`. `None`: the server is not modern. An error: that cannot be found out now.
 pub(super) async fn discovered(era: &Era, initialize: &Message) -> Result<Option<String>, Failure> {
     let client = Client::of(initialize, MODERN_REVISIONS[0], era.options.tasks);
-    let request = client.request(&era.server.link.ids.next(), "server/discover", "{}");
-    let Some(request) = request else { return Ok(None) };
+    let request = client.request(&era.server.link.own_requests.next_id(), "server/discover", "{}");
     match era.server.request_own(&request).await {
         Ok(answered) if answered.is_error() && is_passing_error(answered.status, &answered.answer) => {
             Err(Failure::Rpc(answered.answer))

@@ -9,8 +9,8 @@ use super::evidence::{is_either_error, is_modern_error};
 use super::probe::{answers_discover, discovered};
 use super::server_era::Era;
 use super::suspicion::Suspicion;
+use crate::message::code::RESOURCE_NOT_FOUND;
 use crate::message::{self, Message, code, error_code};
-use crate::translate::code::RESOURCE_NOT_FOUND;
 use crate::translate::to_legacy;
 use crate::upstream::Failure;
 use crate::upstream::exchange::{Outcome, Reply};
@@ -99,7 +99,7 @@ pub(crate) async fn has_changed(era: &Era, transport: &Transport, is_current: im
 
 /// Whether a session still answers.
 async fn is_alive(era: &Era, transport: &Transport) -> bool {
-    let ping = message::ping(&era.server.link.ids.next());
+    let ping = message::ping(&era.server.link.own_requests.next_id());
     match tokio::time::timeout(ASK_AGAIN, transport.request_once(&ping)).await {
         Ok(Ok(Reply { outcome: Outcome::Answer(answer), .. })) => error_code(&answer).is_none(),
         Ok(_) => false,

@@ -4,14 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::state::LoginState;
 use crate::message::{self, Message};
-use crate::translate::{MODERN_REVISIONS, meta, to_legacy};
+use crate::translate::{CACHEABLE, MODERN_REVISIONS, meta, to_legacy};
 use crate::upstream::Failure;
 use crate::upstream::exchange::Outcome;
 use crate::upstream::session::placeholder::{every_list, promise};
-
-/// The results that say for how long they may be kept ("Caching").
-const CACHEABLE: [&str; 5] =
-    ["server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"];
 
 /// Whether this client is of the era in which each request stands alone.
 pub(super) fn is_modern(request: &Message) -> bool {

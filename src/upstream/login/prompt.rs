@@ -44,7 +44,7 @@ impl RepeatedRequest {
         let response = params.object("inputResponses").and_then(|responses| responses.object(KEY));
         let action = response.and_then(|response| response.string("action"));
         let params = params.with(&[("requestState", Change::Remove), ("inputResponses", Change::Remove)]);
-        let request = Message::parse(members.with(&[("params", Change::Set(&params))])).ok()?;
+        let request = request.edited(&members, &[("params", Change::Set(&params))]);
         Some(Self { request, is_declined: matches!(action.as_deref(), Some("decline" | "cancel")) })
     }
 
@@ -81,7 +81,7 @@ pub(super) async fn ask(state: &LoginState, request: &Message) -> Option<Message
 /// Whether the client has declared that it opens addresses; `{}` alone means forms.
 fn can_open(request: &Message) -> bool {
     let url = || {
-        let meta = Members::of(request.as_str())?.object("params")?.object("_meta")?;
+        let meta = request.params()?.object("_meta")?;
         meta.object(meta::CLIENT_CAPABILITIES)?.object("elicitation")?.object("url")
     };
     to_legacy::is_modern(request) && url().is_some()

@@ -13,7 +13,7 @@ use crate::upstream::transport::modern::ended_subscription;
 
 pub(super) async fn listen(state: &Arc<LoginState>, request: &Message, carry: &Carry<'_>) -> Result<Outcome, Failure> {
     let raw_id = request.raw_id().unwrap_or("null");
-    let params = Members::of(request.as_str()).and_then(|members| members.object("params"));
+    let params = request.params();
     let Some(wanted) = params.and_then(|params| params.get("notifications")) else {
         let why = "the subscription does not say of which notifications";
         return Ok(Outcome::Answer(message::error(raw_id, code::INVALID_PARAMS, why, None)));

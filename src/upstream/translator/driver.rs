@@ -43,7 +43,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(sessions: Sessions, outgoing: Outgoing) -> Self {
-        Self { machine: ToLegacy::new(Box::new(secret)), sessions, outgoing, waiting: HashMap::new() }
+        Self { machine: ToLegacy::new(Box::new(secret), now()), sessions, outgoing, waiting: HashMap::new() }
     }
 
     pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
@@ -66,7 +66,7 @@ impl Driver {
                     Next::Event(session, event) => self.session_event(session, event),
                     Next::TaskEnd(end) => self.task_ended(end),
                 },
-                Some(()) = due => self.machine.expire(now()),
+                Some(()) = due => self.machine.time_passed(now()),
             }
             self.perform(None);
         }
@@ -77,35 +77,35 @@ impl Driver {
             Command::Request(message, number, answer) => {
                 let Kind::Request { id, .. } = message.kind() else { return };
                 self.waiting.insert(id.clone(), (number, answer));
-                self.machine.request(&message, now());
+                self.machine.client_request(&message, now());
             }
             Command::Listen(message, number, answer) => {
                 let Kind::Request { id, .. } = message.kind() else { return };
                 self.waiting.insert(id.clone(), (number, answer));
-                self.machine.listen_on(&message, now());
+                self.machine.acknowledged_listen(&message, now());
             }
             Command::Notify(message) if message.method() == Some("notifications/cancelled") => {
-                self.machine.cancelled(&message);
+                self.machine.client_cancelled(&message);
             }
-            Command::Notify(message) => self.machine.notified(&message),
+            Command::Notify(message) => self.machine.client_notification(&message),
             Command::Abandon(id, number) => {
                 if self.waiting.get(&id).is_some_and(|(waiting, _)| *waiting == number) {
                     self.waiting.remove(&id);
-                    self.machine.abandoned(&id);
+                    self.machine.request_dropped(&id);
                 }
             }
-            Command::EndOfInput | Command::Close(_) => self.machine.end(),
+            Command::EndOfInput | Command::Close(_) => self.machine.end_of_input(),
         }
     }
 
     fn session_event(&mut self, session: u64, event: SessionEvent) {
         match event {
             SessionEvent::Message { message, during, room } => {
-                self.machine.said(session, during.as_ref(), &message, now());
+                self.machine.server_message(session, during.as_ref(), &message, now());
                 self.perform(room);
             }
             SessionEvent::Response(Event::Answer(answer, _)) => match self.sessions.take_answered(session, &answer) {
-                Some(request) => self.machine.answered(session, &answer.with_id(&request.raw_id), now()),
+                Some(request) => self.machine.server_response(session, &answer.with_id(&request.raw_id), now()),
                 None => log::debug!("an answer to no request that waits is dropped"),
             },
             SessionEvent::Response(Event::Undeliverable(id, failure)) => self.fail(session, &id, &failure),
@@ -114,8 +114,8 @@ impl Driver {
                     self.fail(session, &id, &failure);
                 }
             }
-            SessionEvent::Opened(answer) => self.machine.opened(session, &answer, now()),
-            SessionEvent::Reopened => self.machine.renewed(session, now()),
+            SessionEvent::Opened(answer) => self.machine.session_opened(session, &answer, now()),
+            SessionEvent::Reopened => self.machine.session_reopened(session, now()),
         }
     }
 
@@ -138,7 +138,7 @@ impl Driver {
         match outcome {
             Ok(Outcome::Answer(answer)) => {
                 self.sessions.take(session, &id);
-                self.machine.answered(session, &answer, now());
+                self.machine.server_response(session, &answer, now());
             }
             Ok(Outcome::Elsewhere(stream)) => {
                 if let Some((id, failure)) = self.sessions.set_stream(session, id, stream) {
@@ -159,9 +159,9 @@ impl Driver {
             Err(failure) => failure.answer("null"),
         };
         match answer.kind() {
-            Kind::Response { is_error: true, .. } => self.machine.not_opened(session, &answer),
+            Kind::Response { is_error: true, .. } => self.machine.session_refused(session, &answer),
             // Perhaps one in the place of the server's; that comes as an event.
-            _ => self.machine.late(session, &answer, now()),
+            _ => self.machine.session_opened_provisionally(session, &answer, now()),
         }
     }
 
@@ -169,7 +169,7 @@ impl Driver {
     fn reply_failed(&mut self, exchange: u64, failure: &Failure) {
         log::warn!("the client's answer did not arrive: {failure}");
         if !matches!(failure, Failure::Broken(_)) {
-            self.machine.refused(exchange, &failure.answer("null"), now());
+            self.machine.reply_undeliverable(exchange, &failure.answer("null"), now());
         }
     }
 
@@ -177,7 +177,7 @@ impl Driver {
     fn fail(&mut self, session: u64, id: &Id, failure: &Failure) {
         let Some(request) = self.sessions.take(session, id) else { return };
         log::warn!("{failure}");
-        self.machine.answered(session, &failure.answer(&request.raw_id), now());
+        self.machine.server_response(session, &failure.answer(&request.raw_id), now());
     }
 
     /// Performs the machine's actions. `room`: in the queue to the client, for what came of a message of the server.
@@ -198,7 +198,7 @@ impl Driver {
                         waiter.send(answer).ok();
                     }
                 }
-                Action::Tell(message) => match room.take() {
+                Action::Deliver(message) => match room.take() {
                     Some(room) => self.outgoing.commit(room.with_text(message.into_text())),
                     None => self.outgoing.send_now(message.into_text()),
                 },

@@ -4,10 +4,11 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::message::{self, Kind, Message};
+use crate::translate::LISTS;
 
-/// The lists that a server may have: the method that requests one, the capability it belongs to, and the member of the
+/// The requests for lists: the method, the capability it belongs to, and the member of the
 /// result that holds it.
-const LISTS: [(&str, &str, &str); 4] = [
+const METHODS: [(&str, &str, &str); 4] = [
     ("tools/list", "tools", "tools"),
     ("prompts/list", "prompts", "prompts"),
     ("resources/list", "resources", "resources"),
@@ -31,7 +32,7 @@ impl Capabilities {
     /// Has a result in the place of the server's promise that its lists may change. Each list that the client knows of
     /// can then be filled later.
     pub(crate) fn promise_changes(result: &mut Value) {
-        for (_, capability, _) in LISTS {
+        for (capability, _) in LISTS {
             if result["capabilities"].get(capability).is_some_and(Value::is_object) {
                 result["capabilities"][capability]["listChanged"] = true.into();
             }
@@ -54,7 +55,7 @@ impl Capabilities {
 
     /// The response to a request for a list that the client was promised and the server does not have.
     pub(crate) fn empty_list(&self, request: &Message) -> Option<Message> {
-        let (_, capability, member) = LISTS.iter().find(|(method, ..)| Some(*method) == request.method())?;
+        let (_, capability, member) = METHODS.iter().find(|(method, ..)| Some(*method) == request.method())?;
         let state = self.0.lock();
         state.promised.as_ref()?.get(capability)?;
         if state.actual.as_ref()?.get(capability).is_some() {
@@ -69,6 +70,6 @@ impl Capabilities {
         let state = self.0.lock();
         let known = [&state.actual, &state.promised];
         let has = |list: &&str| known.iter().any(|known| known.as_ref().is_some_and(|all| all.get(list).is_some()));
-        ["tools", "prompts", "resources"].into_iter().filter(has).map(message::list_changed).collect()
+        LISTS.iter().map(|(list, _)| *list).filter(has).map(message::list_changed).collect()
     }
 }

@@ -8,15 +8,12 @@ use super::capabilities::Capabilities;
 use super::handshake::Handshake;
 use super::session_state::{Send, SessionState};
 use crate::message::{Initialize, OwnRequests};
-use crate::translate::to_modern::Ids;
 use crate::upstream::exchange::{Sender, SessionEvent, ToClient};
 
 /// Shared by the transports that one session has, one after the other, and by the session itself.
 pub(crate) struct Link {
     pub(crate) sender: Arc<Sender>,
     pub(crate) client: ToClient,
-    /// Makes the ids of the bridge's own requests.
-    pub(crate) ids: Ids,
     /// The bridge's own requests that wait for their response. The tasks that send them add to it; whoever reads a
     /// response looks there first.
     pub(crate) own_requests: OwnRequests,
@@ -34,7 +31,6 @@ impl Link {
         Self {
             sender,
             client,
-            ids: Ids::default(),
             own_requests: OwnRequests::default(),
             handshake: Handshake::default(),
             capabilities: Capabilities::default(),
@@ -46,7 +42,7 @@ impl Link {
     /// Gives a new session what the one before had, by requests that `send` sends in it.
     pub(crate) async fn replay_state<'a>(&self, send: &Send<'a>) {
         if let Some(state) = &self.session_state {
-            state.replay(&self.ids, send).await;
+            state.replay(&self.own_requests, send).await;
         }
     }
 

@@ -8,8 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::log;
-use crate::message::{self, Change, Kind, Members, Message};
-use crate::translate::to_modern::Ids;
+use crate::message::{self, Change, Kind, Message, OwnRequests};
 use crate::upstream::Failure;
 use crate::upstream::exchange::Outcome;
 
@@ -51,7 +50,7 @@ impl SessionState {
         if !outcome.as_ref().is_ok_and(|outcome| error(outcome).is_none()) {
             return;
         }
-        let Some(params) = Members::of(request.as_str()).and_then(|members| members.object("params")) else { return };
+        let Some(params) = request.params() else { return };
         let uri = params.string("uri").map(Key::Resource);
         let Some(key) = (if method == "logging/setLevel" { Some(Key::LogLevel) } else { uri }) else { return };
         if method == "resources/unsubscribe" {
@@ -71,11 +70,11 @@ impl SessionState {
     /// Requests each setting in a new session, before the client sends anything in it: what the client sets next shall
     /// hold. A setting that the server refuses is given up; one whose request has failed is requested again in the
     /// session after this one.
-    pub(super) async fn replay<'a>(&self, ids: &Ids, send: &Send<'a>) {
+    pub(super) async fn replay<'a>(&self, own_requests: &OwnRequests, send: &Send<'a>) {
         let settings = self.0.lock().clone();
         let replaying = async {
             for (key, Setting { method, params }) in settings {
-                let outcome = send(message::request_text(&ids.next(), method, &params)).await;
+                let outcome = send(message::request(&own_requests.next_id(), method, &params)).await;
                 let refused = outcome.as_ref().ok().and_then(error);
                 if refused.is_some() {
                     self.0.lock().remove(&key);

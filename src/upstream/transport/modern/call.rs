@@ -31,12 +31,12 @@ impl Caller {
     }
 
     fn in_context<T>(&self, act: impl FnOnce(ClientContext<'_>) -> T) -> T {
-        act(ClientContext { client: &self.client.lock(), ids: &self.server.link.ids })
+        act(ClientContext { client: &self.client.lock(), ids: &self.server.link.own_requests })
     }
 
     /// A request of the bridge's own in the client's name.
-    pub(super) fn own_request(&self, method: &str, params: &str) -> Option<Message> {
-        self.client.lock().request(&self.server.link.ids.next(), method, params)
+    pub(super) fn own_request(&self, method: &str, params: &str) -> Message {
+        self.client.lock().request(&self.server.link.own_requests.next_id(), method, params)
     }
 
     /// Carries a request through all that the server makes of it.
@@ -76,15 +76,15 @@ struct RunningCall<'a> {
 
 impl<'a> RunningCall<'a> {
     fn start(caller: &'a Caller, request: &Message) -> Self {
-        let (machine, first) = caller.in_context(|context| Call::begin(context, request));
+        let (machine, first) = caller.in_context(|context| Call::start(context, request));
         Self { caller, machine, first: Some(first), sent: FuturesUnordered::new() }
     }
 
     async fn until_answered(mut self) -> Result<Message, Failure> {
         let mut step = self.first.take();
-        while let Some(Step { tell, then }) = step {
-            Box::pin(self.deliver(tell)).await;
-            step = Some(match then {
+        while let Some(Step { to_client, next }) = step {
+            Box::pin(self.deliver(to_client)).await;
+            step = Some(match next {
                 Next::Answer(answer) => return Ok(answer),
                 Next::Post(message, pause) => {
                     if !pause.is_zero() {
@@ -100,10 +100,10 @@ impl<'a> RunningCall<'a> {
 
     async fn post(&mut self, message: Message) -> Result<Step, Failure> {
         let Self { caller, machine, .. } = self;
-        match caller.server.request(&message, &mut |message| machine.passes(message)).await {
-            Ok(Answered { answer, .. }) => Ok(caller.in_context(|context| machine.server_says(context, &answer))),
+        match caller.server.request(&message, &mut |message| machine.is_for_client(message)).await {
+            Ok(Answered { answer, .. }) => Ok(caller.in_context(|context| machine.server_response(context, &answer))),
             Err(failure) if failure.is_temporary() => {
-                caller.in_context(|context| machine.server_is_lost(context)).ok_or(failure)
+                caller.in_context(|context| machine.server_unreachable(context)).ok_or(failure)
             }
             Err(failure) => Err(failure),
         }
@@ -119,8 +119,8 @@ impl<'a> RunningCall<'a> {
         };
         tokio::select! {
             biased;
-            Some(Some(answer)) = sent.next() => caller.in_context(|context| machine.client_says(context, &answer)),
-            () = due => caller.in_context(|context| machine.is_due(context)),
+            Some(Some(answer)) = sent.next() => caller.in_context(|context| machine.client_response(context, &answer)),
+            () = due => caller.in_context(|context| machine.timeout(context)),
         }
     }
 
@@ -140,7 +140,7 @@ impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
         let Self { caller, machine, sent, .. } = self;
         sent.clear();
-        let (to_client, to_server) = caller.in_context(|context| machine.end(context));
+        let (to_client, to_server) = caller.in_context(|context| machine.close(context));
         for message in to_client {
             caller.server.link.client.deliver_own(message);
         }

@@ -1,7 +1,8 @@
 //! Which revisions does a server name in `server/discover`, and in the error that refuses a revision?
 
+use crate::message::code;
 use crate::message::{Members, Message, error_code};
-use crate::translate::{MODERN_REVISIONS, code};
+use crate::translate::MODERN_REVISIONS;
 
 /// Whether this is the result of a `server/discover` by a server that speaks a modern revision.
 pub(crate) fn is_discover_result(result: &str) -> bool {
@@ -20,7 +21,7 @@ pub(super) fn offered_revision(error: &Message) -> Option<&'static str> {
     if error_code(error) != Some(code::UNSUPPORTED_PROTOCOL_VERSION) {
         return None;
     }
-    let data = Members::of(error.as_str())?.object("error")?.object("data")?;
+    let data = error.members()?.object("error")?.object("data")?;
     let supported: Vec<String> = serde_json::from_str(data.get("supported")?).ok()?;
     MODERN_REVISIONS.into_iter().find(|ours| supported.iter().any(|revision| revision == ours))
 }

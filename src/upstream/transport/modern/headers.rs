@@ -19,7 +19,7 @@ pub(super) fn of(message: &Message, mirrored: &[ParamHeader]) -> HeaderMap {
     let mut headers = post_headers();
     let method = message.method().unwrap_or_default();
     headers.extend(value(method).map(|value| (METHOD, value)));
-    let Some(params) = Members::of(message.as_str()).and_then(|members| members.object("params")) else {
+    let Some(params) = message.params() else {
         return headers;
     };
     let revision = params.object("_meta").and_then(|own| own.string(meta::PROTOCOL_VERSION));
@@ -88,7 +88,7 @@ mod tests {
             ("completion/complete", r#"{"name":"t","uri":"u"}"#, None),
             ("tools/list", "{}", None),
         ] {
-            let request = crate::message::request_text("1", method, params);
+            let request = crate::message::request("1", method, params);
             let headers = of(&request, &[]);
             assert_eq!(headers.get(NAME).map(|name| name.to_str().unwrap()), name);
             assert_eq!(headers[METHOD], method);

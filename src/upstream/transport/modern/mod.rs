@@ -18,7 +18,7 @@ use super::open_error::OpenError;
 use crate::log;
 use crate::message::{self, Message};
 use crate::translate::MODERN_REVISIONS;
-use crate::translate::to_modern::{Client, greeting, results};
+use crate::translate::to_modern::{Client, discover as discover_messages, results};
 use crate::upstream::Failure;
 
 pub(crate) use discover::{is_discover_result, is_modern_revision};
@@ -45,10 +45,10 @@ pub(crate) async fn open(
     }
     let unusable = || Failure::Unusable(format!("{host} answered server/discover with something else"));
     let discovered = answered.result().filter(|result| is_discover_result(result)).ok_or_else(unusable)?;
-    let result = greeting::initialize_result(discovered, client.revision(), host).ok_or_else(unusable)?;
+    let result = discover_messages::initialize_result(discovered, client.revision(), host).ok_or_else(unusable)?;
     log::info!("{host} is modern and the client is not; translating");
     let transport = Arc::new(ModernTransport::new(server, client, discovered));
-    Ok((transport, message::result_text(raw_id, &result)))
+    Ok((transport, message::result(raw_id, &result)))
 }
 
 async fn discover(
@@ -58,9 +58,7 @@ async fn discover(
     tasks: bool,
 ) -> Result<(Client, Answered), Failure> {
     let client = Client::of(initialize, revision, tasks);
-    let request = greeting::discover(&client, &server.link.ids.next());
-    let request =
-        request.ok_or_else(|| Failure::Unusable("the client's initialize request is malformed".to_owned()))?;
+    let request = discover_messages::request(&client, &server.link.own_requests.next_id());
     let answered = server.request(&request, &mut |_| true).await?;
     Ok((client, answered))
 }
@@ -70,7 +68,7 @@ pub(crate) fn for_legacy_client(error: OpenError) -> OpenError {
     match error {
         OpenError::Error(status, error) => {
             let raw_id = error.raw_id().unwrap_or("null");
-            OpenError::Error(status, results::settle("server/discover", &error, raw_id))
+            OpenError::Error(status, results::legacy_response("server/discover", &error, raw_id))
         }
         failure @ OpenError::Failure(_) => failure,
     }

@@ -80,7 +80,7 @@ impl ParamHeader {
 /// Reads the response to `tools/list`.
 pub(super) fn scan_tools(answer: &Message) -> Scanned {
     let mut scanned = Scanned::default();
-    let Some(members) = Members::of(answer.as_str()) else { return scanned };
+    let Some(members) = answer.members() else { return scanned };
     let Some(result) = members.object("result") else { return scanned };
     let tools: Vec<&RawValue> =
         result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
@@ -98,7 +98,7 @@ pub(super) fn scan_tools(answer: &Message) -> Scanned {
     if !scanned.left_out.is_empty() {
         let shown = format!("[{}]", shown.join(","));
         let result = result.with(&[("tools", Change::Set(&shown))]);
-        scanned.shown = Message::parse(members.with(&[("result", Change::Set(&result))])).ok();
+        scanned.shown = Some(answer.edited(&members, &[("result", Change::Set(&result))]));
     }
     scanned
 }

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use super::headers;
 use super::param_headers::{self, ParamHeader};
 use crate::log;
-use crate::message::{self, Kind, Members, Message, code, error_code, quoted};
+use crate::message::{self, Kind, Message, code, error_code};
 use crate::task;
-use crate::translate::code::HEADER_MISMATCH;
+use crate::tools::ListPages;
 use crate::upstream::Failure;
 use crate::upstream::exchange::owed::OwedResponse;
 use crate::upstream::exchange::response::{Body, error_response, no_body, read_body};
@@ -62,7 +62,7 @@ impl Answered {
 
     /// The `result` of the response, JSON text.
     pub(crate) fn result(&self) -> Option<&str> {
-        Members::of(self.answer.as_str())?.get("result")
+        self.answer.members()?.get("result")
     }
 }
 
@@ -82,9 +82,9 @@ impl ModernServer {
     pub(crate) async fn request(&self, message: &Message, passes: &mut Passes<'_>) -> Result<Answered, Failure> {
         let mut answered = self.post(message, passes).await?;
         match message.method() {
-            Some("tools/call") if error_code(&answered.answer) == Some(HEADER_MISMATCH) => {
+            Some("tools/call") if error_code(&answered.answer) == Some(code::HEADER_MISMATCH) => {
                 Box::pin(self.learn_param_headers(message)).await;
-                let again = message.with_id(&self.link.ids.next());
+                let again = message.with_id(&self.link.own_requests.next_id());
                 answered = Box::pin(self.post(&again, passes)).await?;
                 answered.answer = answered.answer.with_id(message.raw_id().unwrap_or("null"));
             }
@@ -192,7 +192,7 @@ impl ModernServer {
         let method = request.method().unwrap_or_default();
         let why = "the client that sent this request has no session in which it could be asked";
         let answer = match method {
-            "ping" => message::result_text(raw_id, "{}"),
+            "ping" => message::result(raw_id, "{}"),
             _ => message::error(raw_id, code::METHOD_NOT_FOUND, why, None),
         };
         log::warn!("{} sent the request {method} on a stream without a session; it is refused", sender.host());
@@ -230,34 +230,22 @@ impl ModernServer {
         }
         log::info!("{} misses a header; listing its tools to learn which", self.link.sender.host());
         let called = called_tool(call);
-        let mut cursor = None;
+        let mut pages = ListPages::for_call(call);
         for _ in 0..MOST_PAGES {
-            let Some(request) = self.list_request(call, cursor.as_deref()) else { return };
+            let request = pages.request(&self.link.own_requests.next_id());
             let Ok(Answered { answer, .. }) = self.post(&request, &mut |_| false).await else { return };
             let answer = self.scan_tools(answer);
-            let Some(result) = Members::of(answer.as_str()).and_then(|members| members.object("result")) else {
-                return;
-            };
-            let tools: Vec<Tool> =
-                result.get("tools").and_then(|tools| serde_json::from_str(tools).ok()).unwrap_or_default();
-            cursor = result.string("nextCursor");
-            if cursor.is_none() || tools.iter().any(|tool| Some(&tool.name) == called.as_ref()) {
+            let result = answer.members().and_then(|members| members.object("result"));
+            let tools: Option<Vec<Tool>> = result.and_then(|result| serde_json::from_str(result.get("tools")?).ok());
+            let is_listed = tools.iter().flatten().any(|tool| Some(&tool.name) == called.as_ref());
+            if is_listed || !pages.advance(&answer) {
                 return;
             }
         }
-    }
-
-    /// A `tools/list` in the name of the client that calls.
-    fn list_request(&self, call: &Message, cursor: Option<&str>) -> Option<Message> {
-        let params = Members::of(call.as_str())?.object("params")?;
-        let meta = params.get("_meta").unwrap_or("{}");
-        let cursor = cursor.map(|cursor| format!(r#","cursor":{}"#, quoted(cursor))).unwrap_or_default();
-        let params = format!(r#"{{"_meta":{meta}{cursor}}}"#);
-        Some(message::request_text(&self.link.ids.next(), "tools/list", &params))
     }
 }
 
 /// The tool that a request calls.
 fn called_tool(message: &Message) -> Option<String> {
-    Members::of(message.as_str())?.object("params")?.string("name")
+    message.params()?.string("name")
 }

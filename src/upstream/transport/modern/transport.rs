@@ -112,7 +112,7 @@ impl ModernTransport {
             }
             LocalAnswer::Unsubscribe(uri) => self.subscription.unsubscribe(&uri).await,
         }
-        message::result_text(raw_id, "{}")
+        message::result(raw_id, "{}")
     }
 
     /// Takes a notification, or the client's response to a request.
@@ -130,7 +130,7 @@ impl ModernTransport {
                 }
                 Ok(())
             }
-            Kind::Notification { method } if !Client::keeps_notification(method) => {
+            Kind::Notification { method } if !Client::is_local_notification(method) => {
                 let message = self.caller.client.lock().with_meta(message, None, &[]);
                 self.caller.server.notify(&message).await
             }

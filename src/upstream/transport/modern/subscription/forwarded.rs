@@ -10,7 +10,9 @@ use super::stream::{ListenResponse, next_message, open};
 use crate::log;
 use crate::message::{self, Kind, Message};
 use crate::translate::meta;
-use crate::translate::to_modern::{Heard, NotificationFilter, heard, tagged, tagged_result};
+use crate::translate::to_modern::{
+    NotificationFilter, SubscriptionEvent, result_with_subscription_id, with_subscription_id,
+};
 use crate::upstream::Failure;
 use crate::upstream::exchange::backoff::{Backoff, is_passing};
 use crate::upstream::exchange::response::EventStream;
@@ -81,7 +83,7 @@ impl Forwarding<'_> {
                 Err(failure) => return Err(failure),
             }
             tokio::time::sleep(self.backoff.next()).await;
-            attempt = request.with_id(&server.link.ids.next());
+            attempt = request.with_id(&server.link.own_requests.next_id());
         }
     }
 
@@ -89,17 +91,17 @@ impl Forwarding<'_> {
     /// where the stream breaks first.
     async fn read(&mut self, events: &mut EventStream, tag: Option<&str>) -> Option<Message> {
         while let Some(message) = next_message(events).await {
-            match (message.kind(), heard(&message)) {
+            match (message.kind(), SubscriptionEvent::of(&message)) {
                 // The last response names the subscription too.
                 (Kind::Response { .. }, _) => {
-                    return Some(tag.and_then(|tag| tagged_result(&message, tag)).unwrap_or(message));
+                    return Some(tag.and_then(|tag| result_with_subscription_id(&message, tag)).unwrap_or(message));
                 }
-                (_, Heard::Acknowledged(filter)) => {
+                (_, SubscriptionEvent::Acknowledged(filter)) => {
                     self.acknowledge(NotificationFilter::acknowledged(filter.as_deref()), message).await;
                 }
                 (Kind::Notification { .. }, _) => {
                     self.backoff.reset();
-                    let message = tag.and_then(|tag| tagged(&message, Some(tag))).unwrap_or(message);
+                    let message = tag.and_then(|tag| with_subscription_id(&message, Some(tag))).unwrap_or(message);
                     self.server.link.client.deliver(message).await;
                 }
                 _ => log::warn!("the server sent a message on a stream that has no place there; it is dropped"),
@@ -136,7 +138,7 @@ impl Forwarding<'_> {
 /// The response to a `subscriptions/listen` that ends in good order.
 pub(crate) fn ended(raw_id: &str) -> Message {
     let result = format!(r#"{{"resultType":"complete","_meta":{{"{}":{raw_id}}}}}"#, meta::SUBSCRIPTION_ID);
-    message::result_text(raw_id, &result)
+    message::result(raw_id, &result)
 }
 
 /// Whether a server that has acknowledged before may do so again. An error that is no JSON-RPC comes from a proxy while

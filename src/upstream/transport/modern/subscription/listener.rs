@@ -12,7 +12,7 @@ use super::stream::{ListenResponse, next_message, open};
 use crate::log;
 use crate::message::{Kind, Message, code, error_code};
 use crate::task;
-use crate::translate::to_modern::{Heard, NotificationFilter, heard};
+use crate::translate::to_modern::{NotificationFilter, SubscriptionEvent};
 use crate::upstream::Failure;
 use crate::upstream::exchange::backoff::{Backoff, is_passing};
 use crate::upstream::exchange::response::EventStream;
@@ -74,7 +74,6 @@ async fn listen(subscriber: Arc<Subscriber>, filter: NotificationFilter, result:
         Listening { subscriber: &subscriber, filter, acknowledged: None, result: Some(result), backoff };
     loop {
         let request = caller.own_request("subscriptions/listen", &listening.filter.params());
-        let Some(request) = request else { return };
         match open(&caller.server, &request).await {
             Ok(ListenResponse::Stream(mut events)) => {
                 let answer = listening.read(&mut events).await;
@@ -113,9 +112,9 @@ impl Listening<'_> {
     /// Delivers the notifications of a stream until it ends. Returns the response that ended it, if there was one.
     async fn read(&mut self, events: &mut EventStream) -> Option<Message> {
         while let Some(message) = next_message(events).await {
-            match heard(&message) {
-                Heard::Acknowledged(filter) => self.acknowledge(filter.as_deref()).await,
-                Heard::News(notification) => {
+            match SubscriptionEvent::of(&message) {
+                SubscriptionEvent::Acknowledged(filter) => self.acknowledge(filter.as_deref()).await,
+                SubscriptionEvent::Notification(notification) => {
                     self.backoff.reset();
                     // Some servers do not acknowledge.
                     if self.acknowledged.is_none() {
@@ -123,8 +122,8 @@ impl Listening<'_> {
                     }
                     self.subscriber.deliver(notification).await;
                 }
-                Heard::Ended => return Some(message),
-                Heard::Noise => {}
+                SubscriptionEvent::Ended => return Some(message),
+                SubscriptionEvent::Other => {}
             }
         }
         None

@@ -40,6 +40,6 @@ fn proxy(typed: &cli::Network) -> Result<Proxy, Error> {
         Some(url) if !is_unset(url) => {
             ProxyUrl::parse(url).map(Proxy::Given).map_err(|why| Error::Usage(format!("the value of --proxy {why}")))
         }
-        _ => Ok(Proxy::Found),
+        _ => Ok(Proxy::Environment),
     }
 }

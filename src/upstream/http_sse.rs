@@ -136,7 +136,7 @@ pub(super) async fn connect(context: &Context, bound: Duration) -> Result<Openin
 
 /// What an `endpoint` event names, which must be of the stream's own origin.
 fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
-    let host = net::host(base);
+    let host = net::origin(base);
     let text = String::from_utf8_lossy(data);
     let base = url::Url::parse(&base.to_string()).map_err(|error| error.to_string())?;
     let endpoint =

@@ -16,7 +16,7 @@ use super::backoff::Backoff;
 use super::unanswered::Unanswered;
 use crate::auth::{AuthError, Authorizer};
 use crate::log;
-use crate::net::{self, Answer, Http, HttpError, retry_after};
+use crate::net::{self, Http, HttpError, ResponseOrRedirect, retry_after};
 use crate::upstream::Failure;
 
 /// How often a request is sent again because a server said `Retry-After`.
@@ -64,7 +64,7 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(auth: Authorizer, http: Http, options: &Options, unanswered: Arc<Unanswered>) -> Self {
         let uri = options.uri.clone();
-        let host = net::host(&uri);
+        let host = net::origin(&uri);
         Self {
             http,
             auth,
@@ -151,8 +151,8 @@ impl Sender {
                 self.within(self.headers_timeout, sending).await?
             };
             let response = match sent {
-                Ok(Answer::Response(response)) => response,
-                Ok(Answer::Moved(next)) => {
+                Ok(ResponseOrRedirect::Response(response)) => response,
+                Ok(ResponseOrRedirect::Redirect(next)) => {
                     tries.redirected(&self.host)?;
                     moved = Some(next);
                     continue;

@@ -1,6 +1,5 @@
-//! An event of several `data:` lines, by way of eventsource-stream.
+//! How is an event of several `data:` lines parsed? By eventsource-stream.
 
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,14 +9,15 @@ use bytes::Bytes;
 use eventsource_stream::EventStream;
 use futures_util::FutureExt;
 use futures_util::stream::{Stream, StreamExt};
+use parking_lot::Mutex;
 
-use super::{Event, SseError};
+use super::event::{Event, SseError};
 
-/// A `data:` line from this length on is set aside and a token stands in its place: the parser would hold it three
-/// times over.
+/// A `data:` line of this length or more is set aside, and the parser gets a token in its place: it would hold the line
+/// three times.
 const LONG_LINE: usize = 16 * 1024;
 
-/// Lines are handed on in portions of about this size: the parser copies what is left of a portion at each line.
+/// Lines are passed to the parser in portions of about this size: at each line it copies the rest of the portion.
 const PORTION: usize = 2 * 1024;
 
 pub(super) struct Parser {
@@ -27,7 +27,8 @@ pub(super) struct Parser {
     aside: Vec<Bytes>,
 }
 
-/// What the parser reads: whole lines, never more than it has asked for.
+/// What the parser reads: portions of whole lines. [`Parser`] adds them and the parser of the crate takes them; shared
+/// because that parser owns its input.
 #[derive(Clone, Default)]
 struct Feed(Arc<Mutex<VecDeque<Vec<u8>>>>);
 
@@ -37,15 +38,15 @@ impl Stream for Feed {
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.0.lock().pop_front() {
             Some(portion) => Poll::Ready(Some(Ok(portion))),
-            // Nobody sleeps on this: the parser is polled once for each portion.
+            // No waker is needed: the parser is polled once for each portion.
             None => Poll::Pending,
         }
     }
 }
 
 impl Parser {
-    /// With what the event has had so far.
-    pub(super) fn begin(name: Option<Bytes>, data: Option<Bytes>) -> Self {
+    /// Begins with the lines that the event has had so far.
+    pub(super) fn new(name: Option<Bytes>, data: Option<Bytes>) -> Self {
         let feed = Feed::default();
         let mut parser = Self { events: EventStream::new(feed.clone()), feed, portion: Vec::new(), aside: Vec::new() };
         for (field, value) in [("event:", name), ("data:", data)] {
@@ -58,7 +59,7 @@ impl Parser {
 
     /// Takes an `event:` or `data:` line whose value begins at `value_at`.
     pub(super) fn line(&mut self, line: &Bytes, value_at: usize) {
-        // What the server itself begins with a NUL goes aside as well: so every token is ours.
+        // A line that begins with a NUL is set aside as well, so that every token is ours.
         let aside = line.len() - value_at >= LONG_LINE || line.get(value_at) == Some(&0);
         if line.starts_with(b"data") && aside {
             self.portion.extend_from_slice(format!("data:\0{}\n", self.aside.len()).as_bytes());
@@ -66,33 +67,35 @@ impl Parser {
         } else {
             self.portion.extend_from_slice(&line[..value_at]);
             if line.get(value_at) == Some(&b' ') && line.get(value_at - 1) == Some(&b':') {
-                // The parser takes one space away.
+                // The parser removes one space.
                 self.portion.push(b' ');
             }
             self.portion.extend_from_slice(&line[value_at..]);
             self.portion.push(b'\n');
         }
         if self.portion.len() >= PORTION {
-            self.hand_on();
+            self.parse_portion();
         }
     }
 
-    /// The event is complete.
+    /// Ends the event and returns it.
     pub(super) fn finish(mut self: Box<Self>) -> Option<Result<Event, SseError>> {
         self.portion.push(b'\n');
-        match self.hand_on()? {
+        match self.parse_portion()? {
             Ok(event) => Some(Ok(Event { name: event.event.into(), data: self.restore(event.data) })),
             Err(error) => Some(Err(SseError::Broken(error.to_string()))),
         }
     }
 
-    fn hand_on(&mut self) -> Option<Result<eventsource_stream::Event, eventsource_stream::EventStreamError<SseError>>> {
+    fn parse_portion(
+        &mut self,
+    ) -> Option<Result<eventsource_stream::Event, eventsource_stream::EventStreamError<SseError>>> {
         let portion = std::mem::take(&mut self.portion);
         self.feed.0.lock().push_back(portion);
         self.events.next().now_or_never().flatten()
     }
 
-    /// Puts the lines set aside where their tokens stand.
+    /// Replaces each token by the line that was set aside.
     fn restore(&self, data: String) -> Bytes {
         if self.aside.is_empty() {
             return data.into();

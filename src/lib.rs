@@ -124,9 +124,9 @@ fn begin(typed: &dyn cli::Typed, warnings: &[String]) {
 
 fn end(done: Result<Exit, Error>) -> ExitCode {
     if let Err(error) = &done {
-        log::last_words(&error.to_string());
+        log::fatal_error(&error.to_string());
     }
-    log::finish();
+    log::flush();
     done.map_or_else(|error| fatal(&error), ExitCode::from)
 }
 

@@ -17,6 +17,7 @@ use http::Uri;
 use crate::auth::{self, Credential, Headers};
 use crate::cli::{self, Credentials, Logging, Options, Tools};
 use crate::error::Error;
+use crate::files;
 use crate::log::{self, Level, Secret};
 use crate::net::{Http, socket_url};
 use crate::tools;
@@ -94,9 +95,8 @@ fn server(uri: Uri, connection: &cli::Connection) -> upstream::Options {
 pub fn log_options(url: Option<&str>, typed: &Logging) -> log::Options {
     let level = if typed.debug { Level::Debug } else { typed.log_level };
     let given = |path: &Option<String>| path.as_ref().filter(|path| !text::is_unset(path)).map(PathBuf::from);
-    let digest = ring::digest::digest(&ring::digest::SHA256, url.unwrap_or_default().as_bytes());
-    let name = digest.as_ref()[..8].iter().fold(0u64, |name, &byte| name << 8 | u64::from(byte));
-    let debug = home().filter(|_| typed.debug).map(|home| home.join("logs").join(format!("{name:016x}.log")));
+    let name = files::hex(&files::sha256(url.unwrap_or_default().as_bytes())[..8]);
+    let debug = home().filter(|_| typed.debug).map(|home| home.join("logs").join(format!("{name}.log")));
     log::Options {
         stderr: (!typed.silent).then_some(level),
         file: given(&typed.log_file).or(debug).map(|path| (path, level)),

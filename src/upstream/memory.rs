@@ -122,12 +122,7 @@ impl Memory {
     /// Written whole or not at all: several bridges start at once.
     fn write(&self, kept: &Kept) -> std::io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
-        let Some(folder) = path.parent() else { return Ok(()) };
-        files::create_private(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&mut file, kept)?;
-        file.persist(path)?;
-        Ok(())
+        files::replace_cache(path, &serde_json::to_vec(kept)?)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every write to the disk goes through this file, except that the log appends to its files itself.
 
+use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -178,5 +179,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").ok();
+        text
+    })
 }

@@ -51,7 +51,7 @@ impl Admission {
 
     /// Checks a host that is an address itself, because such a host does not go through the [`Resolver`].
     pub(super) fn check_literal(self, host: &str) -> Result<(), ConnectError> {
-        match host.trim_start_matches('[').trim_end_matches(']').parse() {
+        match host.trim_matches(['[', ']']).parse() {
             Ok(address) => self.filter(host, vec![SocketAddr::new(address, 0)]).map(drop),
             Err(_) => Ok(()),
         }

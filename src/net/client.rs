@@ -92,8 +92,8 @@ impl Http {
         }
         let forward_proxy = self.connector.forward_proxy(uri);
         if let Some(proxy) = &forward_proxy {
-            // Some such proxies close the connection after each response without announcing it. Of a request that is
-            // sent at that moment, nobody knows whether it was carried out.
+            // Some such proxies close the connection after each response without announcing it. A request that is sent
+            // at that moment is lost, and it is unknown whether it was carried out.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
             if let Some(value) = proxy.url.authorization() {
                 headers.insert(PROXY_AUTHORIZATION, value.clone());

@@ -145,7 +145,7 @@ fn host(uri: &Uri) -> Option<String> {
     uri.host().map(str::to_ascii_lowercase)
 }
 
-/// Whether nobody else can read what is sent: over https, and within this machine.
+/// Whether no third party can read the request: over https, and within this machine.
 fn is_safe(uri: &Uri) -> bool {
     is_https(uri) || is_loopback(uri)
 }

@@ -1,7 +1,7 @@
 //! What can go wrong between this program and a server?
 //!
-//! Callers get an [`HttpError`]. A [`ConnectError`] is why no connection could be made; whatever notices the reason
-//! writes it (about TLS: tls_error.rs).
+//! Callers get an [`HttpError`]. Inside this room a [`ConnectError`] is the reason why no connection could be made. The
+//! file that notices the reason words it; `tls_error.rs` does so for TLS.
 
 use std::error::Error;
 use std::io;

@@ -1,20 +1,10 @@
 //! The one HTTP client. It knows no MCP.
 //!
-//! The way of a request, from top to bottom:
-//!
-//! 1. `client`: [`Http::send`] adds cookies and the headers for a proxy, and reads redirects. Its pool (of hyper-util)
-//!    takes a connection that is idle, or asks the connector for a new one.
-//! 2. `connector`: opens a connection within `--connect-timeout`. The next four are its steps.
-//! 3. `proxy`: which proxy, if any? `proxy_url` reads a proxy's address. `socket` connects to a Unix-domain socket or
-//!    a named pipe instead.
-//! 4. `address`: resolves the host and refuses addresses that are not allowed.
-//! 5. `tunnel`: asks the proxy for a tunnel to the server. `stream` is the byte stream that results.
-//! 6. `tls`: the configuration of TLS. `pem` reads the user's files for it, `identity` is our own certificate,
-//!    `verifier` decides about the server's, and `certificate` reads names and dates of it.
-//! 7. `error`: what can go wrong on the way. `tls_error` has the sentences about TLS and certificates.
-//!
-//! What comes back is read by `body`, or as server-sent events by `sse`. `origin` answers small questions about an
-//! address; `network` holds the user's choices.
+//! A request goes from top to bottom: [`Http::send`] in `client` adds cookies and a proxy's headers; its pool takes an
+//! idle connection, or lets `connector` open one. The steps of that: `proxy` names the proxy, `address` resolves the
+//! host and refuses addresses, `tunnel` leads through the proxy, `tls` encrypts (with `verifier` for the server's
+//! certificate and `identity` for ours). What fails on the way is an `error`; `tls_error` has all sentences about TLS
+//! and certificates. The response is read by `body`, or by `sse` as server-sent events.
 
 mod address;
 mod body;

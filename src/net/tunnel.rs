@@ -1,6 +1,7 @@
 //! How is a tunnel through a proxy opened? With CONNECT (RFC 9110, section 9.3.6) or SOCKS5 (RFC 1928, RFC 1929).
 //!
-//! Not with the tunnels of hyper-util: their errors do not tell why a proxy refused.
+//! Written by hand: the errors of hyper-util's tunnels do not tell why a proxy refuses, and tokio-socks does not accept
+//! an empty password.
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -108,6 +109,7 @@ pub(super) async fn socks5(
     target: &Target,
 ) -> Result<(), ConnectError> {
     let broken = |error: std::io::Error| ConnectError::temporary(format!("{proxy} ended the connection: {error}"));
+    let refused = |problem: &str, hint| Err(ConnectError::permanent(format!("{proxy} {problem}"), hint));
     let credentials = proxy.url.credentials();
     let methods: &[u8] =
         if credentials.is_some() { &[5, 2, NO_PASSWORD, USER_AND_PASSWORD] } else { &[5, 1, NO_PASSWORD] };
@@ -118,32 +120,27 @@ pub(super) async fn socks5(
             let login = [&[1][..], &length_prefixed(user), &length_prefixed(password)].concat();
             let [_, status] = exchange(stream, &login).await.map_err(broken)?;
             if status != 0 {
-                let cause = format!("{proxy} does not accept the user name and password in its address");
-                return Err(ConnectError::permanent(cause, SOCKS_PASSWORD_HINT));
+                return refused("does not accept the user name and password in its address", SOCKS_PASSWORD_HINT);
             }
         }
-        (5, _, None) => {
-            return Err(ConnectError::permanent(
-                format!("{proxy} requires a user name and password"),
-                SOCKS_PASSWORD_HINT,
-            ));
-        }
-        (5, ..) => {
-            return Err(ConnectError::permanent(
-                format!("{proxy} does not accept a login with user name and password"),
-                REFUSED_HINT,
-            ));
-        }
-        _ => {
-            return Err(ConnectError::permanent(format!("{proxy} does not answer as a SOCKS5 proxy does"), KIND_HINT));
-        }
+        (5, _, None) => return refused("requires a user name and password", SOCKS_PASSWORD_HINT),
+        (5, ..) => return refused("does not accept a login with user name and password", REFUSED_HINT),
+        _ => return refused("does not answer as a SOCKS5 proxy does", KIND_HINT),
     }
     let request = [&[5, 1, 0][..], &address(&target.host), &target.port.to_be_bytes()].concat();
     let [_, status, _, kind] = exchange(stream, &request).await.map_err(broken)?;
-    if status != 0 {
-        return Err(socks_refusal(proxy, status));
+    let temporary = |problem: &str| Err(ConnectError::temporary(format!("{proxy} {problem}")));
+    // RFC 1928, section 6.
+    match status {
+        0 => skip_bound_address(stream, kind).await.map_err(broken),
+        2 => refused("does not allow connections to it", REFUSED_HINT),
+        3 => temporary("cannot reach the server's network"),
+        4 => temporary("finds no such host, or cannot reach it"),
+        5 => temporary("reports that the server refuses connections"),
+        6 => temporary("reports that the server is too many hops away"),
+        7 | 8 => refused("cannot connect to this kind of address", REFUSED_HINT),
+        _ => temporary("cannot connect to the server"),
     }
-    skip_bound_address(stream, kind).await.map_err(broken)
 }
 
 /// Sends a SOCKS message and reads a reply of `N` bytes.
@@ -166,7 +163,7 @@ fn length_prefixed(text: &str) -> Vec<u8> {
 }
 
 fn address(host: &str) -> Vec<u8> {
-    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+    match host.trim_matches(['[', ']']).parse() {
         Ok(std::net::IpAddr::V4(v4)) => [&[1][..], &v4.octets()].concat(),
         Ok(std::net::IpAddr::V6(v6)) => [&[4][..], &v6.octets()].concat(),
         Err(_) => [&[3][..], &length_prefixed(host)].concat(),
@@ -181,22 +178,6 @@ async fn skip_bound_address(stream: &mut (impl AsyncRead + Unpin), kind: u8) -> 
     };
     let mut rest = vec![0; length + 2];
     stream.read_exact(&mut rest).await.map(drop)
-}
-
-/// Why a SOCKS5 proxy refuses (RFC 1928, section 6).
-fn socks_refusal(proxy: &NamedProxy, status: u8) -> ConnectError {
-    let why = match status {
-        2 => return ConnectError::permanent(format!("{proxy} does not allow connections to it"), REFUSED_HINT),
-        3 => "cannot reach the server's network",
-        4 => "finds no such host, or cannot reach it",
-        5 => "reports that the server refuses connections",
-        6 => "reports that the server is too many hops away",
-        7 | 8 => {
-            return ConnectError::permanent(format!("{proxy} cannot connect to this kind of address"), REFUSED_HINT);
-        }
-        _ => "cannot connect to the server",
-    };
-    ConnectError::temporary(format!("{proxy} {why}"))
 }
 
 #[cfg(test)]

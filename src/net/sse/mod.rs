@@ -1,9 +1,9 @@
 //! Which server-sent events are in a response body?
 //!
 //! The [`guard`] splits the bytes into whole lines and limits the size of an event. Nearly every event of MCP has one
-//! `data:` line: then its value is the event, as it is in memory, and nothing is left to parse. An event of several
-//! lines goes line by line through eventsource-stream. Alone that crate would panic on a byte order mark, take
-//! quadratic time for large events, and lose an `id:` or `retry:` without data.
+//! `data:` line: then its value is the event, as it is in memory, and nothing is left to parse. Several `data:` lines
+//! go one by one through eventsource-stream. Alone that crate would panic on a byte order mark, take quadratic time for
+//! large events, and lose an `id:` or `retry:` without data.
 
 mod event;
 mod guard;
@@ -39,7 +39,7 @@ struct PartialEvent {
     data: Option<Bytes>,
     /// Becomes the last event id when the event is complete.
     id: Option<String>,
-    /// Gets the lines from the second `data:` line on. Boxed: events are moved, and hardly any has a parser.
+    /// Takes over at the second `data:` line. Boxed: events are moved, and hardly any has a parser.
     parser: Option<Box<Parser>>,
 }
 
@@ -102,12 +102,10 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
                 if let Some(id) = event.id {
                     self.last_event_id = (!id.is_empty()).then_some(id);
                 }
-                if let Some(parser) = event.parser {
-                    return parser.finish();
-                }
                 let name = event.name.filter(|name| !name.is_empty());
                 let name = name.map_or(MESSAGE.into(), |name| String::from_utf8_lossy(&name).into_owned().into());
-                event.data.map(|data| Ok(Event { name, data }))
+                let data = event.parser.map_or(event.data.map(Ok), |mut parser| parser.finish());
+                data.map(|data| data.map(|data| Event { name, data }))
             }
             Item::TooLong { answer_id } => {
                 self.partial = PartialEvent::default();
@@ -126,16 +124,12 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
                 let millis = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok()).unwrap_or(u64::MAX);
                 self.retry = Some(Duration::from_millis(millis));
             }
-            (b"event" | b"data", _) if partial.parser.is_some() => {
-                partial.parser.iter_mut().for_each(|parser| parser.line(line, value_at));
-            }
             (b"event", value) => partial.name = (value != MESSAGE.as_bytes()).then(|| line.slice(value_at..)),
-            (b"data", _) if partial.data.is_none() => partial.data = Some(line.slice(value_at..)),
-            (b"data", _) => {
-                let mut parser = Parser::new(partial.name.take(), partial.data.take());
-                parser.line(line, value_at);
-                partial.parser = Some(Box::new(parser));
-            }
+            (b"data", value) => match (&mut partial.parser, &partial.data) {
+                (Some(parser), _) => parser.add(value),
+                (None, Some(first)) => partial.parser.insert(Box::new(Parser::new(first))).add(value),
+                (None, None) => partial.data = Some(line.slice(value_at..)),
+            },
             _ => {}
         }
     }

@@ -1,17 +1,22 @@
-//! Private files: whole, durable, named by a hash. Every file that the bridge keeps, but for logs, is written here.
+//! How are private files written: readable only by the user, replaced as a whole, durable, named by a hash?
+//!
+//! Every write to the disk goes through this file, except that the log appends to its files itself.
 
-use std::fs::{File, Metadata};
+use std::fmt::Write as _;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// What our unfinished files are called. One that is left was left by a process that was killed.
+use tempfile::NamedTempFile;
+
+/// How the name of an unfinished file begins.
 const UNFINISHED: &str = ".unfinished-";
 
-/// No write takes this long.
+/// An unfinished file of this age is abandoned: the process that wrote it was killed.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// Tells one state of a file from the next.
+/// Identifies the state of a file: after each write the stamp is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stamp {
     modified: Option<SystemTime>,
@@ -20,7 +25,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// Of the file as it is now; `None` if there is none.
+    /// The stamp of this file now; `None` if the file does not exist.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode: inode(&metadata) })
@@ -32,27 +37,38 @@ fn inode(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::ino(metadata)
 }
 
-/// A file's time of creation takes the inode's place: each state is a new file.
+/// The time of creation, which serves as well as an inode: each write creates a new file.
 #[cfg(windows)]
 fn inode(metadata: &Metadata) -> u64 {
     std::os::windows::fs::MetadataExt::creation_time(metadata)
 }
 
-/// Puts a file of the user's alone in the place of what was there. A reader sees the old one or the new one, and when
-/// this returns the new one survives a power cut.
+/// Replaces a file, or creates it, so that only the user can read it. A reader gets the old content or the new one, and
+/// when this returns the new content survives a power failure.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    create_private(folder)?;
-    sweep(folder);
-    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    let (folder, file) = write_unfinished(path, bytes)?;
     sync(file.as_file())?;
     persist(file, path)?;
     sync_folder(folder)
 }
 
-/// Removes what killed processes left: it holds secrets.
-fn sweep(folder: &Path) {
+/// The same for a cache: a power failure may lose the new content, so this does not wait for the disk.
+pub(crate) fn replace_cache(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (_, file) = write_unfinished(path, bytes)?;
+    persist(file, path)
+}
+
+fn write_unfinished<'p>(path: &'p Path, bytes: &[u8]) -> io::Result<(&'p Path, NamedTempFile)> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    create_private(folder)?;
+    remove_abandoned(folder);
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    Ok((folder, file))
+}
+
+/// Removes the unfinished files of killed processes, because they may hold secrets.
+fn remove_abandoned(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age > ABANDONED);
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && is_old() == Some(true) {
@@ -61,11 +77,27 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Creates a folder that is the user's alone, or makes it so: it may have come out of a backup.
+/// Opens a file with these options. If it is created, only the user can read it: on Windows a new file inherits that
+/// from its folder.
+pub(crate) fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.open(path)
+}
+
+/// Creates a folder if it is missing, with its parents. Only the user can read the new ones.
+pub(crate) fn create_missing(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
+/// Creates a folder that only the user can read. Restricts an existing one: its permissions may come from a backup.
 #[cfg(unix)]
 pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    use std::os::unix::fs::PermissionsExt;
+    create_missing(folder)?;
     let mut permissions = std::fs::metadata(folder)?.permissions();
     if permissions.mode() & 0o077 != 0 {
         permissions.set_mode(0o700);
@@ -74,21 +106,21 @@ pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder in the user's profile is the user's alone already.
+/// Only the user can read a folder in the user's profile.
 #[cfg(windows)]
 pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)
+    create_missing(folder)
 }
 
 #[cfg(unix)]
-fn persist(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.persist(path)?;
     Ok(())
 }
 
-/// Scanners and indexers open a new file for a moment, and while they do its name cannot be changed.
+/// Virus scanners and indexers open a new file for a moment, and in that time it cannot be renamed.
 #[cfg(windows)]
-fn persist(mut file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+fn persist(mut file: NamedTempFile, path: &Path) -> io::Result<()> {
     const TRIES: u32 = 40;
     for _ in 1..TRIES {
         match file.persist(path) {
@@ -102,7 +134,7 @@ fn persist(mut file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Some file systems, macOS's of networks above all, cannot promise that a write lasts: no reason to keep nothing.
+/// Some file systems, network file systems on macOS above all, do not support this. The file is written all the same.
 #[cfg(unix)]
 fn sync(file: &File) -> io::Result<()> {
     use rustix::io::Errno;
@@ -120,20 +152,20 @@ fn sync(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The new name is in the folder, and the folder is a file too.
+/// The new name is part of the folder, which must be written too.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     sync(&File::open(folder)?)
 }
 
-/// NTFS keeps a journal of names.
+/// NTFS has a journal for names.
 #[cfg(windows)]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A name for the file that belongs to this text, which may hold a secret: the first 16 bytes of its SHA-256, in
-/// hexadecimal.
+/// The name of a file that belongs to this text: the first 16 bytes of its SHA-256 in hexadecimal, because the text may
+/// hold a secret.
 pub(crate) fn hashed_name(text: &str) -> String {
     hex(&sha256(text.as_bytes())[..16])
 }
@@ -147,5 +179,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").ok();
+        text
+    })
 }

@@ -100,9 +100,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(typed) => command::status(typed),
     };
     if let Err(error) = &result {
-        log::last_words(&error.to_string());
+        log::fatal_error(&error.to_string());
     }
-    log::finish();
+    log::flush();
     result.map_or_else(|error| fail(&error), ExitCode::from)
 }
 

@@ -167,10 +167,10 @@ impl Fetch {
             .as_str()
             .parse()
             .map_err(|_| FetchError::Refused { url: shown(&url), why: "it cannot stand in a request".to_owned() })?;
-        let host = crate::net::host(&uri);
+        let host = crate::net::origin(&uri);
         log::debug!("{method} {host}{}", url.path());
         let exchange = async {
-            let response = self.http.once(&method, &uri, headers, body).await.map_err(|error| failed(&error))?;
+            let response = self.http.request(&method, &uri, headers, body).await.map_err(|error| failed(&error))?;
             let (head, body) = response.into_parts();
             let body = read(&head.headers, body, SIZE_LIMIT, None).await;
             let body =

@@ -12,7 +12,7 @@ use crate::auth::{self, AuthError, LoginOptions, OAuth, Snapshot};
 use crate::cli::LoginCommand;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
-use crate::net::{self, Answer};
+use crate::net::{self, ResponseOrRedirect};
 
 /// How often the first message may be sent: to where the server redirects it, and with another token.
 const REDIRECTS: usize = 5;
@@ -33,7 +33,7 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
         ));
     }
     let oauth = oauth(settings)?;
-    let host = net::host(&settings.upstream.uri);
+    let host = net::origin(&settings.upstream.uri);
     if let Some(redirect) = &typed.complete {
         let held = auth::complete(&oauth, redirect).await.map_err(|error| failed(&error))?;
         return Ok(done(&oauth, &held, typed, &host));
@@ -173,8 +173,8 @@ async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> 
         let sent = client.send(Method::POST, &uri, headers, body.clone()).await;
         let sent = sent.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
         match sent {
-            Answer::Moved(next) => uri = next,
-            Answer::Response(response) if response.status() == StatusCode::UNAUTHORIZED => {
+            ResponseOrRedirect::Redirect(next) => uri = next,
+            ResponseOrRedirect::Response(response) if response.status() == StatusCode::UNAUTHORIZED => {
                 if let Some(oauth) = login
                     && oauth.refused(mark, &uri, response.status(), response.headers()).await.map_err(no_token)?
                 {
@@ -182,11 +182,11 @@ async fn ask(settings: &Settings, login: Option<&OAuth>) -> Result<Said, Error> 
                 }
                 return Ok(Said::Refused(response.headers().clone()));
             }
-            Answer::Response(response) => return Ok(Said::Other(response.status())),
+            ResponseOrRedirect::Response(response) => return Ok(Said::Other(response.status())),
         }
     }
     Err(Error::Login {
-        cause: format!("{} redirects in a circle, or refuses every token", net::host(&settings.upstream.uri)),
+        cause: format!("{} redirects in a circle, or refuses every token", net::origin(&settings.upstream.uri)),
         hint: "check the URL".to_owned(),
     })
 }

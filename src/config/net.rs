@@ -38,6 +38,6 @@ fn proxy(typed: &cli::Network) -> Result<Proxy, Error> {
         Some(url) => {
             ProxyUrl::parse(url).map(Proxy::Given).map_err(|why| Error::Usage(format!("the value of --proxy {why}")))
         }
-        None => Ok(Proxy::Found),
+        None => Ok(Proxy::Environment),
     }
 }

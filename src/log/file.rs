@@ -1,18 +1,22 @@
-//! A file that several processes append to, and that does not grow for ever.
+//! How do several processes append to one log file, and how is its size limited?
+//!
+//! This is not in files.rs, which replaces whole files: a log file is appended to and rotated.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a log file gets, in bytes.
+use crate::files;
+
+/// The size at which a log file is rotated, in bytes.
 pub(super) const LIMIT: u64 = 10_000_000;
 
-/// How long another process may hold the file while it renames it: Windows lets nobody write meanwhile.
-const HELD: Duration = Duration::from_millis(20);
+/// The pause before a second attempt to write: on Windows no write succeeds while another process rotates the file.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// Only its owner may read it. A file of the full length is renamed to `FILE.1`, in place of the one before it, and
-/// begun anew.
+/// A file that only its owner may read. A full file is renamed to `FILE.1`, which replaces an older `FILE.1`, and a new
+/// file is begun.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
@@ -21,27 +25,27 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens it, made with its directories where it is missing.
+    /// Opens the file. Creates it and its folders if they are missing.
     pub(super) fn open(path: &Path, limit: Option<u64>) -> io::Result<Self> {
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            create_directories(parent)?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            files::create_missing(folder)?;
         }
-        let mut opened = Self { path: path.to_owned(), file: append_to(path)?, limit };
-        opened.renew_if_full(0);
-        Ok(opened)
+        let mut file = Self { path: path.to_owned(), file: append_to(path)?, limit };
+        file.rotate_if_full(0);
+        Ok(file)
     }
 
-    /// Writes one piece as a whole, so that those of several processes do not mix. Where that fails there is nobody to
-    /// tell.
-    pub(super) fn append(&mut self, piece: &[u8]) {
-        self.renew_if_full(piece.len() as u64);
-        if self.file.write_all(piece).is_err() {
-            std::thread::sleep(HELD);
-            self.file.write_all(piece).ok();
+    /// Writes a line at once, so that lines of several processes do not mix. An error is ignored, because the log is the
+    /// place where errors are reported.
+    pub(super) fn append(&mut self, line: &[u8]) {
+        self.rotate_if_full(line.len() as u64);
+        if self.file.write_all(line).is_err() {
+            std::thread::sleep(RETRY_PAUSE);
+            self.file.write_all(line).ok();
         }
     }
 
-    fn renew_if_full(&mut self, more: u64) {
+    fn rotate_if_full(&mut self, more: u64) {
         let Some(limit) = self.limit else { return };
         let is_full = |file: &File| {
             file.metadata().is_ok_and(|file| file.is_file() && file.len() > 0 && file.len() + more > limit)
@@ -49,19 +53,19 @@ impl LogFile {
         if !is_full(&self.file) {
             return;
         }
-        // Whoever else writes to this file waits here too, and then finds it renamed.
-        let held = self.file.lock().is_ok();
-        let renewed = append_to(&self.path).and_then(|current| {
+        // Another process that finds the file full waits here too, and then finds the new file.
+        let is_locked = self.file.lock().is_ok();
+        let rotated = append_to(&self.path).and_then(|current| {
             if !is_full(&current) {
                 return Ok(current);
             }
             std::fs::rename(&self.path, numbered(&self.path))?;
             append_to(&self.path)
         });
-        if held {
+        if is_locked {
             self.file.unlock().ok();
         }
-        if let Ok(file) = renewed {
+        if let Ok(file) = rotated {
             self.file = file;
         }
     }
@@ -75,23 +79,8 @@ fn numbered(path: &Path) -> PathBuf {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // Windows locks no file that can only be appended to.
-    #[cfg(windows)]
-    options.read(true);
-    options.open(path)
-}
-
-/// On Windows a new file is its owner's by what its directory bequeaths.
-fn create_directories(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    // Windows cannot lock a file that is opened only to append.
+    files::open_private(path, OpenOptions::new().append(true).create(true).read(cfg!(windows)))
 }
 
 #[cfg(test)]
@@ -105,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn at_its_limit_a_file_is_begun_anew_and_the_last_one_kept() {
+    fn a_file_is_rotated_at_its_limit_and_the_last_one_kept() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("deep/er/log");
         let mut file = LogFile::open(&path, Some(10)).unwrap();
@@ -116,12 +105,16 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "its owner's alone");
+            assert_eq!(
+                std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o600,
+                "only its owner can read it"
+            );
         }
     }
 
     #[test]
-    fn a_file_that_is_full_at_the_start_is_begun_anew() {
+    fn a_file_that_is_full_at_the_start_is_rotated() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("log");
         std::fs::write(&path, "0123456789a").unwrap();
@@ -130,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_that_share_a_file_lose_nothing_when_one_begins_it_anew() {
+    fn processes_that_share_a_file_lose_nothing_when_one_rotates_it() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("log");
         let mut two = [LogFile::open(&path, Some(20)).unwrap(), LogFile::open(&path, Some(20)).unwrap()];
@@ -138,6 +131,6 @@ mod tests {
             two[nth % 2].append(line.as_bytes());
         }
         assert_eq!(read(&numbered(&path)), "one..\ntwo..\nthree\n");
-        assert_eq!(read(&path), "four.\nfive.\n", "the other finds the new file");
+        assert_eq!(read(&path), "four.\nfive.\n", "the other process finds the new file");
     }
 }

@@ -1,20 +1,17 @@
-//! How much is said? The levels, and a macro for each.
-//!
-//! What a macro leaves where it stands is a comparison and a call. Nothing of what makes a logging framework large is
-//! of use to a program with one listener: spans, fields, filters by module.
+//! How much is logged?
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// From what ends the program to what helps to find a fault.
+/// How important a line is, from the errors that end the program to details that help to find a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// What ends the program.
+    /// An error that ends the program.
     Error = 1,
-    /// What a person should look at.
+    /// A problem that the user should look at.
     Warn,
-    /// Connections and sessions as they come and go.
+    /// Connections and sessions that open and close.
     Info,
-    /// Every message's way, without its content.
+    /// Each message, without its content.
     Debug,
 }
 
@@ -29,41 +26,15 @@ impl Level {
     }
 }
 
-/// The most that anybody wants to read; 0 where nobody listens.
-static MOST: AtomicU8 = AtomicU8::new(0);
+/// The most verbose level that any sink writes; 0 before logging has started. Set once, read for each line.
+static MOST_VERBOSE: AtomicU8 = AtomicU8::new(0);
 
-pub(super) fn listen(most: Level) {
-    MOST.store(most as u8, Ordering::Relaxed);
+/// Enables this level and all that are less verbose.
+pub(super) fn enable(level: Level) {
+    MOST_VERBOSE.store(level as u8, Ordering::Relaxed);
 }
 
-/// Whether anybody listens at this level.
-pub fn wants(level: Level) -> bool {
-    level as u8 <= MOST.load(Ordering::Relaxed)
+/// Whether any sink writes lines of this level.
+pub(crate) fn is_enabled(level: Level) -> bool {
+    level as u8 <= MOST_VERBOSE.load(Ordering::Relaxed)
 }
-
-macro_rules! at {
-    ($level:ident, $($what:tt)+) => {
-        if $crate::log::wants($crate::log::Level::$level) {
-            $crate::log::say($crate::log::Level::$level, format_args!($($what)+));
-        }
-    };
-}
-
-macro_rules! error_ {
-    ($($what:tt)+) => { $crate::log::at!(Error, $($what)+) };
-}
-
-macro_rules! warn_ {
-    ($($what:tt)+) => { $crate::log::at!(Warn, $($what)+) };
-}
-
-macro_rules! info_ {
-    ($($what:tt)+) => { $crate::log::at!(Info, $($what)+) };
-}
-
-macro_rules! debug_ {
-    ($($what:tt)+) => { $crate::log::at!(Debug, $($what)+) };
-}
-
-// `warn` alone is an attribute of the language, which a macro defined by that name could be mistaken for.
-pub(crate) use {at, debug_ as debug, error_ as error, info_ as info, warn_ as warn};

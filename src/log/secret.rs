@@ -1,19 +1,22 @@
-//! What must not be shown, and how is it kept from being shown?
+//! Which texts are secret, and how are they kept out of logs?
 
-use parking_lot::RwLock;
 use std::fmt;
 
-/// Values too short to be a secret; redacting them would only garble sentences.
+use parking_lot::RwLock;
+
+/// A shorter value is not redacted: it is hardly a secret, and to redact it would spoil sentences.
 const SHORTEST_SECRET: usize = 6;
 
+/// All values to redact, the longest first. [`hide`] adds to it, each line of the log and the trace reads it. A static,
+/// so that no line can miss a secret.
 static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
-/// A value that is not to be shown.
+/// A value that must not be shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Also has it redacted from whatever is said from now on.
+    /// Makes a secret. From now on the value is redacted from logs.
     pub fn new(value: impl Into<String>) -> Self {
         let value = value.into();
         hide(&value);
@@ -26,7 +29,7 @@ impl Secret {
     }
 }
 
-/// Only for files that are the user's alone: what is known of a login.
+/// Only for private files: the records of logins.
 impl serde::Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
@@ -45,16 +48,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Words that stand before a secret and are none.
+/// Words before a secret that are not secret themselves.
 const SCHEMES: [&str; 3] = ["bearer", "digest", "apikey"];
 
-/// Has a value, and each long word of it, redacted from whatever is said from now on.
+/// Redacts a value, and each long word of it, from logs from now on.
 pub fn hide(value: &str) {
     let mut secrets = SECRETS.write();
     for part in std::iter::once(value).chain(value.split_ascii_whitespace()) {
         let is_word = SCHEMES.iter().any(|scheme| part.eq_ignore_ascii_case(scheme));
         if part.len() >= SHORTEST_SECRET && !is_word && !secrets.iter().any(|known| known == part) {
-            // The whole before its parts, or the rest of it would stand there.
+            // A value precedes its parts: otherwise the rest of the value would remain in the text.
             let place = secrets.partition_point(|known| known.len() >= part.len());
             secrets.insert(place, part.to_owned());
         }
@@ -66,7 +69,7 @@ pub fn longest_secret() -> usize {
     SECRETS.read().first().map_or(0, String::len)
 }
 
-/// The text without secrets and without control characters, which a terminal would obey.
+/// The text without secrets, and without control characters, which a terminal would interpret.
 pub fn redact(text: &str) -> String {
     mask(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -83,17 +86,17 @@ pub(super) fn mask(text: &str) -> String {
     text
 }
 
-/// Has the parts of an address redacted that may be secret: segments of the path and values of the query of at least
-/// `shortest` bytes, and a password. Some servers take their token there, and quote the path in their errors.
+/// Redacts the parts of an address that may be secret: segments of the path and values of the query of at least
+/// `shortest` bytes, and a password. Some servers expect a token there, and quote the path in their errors.
 pub fn hide_url(url: &url::Url, shortest: usize) {
     let values = url.query().into_iter().flat_map(|query| query.split('&'));
     let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
-    // As they are spelled, and as a server reads them. A short one is a word of the path.
+    // As they are spelled, and as a server reads them. A short part is an ordinary word.
     for spelled in url.path_segments().into_iter().flatten().chain(values).filter(|part| part.len() >= shortest) {
         hide(spelled);
-        // A plus is a space in a query and itself in a path.
+        // A plus means a space in a query, but a plus in a path.
         for decodable in [spelled.replace('=', "%3D"), spelled.replace('=', "%3D").replace('+', "%2B")] {
-            url::form_urlencoded::parse(decodable.as_bytes()).for_each(|(read, _)| hide(&read));
+            url::form_urlencoded::parse(decodable.as_bytes()).for_each(|(decoded, _)| hide(&decoded));
         }
     }
     url.query().filter(|query| query.len() >= shortest).into_iter().for_each(hide);

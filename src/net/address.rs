@@ -1,7 +1,7 @@
 //! Which addresses may be connected to?
 //!
-//! What is looked at is what is connected to: names go through [`Resolver`], so nobody can answer one question with a
-//! public address and the next with a private one.
+//! The addresses that are checked are those that are connected to: names go through [`Resolver`], so that a name server
+//! cannot return a public address for the check and a private one for the connection.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
@@ -13,8 +13,9 @@ use tower_service::Service;
 
 use super::error::{BoxError, ConnectError};
 use super::network::{AddressScope, Family};
+use super::origin::{bare_host, port};
 
-/// What addresses must be like.
+/// The rules for addresses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Admission {
     pub(super) family: Family,
@@ -22,10 +23,9 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Those of a host's addresses that may be used: at least one.
-    pub(super) fn of(self, host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ConnectError> {
+    /// The addresses of a host that may be used: at least one, unless the host has none.
+    pub(super) fn filter(self, host: &str, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ConnectError> {
         let known = addresses.len();
-        let mut addresses = addresses;
         addresses.retain(|address| match self.family {
             Family::Any => true,
             Family::V4 => address.is_ipv4(),
@@ -34,38 +34,37 @@ impl Admission {
         if addresses.is_empty() && known > 0 {
             let (family, flag) = if self.family == Family::V4 { ("IPv4", "--ipv4") } else { ("IPv6", "--ipv6") };
             let cause = format!("{host} has no {family} address, and {flag} allows no other");
-            return Err(ConnectError::permanent(cause, "leave the option out, or give an address of the other kind"));
+            return Err(ConnectError::permanent(cause, "omit the option, or give an address of the other family"));
         }
         let refused = addresses.iter().copied().find(|address| !admits(self.address_scope, address.ip()));
         addresses.retain(|address| admits(self.address_scope, address.ip()));
         match refused {
             Some(address) if addresses.is_empty() => {
                 let address = address.ip();
-                let cause = format!("{host} is at {address}, an address that a server must not send this program to");
-                Err(ConnectError::permanent(
-                    cause,
-                    "ask whoever runs the server why it names an address in a private network",
-                ))
+                let cause = format!("{host} has the address {address}, to which a server must not direct this program");
+                let hint = "ask the server's operator why it names an address in a private network";
+                Err(ConnectError::permanent(cause, hint))
             }
             _ => Ok(addresses),
         }
     }
 
-    /// A host that is an address already needs no resolver, and meets none.
+    /// Checks a host that is an address itself, because such a host does not go through the [`Resolver`].
     pub(super) fn check_literal(self, host: &str) -> Result<(), ConnectError> {
-        match host.trim_start_matches('[').trim_end_matches(']').parse() {
-            Ok(address) => self.of(host, vec![SocketAddr::new(address, 0)]).map(drop),
+        match host.trim_matches(['[', ']']).parse() {
+            Ok(address) => self.filter(host, vec![SocketAddr::new(address, 0)]).map(drop),
             Err(_) => Ok(()),
         }
     }
 }
 
 impl AddressScope {
-    /// Where what a server names may be: anywhere public, if the server is; else in the network that it is in itself.
+    /// The scope for addresses that this server names: public ones if the server has a public address itself, or else
+    /// those of its own network too.
     pub async fn around(server: &Uri) -> Self {
-        let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
-        let port = server.port_u16().unwrap_or(443);
-        let Ok(addresses) = tokio::net::lookup_host((host, port)).await else { return Self::Public };
+        let Ok(addresses) = tokio::net::lookup_host((bare_host(server), port(server))).await else {
+            return Self::Public;
+        };
         let mut addresses = addresses.peekable();
         let is_public = addresses.peek().is_some() && addresses.all(|address| admits(Self::Public, address.ip()));
         if is_public { Self::Public } else { Self::Local }
@@ -82,7 +81,7 @@ fn admits(address_scope: AddressScope, address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that is reached in the end: through a mapped address, a NAT64 prefix (RFC 6052) or 6to4 (RFC 3056).
+/// The IPv4 address that a connection reaches through a mapped address, a NAT64 prefix (RFC 6052) or 6to4 (RFC 3056).
 fn as_v4(address: IpAddr) -> Result<Ipv4Addr, Ipv6Addr> {
     let v6 = match address {
         IpAddr::V4(v4) => return Ok(v4),
@@ -105,13 +104,13 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !special
 }
 
-/// In `2000::/3`, which is all that is given out, and not for documentation.
+/// In `2000::/3`, the only block that is assigned, and not reserved for documentation or for protocols.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     first & 0xe000 == 0x2000 && !(first == 0x2001 && (second == 0xdb8 || second < 0x200))
 }
 
-/// The system's resolver, whose answers are looked at.
+/// The system's resolver, with a filter for the addresses that it returns.
 #[derive(Clone)]
 pub(super) struct Resolver {
     system: GaiResolver,
@@ -134,8 +133,8 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let (looking, admission) = (self.system.call(name.clone()), self.admission);
-        Box::pin(async move { Ok(admission.of(name.as_str(), looking.await?.collect())?.into_iter()) })
+        let (lookup, admission) = (self.system.call(name.clone()), self.admission);
+        Box::pin(async move { Ok(admission.filter(name.as_str(), lookup.await?.collect())?.into_iter()) })
     }
 }
 
@@ -144,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_is_held_whatever_an_address_looks_like() {
+    fn a_scope_holds_for_each_spelling_of_an_address() {
         let (public, local, never) = ((true, true), (false, true), (false, false));
         for (address, expected) in [
             ("93.184.216.34", public),
@@ -186,16 +185,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_name_s_addresses_is_used() {
+    fn the_admitted_addresses_of_a_name_are_used() {
         let addresses =
             |texts: &[&str]| -> Vec<SocketAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
         let any = Admission { family: Family::Any, address_scope: AddressScope::Public };
         let mixed = addresses(&["10.0.0.1:0", "93.184.216.34:0"]);
-        assert_eq!(any.of("h", mixed).unwrap(), addresses(&["93.184.216.34:0"]));
-        assert!(any.of("h", addresses(&["10.0.0.1:0"])).unwrap_err().cause.contains("10.0.0.1"));
+        assert_eq!(any.filter("h", mixed).unwrap(), addresses(&["93.184.216.34:0"]));
+        assert!(any.filter("h", addresses(&["10.0.0.1:0"])).unwrap_err().cause.contains("10.0.0.1"));
         let v4 = Admission { family: Family::V4, address_scope: AddressScope::Any };
-        assert_eq!(v4.of("h", addresses(&["[::1]:0", "127.0.0.1:0"])).unwrap(), addresses(&["127.0.0.1:0"]));
-        assert!(v4.of("h", addresses(&["[::1]:0"])).unwrap_err().cause.contains("no IPv4 address"));
+        assert_eq!(v4.filter("h", addresses(&["[::1]:0", "127.0.0.1:0"])).unwrap(), addresses(&["127.0.0.1:0"]));
+        assert!(v4.filter("h", addresses(&["[::1]:0"])).unwrap_err().cause.contains("no IPv4 address"));
         assert!(v4.check_literal("[::1]").is_err() && v4.check_literal("127.0.0.1").is_ok());
         assert!(any.check_literal("169.254.169.254").is_err() && any.check_literal("example.com").is_ok());
     }

@@ -1,4 +1,4 @@
-//! A body as a whole.
+//! How is a response body read as a whole?
 
 use std::time::Duration;
 
@@ -8,40 +8,42 @@ use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-/// How much is reserved for a body before any of it has come.
+use super::error::chain;
+
+/// The most memory that is reserved for a body before any of it has arrived.
 const FIRST_RESERVE: usize = 256 * 1024;
 
-/// How much of an error's body is read in search of its reason, and for how long nobody waits for more.
+/// How much of an error response is read to find its reason, and for how long.
 const REASON_SIZE: usize = 1024 * 1024;
-const REASON_WAIT: Duration = Duration::from_secs(5);
+const REASON_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why there is no whole body.
+/// Why a body could not be read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BodyError {
     /// Longer than the limit.
-    #[error("its answer is longer than {0} bytes")]
+    #[error("the response is longer than {0} bytes")]
     TooLong(usize),
-    /// The connection broke within it.
+    /// The connection broke before the end of the body.
     #[error("{0}")]
     Broken(String),
 }
 
-/// Reads a body to its end, into memory of its own size. `idle`: how long nothing may come before it counts as broken.
+/// Reads a body to its end. `idle`: how long the server may send nothing before the connection counts as broken.
 pub async fn read(
     headers: &HeaderMap,
     body: Incoming,
     limit: usize,
     idle: Option<Duration>,
 ) -> Result<Vec<u8>, BodyError> {
-    let promised =
+    let content_length =
         headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
-    let promised: usize = promised.unwrap_or(0);
-    if promised > limit {
+    let content_length: usize = content_length.unwrap_or(0);
+    if content_length > limit {
         return Err(BodyError::TooLong(limit));
     }
-    // A promise is not memory yet: the rest is reserved when the body has begun to come.
-    let mut bytes = Vec::with_capacity(promised.min(FIRST_RESERVE));
-    append(&mut bytes, body, limit, promised, idle).await?;
+    // A server may announce more than it sends: the rest is reserved when the body has begun to arrive.
+    let mut bytes = Vec::with_capacity(content_length.min(FIRST_RESERVE));
+    append(&mut bytes, body, limit, content_length, idle).await?;
     Ok(bytes)
 }
 
@@ -49,32 +51,32 @@ async fn append(
     bytes: &mut Vec<u8>,
     mut body: Incoming,
     limit: usize,
-    promised: usize,
+    content_length: usize,
     idle: Option<Duration>,
 ) -> Result<(), BodyError> {
     loop {
         let frame = match idle {
-            Some(idle) => tokio::time::timeout(idle, body.frame())
-                .await
-                .map_err(|_| BodyError::Broken(format!("nothing came for {} seconds", idle.as_secs_f64())))?,
+            Some(idle) => tokio::time::timeout(idle, body.frame()).await.map_err(|_| {
+                BodyError::Broken(format!("the server sent nothing for {} seconds", idle.as_secs_f64()))
+            })?,
             None => body.frame().await,
         };
         let Some(frame) = frame else { return Ok(()) };
-        let frame = frame.map_err(|error| BodyError::Broken(super::error::chain(&error)))?;
+        let frame = frame.map_err(|error| BodyError::Broken(chain(&error)))?;
         let Ok(data): Result<Bytes, _> = frame.into_data() else { continue };
         if bytes.len() + data.len() > limit {
             return Err(BodyError::TooLong(limit));
         }
-        if promised > bytes.capacity() {
-            bytes.try_reserve_exact(promised - bytes.len()).map_err(|_| BodyError::TooLong(limit))?;
+        if content_length > bytes.capacity() {
+            bytes.try_reserve_exact(content_length - bytes.len()).map_err(|_| BodyError::TooLong(limit))?;
         }
         bytes.extend_from_slice(&data);
     }
 }
 
-/// As much of an error's body as it takes to say why: never fails, never waits long.
+/// The beginning of an error response, enough to find its reason. Never fails, never waits long.
 pub async fn snippet(body: Incoming) -> Vec<u8> {
     let mut bytes = Vec::new();
-    tokio::time::timeout(REASON_WAIT, append(&mut bytes, body, REASON_SIZE, 0, None)).await.ok();
+    tokio::time::timeout(REASON_TIMEOUT, append(&mut bytes, body, REASON_SIZE, 0, None)).await.ok();
     bytes
 }

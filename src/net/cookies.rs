@@ -1,155 +1,140 @@
 //! Which cookies does a server get back?
 //!
-//! A jar in memory, as RFC 6265 has it, for load balancers that know a session's machine by one. A cookie goes back to
-//! the host that set it and to no other: `Domain` could only widen that, so a cookie with one is taken as the host's
-//! own.
+//! A jar in memory as RFC 6265 describes it, because load balancers recognise a session's server by a cookie. A cookie
+//! goes back only to the host that set it: `Domain` could only add more hosts, so it is not stored.
 
-use parking_lot::Mutex;
-use std::time::{Duration, Instant, SystemTime};
-
+use cookie::Cookie;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Uri};
+use parking_lot::Mutex;
+use time::{Duration, OffsetDateTime};
 
-use super::proxy::is_loopback;
+use super::origin::{is_https, is_loopback};
 use crate::log;
 
-/// The longest cookie that is kept, name and value, in bytes.
+/// The longest cookie that is stored, name and value together, in bytes.
 const LONGEST: usize = 4096;
 
-/// Cookies that are kept; the oldest makes room.
+/// The most cookies that are stored; a new one removes the oldest.
 const MOST: usize = 50;
 
-/// Values that are kept out of what is said: balancers that send a new one with each answer must not fill the memory.
-const MOST_HIDDEN: usize = 200;
+/// The most values that are redacted from logs: a load balancer that sets a new value in each response must not fill
+/// the memory.
+const MOST_REDACTED: usize = 200;
 
-/// No cookie is kept for longer.
-const LONGEST_LIFE: Duration = Duration::from_secs(400 * 24 * 3600);
+/// No cookie is stored for longer.
+const LONGEST_LIFE: Duration = Duration::days(400);
 
 #[derive(Debug, PartialEq, Eq)]
-struct Cookie {
+struct StoredCookie {
     name: String,
     value: String,
     host: String,
     path: String,
     secure: bool,
-    /// `None`: as long as this process.
-    until: Option<Instant>,
+    /// `None`: as long as this process runs.
+    expires: Option<OffsetDateTime>,
 }
 
-/// The cookies of one client.
+/// The cookies of one client. Each response stores cookies, each request reads them.
 #[derive(Default)]
-pub(super) struct Jar(Mutex<Cookies>);
+pub(super) struct CookieJar(Mutex<Cookies>);
 
 #[derive(Default)]
 struct Cookies {
-    kept: Vec<Cookie>,
-    hidden: usize,
+    stored: Vec<StoredCookie>,
+    /// How many values have been redacted so far.
+    redacted: usize,
 }
 
-impl Jar {
-    /// Adds to a request what its server has set before. The user's own cookies stay, and go before ours of the same
-    /// name.
+impl CookieJar {
+    /// Adds to a request the cookies that its server has set. The user's own cookies remain, and replace those of the
+    /// same name.
     pub(super) fn add_to(&self, uri: &Uri, headers: &mut HeaderMap) {
         let jar = self.0.lock();
-        if jar.kept.is_empty() {
+        if jar.stored.is_empty() {
             return;
         }
         let own: Vec<_> = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
         let own = own.join("; ");
         let is_own =
             |name: &str| own.split(';').any(|pair| pair.split_once('=').is_some_and(|(own, _)| own.trim() == name));
-        let now = Instant::now();
-        let mut ours: Vec<&Cookie> = Vec::new();
-        for cookie in jar.kept.iter().filter(|cookie| cookie.belongs_to(uri, now) && !is_own(&cookie.name)) {
-            // The most particular path first, and of two the older (section 5.4).
-            ours.insert(ours.partition_point(|other| other.path.len() >= cookie.path.len()), cookie);
-        }
-        let pairs = ours.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value));
+        let mut stored: Vec<_> =
+            jar.stored.iter().filter(|cookie| cookie.belongs_to(uri) && !is_own(&cookie.name)).collect();
+        // The longest path first, and of two equal ones the older cookie (section 5.4).
+        stored.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        let pairs = stored.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value));
         let all: Vec<_> = Some(own.clone()).filter(|own| !own.is_empty()).into_iter().chain(pairs).collect();
-        if let (false, Ok(mut value)) = (ours.is_empty(), HeaderValue::from_str(&all.join("; "))) {
+        if let (false, Ok(mut value)) = (stored.is_empty(), HeaderValue::from_str(&all.join("; "))) {
             value.set_sensitive(true);
             headers.insert(COOKIE, value);
         }
     }
 
-    /// Keeps what an answer sets.
-    pub(super) fn keep_from(&self, uri: &Uri, headers: &HeaderMap) {
-        for set in headers.get_all(SET_COOKIE) {
-            let Ok(set) = set.to_str() else { continue };
-            let Some(cookie) = Cookie::read(set, uri) else { continue };
-            self.0.lock().keep(cookie);
+    /// Stores the cookies that a response sets.
+    pub(super) fn store(&self, uri: &Uri, headers: &HeaderMap) {
+        for header in headers.get_all(SET_COOKIE) {
+            let Ok(header) = header.to_str() else { continue };
+            let Some(cookie) = StoredCookie::read(header, uri) else { continue };
+            self.0.lock().store(cookie);
         }
     }
 }
 
 impl Cookies {
-    fn keep(&mut self, cookie: Cookie) {
-        let now = Instant::now();
-        let same = |old: &Cookie| old.name == cookie.name && old.host == cookie.host && old.path == cookie.path;
-        let place = self.kept.iter().position(same);
-        if place.is_some_and(|place| self.kept[place] == cookie) {
+    fn store(&mut self, cookie: StoredCookie) {
+        let is_same =
+            |old: &StoredCookie| old.name == cookie.name && old.host == cookie.host && old.path == cookie.path;
+        let place = self.stored.iter().position(is_same);
+        if place.is_some_and(|place| self.stored[place] == cookie) {
             return;
         }
-        if self.hidden < MOST_HIDDEN {
-            self.hidden += 1;
+        if self.redacted < MOST_REDACTED {
+            self.redacted += 1;
             log::hide(&cookie.value);
         }
-        self.kept.retain(|old| !old.is_over(now));
-        match self.kept.iter().position(same) {
-            _ if cookie.is_over(now) => self.kept.retain(|old| !same(old)),
-            Some(place) => self.kept[place] = cookie,
-            None => {
-                if self.kept.len() == MOST {
-                    self.kept.remove(0);
-                }
-                self.kept.push(cookie);
-            }
+        match place {
+            Some(place) => self.stored[place] = cookie,
+            None => self.stored.push(cookie),
+        }
+        self.stored.retain(|cookie| !cookie.has_expired());
+        if self.stored.len() > MOST {
+            self.stored.remove(0);
         }
     }
 }
 
-impl Cookie {
-    /// Section 5.2 and 5.3; `None` for what must be ignored.
-    fn read(set: &str, uri: &Uri) -> Option<Self> {
-        let host = host(uri)?;
-        let (pair, attributes) = set.split_once(';').unwrap_or((set, ""));
-        let (name, value) = pair.split_once('=')?;
-        let (name, value) = (name.trim(), value.trim());
-        if name.is_empty() || name.len() + value.len() > LONGEST || set.chars().any(|c| c.is_control() && c != '\t') {
+impl StoredCookie {
+    /// As sections 5.2 and 5.3 describe; `None` for a header that must be ignored.
+    fn read(header: &str, uri: &Uri) -> Option<Self> {
+        if header.chars().any(|c| c.is_control() && c != '\t') {
             return None;
         }
-        let mut cookie = Self {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            path: default_path(uri),
-            host,
-            secure: false,
-            until: None,
-        };
-        let mut max_age = None;
-        for attribute in attributes.split(';') {
-            let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
-            let value = value.trim();
-            match name.trim().to_ascii_lowercase().as_str() {
-                "domain" if !covers(value, &cookie.host) => return None,
-                "path" if value.starts_with('/') => value.clone_into(&mut cookie.path),
-                "path" => cookie.path = default_path(uri),
-                "secure" => cookie.secure = true,
-                "max-age" => max_age = seconds(value).or(max_age),
-                "expires" => cookie.until = date(value).map(after).or(cookie.until),
-                _ => {}
-            }
+        let cookie = Cookie::parse(header).ok()?;
+        let host = host(uri)?;
+        let secure = cookie.secure() == Some(true);
+        let is_too_long = cookie.name().len() + cookie.value().len() > LONGEST;
+        if is_too_long || !cookie.domain().is_none_or(|domain| covers(domain, &host)) || (secure && !is_safe(uri)) {
+            return None;
         }
-        cookie.until = max_age.map(after).or(cookie.until);
-        (!cookie.secure || is_safe(uri)).then_some(cookie)
+        let now = OffsetDateTime::now_utc();
+        let life = cookie.max_age().or_else(|| Some(cookie.expires_datetime()? - now));
+        Some(Self {
+            name: cookie.name().to_owned(),
+            value: cookie.value().to_owned(),
+            path: cookie.path().filter(|path| path.starts_with('/')).map_or_else(|| default_path(uri), str::to_owned),
+            host,
+            secure,
+            expires: life.map(|life| now + life.min(LONGEST_LIFE)),
+        })
     }
 
-    fn is_over(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| until <= now)
+    fn has_expired(&self) -> bool {
+        self.expires.is_some_and(|expires| expires <= OffsetDateTime::now_utc())
     }
 
-    fn belongs_to(&self, uri: &Uri, now: Instant) -> bool {
-        !self.is_over(now)
+    fn belongs_to(&self, uri: &Uri) -> bool {
+        !self.has_expired()
             && host(uri).as_deref() == Some(&self.host)
             && is_under(uri.path(), &self.path)
             && (!self.secure || is_safe(uri))
@@ -160,18 +145,18 @@ fn host(uri: &Uri) -> Option<String> {
     uri.host().map(str::to_ascii_lowercase)
 }
 
-/// Nobody listens: on https, and within this machine.
+/// Whether no third party can read the request: over https, and within this machine.
 fn is_safe(uri: &Uri) -> bool {
-    uri.scheme() == Some(&http::uri::Scheme::HTTPS) || uri.host().is_some_and(is_loopback)
+    is_https(uri) || is_loopback(uri)
 }
 
-/// Whether a `Domain` is the host or one of those above it; an empty one says nothing.
+/// Whether a `Domain` is the host or a domain above it; an empty one is ignored.
 fn covers(domain: &str, host: &str) -> bool {
-    let domain = domain.strip_prefix('.').unwrap_or(domain).to_ascii_lowercase();
+    let domain = domain.to_ascii_lowercase();
     domain.is_empty() || host == domain || host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
-/// The directory of the path that set it (section 5.1.4).
+/// The directory of the path that set the cookie (section 5.1.4).
 fn default_path(uri: &Uri) -> String {
     match uri.path().rsplit_once('/') {
         Some(("", _)) | None => "/".to_owned(),
@@ -184,46 +169,23 @@ fn is_under(path: &str, directory: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || directory.ends_with('/'))
 }
 
-/// A life of no length for what is negative; `None` for what is no number.
-fn seconds(value: &str) -> Option<Duration> {
-    let digits = value.strip_prefix('-').unwrap_or(value);
-    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    if digits.len() != value.len() {
-        return Some(Duration::ZERO);
-    }
-    Some(Duration::from_secs(digits.parse().unwrap_or(u64::MAX)))
-}
-
-/// The time until a date of HTTP's, also with the dashes that cookies were given first.
-fn date(value: &str) -> Option<Duration> {
-    let spaced = value.replace('-', " ");
-    let date = httpdate::parse_http_date(value).or_else(|_| httpdate::parse_http_date(&spaced)).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-fn after(life: Duration) -> Instant {
-    Instant::now() + life.min(LONGEST_LIFE)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const FROM: &str = "https://mcp.example.com/v1/mcp";
 
-    /// What goes to `to` after `FROM` has set these.
+    /// The `Cookie` header for `to` after `FROM` has set these cookies.
     fn sent(sets: &[&str], to: &str) -> String {
-        let jar = Jar::default();
+        let jar = CookieJar::default();
         sent_by(&jar, sets, FROM, to)
     }
 
-    fn sent_by(jar: &Jar, sets: &[&str], from: &str, to: &str) -> String {
+    fn sent_by(jar: &CookieJar, sets: &[&str], from: &str, to: &str) -> String {
         for set in sets {
             let mut headers = HeaderMap::new();
             headers.append(SET_COOKIE, HeaderValue::from_str(set).unwrap());
-            jar.keep_from(&from.parse().unwrap(), &headers);
+            jar.store(&from.parse().unwrap(), &headers);
         }
         let mut headers = HeaderMap::new();
         jar.add_to(&to.parse().unwrap(), &mut headers);
@@ -277,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_jar_is_limited() {
-        let jar = Jar::default();
+        let jar = CookieJar::default();
         let sets: Vec<String> = (0..=MOST).map(|n| format!("c{n}=1")).collect();
         let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
         let cookies = sent_by(&jar, &sets, FROM, FROM);
@@ -288,14 +250,14 @@ mod tests {
     #[test]
     fn secure_is_secure_enough_within_this_machine() {
         let here = "http://localhost:80/mcp";
-        assert_eq!(sent_by(&Jar::default(), &["a=1; Secure"], here, here), "a=1");
+        assert_eq!(sent_by(&CookieJar::default(), &["a=1; Secure"], here, here), "a=1");
         let there = "http://mcp.example.com/mcp";
-        assert_eq!(sent_by(&Jar::default(), &["a=1; Secure"], there, FROM), "");
+        assert_eq!(sent_by(&CookieJar::default(), &["a=1; Secure"], there, FROM), "");
     }
 
     #[test]
     fn the_user_s_own_cookies_stay() {
-        let jar = Jar::default();
+        let jar = CookieJar::default();
         sent_by(&jar, &["a=1", "b=2"], FROM, FROM);
         let mut headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("b=mine; c=3"))]);
         jar.add_to(&FROM.parse().unwrap(), &mut headers);

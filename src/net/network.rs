@@ -1,4 +1,4 @@
-//! What did the user choose about the way to a server? Plain values; nothing here has been looked at yet.
+//! Which connection options did the user choose? Plain values: no file has been read yet.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,38 +6,38 @@ use std::time::Duration;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-use super::proxy::ProxyUrl;
+use super::proxy_url::ProxyUrl;
 
-/// How long making one connection may take where nobody says otherwise.
+/// The default of `--connect-timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How connections are made. [`Default`] is what a user gets who says nothing about it.
+/// How connections are opened. [`Default`] holds for a user who sets no option.
 #[derive(Debug, Clone)]
 pub struct Network {
-    /// Which proxy is asked.
+    /// Which proxy is used.
     pub proxy: Proxy,
-    /// Files of certificates of authorities, trusted besides the system's own.
+    /// Files with certificates of authorities, which are trusted in addition to the system's store.
     pub ca_certs: Vec<PathBuf>,
-    /// A file with this side's certificate and those that lead to its authority.
+    /// A file with our certificate and its chain.
     pub client_cert: Option<PathBuf>,
-    /// A file with the key of `client_cert`, if that file does not hold it.
+    /// A file with the key of `client_cert`; `None` if that file holds the key too.
     pub client_key: Option<PathBuf>,
-    /// Which addresses of a name are used.
+    /// Which family of addresses is used.
     pub family: Family,
-    /// Where every connection goes instead of the host of the URL: a Unix-domain socket, or `\\.\pipe\NAME` on Windows.
+    /// A Unix-domain socket, or `\\.\pipe\NAME` on Windows, to which every connection goes instead of the URL's host.
     pub unix_socket: Option<PathBuf>,
-    /// For one connection: its name, TCP, a proxy's tunnel and TLS together.
+    /// The time limit for one connection: name, TCP, tunnel and TLS together.
     pub connect_timeout: Duration,
-    /// Whether cookies are kept and sent back.
+    /// Whether cookies are stored and sent back.
     pub cookies: bool,
-    /// Where requests may lead.
+    /// Which addresses requests may be sent to.
     pub address_scope: AddressScope,
 }
 
 impl Default for Network {
     fn default() -> Self {
         Self {
-            proxy: Proxy::Found,
+            proxy: Proxy::Environment,
             ca_certs: Vec::new(),
             client_cert: None,
             client_key: None,
@@ -50,42 +50,42 @@ impl Default for Network {
     }
 }
 
-/// Which proxy stands between us and a server.
+/// Which proxy is used.
 #[derive(Debug, Clone)]
 pub enum Proxy {
-    /// The one that the environment names for the server, or else the system's settings; none for this machine.
-    Found,
-    /// This one, for every server.
+    /// The proxy that the environment or else the system's settings name for the server; no proxy for this machine.
+    Environment,
+    /// This proxy, for every server.
     Given(ProxyUrl),
-    /// None.
+    /// No proxy.
     None,
 }
 
-/// Which addresses of a name are used.
+/// Which family of addresses is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// Both kinds, the sooner one.
+    /// IPv4 and IPv6: the address that answers first.
     Any,
-    /// IPv4 alone.
+    /// Only IPv4.
     V4,
-    /// IPv6 alone.
+    /// Only IPv6.
     V6,
 }
 
-/// Where requests may lead. What a server names as the address of something else must not turn this program against the
-/// network it runs in.
+/// Which addresses requests may be sent to. A server must not make this program attack its own network by naming an
+/// address in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressScope {
-    /// Anywhere: the user has given the address.
+    /// Every address: the user has given it.
     Any,
-    /// Anywhere but to link-local addresses, where clouds keep their machines' credentials.
+    /// Every address that is not link-local: under such addresses clouds offer the credentials of a machine.
     Local,
-    /// To public addresses alone.
+    /// Only public addresses.
     Public,
 }
 
-/// Takes `unix:///path/to.sock#/mcp`, or `pipe:///pipe/name#/mcp` on Windows, apart: the socket, and the address of the
-/// endpoint behind it. `None`: it is another kind of URL.
+/// Splits `unix:///path/to.sock#/mcp`, or `pipe:///pipe/name#/mcp` on Windows, into the socket and the address of the
+/// endpoint behind it. `None` for a URL of another scheme.
 pub fn socket_url(url: &str) -> Option<Result<(PathBuf, Uri), String>> {
     let (scheme, rest) = url.split_once("://")?;
     let is_pipe = match scheme.to_ascii_lowercase().as_str() {
@@ -105,10 +105,10 @@ fn socket_and_endpoint(path: &str, endpoint: &str, is_pipe: bool) -> Result<(Pat
     let socket = if is_pipe { format!(r"\\.{}", path.replace('/', "\\")) } else { path.into_owned() };
     let slash = if endpoint.starts_with('/') { "" } else { "/" };
     let uri = format!("http://localhost{slash}{endpoint}").parse();
-    Ok((socket.into(), uri.map_err(|_| "what follows the # is no path".to_owned())?))
+    Ok((socket.into(), uri.map_err(|_| "the part after the # is not a path".to_owned())?))
 }
 
-/// Why the user's choice cannot be had.
+/// Why the user's options cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NetworkError {
     /// A file that cannot be read.
@@ -116,27 +116,27 @@ pub enum NetworkError {
     File {
         /// As it was given.
         path: String,
-        /// What the system says.
+        /// The system's error.
         cause: String,
     },
-    /// A file that holds something else.
-    #[error("{path} {what}")]
+    /// A file whose content cannot be used.
+    #[error("{path} {problem}")]
     Content {
         /// As it was given.
         path: String,
-        /// A clause about it.
-        what: String,
+        /// A clause about the content.
+        problem: String,
     },
     /// A key without a certificate.
     #[error("--client-key is given without --client-cert")]
     KeyAlone,
-    /// A socket where there can be none.
+    /// A socket that this system cannot have.
     #[error("{0}")]
     Socket(String),
 }
 
 impl NetworkError {
-    /// What to do about it.
+    /// What the user can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::File { .. } => "check that the file exists and that this user may read it",

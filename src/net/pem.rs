@@ -1,4 +1,4 @@
-//! What is in the files that the user or the environment names for TLS?
+//! Which certificates and keys are in the files that the user or the environment names?
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 
 use super::network::NetworkError;
 
-/// The first byte of a certificate that is no text: Windows exports such.
+/// The first byte of a certificate that is not PEM: Windows exports such files.
 const DER_SEQUENCE: u8 = 0x30;
 
 type Certificates = Vec<CertificateDer<'static>>;
@@ -26,7 +26,8 @@ pub(super) fn authorities(path: &Path) -> Result<Certificates, NetworkError> {
     Ok(certificates)
 }
 
-/// Those of them that can be used: in the system's own files, one that cannot does not spoil the others.
+/// The certificates of a file that can be used. In the system's own files, one bad certificate must not disable the
+/// others.
 pub(super) fn usable_authorities(path: &Path) -> Certificates {
     let mut store = RootCertStore::empty();
     let mut certificates = read(path).and_then(|bytes| certificates(path, &bytes)).unwrap_or_default();
@@ -38,16 +39,16 @@ fn certificates(path: &Path, bytes: &[u8]) -> Result<Certificates, NetworkError>
     if bytes.first() == Some(&DER_SEQUENCE) {
         return Ok(vec![CertificateDer::from(bytes.to_vec())]);
     }
-    let found: Result<Certificates, _> = CertificateDer::pem_slice_iter(bytes).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
+    let certificates: Result<Certificates, _> = CertificateDer::pem_slice_iter(bytes).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(content(path, "holds no certificate")),
         Err(_) => Err(content(path, "holds a certificate that is damaged")),
     }
 }
 
-/// This side's certificate with what leads to its authority, and its key, which may be in the same file.
-pub(super) fn identity(certificate: &Path, key: Option<&Path>) -> Result<Arc<CertifiedKey>, NetworkError> {
+/// Our certificate with its chain, and its key, which may be in the same file.
+pub(super) fn client_certificate(certificate: &Path, key: Option<&Path>) -> Result<Arc<CertifiedKey>, NetworkError> {
     let certificate_bytes = read(certificate)?;
     let chain = certificates(certificate, &certificate_bytes)?;
     let (key_path, key) = match key {
@@ -58,7 +59,7 @@ pub(super) fn identity(certificate: &Path, key: Option<&Path>) -> Result<Arc<Cer
         }
     };
     let key = rustls::crypto::ring::sign::any_supported_type(&key).map_err(|_| {
-        content(key_path, "holds a key of a kind that is not supported: RSA, P-256, P-384 and Ed25519 are")
+        content(key_path, "holds a key of an unsupported kind; RSA, P-256, P-384 and Ed25519 are supported")
     })?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
@@ -72,14 +73,14 @@ pub(super) fn identity(certificate: &Path, key: Option<&Path>) -> Result<Arc<Cer
     }
 }
 
-/// PKCS#8, PKCS#1 or SEC 1. What it says is never part of an error.
+/// A key in PKCS#8, PKCS#1 or SEC 1. An error never quotes the file.
 fn private_key(path: &Path, bytes: &[u8], missing: &str) -> Result<PrivateKeyDer<'static>, NetworkError> {
     let holds = |words: &[u8]| memchr::memmem::find(bytes, words).is_some();
     match PrivateKeyDer::from_pem_slice(bytes) {
         Ok(key) => Ok(key),
         Err(_) if holds(b"BEGIN ENCRYPTED PRIVATE KEY") || holds(b"Proc-Type: 4,ENCRYPTED") => Err(content(
             path,
-            "holds a key that is locked with a password, which nobody could type here; `openssl pkey` writes it without",
+            "holds a key that is encrypted with a password; `openssl pkey` writes the key without one",
         )),
         Err(rustls::pki_types::pem::Error::NoItemsFound) => Err(content(path, missing)),
         Err(_) => Err(content(path, "holds a private key that is damaged")),
@@ -91,8 +92,8 @@ fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
         .map_err(|error| NetworkError::File { path: path.display().to_string(), cause: error.to_string() })
 }
 
-fn content(path: &Path, what: &str) -> NetworkError {
-    NetworkError::Content { path: path.display().to_string(), what: what.to_owned() }
+fn content(path: &Path, problem: &str) -> NetworkError {
+    NetworkError::Content { path: path.display().to_string(), problem: problem.to_owned() }
 }
 
 #[cfg(test)]
@@ -104,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// One key of nobody's, in two spellings.
+    /// A key that is used nowhere else, in two formats.
     const PKCS8: &str = "-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgCaw1bUqlrdeLPV10
 fcqImTD6bdxJnVCp+TrAX2cbvYehRANCAATvg0DQJa12qR/feHLXbKB+8qapdT00
@@ -128,36 +129,37 @@ AwEHoUQDQgAE74NA0CWtdqkf33hy12ygfvKmqXU9NLLo2qHCvrdQvW3arOMpGOyk
     }
 
     #[test]
-    fn keys_are_read_in_every_spelling() {
+    fn keys_are_read_in_every_format() {
         let certificate =
             CertificateParams::new(Vec::new()).unwrap().self_signed(&KeyPair::from_pem(PKCS8).unwrap()).unwrap();
         for key in [PKCS8, SEC1] {
             let (certificate, key) = (file(certificate.pem().as_bytes()), file(key.as_bytes()));
-            assert!(identity(certificate.path(), Some(key.path())).is_ok());
+            assert!(client_certificate(certificate.path(), Some(key.path())).is_ok());
         }
         let both = file(format!("{SEC1}{}", certificate.pem()).as_bytes());
-        assert!(identity(both.path(), None).is_ok(), "in one file, the key first");
+        assert!(client_certificate(both.path(), None).is_ok(), "in one file, the key first");
         let crlf = file(format!("{}{PKCS8}", certificate.pem()).replace('\n', "\r\n").as_bytes());
-        assert!(identity(crlf.path(), None).is_ok(), "with the line ends of Windows");
+        assert!(client_certificate(crlf.path(), None).is_ok(), "with the line ends of Windows");
     }
 
     #[test]
-    fn what_is_wrong_with_a_key_is_said() {
+    fn an_error_tells_what_is_wrong_with_a_key() {
         let key = KeyPair::generate().unwrap();
         let certificate = file(CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem().as_bytes());
         for (content, words) in [
             (PKCS8.to_owned(), "the key of another certificate"),
-            (PKCS8.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"), "locked with a password"),
+            (PKCS8.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"), "encrypted with a password"),
             (PKCS8.replace("MIGH", "????"), "damaged"),
             (String::new(), "holds no private key"),
         ] {
-            let error = identity(certificate.path(), Some(file(content.as_bytes()).path())).unwrap_err().to_string();
+            let error =
+                client_certificate(certificate.path(), Some(file(content.as_bytes()).path())).unwrap_err().to_string();
             assert!(error.contains(words), "{words}: {error}");
         }
     }
 
     #[test]
-    fn authorities_are_text_or_not() {
+    fn authorities_are_read_from_pem_and_der() {
         let made = CertificateParams::new(Vec::new()).unwrap().self_signed(&KeyPair::generate().unwrap()).unwrap();
         assert_eq!(authorities(file(made.der()).path()).unwrap().len(), 1);
         assert_eq!(authorities(file(made.pem().repeat(2).as_bytes()).path()).unwrap().len(), 2);

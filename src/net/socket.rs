@@ -1,4 +1,4 @@
-//! How is a server on this machine reached that has no port? By a Unix-domain socket, or by a named pipe on Windows.
+//! How is a server on this machine reached without a port? By a Unix-domain socket, or by a named pipe on Windows.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::error::BoxError;
 use super::network::NetworkError;
 use super::stream::Stream;
 
-/// Whether this system has such a socket at all.
+/// Whether this system can have such a socket.
 #[cfg(unix)]
 pub(super) fn check(path: &Path) -> Result<(), NetworkError> {
     if path.as_os_str().is_empty() {
@@ -25,14 +25,16 @@ pub(super) async fn connect(path: &Path) -> Result<Stream, BoxError> {
 #[cfg(windows)]
 pub(super) fn check(path: &Path) -> Result<(), NetworkError> {
     let text = path.to_string_lossy();
-    // Windows takes either slash, and in JSON the other one has to be doubled.
+    // Windows accepts both slashes, and users write the forward slash because JSON needs no escape for it.
     if text.to_ascii_lowercase().replace('/', r"\").starts_with(r"\\.\pipe\") {
         return Ok(());
     }
-    Err(NetworkError::Socket(format!("{text} is not the name of a pipe, and this system has no Unix-domain sockets")))
+    Err(NetworkError::Socket(format!(
+        "{text} is not the name of a pipe; Unix-domain sockets are not supported on Windows"
+    )))
 }
 
-/// A pipe whose instances are all in use is asked again: that ends when a client does.
+/// Waits while all instances of the pipe are in use: one becomes free when a client ends.
 #[cfg(windows)]
 pub(super) async fn connect(path: &Path) -> Result<Stream, BoxError> {
     const ERROR_PIPE_BUSY: i32 = 231;

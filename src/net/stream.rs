@@ -1,4 +1,4 @@
-//! What do requests travel over? A byte stream, whatever is beneath it.
+//! Which byte stream carries requests?
 
 use std::io;
 use std::pin::Pin;
@@ -7,33 +7,33 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 
-/// TCP, a socket of this machine, or TLS to a proxy.
+/// TCP, a socket of this machine, or TLS to a proxy; each has its own type.
 trait Bytes: Read + Write + Send + Unpin {}
 
 impl<T: Read + Write + Send + Unpin> Bytes for T {}
 
-/// A connection to a server or to what stands for it.
+/// A connection to a server, or to a proxy that forwards requests to it.
 pub(super) struct Stream {
     bytes: Box<dyn Bytes>,
-    /// At the other end is a proxy that must be told the whole address of each request.
-    proxied: bool,
+    /// The peer is a forward proxy: the request line must hold the whole address.
+    is_forwarded: bool,
 }
 
 impl Stream {
-    /// To the server itself, or as good as that.
+    /// To the server itself, perhaps through a tunnel.
     pub(super) fn direct(bytes: impl Read + Write + Send + Unpin + 'static) -> Self {
-        Self { bytes: Box::new(bytes), proxied: false }
+        Self { bytes: Box::new(bytes), is_forwarded: false }
     }
 
-    /// To a proxy that passes requests on.
-    pub(super) fn proxied(self) -> Self {
-        Self { proxied: true, ..self }
+    /// To a forward proxy.
+    pub(super) fn forwarded(self) -> Self {
+        Self { is_forwarded: true, ..self }
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        Connected::new().proxy(self.proxied)
+        Connected::new().proxy(self.is_forwarded)
     }
 }
 

@@ -1,16 +1,16 @@
-//! Whom do we trust, who are we, and with which ciphers? With `pem.rs` the only files that name the crypto provider.
+//! How is TLS configured: which authorities are trusted, which certificate is ours, which ciphers are used?
+//!
+//! This file and pem.rs are the only ones that name the crypto provider.
 
-use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustls::client::ResolvesClientCert;
+use parking_lot::Mutex;
+use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
-use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, SignatureScheme};
 use tokio::sync::{OnceCell, oneshot};
 
+use super::identity::ClientIdentity;
 use super::network::{Network, NetworkError};
 use super::pem;
 use super::verifier::Verifier;
@@ -18,14 +18,16 @@ use crate::log;
 
 type Config = Result<Arc<ClientConfig>, rustls::Error>;
 
-/// The configuration of TLS: read on a thread of its own, because the system's store takes milliseconds, and only if it
-/// is needed.
+/// The configuration of TLS. A thread of its own builds it when it is first needed, because reading the system's store
+/// takes milliseconds.
 pub(super) struct Tls {
-    /// Of the files that the user named.
+    /// The certificates of `--ca-cert`.
     authorities: Vec<CertificateDer<'static>>,
-    identity: Arc<Identity>,
+    identity: Arc<ClientIdentity>,
+    /// The finished configuration. The first connection sets it, all connections read it.
     ready: OnceCell<Arc<ClientConfig>>,
-    reading: Mutex<Option<oneshot::Receiver<Config>>>,
+    /// Where the thread delivers the configuration. `prepare` sets it, the first connection takes it.
+    building: Mutex<Option<oneshot::Receiver<Config>>>,
 }
 
 impl Tls {
@@ -35,90 +37,66 @@ impl Tls {
         for path in &network.ca_certs {
             authorities.extend(pem::authorities(path)?);
         }
-        let key = match (&network.client_cert, &network.client_key) {
-            (Some(certificate), key) => Some(pem::identity(certificate, key.as_deref())?),
+        let certificate = match (&network.client_cert, &network.client_key) {
+            (Some(certificate), key) => Some(pem::client_certificate(certificate, key.as_deref())?),
             (None, Some(_)) => return Err(NetworkError::KeyAlone),
             (None, None) => None,
         };
-        let identity = Arc::new(Identity { key, asked: AtomicBool::new(false) });
-        Ok(Self { authorities, identity, ready: OnceCell::new(), reading: Mutex::new(None) })
+        let identity = Arc::new(ClientIdentity::new(certificate));
+        Ok(Self { authorities, identity, ready: OnceCell::new(), building: Mutex::new(None) })
     }
 
-    /// Begins to read the system's store, so that it is there when it is needed.
+    /// Begins to build the configuration, so that it is ready when a connection needs it.
     pub(super) fn prepare(&self) {
-        let mut reading = self.reading.lock();
-        if reading.is_none() && !self.ready.initialized() {
+        let mut building = self.building.lock();
+        if building.is_none() && !self.ready.initialized() {
             let (sender, receiver) = oneshot::channel();
             let (authorities, identity) = (self.authorities.clone(), Arc::clone(&self.identity));
             std::thread::spawn(move || sender.send(client_config(authorities, identity)).ok());
-            *reading = Some(receiver);
+            *building = Some(receiver);
         }
     }
 
     pub(super) async fn config(&self) -> Config {
         let config = self.ready.get_or_try_init(|| async {
             self.prepare();
-            let reading = self.reading.lock().take();
-            match reading {
-                Some(reading) => reading.await.unwrap_or_else(|_| Err(rustls::Error::General("a bug".to_owned()))),
+            let building = self.building.lock().take();
+            match building {
+                Some(building) => building.await.unwrap_or_else(|_| Err(rustls::Error::General("a bug".to_owned()))),
                 None => Err(rustls::Error::General("a bug".to_owned())),
             }
         });
         config.await.cloned()
     }
 
-    /// Whether a server has asked who we are.
-    pub(super) fn was_asked(&self) -> bool {
-        self.identity.asked.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn has_identity(&self) -> bool {
-        self.identity.key.is_some()
+    pub(super) fn identity(&self) -> &ClientIdentity {
+        &self.identity
     }
 }
 
-/// This side's certificate, if there is one, and whether anybody wanted it.
-#[derive(Debug)]
-struct Identity {
-    key: Option<Arc<CertifiedKey>>,
-    asked: AtomicBool,
-}
-
-impl ResolvesClientCert for Identity {
-    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.asked.store(true, Ordering::Relaxed);
-        self.key.clone()
-    }
-
-    fn has_certs(&self) -> bool {
-        self.key.is_some()
-    }
-}
-
-/// Trusts the system's own store, and besides it what the user and the environment name. On Linux this reads files for
-/// some 2 ms.
-fn client_config(authorities: Vec<CertificateDer<'static>>, identity: Arc<Identity>) -> Config {
+/// Trusts the system's own store, and in addition what the user and the environment name. On Linux this reads files for
+/// about 2 ms.
+fn client_config(mut authorities: Vec<CertificateDer<'static>>, identity: Arc<ClientIdentity>) -> Config {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut named = authorities;
-    named.extend(from_environment());
-    let verifier = Verifier::new(named, system_besides_environment(), &provider)?;
+    authorities.extend(authorities_of_environment());
+    let verifier = Verifier::new(authorities, system_store_beside_environment(), &provider)?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .dangerous() // only in that it lets us tell people what is wrong, see verifier.rs
+        .dangerous() // only in that our verifier adds words to an error, see verifier.rs
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(identity);
     Ok(Arc::new(config))
 }
 
-/// What the variables of OpenSSL's programs and of Node's name. A file that cannot be used is told and left out.
-fn from_environment() -> Vec<CertificateDer<'static>> {
+/// The certificates that the variables of OpenSSL and Node name. A file that cannot be used is left out with a warning.
+fn authorities_of_environment() -> Vec<CertificateDer<'static>> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let mut certificates = Vec::new();
     for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
         let Some(path) = set(variable) else { continue };
         match pem::authorities(Path::new(&path)) {
-            Ok(found) => certificates.extend(found),
-            Err(error) => log::warn!("{variable} is left out: {error}"),
+            Ok(authorities) => certificates.extend(authorities),
+            Err(error) => log::warn!("{variable} is ignored: {error}"),
         }
     }
     let directories = set("SSL_CERT_DIR");
@@ -126,7 +104,7 @@ fn from_environment() -> Vec<CertificateDer<'static>> {
     for directory in directories {
         match files(&directory) {
             Ok(files) => certificates.extend(files.iter().flat_map(|file| pem::usable_authorities(file))),
-            Err(error) => log::warn!("{} of SSL_CERT_DIR is left out: {error}", directory.display()),
+            Err(error) => log::warn!("{} in SSL_CERT_DIR is ignored: {error}", directory.display()),
         }
     }
     certificates
@@ -136,10 +114,10 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(std::fs::read_dir(directory)?.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect())
 }
 
-/// Where the system's store is files, its reader takes the variables' in their stead. They are meant to be added, so
-/// the store is read here in that case.
+/// The system's store, where the platform's verifier leaves it out: on systems whose store consists of files, the
+/// verifier reads the files that these variables name instead of the store.
 #[cfg(all(unix, not(target_vendor = "apple")))]
-fn system_besides_environment() -> Vec<CertificateDer<'static>> {
+fn system_store_beside_environment() -> Vec<CertificateDer<'static>> {
     if ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().all(|name| std::env::var_os(name).is_none()) {
         return Vec::new();
     }
@@ -151,6 +129,6 @@ fn system_besides_environment() -> Vec<CertificateDer<'static>> {
 }
 
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
-fn system_besides_environment() -> Vec<CertificateDer<'static>> {
+fn system_store_beside_environment() -> Vec<CertificateDer<'static>> {
     Vec::new()
 }

@@ -1,31 +1,36 @@
-//! How is a proxy asked for a way through? CONNECT (RFC 9110, section 9.3.6) and SOCKS5 (RFC 1928, RFC 1929).
+//! How is a tunnel through a proxy opened? With CONNECT (RFC 9110, section 9.3.6) or SOCKS5 (RFC 1928, RFC 1929).
+//!
+//! Written by hand: the errors of hyper-util's tunnels do not tell why a proxy refuses, and tokio-socks does not accept
+//! an empty password.
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::error::ConnectError;
-use super::proxy::Server;
+use super::proxy::NamedProxy;
 
-/// The longest head of an answer to CONNECT, in bytes.
+/// The longest head of a response to CONNECT, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
 
-const REFUSED_HINT: &str = "ask whoever runs the proxy, or go without it: --no-proxy, or the server's name in NO_PROXY";
-const PASSWORD_HINT: &str = "give them in the proxy's address: http://USER:PASSWORD@HOST:PORT";
-const SOCKS_PASSWORD_HINT: &str = "give them in the proxy's address: socks5h://USER:PASSWORD@HOST:PORT";
-const KIND_HINT: &str = "check its address and its kind: http://, https://, socks5:// or socks5h://";
-const BASIC_HINT: &str = "this program knows Basic alone; a local proxy such as px or cntlm can speak the other for it";
+const REFUSED_HINT: &str = "ask the proxy's operator, or use no proxy: --no-proxy, or the server's name in NO_PROXY";
+const PASSWORD_HINT: &str = "give the user name and password in the proxy's address: http://USER:PASSWORD@HOST:PORT";
+const SOCKS_PASSWORD_HINT: &str =
+    "give the user name and password in the proxy's address: socks5h://USER:PASSWORD@HOST:PORT";
+const KIND_HINT: &str = "check the proxy's address and its protocol: http://, https://, socks5:// or socks5h://";
+const BASIC_HINT: &str =
+    "this program supports only Basic; a local proxy such as px or cntlm can translate to the other";
 
-/// What a tunnel leads to: a name or an address (IPv6 in brackets), and a port.
+/// The far end of a tunnel: a name or an address (IPv6 in brackets), and a port.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
 }
 
-/// Asks an HTTP proxy; from then on the stream is the target's.
-pub(super) async fn connect(
+/// Opens a tunnel through an HTTP proxy. After success the stream leads to the target.
+pub(super) async fn http_connect(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    proxy: &Server,
+    proxy: &NamedProxy,
     target: &Target,
 ) -> Result<(), ConnectError> {
     let Target { host, port } = target;
@@ -36,47 +41,55 @@ pub(super) async fn connect(
         request.extend_from_slice(b"\r\n");
     }
     request.extend_from_slice(b"\r\n");
-    let head = match exchange(stream, &request).await {
+    let head = match request_head(stream, &request).await {
         Ok(head) => String::from_utf8_lossy(&head).into_owned(),
-        Err(error) => return Err(ConnectError::passing(format!("{proxy} ended the connection: {error}"))),
+        Err(error) => return Err(ConnectError::temporary(format!("{proxy} ended the connection: {error}"))),
     };
     let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
     match status.and_then(|code| StatusCode::from_bytes(code.trim_end().as_bytes()).ok()) {
         Some(status) if status.is_success() => Ok(()),
         Some(status) => {
-            let offered = head.lines().filter_map(|line| line.split_once(':'));
-            let offered = offered.filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authenticate"));
-            Err(refusal(proxy, status, offered.map(|(_, value)| value.trim())))
+            let headers = head.lines().filter_map(|line| line.split_once(':'));
+            let challenges = headers.filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authenticate"));
+            Err(http_refusal(proxy, status, challenges.map(|(_, value)| value.trim())))
         }
         None => Err(ConnectError::permanent(format!("{proxy} does not answer as an HTTP proxy does"), KIND_HINT)),
     }
 }
 
-/// What an HTTP proxy's refusal means. `offered`: the values of its `Proxy-Authenticate`.
-pub(super) fn refusal<'a>(proxy: &Server, status: StatusCode, offered: impl Iterator<Item = &'a str>) -> ConnectError {
-    // Some (tinyproxy) say 401 to a wrong password.
+/// Why an HTTP proxy refuses. `challenges`: the values of its `Proxy-Authenticate`.
+pub(super) fn http_refusal<'a>(
+    proxy: &NamedProxy,
+    status: StatusCode,
+    challenges: impl Iterator<Item = &'a str>,
+) -> ConnectError {
+    // Some proxies (tinyproxy) answer 401 to a wrong password.
     let wants_login = matches!(status, StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::UNAUTHORIZED);
     if !wants_login {
         let cause = format!("{proxy} refuses to connect to it ({status})");
-        let passing = matches!(status.as_u16(), 408 | 429 | 500 | 502..=504);
-        return if passing { ConnectError::passing(cause) } else { ConnectError::permanent(cause, REFUSED_HINT) };
+        let is_temporary = matches!(status.as_u16(), 408 | 429 | 500 | 502..=504);
+        return if is_temporary {
+            ConnectError::temporary(cause)
+        } else {
+            ConnectError::permanent(cause, REFUSED_HINT)
+        };
     }
     let code = status.as_u16();
-    let schemes: Vec<_> = offered.filter_map(|value| value.split([' ', ',']).next()).collect();
+    let schemes: Vec<_> = challenges.filter_map(|value| value.split([' ', ',']).next()).collect();
     if !schemes.is_empty() && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
-        let cause = format!("{proxy} wants a login by {} ({code})", schemes.join(" or "));
+        let cause = format!("{proxy} requires a login by {} ({code})", schemes.join(" or "));
         return ConnectError::permanent(cause, BASIC_HINT);
     }
     let cause = if proxy.url.authorization().is_some() {
         format!("{proxy} does not accept the user name and password in its address ({code})")
     } else {
-        format!("{proxy} wants a user name and password ({code})")
+        format!("{proxy} requires a user name and password ({code})")
     };
     ConnectError::permanent(cause, PASSWORD_HINT)
 }
 
-/// Reads no byte more than the head, for what follows it is the target's. Small reads, once for a connection.
-async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &[u8]) -> std::io::Result<Vec<u8>> {
+/// Sends a request and reads the head of the response: not a byte more, because what follows comes from the target.
+async fn request_head(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &[u8]) -> std::io::Result<Vec<u8>> {
     stream.write_all(request).await?;
     stream.flush().await?;
     let mut head = Vec::with_capacity(256);
@@ -89,73 +102,71 @@ async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &
 const NO_PASSWORD: u8 = 0;
 const USER_AND_PASSWORD: u8 = 2;
 
-/// Asks a SOCKS5 proxy; from then on the stream is the target's.
+/// Opens a tunnel through a SOCKS5 proxy. After success the stream leads to the target.
 pub(super) async fn socks5(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    proxy: &Server,
+    proxy: &NamedProxy,
     target: &Target,
 ) -> Result<(), ConnectError> {
-    let broken = |error: std::io::Error| ConnectError::passing(format!("{proxy} ended the connection: {error}"));
+    let broken = |error: std::io::Error| ConnectError::temporary(format!("{proxy} ended the connection: {error}"));
+    let refused = |problem: &str, hint| Err(ConnectError::permanent(format!("{proxy} {problem}"), hint));
     let credentials = proxy.url.credentials();
-    let offer: &[u8] =
+    let methods: &[u8] =
         if credentials.is_some() { &[5, 2, NO_PASSWORD, USER_AND_PASSWORD] } else { &[5, 1, NO_PASSWORD] };
-    let [version, method] = ask(stream, offer).await.map_err(broken)?;
+    let [version, method] = exchange(stream, methods).await.map_err(broken)?;
     match (version, method, credentials) {
         (5, NO_PASSWORD, _) => {}
         (5, USER_AND_PASSWORD, Some((user, password))) => {
-            let login = [&[1][..], &counted(user), &counted(password)].concat();
-            let [_, status] = ask(stream, &login).await.map_err(broken)?;
+            let login = [&[1][..], &length_prefixed(user), &length_prefixed(password)].concat();
+            let [_, status] = exchange(stream, &login).await.map_err(broken)?;
             if status != 0 {
-                let cause = format!("{proxy} does not accept the user name and password in its address");
-                return Err(ConnectError::permanent(cause, SOCKS_PASSWORD_HINT));
+                return refused("does not accept the user name and password in its address", SOCKS_PASSWORD_HINT);
             }
         }
-        (5, _, None) => {
-            return Err(ConnectError::permanent(
-                format!("{proxy} wants a user name and password"),
-                SOCKS_PASSWORD_HINT,
-            ));
-        }
-        (5, ..) => {
-            return Err(ConnectError::permanent(
-                format!("{proxy} takes no login by user name and password"),
-                REFUSED_HINT,
-            ));
-        }
-        _ => {
-            return Err(ConnectError::permanent(format!("{proxy} does not answer as a SOCKS5 proxy does"), KIND_HINT));
-        }
+        (5, _, None) => return refused("requires a user name and password", SOCKS_PASSWORD_HINT),
+        (5, ..) => return refused("does not accept a login with user name and password", REFUSED_HINT),
+        _ => return refused("does not answer as a SOCKS5 proxy does", KIND_HINT),
     }
     let request = [&[5, 1, 0][..], &address(&target.host), &target.port.to_be_bytes()].concat();
-    let [_, status, _, kind] = ask(stream, &request).await.map_err(broken)?;
-    if status != 0 {
-        return Err(socks_refusal(proxy, status));
+    let [_, status, _, kind] = exchange(stream, &request).await.map_err(broken)?;
+    let temporary = |problem: &str| Err(ConnectError::temporary(format!("{proxy} {problem}")));
+    // RFC 1928, section 6.
+    match status {
+        0 => skip_bound_address(stream, kind).await.map_err(broken),
+        2 => refused("does not allow connections to it", REFUSED_HINT),
+        3 => temporary("cannot reach the server's network"),
+        4 => temporary("finds no such host, or cannot reach it"),
+        5 => temporary("reports that the server refuses connections"),
+        6 => temporary("reports that the server is too many hops away"),
+        7 | 8 => refused("cannot connect to this kind of address", REFUSED_HINT),
+        _ => temporary("cannot connect to the server"),
     }
-    skip_bound_address(stream, kind).await.map_err(broken)
 }
 
-async fn ask<const N: usize>(
+/// Sends a SOCKS message and reads a reply of `N` bytes.
+async fn exchange<const N: usize>(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     request: &[u8],
 ) -> std::io::Result<[u8; N]> {
     stream.write_all(request).await?;
     stream.flush().await?;
-    let mut answer = [0; N];
-    stream.read_exact(&mut answer).await?;
-    Ok(answer)
+    let mut reply = [0; N];
+    stream.read_exact(&mut reply).await?;
+    Ok(reply)
 }
 
-/// After its length, in one byte. What is longer was refused when the proxy's address was read; a host name never is.
-fn counted(text: &str) -> Vec<u8> {
+/// A text after its length in one byte. A longer user name or password was refused when the proxy's address was read;
+/// a host name is never longer.
+fn length_prefixed(text: &str) -> Vec<u8> {
     let bytes = &text.as_bytes()[..text.len().min(255)];
     [&[u8::try_from(bytes.len()).unwrap_or(u8::MAX)], bytes].concat()
 }
 
 fn address(host: &str) -> Vec<u8> {
-    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+    match host.trim_matches(['[', ']']).parse() {
         Ok(std::net::IpAddr::V4(v4)) => [&[1][..], &v4.octets()].concat(),
         Ok(std::net::IpAddr::V6(v6)) => [&[4][..], &v6.octets()].concat(),
-        Err(_) => [&[3][..], &counted(host)].concat(),
+        Err(_) => [&[3][..], &length_prefixed(host)].concat(),
     }
 }
 
@@ -167,22 +178,6 @@ async fn skip_bound_address(stream: &mut (impl AsyncRead + Unpin), kind: u8) -> 
     };
     let mut rest = vec![0; length + 2];
     stream.read_exact(&mut rest).await.map(drop)
-}
-
-/// RFC 1928, section 6.
-fn socks_refusal(proxy: &Server, status: u8) -> ConnectError {
-    let why = match status {
-        2 => return ConnectError::permanent(format!("{proxy} does not allow connections to it"), REFUSED_HINT),
-        3 => "finds its network out of reach",
-        4 => "finds no such host, or cannot reach it",
-        5 => "says that it refuses connections",
-        6 => "says that it is too far away",
-        7 | 8 => {
-            return ConnectError::permanent(format!("{proxy} cannot connect to this kind of address"), REFUSED_HINT);
-        }
-        _ => "failed to connect to it",
-    };
-    ConnectError::passing(format!("{proxy} {why}"))
 }
 
 #[cfg(test)]

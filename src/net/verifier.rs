@@ -1,8 +1,8 @@
-//! Is a server who it says it is, and if not, what do we tell people?
+//! Is the server's certificate trusted?
 //!
-//! The platform decides. This stands around its verdict for two reasons: it puts a refusal into a sentence while the
-//! certificate is at hand; and a certificate that the user named as trusted is accepted itself, not only those it has
-//! signed, because many private servers have just the one.
+//! The platform's verifier decides, with two additions. A refusal becomes a sentence here, because the certificate is at
+//! hand. And a certificate that the user named is accepted as the server's own, not only as an authority's, because
+//! many private servers have a single certificate.
 
 use std::sync::Arc;
 
@@ -13,17 +13,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
-use super::certificate::{Certificate, Moment};
-use super::error::ConnectError;
-
-/// Names of a certificate that are told.
-const MOST_NAMES: usize = 5;
-
-const UNKNOWN_HINT: &str =
-    "if you know that authority, name its certificate with --ca-cert FILE; without it the server is not trusted";
-const TIME_HINT: &str = "it is not trusted until whoever runs the server renews it; look at this machine's clock, too";
-const NAME_HINT: &str = "it is not trusted under this name; check the address for the right one";
-const OTHER_HINT: &str = "it is not trusted; ask whoever runs the server";
+use super::certificate::Certificate;
+use super::tls_error::certificate_refused;
 
 #[derive(Debug)]
 pub(super) struct Verifier {
@@ -33,7 +24,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    /// Trusts the system's store, what is `named`, and `more`.
+    /// Trusts the system's store, and both of these lists.
     pub(super) fn new(
         named: Vec<CertificateDer<'static>>,
         more: Vec<CertificateDer<'static>>,
@@ -44,11 +35,12 @@ impl Verifier {
         Ok(Self { platform, named })
     }
 
-    /// Whether this very certificate was named, is for this host, and in date. That the server has its key too is shown
-    /// by its signature, which the platform's verifier looks at either way.
+    /// Whether this very certificate was named, is for this host, and has not expired. That the server has the key of it
+    /// is shown by the signature, which the platform's verifier checks in any case.
     fn is_named(&self, presented: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
         self.named.contains(presented)
-            && Certificate::read(presented).is_some_and(|certificate| certificate.is_valid_at(Moment::now()))
+            && Certificate::read(presented)
+                .is_some_and(|certificate| !certificate.has_expired() && !certificate.is_not_valid_yet())
             && ParsedCertificate::try_from(presented).is_ok_and(|parsed| verify_server_name(&parsed, host).is_ok())
     }
 }
@@ -69,8 +61,8 @@ impl ServerCertVerifier for Verifier {
                 Ok(ServerCertVerified::assertion())
             }
             Err(Error::InvalidCertificate(error)) => {
-                let refusal = refusal(&host.to_str(), &error, presented, intermediates);
-                Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refusal)))))
+                let explained = certificate_refused(&host.to_str(), &error, presented, intermediates);
+                Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(explained)))))
             }
             verdict => verdict,
         }
@@ -96,70 +88,5 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.platform.supported_verify_schemes()
-    }
-}
-
-/// Why a certificate is refused, as a sentence.
-fn refusal(
-    host: &str,
-    error: &CertificateError,
-    presented: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-) -> ConnectError {
-    let Some(certificate) = Certificate::read(presented) else {
-        return ConnectError::permanent(format!("the certificate of {host} cannot be read"), OTHER_HINT);
-    };
-    let now = Moment::now();
-    let (cause, hint) = match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            let cause = if certificate.not_after.moment < now {
-                format!("the certificate of {host} has been expired since {}", certificate.not_after.text)
-            } else {
-                format!("a certificate that vouches for {host} has expired")
-            };
-            (cause, TIME_HINT)
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            let cause = if certificate.not_before.moment > now {
-                format!("the certificate of {host} is not valid before {}", certificate.not_before.text)
-            } else {
-                format!("a certificate that vouches for {host} is not valid yet")
-            };
-            (cause, TIME_HINT)
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
-            format!("the certificate that {host} shows is for {}, not for {host}", listed(&certificate.names)),
-            NAME_HINT,
-        ),
-        CertificateError::Revoked => {
-            (format!("the certificate of {host} has been revoked by its authority"), OTHER_HINT)
-        }
-        CertificateError::UnknownIssuer => (unknown_issuer(host, &certificate, intermediates), UNKNOWN_HINT),
-        // An authority's own certificate, which is what people get who make one with a single command.
-        CertificateError::Other(_) if certificate.is_self_issued => {
-            (unknown_issuer(host, &certificate, intermediates), UNKNOWN_HINT)
-        }
-        error => (format!("the certificate of {host} is not accepted: {error}"), OTHER_HINT),
-    };
-    ConnectError::permanent(cause, hint)
-}
-
-fn unknown_issuer(host: &str, certificate: &Certificate, intermediates: &[CertificateDer<'_>]) -> String {
-    let issuer = &certificate.issuer;
-    if certificate.is_self_issued {
-        return format!(
-            "the certificate of {host} is signed by itself (\"{issuer}\"), and this machine does not trust it"
-        );
-    }
-    let top = intermediates.last().and_then(|last| Certificate::read(last)).map(|last| last.issuer);
-    let under = top.filter(|top| top != issuer).map(|top| format!(" under \"{top}\"")).unwrap_or_default();
-    format!("the certificate of {host} is signed by \"{issuer}\"{under}, which this machine does not trust")
-}
-
-fn listed(names: &[String]) -> String {
-    let more = if names.len() > MOST_NAMES { " and others" } else { "" };
-    match names {
-        [] => "no host at all".to_owned(),
-        names => format!("{}{more}", names[..names.len().min(MOST_NAMES)].join(", ")),
     }
 }

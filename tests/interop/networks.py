@@ -46,30 +46,30 @@ class Case:
 
 UNREACHED = "cannot reach {server}: "
 BEHIND = UNREACHED + "the proxy {proxy} (from {source}) "
-PASSWORD_HINT = "; hint: give them in the proxy's address: {scheme}://USER:PASSWORD@HOST:PORT"
+PASSWORD_HINT = "; hint: give the user name and password in the proxy's address: {scheme}://USER:PASSWORD@HOST:PORT"
 WAIT_HINT = "; hint: check the address and the network; the bridge keeps trying"
 ASK_PROXY_HINT = (
-    "; hint: ask whoever runs the proxy, or go without it: --no-proxy, or the server's name in NO_PROXY"
+    "; hint: ask the proxy's operator, or use no proxy: --no-proxy, or the server's name in NO_PROXY"
 )
 CERTIFICATE_HINT = (
-    "; hint: give the certificate that you have for it with --client-cert FILE, and its key with --client-key FILE"
+    "; hint: give your certificate for this server with --client-cert FILE, and its key with --client-key FILE"
 )
-RENEW_HINT = "; hint: it is not trusted until whoever runs the server renews it; look at this machine's clock, too"
+RENEW_HINT = "; hint: the server is not trusted until its operator renews the certificate; check this machine's clock, too"
 AUTHORITY_HINT = (
-    "; hint: if you know that authority, name its certificate with --ca-cert FILE; without it the server is not trusted"
+    "; hint: if you trust that authority, give its certificate with --ca-cert FILE; without it the server is not trusted"
 )
 PROXY_DOWN = BEHIND + "cannot be reached: tcp connect error: Connection refused (os error 111)" + WAIT_HINT
-PROXY_WANTS_PASSWORD = BEHIND + "wants a user name and password (407)" + PASSWORD_HINT
+PROXY_WANTS_PASSWORD = BEHIND + "requires a user name and password (407)" + PASSWORD_HINT
 PROXY_REFUSES_PASSWORD = BEHIND + "does not accept the user name and password in its address (407)" + PASSWORD_HINT
 PROXY_FORBIDS = BEHIND + "refuses to connect to it (403 Forbidden)" + ASK_PROXY_HINT
-PROXY_SILENT = UNREACHED + "no connection by the proxy {proxy} (from {source}) within the 1 seconds for it" + WAIT_HINT
+PROXY_SILENT = UNREACHED + "no connection through the proxy {proxy} (from {source}) within 1 seconds" + WAIT_HINT
 PROXY_RESETS = BEHIND + "ended the connection: Connection reset by peer (os error 104)" + WAIT_HINT
 PROXY_UNTRUSTED = (
     BEHIND
     + 'cannot be reached: the certificate of 127.0.0.1 is signed by "CN=Harbour Authority", which this machine does not trust'
     + AUTHORITY_HINT
 )
-SOCKS_WANTS_PASSWORD = BEHIND + "wants a user name and password" + PASSWORD_HINT
+SOCKS_WANTS_PASSWORD = BEHIND + "requires a user name and password" + PASSWORD_HINT
 SOCKS_REFUSES_PASSWORD = BEHIND + "does not accept the user name and password in its address" + PASSWORD_HINT
 # Tinyproxy refuses a wrong password with the status of a server's login. It leaves the request's body unread, so that its
 # end of the connection is a reset: the page that tells why, its second packet, may be lost in it before any client sees it.
@@ -87,25 +87,25 @@ UNKNOWN_ISSUER = (
     + 'the certificate of localhost is signed by "CN=Harbour Authority", which this machine does not trust'
     + AUTHORITY_HINT
 )
-EXPIRED = UNREACHED + "the certificate of localhost has been expired since 2020-02-01 00:00 UTC" + RENEW_HINT
+EXPIRED = UNREACHED + "the certificate of localhost expired on 2020-02-01 00:00 UTC" + RENEW_HINT
 NOT_YET = UNREACHED + "the certificate of localhost is not valid before 2040-01-01 00:00 UTC" + RENEW_HINT
 WRONG_NAME = (
     UNREACHED
-    + "the certificate that localhost shows is for elsewhere.example, www.elsewhere.example, not for localhost"
-    + "; hint: it is not trusted under this name; check the address for the right one"
+    + "the certificate of localhost is for elsewhere.example, www.elsewhere.example, not for localhost"
+    + "; hint: the server is not trusted under this name; check the address"
 )
 OLD_TLS = (
     UNREACHED
     + "localhost and this program have no version or cipher of TLS in common"
-    + "; hint: it must speak TLS 1.2 or 1.3; ask whoever runs the server"
+    + "; hint: the server must support TLS 1.2 or 1.3; ask its operator"
 )
 NO_TLS = (
     "cannot reach https://127.0.0.1:PORT: 127.0.0.1 does not answer in TLS, as an https server does"
-    + "; hint: if it is a plain http server, its address begins with http://; off this machine that needs --allow-http"
+    + "; hint: if it is a plain http server, its address begins with http://; on another machine that needs --allow-http"
 )
 NO_CLIENT_CERTIFICATE = {
-    "nginx": UNREACHED + "localhost wants a certificate from its clients, and none is given" + CERTIFICATE_HINT,
-    "stunnel": UNREACHED + "localhost wants a certificate from its clients, and none is given" + CERTIFICATE_HINT,
+    "nginx": UNREACHED + "localhost requires a certificate from its clients, but you have not given any" + CERTIFICATE_HINT,
+    "stunnel": UNREACHED + "localhost requires a certificate from its clients, but you have not given any" + CERTIFICATE_HINT,
 }
 NO_SOCKET = (
     "cannot reach http://localhost: DIRECTORY/nobody.sock cannot be reached: No such file or directory (os error 2)"

@@ -135,14 +135,14 @@ fn a_proxy_that_wants_a_password_says_so() {
         |url: &str| first_answer(Bridge::to("https://mcp.example/mcp").env("HTTPS_PROXY", url).secret("wrong-one"));
     let named = format!("the proxy http://{} (from HTTPS_PROXY)", proxy.address());
     let without = bridge(&format!("http://{}", proxy.address()));
-    says(&without, &["https://mcp.example", &named, "wants a user name and password (407)", "USER:PASSWORD@"]);
+    says(&without, &["https://mcp.example", &named, "requires a user name and password (407)", "USER:PASSWORD@"]);
     let wrong = bridge(&format!("http://user:wrong-one@{}", proxy.address()));
     says(&wrong, &[&named, "does not accept the user name and password in its address (407)"]);
     let passing = Upstream::start(|call| {
         call.respond("407 Proxy Authentication Required", &[("Proxy-Authenticate", "Basic realm=\"x\"")], "no");
     });
     let plain = first_answer(to_elsewhere().args(["--proxy", &passing.host()]));
-    says(&plain, &[&passing.host(), "(from --proxy)", "wants a user name and password (407)"]);
+    says(&plain, &[&passing.host(), "(from --proxy)", "requires a user name and password (407)"]);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn socks_passwords_are_asked_for_in_words() {
     let bridge = |credentials: &str| {
         first_answer(to_elsewhere().args(["--proxy", &format!("socks5://{credentials}{}", proxy.address())]))
     };
-    says(&bridge(""), &["proxy socks5://", "wants a user name and password", "socks5h://USER:PASSWORD@"]);
+    says(&bridge(""), &["proxy socks5://", "requires a user name and password", "socks5h://USER:PASSWORD@"]);
     says(&bridge("user:wrong-one@"), &["does not accept the user name and password"]);
 }
 
@@ -160,8 +160,12 @@ fn other_refusals_are_told_with_what_they_say() {
     for (manner, scheme, words) in [
         (Manner::Refuses("HTTP/1.1 403 Forbidden\r\n\r\n"), "http", "refuses to connect to it (403 Forbidden)"),
         (Manner::Refuses("HTTP/1.1 502 Bad Gateway\r\n\r\n"), "http", "refuses to connect to it (502 Bad Gateway)"),
-        (Manner::Refuses("HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM\r\n\r\n"), "http", "wants a login by NTLM (407)"),
-        (Manner::Refuses("HTTP/1.1 401 Unauthorized\r\n\r\n"), "http", "wants a user name and password (401)"),
+        (
+            Manner::Refuses("HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM\r\n\r\n"),
+            "http",
+            "requires a login by NTLM (407)",
+        ),
+        (Manner::Refuses("HTTP/1.1 401 Unauthorized\r\n\r\n"), "http", "requires a user name and password (401)"),
         (Manner::Refuses("SSH-2.0-OpenSSH_9.2\r\n\r\n"), "http", "does not answer as an HTTP proxy does"),
         (Manner::SocksRefuses(2), "socks5h", "does not allow connections to it"),
         (Manner::SocksRefuses(4), "socks5h", "finds no such host"),

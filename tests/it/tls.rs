@@ -76,7 +76,7 @@ fn a_certificate_for_another_name_is_refused() {
     let (launch, _authority) = server.trusting_bridge();
     says(
         &first_answer(launch),
-        &["the certificate that localhost shows is for elsewhere.example, www.elsewhere.example, not for localhost"],
+        &["the certificate of localhost is for elsewhere.example, www.elsewhere.example, not for localhost"],
     );
 }
 
@@ -87,7 +87,7 @@ fn a_certificate_out_of_its_time_is_refused_with_the_date() {
         making.params.not_after = date_time_ymd(2024, 5, 1);
     });
     let (launch, _authority) = expired.trusting_bridge();
-    says(&first_answer(launch), &["the certificate of localhost has been expired since 2024-05-01 00:00 UTC"]);
+    says(&first_answer(launch), &["the certificate of localhost expired on 2024-05-01 00:00 UTC"]);
     let early = Https::made(&["localhost"], |making| making.params.not_before = date_time_ymd(2090, 1, 1));
     let (launch, _authority) = early.trusting_bridge();
     says(&first_answer(launch), &["the certificate of localhost is not valid before 2090-01-01 00:00 UTC"]);
@@ -129,7 +129,7 @@ fn tls_1_2_and_1_3_are_spoken_with_a_certificate_of_ours_and_without() {
         let (launch, _authority) = server.trusting_bridge();
         says(
             &first_answer(launch),
-            &["localhost wants a certificate from its clients, and none is given", "--client-cert FILE"],
+            &["localhost requires a certificate from its clients, but you have not given any", "--client-cert FILE"],
         );
         let (certificate, key) = server.authority.vouch(&CertificateParams::new(Vec::new()).unwrap());
         let (both, certificate, key) = (file(&(key.clone() + &certificate)), file(&certificate), file(&key));

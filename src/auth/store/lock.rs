@@ -107,11 +107,7 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         crate::files::create_private(folder)?;
     }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    crate::files::open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
 }
 
 /// The session's own folder is on a local file system.

@@ -1,8 +1,8 @@
-//! Which parts of what goes over the wire are secret?
+//! Which parts of a traced text are secret?
 //!
-//! Whatever was registered with [`hide`](crate::log::hide), and what stands where secrets stand: in the headers and
-//! members that logins are made of, in JSON, forms and addresses. Texts are not parsed, because what is broken must be
-//! clean too, and stay as it is else.
+//! Every value that was registered with [`hide`](crate::log::hide), and every value whose name is that of a secret: in
+//! headers, JSON, forms and addresses. Texts are not parsed, because a malformed text must be cleaned too, and the rest
+//! of a text must remain as it is.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::log::secret::mask;
 
 const HIDDEN: &str = "***";
 
-/// JSON in a string of JSON, and so on, is looked into to this depth; deeper, a string is hidden as a whole.
+/// JSON inside a string of JSON is cleaned to this depth; a string at a greater depth is hidden as a whole.
 const DEPTH: usize = 4;
 
 /// Names of headers, members and parameters, in lower case and without `-` and `_`.
@@ -51,7 +51,7 @@ fn is_secret(name: &str) -> bool {
     SECRET_NAMES.contains(&plain.as_str())
 }
 
-/// Scheme, host, port, and what of path and query is not secret.
+/// Scheme, host and port, with the path and query without secrets.
 pub(super) fn uri(uri: &Uri) -> String {
     let host = uri.authority().map_or("", |authority| authority.host());
     let port = uri.port().map_or(String::new(), |port| format!(":{port}"));
@@ -59,7 +59,7 @@ pub(super) fn uri(uri: &Uri) -> String {
     mask(&format!("{}://{host}{port}{}", uri.scheme_str().unwrap_or("http"), pairs(rest)))
 }
 
-/// Names and values, in their order. The user's own values are marked as sensitive where they are read.
+/// Names and values, in their order. The user's own values were marked as sensitive when they were read.
 pub(super) fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let cleaned = headers.iter().map(|(name, value)| {
         let shown = if value.is_sensitive() || is_secret(name.as_str()) {
@@ -72,17 +72,17 @@ pub(super) fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     cleaned.collect()
 }
 
-/// Any text: JSON, a form, an address, or none of these.
+/// Any text: JSON, a form, an address, or something else.
 pub(super) fn text(text: &str) -> String {
-    within(text, 0)
+    text_at(text, 0)
 }
 
-fn within(text: &str, depth: usize) -> String {
+fn text_at(text: &str, depth: usize) -> String {
     let is_json = text.trim_start().starts_with(['{', '[', '"']);
     mask(&strings(&if is_json { Cow::Borrowed(text) } else { Cow::Owned(pairs(text)) }, depth))
 }
 
-/// Hides in `name=value` the values whose names say that they are secret.
+/// Hides the value in each `name=value` whose name is that of a secret.
 fn pairs(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut rest = text;
@@ -108,7 +108,7 @@ fn pairs(text: &str) -> String {
     cleaned + rest
 }
 
-/// Hides in JSON the values of members whose names say that they are secret, and cleans all other strings.
+/// Hides the values of JSON members whose name is that of a secret, and cleans all other strings.
 fn strings(json: &str, depth: usize) -> String {
     let mut cleaned = String::with_capacity(json.len());
     let mut rest = json;
@@ -124,7 +124,7 @@ fn strings(json: &str, depth: usize) -> String {
         if is_name {
             secret = unescaped(string).is_some_and(|name| is_secret(&name));
         }
-        cleaned.push_str(&if secret && !is_name { HIDDEN.to_owned() } else { string_within(string, depth) });
+        cleaned.push_str(&if secret && !is_name { HIDDEN.to_owned() } else { string_at(string, depth) });
         if end < body.len() {
             cleaned.push('"');
         }
@@ -133,21 +133,21 @@ fn strings(json: &str, depth: usize) -> String {
     cleaned + rest
 }
 
-/// Whether what stands between two strings leaves the value that a name was for.
+/// Whether the text between two strings ends the value of the last name.
 fn ends_value(text: &str) -> bool {
     text.contains(['{', '}', ']'])
 }
 
-fn string_within(string: &str, depth: usize) -> String {
+fn string_at(string: &str, depth: usize) -> String {
     if !string.contains('\\') {
         return pairs(string);
     }
-    // What is broken off, or no JSON at all.
+    // Truncated, or not JSON.
     let Some(plain) = unescaped(string) else { return pairs(string) };
     if depth == DEPTH {
         return HIDDEN.to_owned();
     }
-    let cleaned = within(&plain, depth + 1);
+    let cleaned = text_at(&plain, depth + 1);
     if cleaned == plain {
         return string.to_owned();
     }
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_logins_are_made_of_is_hidden_wherever_it_stands() {
+    fn values_with_the_name_of_a_secret_are_hidden_everywhere() {
         for (given, shown) in [
             (r#"{"access_token": "a" ,"expires_in":1.0}"#, r#"{"access_token": "***" ,"expires_in":1.0}"#),
             (r#"{"a":{"refreshToken":"x\"y"},"b":"c"}"#, r#"{"a":{"refreshToken":"***"},"b":"c"}"#),
@@ -206,7 +206,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_text_makes_it_panic_and_what_has_no_secret_stays(given in "[\\PC\\\\\"{}\\[\\]:,=]{0,60}") {
+        fn no_text_causes_a_panic_and_a_text_without_secrets_is_unchanged(given in "[\\PC\\\\\"{}\\[\\]:,=]{0,60}") {
             let cleaned = text(&given);
             let names = given.to_ascii_lowercase().replace(['-', '_'], "");
             if !SECRET_NAMES.iter().any(|name| names.contains(name)) && !given.contains('\\') {

@@ -1,11 +1,11 @@
-//! What went over the wire? For a bug report: every line on stdio, every HTTP request and what came back, a JSON object
-//! a line.
+//! What was sent and received? For a bug report: every line on stdio, every HTTP request and its response, each as one
+//! line of JSON.
 //!
-//! **Messages are the user's own data, and a trace holds them: that is what it is for.** Secrets are not in it (see
-//! `clean.rs`), and only its owner may read the file. While no trace is wanted, each call here is one look at a static.
+//! **Messages are the user's own data, and a trace holds them: that is its purpose.** It holds no secrets (see
+//! `clean.rs`), and only its owner may read the file. Without a trace file, each call here only reads a static.
 //!
-//! Each record says `time`, `pid` and `what`: `start`, `from client`, `to client`, `request`, `response`, `failed`,
-//! `body`, `event`, `lost`. Those of one HTTP request have the same `exchange`.
+//! Each record has `time`, `pid` and `what`: `start`, `from client`, `to client`, `request`, `response`, `failed`,
+//! `body`, `event`, `lost`. The records of one HTTP request have the same `exchange`.
 
 mod clean;
 
@@ -20,30 +20,33 @@ use serde_json::json;
 
 use super::file::LogFile;
 use super::queue::Queue;
-use super::{longest_secret, timestamp};
+use super::secret::longest_secret;
+use super::timestamp::timestamp;
 
-/// Records, and bytes of their texts, that may wait to be written.
+/// How many records, and bytes of their texts, may wait to be written.
 const RECORDS_WAITING: usize = 4096;
 const BYTES_WAITING: usize = 64 * 1024 * 1024;
 
-/// How much of one text is written.
-const TEXT: usize = 1024 * 1024;
+/// The longest part of a text that is written, in bytes.
+const LONGEST_TEXT: usize = 1024 * 1024;
 
+/// Set once when a trace is started; every record is written through it.
 static TRACE: OnceLock<Trace> = OnceLock::new();
 
 struct Trace {
     queue: Queue<Record>,
-    /// Bytes of texts on their way to the file.
+    /// Bytes of texts that wait to be written. Tasks that trace add to it, the thread that writes subtracts from it.
     waiting: Arc<AtomicUsize>,
+    /// How many HTTP requests have been traced: the number of the next exchange.
     exchanges: AtomicU64,
 }
 
-/// One HTTP request and what comes back, by number.
+/// The number of one HTTP request with its response.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange(u64);
 
 impl Exchange {
-    /// Of this response, if it is traced.
+    /// The exchange of the response with these extensions, if it is traced.
     pub fn of(extensions: &http::Extensions) -> Option<Self> {
         extensions.get().copied()
     }
@@ -56,7 +59,7 @@ struct Record {
     text: Bytes,
 }
 
-/// Not yet clean: that is work for the thread that writes.
+/// Still with its secrets: the thread that writes removes them.
 enum What {
     Start,
     FromClient,
@@ -69,7 +72,7 @@ enum What {
     Lost(u64),
 }
 
-/// Begins to trace to this file.
+/// Starts a trace in this file.
 pub(super) fn start(mut file: LogFile) {
     let waiting = Arc::new(AtomicUsize::new(0));
     let written = Arc::clone(&waiting);
@@ -83,22 +86,22 @@ pub(super) fn start(mut file: LogFile) {
     }
 }
 
-/// Waits until all is written, but no longer than this.
-pub(super) fn finish(patience: Duration) {
-    TRACE.get().iter().for_each(|trace| trace.queue.flush(patience));
+/// Waits until all records are written, but no longer than this.
+pub(super) fn flush(timeout: Duration) {
+    TRACE.get().iter().for_each(|trace| trace.queue.flush(timeout));
 }
 
-/// A line of the client's.
+/// Records a line from the client.
 pub fn from_client(line: &[u8]) {
     record(None, What::FromClient, || Bytes::copy_from_slice(line));
 }
 
-/// A line for the client.
+/// Records a line to the client.
 pub fn to_client(line: &Bytes) {
     record(None, What::ToClient, || line.clone());
 }
 
-/// A request that is about to be sent. `None` if nothing is traced.
+/// Records a request before it is sent. Returns `None` without a trace.
 pub fn request(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Option<Exchange> {
     let trace = TRACE.get()?;
     let exchange = Some(Exchange(trace.exchanges.fetch_add(1, Ordering::Relaxed) + 1));
@@ -106,28 +109,28 @@ pub fn request(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) ->
     exchange
 }
 
-/// The head of an answer; what reads its body finds the [`Exchange`] among its extensions.
+/// Records the head of a response, and adds the [`Exchange`] to its extensions for the reader of its body.
 pub fn response<T>(exchange: Option<Exchange>, response: &mut Response<T>) {
     let Some(exchange) = exchange else { return };
     record(Some(exchange), What::Response(response.status(), response.headers().clone()), Bytes::new);
     response.extensions_mut().insert(exchange);
 }
 
-/// There is no answer.
+/// Records that a request has no response.
 pub fn failed(exchange: Option<Exchange>, error: &dyn Display) {
     if exchange.is_some() {
         record(exchange, What::Failed, || error.to_string().into());
     }
 }
 
-/// A body that was read as a whole.
+/// Records a body that was read as a whole.
 pub fn body(exchange: Option<Exchange>, body: &[u8]) {
     if exchange.is_some() {
         record(exchange, What::Body, || Bytes::copy_from_slice(body));
     }
 }
 
-/// An event of a stream, and the last event id so far.
+/// Records an event of a stream, and the last event id so far.
 pub fn event(exchange: Option<Exchange>, name: &str, data: &Bytes, id: Option<&str>) {
     if exchange.is_some() {
         record(exchange, What::Event { name: name.to_owned(), id: id.map(str::to_owned) }, || data.clone());
@@ -138,19 +141,19 @@ fn record(exchange: Option<Exchange>, what: What, text: impl FnOnce() -> Bytes) 
     let Some(trace) = TRACE.get() else { return };
     let text = text();
     let size = text.len();
-    // One that is larger than all the room waits until it is alone.
+    // A text that is larger than the limit is accepted when no other is waiting.
     let before = trace.waiting.fetch_add(size, Ordering::AcqRel);
     let fits = before == 0 || before + size <= BYTES_WAITING;
     if !fits || !trace.queue.push(Record { time: SystemTime::now(), exchange, what, text }) {
         trace.waiting.fetch_sub(size, Ordering::AcqRel);
         if !fits {
-            trace.queue.lose(1);
+            trace.queue.count_lost(1);
         }
     }
 }
 
 impl Record {
-    /// As it stands in the file.
+    /// The record as a line of the file.
     fn line(&self) -> String {
         let mut line = format!(r#"{{"time":"{}","pid":{}"#, timestamp(self.time), std::process::id());
         let mut member = |name: &str, value: serde_json::Value| {
@@ -202,19 +205,20 @@ impl Record {
     }
 }
 
-/// The text without its secrets, cut where it is very long: not within one, or its beginning would stand there.
+/// The text without its secrets, truncated if it is very long. It is not cut inside a secret, because the beginning of
+/// the secret would remain.
 fn shown(text: &[u8]) -> String {
-    if text.len() <= TEXT {
+    if text.len() <= LONGEST_TEXT {
         return clean::text(&String::from_utf8_lossy(text));
     }
     let longest = longest_secret();
-    let cleaned = clean::text(&String::from_utf8_lossy(&text[..text.len().min(TEXT + longest)]));
+    let cleaned = clean::text(&String::from_utf8_lossy(&text[..text.len().min(LONGEST_TEXT + longest)]));
     let whole = cleaned.len().saturating_sub(longest);
     let end = (0..=whole).rev().find(|&end| cleaned.is_char_boundary(end)).unwrap_or(0);
     format!("{}…", &cleaned[..end])
 }
 
-/// The names of the options that were typed, without their values.
+/// The names of the options on the command line, without their values.
 fn argument_names(args: impl Iterator<Item = String>) -> Vec<String> {
     let name = |arg: String| {
         let name = arg.split('=').next().unwrap_or_default().to_owned();
@@ -258,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn of_arguments_only_names_are_told() {
+    fn only_the_names_of_options_are_written() {
         let args = ["mcp-ferry", "https://h/secret", "--header", "K: v", "--log-level=debug", "--ipv4", "--Secret123"];
         assert_eq!(argument_names(args.map(str::to_owned).into_iter()), ["--header", "--log-level", "--ipv4"]);
     }
@@ -266,11 +270,11 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_but_not_within_a_secret() {
         let secret = "marked-secret-at-the-cut";
-        super::super::hide(secret);
-        for place in (TEXT - 60..TEXT + 30).step_by(7) {
+        crate::log::hide(secret);
+        for place in (LONGEST_TEXT - 60..LONGEST_TEXT + 30).step_by(7) {
             let text = "x".repeat(place) + secret + &"y".repeat(100);
             let shown = shown(text.as_bytes());
-            assert!(!shown.contains("mark") && shown.len() < TEXT + 10, "{}", &shown[TEXT - 100..]);
+            assert!(!shown.contains("mark") && shown.len() < LONGEST_TEXT + 10, "{}", &shown[LONGEST_TEXT - 100..]);
         }
     }
 }

@@ -1,44 +1,45 @@
-//! Whole lines, in UTF-8, and no event above its limit.
+//! Where do lines and events end? Lines come out whole and in UTF-8, and no event is longer than the limit.
 
 use bytes::{Buf, Bytes};
 
 use crate::message::Oversize;
 
-/// What the bytes say next.
+/// The next item in the stream.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// A line without its end, never empty. A slice of the chunk it came in, if it came in one.
+    /// A line without its line end, never empty. If it arrived in one chunk, it is a slice of that chunk.
     Line(Bytes),
     /// The end of an event.
     Blank,
     /// The end of an event that was skipped.
     TooLong {
-        /// As in [`super::SseError::TooLong`].
+        /// As in [`super::event::SseError::TooLong`].
         answer_id: Option<String>,
     },
 }
 
 pub(super) struct Guard {
     chunk: Bytes,
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
-    /// Bytes of the event under way.
+    /// The size of the current event so far, in bytes.
     size: usize,
     limit: usize,
-    /// Stands in for the rest of an event that passed the limit.
+    /// Set while the rest of an event over the limit is skipped.
     skipping: Option<Skipping>,
-    /// The event under way has had a `data:` line.
+    /// The current event has had a `data:` line.
     has_data: bool,
     at_start: bool,
-    /// The last line ended in CR: a LF that follows belongs to it. Not waited for, or the last event would be withheld.
+    /// The last line ended in CR, so an LF that follows belongs to it. The guard does not wait for the LF: the last event
+    /// would be delayed.
     after_cr: bool,
 }
 
-/// What is left of an event that passed the limit.
+/// An event over the limit.
 struct Skipping {
-    /// Looks for its id, if it is an answer on one `data:` line: only there is the top level known.
+    /// Finds the id if the event is a JSON-RPC response on one `data:` line; over several lines the id is not searched.
     answer: Option<Box<Oversize>>,
-    /// That line has ended.
+    /// The line has ended.
     at_end: bool,
 }
 
@@ -60,7 +61,7 @@ impl Guard {
         self.limit
     }
 
-    /// Takes the next chunk, once `next` has no more to say of the last.
+    /// Takes the next chunk. Call this only after `next` has returned `None`.
     pub(super) fn push(&mut self, chunk: Bytes) {
         self.chunk = chunk;
     }
@@ -87,14 +88,14 @@ impl Guard {
                 self.keep(&line);
                 Bytes::from(std::mem::take(&mut self.partial))
             };
-            if let Some(item) = self.whole(line) {
+            if let Some(item) = self.item(line) {
                 return Some(item);
             }
         }
         None
     }
 
-    /// Counts bytes of the event; above the limit only an answer's id is looked for in them.
+    /// Counts bytes of the event. Over the limit, the bytes are only searched for a response's id.
     fn count(&mut self, bytes: &[u8]) {
         self.size += bytes.len();
         if self.size > self.limit && self.skipping.is_none() {
@@ -113,7 +114,7 @@ impl Guard {
         if self.skipping.is_none() {
             self.partial.extend_from_slice(bytes);
         } else {
-            // Only whether the line is empty matters now.
+            // Now it only matters whether the line is empty.
             self.partial.truncate(1);
             if self.partial.is_empty() {
                 self.partial.extend(bytes.first());
@@ -121,7 +122,7 @@ impl Guard {
         }
     }
 
-    fn whole(&mut self, mut line: Bytes) -> Option<Item> {
+    fn item(&mut self, mut line: Bytes) -> Option<Item> {
         if std::mem::take(&mut self.at_start) && line.starts_with(b"\xEF\xBB\xBF") {
             line.advance(3);
         }
@@ -142,7 +143,7 @@ impl Guard {
         }
         self.has_data |= line.starts_with(b"data");
         if std::str::from_utf8(&line).is_err() {
-            // As the HTML standard decodes event streams.
+            // The HTML standard decodes event streams so.
             line = String::from_utf8_lossy(&line).into_owned().into();
         }
         Some(Item::Line(line))

@@ -1,110 +1,51 @@
-//! An event of several `data:` lines, by way of eventsource-stream.
+//! How are several `data:` lines joined to one event? By eventsource-stream.
 
-use parking_lot::Mutex;
-use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::Bytes;
 use eventsource_stream::EventStream;
 use futures_util::FutureExt;
-use futures_util::stream::{Stream, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use parking_lot::Mutex;
 
-use super::{Event, SseError};
+use super::event::SseError;
 
-/// A `data:` line from this length on is set aside and a token stands in its place: the parser would hold it three
-/// times over.
-const LONG_LINE: usize = 16 * 1024;
-
-/// Lines are handed on in portions of about this size: the parser copies what is left of a portion at each line.
-const PORTION: usize = 2 * 1024;
-
+/// The crate's parser, and its input. It gets one line at a time, because it copies the rest of its input at each line.
 pub(super) struct Parser {
-    events: EventStream<Feed>,
-    feed: Feed,
-    portion: Vec<u8>,
-    aside: Vec<Bytes>,
-}
-
-/// What the parser reads: whole lines, never more than it has asked for.
-#[derive(Clone, Default)]
-struct Feed(Arc<Mutex<VecDeque<Vec<u8>>>>);
-
-impl Stream for Feed {
-    type Item = Result<Vec<u8>, SseError>;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.0.lock().pop_front() {
-            Some(portion) => Poll::Ready(Some(Ok(portion))),
-            // Nobody sleeps on this: the parser is polled once for each portion.
-            None => Poll::Pending,
-        }
-    }
+    events: EventStream<BoxStream<'static, Result<Vec<u8>, SseError>>>,
+    /// The next line. [`Parser::parse`] sets it, the crate takes it; shared because the crate owns its input stream.
+    line: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl Parser {
-    /// With what the event has had so far.
-    pub(super) fn begin(name: Option<Bytes>, data: Option<Bytes>) -> Self {
-        let feed = Feed::default();
-        let mut parser = Self { events: EventStream::new(feed.clone()), feed, portion: Vec::new(), aside: Vec::new() };
-        for (field, value) in [("event:", name), ("data:", data)] {
-            if let Some(value) = value {
-                parser.line(&[field.as_bytes(), &value].concat().into(), field.len());
-            }
-        }
+    /// Begins with the value of the first `data:` line.
+    pub(super) fn new(value: &[u8]) -> Self {
+        let line = Arc::new(Mutex::new(None));
+        let next_line = Arc::clone(&line);
+        // No waker is needed: the stream is polled once for each line.
+        let lines = stream::poll_fn(move |_| match next_line.lock().take() {
+            Some(line) => Poll::Ready(Some(Ok(line))),
+            None => Poll::Pending,
+        });
+        let mut parser = Self { events: EventStream::new(lines.boxed()), line };
+        parser.add(value);
         parser
     }
 
-    /// Takes an `event:` or `data:` line whose value begins at `value_at`.
-    pub(super) fn line(&mut self, line: &Bytes, value_at: usize) {
-        // What the server itself begins with a NUL goes aside as well: so every token is ours.
-        let aside = line.len() - value_at >= LONG_LINE || line.get(value_at) == Some(&0);
-        if line.starts_with(b"data") && aside {
-            self.portion.extend_from_slice(format!("data:\0{}\n", self.aside.len()).as_bytes());
-            self.aside.push(line.slice(value_at..));
-        } else {
-            self.portion.extend_from_slice(&line[..value_at]);
-            if line.get(value_at) == Some(&b' ') && line.get(value_at - 1) == Some(&b':') {
-                // The parser takes one space away.
-                self.portion.push(b' ');
-            }
-            self.portion.extend_from_slice(&line[value_at..]);
-            self.portion.push(b'\n');
-        }
-        if self.portion.len() >= PORTION {
-            self.hand_on();
-        }
+    /// Adds the value of a `data:` line.
+    pub(super) fn add(&mut self, value: &[u8]) {
+        self.parse([b"data: ", value, b"\n"].concat());
     }
 
-    /// The event is complete.
-    pub(super) fn finish(mut self: Box<Self>) -> Option<Result<Event, SseError>> {
-        self.portion.push(b'\n');
-        match self.hand_on()? {
-            Ok(event) => Some(Ok(Event { name: event.event.into(), data: self.restore(event.data) })),
-            Err(error) => Some(Err(SseError::Broken(error.to_string()))),
-        }
+    /// Ends the event and returns its data.
+    pub(super) fn finish(&mut self) -> Option<Result<Bytes, SseError>> {
+        self.parse(b"\n".to_vec())
     }
 
-    fn hand_on(&mut self) -> Option<Result<eventsource_stream::Event, eventsource_stream::EventStreamError<SseError>>> {
-        let portion = std::mem::take(&mut self.portion);
-        self.feed.0.lock().push_back(portion);
-        self.events.next().now_or_never().flatten()
-    }
-
-    /// Puts the lines set aside where their tokens stand.
-    fn restore(&self, data: String) -> Bytes {
-        if self.aside.is_empty() {
-            return data.into();
-        }
-        let mut whole = Vec::with_capacity(data.len() + self.aside.iter().map(Bytes::len).sum::<usize>());
-        for (nth, line) in data.split('\n').enumerate() {
-            if nth > 0 {
-                whole.push(b'\n');
-            }
-            let index = line.strip_prefix('\0').and_then(|index| index.parse::<usize>().ok());
-            whole.extend_from_slice(index.and_then(|index| self.aside.get(index)).map_or(line.as_bytes(), |long| long));
-        }
-        whole.into()
+    fn parse(&mut self, line: Vec<u8>) -> Option<Result<Bytes, SseError>> {
+        *self.line.lock() = Some(line);
+        let event = self.events.next().now_or_never()??;
+        Some(event.map(|event| event.data.into()).map_err(|error| SseError::Broken(error.to_string())))
     }
 }

@@ -5,29 +5,29 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What a stream says, event by event, then its last id and delay.
+/// The events of a stream, then its last id and delay.
 #[derive(Debug, PartialEq, Eq)]
-struct Said {
+struct Parsed {
     events: Vec<Result<(String, String), SseError>>,
     last_event_id: Option<String>,
     retry: Option<u64>,
 }
 
-fn parse(chunks: Vec<Vec<u8>>, limit: usize) -> Said {
+fn parse(chunks: Vec<Vec<u8>>, limit: usize) -> Parsed {
     let body = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
     let mut events = Events::new(body, limit);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let mut said = Vec::new();
+        let mut parsed = Vec::new();
         while let Some(event) = events.next().await {
-            said.push(event.map(|event| (event.name.into_owned(), String::from_utf8(event.data.to_vec()).unwrap())));
+            parsed.push(event.map(|event| (event.name.into_owned(), String::from_utf8(event.data.to_vec()).unwrap())));
         }
         let retry = events.retry().map(|retry| u64::try_from(retry.as_millis()).unwrap());
-        Said { events: said, last_event_id: events.last_event_id(), retry }
+        Parsed { events: parsed, last_event_id: events.last_event_id(), retry }
     })
 }
 
-fn whole(text: &str) -> Said {
+fn whole(text: &str) -> Parsed {
     parse(vec![text.as_bytes().to_vec()], 1 << 20)
 }
 
@@ -55,10 +55,10 @@ fn events_are_read_as_the_html_standard_says() {
 
 #[test]
 fn ids_and_delays_count_without_data_but_not_without_an_end() {
-    let said = whole("retry: 1500\n\nid: 7\n\n");
-    assert_eq!((said.last_event_id.as_deref(), said.retry), (Some("7"), Some(1500)));
-    assert_eq!(whole("id: 7\n\nid: 8\n").last_event_id.as_deref(), Some("7"), "an event cut off is no event");
-    assert_eq!(whole("id: 7\n\nid\ndata: a\n\n").last_event_id, None, "an empty id forgets");
+    let parsed = whole("retry: 1500\n\nid: 7\n\n");
+    assert_eq!((parsed.last_event_id.as_deref(), parsed.retry), (Some("7"), Some(1500)));
+    assert_eq!(whole("id: 7\n\nid: 8\n").last_event_id.as_deref(), Some("7"), "an incomplete event does not count");
+    assert_eq!(whole("id: 7\n\nid\ndata: a\n\n").last_event_id, None, "an empty id resets it");
     assert_eq!(whole("id: a\0b\n\n").last_event_id, None);
     assert_eq!(whole("retry: +5\n\nretry: 1.5\n\nretry:\n\n").retry, None);
 }
@@ -69,34 +69,34 @@ fn an_event_over_the_limit_is_skipped_and_the_next_one_read() {
     for text in
         [format!("data: {long}\n\n"), format!("event: e\n{}\n", "data: xxxx\n".repeat(500)), format!(": {long}\n\n")]
     {
-        let said = parse(vec![format!("data: a\n\n{text}data: b\n\n").into_bytes()], 4000);
-        let [first, lost, next] = &said.events[..] else { panic!("{:?}", said.events) };
+        let parsed = parse(vec![format!("data: a\n\n{text}data: b\n\n").into_bytes()], 4000);
+        let [first, lost, next] = &parsed.events[..] else { panic!("{:?}", parsed.events) };
         assert_eq!((first, next), (&messages(&["a"])[0], &messages(&["b"])[0]));
         assert_eq!(lost, &Err(SseError::TooLong { limit: 4000, answer_id: None }));
     }
     let answer = format!("id: 1\ndata: {{\"result\":{{\"id\":2,\"x\":\"{long}\"}},\"id\":7}}\n\n");
     for size in [1, 100, 4000, 9000] {
-        let said = parse(answer.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(), 4000);
-        assert_eq!(said.events, [Err(SseError::TooLong { limit: 4000, answer_id: Some("7".to_owned()) })]);
+        let parsed = parse(answer.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(), 4000);
+        assert_eq!(parsed.events, [Err(SseError::TooLong { limit: 4000, answer_id: Some("7".to_owned()) })]);
     }
 }
 
 #[test]
 fn invalid_utf8_is_replaced() {
-    let said = parse(vec![b"data: a\xff\n\n".to_vec(), b"data: b\n\n".to_vec()], 100);
-    assert_eq!(said.events, messages(&["a\u{fffd}", "b"]));
+    let parsed = parse(vec![b"data: a\xff\n\n".to_vec(), b"data: b\n\n".to_vec()], 100);
+    assert_eq!(parsed.events, messages(&["a\u{fffd}", "b"]));
 }
 
 #[test]
-fn a_long_line_is_the_same_as_a_short_one() {
+fn a_long_line_is_read_like_a_short_one() {
     let long = "é".repeat(16 * 1024);
-    let said = whole(&format!("data: {long}\n\ndata: [\ndata:{long}\ndata: ]\n\ndata: \u{0}0\n\n"));
-    assert_eq!(said.events, messages(&[&long, &format!("[\n{long}\n]"), "\u{0}0"]));
+    let parsed = whole(&format!("data: {long}\n\ndata: [\ndata:{long}\ndata: ]\n\ndata: \u{0}0\n\n"));
+    assert_eq!(parsed.events, messages(&[&long, &format!("[\n{long}\n]"), "\u{0}0"]));
 }
 
 #[test]
 fn eight_megabytes_in_small_chunks_take_linear_time() {
-    // Instead of a clock: a quadratic parser would copy some 24 GB here and never come back within a test's patience.
+    // This needs no clock: a quadratic parser would copy about 24 GB and exceed the time limit of any test.
     let data = "y".repeat(8 << 20);
     let chunks = format!("data: {data}\n\n").into_bytes().chunks(1400).map(<[u8]>::to_vec).collect();
     assert_eq!(parse(chunks, 1 << 24).events, messages(&[&data]));

@@ -14,7 +14,7 @@ use super::server_requests::ServerRequests;
 use super::tries::Tries;
 use crate::auth::Authorizer;
 use crate::log;
-use crate::net::{self, Answer, Http};
+use crate::net::{self, Http, ResponseOrRedirect};
 use crate::upstream::{Failure, Options};
 
 /// A connection that was in use this long ago is still there. After longer, the runtime looks at its sockets first.
@@ -50,7 +50,7 @@ impl Sender {
         Self {
             http,
             auth,
-            host: net::host(&options.uri),
+            host: net::origin(&options.uri),
             uri: options.uri.clone(),
             limit: options.max_message,
             patience: options.patience,
@@ -153,8 +153,8 @@ impl Sender {
                 self.within(self.headers_timeout, sending).await?
             };
             let response = match sent {
-                Ok(Answer::Response(response)) => response,
-                Ok(Answer::Moved(next)) => {
+                Ok(ResponseOrRedirect::Response(response)) => response,
+                Ok(ResponseOrRedirect::Redirect(next)) => {
                     tries.redirected(&self.host)?;
                     moved = Some(next);
                     continue;

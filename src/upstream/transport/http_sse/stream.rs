@@ -48,7 +48,7 @@ pub(crate) async fn connect(sender: &Sender, bound: Duration) -> Result<Opening,
 
 /// The address that an `endpoint` event names, which must be of the stream's own origin.
 fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
-    let host = net::host(base);
+    let host = net::origin(base);
     let text = String::from_utf8_lossy(data);
     let base = url::Url::parse(&base.to_string()).map_err(|error| error.to_string())?;
     let endpoint =

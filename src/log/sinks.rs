@@ -1,0 +1,94 @@
+//! Where do lines go? To stderr and to the log file.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use super::file::LogFile;
+use super::level::{self, Level};
+use super::queue::Queue;
+use super::secret::redact;
+use super::timestamp::timestamp;
+
+/// How many lines may wait to be written.
+const LINES_WAITING: usize = 256;
+
+/// Set once by [`super::start`]; every line is written through it. A static, so that a macro can log from anywhere.
+static SINKS: OnceLock<Sinks> = OnceLock::new();
+
+/// Each sink has a thread of its own, because writing to it may block.
+pub(super) struct Sinks {
+    stderr: Queue,
+    level: Option<Level>,
+    file: Option<(Queue, Level)>,
+}
+
+impl Sinks {
+    pub(super) fn new(level: Option<Level>, file: Option<(LogFile, Level)>) -> Self {
+        let lost = |count| file_line("warn", &format!("{count} lines are lost here"));
+        Self {
+            stderr: Queue::new(LINES_WAITING, |_| Vec::new(), |line| drop(std::io::stderr().write_all(line))),
+            level,
+            file: file.map(|(mut file, level)| (Queue::new(LINES_WAITING, lost, move |line| file.append(line)), level)),
+        }
+    }
+
+    fn write_to_file(&self, word: &str, text: &str) {
+        if let Some((file, _)) = &self.file {
+            file.push(file_line(word, text));
+        }
+    }
+}
+
+/// A line of the log file: the time, the process id, the level and the text.
+fn file_line(word: &str, text: &str) -> Vec<u8> {
+    format!("{} [{}] {word}: {text}\n", timestamp(SystemTime::now()), std::process::id()).into_bytes()
+}
+
+/// Logs to these sinks from now on; false if there are sinks already.
+pub(super) fn set(sinks: Sinks) -> bool {
+    let most_verbose = sinks.level.into_iter().chain(sinks.file.as_ref().map(|(_, level)| *level)).max();
+    let is_first = SINKS.set(sinks).is_ok();
+    if is_first {
+        most_verbose.into_iter().for_each(level::enable);
+    }
+    is_first
+}
+
+/// Writes a line of this level, without secrets. The macros of this module call it.
+pub(crate) fn write_line(level: Level, text: fmt::Arguments<'_>) {
+    let Some(sinks) = SINKS.get() else { return };
+    let (word, text) = (level.word(), redact(&text.to_string()));
+    if sinks.level.is_some_and(|most_verbose| level <= most_verbose) {
+        sinks.stderr.push(format!("mcp-ferry: {word}: {text}\n").into_bytes());
+    }
+    if sinks.file.as_ref().is_some_and(|(_, most_verbose)| level <= *most_verbose) {
+        sinks.write_to_file(word, &text);
+    }
+}
+
+/// Writes a line to stderr at any level, for example the address of a login. On stderr nothing is redacted, because a
+/// redacted address would not work; in the log file the line is redacted.
+pub fn notice(text: &str) {
+    let Some(sinks) = SINKS.get() else { return };
+    let line: String = text.chars().filter(|c| !c.is_control()).collect();
+    sinks.stderr.push(format!("mcp-ferry: {line}\n").into_bytes());
+    sinks.write_to_file("info", &redact(text));
+}
+
+/// Writes the error that ends the program to the log file; to stderr the program writes it itself, in another form.
+pub fn fatal_error(text: &str) {
+    if let Some(sinks) = SINKS.get() {
+        sinks.write_to_file("error", &redact(text));
+    }
+}
+
+/// Waits until all lines are written, but no longer than this for each sink.
+pub(super) fn flush(stderr: Duration, file: Duration) {
+    let Some(sinks) = SINKS.get() else { return };
+    sinks.stderr.flush(stderr);
+    if let Some((queue, _)) = &sinks.file {
+        queue.flush(file);
+    }
+}

@@ -1,0 +1,181 @@
+//! How is a request sent, and what comes back?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::connector::Connector;
+use super::cookies::CookieJar;
+use super::error::{HttpError, chain};
+use super::network::{Network, NetworkError};
+use super::origin::origin;
+use super::proxy::NamedProxy;
+use super::{tls_error, tunnel};
+use crate::log::trace;
+
+/// The value of our `User-Agent` header (RFC 9110, section 10.1.5).
+pub const PRODUCT: &str = concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"));
+
+/// How long an idle connection stays in the pool. Node's and uvicorn's servers close idle connections after five
+/// seconds, and a request that is sent at that moment is lost.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// A pool of connections, and a cookie jar. Cheap to clone.
+#[derive(Clone)]
+pub struct Http {
+    pool: Client<Connector, Full<Bytes>>,
+    /// The pool's own connector: it knows the proxies and our certificate.
+    connector: Connector,
+    /// `None` with `--disable-cookies`. Shared by all clones: each response adds cookies, each request reads them.
+    cookies: Option<Arc<CookieJar>>,
+}
+
+/// What a server returned.
+#[derive(Debug)]
+pub enum ResponseOrRedirect {
+    /// Status, headers, and a body that is still to be read.
+    Response(Response<Incoming>),
+    /// A redirect to this address on the same origin. The caller sends the request there.
+    Redirect(Uri),
+}
+
+impl Http {
+    /// A client for any address. Reads the environment's proxies, and the files that the settings name; connects to
+    /// nothing.
+    pub fn new(network: &Network) -> Result<Self, NetworkError> {
+        let connector = Connector::new(network)?;
+        let pool = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector.clone());
+        Ok(Self { pool, connector, cookies: network.cookies.then(Arc::default) })
+    }
+
+    /// Prepares for a request to this address: what TLS needs is read in the meantime.
+    pub fn prepare(&self, uri: &Uri) {
+        self.connector.prepare(uri);
+    }
+
+    /// Sends a request and waits for the head of the response, without a time limit. A redirect to another origin is an
+    /// error, because the request's headers are meant for this origin alone.
+    pub async fn send(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<ResponseOrRedirect, HttpError> {
+        let response = self.request(&method, uri, headers, body).await?;
+        Ok(match redirect(&method, uri, &response)? {
+            Some(next) => ResponseOrRedirect::Redirect(next),
+            None => ResponseOrRedirect::Response(response),
+        })
+    }
+
+    /// Sends a request and waits for the head of the response. A redirect is a response like any other.
+    pub async fn request(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, HttpError> {
+        if let Some(cookies) = &self.cookies {
+            cookies.add_to(uri, &mut headers);
+        }
+        let forward_proxy = self.connector.forward_proxy(uri);
+        if let Some(proxy) = &forward_proxy {
+            // Some such proxies close the connection after each response without announcing it. A request that is sent
+            // at that moment is lost, and it is unknown whether it was carried out.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            if let Some(value) = proxy.url.authorization() {
+                headers.insert(PROXY_AUTHORIZATION, value.clone());
+            }
+        }
+        let exchange = trace::request(method, uri, &headers, &body);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers;
+        let response = self.pool.request(request).await.map_err(|error| self.explain(uri, &error));
+        let mut response = response.inspect_err(|error| trace::failed(exchange, error))?;
+        trace::response(exchange, &mut response);
+        if let Some(proxy) = &forward_proxy {
+            check_proxy_login(uri, proxy, &response)?;
+        }
+        if let Some(error) = tls_error::refused_in_page(uri, &response, self.connector.identity()) {
+            return Err(HttpError::connect(uri, error));
+        }
+        if let Some(cookies) = &self.cookies {
+            cookies.store(uri, response.headers());
+        }
+        Ok(response)
+    }
+
+    fn explain(&self, uri: &Uri, error: &legacy::Error) -> HttpError {
+        let identity = self.connector.identity();
+        let cause = std::error::Error::source(error).unwrap_or(error);
+        if error.is_connect() || tls_error::is_about_client_certificate(error, identity) {
+            HttpError::connect(uri, tls_error::explain(cause, uri, identity))
+        } else {
+            HttpError::Broken { host: origin(uri), cause: chain(cause) }
+        }
+    }
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Http")
+    }
+}
+
+/// An error if a forward proxy requires a login: then the server never got the request.
+fn check_proxy_login(uri: &Uri, proxy: &NamedProxy, response: &Response<Incoming>) -> Result<(), HttpError> {
+    if response.status() != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return Ok(());
+    }
+    let challenges = response.headers().get_all(PROXY_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    Err(HttpError::connect(uri, tunnel::http_refusal(proxy, response.status(), challenges)))
+}
+
+/// The address of a same-origin redirect; `None` for any other response. 303 demands a GET, so it is followed only from
+/// a GET.
+fn redirect(method: &Method, from: &Uri, response: &Response<Incoming>) -> Result<Option<Uri>, HttpError> {
+    let keeps_method = [
+        StatusCode::MOVED_PERMANENTLY,
+        StatusCode::FOUND,
+        StatusCode::TEMPORARY_REDIRECT,
+        StatusCode::PERMANENT_REDIRECT,
+    ];
+    let see_other = response.status() == StatusCode::SEE_OTHER && method == Method::GET;
+    if !keeps_method.contains(&response.status()) && !see_other {
+        return Ok(None);
+    }
+    let refuse = |why: String| HttpError::Redirect { host: origin(from), why };
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.ok_or_else(|| refuse("it has no readable Location header".to_owned()))?;
+    let base = url::Url::parse(&from.to_string()).map_err(|error| refuse(error.to_string()))?;
+    let next = base.join(location).map_err(|error| refuse(format!("its Location is not an address: {error}")))?;
+    if next.origin() != base.origin() {
+        let other = next.origin().ascii_serialization();
+        return Err(refuse(format!("it leads to {other}, which must not get the credentials for this server")));
+    }
+    next.as_str().parse().map(Some).map_err(|_| refuse("its Location is not an address".to_owned()))
+}
+
+/// The delay in a `Retry-After` header, which holds seconds or a date.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
+}

@@ -1,0 +1,44 @@
+//! Which certificate does this program show to a server that asks for one?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
+use rustls::sign::CertifiedKey;
+
+/// The certificate of `--client-cert`, if it is given.
+#[derive(Debug)]
+pub(super) struct ClientIdentity {
+    certificate: Option<Arc<CertifiedKey>>,
+    /// Set by each TLS handshake in which the server asks for a certificate; read when a request fails, to tell
+    /// whether our certificate is the reason. Shared because rustls owns the other half.
+    requested: AtomicBool,
+}
+
+impl ClientIdentity {
+    pub(super) fn new(certificate: Option<Arc<CertifiedKey>>) -> Self {
+        Self { certificate, requested: AtomicBool::new(false) }
+    }
+
+    /// Whether the user has given a certificate.
+    pub(super) fn is_given(&self) -> bool {
+        self.certificate.is_some()
+    }
+
+    /// Whether a server has asked for a certificate.
+    pub(super) fn was_requested(&self) -> bool {
+        self.requested.load(Ordering::Relaxed)
+    }
+}
+
+impl ResolvesClientCert for ClientIdentity {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.requested.store(true, Ordering::Relaxed);
+        self.certificate.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.is_given()
+    }
+}

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::callback::CallbackSettings;
+use super::headers::Headers;
 use super::settings::Login;
+use super::static_credential::Credential;
 use super::store::KeptIn;
-use super::{CallbackSettings, Credential, Headers};
 use crate::net::Network;
 
 /// Everything that this room needs to know of the command line.

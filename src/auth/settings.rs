@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::Credential;
 use super::jwt::Signer;
+use super::static_credential::Credential;
 use crate::log::Secret;
 
 /// What we are called where the user says nothing else; shown on consent pages.
@@ -187,15 +187,15 @@ impl Login {
         Ok(())
     }
 
-    /// What was said that makes one login's tokens others than another's.
-    pub(super) fn marks(&self) -> Vec<(String, String)> {
-        let mut marks = self.authorize_params.clone();
-        marks.extend(self.scope.iter().map(|scope| ("scope".to_owned(), scope.clone())));
-        marks.extend(self.issuer.iter().map(|issuer| ("issuer".to_owned(), issuer.clone())));
+    /// The options that make the tokens of one login differ from another's.
+    pub(super) fn key_parts(&self) -> Vec<(String, String)> {
+        let mut parts = self.authorize_params.clone();
+        parts.extend(self.scope.iter().map(|scope| ("scope".to_owned(), scope.clone())));
+        parts.extend(self.issuer.iter().map(|issuer| ("issuer".to_owned(), issuer.clone())));
         match &self.resource {
             ResourceChoice::Discovered => {}
-            ResourceChoice::Given(resource) => marks.push(("resource".to_owned(), resource.clone())),
-            ResourceChoice::Off => marks.push(("resource".to_owned(), String::new())),
+            ResourceChoice::Given(resource) => parts.push(("resource".to_owned(), resource.clone())),
+            ResourceChoice::Off => parts.push(("resource".to_owned(), String::new())),
         }
         let grant = match &self.grant {
             Grant::AuthorizationCode | Grant::Device => "person",
@@ -203,8 +203,8 @@ impl Login {
             Grant::Enterprise(_) => "enterprise",
             Grant::Workload(_) => "workload",
         };
-        marks.push(("grant".to_owned(), grant.to_owned()));
-        marks
+        parts.push(("grant".to_owned(), grant.to_owned()));
+        parts
     }
 
     /// Our name for registrations.

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use super::account::Snapshot;
 use super::dpop::Dpop;
+use super::error::AuthError;
 use super::expiry::Freshness;
-use super::oauth::Inner;
+use super::login_context::LoginContext;
+use super::record::Record;
 use super::registration::{self, Wanted};
 use super::scope::Attempt;
 use super::settings::Grant;
 use super::token::{Issued, TokenEndpoint, TokenError};
-use super::{AuthError, Record, client_credentials, enterprise, workload};
+use super::{client_credentials, enterprise, workload};
 use crate::log;
 
 /// When an authorization server in trouble is asked again.
@@ -21,12 +23,12 @@ const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)
 /// The longest `Retry-After` that is waited for at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-impl Inner {
+impl LoginContext {
     /// Has tokens issued, unless another request or process was faster. `seen`: the generation that is of no use.
     pub(super) async fn obtain(self: &Arc<Self>, seen: u64) -> Result<Snapshot, AuthError> {
         let refused = |error: &dyn std::fmt::Display, hint: &str| AuthError::NoLogin(format!("{error}; hint: {hint}"));
         let discovered = self.discover().await.map_err(|error| {
-            if error.is_temporary() { AuthError::OutOfOrder(error.to_string()) } else { refused(&error, &error.hint()) }
+            if error.is_temporary() { AuthError::Temporary(error.to_string()) } else { refused(&error, &error.hint()) }
         })?;
         let login = &self.options.login;
         let wanted = Wanted { redirect_uris: &[], scope: None, not_by_document: false };
@@ -34,7 +36,7 @@ impl Inner {
         let client = client.map_err(|error| refused(&error, &error.hint()))?;
         let inner = Arc::clone(self);
         let obtained = self.account.transact(async move |mut transaction| {
-            let newest = inner.account.snapshot().filter(|held| held.record.generation != seen);
+            let newest = inner.account.snapshot().await.filter(|held| held.record.generation != seen);
             if let Some(newest) = newest.filter(|held| held.freshness() == Freshness::Good) {
                 return Ok(newest);
             }
@@ -54,7 +56,7 @@ impl Inner {
                 dpop: dpop.as_deref().filter(|_| discovered.dpop),
             };
             let issued = inner.ask(endpoint, scope.as_deref()).await?;
-            let record: Record = inner.logged_in(record, &discovered.issuer, &client, scope.as_deref(), issued);
+            let record: Record = inner.login_record(record, &discovered.issuer, &client, scope.as_deref(), issued);
             Ok(transaction.keep(record).await)
         });
         obtained.await.map_err(|error| AuthError::NoLogin(error.to_string()))?
@@ -103,7 +105,7 @@ fn is_trouble(error: &TokenError) -> bool {
 /// Temporary trouble may be over with the next request; a refusal is final, and no other grant is tried.
 fn told(error: &TokenError) -> AuthError {
     if is_trouble(error) {
-        AuthError::OutOfOrder(error.to_string())
+        AuthError::Temporary(error.to_string())
     } else {
         AuthError::NoLogin(format!("{error}; hint: {}", error.hint()))
     }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::option::options;
 use super::value::one_of;
 use crate::auth::AuthMode;
-use crate::auth::settings::DpopChoice;
-use crate::auth::store::KeptIn;
+use crate::auth::DpopChoice;
+use crate::auth::KeptIn;
 
 options! {
     /// Who we are to an authorization server, what is asked of it, and where it sends the browser back to.

@@ -121,8 +121,8 @@ mod tests {
 
     use super::*;
     use crate::auth::AuthMode;
-    use crate::auth::settings::DpopChoice;
-    use crate::auth::store::KeptIn;
+    use crate::auth::DpopChoice;
+    use crate::auth::KeptIn;
     use crate::log::Level;
     use crate::upstream::{ClientProtocol, Protocol, TransportStrategy};
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Uri;
 
 use super::{home, read_file, text};
-use crate::auth::settings::{Enterprise, Grant, Login, ResourceChoice};
 use crate::auth::{self, CallbackSettings, Credential, Headers, Signer};
+use crate::auth::{Enterprise, Grant, Login, ResourceChoice};
 use crate::cli;
 use crate::error::Error;
 use crate::log::{self, Secret};

@@ -137,7 +137,7 @@ fn read(folder: &Path, name: &str) -> Option<Record> {
     let path = folder.join(format!("{name}_tokens.json"));
     let theirs = json(&path)?;
     let access_token = text(&theirs, "access_token")?;
-    super::authorization("Bearer", &Secret::new(access_token))?;
+    super::headers::authorization("Bearer", &Secret::new(access_token))?;
     let client = json(&folder.join(format!("{name}_client_info.json")));
     let issuer = text(&theirs, "issuer").or_else(|| text(client.as_ref()?, "issuer"));
     Some(Record {

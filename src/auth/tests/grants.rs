@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::server::{Seen, Server, fetch, issuer};
 use crate::auth::device::{self, DeviceError, Poll};
 use crate::auth::jwt::{Signer, claims};
+use crate::auth::record::{Client, Issuer, Origin};
 use crate::auth::settings::{Enterprise, Login};
 use crate::auth::token::{TokenEndpoint, TokenError};
-use crate::auth::{Client, Credential, Issuer, Origin, client_credentials, enterprise, workload};
+use crate::auth::{Credential, client_credentials, enterprise, workload};
 use crate::log::Secret;
 
 const KEY: &str = include_str!("keys/pkcs8.pem");

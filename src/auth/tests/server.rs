@@ -128,11 +128,11 @@ pub(crate) fn metadata(origin: &str, issuer: &str) -> Value {
 }
 
 /// The same as an issuer; `more` is laid over it.
-pub(crate) fn issuer(origin: &str, more: Value) -> crate::auth::Issuer {
+pub(crate) fn issuer(origin: &str, more: Value) -> crate::auth::record::Issuer {
     let Value::Object(mut document) = metadata(origin, origin) else { unreachable!() };
     let Value::Object(more) = more else { panic!("more metadata are an object") };
     document.extend(more);
     document.retain(|_, value| !value.is_null());
     let resource = Some(format!("{origin}/mcp"));
-    crate::auth::Issuer { issuer: origin.to_owned(), resource, metadata: document, ..Default::default() }
+    crate::auth::record::Issuer { issuer: origin.to_owned(), resource, metadata: document, ..Default::default() }
 }

@@ -1,5 +1,5 @@
-//! The credential that the user has: a variable, a file, a command. A refused one is reported as just that; nothing
-//! else is tried but the same source once more, where it may have something newer.
+//! Which credential did the user give: a variable, a file, a command? If the server refuses it, only the same source is
+//! read again, where it may have a newer token. A refusal is reported as such: no browser opens for an expired key.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -8,8 +8,10 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::sync::Mutex;
 
-use super::AuthError;
+use super::error::AuthError;
+use super::headers::authorization;
 use crate::log::Secret;
+use crate::task;
 
 /// How long a `--token-command` may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
@@ -17,7 +19,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 /// Where a bearer token comes from.
 #[derive(Debug, Clone)]
 pub enum Credential {
-    /// `--bearer-token-env`: read once, an environment does not change.
+    /// `--bearer-token-env`. It is read once: an environment does not change.
     Environment {
         /// The variable's name.
         variable: String,
@@ -26,36 +28,38 @@ pub enum Credential {
     },
     /// `--bearer-token-file`.
     File {
-        /// As it was typed.
+        /// As the user typed it.
         path: PathBuf,
     },
     /// `--token-command`.
     Command {
-        /// Program and arguments; at least the program.
+        /// The program and its arguments; at least the program.
         argv: Vec<String>,
     },
 }
 
-/// The credential as it was last had.
+/// The credential, with the token that was read last.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct StaticCredential {
     credential: Credential,
+    /// Requests read it; the first request, and one whose token was refused, replace it. Locked while the source is read,
+    /// so that the other requests wait for the new token.
     token: Mutex<Option<Token>>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Token {
-    pub(super) header: HeaderValue,
-    /// Counts how often it was fetched.
-    pub(super) serial: u64,
+struct Token {
+    header: HeaderValue,
+    /// Counts how often the source was read.
+    serial: u64,
 }
 
-impl Given {
+impl StaticCredential {
     pub(super) fn new(credential: Credential) -> Self {
         Self { credential, token: Mutex::default() }
     }
 
-    /// Which option to look at when it is refused.
+    /// The option to look at when the server refuses the credential.
     pub(super) fn source(&self) -> String {
         match &self.credential {
             Credential::Environment { variable, .. } => format!("--bearer-token-env {variable}"),
@@ -64,17 +68,20 @@ impl Given {
         }
     }
 
-    pub(super) async fn current(&self) -> Result<Token, AuthError> {
+    /// The value of the `Authorization` header, and the serial of its token.
+    pub(super) async fn header(&self) -> Result<(HeaderValue, u64), AuthError> {
         let mut token = self.token.lock().await;
-        Ok(match &*token {
-            Some(current) => current.clone(),
-            None => token.insert(self.credential.fetch(0).await?).clone(),
-        })
+        let current = match token.take() {
+            Some(current) => current,
+            None => self.credential.read(0).await?,
+        };
+        let Token { header, serial } = token.insert(current).clone();
+        Ok((header, serial))
     }
 
-    /// The one with this serial was refused. True if there is another to try now: fetched here, or by a request that
-    /// was refused earlier.
-    pub(super) async fn refused(&self, serial: u64) -> Result<bool, AuthError> {
+    /// The server refused the token with this serial. True if there is another token to try now, read here or by a
+    /// request that was refused earlier.
+    pub(super) async fn challenge(&self, serial: u64) -> Result<bool, AuthError> {
         if let Credential::Environment { .. } = self.credential {
             return Ok(false);
         }
@@ -83,24 +90,24 @@ impl Given {
         if current.serial != serial {
             return Ok(true);
         }
-        let next = self.credential.fetch(current.serial + 1).await?;
-        // A file that still says the same has nothing newer; a command may have renewed what the same token stands for.
-        let other = next.header != current.header || matches!(self.credential, Credential::Command { .. });
+        let next = self.credential.read(current.serial + 1).await?;
+        // An unchanged file has no newer token. A command may have renewed what stands behind the same token.
+        let is_new = next.header != current.header || matches!(self.credential, Credential::Command { .. });
         *token = Some(next);
-        Ok(other)
+        Ok(is_new)
     }
 }
 
 impl Credential {
-    /// The token, from wherever it is.
+    /// Reads the token from its source.
     pub(super) async fn token(&self) -> Result<Secret, AuthError> {
         let (text, source) = match self {
             Self::Environment { variable, token } => (token.expose().to_owned(), variable.clone()),
             Self::File { path } => {
-                let path_text = path.display().to_string();
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| AuthError::File { path: path_text.clone(), cause: error.to_string() })?;
-                (text, path_text)
+                let (path, shown) = (path.clone(), path.display().to_string());
+                let read = task::blocking(move || std::fs::read_to_string(path).map_err(|error| error.to_string()));
+                let read = read.await.unwrap_or_else(|| Err("the read was cut off".to_owned()));
+                (read.map_err(|cause| AuthError::File { path: shown.clone(), cause })?, shown)
             }
             Self::Command { argv } => (run(argv).await?, "--token-command".to_owned()),
         };
@@ -108,16 +115,15 @@ impl Credential {
         if token.expose().is_empty() { Err(AuthError::NoToken(source)) } else { Ok(token) }
     }
 
-    async fn fetch(&self, serial: u64) -> Result<Token, AuthError> {
+    async fn read(&self, serial: u64) -> Result<Token, AuthError> {
         let token = self.token().await?;
-        let header =
-            super::authorization("Bearer", &token).ok_or_else(|| AuthError::NoToken("its source".to_owned()))?;
+        let header = authorization("Bearer", &token).ok_or_else(|| AuthError::NoToken("its source".to_owned()))?;
         Ok(Token { header, serial })
     }
 }
 
-/// Runs the command and returns what it prints. Its stdin is not ours, which belongs to the protocol; its stderr is
-/// dropped, because it may hold what must not reach a log.
+/// Runs the command and returns what it prints. It does not get our stdin, which belongs to the protocol; its stderr is
+/// dropped, because it may hold secrets.
 async fn run(argv: &[String]) -> Result<String, AuthError> {
     let program = argv.first().cloned().unwrap_or_default();
     let failed = |cause: String| AuthError::Command { program: program.clone(), cause };
@@ -133,7 +139,7 @@ async fn run(argv: &[String]) -> Result<String, AuthError> {
     String::from_utf8(output.stdout).map_err(|_| failed("printed no text".to_owned()))
 }
 
-/// The token alone, where somebody kept it together with its scheme.
+/// The token without its scheme, which some people store with it.
 fn bare_token(text: &str) -> &str {
     let text = text.trim();
     match text.split_once(char::is_whitespace) {

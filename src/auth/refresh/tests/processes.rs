@@ -5,17 +5,12 @@ use std::process::{Child, Command, Stdio};
 
 use super::*;
 
-const HOME: &str = "MCP_FERRY_TEST_TRANSACTION_HOME";
-const TASK: &str = "MCP_FERRY_TEST_TRANSACTION_TASK";
+const HOME: &str = "MCP_FERRY_TEST_REFRESH_HOME";
+const TASK: &str = "MCP_FERRY_TEST_REFRESH_TASK";
 
 fn process(home: &Path, task: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([
-        "--exact",
-        "auth::transaction::tests::processes::in_another_process",
-        "--nocapture",
-        "--test-threads=1",
-    ]);
+    command.args(["--exact", "auth::refresh::tests::processes::in_another_process", "--nocapture", "--test-threads=1"]);
     command.env(HOME, home).env(TASK, task).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
@@ -31,7 +26,7 @@ async fn in_another_process() {
         return;
     };
     let account = account(&home);
-    let seen = account.snapshot().unwrap();
+    let seen = account.snapshot().await.unwrap();
     // Past the harness, which holds what tests print.
     writeln!(std::io::stdout(), "ready").unwrap();
     std::io::stdin().read_line(&mut String::new()).unwrap();
@@ -46,11 +41,11 @@ async fn in_another_process() {
             // Each token once, as a strict server has it.
             match fs::File::create_new(home.join(token.expose())) {
                 Ok(_) => Ok(issued(tokens(2, Some(3600)))),
-                Err(_) => Err(Spent::Dead { said: "used twice".to_owned() }),
+                Err(_) => Err(RefreshFailure::Dead { reason: "used twice".to_owned() }),
             }
         }
     };
-    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(access(&renewed), "access-2");
 }
 
@@ -69,7 +64,7 @@ async fn processes_that_race_spend_one_token() {
         assert!(child.wait().unwrap().success(), "each has the new token, and none was refused");
     }
     assert!(home.path().join("refresh-1").exists());
-    assert_eq!(account(home.path()).generation(), 2, "one refresh");
+    assert_eq!(account(home.path()).generation().await, 2, "one refresh");
 }
 
 #[tokio::test]
@@ -80,9 +75,10 @@ async fn a_process_killed_in_mid_refresh_lets_go_and_its_token_is_tried_again() 
     heard(&mut child, "ready");
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     heard(&mut child, "spending");
-    assert!(account.snapshot().unwrap().record.refresh_started.is_some());
+    assert!(account.snapshot().await.unwrap().record.refresh_started.is_some());
     child.kill().unwrap();
     child.wait().unwrap();
-    let renewed = account.refresh(&seen, Reason::Refused, issuer(&Arc::default())).await.unwrap();
+    let renewed =
+        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, issuer(&Arc::default())).await.unwrap();
     assert_eq!(access(&renewed), "access-2");
 }

@@ -5,11 +5,14 @@ mod processes;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::*;
+use crate::auth::expiry::now;
 use crate::auth::record::Client;
 use crate::auth::store::{Identity, KeptIn, Key, KeyParts, Store};
 use crate::auth::token::AuthMethod;
+use crate::log::Secret;
 
 fn key() -> Key {
     Key::new(&KeyParts { url: "https://h/mcp", identity: Identity::Dynamic, profile: None, extra: &[] })
@@ -49,7 +52,7 @@ fn access(snapshot: &Snapshot) -> &str {
 }
 
 /// Gives the next tokens for each refresh token, and counts.
-fn issuer(count: &Arc<AtomicUsize>) -> impl Fn(Record) -> std::future::Ready<Result<Issued, Spent>> + use<> {
+fn issuer(count: &Arc<AtomicUsize>) -> impl Fn(Record) -> std::future::Ready<Result<Issued, RefreshFailure>> + use<> {
     let count = count.clone();
     move |record| {
         count.fetch_add(1, Ordering::Relaxed);
@@ -66,9 +69,9 @@ async fn a_refused_token_is_renewed_once_for_all_who_ask() {
     let sibling = self::account(home.path());
     let count = Arc::default();
     let (one, two, three) = tokio::join!(
-        account.refresh(&seen, Reason::Refused, issuer(&count)),
-        account.refresh(&seen, Reason::Refused, issuer(&count)),
-        sibling.refresh(&seen, Reason::Refused, issuer(&count)),
+        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, issuer(&count)),
+        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, issuer(&count)),
+        Refresher::new(sibling.clone()).refresh(&seen, Reason::Refused, issuer(&count)),
     );
     for renewed in [one, two, three] {
         let renewed = renewed.unwrap();
@@ -82,7 +85,7 @@ async fn a_refused_token_is_renewed_once_for_all_who_ask() {
         );
     }
     assert_eq!(count.load(Ordering::Relaxed), 1);
-    assert_eq!(access(&sibling.snapshot().unwrap()), "access-2", "it is on disk");
+    assert_eq!(access(&sibling.snapshot().await.unwrap()), "access-2", "it is on disk");
 }
 
 #[tokio::test]
@@ -91,8 +94,8 @@ async fn a_token_that_is_not_due_any_more_is_adopted() {
     let (account, seen) = logged_in(home.path(), Some(0)).await;
     assert_eq!(seen.freshness(), Freshness::Expired);
     let count = Arc::default();
-    account.refresh(&seen, Reason::Due, issuer(&count)).await.unwrap();
-    let again = self::account(home.path()).refresh(&seen, Reason::Due, issuer(&count)).await.unwrap();
+    Refresher::new(account.clone()).refresh(&seen, Reason::Due, issuer(&count)).await.unwrap();
+    let again = Refresher::new(self::account(home.path())).refresh(&seen, Reason::Due, issuer(&count)).await.unwrap();
     assert_eq!((access(&again), count.load(Ordering::Relaxed)), ("access-2", 1), "no network for what is there");
 }
 
@@ -113,16 +116,20 @@ async fn a_caller_who_goes_away_stops_nothing() {
     };
     let caller = tokio::spawn({
         let account = account.clone();
-        async move { account.refresh(&seen, Reason::Refused, spend).await }
+        async move { Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await }
     });
     sending.await.unwrap();
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
-    let started = self::account(home.path()).snapshot().unwrap();
+    let started = self::account(home.path()).snapshot().await.unwrap();
     assert!(started.record.refresh_started.is_some(), "what is about to be spent is on disk before it is");
     answer.send(()).unwrap();
     account.settle(Duration::from_secs(10)).await;
-    assert_eq!(access(&self::account(home.path()).snapshot().unwrap()), "access-2", "a rotated token is never lost");
+    assert_eq!(
+        access(&self::account(home.path()).snapshot().await.unwrap()),
+        "access-2",
+        "a rotated token is never lost"
+    );
 }
 
 #[tokio::test]
@@ -135,12 +142,12 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
         assert_eq!(record.tokens.unwrap().refresh_token.unwrap().expose(), "refresh-1");
         let lost = counted.fetch_add(1, Ordering::Relaxed) == 0;
         std::future::ready(if lost {
-            Err(Spent::Unknown { said: "reset".to_owned() })
+            Err(RefreshFailure::Unknown { reason: "reset".to_owned() })
         } else {
             Ok(issued(tokens(2, None)))
         })
     };
-    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!((access(&renewed), count.load(Ordering::Relaxed)), ("access-2", 2));
 }
 
@@ -153,13 +160,13 @@ async fn a_dead_refresh_token_is_sent_once_and_the_rest_is_kept() {
         let counted = count.clone();
         let spend = move |_| {
             counted.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(Err(Spent::Dead { said: "invalid_grant".to_owned() }))
+            std::future::ready(Err(RefreshFailure::Dead { reason: "invalid_grant".to_owned() }))
         };
-        let error = account.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+        let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap_err();
         assert!(error.needs_login(), "{error}");
     }
     assert_eq!(count.load(Ordering::Relaxed), 1, "a token known to be dead is not sent");
-    let record = account.snapshot().unwrap().record;
+    let record = account.snapshot().await.unwrap().record;
     assert!(record.client.is_some(), "the registration is still good");
     assert_eq!(
         record.tokens.as_ref().unwrap().access_token.expose(),
@@ -178,9 +185,9 @@ async fn a_dead_token_that_somebody_replaced_meanwhile_is_no_end() {
         let record = Record { generation: 9, tokens: Some(tokens(7, Some(3600))), ..Record::default() };
         store.write(&key(), &record).unwrap();
         count.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Err(Spent::Dead { said: "invalid_grant".to_owned() }))
+        std::future::ready(Err(RefreshFailure::Dead { reason: "invalid_grant".to_owned() }))
     };
-    let adopted = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let adopted = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!((access(&adopted), adopted.record.generation), ("access-7", 9));
 }
 
@@ -188,10 +195,10 @@ async fn a_dead_token_that_somebody_replaced_meanwhile_is_no_end() {
 async fn a_client_that_is_unknown_is_noted_for_the_next_login() {
     let home = tempfile::tempdir().unwrap();
     let (account, seen) = logged_in(home.path(), None).await;
-    let spend = |_| std::future::ready(Err(Spent::ClientUnknown { said: "invalid_client".to_owned() }));
-    let error = account.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+    let spend = |_| std::future::ready(Err(RefreshFailure::ClientUnknown { reason: "invalid_client".to_owned() }));
+    let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap_err();
     assert!(matches!(error, RefreshError::ClientUnknown(_)));
-    assert_eq!(account.snapshot().unwrap().record.dead_client.as_deref(), Some("c"));
+    assert_eq!(account.snapshot().await.unwrap().record.dead_client.as_deref(), Some("c"));
 }
 
 #[tokio::test]
@@ -203,17 +210,17 @@ async fn a_server_that_asks_for_a_pause_gets_it_and_the_login_stays() {
         let counted = count.clone();
         let spend = move |_| {
             counted.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(Err(Spent::Temporary {
-                said: "503".to_owned(),
+            std::future::ready(Err(RefreshFailure::Temporary {
+                reason: "503".to_owned(),
                 retry_after: Some(Duration::from_secs(120)),
             }))
         };
-        let error = account.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+        let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap_err();
         assert!(!error.needs_login(), "{error}");
         assert!(matches!(error, RefreshError::Temporary { retry_after, .. } if retry_after > Duration::from_secs(60)));
     }
     assert_eq!(count.load(Ordering::Relaxed), 1, "nobody asks again before that");
-    assert_eq!(access(&account.snapshot().unwrap()), "access-1");
+    assert_eq!(access(&account.snapshot().await.unwrap()), "access-1");
 }
 
 #[tokio::test]
@@ -224,10 +231,10 @@ async fn a_short_pause_is_waited_for() {
     let spend = move |_| {
         let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
         let retry_after = Some(Duration::from_secs(1));
-        let busy = Err(Spent::Temporary { said: "429".to_owned(), retry_after });
+        let busy = Err(RefreshFailure::Temporary { reason: "429".to_owned(), retry_after });
         std::future::ready(if is_first { busy } else { Ok(issued(tokens(2, None))) })
     };
-    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(access(&renewed), "access-2", "no request fails for it");
     assert!(begun.elapsed() >= Duration::from_secs(1), "it is as long as was asked for");
 }
@@ -241,9 +248,9 @@ async fn a_logout_is_final_for_a_refresh_in_flight() {
         store.write(&key(), &Record { generation: 2, logged_out: true, ..Record::default() }).unwrap();
         std::future::ready(Ok(issued(tokens(2, None))))
     };
-    let error = account.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+    let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap_err();
     assert!(error.needs_login());
-    assert!(account.snapshot().unwrap().record.logged_out);
+    assert!(account.snapshot().await.unwrap().record.logged_out);
 }
 
 #[cfg(unix)]
@@ -260,20 +267,20 @@ async fn tokens_that_cannot_be_kept_are_used_and_nobody_spends_the_old_ones() {
         fs::write(&logins, "in the way").unwrap();
         std::future::ready(Ok(issued(tokens(2, None))))
     };
-    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(
         (access(&renewed), renewed.record.generation),
         ("access-2", file + 1),
         "dropped, they would be lost for all"
     );
-    assert_eq!(access(&account.snapshot().unwrap()), "access-2");
+    assert_eq!(access(&account.snapshot().await.unwrap()), "access-2");
     fs::remove_file(home.path().join("logins")).unwrap();
     fs::rename(home.path().join("aside"), home.path().join("logins")).unwrap();
-    let lock = home.path().join("logins").join(account.0.store.beside(&key(), "lock").file_name().unwrap());
+    let lock = home.path().join("logins").join(account.store().beside(&key(), "lock").file_name().unwrap());
     assert!(crate::auth::store::Lock::try_acquire(&lock).is_none(), "others wait until it is kept");
-    assert_eq!(access(&account.snapshot().unwrap()), "access-2", "the older file does not win");
+    assert_eq!(access(&account.snapshot().await.unwrap()), "access-2", "the older file does not win");
     account.settle(Duration::from_secs(10)).await;
-    assert_eq!(access(&self::account(home.path()).snapshot().unwrap()), "access-2");
+    assert_eq!(access(&self::account(home.path()).snapshot().await.unwrap()), "access-2");
     assert!(crate::auth::store::Lock::try_acquire(&lock).is_some());
 }
 
@@ -289,13 +296,13 @@ async fn a_narrower_token_is_kept_before_a_wider_one_is_asked_for() {
             Tokens { scope: Some("some".to_owned()), ..tokens(2, None) }
         } else {
             assert_eq!((sent.scope.as_deref(), sent.refresh_with_scope), (Some("all"), true), "the scope is named");
-            let on_disk = self::account(&path).snapshot().unwrap();
-            let kept = on_disk.record.tokens.as_ref().unwrap().refresh_token.as_ref().unwrap().expose().to_owned();
+            let on_disk = Store::new(&path, KeptIn::File).read(&key()).unwrap().unwrap();
+            let kept = on_disk.tokens.as_ref().unwrap().refresh_token.as_ref().unwrap().expose().to_owned();
             assert_eq!((token.expose(), &*kept), ("refresh-2", "refresh-2"), "what is spent next is on disk before");
             Tokens { refresh_with_scope: true, ..tokens(3, None) }
         })))
     };
-    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(access(&renewed), "access-3");
     assert!(renewed.record.tokens.as_ref().unwrap().refresh_with_scope, "the next one names it at once");
 }
@@ -308,7 +315,7 @@ async fn what_a_refresh_has_learnt_is_kept() {
         let auth_method = AuthMethod::ClientSecretPost;
         std::future::ready(Ok(Issued { auth_method, ..issued(tokens(2, None)) }))
     };
-    let renewed = account.refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
     let method = renewed.record.client.as_ref().unwrap().token_endpoint_auth_method.as_deref();
     assert_eq!(method, Some("client_secret_post"), "the next refresh need not find it out again");
 }
@@ -317,10 +324,10 @@ async fn what_a_refresh_has_learnt_is_kept() {
 async fn a_refusal_in_other_words_is_final_when_it_goes_on() {
     let home = tempfile::tempdir().unwrap();
     let (account, seen) = logged_in(home.path(), None).await;
-    let refuse = |_| std::future::ready(Err(Spent::Refused { said: "invalid_request".to_owned() }));
+    let refuse = |_| std::future::ready(Err(RefreshFailure::Refused { reason: "invalid_request".to_owned() }));
     for _ in 0..2 {
         let process = self::account(home.path());
-        let error = process.refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
+        let error = Refresher::new(process.clone()).refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
         assert!(!error.needs_login(), "it may be over soon: {error}");
     }
     let long_ago = account.transact(|mut transaction| async move {
@@ -329,7 +336,7 @@ async fn a_refusal_in_other_words_is_final_when_it_goes_on() {
         transaction.note(record).await
     });
     long_ago.await.unwrap().unwrap();
-    let error = account.refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
+    let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
     assert!(error.needs_login(), "three times, for more than a minute: {error}");
 }
 
@@ -341,15 +348,15 @@ async fn who_comes_soon_after_a_failure_waits_and_is_served() {
     let spend = {
         let count = count.clone();
         move |_| {
-            let refused = Spent::Refused { said: "a bad moment".to_owned() };
+            let refused = RefreshFailure::Refused { reason: "a bad moment".to_owned() };
             let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
             std::future::ready(if is_first { Err(refused) } else { Ok(issued(tokens(2, None))) })
         }
     };
-    assert!(account.refresh(&seen, Reason::Refused, spend.clone()).await.is_err());
+    assert!(Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend.clone()).await.is_err());
     let (one, two) = tokio::join!(
-        account.refresh(&seen, Reason::Refused, spend.clone()),
-        account.refresh(&seen, Reason::Refused, spend)
+        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend.clone()),
+        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend)
     );
     assert_eq!((access(&one.unwrap()), access(&two.unwrap())), ("access-2", "access-2"));
     assert_eq!(count.load(Ordering::Relaxed), 2, "and the authorization server hears of it once more");

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::account::Snapshot;
-use super::device::{self, DeviceLogin, Poll};
 use super::discovery::Discovered;
+use super::grants::device::{self, DeviceAuthorization, PollResult};
 use super::login::{LoginError, LoginOptions};
 use super::oauth::Inner;
-use super::registration::{self, Wanted};
-use super::scope::Attempt;
+use super::registration::{self, RegistrationRequest};
+use super::scope::ScopeAttempt;
 use super::token::{Issued, TokenEndpoint};
 use super::{Client, LoginPrompt, Record};
 use crate::log;
@@ -21,12 +21,12 @@ pub(super) async fn log_in(inner: &Arc<Inner>, options: &LoginOptions) -> Result
     let record = held.map(|held| held.record.as_ref().clone()).unwrap_or_default();
     let begun_at = record.generation;
     let issuer = &discovered.issuer;
-    let scope = discovered.scopes.select(login, issuer, record.requested_of(issuer), Attempt::Full);
+    let scope = discovered.scopes.select(login, issuer, record.requested_of(issuer), ScopeAttempt::Full);
     let client = client(inner, &discovered, &record).await?;
     let dpop = inner.dpop(&record).map_err(|error| LoginError::Other(error.to_string()))?;
     let fetch = inner.fetch().await;
     let endpoint = TokenEndpoint { fetch, issuer, client: &client, login, dpop: dpop.as_deref() };
-    let device = device::begin(endpoint, scope.as_deref()).await?;
+    let device = device::authorize(endpoint, scope.as_deref()).await?;
     show(inner, &device, options).await;
     let tokens = issued(device, endpoint).await?;
     let (inner, issuer) = (Arc::clone(inner), issuer.clone());
@@ -49,12 +49,12 @@ async fn client(inner: &Inner, discovered: &Discovered, record: &Record) -> Resu
         return Ok(client.clone());
     }
     let scope = discovered.scopes.to_register(login, issuer, record.requested_of(issuer));
-    let wanted = Wanted { redirect_uris: &[], scope: scope.as_deref(), not_by_document: false };
+    let wanted = RegistrationRequest { redirect_uris: &[], scope: scope.as_deref(), skip_metadata_document: false };
     Ok(registration::register(inner.fetch().await, issuer, login, wanted).await?)
 }
 
 /// Shows the code, and the page to type it in at.
-async fn show(inner: &Inner, device: &DeviceLogin, options: &LoginOptions) {
+async fn show(inner: &Inner, device: &DeviceAuthorization, options: &LoginOptions) {
     let url = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
     inner.login_status.offer(LoginPrompt { url: url.clone(), code: Some(device.user_code.clone()) });
     let server = inner.shown_server();
@@ -65,16 +65,16 @@ async fn show(inner: &Inner, device: &DeviceLogin, options: &LoginOptions) {
 }
 
 /// Asks until somebody has typed the code in, for as long as it is good.
-async fn issued(mut device: DeviceLogin, endpoint: TokenEndpoint<'_>) -> Result<Issued, LoginError> {
+async fn issued(mut device: DeviceAuthorization, endpoint: TokenEndpoint<'_>) -> Result<Issued, LoginError> {
     let lifetime = device.lifetime;
     let polling = tokio::time::timeout(lifetime, async {
         loop {
             tokio::time::sleep(device.interval).await;
             match device.poll(endpoint).await {
-                Ok(Poll::Issued(tokens)) => return Ok(*tokens),
-                Ok(Poll::Wait) => {}
+                Ok(PollResult::Issued(tokens)) => return Ok(*tokens),
+                Ok(PollResult::Wait) => {}
                 // It asks again; the code is good for as long as it was.
-                Err(error) if error.is_temporary() || error.is_unknown() => log::info!("{error}"),
+                Err(error) if error.is_temporary() || error.has_unknown_outcome() => log::info!("{error}"),
                 Err(error) => return Err(error.into()),
             }
         }

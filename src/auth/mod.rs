@@ -19,41 +19,38 @@
 //!   another bridge's.
 
 mod account;
-pub mod authorization;
-pub mod browser;
-pub mod callback;
+mod authorization;
+mod browser;
+mod callback;
 pub mod challenge;
-pub mod client_credentials;
-pub mod device;
+mod crypto;
 mod device_login;
-pub mod discovery;
-pub mod dpop;
-pub mod enterprise;
+mod discovery;
+mod dpop;
 mod expiry;
-pub mod fetch;
+mod fetch;
 mod given;
+mod grants;
 mod headers;
-pub mod import;
-pub mod jwt;
+mod import;
+mod jwt;
 mod login;
 mod login_status;
 mod logout;
-pub mod metadata;
+mod metadata;
 mod oauth;
 mod options;
 pub mod ownership;
-pub mod page;
+mod page;
 mod record;
-pub mod registration;
-pub mod scope;
+mod registration;
+mod scope;
 pub mod settings;
 pub mod store;
 #[cfg(test)]
 mod tests;
-pub mod token;
+mod token;
 pub mod transaction;
-mod unattended;
-pub mod workload;
 
 use std::sync::Arc;
 

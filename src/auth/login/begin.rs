@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use super::{LoginError, LoginOptions, Round};
-use crate::auth::authorization::{self, Ask, Pending};
-use crate::auth::browser::{self, BrowserUrl, Opening, Surroundings};
-use crate::auth::callback::{self, Callback, Expected, Listener};
+use crate::auth::authorization::{self, AuthorizationRequest, PendingAuthorization};
+use crate::auth::browser::{self, BrowserUrl, Desktop};
+use crate::auth::callback::{self, Callback, ExpectedRedirect, Listener};
+use crate::auth::crypto::random_text;
 use crate::auth::discovery::Discovered;
 use crate::auth::dpop::Dpop;
 use crate::auth::expiry::now;
-use crate::auth::jwt::random_text;
 use crate::auth::oauth::Inner;
 use crate::auth::ownership::{self, Ownership};
-use crate::auth::registration::{self, Wanted};
+use crate::auth::registration::{self, RegistrationRequest};
 use crate::auth::{Client, LoginPrompt, Origin, Record};
 use crate::log::{self, Secret};
 
@@ -23,13 +23,13 @@ pub(super) async fn take_over(
     ownership: &Ownership,
     left: ownership::Pending,
     options: &LoginOptions,
-) -> Result<Option<(Callback, Pending)>, LoginError> {
-    let Ok(pending) = Pending::kept(&left.payload) else { return Ok(None) };
+) -> Result<Option<(Callback, PendingAuthorization)>, LoginError> {
+    let Ok(pending) = PendingAuthorization::from_payload(&left.payload) else { return Ok(None) };
     let mut settings = inner.options.callback.clone();
     settings.port = Some(left.port);
     let Ok(listener) = Listener::bind(&settings, &[]) else { return Ok(None) };
-    let expected = Expected { state: left.state.clone(), start: left.start.clone(), url: left.url.clone() };
-    let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
+    let expected = ExpectedRedirect { state: left.state.clone(), start: left.start.clone(), url: left.url.clone() };
+    let callback = Callback::start(listener, expected).map_err(|error| LoginError::Other(error.to_string()))?;
     log::info!("a login that another process began is taken over");
     show(inner, ownership, &left.url, &callback, options).await;
     Ok(Some((callback, pending)))
@@ -41,7 +41,7 @@ pub(super) async fn begin(
     ownership: &Ownership,
     round: &Round,
     options: &LoginOptions,
-) -> Result<(Callback, Pending), LoginError> {
+) -> Result<(Callback, PendingAuthorization), LoginError> {
     let login = &inner.options.login;
     let discovered = discover(inner, round).await?;
     let listener = Listener::bind(&inner.options.callback, &inner.account.key().ports())?;
@@ -61,7 +61,7 @@ pub(super) async fn begin(
     inner.call_alive(&client.client_id);
     let start = random_text().map_err(|error| LoginError::Other(error.to_string()))?;
     let expected =
-        Expected { state: pending.state.expose().to_owned(), start: start[..12].to_owned(), url: url.clone() };
+        ExpectedRedirect { state: pending.state.expose().to_owned(), start: start[..12].to_owned(), url: url.clone() };
     ownership.begin(&ownership::Pending {
         url: url.clone(),
         state: expected.state.clone(),
@@ -74,7 +74,7 @@ pub(super) async fn begin(
         payload: serde_json::to_value(&pending).unwrap_or_default(),
         redirect: None,
     })?;
-    let callback = listener.serve(expected).map_err(|error| LoginError::Other(error.to_string()))?;
+    let callback = Callback::start(listener, expected).map_err(|error| LoginError::Other(error.to_string()))?;
     show(inner, ownership, &url, &callback, options).await;
     Ok((callback, pending))
 }
@@ -110,8 +110,8 @@ fn ask(
     scope: Option<&str>,
     round: &Round,
     dpop_key: Option<&Secret>,
-) -> Result<(String, Pending), LoginError> {
-    Ok(authorization::begin(Ask {
+) -> Result<(String, PendingAuthorization), LoginError> {
+    Ok(authorization::start(AuthorizationRequest {
         issuer: &discovered.issuer,
         client,
         login: &inner.options.login,
@@ -157,8 +157,11 @@ async fn register(
         redirect_uris.extend(others.into_iter().filter(|uri| uri != redirect_uri));
     }
     let scope = discovered.scopes.to_register(login, &discovered.issuer, previous);
-    let wanted =
-        Wanted { redirect_uris: &redirect_uris, scope: scope.as_deref(), not_by_document: round.not_by_document };
+    let wanted = RegistrationRequest {
+        redirect_uris: &redirect_uris,
+        scope: scope.as_deref(),
+        skip_metadata_document: round.not_by_document,
+    };
     let client = registration::register(inner.fetch().await, &discovered.issuer, login, wanted).await?;
     inner.call_alive(&client.client_id);
     if client.origin == Origin::Dynamic {
@@ -225,9 +228,9 @@ async fn tell(inner: &Inner, url: &str, short: Option<String>, may_open: bool, o
 /// Whether a browser was opened.
 pub(in crate::auth) async fn open(url: &str) -> bool {
     let Ok(url) = BrowserUrl::parse(url) else { return false };
-    match browser::open(&url, &Surroundings::read()).await {
-        Opening::Opened => true,
-        Opening::NotOpened(why) => {
+    match browser::open(&url, &Desktop::detect()).await {
+        Ok(()) => true,
+        Err(why) => {
             log::info!("no browser was opened: {why}");
             false
         }

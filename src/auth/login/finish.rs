@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::{LoginError, LoginOptions};
 use crate::auth::account::Snapshot;
-use crate::auth::authorization::{self, Code, Pending};
-use crate::auth::callback::{Callback, Outcome, Redirect};
+use crate::auth::authorization::{self, AuthorizationCode, PendingAuthorization};
+use crate::auth::callback::{Callback, LoginOutcome, Redirect};
 use crate::auth::oauth::Inner;
 use crate::auth::ownership;
 use crate::auth::page::Page;
@@ -25,7 +25,7 @@ const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)
 pub(super) async fn finish(
     inner: &Arc<Inner>,
     callback: &mut Callback,
-    pending: &Pending,
+    pending: &PendingAuthorization,
     options: &mut LoginOptions,
 ) -> Result<Snapshot, LoginError> {
     let mut seen = inner.account.generation();
@@ -58,7 +58,7 @@ pub(super) async fn finish(
 /// Finishes a login whose browser had come back when its owner was killed. The code may be spent by now.
 pub(super) async fn resume(inner: &Arc<Inner>, left: &ownership::Pending) -> Result<Snapshot, LoginError> {
     let other = |error: &dyn std::error::Error| LoginError::Other(error.to_string());
-    let pending = Pending::kept(&left.payload).map_err(|error| other(&error))?;
+    let pending = PendingAuthorization::from_payload(&left.payload).map_err(|error| other(&error))?;
     let redirect = Redirect::pasted(left.redirect.as_ref().map_or("", Secret::expose), &left.state)
         .map_err(|error| other(&error))?;
     redeem(inner, &pending, &redirect).await
@@ -68,22 +68,26 @@ pub(super) async fn resume(inner: &Arc<Inner>, left: &ownership::Pending) -> Res
 pub(super) async fn tell(inner: &Inner, callback: Callback, logged_in: &Result<Snapshot, LoginError>, goes_on: bool) {
     let host = inner.shown_server();
     let outcome = match logged_in {
-        Ok(_) => Outcome::SignedIn { host },
+        Ok(_) => LoginOutcome::SignedIn { host },
         Err(error) => {
-            let said = log::redact(&error.to_string());
-            Outcome::Page(if goes_on {
-                Page::GoesOn { host, said }
+            let reason = log::redact(&error.to_string());
+            LoginOutcome::Page(if goes_on {
+                Page::Retrying { host, reason }
             } else {
-                Page::Failed { host, said, advice: error.hint() }
+                Page::Failed { host, reason, advice: error.hint() }
             })
         }
     };
-    callback.answer(outcome).await;
+    callback.respond(outcome).await;
 }
 
 /// What a person brings back: the whole address, its query, or the code alone. An authorization server that says who it
 /// is says so in the address, so that the code alone does not do there.
-pub(super) async fn take_pasted(inner: &Arc<Inner>, pending: &Pending, text: &str) -> Result<Snapshot, LoginError> {
+pub(super) async fn take_pasted(
+    inner: &Arc<Inner>,
+    pending: &PendingAuthorization,
+    text: &str,
+) -> Result<Snapshot, LoginError> {
     let redirect =
         Redirect::pasted(text, pending.state.expose()).map_err(|error| LoginError::Other(error.to_string()))?;
     match redeem(inner, pending, &redirect).await {
@@ -102,8 +106,12 @@ pub(super) async fn pasted(pasted: &mut Option<mpsc::Receiver<String>>) -> Optio
 }
 
 /// Checks what came back and makes tokens of it, under the account's lock; they are kept before they are used.
-async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> Result<Snapshot, LoginError> {
-    let code = authorization::check(pending, &redirect.query(pending.state.expose()))?;
+async fn redeem(
+    inner: &Arc<Inner>,
+    pending: &PendingAuthorization,
+    redirect: &Redirect,
+) -> Result<Snapshot, LoginError> {
+    let code = authorization::check_response(pending, &redirect.query(pending.state.expose()))?;
     let (inner, pending) = (Arc::clone(inner), pending.clone());
     let account = inner.account.clone();
     let exchanged = account.transact(async move |mut transaction| {
@@ -120,7 +128,7 @@ async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> R
             dpop: dpop.as_deref(),
         };
         let issued = exchange(endpoint, &pending, &code).await?;
-        if let Some(remark) = scope::no_refresh_token(&issued.tokens, pending.scope.as_deref()) {
+        if let Some(remark) = scope::warn_no_refresh_token(&issued.tokens, pending.scope.as_deref()) {
             log::warn!("{remark}");
         }
         let record = inner.logged_in(record, &pending.issuer, &pending.client, pending.scope.as_deref(), issued);
@@ -131,10 +139,14 @@ async fn redeem(inner: &Arc<Inner>, pending: &Pending, redirect: &Redirect) -> R
 
 /// Exchanges a code, which a person had to come by: an authorization server in trouble gets it again. One that has
 /// taken it already says so, and nothing is lost by having asked.
-async fn exchange(endpoint: TokenEndpoint<'_>, pending: &Pending, code: &Code) -> Result<Issued, TokenError> {
+async fn exchange(
+    endpoint: TokenEndpoint<'_>,
+    pending: &PendingAuthorization,
+    code: &AuthorizationCode,
+) -> Result<Issued, TokenError> {
     for pause in AGAIN {
         match endpoint.exchange(pending, code).await {
-            Err(error @ (TokenError::Temporary { .. } | TokenError::Unknown(_))) => {
+            Err(error @ (TokenError::Temporary { .. } | TokenError::NoResponse(_))) => {
                 log::info!("{error}; the code is sent again");
                 tokio::time::sleep(pause).await;
             }

@@ -12,14 +12,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::account::Snapshot;
-use super::authorization::{self, Pending};
+use super::authorization::{self, PendingAuthorization};
 use super::callback::CallbackError;
 use super::discovery::DiscoveryError;
 use super::oauth::{Inner, OAuth};
 use super::ownership::{Ownership, Turn};
 use super::record::Origin;
 use super::registration::RegistrationError;
-use super::scope::Attempt;
+use super::scope::ScopeAttempt;
 use super::settings::Grant;
 use super::store::StoreError;
 use super::token::TokenError;
@@ -68,7 +68,7 @@ pub enum LoginError {
     Authorization(#[from] authorization::AuthorizationError),
     /// It came back with a refusal, or from somebody else.
     #[error(transparent)]
-    Redirect(#[from] authorization::RedirectError),
+    Redirect(#[from] authorization::AuthorizationResponseError),
     /// The code is worth no token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -77,7 +77,7 @@ pub enum LoginError {
     Callback(#[from] CallbackError),
     /// A login on another device.
     #[error(transparent)]
-    Device(#[from] super::device::DeviceError),
+    Device(#[from] super::grants::device::DeviceError),
     /// Nowhere to keep it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -113,7 +113,7 @@ impl LoginError {
             Self::Redirect(_) | Self::GivenUp | Self::TimedOut(_) | Self::Other(_) => {
                 "try again, or run `mcp-ferry login`".to_owned()
             }
-            Self::Token(error) if error.is_temporary() || error.is_unknown() => {
+            Self::Token(error) if error.is_temporary() || error.has_unknown_outcome() => {
                 "the authorization server is in trouble; sign in again in a while".to_owned()
             }
             Self::Token(error) => error.hint().to_owned(),
@@ -189,7 +189,7 @@ async fn own(inner: &Arc<Inner>, ownership: Ownership, options: &mut LoginOption
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)]
 struct Round {
-    attempt: Attempt,
+    attempt: ScopeAttempt,
     not_by_document: bool,
     register_anew: bool,
     /// The authorization server had forgotten us once.
@@ -232,7 +232,7 @@ async fn rounds(inner: &Arc<Inner>, ownership: &Ownership, options: &mut LoginOp
 
 impl Round {
     /// Does better what was refused. False: it would be refused again.
-    fn improve(&mut self, error: &LoginError, pending: &Pending) -> bool {
+    fn improve(&mut self, error: &LoginError, pending: &PendingAuthorization) -> bool {
         use authorization::Retry;
         self.register_anew = false;
         let retry = match error {
@@ -290,7 +290,7 @@ pub async fn complete(oauth: &OAuth, redirect: &str) -> Result<Snapshot, LoginEr
 async fn complete_pending(inner: &Arc<Inner>, redirect: &str) -> Result<Snapshot, LoginError> {
     let none = || LoginError::Other("no login has been begun, or it is too long ago".to_owned());
     let left = inner.account.pending().ok_or_else(none)?;
-    let pending = Pending::kept(&left.payload).map_err(|_| none())?;
+    let pending = PendingAuthorization::from_payload(&left.payload).map_err(|_| none())?;
     finish::take_pasted(inner, &pending, redirect).await
 }
 

@@ -241,14 +241,14 @@ impl Inner {
         }
         let login = &self.options.login;
         if let Some(endpoint) = &login.token_endpoint {
-            return Ok(discovery::given(&self.server, endpoint, login));
+            return Ok(discovery::from_token_endpoint(&self.server, endpoint, login));
         }
         let earlier = self.account.snapshot().and_then(|held| Some(held.record.issuer.as_ref()?.issuer.clone()));
-        let refusal = discovery::Refusal {
+        let refusal = discovery::DiscoveryInput {
             server: &self.server,
             challenge: challenge.as_ref(),
             protocol_version: "2025-11-25",
-            earlier: earlier.as_deref(),
+            earlier_issuer: earlier.as_deref(),
         };
         let discovered = discovery::discover(self.fetch().await, refusal, login).await?;
         self.need().discovered = Some(discovered.clone());
@@ -324,11 +324,11 @@ fn spent(error: &TokenError) -> Spent {
     let said = error.to_string();
     if error.client_is_unknown() {
         Spent::ClientUnknown { said }
-    } else if error.is_dead() || matches!(error, TokenError::NoRefreshToken) {
+    } else if error.is_invalid_grant() || matches!(error, TokenError::NoRefreshToken) {
         Spent::Dead { said }
-    } else if error.is_unknown() {
+    } else if error.has_unknown_outcome() {
         Spent::Unknown { said }
-    } else if matches!(error, TokenError::Refused(_)) && !error.is_temporary() {
+    } else if matches!(error, TokenError::ErrorResponse(_)) && !error.is_temporary() {
         Spent::Refused { said }
     } else {
         Spent::Temporary { said, retry_after: error.retry_after() }

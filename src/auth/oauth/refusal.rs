@@ -49,7 +49,7 @@ impl OAuth {
         self.0.is_unneeded.store(false, Ordering::Relaxed);
         let challenge = Challenge::read(headers);
         if let Some(dpop) = self.0.known_dpop()
-            && Url::parse(&uri.to_string()).is_ok_and(|url| dpop.learn(&url, headers))
+            && Url::parse(&uri.to_string()).is_ok_and(|url| dpop.store_nonce(&url, headers))
             && challenge.as_ref().is_some_and(Challenge::wants_nonce)
         {
             return Ok(true);
@@ -288,7 +288,7 @@ impl Inner {
             Some((name.to_owned(), value.trim_start().to_owned()))
         };
         let headers: Vec<_> = self.options.typed_headers.iter().filter_map(pair).collect();
-        let typed = import::Typed {
+        let typed = import::McpRemoteOptions {
             url: &self.options.typed_url,
             resource: match &login.resource {
                 ResourceChoice::Given(resource) => Some(resource),
@@ -299,10 +299,7 @@ impl Inner {
             client_metadata_url: login.client_metadata_url.as_deref(),
             token_endpoint: login.token_endpoint.as_deref(),
         };
-        match import::find(&import::cache()?, &typed) {
-            import::Import::Found(record) => Some(*record),
-            import::Import::Busy(_) | import::Import::Nothing => None,
-        }
+        import::find(&import::cache_dir()?, &typed)
     }
 
     async fn logged_in_elsewhere(&self, seen: u64) {
@@ -341,7 +338,7 @@ impl Inner {
         let challenged = self.need().challenge.is_some();
         let endpoint = Metadata::of(&discovered.issuer).token_endpoint().filter(|_| challenged);
         match endpoint {
-            Some(endpoint) => self.fetch().await.is_served(endpoint).await,
+            Some(endpoint) => self.fetch().await.is_endpoint(endpoint).await,
             None => false,
         }
     }
@@ -354,6 +351,6 @@ impl Inner {
         // However many requests went out with one token, it was refused once.
         let is_news = is_fresh && self.last_refused.swap(mark, Ordering::Relaxed) != mark;
         let many = is_news && self.refusals.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_REFUSALS;
-        many.then(|| token::refused_again(record.issuer.as_ref().unwrap_or(&Issuer::default()), tokens))
+        many.then(|| token::explain_refused_token(record.issuer.as_ref().unwrap_or(&Issuer::default()), tokens))
     }
 }

@@ -16,8 +16,7 @@
 //!   knows of it, `login_lock` decides which process logs in, `expiry` knows clocks, `import` reads the login of another
 //!   bridge.
 //! * From a challenge to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
-//!   `token`; the grants without a browser on this machine: `device`, `client_credentials`, `enterprise`, `workload`;
-//!   signatures: `jwt`, `dpop`. All requests go through `fetch`, which never sees a header of the user's.
+//!   `token`; `grants` without a browser on this machine; signatures: `jwt`, `dpop`, `crypto`. All requests go through `fetch`, which never sees a header of the user's.
 //! * The browser: `browser` opens it, `callback` is where it comes back to, `page` is what it shows.
 
 mod account;
@@ -25,14 +24,13 @@ mod authorization;
 mod browser;
 mod callback;
 pub mod challenge;
-mod client_credentials;
-mod device;
+mod crypto;
 mod discovery;
 mod dpop;
-mod enterprise;
 mod error;
 mod expiry;
 mod fetch;
+mod grants;
 mod headers;
 mod import;
 mod jwt;
@@ -55,8 +53,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod token;
-mod unattended;
-mod workload;
 
 use std::sync::Arc;
 

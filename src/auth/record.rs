@@ -136,6 +136,15 @@ pub struct Client {
     pub scope: Option<String>,
 }
 
+impl Client {
+    /// Whether it must be registered again before use: its secret has expired, or the redirect URI is not registered.
+    pub fn needs_new_registration(&self, redirect_uri: Option<&str>, now: u64) -> bool {
+        let expired = self.client_secret_expires_at.is_some_and(|end| end != 0 && end <= now);
+        let unknown = redirect_uri.is_some_and(|uri| !self.redirect_uris.iter().any(|known| known == uri));
+        self.origin == Origin::Dynamic && (expired || unknown)
+    }
+}
+
 /// Where a client id comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,16 +1,16 @@
 //! What does the next attempt do differently, after the server refused something about the last one?
 
 use super::error::LoginError;
-use crate::auth::authorization::{Pending, Retry};
+use crate::auth::authorization::{PendingAuthorization, Retry};
 use crate::auth::record::Origin;
-use crate::auth::scope::Attempt;
+use crate::auth::scope::ScopeAttempt;
 
 /// What the next attempt does differently.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)]
 pub(super) struct Adjustments {
     /// How much of the scope is asked for.
-    pub(super) attempt: Attempt,
+    pub(super) attempt: ScopeAttempt,
     /// The client ID metadata document is refused.
     pub(super) not_by_document: bool,
     /// The registration is not valid any more.
@@ -25,7 +25,7 @@ pub(super) struct Adjustments {
 
 impl Adjustments {
     /// Changes what was refused. False if another attempt would be refused in the same way.
-    pub(super) fn adjust(&mut self, error: &LoginError, pending: &Pending) -> bool {
+    pub(super) fn adjust(&mut self, error: &LoginError, pending: &PendingAuthorization) -> bool {
         self.register_anew = false;
         let retry = match error {
             LoginError::Redirect(error) => error.retry(),

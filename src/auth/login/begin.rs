@@ -5,11 +5,11 @@ use super::adjustments::Adjustments;
 use super::error::LoginError;
 use super::options::LoginOptions;
 use super::{client, prompt};
-use crate::auth::authorization::{self, Ask, Pending};
-use crate::auth::callback::{Callback, Expected, Listener};
+use crate::auth::authorization::{self, AuthorizationRequest, PendingAuthorization};
+use crate::auth::callback::{Callback, ExpectedRedirect, Listener};
+use crate::auth::crypto::random_text;
 use crate::auth::dpop::Dpop;
 use crate::auth::expiry::now;
-use crate::auth::jwt::random_text;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, PendingLogin};
 use crate::auth::record::Client;
@@ -21,7 +21,7 @@ pub(super) async fn begin(
     guard: &LoginGuard,
     adjustments: &Adjustments,
     options: &LoginOptions,
-) -> Result<(Callback, Pending), LoginError> {
+) -> Result<(Callback, PendingAuthorization), LoginError> {
     let login = &context.options.login;
     let mut discovered = context.discover().await?;
     if adjustments.other_resource {
@@ -46,7 +46,7 @@ pub(super) async fn begin(
         None => Some(Dpop::generate().map_err(LoginError::other)?),
     };
     let request = |client: &Client| {
-        authorization::begin(Ask {
+        authorization::start(AuthorizationRequest {
             issuer: &discovered.issuer,
             client,
             login,
@@ -75,7 +75,8 @@ pub(super) async fn begin(
         redirect: None,
     });
     saved.await?;
-    let callback = listener.serve(Expected { state, start, url: url.clone() }).map_err(LoginError::other)?;
+    let callback =
+        Callback::start(listener, ExpectedRedirect { state, start, url: url.clone() }).map_err(LoginError::other)?;
     prompt::show(context, guard, &url, &callback, options).await;
     Ok((callback, pending))
 }
@@ -87,13 +88,13 @@ pub(super) async fn take_over(
     guard: &LoginGuard,
     left: PendingLogin,
     options: &LoginOptions,
-) -> Result<Option<(Callback, Pending)>, LoginError> {
-    let Ok(pending) = Pending::kept(&left.payload) else { return Ok(None) };
+) -> Result<Option<(Callback, PendingAuthorization)>, LoginError> {
+    let Ok(pending) = PendingAuthorization::from_payload(&left.payload) else { return Ok(None) };
     let mut settings = context.options.callback.clone();
     settings.port = Some(left.port);
     let Ok(listener) = Listener::bind(&settings, &[]) else { return Ok(None) };
-    let expected = Expected { state: left.state, start: left.start, url: left.url.clone() };
-    let callback = listener.serve(expected).map_err(LoginError::other)?;
+    let expected = ExpectedRedirect { state: left.state, start: left.start, url: left.url.clone() };
+    let callback = Callback::start(listener, expected).map_err(LoginError::other)?;
     log::info!("a login that another process began is taken over");
     prompt::show(context, guard, &left.url, &callback, options).await;
     Ok(Some((callback, pending)))

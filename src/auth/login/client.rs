@@ -7,7 +7,7 @@ use crate::auth::discovery::Discovered;
 use crate::auth::expiry::now;
 use crate::auth::login_context::LoginContext;
 use crate::auth::record::{Client, Origin, Record};
-use crate::auth::registration::{self, Wanted};
+use crate::auth::registration::{self, RegistrationRequest};
 
 /// The client of the record, unless it needs a new registration.
 pub(super) fn registered(
@@ -40,8 +40,11 @@ pub(super) async fn register(
         redirect_uris.extend(others.into_iter().filter(|uri| uri != redirect_uri));
     }
     let scope = discovered.scopes.to_register(login, &discovered.issuer, previous);
-    let wanted =
-        Wanted { redirect_uris: &redirect_uris, scope: scope.as_deref(), not_by_document: adjustments.not_by_document };
+    let wanted = RegistrationRequest {
+        redirect_uris: &redirect_uris,
+        scope: scope.as_deref(),
+        skip_metadata_document: adjustments.not_by_document,
+    };
     let client = registration::register(context.fetch().await, &discovered.issuer, login, wanted).await?;
     context.known_clients.lock().insert(client.client_id.clone());
     if client.origin == Origin::Dynamic {

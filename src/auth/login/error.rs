@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::auth::authorization::{AuthorizationError, RedirectError};
+use crate::auth::authorization::{AuthorizationError, AuthorizationResponseError};
 use crate::auth::callback::CallbackError;
-use crate::auth::device::DeviceError;
 use crate::auth::discovery::DiscoveryError;
+use crate::auth::grants::device::DeviceError;
 use crate::auth::registration::RegistrationError;
 use crate::auth::store::StoreError;
 use crate::auth::token::TokenError;
@@ -28,7 +28,7 @@ pub enum LoginError {
     Authorization(#[from] AuthorizationError),
     /// The redirect has an error in it, or is not the authorization server's.
     #[error(transparent)]
-    Redirect(#[from] RedirectError),
+    Redirect(#[from] AuthorizationResponseError),
     /// The token endpoint issues no token for the code.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -78,7 +78,7 @@ impl LoginError {
             Self::Redirect(_) | Self::Cancelled | Self::TimedOut(_) | Self::Other(_) => {
                 "try again, or run `mcp-ferry login`".to_owned()
             }
-            Self::Token(error) if error.is_temporary() || error.is_unknown() => {
+            Self::Token(error) if error.is_temporary() || error.has_unknown_outcome() => {
                 "the authorization server is in trouble; sign in again in a while".to_owned()
             }
             Self::Token(error) => error.hint().to_owned(),

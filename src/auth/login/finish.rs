@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::error::LoginError;
 use super::options::LoginOptions;
 use crate::auth::account::Snapshot;
-use crate::auth::authorization::{self, Code, Pending};
-use crate::auth::callback::{Callback, Outcome, Redirect};
+use crate::auth::authorization::{self, AuthorizationCode, PendingAuthorization};
+use crate::auth::callback::{Callback, LoginOutcome, Redirect};
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::PendingLogin;
 use crate::auth::page::Page;
@@ -25,7 +25,7 @@ const SEND_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_se
 pub(super) async fn finish(
     context: &Arc<LoginContext>,
     callback: &mut Callback,
-    pending: &Pending,
+    pending: &PendingAuthorization,
     options: &mut LoginOptions,
 ) -> Result<Snapshot, LoginError> {
     let state = pending.state.expose();
@@ -56,7 +56,7 @@ pub(super) async fn finish(
 
 /// Finishes a login whose redirect had arrived when its process was killed. Its code may have been used.
 pub(super) async fn resume(context: &Arc<LoginContext>, left: &PendingLogin) -> Result<Snapshot, LoginError> {
-    let pending = Pending::kept(&left.payload).map_err(LoginError::other)?;
+    let pending = PendingAuthorization::from_payload(&left.payload).map_err(LoginError::other)?;
     let query = left.redirect.as_ref().map_or("", Secret::expose);
     let redirect = Redirect::pasted(query, &left.state).map_err(LoginError::other)?;
     redeem(context, &pending, &redirect).await
@@ -71,24 +71,24 @@ pub(super) async fn answer_browser(
 ) {
     let host = context.shown_server();
     let outcome = match logged_in {
-        Ok(_) => Outcome::SignedIn { host },
+        Ok(_) => LoginOutcome::SignedIn { host },
         Err(error) => {
-            let said = log::redact(&error.to_string());
-            Outcome::Page(if goes_on {
-                Page::GoesOn { host, said }
+            let reason = log::redact(&error.to_string());
+            LoginOutcome::Page(if goes_on {
+                Page::Retrying { host, reason }
             } else {
-                Page::Failed { host, said, advice: error.hint() }
+                Page::Failed { host, reason, advice: error.hint() }
             })
         }
     };
-    callback.answer(outcome).await;
+    callback.respond(outcome).await;
 }
 
 /// Finishes a login with text that a person pastes: the whole address, its query, or the code alone. The code alone is
 /// not enough where the authorization server names itself in the address.
 pub(super) async fn redeem_pasted(
     context: &Arc<LoginContext>,
-    pending: &Pending,
+    pending: &PendingAuthorization,
     text: &str,
 ) -> Result<Snapshot, LoginError> {
     let redirect = Redirect::pasted(text, pending.state.expose()).map_err(LoginError::other)?;
@@ -102,8 +102,12 @@ pub(super) async fn redeem_pasted(
 
 /// Checks a redirect and exchanges its code for tokens, under the login's lock; the tokens are kept before they are
 /// used.
-async fn redeem(context: &Arc<LoginContext>, pending: &Pending, redirect: &Redirect) -> Result<Snapshot, LoginError> {
-    let code = authorization::check(pending, &redirect.query(pending.state.expose()))?;
+async fn redeem(
+    context: &Arc<LoginContext>,
+    pending: &PendingAuthorization,
+    redirect: &Redirect,
+) -> Result<Snapshot, LoginError> {
+    let code = authorization::check_response(pending, &redirect.query(pending.state.expose()))?;
     let (context, pending) = (Arc::clone(context), pending.clone());
     let account = context.account.clone();
     let exchanged = account.transact(async move |mut transaction| {
@@ -120,7 +124,7 @@ async fn redeem(context: &Arc<LoginContext>, pending: &Pending, redirect: &Redir
             dpop: dpop.as_deref(),
         };
         let issued = exchange(endpoint, &pending, &code).await?;
-        if let Some(remark) = scope::no_refresh_token(&issued.tokens, pending.scope.as_deref()) {
+        if let Some(remark) = scope::warn_no_refresh_token(&issued.tokens, pending.scope.as_deref()) {
             log::warn!("{remark}");
         }
         let record = context.login_record(record, &pending.issuer, &pending.client, pending.scope.as_deref(), issued);
@@ -131,10 +135,14 @@ async fn redeem(context: &Arc<LoginContext>, pending: &Pending, redirect: &Redir
 
 /// Exchanges a code, which cost a person some work: an authorization server in trouble gets it again. A server that has
 /// accepted it already returns an error, and nothing is lost.
-async fn exchange(endpoint: TokenEndpoint<'_>, pending: &Pending, code: &Code) -> Result<Issued, TokenError> {
+async fn exchange(
+    endpoint: TokenEndpoint<'_>,
+    pending: &PendingAuthorization,
+    code: &AuthorizationCode,
+) -> Result<Issued, TokenError> {
     for pause in SEND_AGAIN {
         match endpoint.exchange(pending, code).await {
-            Err(error @ (TokenError::Temporary { .. } | TokenError::Unknown(_))) => {
+            Err(error @ (TokenError::Temporary { .. } | TokenError::NoResponse(_))) => {
                 log::info!("{error}; the code is sent again");
                 tokio::time::sleep(pause).await;
             }

@@ -9,7 +9,7 @@ use super::error::LoginError;
 use super::options::LoginOptions;
 use super::{begin, finish};
 use crate::auth::account::Snapshot;
-use crate::auth::authorization::Pending;
+use crate::auth::authorization::PendingAuthorization;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::Turn;
 
@@ -55,6 +55,6 @@ pub(in crate::auth) async fn complete(context: &Arc<LoginContext>, redirect: &st
 pub(super) async fn complete_pending(context: &Arc<LoginContext>, redirect: &str) -> Result<Snapshot, LoginError> {
     let none = || LoginError::Other("no login has been begun, or it is too long ago".to_owned());
     let left = context.login_lock.pending().await.ok_or_else(none)?;
-    let pending = Pending::kept(&left.payload).map_err(|_| none())?;
+    let pending = PendingAuthorization::from_payload(&left.payload).map_err(|_| none())?;
     finish::redeem_pasted(context, &pending, redirect).await
 }

@@ -1,7 +1,7 @@
 //! Where does a person sign in? Waiting requests, stderr and a browser show it.
 
 use super::options::LoginOptions;
-use crate::auth::browser::{self, BrowserUrl, Opening, Surroundings};
+use crate::auth::browser::{self, BrowserUrl, Desktop};
 use crate::auth::callback::{self, Callback};
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, PendingLogin};
@@ -58,9 +58,9 @@ async fn tell(context: &LoginContext, url: &str, short: Option<String>, may_open
 /// Opens a browser. False if no browser was opened.
 pub(super) async fn open_browser(url: &str) -> bool {
     let Ok(url) = BrowserUrl::parse(url) else { return false };
-    match browser::open(&url, &Surroundings::read()).await {
-        Opening::Opened => true,
-        Opening::NotOpened(why) => {
+    match browser::open(&url, &Desktop::detect()).await {
+        Ok(()) => true,
+        Err(why) => {
             log::info!("no browser was opened: {why}");
             false
         }

@@ -138,15 +138,15 @@ impl LoginContext {
         }
         let login = &self.options.login;
         if let Some(endpoint) = &login.token_endpoint {
-            return Ok(discovery::given(&self.server, endpoint, login));
+            return Ok(discovery::from_token_endpoint(&self.server, endpoint, login));
         }
         let held = self.account.snapshot().await;
         let earlier = held.and_then(|held| Some(held.record.issuer.as_ref()?.issuer.clone()));
-        let refusal = discovery::Refusal {
+        let refusal = discovery::DiscoveryInput {
             server: &self.server,
             challenge: challenge.as_ref(),
             protocol_version: "2025-11-25",
-            earlier: earlier.as_deref(),
+            earlier_issuer: earlier.as_deref(),
         };
         let discovered = discovery::discover(self.fetch().await, refusal, login).await?;
         self.requirement.lock().discovered = Some(discovered.clone());

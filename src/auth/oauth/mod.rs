@@ -18,6 +18,7 @@ use super::account::{Account, Snapshot};
 use super::challenge::Challenge;
 use super::error::AuthError;
 use super::expiry::Freshness;
+use super::grants;
 use super::login::{self, LoginError, LoginOptions};
 use super::login_context::LoginContext;
 use super::login_status::LoginStatus;
@@ -110,7 +111,7 @@ impl OAuth {
                 Err(_) if freshness == Freshness::Due => {}
                 Err(error) if error.needs_login() => {
                     if !self.context.needs_a_person() {
-                        held = self.context.obtain(held.record.generation).await?;
+                        held = grants::obtain_tokens(&self.context, held.record.generation).await?;
                     }
                 }
                 Err(error) => return Err(AuthError::Temporary(error.to_string())),
@@ -148,7 +149,7 @@ impl OAuth {
         self.is_unneeded.store(false, Ordering::Relaxed);
         let challenge = Challenge::read(headers);
         if let Some(dpop) = self.context.last_dpop()
-            && Url::parse(&uri.to_string()).is_ok_and(|url| dpop.learn(&url, headers))
+            && Url::parse(&uri.to_string()).is_ok_and(|url| dpop.store_nonce(&url, headers))
             && challenge.as_ref().is_some_and(Challenge::wants_nonce)
         {
             return Ok(true);
@@ -176,7 +177,7 @@ impl OAuth {
                 && let Some(tokens) = &held.record.tokens
             {
                 let issuer = held.record.issuer.clone().unwrap_or_default();
-                return self.give_up(challenge, token::refused_again(&issuer, tokens)).await;
+                return self.give_up(challenge, token::explain_refused_token(&issuer, tokens)).await;
             }
         }
         match held {
@@ -198,7 +199,7 @@ impl OAuth {
         // After the refresh, which may have written a new generation.
         let seen = context.require(challenge, None).await;
         if !context.needs_a_person() {
-            return context.obtain(seen).await.map(|_| true);
+            return grants::obtain_tokens(context, seen).await.map(|_| true);
         }
         let is_login_useless = tokio::time::timeout(LOOK, usefulness::is_login_useless(context)).await;
         if !is_login_useless.unwrap_or_default() {
@@ -228,7 +229,7 @@ impl OAuth {
         let seen = context.require(Some(challenge), Some(scope)).await;
         if !context.needs_a_person() {
             context.requirement.lock().note_step_up();
-            return context.obtain(seen).await.map(|_| true);
+            return grants::obtain_tokens(context, seen).await.map(|_| true);
         }
         login::begin_in_background(context, true);
         Ok(false)

@@ -41,7 +41,7 @@ fn find(options: &Options) -> Option<Record> {
     };
     let headers: Vec<_> = options.typed_headers.iter().filter_map(pair).collect();
     let login = &options.login;
-    let typed = import::Typed {
+    let typed = import::McpRemoteOptions {
         url: &options.typed_url,
         resource: match &login.resource {
             ResourceChoice::Given(resource) => Some(resource),
@@ -52,8 +52,5 @@ fn find(options: &Options) -> Option<Record> {
         client_metadata_url: login.client_metadata_url.as_deref(),
         token_endpoint: login.token_endpoint.as_deref(),
     };
-    match import::find(&import::cache()?, &typed) {
-        import::Import::Found(record) => Some(*record),
-        import::Import::Busy(_) | import::Import::Nothing => None,
-    }
+    import::find(&import::cache_dir()?, &typed)
 }

@@ -29,7 +29,7 @@ pub(super) async fn is_login_useless(context: &LoginContext) -> bool {
 async fn is_authorization_server(context: &LoginContext, discovered: &Discovered) -> bool {
     let is_challenged = context.requirement.lock().challenge.is_some();
     match Metadata::of(&discovered.issuer).token_endpoint().filter(|_| is_challenged) {
-        Some(endpoint) => context.fetch().await.is_served(endpoint).await,
+        Some(endpoint) => context.fetch().await.is_endpoint(endpoint).await,
         None => false,
     }
 }

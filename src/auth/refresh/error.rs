@@ -42,11 +42,11 @@ impl From<TokenError> for RefreshFailure {
         let reason = error.to_string();
         if error.client_is_unknown() {
             Self::ClientUnknown { reason }
-        } else if error.is_dead() || matches!(error, TokenError::NoRefreshToken) {
+        } else if error.is_invalid_grant() || matches!(error, TokenError::NoRefreshToken) {
             Self::Dead { reason }
-        } else if error.is_unknown() {
+        } else if error.has_unknown_outcome() {
             Self::Unknown { reason }
-        } else if matches!(error, TokenError::Refused(_)) && !error.is_temporary() {
+        } else if matches!(error, TokenError::ErrorResponse(_)) && !error.is_temporary() {
             Self::Refused { reason }
         } else {
             Self::Temporary { reason, retry_after: error.retry_after() }

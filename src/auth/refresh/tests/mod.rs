@@ -39,12 +39,12 @@ fn issued(tokens: Tokens) -> Issued {
     Issued { tokens, auth_method: AuthMethod::None, resource: None }
 }
 
-async fn logged_in(home: &Path, lifetime: Option<u64>) -> (Account, Snapshot) {
+async fn logged_in(home: &Path, lifetime: Option<u64>) -> (Refresher, Snapshot) {
     let account = account(home);
     let client = Some(Client { client_id: "c".to_owned(), ..Client::default() });
     let record = Record { tokens: Some(tokens(1, lifetime)), client, ..Record::default() };
     let saved = account.transact(|mut transaction| async move { transaction.save(record).await }).await;
-    (account, saved.unwrap().unwrap())
+    (Refresher::new(account), saved.unwrap().unwrap())
 }
 
 fn access(snapshot: &Snapshot) -> &str {
@@ -65,13 +65,13 @@ fn issuer(count: &Arc<AtomicUsize>) -> impl Fn(Record) -> std::future::Ready<Res
 #[tokio::test]
 async fn a_refused_token_is_renewed_once_for_all_who_ask() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), Some(3600)).await;
-    let sibling = self::account(home.path());
+    let (refresher, seen) = logged_in(home.path(), Some(3600)).await;
+    let sibling = Refresher::new(self::account(home.path()));
     let count = Arc::default();
     let (one, two, three) = tokio::join!(
-        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, issuer(&count)),
-        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, issuer(&count)),
-        Refresher::new(sibling.clone()).refresh(&seen, Reason::Refused, issuer(&count)),
+        refresher.refresh(&seen, Reason::Refused, issuer(&count)),
+        refresher.refresh(&seen, Reason::Refused, issuer(&count)),
+        sibling.refresh(&seen, Reason::Refused, issuer(&count)),
     );
     for renewed in [one, two, three] {
         let renewed = renewed.unwrap();
@@ -85,16 +85,16 @@ async fn a_refused_token_is_renewed_once_for_all_who_ask() {
         );
     }
     assert_eq!(count.load(Ordering::Relaxed), 1);
-    assert_eq!(access(&sibling.snapshot().await.unwrap()), "access-2", "it is on disk");
+    assert_eq!(access(&sibling.account.snapshot().await.unwrap()), "access-2", "it is on disk");
 }
 
 #[tokio::test]
 async fn a_token_that_is_not_due_any_more_is_adopted() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), Some(0)).await;
+    let (refresher, seen) = logged_in(home.path(), Some(0)).await;
     assert_eq!(seen.freshness(), Freshness::Expired);
     let count = Arc::default();
-    Refresher::new(account.clone()).refresh(&seen, Reason::Due, issuer(&count)).await.unwrap();
+    refresher.refresh(&seen, Reason::Due, issuer(&count)).await.unwrap();
     let again = Refresher::new(self::account(home.path())).refresh(&seen, Reason::Due, issuer(&count)).await.unwrap();
     assert_eq!((access(&again), count.load(Ordering::Relaxed)), ("access-2", 1), "no network for what is there");
 }
@@ -102,7 +102,7 @@ async fn a_token_that_is_not_due_any_more_is_adopted() {
 #[tokio::test]
 async fn a_caller_who_goes_away_stops_nothing() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let (sent, sending) = tokio::sync::oneshot::channel();
     let (answer, answered) = tokio::sync::oneshot::channel::<()>();
     let channels = std::sync::Mutex::new(Some((sent, answered)));
@@ -115,8 +115,8 @@ async fn a_caller_who_goes_away_stops_nothing() {
         }
     };
     let caller = tokio::spawn({
-        let account = account.clone();
-        async move { Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await }
+        let refresher = refresher.clone();
+        async move { refresher.refresh(&seen, Reason::Refused, spend).await }
     });
     sending.await.unwrap();
     caller.abort();
@@ -124,7 +124,7 @@ async fn a_caller_who_goes_away_stops_nothing() {
     let started = self::account(home.path()).snapshot().await.unwrap();
     assert!(started.record.refresh_started.is_some(), "what is about to be spent is on disk before it is");
     answer.send(()).unwrap();
-    account.settle(Duration::from_secs(10)).await;
+    refresher.account.settle(Duration::from_secs(10)).await;
     assert_eq!(
         access(&self::account(home.path()).snapshot().await.unwrap()),
         "access-2",
@@ -135,7 +135,7 @@ async fn a_caller_who_goes_away_stops_nothing() {
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let count = Arc::new(AtomicUsize::new(0));
     let counted = count.clone();
     let spend = move |record: Record| {
@@ -147,14 +147,14 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
             Ok(issued(tokens(2, None)))
         })
     };
-    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!((access(&renewed), count.load(Ordering::Relaxed)), ("access-2", 2));
 }
 
 #[tokio::test]
 async fn a_dead_refresh_token_is_sent_once_and_the_rest_is_kept() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), Some(3600)).await;
+    let (refresher, seen) = logged_in(home.path(), Some(3600)).await;
     let count = Arc::new(AtomicUsize::new(0));
     for _ in 0..2 {
         let counted = count.clone();
@@ -162,11 +162,11 @@ async fn a_dead_refresh_token_is_sent_once_and_the_rest_is_kept() {
             counted.fetch_add(1, Ordering::Relaxed);
             std::future::ready(Err(RefreshFailure::Dead { reason: "invalid_grant".to_owned() }))
         };
-        let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+        let error = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
         assert!(error.needs_login(), "{error}");
     }
     assert_eq!(count.load(Ordering::Relaxed), 1, "a token known to be dead is not sent");
-    let record = account.snapshot().await.unwrap().record;
+    let record = refresher.account.snapshot().await.unwrap().record;
     assert!(record.client.is_some(), "the registration is still good");
     assert_eq!(
         record.tokens.as_ref().unwrap().access_token.expose(),
@@ -178,7 +178,7 @@ async fn a_dead_refresh_token_is_sent_once_and_the_rest_is_kept() {
 #[tokio::test]
 async fn a_dead_token_that_somebody_replaced_meanwhile_is_no_end() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let (store, count) = (Store::new(home.path(), KeptIn::File), Arc::new(AtomicUsize::new(0)));
     let spend = move |_| {
         // Another version of the program, which asks for no lock, is faster.
@@ -187,24 +187,24 @@ async fn a_dead_token_that_somebody_replaced_meanwhile_is_no_end() {
         count.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Err(RefreshFailure::Dead { reason: "invalid_grant".to_owned() }))
     };
-    let adopted = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let adopted = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!((access(&adopted), adopted.record.generation), ("access-7", 9));
 }
 
 #[tokio::test]
 async fn a_client_that_is_unknown_is_noted_for_the_next_login() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let spend = |_| std::future::ready(Err(RefreshFailure::ClientUnknown { reason: "invalid_client".to_owned() }));
-    let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+    let error = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
     assert!(matches!(error, RefreshError::ClientUnknown(_)));
-    assert_eq!(account.snapshot().await.unwrap().record.dead_client.as_deref(), Some("c"));
+    assert_eq!(refresher.account.snapshot().await.unwrap().record.dead_client.as_deref(), Some("c"));
 }
 
 #[tokio::test]
 async fn a_server_that_asks_for_a_pause_gets_it_and_the_login_stays() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let count = Arc::new(AtomicUsize::new(0));
     for _ in 0..3 {
         let counted = count.clone();
@@ -215,18 +215,18 @@ async fn a_server_that_asks_for_a_pause_gets_it_and_the_login_stays() {
                 retry_after: Some(Duration::from_secs(120)),
             }))
         };
-        let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+        let error = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
         assert!(!error.needs_login(), "{error}");
         assert!(matches!(error, RefreshError::Temporary { retry_after, .. } if retry_after > Duration::from_secs(60)));
     }
     assert_eq!(count.load(Ordering::Relaxed), 1, "nobody asks again before that");
-    assert_eq!(access(&account.snapshot().await.unwrap()), "access-1");
+    assert_eq!(access(&refresher.account.snapshot().await.unwrap()), "access-1");
 }
 
 #[tokio::test]
 async fn a_short_pause_is_waited_for() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let (count, begun) = (AtomicUsize::new(0), Instant::now());
     let spend = move |_| {
         let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
@@ -234,7 +234,7 @@ async fn a_short_pause_is_waited_for() {
         let busy = Err(RefreshFailure::Temporary { reason: "429".to_owned(), retry_after });
         std::future::ready(if is_first { busy } else { Ok(issued(tokens(2, None))) })
     };
-    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(access(&renewed), "access-2", "no request fails for it");
     assert!(begun.elapsed() >= Duration::from_secs(1), "it is as long as was asked for");
 }
@@ -242,22 +242,22 @@ async fn a_short_pause_is_waited_for() {
 #[tokio::test]
 async fn a_logout_is_final_for_a_refresh_in_flight() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let store = Store::new(home.path(), KeptIn::File);
     let spend = move |_| {
         store.write(&key(), &Record { generation: 2, logged_out: true, ..Record::default() }).unwrap();
         std::future::ready(Ok(issued(tokens(2, None))))
     };
-    let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap_err();
+    let error = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap_err();
     assert!(error.needs_login());
-    assert!(account.snapshot().await.unwrap().record.logged_out);
+    assert!(refresher.account.snapshot().await.unwrap().record.logged_out);
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn tokens_that_cannot_be_kept_are_used_and_nobody_spends_the_old_ones() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let logins = home.path().join("logins");
     let aside = home.path().join("aside");
     let file = seen.record.generation;
@@ -267,19 +267,19 @@ async fn tokens_that_cannot_be_kept_are_used_and_nobody_spends_the_old_ones() {
         fs::write(&logins, "in the way").unwrap();
         std::future::ready(Ok(issued(tokens(2, None))))
     };
-    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(
         (access(&renewed), renewed.record.generation),
         ("access-2", file + 1),
         "dropped, they would be lost for all"
     );
-    assert_eq!(access(&account.snapshot().await.unwrap()), "access-2");
+    assert_eq!(access(&refresher.account.snapshot().await.unwrap()), "access-2");
     fs::remove_file(home.path().join("logins")).unwrap();
     fs::rename(home.path().join("aside"), home.path().join("logins")).unwrap();
-    let lock = home.path().join("logins").join(account.store().beside(&key(), "lock").file_name().unwrap());
+    let lock = home.path().join("logins").join(refresher.account.store().beside(&key(), "lock").file_name().unwrap());
     assert!(crate::auth::store::Lock::try_acquire(&lock).is_none(), "others wait until it is kept");
-    assert_eq!(access(&account.snapshot().await.unwrap()), "access-2", "the older file does not win");
-    account.settle(Duration::from_secs(10)).await;
+    assert_eq!(access(&refresher.account.snapshot().await.unwrap()), "access-2", "the older file does not win");
+    refresher.account.settle(Duration::from_secs(10)).await;
     assert_eq!(access(&self::account(home.path()).snapshot().await.unwrap()), "access-2");
     assert!(crate::auth::store::Lock::try_acquire(&lock).is_some());
 }
@@ -287,7 +287,7 @@ async fn tokens_that_cannot_be_kept_are_used_and_nobody_spends_the_old_ones() {
 #[tokio::test]
 async fn a_narrower_token_is_kept_before_a_wider_one_is_asked_for() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let path = home.path().to_owned();
     let spend = move |record: Record| {
         let sent = record.tokens.unwrap();
@@ -302,7 +302,7 @@ async fn a_narrower_token_is_kept_before_a_wider_one_is_asked_for() {
             Tokens { refresh_with_scope: true, ..tokens(3, None) }
         })))
     };
-    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(access(&renewed), "access-3");
     assert!(renewed.record.tokens.as_ref().unwrap().refresh_with_scope, "the next one names it at once");
 }
@@ -310,12 +310,12 @@ async fn a_narrower_token_is_kept_before_a_wider_one_is_asked_for() {
 #[tokio::test]
 async fn what_a_refresh_has_learnt_is_kept() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let spend = |_| {
         let auth_method = AuthMethod::ClientSecretPost;
         std::future::ready(Ok(Issued { auth_method, ..issued(tokens(2, None)) }))
     };
-    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap();
     let method = renewed.record.client.as_ref().unwrap().token_endpoint_auth_method.as_deref();
     assert_eq!(method, Some("client_secret_post"), "the next refresh need not find it out again");
 }
@@ -323,27 +323,27 @@ async fn what_a_refresh_has_learnt_is_kept() {
 #[tokio::test]
 async fn a_refusal_in_other_words_is_final_when_it_goes_on() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let refuse = |_| std::future::ready(Err(RefreshFailure::Refused { reason: "invalid_request".to_owned() }));
     for _ in 0..2 {
-        let process = self::account(home.path());
-        let error = Refresher::new(process.clone()).refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
+        let process = Refresher::new(self::account(home.path()));
+        let error = process.refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
         assert!(!error.needs_login(), "it may be over soon: {error}");
     }
-    let long_ago = account.transact(|mut transaction| async move {
+    let long_ago = refresher.account.transact(|mut transaction| async move {
         let mut record = transaction.record.clone();
         record.refused_refresh.as_mut().unwrap().since -= 61;
         transaction.note(record).await
     });
     long_ago.await.unwrap().unwrap();
-    let error = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
+    let error = refresher.refresh(&seen, Reason::Refused, refuse).await.unwrap_err();
     assert!(error.needs_login(), "three times, for more than a minute: {error}");
 }
 
 #[tokio::test]
 async fn who_comes_soon_after_a_failure_waits_and_is_served() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let count = Arc::new(AtomicUsize::new(0));
     let spend = {
         let count = count.clone();
@@ -353,10 +353,10 @@ async fn who_comes_soon_after_a_failure_waits_and_is_served() {
             std::future::ready(if is_first { Err(refused) } else { Ok(issued(tokens(2, None))) })
         }
     };
-    assert!(Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend.clone()).await.is_err());
+    assert!(refresher.refresh(&seen, Reason::Refused, spend.clone()).await.is_err());
     let (one, two) = tokio::join!(
-        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend.clone()),
-        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend)
+        refresher.refresh(&seen, Reason::Refused, spend.clone()),
+        refresher.refresh(&seen, Reason::Refused, spend)
     );
     assert_eq!((access(&one.unwrap()), access(&two.unwrap())), ("access-2", "access-2"));
     assert_eq!(count.load(Ordering::Relaxed), 2, "and the authorization server hears of it once more");

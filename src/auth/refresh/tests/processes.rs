@@ -26,6 +26,7 @@ async fn in_another_process() {
         return;
     };
     let account = account(&home);
+    let refresher = Refresher::new(account.clone());
     let seen = account.snapshot().await.unwrap();
     // Past the harness, which holds what tests print.
     writeln!(std::io::stdout(), "ready").unwrap();
@@ -45,7 +46,7 @@ async fn in_another_process() {
             }
         }
     };
-    let renewed = Refresher::new(account.clone()).refresh(&seen, Reason::Refused, spend).await.unwrap();
+    let renewed = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap();
     assert_eq!(access(&renewed), "access-2");
 }
 
@@ -70,15 +71,15 @@ async fn processes_that_race_spend_one_token() {
 #[tokio::test]
 async fn a_process_killed_in_mid_refresh_lets_go_and_its_token_is_tried_again() {
     let home = tempfile::tempdir().unwrap();
-    let (account, seen) = logged_in(home.path(), None).await;
+    let (refresher, seen) = logged_in(home.path(), None).await;
     let mut child = process(home.path(), "hang");
     heard(&mut child, "ready");
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     heard(&mut child, "spending");
-    assert!(account.snapshot().await.unwrap().record.refresh_started.is_some());
+    assert!(refresher.account.snapshot().await.unwrap().record.refresh_started.is_some());
     child.kill().unwrap();
     child.wait().unwrap();
     let renewed =
-        Refresher::new(account.clone()).refresh(&seen, Reason::Refused, issuer(&Arc::default())).await.unwrap();
+        refresher.refresh(&seen, Reason::Refused, issuer(&Arc::default())).await.unwrap();
     assert_eq!(access(&renewed), "access-2");
 }

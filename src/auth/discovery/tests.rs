@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::settings::Grant;
@@ -10,7 +10,7 @@ const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
 
-async fn found(server: &Server, path: &str, login: &Login) -> Result<Discovered, DiscoveryError> {
+async fn discovered(server: &Server, path: &str, login: &Login) -> Result<Discovered, DiscoveryError> {
     with(server, path, login, None).await
 }
 
@@ -21,11 +21,11 @@ async fn with(
     challenge: Option<&Challenge>,
 ) -> Result<Discovered, DiscoveryError> {
     let url = Url::parse(&format!("{}{path}", server.origin)).unwrap();
-    let refusal = Refusal { server: &url, challenge, protocol_version: "2025-03-26", earlier: None };
-    discover(&fetch(), refusal, login).await
+    let input = DiscoveryInput { server: &url, challenge, protocol_version: "2025-03-26", earlier_issuer: None };
+    discover(&fetch(), input, login).await
 }
 
-/// A server whose documents are told as (path, document); `@` in them is its origin.
+/// A server with these documents, as (path, document); `@` in them is its origin.
 async fn documents(documents: Vec<(&'static str, Value)>) -> Server {
     Server::start(move |seen, origin| {
         let (_, document) = documents.iter().find(|(path, _)| *path == seen.target)?;
@@ -40,34 +40,37 @@ fn prm(resource: &str, issuer: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_way_goes_over_the_challenge_to_the_issuer() {
-    let server = documents(vec![("/told", prm("@/mcp", "@")), (OAUTH, metadata("@", "@"))]).await;
+async fn the_challenge_leads_to_the_issuer() {
+    let server = documents(vec![("/challenged", prm("@/mcp", "@")), (OAUTH, metadata("@", "@"))]).await;
     let challenge = Challenge {
         bearer: true,
-        resource_metadata: Some(format!("{}/told", server.origin)),
+        resource_metadata: Some(format!("{}/challenged", server.origin)),
         scope: Some("c".to_owned()),
         ..Challenge::default()
     };
     let discovered = with(&server, "/mcp", &Login::default(), Some(&challenge)).await.unwrap();
-    assert_eq!(server.targets(), ["GET /told".to_owned(), format!("GET {OAUTH}")], "no well-known place is needed");
+    assert_eq!(server.targets(), ["GET /challenged".to_owned(), format!("GET {OAUTH}")], "no well-known URL is needed");
     assert_eq!(discovered.issuer.issuer, server.origin);
     assert_eq!(discovered.issuer.resource, Some(format!("{}/mcp", server.origin)));
     assert_eq!(discovered.scopes.challenged.as_deref(), Some("c"));
     assert_eq!(discovered.scopes.supported, ["a", "b"]);
     for seen in server.seen() {
-        assert!(seen.header("user-agent").unwrap().starts_with("mcp-ferry/"), "firewalls refuse nameless requests");
+        assert!(
+            seen.header("user-agent").unwrap().starts_with("mcp-ferry/"),
+            "firewalls refuse requests without a user agent"
+        );
         assert!(seen.header("accept").is_some() && seen.header("authorization").is_none());
     }
 }
 
 #[tokio::test]
-async fn places_are_tried_in_the_order_of_the_specification() {
+async fn urls_are_tried_in_the_order_of_the_specification() {
     let server = documents(vec![
         (RESOURCE, prm("@", "@/tenant/1")),
         ("/tenant/1/.well-known/oauth-authorization-server", metadata("@", "@/tenant/1")),
     ])
     .await;
-    found(&server, "/mcp", &Login::default()).await.unwrap();
+    discovered(&server, "/mcp", &Login::default()).await.unwrap();
     let expected = [
         format!("{RESOURCE}/mcp"),
         RESOURCE.to_owned(),
@@ -80,7 +83,7 @@ async fn places_are_tried_in_the_order_of_the_specification() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_none_is_not_there() {
+async fn responses_that_are_not_metadata_count_as_missing() {
     let server = Server::start(|seen, origin| {
         Some(match seen.target.as_str() {
             RESOURCE => (200, prm(origin, origin)).into(),
@@ -91,50 +94,49 @@ async fn a_document_that_is_none_is_not_there() {
         })
     })
     .await;
-    let discovered = found(&server, "/mcp", &Login::default()).await.unwrap();
+    let discovered = discovered(&server, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(discovered.issuer.resource.as_deref(), Some(server.origin.as_str()), "byte for byte, without a slash");
     assert_eq!(discovered.issuer.other_resource, Some(format!("{}/mcp", server.origin)));
 }
 
 #[tokio::test]
-async fn a_server_in_trouble_is_asked_again_and_never_guessed_at() {
-    let mut asked = 0;
+async fn a_failing_server_gets_a_second_request_and_no_default_endpoints() {
+    let mut requests = 0;
     let server = Server::start(move |seen, origin| {
-        asked += 1;
+        requests += 1;
         Some(match seen.target.as_str() {
-            _ if asked == 1 => (503, "busy").into(),
+            _ if requests == 1 => (503, "busy").into(),
             "/.well-known/oauth-protected-resource/mcp" => (200, prm(origin, origin)).into(),
             OAUTH => (200, metadata(origin, origin)).into(),
             _ => return None,
         })
     })
     .await;
-    // The path has the origin's resource above it.
-    assert!(found(&server, "/mcp", &Login::default()).await.is_ok());
+    assert!(discovered(&server, "/mcp", &Login::default()).await.is_ok());
     let down = Server::start(|_, _| Some((500, "down").into())).await;
-    let error = found(&down, "/mcp", &Login::default()).await.unwrap_err();
-    assert!(error.is_temporary(), "that nobody could answer does not mean 2025-03-26: {error}");
+    let error = discovered(&down, "/mcp", &Login::default()).await.unwrap_err();
+    assert!(error.is_temporary(), "a failing server is not one of 2025-03-26: {error}");
 }
 
 #[tokio::test]
-async fn a_server_of_the_first_revision_is_its_own_issuer() {
+async fn a_server_of_2025_03_26_is_its_own_issuer() {
     let server = documents(vec![(OAUTH, metadata("@/oauth", "@"))]).await;
-    let discovered = found(&server, "/mcp", &Login::default()).await.unwrap();
+    let discovered = discovered(&server, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(Metadata::of(&discovered.issuer).token_endpoint().unwrap(), format!("{}/oauth/token", server.origin));
-    assert_eq!(discovered.issuer.resource, None, "it knows no resources");
+    assert_eq!(discovered.issuer.resource, None, "2025-03-26 has no resource parameter");
     let versions: Vec<_> = server.seen().iter().map(|seen| seen.header("mcp-protocol-version").is_some()).collect();
     assert_eq!(versions, [false, false, true]);
-    let silent = documents(Vec::new()).await;
-    let discovered = found(&silent, "/mcp", &Login::default()).await.unwrap();
+    let no_metadata = documents(Vec::new()).await;
+    let discovered = discovered(&no_metadata, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(
         Metadata::of(&discovered.issuer).authorization_endpoint().unwrap(),
-        format!("{}/authorize", silent.origin)
+        format!("{}/authorize", no_metadata.origin)
     );
     let listed = documents(vec![(RESOURCE, prm("@", "@"))]).await;
-    let error = found(&listed, "/mcp", &Login::default()).await.unwrap_err();
+    let error = discovered(&listed, "/mcp", &Login::default()).await.unwrap_err();
     assert!(
         matches!(error, DiscoveryError::NoMetadata { .. }),
-        "no default places where there is resource metadata: {error}"
+        "no default endpoints if there are resource metadata: {error}"
     );
 }
 
@@ -157,7 +159,7 @@ async fn metadata_of_another_resource_are_refused() {
             _ => RESOURCE,
         };
         let server = documents(vec![(place, prm(resource, "@")), (OAUTH, metadata("@", "@"))]).await;
-        let result = found(&server, path, &Login::default()).await;
+        let result = discovered(&server, path, &Login::default()).await;
         let spelling = resource.replace('@', &server.origin);
         match result {
             Ok(discovered) if fits => assert_eq!(discovered.issuer.resource, Some(spelling), "the metadata's bytes"),
@@ -169,7 +171,7 @@ async fn metadata_of_another_resource_are_refused() {
     }
     let server = documents(vec![(RESOURCE, prm("@/other", "@")), (OAUTH, metadata("@", "@"))]).await;
     let login = Login { resource: ResourceChoice::Given(format!("{}/other", server.origin)), ..Login::default() };
-    assert!(found(&server, "/mcp", &login).await.is_ok(), "--resource says that it is meant");
+    assert!(discovered(&server, "/mcp", &login).await.is_ok(), "--resource allows it");
 }
 
 #[tokio::test]
@@ -184,9 +186,9 @@ async fn metadata_of_another_issuer_are_refused_unless_pinned() {
     ] {
         let server = documents(vec![(RESOURCE, prm("@", listed)), (OAUTH, metadata("@", said))]).await;
         let said = said.replace('@', &server.origin);
-        match found(&server, "/mcp", &Login::default()).await {
+        match discovered(&server, "/mcp", &Login::default()).await {
             Ok(discovered) if fits => {
-                assert_eq!(discovered.issuer.issuer, said, "the metadata's spelling is kept for iss");
+                assert_eq!(discovered.issuer.issuer, said, "the metadata's spelling is stored for iss");
             }
             Err(DiscoveryError::OtherIssuer { found, expected, .. }) if !fits => {
                 assert_eq!((found, expected), (said.clone(), listed.replace('@', &server.origin)), "both are named");
@@ -194,31 +196,32 @@ async fn metadata_of_another_issuer_are_refused_unless_pinned() {
             result => panic!("{listed} and {said}: {result:?}"),
         }
         let login = Login { issuer: Some(said.clone()), ..Login::default() };
-        assert_eq!(found(&server, "/mcp", &login).await.is_ok(), !said.is_empty(), "--issuer {said}");
+        assert_eq!(discovered(&server, "/mcp", &login).await.is_ok(), !said.is_empty(), "--issuer {said}");
     }
     let server = documents(vec![(RESOURCE, prm("@", "@")), (OAUTH, metadata("@", "@"))]).await;
     let login = Login { issuer: Some("http://127.0.0.1:1/other".to_owned()), ..Login::default() };
-    assert!(found(&server, "/mcp", &login).await.is_err(), "--issuer means this one and no other");
+    assert!(discovered(&server, "/mcp", &login).await.is_err(), "only the issuer of --issuer is used");
 }
 
 #[tokio::test]
-async fn of_several_issuers_one_that_can_be_used_is_taken() {
+async fn the_first_usable_issuer_is_used() {
     let two = json!({"resource": "@", "authorization_servers": ["@/gone", "@/here", "@"]});
     let here = "/.well-known/oauth-authorization-server/here";
     let server = documents(vec![(RESOURCE, two), (here, metadata("@", "@/here")), (OAUTH, metadata("@", "@"))]).await;
-    let discovered = found(&server, "/mcp", &Login::default()).await.unwrap();
+    let discovered = discovered(&server, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(discovered.issuer.issuer, format!("{}/here", server.origin));
     let url = Url::parse(&format!("{}/mcp", server.origin)).unwrap();
-    let refusal = Refusal { server: &url, challenge: None, protocol_version: "x", earlier: Some(&server.origin) };
-    let discovered = discover(&fetch(), refusal, &Login::default()).await.unwrap();
-    assert_eq!(discovered.issuer.issuer, server.origin, "the one of the earlier login");
+    let earlier_issuer = Some(server.origin.as_str());
+    let input = DiscoveryInput { server: &url, challenge: None, protocol_version: "x", earlier_issuer };
+    let discovered = discover(&fetch(), input, &Login::default()).await.unwrap();
+    assert_eq!(discovered.issuer.issuer, server.origin, "the issuer of the earlier login");
 }
 
 #[tokio::test]
-async fn only_safe_addresses_are_asked() {
+async fn only_safe_urls_are_requested() {
     let server = documents(vec![(RESOURCE, prm("@", "http://as.example"))]).await;
-    let error = found(&server, "/mcp", &Login::default()).await.unwrap_err();
-    assert!(matches!(error, DiscoveryError::Refused(_)), "plain http to another machine: {error}");
+    let error = discovered(&server, "/mcp", &Login::default()).await.unwrap_err();
+    assert!(matches!(error, DiscoveryError::Fetch(_)), "plain http to another machine: {error}");
     let server = Server::start(|seen, origin| {
         Some(match seen.target.as_str() {
             RESOURCE => Answer(302, vec![("location", format!("{origin}/moved"))], String::new()),
@@ -227,13 +230,13 @@ async fn only_safe_addresses_are_asked() {
         })
     })
     .await;
-    // Nothing is there, as far as it may be looked at: the server is asked for its own metadata.
-    assert!(found(&server, "/mcp", &Login::default()).await.is_ok());
-    assert!(server.targets().contains(&"GET /moved".to_owned()), "a redirect within bounds is followed");
+    // The redirect counts as missing metadata, so the server's own metadata are requested.
+    assert!(discovered(&server, "/mcp", &Login::default()).await.is_ok());
+    assert!(server.targets().contains(&"GET /moved".to_owned()), "an allowed redirect is followed");
 }
 
 #[tokio::test]
-async fn a_page_of_a_bot_protection_is_called_that() {
+async fn an_error_names_a_bot_protection() {
     let server = Server::start(|seen, origin| {
         Some(match seen.target.as_str() {
             RESOURCE => (200, prm(origin, origin)).into(),
@@ -242,12 +245,12 @@ async fn a_page_of_a_bot_protection_is_called_that() {
         })
     })
     .await;
-    let error = found(&server, "/mcp", &Login::default()).await.unwrap_err().to_string();
+    let error = discovered(&server, "/mcp", &Login::default()).await.unwrap_err().to_string();
     assert!(error.contains("blocked by bot protection") && error.contains("403"), "{error}");
 }
 
 #[tokio::test]
-async fn tokens_are_tied_to_a_key_where_both_sides_know_how() {
+async fn tokens_are_bound_to_a_key_if_both_servers_support_it() {
     let able = json!({"dpop_signing_alg_values_supported": ["ES256"]});
     let (able, unable) = (known("https://as.example", able), known("https://as.example", json!({})));
     for (issuer, wanted, choice, expected) in [
@@ -262,7 +265,7 @@ async fn tokens_are_tied_to_a_key_where_both_sides_know_how() {
 }
 
 #[tokio::test]
-async fn entra_is_sent_no_resource() {
+async fn entra_gets_no_resource() {
     let mut issuer = known("https://login.microsoftonline.com", json!({}));
     set_resource(&mut issuer, Some("api://x"), &Url::parse("https://h/mcp").unwrap(), &Login::default());
     assert_eq!((issuer.resource, issuer.other_resource.as_deref()), (None, Some("api://x")));
@@ -271,7 +274,7 @@ async fn entra_is_sent_no_resource() {
 #[test]
 fn a_given_token_endpoint_needs_no_discovery() {
     let login = Login { grant: Grant::ClientCredentials, ..Login::default() };
-    let given = given(&Url::parse("https://h/mcp").unwrap(), "https://as.example/x/token", &login);
-    assert_eq!(given.issuer.issuer, "https://as.example");
-    assert_eq!(Metadata::of(&given.issuer).token_endpoint(), Some("https://as.example/x/token"));
+    let discovered = from_token_endpoint(&Url::parse("https://h/mcp").unwrap(), "https://as.example/x/token", &login);
+    assert_eq!(discovered.issuer.issuer, "https://as.example");
+    assert_eq!(Metadata::of(&discovered.issuer).token_endpoint(), Some("https://as.example/x/token"));
 }

@@ -10,8 +10,9 @@ const URIS: [&str; 2] = ["http://127.0.0.1:7777/oauth/callback", "http://127.0.0
 
 async fn registered(server: &Server, more: Value, login: &Login) -> Result<Client, RegistrationError> {
     let uris = URIS.map(str::to_owned);
-    let wanted = Wanted { redirect_uris: &uris, scope: Some("a offline_access"), not_by_document: false };
-    register(&fetch(), &issuer(&server.origin, more), login, wanted).await
+    let scope = Some("a offline_access");
+    let request = RegistrationRequest { redirect_uris: &uris, scope, skip_metadata_document: false };
+    register(&fetch(), &issuer(&server.origin, more), login, request).await
 }
 
 /// Answers each registration by what it asks for.
@@ -20,12 +21,16 @@ async fn server(mut answer: impl FnMut(&Map<String, Value>) -> (u16, Value) + Se
 }
 
 #[tokio::test]
-async fn what_the_user_gave_comes_first_then_the_document_then_registration() {
+async fn the_user_s_client_comes_first_then_the_document_then_registration() {
     let server = server(|_| (201, json!({"client_id": "dynamic"}))).await;
     let cimd = json!({"client_id_metadata_document_supported": true});
     let mut login = Login { client_metadata_url: Some("https://c.example/c.json".to_owned()), ..Login::default() };
     let client = registered(&server, json!({}), &login).await.unwrap();
-    assert_eq!((client.client_id.as_str(), client.origin), ("dynamic", Origin::Dynamic), "documents are not for all");
+    assert_eq!(
+        (client.client_id.as_str(), client.origin),
+        ("dynamic", Origin::Dynamic),
+        "the server does not support documents"
+    );
     let client = registered(&server, cimd.clone(), &login).await.unwrap();
     assert_eq!((client.client_id.as_str(), client.origin), ("https://c.example/c.json", Origin::MetadataDocument));
     assert_eq!(client.token_endpoint_auth_method.as_deref(), Some("none"));
@@ -38,16 +43,16 @@ async fn what_the_user_gave_comes_first_then_the_document_then_registration() {
 }
 
 #[tokio::test]
-async fn a_registration_says_what_we_are_and_nothing_unknown() {
+async fn a_registration_has_only_known_members() {
     let server = server(|_| (201, json!({"client_id": "i"}))).await;
     let mut login = Login { client_name: Some("Name".to_owned()), ..Login::default() };
     login
         .set_client_metadata(r#"{"client_uri":"https://c.example","redirect_uris":["https://elsewhere.example"]}"#)
         .unwrap();
     registered(&server, json!({}), &login).await.unwrap();
-    let said = Value::Object(server.seen()[0].json());
+    let sent = Value::Object(server.seen()[0].json());
     assert_eq!(
-        said,
+        sent,
         json!({
             "client_name": "Name",
             "application_type": "native",
@@ -61,47 +66,48 @@ async fn a_registration_says_what_we_are_and_nothing_unknown() {
     );
     login.grant = Grant::Device;
     registered(&server, json!({}), &login).await.unwrap();
-    assert_eq!(server.seen()[1].json()["grant_types"][0], crate::auth::device::GRANT_TYPE);
+    assert_eq!(server.seen()[1].json()["grant_types"][0], crate::auth::token::DEVICE_CODE_GRANT);
 }
 
 #[tokio::test]
-async fn what_is_refused_is_asked_for_otherwise() {
+async fn a_refused_member_is_changed_once() {
     type Rule = fn(&Map<String, Value>) -> Option<&'static str>;
     let rules: [(Rule, Value); 4] = [
-        (|said| said.contains_key("scope").then_some("unknown scope requested"), json!(null)),
+        (|sent| sent.contains_key("scope").then_some("unknown scope requested"), json!(null)),
         (
-            |said| said["redirect_uris"][0].as_str()?.contains("127.0.0.1").then_some("invalid_redirect_uri"),
+            |sent| sent["redirect_uris"][0].as_str()?.contains("127.0.0.1").then_some("invalid_redirect_uri"),
             json!("localhost"),
         ),
         (
-            |said| {
-                said.contains_key("token_endpoint_auth_method")
+            |sent| {
+                sent.contains_key("token_endpoint_auth_method")
                     .then_some("token_endpoint_auth_method none is not allowed")
             },
             json!(null),
         ),
-        (|said| (said["grant_types"].as_array()?.len() == 2).then_some("unsupported grant type"), json!(null)),
+        (|sent| (sent["grant_types"].as_array()?.len() == 2).then_some("unsupported grant type"), json!(null)),
     ];
     for (rule, _) in rules {
-        let server = server(move |said| match rule(said) {
+        let server = server(move |sent| match rule(said) {
             Some(reason) => (400, json!({"error": "invalid_client_metadata", "error_description": reason})),
             None => (201, json!({"client_id": "i"})),
         })
         .await;
         let client = registered(&server, json!({}), &Login::default()).await.unwrap();
         assert_eq!(server.seen().len(), 2, "one change is enough");
-        let asked = server.seen()[1].json();
-        let uris: Vec<_> = asked["redirect_uris"].as_array().unwrap().iter().map(|uri| uri.as_str().unwrap()).collect();
-        assert_eq!(client.redirect_uris, uris, "what was registered is what is used");
+        let changed = server.seen()[1].json();
+        let uris: Vec<_> =
+            changed["redirect_uris"].as_array().unwrap().iter().map(|uri| uri.as_str().unwrap()).collect();
+        assert_eq!(client.redirect_uris, uris, "the registered URIs are used");
     }
     let stubborn = server(|_| (400, json!({"error": "invalid_redirect_uri"}))).await;
     let error = registered(&stubborn, json!({}), &Login::default()).await.unwrap_err();
     assert!(matches!(error, RegistrationError::Refused { .. }) && error.to_string().contains("invalid_redirect_uri"));
-    assert_eq!(stubborn.seen().len(), 2, "and no more than that");
+    assert_eq!(stubborn.seen().len(), 2, "only one change");
 }
 
 #[tokio::test]
-async fn refusals_are_told_apart() {
+async fn errors_of_registration_are_distinguished() {
     type Is = fn(&RegistrationError) -> bool;
     let closed: Is = |error| matches!(error, RegistrationError::Closed { .. });
     let cases: [(u16, &str, &str, Is); 7] = [
@@ -119,7 +125,7 @@ async fn refusals_are_told_apart() {
             307,
             "",
             "status 307 Temporary Redirect",
-            |error| matches!(error, RegistrationError::Refused { said, .. } if said.trim() == said),
+            |error| matches!(error, RegistrationError::Refused { reason, .. } if reason.trim() == reason),
         ),
     ];
     for (status, body, said, is) in cases {
@@ -133,12 +139,12 @@ async fn refusals_are_told_apart() {
 }
 
 #[tokio::test]
-async fn the_answer_says_how_to_authenticate() {
+async fn the_response_names_the_authentication() {
     let secret = json!({"client_id": "i", "client_secret": "registered-secret"});
-    let told = json!({"client_id": "i", "client_secret": "registered-secret", "token_endpoint_auth_method": "client_secret_post"});
+    let with_method = json!({"client_id": "i", "client_secret": "registered-secret", "token_endpoint_auth_method": "client_secret_post"});
     let basic = json!(["client_secret_basic"]);
     for (answer, methods, expected) in [
-        (told, basic.clone(), "client_secret_post"),
+        (with_method, basic.clone(), "client_secret_post"),
         (secret.clone(), basic, "client_secret_basic"),
         (secret.clone(), json!(["client_secret_basic", "none"]), "none"),
         (secret, Value::Null, "client_secret_basic"),
@@ -159,12 +165,11 @@ async fn the_answer_says_how_to_authenticate() {
 }
 
 #[test]
-fn a_registration_is_made_anew_only_for_a_reason() {
+fn a_client_is_registered_again_only_for_a_reason() {
     let client = |origin, end| Client {
         origin,
         redirect_uris: vec![URIS[0].to_owned()],
         client_secret_expires_at: end,
-        scope: Some("a".to_owned()),
         ..Client::default()
     };
     for (client, uri, due) in [
@@ -178,6 +183,4 @@ fn a_registration_is_made_anew_only_for_a_reason() {
     ] {
         assert_eq!(client.needs_new_registration(Some(uri), 100), due, "{client:?}");
     }
-    assert!(client(Origin::Dynamic, None).is_registered_for_less_than("a b"));
-    assert!(!client(Origin::Given, None).is_registered_for_less_than("a b"));
 }

@@ -1,26 +1,27 @@
-//! Logins without a browser on this machine: a program as itself, a workload, a company's provider, another device.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::server::{Seen, Server, fetch, issuer};
-use crate::auth::device::{self, DeviceError, Poll};
+use super::device::{self, DeviceError, PollResult};
+use super::{client_credentials, id_jag, jwt_bearer};
+use crate::auth::Credential;
 use crate::auth::jwt::{Signer, claims};
 use crate::auth::record::{Client, Issuer, Origin};
 use crate::auth::settings::{Enterprise, Login};
-use crate::auth::token::{TokenEndpoint, TokenError};
-use crate::auth::{Credential, client_credentials, enterprise, workload};
+use crate::auth::tests::server::{Seen, Server, fetch, issuer};
+use crate::auth::token::{DEVICE_CODE_GRANT, TokenEndpoint, TokenError};
 use crate::log::Secret;
 
-const KEY: &str = include_str!("keys/pkcs8.pem");
+const KEY: &str = include_str!("../tests/keys/pkcs8.pem");
 
 fn client(secret: Option<&str>) -> Client {
     let client_secret = secret.map(Secret::new);
     Client { client_id: "me".to_owned(), client_secret, origin: Origin::Given, ..Client::default() }
 }
 
-/// Gives a token, or this error.
+/// Issues a token, or sends this error.
 async fn server(error: Option<&'static str>) -> Server {
     Server::start(move |_: &Seen, _: &str| {
         Some(match error {
@@ -32,14 +33,14 @@ async fn server(error: Option<&'static str>) -> Server {
 }
 
 #[tokio::test]
-async fn a_program_logs_in_as_itself() {
+async fn a_client_obtains_tokens_as_itself() {
     let server = server(None).await;
     let issuer = issuer(&server.origin, json!({}));
     let fetch = fetch();
     let login = Login { client_key: Some(Signer::from_pem(KEY, None).unwrap()), ..Login::default() };
     let by_key = client(None);
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &by_key, login: &login, dpop: None };
-    let got = client_credentials::tokens(endpoint, Some("a")).await.unwrap();
+    let got = client_credentials::request_tokens(endpoint, Some("a")).await.unwrap();
     assert_eq!((got.tokens.scope.as_deref(), got.tokens.refresh_token), (Some("a"), None));
     let form = server.seen()[0].form();
     assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
@@ -51,14 +52,14 @@ async fn a_program_logs_in_as_itself() {
     );
     let (by_secret, login) = (client(Some("the-client-secret")), Login::default());
     let endpoint = TokenEndpoint { client: &by_secret, login: &login, ..endpoint };
-    client_credentials::tokens(endpoint, None).await.unwrap();
+    client_credentials::request_tokens(endpoint, None).await.unwrap();
     let seen = &server.seen()[1];
     assert!(seen.header("authorization").unwrap().starts_with("Basic "));
     assert_eq!((seen.form()["grant_type"].as_str(), seen.form().get("scope")), ("client_credentials", None));
 }
 
 #[tokio::test]
-async fn a_workload_is_refused_once() {
+async fn a_workload_sends_one_request_only() {
     let (fetch, login, client) = (fetch(), Login::default(), client(None));
     for error in
         [None, Some("invalid_grant"), Some("invalid_scope"), Some("unauthorized_client"), Some("invalid_client")]
@@ -66,7 +67,7 @@ async fn a_workload_is_refused_once() {
         let server = server(error).await;
         let issuer = issuer(&server.origin, json!({}));
         let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
-        let result = workload::tokens(endpoint, &Secret::new("the.workload.jwt"), Some("a")).await;
+        let result = jwt_bearer::request_tokens(endpoint, &Secret::new("the.workload.jwt"), Some("a")).await;
         assert_eq!(result.is_err(), error.is_some());
         assert_eq!(server.seen().len(), 1, "no retry, no other grant after {error:?}");
         let form = server.seen()[0].form();
@@ -76,7 +77,7 @@ async fn a_workload_is_refused_once() {
 }
 
 #[tokio::test]
-async fn a_company_vouches_for_a_person() {
+async fn an_identity_provider_authorizes_a_person() {
     let provider = Server::start(|_: &Seen, _: &str| {
         Some((200, json!({"access_token": "the.id.jag", "issued_token_type": "x", "token_type": "N_A"})).into())
     })
@@ -85,14 +86,14 @@ async fn a_company_vouches_for_a_person() {
     let issuer = issuer(&server.origin, json!({"token_endpoint_auth_methods_supported": ["client_secret_basic"]}));
     let (fetch, login, client) = (fetch(), Login::default(), client(Some("the-client-secret")));
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
-    let enterprise = Enterprise {
+    let idp = Enterprise {
         token_endpoint: format!("{}/token", provider.origin),
         client_id: "at-the-provider".to_owned(),
         client_secret: None,
         subject_token: Credential::File { path: PathBuf::from("unused") },
     };
     let subject = Secret::new("the.id.token");
-    let got = enterprise::tokens(endpoint, &enterprise, &subject, "https://h/mcp", None).await.unwrap();
+    let got = id_jag::request_tokens(endpoint, &idp, &subject, "https://h/mcp", None).await.unwrap();
     assert_eq!(got.tokens.access_token.expose(), "issued-token");
     let form = provider.seen()[0].form();
     for (name, value) in [
@@ -108,11 +109,11 @@ async fn a_company_vouches_for_a_person() {
     }
     let seen = &server.seen()[0];
     assert_eq!(seen.form()["assertion"], "the.id.jag");
-    assert!(seen.header("authorization").unwrap().starts_with("Basic "), "as the client that the ID-JAG is for");
-    assert_eq!(server.targets(), ["POST /token"], "nobody is sent to log in there");
+    assert!(seen.header("authorization").unwrap().starts_with("Basic "), "as the client of the authorization server");
+    assert_eq!(server.targets(), ["POST /token"], "no person logs in there");
 }
 
-/// Begins a login and has it answered with these, one after the other.
+/// A server that answers polls with these responses, one after the other.
 async fn device(answers: Vec<Value>) -> (Server, Issuer) {
     let mut answers = answers.into_iter();
     let server = Server::start(move |seen: &Seen, origin: &str| {
@@ -136,49 +137,45 @@ async fn a_person_logs_in_on_another_device() {
     let (server, issuer) = device(vec![pending, slow, json!({"access_token": "issued-token"})]).await;
     let (fetch, login, client) = (fetch(), Login::default(), client(None));
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
-    let mut begun = device::begin(endpoint, Some("a")).await.unwrap();
+    let mut begun = device::authorize(endpoint, Some("a")).await.unwrap();
     assert_eq!((begun.user_code.as_str(), begun.interval.as_secs()), ("AB-CD", 1));
-    assert!(matches!(begun.poll(endpoint).await, Ok(Poll::Wait)) && begun.interval.as_secs() == 1);
+    assert!(matches!(begun.poll(endpoint).await, Ok(PollResult::Wait)) && begun.interval.as_secs() == 1);
     assert!(
-        matches!(begun.poll(endpoint).await, Ok(Poll::Wait)) && begun.interval.as_secs() == 6,
+        matches!(begun.poll(endpoint).await, Ok(PollResult::Wait)) && begun.interval.as_secs() == 6,
         "RFC 8628 section 3.5"
     );
-    let Ok(Poll::Issued(got)) = begun.poll(endpoint).await else { panic!("not issued") };
+    let Ok(PollResult::Issued(got)) = begun.poll(endpoint).await else { panic!("not issued") };
     assert_eq!((got.tokens.access_token.expose(), got.tokens.scope.as_deref()), ("issued-token", Some("a")));
     let (asked, polled) = (server.seen()[0].form(), server.seen()[1].form());
     assert_eq!((asked["client_id"].as_str(), asked["scope"].as_str()), ("me", "a"));
     assert!(asked.contains_key("resource"));
-    assert_eq!(
-        (polled["grant_type"].as_str(), polled["device_code"].as_str()),
-        (device::GRANT_TYPE, "the-device-code")
-    );
+    assert_eq!((polled["grant_type"].as_str(), polled["device_code"].as_str()), (DEVICE_CODE_GRANT, "the-device-code"));
 }
 
 #[tokio::test]
-async fn a_login_on_another_device_ends() {
+async fn a_login_on_another_device_can_fail() {
     let (fetch, login, client) = (fetch(), Login::default(), client(None));
     for error in ["access_denied", "expired_token"] {
         let (_server, issuer) = device(vec![json!({"error": error})]).await;
         let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
-        let mut begun = device::begin(endpoint, None).await.unwrap();
+        let mut begun = device::authorize(endpoint, None).await.unwrap();
         let result = begun.poll(endpoint).await;
-        assert!(matches!(&result, Err(TokenError::Refused(refused)) if refused.error == error), "{result:?}");
+        assert!(matches!(&result, Err(TokenError::ErrorResponse(response)) if response.error == error), "{result:?}");
     }
     let none = issuer("https://as.example", json!({}));
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &none, client: &client, login: &login, dpop: None };
-    assert!(matches!(device::begin(endpoint, None).await, Err(DeviceError::NotOffered(_))));
+    assert!(matches!(device::authorize(endpoint, None).await, Err(DeviceError::NotOffered(_))));
 }
 
-/// Requests are made by tasks, which a runtime may move from thread to thread.
 #[tokio::test]
-async fn a_request_may_be_part_of_a_task() {
+async fn a_request_can_be_part_of_a_spawned_task() {
     let server = server(None).await;
     let origin = server.origin.clone();
     let task = tokio::spawn(async move {
         let (fetch, issuer) = (fetch(), issuer(&origin, json!({})));
         let (login, client) = (Login::default(), client(None));
         let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
-        client_credentials::tokens(endpoint, None).await.is_ok()
+        client_credentials::request_tokens(endpoint, None).await.is_ok()
     });
     assert!(task.await.unwrap());
 }

@@ -1,7 +1,6 @@
-//! What does the person see when the browser comes back?
+//! Which page does the browser show after a login?
 //!
-//! One page without scripts and without anything from elsewhere, which its own policy forbids it to load. Whatever
-//! others said is escaped.
+//! The page has no scripts and loads nothing; its content security policy forbids both. Texts of servers are escaped.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -17,10 +16,10 @@ use crate::log;
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 
-/// Longer words of others are cut.
-const LONGEST_WORDS: usize = 600;
+/// Longer texts of servers are cut.
+const LONGEST_TEXT: usize = 600;
 
-/// Only the style that is in the page, known by its hash; no scripts, pictures, frames or forms.
+/// Allows only the page's own style, by its hash; no scripts, images, frames or forms.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes()));
     format!(
@@ -28,33 +27,33 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// A page of ours. Every text in it is plain.
+/// A page of ours. Its texts are plain text, not HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page {
-    /// The tokens are here.
+    /// The login succeeded.
     SignedIn {
         /// The MCP server's host.
         host: String,
     },
-    /// The sign-in has ended without tokens.
+    /// The login failed.
     Failed {
         /// The MCP server's host.
         host: String,
-        /// What happened, in a sentence.
-        said: String,
-        /// What the person can do, in a sentence.
+        /// What happened.
+        reason: String,
+        /// What the person can do.
         advice: String,
     },
-    /// The sign-in goes on in another tab: something about it was refused, and is asked for in another way.
-    GoesOn {
+    /// The authorization server refused a part of the request. The login goes on in another tab with a changed request.
+    Retrying {
         /// The MCP server's host.
         host: String,
-        /// What was refused, in a sentence.
-        said: String,
+        /// What was refused.
+        reason: String,
     },
-    /// The request belongs to no sign-in that is under way: forged, stale, or loaded again.
+    /// The request belongs to no login that is waiting: it is forged or old, or the page was loaded again.
     Unknown,
-    /// The exchange takes longer than a browser should be kept waiting.
+    /// The exchange of the code takes longer than a browser should wait.
     Unfinished,
 }
 
@@ -75,10 +74,12 @@ impl Page {
     fn look(&self) -> Look {
         let (status, kind, label, sign, title) = match self {
             Self::SignedIn { .. } => (StatusCode::OK, "good", "Done", CHECK, "Signed in"),
-            Self::Failed { .. } => (StatusCode::BAD_REQUEST, "bad", "Failed", CROSS, "Signing in did not work"),
-            Self::GoesOn { .. } => (StatusCode::BAD_REQUEST, "dull", "Again", MARK, "Please sign in once more"),
-            Self::Unknown => (StatusCode::BAD_REQUEST, "dull", "Unknown", MARK, "This sign-in is not known"),
-            Self::Unfinished => (StatusCode::SERVICE_UNAVAILABLE, "dull", "Waiting", CLOCK, "Not finished yet"),
+            Self::Failed { .. } => (StatusCode::BAD_REQUEST, "bad", "Failed", CROSS, "Signing in failed"),
+            Self::Retrying { .. } => (StatusCode::BAD_REQUEST, "dull", "Again", MARK, "Please sign in once more"),
+            Self::Unknown => (StatusCode::BAD_REQUEST, "dull", "Unknown", MARK, "This sign-in is unknown"),
+            Self::Unfinished => {
+                (StatusCode::SERVICE_UNAVAILABLE, "dull", "Waiting", CLOCK, "Signing in is not finished")
+            }
         };
         Look { status, kind, label, sign, title }
     }
@@ -89,34 +90,32 @@ impl Page {
                 "<p>You are signed in to <strong>{}</strong>. You can close this tab and go back to your program.</p>",
                 escaped(host)
             ),
-            Self::Failed { host, said, advice } => format!(
-                "<p>You are not signed in to <strong>{}</strong>.</p>\n<p class=\"said\">{}</p>\n<p>{}</p>",
+            Self::Failed { host, reason, advice } => format!(
+                "<p>You are not signed in to <strong>{}</strong>.</p>\n<p class=\"reason\">{}</p>\n<p>{}</p>",
                 escaped(host),
-                escaped(said),
+                escaped(reason),
                 escaped(advice)
             ),
-            Self::GoesOn { host, said } => format!(
-                "<p>You are not signed in to <strong>{}</strong> yet.</p>\n<p class=\"said\">{}</p>\n\
-                 <p>It is asked for in another way now: go on in the tab that opens, or at the new address that your \
-                 program shows.</p>",
+            Self::Retrying { host, reason } => format!(
+                "<p>You are not signed in to <strong>{}</strong> yet.</p>\n<p class=\"reason\">{}</p>\n\
+                 <p>To continue, use the tab that opens now, or the new address that your program shows.</p>",
                 escaped(host),
-                escaped(said)
+                escaped(reason)
             ),
-            Self::Unknown => "<p>It may be over already, or another one has taken its place. \
+            Self::Unknown => "<p>It may be finished, or a newer one may have replaced it. \
                               Go back to your program and sign in from there.</p>"
                 .to_owned(),
             Self::Unfinished => "<p>The server has not answered yet. You can close this tab; \
-                                 your program goes on as soon as it has.</p>"
+                                 your program continues as soon as it answers.</p>"
                 .to_owned(),
         }
     }
 
-    /// The whole page.
-    pub fn html(&self) -> String {
+    fn html(&self) -> String {
         let look = self.look();
         let mut html = String::new();
         let mut rest = TEMPLATE;
-        // In one pass, so that nothing that is filled in is looked through for places to fill.
+        // One pass over the template only, so that a `{` in an inserted text has no effect.
         while let Some((before, (name, after))) =
             rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
         {
@@ -135,21 +134,21 @@ impl Page {
         html
     }
 
-    /// The page as an answer.
+    /// The page as a response.
     pub(super) fn response(&self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from(self.html()));
         *response.status_mut() = self.look().status;
-        guard(&mut response);
+        set_headers(&mut response);
         response
     }
 }
 
-/// What every answer to a browser says of itself.
-pub(super) fn guard(response: &mut Response<Bytes>) {
+/// Sets the headers that every response to a browser has.
+pub(super) fn set_headers(response: &mut Response<Bytes>) {
     let fixed: [(HeaderName, &str); 5] = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // The address holds the code.
+        // The page's address has the code in it.
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-store"),
         (CONNECTION, "close"),
@@ -162,13 +161,13 @@ pub(super) fn guard(response: &mut Response<Bytes>) {
     }
 }
 
-/// Others' words, without secrets, as text that a browser takes for nothing else.
+/// A server's text without secrets, escaped for HTML.
 fn escaped(text: &str) -> String {
     let mut html = String::new();
-    for c in log::redact(text).chars().take(LONGEST_WORDS) {
+    for c in log::redact(text).chars().take(LONGEST_TEXT) {
         match c {
             '&' | '<' | '>' | '"' | '\'' | '`' => write!(html, "&#{};", u32::from(c)).unwrap_or_default(),
-            // Marks that turn the direction of what follows.
+            // Characters that change the direction of the text after them.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
             c => html.push(c),
         }
@@ -184,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_allows_the_page_s_own_style_and_nothing_else() {
+    fn the_policy_allows_only_the_page_s_own_style() {
         let response = Page::Unknown.response();
         let policy = response.headers()["content-security-policy"].to_str().unwrap();
         let html = Page::Unknown.html();
@@ -194,12 +193,12 @@ mod tests {
         assert!(policy.starts_with("default-src 'none'; "), "{policy}");
         assert!(
             !html.contains("http") && !html.contains("<script") && !html.contains("url("),
-            "nothing from elsewhere"
+            "the page loads nothing"
         );
     }
 
     #[test]
-    fn each_page_says_how_it_is_and_what_to_do() {
+    fn each_page_shows_the_result_and_what_to_do() {
         let signed_in = Page::SignedIn { host: "mcp.example.com".to_owned() };
         assert!(
             signed_in.html().contains("You are signed in to <strong>mcp.example.com</strong>. You can close this tab")
@@ -207,7 +206,7 @@ mod tests {
         assert_eq!(signed_in.response().status(), 200);
         let failed = Page::Failed {
             host: "mcp.example.com".to_owned(),
-            said: "the account has no access".to_owned(),
+            reason: "the account has no access".to_owned(),
             advice: "Ask for access, then sign in again.".to_owned(),
         };
         assert!(failed.html().contains("the account has no access"));
@@ -217,12 +216,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_foreign_is_markup(said in ".*", host in "[<>&\"'{}a-z]*") {
-            let failed = |host: &str, said: &str| {
-                Page::Failed { host: host.to_owned(), said: said.to_owned(), advice: String::new() }.html()
+        fn no_text_of_a_server_becomes_markup(reason in ".*", host in "[<>&\"'{}a-z]*") {
+            let failed = |host: &str, reason: &str| {
+                Page::Failed { host: host.to_owned(), reason: reason.to_owned(), advice: String::new() }.html()
             };
             let marks = |html: &str| html.matches(['<', '>', '"', '{']).count();
-            prop_assert_eq!(marks(&failed(&host.replace('{', ""), &said.replace('{', ""))), marks(&failed("", "")));
+            prop_assert_eq!(marks(&failed(&host.replace('{', ""), &reason.replace('{', ""))), marks(&failed("", "")));
         }
     }
 }

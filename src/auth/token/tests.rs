@@ -7,10 +7,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auth::authorization::{Ask, begin, check};
+use crate::auth::authorization::{AuthorizationRequest, check_response, start};
 use crate::auth::expiry::now;
 use crate::auth::record::Origin;
-use crate::auth::scope::Attempt;
+use crate::auth::scope::ScopeAttempt;
 use crate::auth::tests::server::{Answer, Seen, Server, fetch, issuer};
 
 fn client(secret: Option<&str>, method: Option<&str>) -> Client {
@@ -58,21 +58,21 @@ async fn always(answer: impl Fn() -> Answer + Send + 'static) -> Server {
 }
 
 #[tokio::test]
-async fn a_code_is_exchanged_with_what_the_login_began_with() {
+async fn a_code_is_exchanged_with_the_parameters_of_its_login() {
     let server = always(|| good().into()).await;
     let (issuer, client, login) = (issuer(&server.origin, json!({})), client(None, None), Login::default());
     let redirect_uri = "http://127.0.0.1:7777/oauth/callback";
-    let ask = Ask {
+    let request = AuthorizationRequest {
         issuer: &issuer,
         client: &client,
         login: &login,
         redirect_uri,
         scope: Some("a"),
-        attempt: Attempt::Full,
+        attempt: ScopeAttempt::Full,
         dpop_key: None,
     };
-    let (_, pending) = begin(ask).unwrap();
-    let code = check(&pending, &format!("code=the-code&state={}", pending.state.expose())).unwrap();
+    let (_, pending) = start(request).unwrap();
+    let code = check_response(&pending, &format!("code=the-code&state={}", pending.state.expose())).unwrap();
     let fetch = fetch();
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
     let got = endpoint.exchange(&pending, &code).await.unwrap();
@@ -87,44 +87,44 @@ async fn a_code_is_exchanged_with_what_the_login_began_with() {
     ] {
         assert_eq!(form.get(name).map(String::as_str), Some(value), "{name}");
     }
-    assert_eq!(got.tokens.scope.as_deref(), Some("a"), "not said is as asked");
+    assert_eq!(got.tokens.scope.as_deref(), Some("a"), "no scope means the requested scope");
     let mut record = Record { issuer: Some(issuer.clone()), client: Some(client.clone()), ..Record::default() };
     got.write_to(&mut record);
     assert_eq!(record.tokens.unwrap().access_token.expose(), "new-access-token");
 }
 
 #[tokio::test]
-async fn a_refresh_keeps_what_the_answer_leaves_out() {
+async fn a_refresh_keeps_what_the_response_leaves_out() {
     let server = always(|| good().into()).await;
     let issued = refreshed(&server, &client(None, None), json!({}), Some("a b")).await.unwrap();
     let kept = issued.tokens;
     assert_eq!(kept.refresh_token.unwrap().expose(), "old-refresh-token");
     assert_eq!((kept.scope.as_deref(), kept.id_token.unwrap().expose()), (Some("a b"), "old-id-token"));
-    assert_eq!(kept.lifetime, None, "not known, so not guessed");
+    assert_eq!(kept.lifetime, None, "an unknown lifetime is not guessed");
     let form = server.seen()[0].form();
-    assert_eq!(form.get("scope"), None, "it may not be named everywhere");
+    assert_eq!(form.get("scope"), None, "some servers refuse a scope here");
     assert!(form["resource"].ends_with("/mcp") && form["grant_type"] == "refresh_token");
     assert_eq!(server.seen()[0].header("authorization"), None);
 }
 
 #[tokio::test]
-async fn a_scope_is_named_where_it_must_be() {
+async fn a_refresh_names_the_scope_where_the_server_requires_it() {
     let picky = Server::start(|seen: &Seen, _: &str| {
         let named = seen.form().contains_key("scope");
         Some(if named { good().into() } else { refuse("invalid_scope").into() })
     })
     .await;
     assert!(refreshed(&picky, &client(None, None), json!({}), Some("a")).await.is_ok());
-    assert!(refreshed(&picky, &client(None, None), json!({}), None).await.is_err(), "no scope is made up");
+    assert!(refreshed(&picky, &client(None, None), json!({}), None).await.is_err(), "no scope is invented");
 }
 
 #[tokio::test]
-async fn another_way_to_authenticate_is_tried_once_and_remembered() {
+async fn another_authentication_is_tried_once_and_remembered() {
     let wants = |method: &'static str| {
         Server::start(move |seen: &Seen, _: &str| {
             let basic = seen.header("authorization").is_some();
             let post = seen.form().contains_key("client_secret");
-            assert!(!(basic && post), "RFC 6749 section 2.3: one way in a request");
+            assert!(!(basic && post), "RFC 6749 section 2.3: one authentication in a request");
             let used = if basic {
                 "client_secret_basic"
             } else if post {
@@ -153,12 +153,12 @@ async fn another_way_to_authenticate_is_tried_once_and_remembered() {
     }
     let server = wants("nothing").await;
     let error = refreshed(&server, &client(Some("secret-word"), None), json!({}), None).await.unwrap_err();
-    assert!(error.client_is_unknown() && !error.is_dead() && !error.is_temporary(), "{error}");
-    assert_eq!(server.seen().len(), 2, "a secret is not left out on a guess");
+    assert!(error.client_is_unknown() && !error.is_invalid_grant() && !error.is_temporary(), "{error}");
+    assert_eq!(server.seen().len(), 2, "a secret is never left out");
 }
 
 #[tokio::test]
-async fn the_metadata_say_how_a_given_client_authenticates() {
+async fn the_metadata_decide_how_the_user_s_client_authenticates() {
     let server = always(|| good().into()).await;
     for (methods, expected) in [
         (json!(["client_secret_basic"]), "client_secret_basic"),
@@ -172,7 +172,7 @@ async fn the_metadata_say_how_a_given_client_authenticates() {
 }
 
 #[tokio::test]
-async fn a_resource_by_another_name_is_tried_once() {
+async fn another_resource_is_tried_once() {
     let server = Server::start(|seen: &Seen, origin: &str| {
         let known = seen.form().get("resource").is_some_and(|resource| resource == origin);
         Some(if known { good().into() } else { refuse("invalid_target").into() })
@@ -193,7 +193,7 @@ async fn a_resource_by_another_name_is_tried_once() {
 }
 
 #[tokio::test]
-async fn answers_are_read_as_servers_write_them() {
+async fn responses_are_read_in_the_forms_of_many_servers() {
     let jwt = format!("h.{}.s", URL_SAFE_NO_PAD.encode(r#"{"iat":1000,"exp":1300}"#));
     for (answer, lifetime, scope) in [
         (json!({"access_token": "token-1", "expires_in": 300}), Some(300), None),
@@ -218,17 +218,17 @@ async fn answers_are_read_as_servers_write_them() {
 }
 
 #[tokio::test]
-async fn what_an_error_means_is_told_by_status_and_word() {
-    let (dead, unknown, temporary) = ("dead", "client unknown", "temporary");
+async fn status_and_code_decide_what_an_error_means() {
+    let (invalid_grant, unknown, temporary) = ("invalid grant", "client unknown", "temporary");
     for (status, body, expected) in [
-        (400, json!({"error": "invalid_grant"}), dead),
-        (401, json!({"error": "invalid_grant"}), dead),
-        (400, json!([{"error": "invalid_grant"}]), dead),
-        (400, json!({"errors": [{"code": "invalid_grant", "message": "m"}]}), dead),
-        (200, json!({"ok": false, "error": "invalid_refresh_token"}), dead),
-        (200, json!({"error": "bad_refresh_token"}), dead),
-        (400, json!({"error": "interaction_required"}), dead),
-        (403, json!({"error": "access_denied"}), dead),
+        (400, json!({"error": "invalid_grant"}), invalid_grant),
+        (401, json!({"error": "invalid_grant"}), invalid_grant),
+        (400, json!([{"error": "invalid_grant"}]), invalid_grant),
+        (400, json!({"errors": [{"code": "invalid_grant", "message": "m"}]}), invalid_grant),
+        (200, json!({"ok": false, "error": "invalid_refresh_token"}), invalid_grant),
+        (200, json!({"error": "bad_refresh_token"}), invalid_grant),
+        (400, json!({"error": "interaction_required"}), invalid_grant),
+        (403, json!({"error": "access_denied"}), invalid_grant),
         (500, json!({"error": "invalid_grant"}), temporary),
         (403, json!({"error": "invalid_grant"}), "final"),
         (503, json!({}), temporary),
@@ -247,15 +247,15 @@ async fn what_an_error_means_is_told_by_status_and_word() {
         let shown = format!("{status} {body}");
         let server = always(move || (status, body.clone()).into()).await;
         let error = refreshed(&server, &client(None, None), json!({}), None).await.unwrap_err();
-        let class = match (error.is_dead(), error.client_is_unknown(), error.is_temporary()) {
-            (true, false, false) => dead,
+        let class = match (error.is_invalid_grant(), error.client_is_unknown(), error.is_temporary()) {
+            (true, false, false) => invalid_grant,
             (false, true, false) => unknown,
             (false, false, true) => temporary,
             (false, false, false) => "final",
             several => panic!("{shown}: {several:?}"),
         };
-        assert_eq!((class, error.is_unknown()), (expected, false), "{shown}: {error}");
-        assert_eq!(server.seen().len(), 1, "{shown}: asked once");
+        assert_eq!((class, error.has_unknown_outcome()), (expected, false), "{shown}: {error}");
+        assert_eq!(server.seen().len(), 1, "{shown}: one request");
     }
     let server = always(|| Answer(503, vec![("retry-after", "9".to_owned())], String::new())).await;
     let error = refreshed(&server, &client(None, None), json!({}), None).await.unwrap_err();
@@ -263,32 +263,35 @@ async fn what_an_error_means_is_told_by_status_and_word() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_told_from_a_request_that_was_never_sent() {
+async fn a_lost_response_differs_from_a_request_that_was_never_sent() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let server = always(|| good().into()).await;
     let lost = Server { origin, ..server };
     tokio::spawn(async move {
-        // Reads, and hangs up.
+        // Reads a part of the request and closes the connection.
         while let Ok((mut socket, _)) = listener.accept().await {
             let mut some = [0; 16];
             tokio::io::AsyncReadExt::read(&mut socket, &mut some).await.ok();
         }
     });
     let error = refreshed(&lost, &client(None, None), json!({}), None).await.unwrap_err();
-    assert!(error.is_unknown() && !error.is_dead() && !error.is_temporary(), "it may have been acted on: {error}");
+    assert!(
+        error.has_unknown_outcome() && !error.is_invalid_grant() && !error.is_temporary(),
+        "the server may have acted on it: {error}"
+    );
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = Server { origin: format!("http://{}", closed.local_addr().unwrap()), ..lost };
     drop(closed);
     let error = refreshed(&nobody, &client(None, None), json!({}), None).await.unwrap_err();
-    assert!(error.is_temporary() && !error.is_unknown(), "nothing was sent: {error}");
+    assert!(error.is_temporary() && !error.has_unknown_outcome(), "nothing was sent: {error}");
 }
 
 #[tokio::test]
-async fn no_secret_is_in_an_error() {
+async fn an_error_has_no_secrets() {
     let server = Server::start(|seen: &Seen, _: &str| {
-        let said = format!("what is {}?", seen.body);
-        Some((400, json!({"error": "invalid_request", "error_description": said})).into())
+        let description = format!("what is {}?", seen.body);
+        Some((400, json!({"error": "invalid_request", "error_description": description})).into())
     })
     .await;
     let error = refreshed(&server, &client(Some("a-client-secret"), None), json!({}), None).await.unwrap_err();
@@ -297,7 +300,7 @@ async fn no_secret_is_in_an_error() {
 }
 
 #[tokio::test]
-async fn a_token_is_given_back_where_that_can_be_done() {
+async fn a_token_is_revoked_if_the_server_can_do_that() {
     let server = always(|| (200, json!({})).into()).await;
     let login = Login::default();
     let (fetch, client) = (fetch(), client(None, None));
@@ -313,11 +316,11 @@ async fn a_token_is_given_back_where_that_can_be_done() {
 }
 
 #[tokio::test]
-async fn the_nonce_of_a_proof_is_learnt_on_the_way() {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let nonces = Arc::clone(&asked);
+async fn a_nonce_is_stored_and_used_in_the_next_proof() {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let nonces = Arc::clone(&sent);
     let server = Server::start(move |seen: &Seen, _: &str| {
-        let proof = super::super::jwt::claims(seen.header("dpop").unwrap()).unwrap();
+        let proof = claims(seen.header("dpop").unwrap()).unwrap();
         nonces.lock().unwrap().push(proof.get("nonce").cloned());
         let nonce = vec![("dpop-nonce", "n-1".to_owned())];
         Some(match proof.get("nonce") {
@@ -333,20 +336,21 @@ async fn the_nonce_of_a_proof_is_learnt_on_the_way() {
     assert_eq!(got.tokens.token_type, "DPoP");
     endpoint.refresh(&tokens(None)).await.unwrap();
     let nonce = Some(json!("n-1"));
-    assert_eq!(*asked.lock().unwrap(), [None, nonce.clone(), nonce], "asked for once");
+    assert_eq!(*sent.lock().unwrap(), [None, nonce.clone(), nonce], "the server asks once");
     let stubborn =
         always(|| Answer(400, vec![("dpop-nonce", "same".to_owned())], r#"{"error":"use_dpop_nonce"}"#.to_owned()))
             .await;
     let issuer = crate::auth::tests::server::issuer(&stubborn.origin, json!({}));
     let endpoint = TokenEndpoint { issuer: &issuer, ..endpoint };
     assert!(endpoint.refresh(&tokens(None)).await.is_err());
-    assert_eq!(stubborn.seen().len(), 2, "one more try, not a loop");
+    assert_eq!(stubborn.seen().len(), 2, "one more request, not a loop");
 }
 
 #[test]
-fn a_token_for_somebody_else_is_called_that() {
+fn a_token_for_another_audience_is_explained() {
     let issuer = issuer("https://as.example", json!({}));
-    let with = |token: &str| refused_again(&issuer, &Tokens { access_token: Secret::new(token), ..tokens(None) });
+    let with =
+        |token: &str| explain_refused_token(&issuer, &Tokens { access_token: Secret::new(token), ..tokens(None) });
     let jwt = format!("h.{}.s", URL_SAFE_NO_PAD.encode(r#"{"aud":"https://other.example"}"#));
     assert!(with(&jwt).contains("https://other.example") && with(&jwt).contains("https://as.example"));
     assert!(with("opaque-token").contains("https://as.example/mcp"));

@@ -1,55 +1,56 @@
-//! Is there a browser, and who opens it?
+//! Is there a browser on this desktop, and which program opens it?
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Browsers that need the terminal, which is not ours to give.
+/// Browsers that need a terminal: we have none for them.
 const TEXT_BROWSERS: [&str; 7] = ["lynx", "w3m", "links", "links2", "elinks", "www-browser", "browsh"];
 
-/// Which system's ways apply.
+/// The systems that open browsers differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum System {
     Linux,
-    WindowsSubsystem,
+    /// The Windows Subsystem for Linux.
+    Wsl,
     MacOs,
     Windows,
 }
 
-/// What there is to open a browser with, read once from the environment.
+/// What opens a browser here, read once from the environment.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct Desktop {
     system: System,
     /// `$BROWSER`.
     browser: Option<String>,
     /// X11 or Wayland.
     has_display: bool,
-    /// The user's session bus, which may know a display that was kept from us.
+    /// The user's D-Bus session bus: behind it there may be a display although our environment names none.
     bus: Option<PathBuf>,
     is_remote: bool,
     is_container: bool,
 }
 
-/// One way to try.
+/// One way to open a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Way {
-    /// A program. `%s` in its arguments is the URL, or else it is the last of them.
+pub(super) enum Opener {
+    /// A program. `%s` in its arguments is replaced by the URL; without `%s` the URL is the last argument.
     Program {
         /// At least the program.
         argv: Vec<String>,
         /// Variables to set.
         environment: Vec<(&'static str, String)>,
     },
-    /// The system's own function.
+    /// A function of Windows.
     #[cfg(windows)]
-    System,
+    ShellExecute,
 }
 
-impl Surroundings {
+impl Desktop {
     /// Reads the environment.
-    pub fn read() -> Self {
+    pub fn detect() -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_container =
-            set("container") || ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
+            set("container") || ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists());
         Self {
             system: system(),
             browser: std::env::var("BROWSER").ok().filter(|value| !value.trim().is_empty()),
@@ -60,51 +61,50 @@ impl Surroundings {
         }
     }
 
-    /// The ways to try, best first, or why there is none.
-    pub(super) fn ways(&self) -> Result<Vec<Way>, &'static str> {
-        // Whoever sets it means it, and where the machine is remote, its editor sets it to something that reaches the
-        // person.
-        let mut ways: Vec<Way> = self.browser.as_deref().map(named).unwrap_or_default();
+    /// What to try, best first, or why there is nothing to try.
+    pub(super) fn openers(&self) -> Result<Vec<Opener>, String> {
+        // $BROWSER comes first. On remote machines, editors set it to a program that opens the person's own browser.
+        let mut openers: Vec<Opener> = self.browser.as_deref().map(browsers_from).unwrap_or_default();
         if self.browser.as_deref().is_some_and(|browser| browser == "none") {
-            return Err("BROWSER is none");
+            return Err("BROWSER is none".to_owned());
         }
-        let none = match self.system {
+        let obstacle = match self.system {
             _ if self.is_remote => Some("this is a remote session"),
             _ if self.is_container => Some("this is a container"),
             System::Linux if !self.has_display && self.bus.is_none() => Some("there is no display"),
             _ => None,
         };
-        match none {
-            None => ways.extend(self.own()),
-            Some(why) if ways.is_empty() => return Err(why),
+        match obstacle {
+            None => openers.extend(self.system_openers()),
+            Some(why) if openers.is_empty() => return Err(why.to_owned()),
             Some(_) => {}
         }
-        Ok(ways)
+        Ok(openers)
     }
 
-    /// The system's own ways.
-    fn own(&self) -> Vec<Way> {
+    fn system_openers(&self) -> Vec<Opener> {
         match self.system {
             System::MacOs => vec![program(&["/usr/bin/open"])],
-            System::WindowsSubsystem => {
+            System::Wsl => {
                 vec![program(&["wslview"]), program(&["rundll32.exe", "url.dll,FileProtocolHandler"])]
             }
             System::Linux if self.has_display => vec![program(&["xdg-open"])],
             System::Linux => self.bus.as_deref().map(portal).into_iter().collect(),
             #[cfg(windows)]
-            System::Windows => vec![Way::System],
+            System::Windows => vec![Opener::ShellExecute],
             #[cfg(not(windows))]
             System::Windows => Vec::new(),
         }
     }
 }
 
-fn program(argv: &[&str]) -> Way {
-    Way::Program { argv: argv.iter().map(ToString::to_string).collect(), environment: Vec::new() }
+fn program(argv: &[&str]) -> Opener {
+    Opener::Program { argv: argv.iter().map(ToString::to_string).collect(), environment: Vec::new() }
 }
 
-/// Some hosts take the display's address out of our environment; the desktop behind the session bus still has it.
-fn portal(bus: &Path) -> Way {
+/// Some MCP clients remove the display's address from our environment. The desktop portal on the session bus still knows
+/// the display.
+fn portal(bus: &Path) -> Opener {
     let call = [
         "busctl",
         "--user",
@@ -119,13 +119,13 @@ fn portal(bus: &Path) -> Way {
         "0",
     ];
     let argv = call.iter().map(ToString::to_string).collect();
-    Way::Program { argv, environment: vec![("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()))] }
+    Opener::Program { argv, environment: vec![("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()))] }
 }
 
-/// The browsers of `$BROWSER`: separated by colons, each a program with arguments, or a path that may hold spaces.
-fn named(browsers: &str) -> Vec<Way> {
+/// The browsers in `$BROWSER`: separated by colons, each a program with arguments, or a path that may have spaces.
+fn browsers_from(browsers: &str) -> Vec<Opener> {
     let separator = if cfg!(windows) { ';' } else { ':' };
-    let is_text = |argv: &[String]| {
+    let is_text_browser = |argv: &[String]| {
         let name = argv.first().map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
         name.is_some_and(|name| TEXT_BROWSERS.contains(&name))
     };
@@ -133,11 +133,11 @@ fn named(browsers: &str) -> Vec<Way> {
         if Path::new(browser).is_file() { vec![browser.to_owned()] } else { words(browser) }
     };
     let browsers = browsers.split(separator).map(|browser| argv(browser.trim()));
-    let fit = browsers.filter(|argv| !argv.is_empty() && !is_text(argv));
-    fit.map(|argv| Way::Program { argv, environment: Vec::new() }).collect()
+    let fit = browsers.filter(|argv| !argv.is_empty() && !is_text_browser(argv));
+    fit.map(|argv| Opener::Program { argv, environment: Vec::new() }).collect()
 }
 
-/// Words, of which quotes hold spaces together. Nothing is expanded.
+/// Splits at spaces outside of quotes. Nothing is expanded.
 fn words(text: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in text.chars() {
@@ -163,7 +163,7 @@ fn system() -> System {
         System::MacOs
     } else if std::env::var_os("WSL_DISTRO_NAME").is_some() || Path::new("/proc/sys/fs/binfmt_misc/WSLInterop").exists()
     {
-        System::WindowsSubsystem
+        System::Wsl
     } else {
         System::Linux
     }
@@ -181,9 +181,9 @@ fn bus() -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-impl Surroundings {
-    /// A desktop, as far as that is not said otherwise.
-    pub(super) fn desktop(browser: Option<&str>) -> Self {
+impl Desktop {
+    /// A Linux desktop with a display.
+    pub(super) fn linux(browser: Option<&str>) -> Self {
         Self {
             system: System::Linux,
             browser: browser.map(str::to_owned),
@@ -200,47 +200,47 @@ impl Surroundings {
 mod tests {
     use super::*;
 
-    fn programs(surroundings: &Surroundings) -> Vec<Vec<String>> {
-        let ways = surroundings.ways().unwrap();
-        ways.into_iter()
-            .map(|way| match way {
-                Way::Program { argv, .. } => argv,
+    fn programs(desktop: &Desktop) -> Vec<Vec<String>> {
+        let openers = desktop.openers().unwrap();
+        openers
+            .into_iter()
+            .map(|opener| match opener {
+                Opener::Program { argv, .. } => argv,
                 #[cfg(windows)]
-                Way::System => Vec::new(),
+                Opener::ShellExecute => Vec::new(),
             })
             .collect()
     }
 
     #[test]
-    fn the_user_s_browser_comes_first_and_as_it_was_written() {
+    fn browser_variable_comes_first_and_is_split_without_a_shell() {
         let browsers = ["firefox --new-tab '%s &'", "\"/opt/my browser\" -x", "lynx", "/usr/bin/w3m"];
-        let desktop = Surroundings::desktop(Some(&browsers.join(if cfg!(windows) { ";" } else { ":" })));
+        let desktop = Desktop::linux(Some(&browsers.join(if cfg!(windows) { ";" } else { ":" })));
         assert_eq!(
             programs(&desktop),
             [vec!["firefox", "--new-tab", "%s &"], vec!["/opt/my browser", "-x"], vec!["xdg-open"]],
-            "split without a shell, and without what needs a terminal"
+            "text browsers are left out"
         );
     }
 
     #[test]
-    fn where_nobody_would_see_it_nothing_is_opened() {
-        let desktop = Surroundings::desktop(None);
-        assert!(Surroundings { is_remote: true, ..desktop.clone() }.ways().is_err());
-        assert!(Surroundings { is_container: true, ..desktop.clone() }.ways().is_err());
-        assert!(Surroundings { has_display: false, ..desktop.clone() }.ways().is_err());
-        assert!(Surroundings::desktop(Some("none")).ways().is_err());
-        let editor =
-            Surroundings { is_remote: true, is_container: true, ..Surroundings::desktop(Some("/helpers/browser.sh")) };
-        assert_eq!(programs(&editor), [["/helpers/browser.sh"]], "an editor's helper reaches the person");
+    fn nothing_is_opened_where_a_person_would_not_see_it() {
+        let desktop = Desktop::linux(None);
+        assert!(Desktop { is_remote: true, ..desktop.clone() }.openers().is_err());
+        assert!(Desktop { is_container: true, ..desktop.clone() }.openers().is_err());
+        assert!(Desktop { has_display: false, ..desktop.clone() }.openers().is_err());
+        assert!(Desktop::linux(Some("none")).openers().is_err());
+        let editor = Desktop { is_remote: true, is_container: true, ..Desktop::linux(Some("/helpers/browser.sh")) };
+        assert_eq!(programs(&editor), [["/helpers/browser.sh"]], "an editor's program opens the person's browser");
     }
 
     #[test]
-    fn each_system_has_its_own_way() {
-        let on = |system| Surroundings { system, has_display: false, ..Surroundings::desktop(None) };
+    fn each_system_has_its_own_opener() {
+        let on = |system| Desktop { system, has_display: false, ..Desktop::linux(None) };
         assert_eq!(programs(&on(System::MacOs)), [["/usr/bin/open"]]);
-        let subsystem = programs(&on(System::WindowsSubsystem));
+        let subsystem = programs(&on(System::Wsl));
         assert_eq!(subsystem, [vec!["wslview"], vec!["rundll32.exe", "url.dll,FileProtocolHandler"]]);
-        let hidden = Surroundings { bus: Some("/run/user/1000/bus".into()), ..on(System::Linux) };
-        assert_eq!(programs(&hidden)[0][0], "busctl", "a display that was kept from us");
+        let hidden = Desktop { bus: Some("/run/user/1000/bus".into()), ..on(System::Linux) };
+        assert_eq!(programs(&hidden)[0][0], "busctl", "the environment names no display");
     }
 }

@@ -51,6 +51,7 @@ pub mod store;
 mod tests;
 mod token;
 pub mod transaction;
+mod web_url;
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ enum System {
 
 /// What opens a browser here, read once from the environment.
 #[derive(Debug, Clone)]
-pub struct Desktop {
+pub(in crate::auth) struct Desktop {
     system: System,
     /// `$BROWSER`.
     browser: Option<String>,
@@ -47,7 +47,7 @@ pub(super) enum Opener {
 
 impl Desktop {
     /// Reads the environment.
-    pub fn detect() -> Self {
+    pub(in crate::auth) fn detect() -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_container =
             set("container") || ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists());

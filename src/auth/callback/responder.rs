@@ -20,7 +20,7 @@ pub(super) const EXCHANGE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the callback server waits for.
 #[derive(Debug, Clone)]
-pub struct ExpectedRedirect {
+pub(in crate::auth) struct ExpectedRedirect {
     /// The `state` of the authorization request.
     pub state: String,
     /// The last part of the short address.
@@ -31,7 +31,7 @@ pub struct ExpectedRedirect {
 
 /// How the login ended, for the browser.
 #[derive(Debug, Clone)]
-pub enum LoginOutcome {
+pub(in crate::auth) enum LoginOutcome {
     /// There are tokens.
     SignedIn {
         /// The MCP server's host.

@@ -29,7 +29,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// A page of ours. Its texts are plain text, not HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Page {
+pub(super) enum Page {
     /// The login succeeded.
     SignedIn {
         /// The MCP server's host.

@@ -28,7 +28,6 @@ pub enum AuthMethod {
 }
 
 /// What a request needs so that the client is authenticated.
-#[derive(Debug, Default)]
 pub(super) struct ClientAuthentication {
     pub(super) form: Vec<(&'static str, String)>,
     pub(super) headers: Vec<(HeaderName, String)>,

@@ -165,7 +165,7 @@ impl TokenError {
 impl From<FetchError> for TokenError {
     fn from(error: FetchError) -> Self {
         match error {
-            FetchError::UrlNotAllowed { .. } | FetchError::Barred { .. } => Self::Address(error),
+            FetchError::UrlNotAllowed(_) | FetchError::Barred { .. } => Self::Address(error),
             FetchError::Unreachable(cause) => Self::Temporary { cause, retry_after: None },
             FetchError::NoResponse(cause) => Self::NoResponse(cause),
         }

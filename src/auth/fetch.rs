@@ -44,12 +44,7 @@ pub enum FetchError {
     /// The connection is not allowed, now or later: the address is in a network that the server must not name, or the
     /// certificate is not valid.
     #[error("{cause}")]
-    Barred {
-        /// What prevents the connection.
-        cause: String,
-        /// What to do about it.
-        hint: &'static str,
-    },
+    Barred { cause: String, hint: &'static str },
     /// There is no connection; nothing was sent.
     #[error("{0}")]
     Unreachable(String),

@@ -32,7 +32,6 @@ pub enum AuthorizationResponseError {
     Refused {
         /// RFC 6749 section 4.1.2.1.
         error: String,
-        /// The `error_description`.
         description: Option<String>,
         /// How one more login may succeed.
         retry: Option<Retry>,

@@ -18,12 +18,7 @@ pub enum CallbackError {
     Taken(Vec<u16>),
     /// The system does not let us listen.
     #[error("the browser cannot come back after the login: cannot listen on {address}: {cause}")]
-    Refused {
-        /// The address.
-        address: IpAddr,
-        /// The system's error.
-        cause: String,
-    },
+    Refused { address: IpAddr, cause: String },
 }
 
 impl CallbackError {

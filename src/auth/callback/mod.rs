@@ -18,12 +18,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::page::Page;
 use crate::task;
 use responder::Responder;
 
 pub(super) use listener::{CallbackError, Listener};
 pub(super) use redirect::Redirect;
-pub(super) use responder::{ExpectedRedirect, LoginOutcome};
+pub(super) use responder::ExpectedRedirect;
 pub use settings::CallbackSettings;
 
 /// How long the end of a login waits until the browser has its page.
@@ -70,8 +71,8 @@ impl Callback {
     }
 
     /// Sends the browser its page, and closes. Waits a short time for the browser.
-    pub(super) async fn respond(mut self, outcome: LoginOutcome) {
-        self.responder.set_outcome(outcome);
+    pub(super) async fn respond(mut self, page: Page) {
+        self.responder.set_page(page);
         tokio::time::timeout(PAGE_LIMIT, self.pages_written.recv()).await.ok();
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::{LoginError, LoginOptions};
 use crate::auth::account::Snapshot;
 use crate::auth::authorization::{self, AuthorizationCode, PendingAuthorization};
-use crate::auth::callback::{Callback, LoginOutcome, Redirect};
+use crate::auth::callback::{Callback, Redirect};
 use crate::auth::oauth::Inner;
 use crate::auth::ownership;
 use crate::auth::page::Page;
@@ -67,18 +67,14 @@ pub(super) async fn resume(inner: &Arc<Inner>, left: &ownership::Pending) -> Res
 /// Tells the browser how it went, and whether it goes on.
 pub(super) async fn tell(inner: &Inner, callback: Callback, logged_in: &Result<Snapshot, LoginError>, goes_on: bool) {
     let host = inner.shown_server();
-    let outcome = match logged_in {
-        Ok(_) => LoginOutcome::SignedIn { host },
+    let page = match logged_in {
+        Ok(_) => Page::SignedIn { host },
         Err(error) => {
             let reason = log::redact(&error.to_string());
-            LoginOutcome::Page(if goes_on {
-                Page::Retrying { host, reason }
-            } else {
-                Page::Failed { host, reason, advice: error.hint() }
-            })
+            if goes_on { Page::Retrying { host, reason } } else { Page::Failed { host, reason, advice: error.hint() } }
         }
     };
-    callback.respond(outcome).await;
+    callback.respond(page).await;
 }
 
 /// What a person brings back: the whole address, its query, or the code alone. An authorization server that says who it

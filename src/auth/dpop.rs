@@ -18,14 +18,14 @@ use super::jwt::{JwtError, Signer};
 use crate::log::Secret;
 
 /// The request header that carries a proof.
-pub const PROOF: HeaderName = HeaderName::from_static("dpop");
+pub(super) const PROOF: HeaderName = HeaderName::from_static("dpop");
 
 /// The response header with the nonce for the next proof.
 const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// A key, and the nonces that servers require in its proofs.
 #[derive(Debug)]
-pub struct Dpop {
+pub(super) struct Dpop {
     signer: Signer,
     jwk: Value,
     /// The newest nonce of each origin (RFC 9449 section 9). Every request of this process reads and replaces them, so they
@@ -35,14 +35,14 @@ pub struct Dpop {
 
 impl Dpop {
     /// Makes a new key, in the form that [`super::Record::dpop_key`] stores.
-    pub fn generate() -> Result<Secret, JwtError> {
+    pub(super) fn generate() -> Result<Secret, JwtError> {
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
         let document = document.map_err(|_| JwtError::Sign("the system could not make a key"))?;
         Ok(Secret::new(STANDARD_NO_PAD.encode(document)))
     }
 
     /// Reads the key of a record.
-    pub fn new(key: &Secret) -> Result<Self, JwtError> {
+    pub(super) fn new(key: &Secret) -> Result<Self, JwtError> {
         let damaged = || JwtError::Key("the DPoP key of this login is damaged".to_owned());
         let der = STANDARD_NO_PAD.decode(key.expose()).map_err(|_| damaged())?;
         let signer = Signer::from_pkcs8(&der)?;
@@ -53,13 +53,13 @@ impl Dpop {
     }
 
     /// The key's thumbprint (RFC 7638): `dpop_jkt` of an authorization request.
-    pub fn thumbprint(&self) -> String {
+    pub(super) fn thumbprint(&self) -> String {
         let member = |name: &str| self.jwk[name].as_str().unwrap_or_default();
         sha256_base64url(&format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, member("x"), member("y")))
     }
 
     /// Makes the proof for one request. `access_token`: the token of a request to a resource.
-    pub fn proof(&self, method: &Method, url: &Url, access_token: Option<&Secret>) -> Result<String, JwtError> {
+    pub(super) fn proof(&self, method: &Method, url: &Url, access_token: Option<&Secret>) -> Result<String, JwtError> {
         let mut target = url.clone();
         target.set_query(None);
         target.set_fragment(None);
@@ -81,7 +81,7 @@ impl Dpop {
     }
 
     /// Stores the nonce of a response, whatever its status. True if the nonce is a new one.
-    pub fn store_nonce(&self, url: &Url, headers: &HeaderMap) -> bool {
+    pub(super) fn store_nonce(&self, url: &Url, headers: &HeaderMap) -> bool {
         let Some(nonce) = headers.get(NONCE).and_then(|value| value.to_str().ok()) else { return false };
         let mut nonces = self.nonces.lock();
         let previous = nonces.insert(url.origin().ascii_serialization(), nonce.to_owned());

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value};
-use url::{Host, Url};
+use url::Url;
 
+use super::web_url::{UnsafeUrl, check_url};
 use crate::log;
 use crate::net::{Http, HttpError, PRODUCT, read, retry_after};
 
@@ -29,7 +30,7 @@ pub(super) const BLOCKED: &str = "blocked by bot protection";
 
 /// The HTTP client for authorization servers and for protected resource metadata.
 #[derive(Clone)]
-pub struct Fetch {
+pub(super) struct Fetch {
     http: Http,
     allow_http: bool,
 }
@@ -38,22 +39,12 @@ pub struct Fetch {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
     /// A URL to which we send nothing.
-    #[error("{url} is not used: {why}")]
-    UrlNotAllowed {
-        /// Without query and user name.
-        url: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error(transparent)]
+    UrlNotAllowed(#[from] UnsafeUrl),
     /// The connection is not allowed, now or later: the address is in a network that the server must not name, or the
     /// certificate is not valid.
     #[error("{cause}")]
-    Barred {
-        /// What prevents the connection.
-        cause: String,
-        /// What to do about it.
-        hint: &'static str,
-    },
+    Barred { cause: String, hint: &'static str },
     /// There is no connection; nothing was sent.
     #[error("{0}")]
     Unreachable(String),
@@ -66,7 +57,7 @@ impl FetchError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::UrlNotAllowed { .. } => "an authorization server must have an https address, or be on this machine",
+            Self::UrlNotAllowed(_) => "an authorization server must have an https address, or be on this machine",
             Self::Barred { hint, .. } => hint,
             Self::Unreachable(_) | Self::NoResponse(_) => "the next request tries it again",
         }
@@ -75,7 +66,7 @@ impl FetchError {
 
 /// A complete response.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub(super) struct Reply {
     /// The URL of the response, after redirects.
     pub url: Url,
     pub status: StatusCode,
@@ -86,27 +77,17 @@ pub struct Reply {
 impl Fetch {
     /// `allow_http`: the user allows http to the MCP server, so its authorization server may use http too. `Http` checks
     /// which network addresses a name may lead to.
-    pub fn new(http: Http, allow_http: bool) -> Self {
+    pub(super) fn new(http: Http, allow_http: bool) -> Self {
         Self { http, allow_http }
     }
 
-    /// Checks that a request may go to this URL: https, or http to this machine (RFC 9700 section 2.6).
-    pub fn check_url(&self, url: &str) -> Result<Url, FetchError> {
-        let not_allowed = |shown: String, why: &str| FetchError::UrlNotAllowed { url: shown, why: why.to_owned() };
-        let url = Url::parse(url).map_err(|error| not_allowed(format!("{url:?}"), &error.to_string()))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(not_allowed(without_query(&url), "it has a user name or password in it"));
-        }
-        match url.scheme() {
-            "https" => Ok(url),
-            "http" if self.allow_http || is_loopback(&url) => Ok(url),
-            "http" => Err(not_allowed(without_query(&url), "it is not https")),
-            _ => Err(not_allowed(without_query(&url), "it is neither https nor http")),
-        }
+    /// Checks that a request may go to this URL.
+    pub(in crate::auth) fn check_url(&self, url: &str) -> Result<Url, FetchError> {
+        Ok(check_url(url, self.allow_http)?)
     }
 
     /// Gets a document, following redirects to URLs that are allowed themselves.
-    pub async fn get(&self, url: &str, extra: &[(HeaderName, String)]) -> Result<Reply, FetchError> {
+    pub(super) async fn get(&self, url: &str, extra: &[(HeaderName, String)]) -> Result<Reply, FetchError> {
         let mut url = self.check_url(url)?;
         let started_with_https = url.scheme() == "https";
         for _ in 0..=REDIRECTS {
@@ -114,26 +95,20 @@ impl Fetch {
             let Some(next) = redirect(&reply) else { return Ok(reply) };
             url = self.check_url(&next)?;
             if started_with_https && url.scheme() != "https" {
-                return Err(FetchError::UrlNotAllowed {
-                    url: without_query(&url),
-                    why: "a redirect from https leads there".to_owned(),
-                });
+                return Err(UnsafeUrl::new(&url, "a redirect from https leads there").into());
             }
         }
-        Err(FetchError::UrlNotAllowed {
-            url: without_query(&url),
-            why: format!("more than {REDIRECTS} redirects lead there"),
-        })
+        Err(UnsafeUrl::new(&url, &format!("more than {REDIRECTS} redirects lead there")).into())
     }
 
     /// Gets the response of this URL itself, even if it is a redirect.
-    pub async fn get_without_redirects(&self, url: &str) -> Result<Reply, FetchError> {
+    pub(super) async fn get_without_redirects(&self, url: &str) -> Result<Reply, FetchError> {
         let url = self.check_url(url)?;
         self.send(Method::GET, url, headers(&[])?, Bytes::new()).await
     }
 
     /// Whether there is an endpoint at this URL, which OPTIONS shows without any effect on the server.
-    pub async fn is_endpoint(&self, url: &str) -> bool {
+    pub(super) async fn is_endpoint(&self, url: &str) -> bool {
         let (Ok(url), Ok(headers)) = (self.check_url(url), headers(&[])) else { return false };
         let Ok(reply) = self.send(Method::OPTIONS, url, headers, Bytes::new()).await else { return false };
         let lists_methods = [ALLOW, ACCESS_CONTROL_ALLOW_METHODS].iter().any(|name| reply.headers.contains_key(name));
@@ -141,7 +116,7 @@ impl Fetch {
     }
 
     /// Posts a form. A redirect is returned like any response, because credentials must not go to another URL.
-    pub async fn post_form(
+    pub(super) async fn post_form(
         &self,
         url: &str,
         form: &[(&str, &str)],
@@ -155,7 +130,7 @@ impl Fetch {
     }
 
     /// Posts a JSON object.
-    pub async fn post_json(&self, url: &str, document: &Map<String, Value>) -> Result<Reply, FetchError> {
+    pub(super) async fn post_json(&self, url: &str, document: &Map<String, Value>) -> Result<Reply, FetchError> {
         let url = self.check_url(url)?;
         let mut headers = headers(&[])?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -164,10 +139,7 @@ impl Fetch {
     }
 
     async fn send(&self, method: Method, url: Url, headers: HeaderMap, body: Bytes) -> Result<Reply, FetchError> {
-        let uri: Uri = url.as_str().parse().map_err(|_| FetchError::UrlNotAllowed {
-            url: without_query(&url),
-            why: "it is not a valid request URL".to_owned(),
-        })?;
+        let uri: Uri = url.as_str().parse().map_err(|_| UnsafeUrl::new(&url, "it is not a valid request URL"))?;
         let host = crate::net::host(&uri);
         log::debug!("{method} {host}{}", url.path());
         let exchange = async {
@@ -201,7 +173,7 @@ fn headers(extra: &[(HeaderName, String)]) -> Result<HeaderMap, FetchError> {
     // Without this header a server may use any encoding.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in extra {
-        let mut value = HeaderValue::try_from(value).map_err(|_| FetchError::UrlNotAllowed {
+        let mut value = HeaderValue::try_from(value).map_err(|_| UnsafeUrl {
             url: format!("the header {name}"),
             why: "its value has characters that a header cannot hold".to_owned(),
         })?;
@@ -216,43 +188,25 @@ fn redirect(reply: &Reply) -> Option<String> {
     reply.url.join(location.to_str().ok()?).ok().map(String::from)
 }
 
-/// A URL for messages: without user name, query and fragment.
-pub(super) fn without_query(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
-}
-
-/// Whether a URL's host is this machine: a loopback address, or the name that RFC 6761 reserves.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        None => false,
-    }
-}
-
 impl Reply {
     /// The JSON object in the body; `None` for anything else, such as the page of a web application that answers every
     /// path.
-    pub fn json(&self) -> Option<Map<String, Value>> {
+    pub(super) fn json(&self) -> Option<Map<String, Value>> {
         serde_json::from_slice(&self.body).ok()
     }
 
     /// The wait of `Retry-After`.
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub(super) fn retry_after(&self) -> Option<Duration> {
         retry_after(&self.headers)
     }
 
     /// Scheme and host.
-    pub fn host(&self) -> String {
+    pub(super) fn host(&self) -> String {
         self.url.origin().ascii_serialization()
     }
 
     /// A description, if this is the page of a bot protection and not the server's own response.
-    pub fn bot_protection(&self) -> Option<String> {
+    pub(super) fn bot_protection(&self) -> Option<String> {
         let refused = matches!(self.status.as_u16(), 401 | 403 | 405 | 429 | 503);
         let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let marked = header("cf-mitigated") == "challenge" || !header("x-amzn-waf-action").is_empty();
@@ -267,7 +221,7 @@ impl Reply {
     }
 
     /// The beginning of the body, for messages.
-    pub fn snippet(&self) -> String {
+    pub(super) fn snippet(&self) -> String {
         let text = String::from_utf8_lossy(&self.body[..self.body.len().min(SNIPPET)]);
         log::redact(text.trim())
     }

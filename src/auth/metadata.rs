@@ -7,7 +7,7 @@ use super::record::Issuer;
 
 /// The members of a metadata document that we use. A member of the wrong type counts as missing.
 #[derive(Debug, Clone, Copy)]
-pub struct Metadata<'a>(&'a Map<String, Value>);
+pub(super) struct Metadata<'a>(&'a Map<String, Value>);
 
 /// A text member of a JSON object, if it is not empty.
 pub(super) fn text<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -28,11 +28,11 @@ pub(super) fn document(members: &[(&str, Value)]) -> Map<String, Value> {
 }
 
 impl<'a> Metadata<'a> {
-    pub fn new(document: &'a Map<String, Value>) -> Self {
+    pub(super) fn new(document: &'a Map<String, Value>) -> Self {
         Self(document)
     }
 
-    pub fn of(issuer: &'a Issuer) -> Self {
+    pub(super) fn of(issuer: &'a Issuer) -> Self {
         Self(&issuer.metadata)
     }
 
@@ -49,64 +49,64 @@ impl<'a> Metadata<'a> {
     }
 
     /// The issuer identifier, byte for byte.
-    pub fn issuer(self) -> Option<&'a str> {
+    pub(super) fn issuer(self) -> Option<&'a str> {
         self.text("issuer")
     }
 
-    pub fn authorization_endpoint(self) -> Option<&'a str> {
+    pub(super) fn authorization_endpoint(self) -> Option<&'a str> {
         self.text("authorization_endpoint")
     }
 
-    pub fn token_endpoint(self) -> Option<&'a str> {
+    pub(super) fn token_endpoint(self) -> Option<&'a str> {
         self.text("token_endpoint")
     }
 
     /// RFC 7591.
-    pub fn registration_endpoint(self) -> Option<&'a str> {
+    pub(super) fn registration_endpoint(self) -> Option<&'a str> {
         self.text("registration_endpoint")
     }
 
     /// RFC 7009.
-    pub fn revocation_endpoint(self) -> Option<&'a str> {
+    pub(super) fn revocation_endpoint(self) -> Option<&'a str> {
         self.text("revocation_endpoint")
     }
 
     /// RFC 8628.
-    pub fn device_authorization_endpoint(self) -> Option<&'a str> {
+    pub(super) fn device_authorization_endpoint(self) -> Option<&'a str> {
         self.text("device_authorization_endpoint")
     }
 
     /// The scopes of all resources together.
-    pub fn scopes_supported(self) -> Vec<&'a str> {
+    pub(super) fn scopes_supported(self) -> Vec<&'a str> {
         self.array("scopes_supported").unwrap_or_default()
     }
 
     /// PKCE methods; `None` if the metadata do not mention PKCE.
-    pub fn code_challenge_methods(self) -> Option<Vec<&'a str>> {
+    pub(super) fn code_challenge_methods(self) -> Option<Vec<&'a str>> {
         self.array("code_challenge_methods_supported")
     }
 
     /// How clients may authenticate at the token endpoint; `None` if the metadata do not list methods.
-    pub fn token_endpoint_auth_methods(self) -> Option<Vec<&'a str>> {
+    pub(super) fn token_endpoint_auth_methods(self) -> Option<Vec<&'a str>> {
         self.array("token_endpoint_auth_methods_supported")
     }
 
     /// Whether a client ID may be the URL of a client ID metadata document.
-    pub fn supports_client_id_metadata_documents(self) -> bool {
+    pub(super) fn supports_client_id_metadata_documents(self) -> bool {
         self.flag("client_id_metadata_document_supported")
     }
 
     /// Whether authorization responses have `iss` (RFC 9207).
-    pub fn sends_iss(self) -> bool {
+    pub(super) fn sends_iss(self) -> bool {
         self.flag("authorization_response_iss_parameter_supported")
     }
 
     /// Whether the server binds tokens to ES256 keys, the only ones that we make (RFC 9449 section 5.1).
-    pub fn supports_dpop(self) -> bool {
+    pub(super) fn supports_dpop(self) -> bool {
         self.array("dpop_signing_alg_values_supported").is_some_and(|algorithms| algorithms.contains(&"ES256"))
     }
 
-    pub fn supports_offline_access(self) -> bool {
+    pub(super) fn supports_offline_access(self) -> bool {
         self.scopes_supported().contains(&OFFLINE_ACCESS)
     }
 }
@@ -116,7 +116,7 @@ pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 
 /// Authorization servers whose rules differ from the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vendor {
+pub(super) enum Vendor {
     /// Entra: refuses the `resource` parameter (AADSTS901002) and needs a scope.
     Microsoft,
     /// Sends a refresh token only for `access_type=offline`; refuses the scope `offline_access`.
@@ -127,7 +127,7 @@ pub enum Vendor {
 
 impl Vendor {
     /// Recognized by the host of an endpoint, not by a name in the metadata.
-    pub fn of(issuer: &Issuer) -> Self {
+    pub(super) fn of(issuer: &Issuer) -> Self {
         let metadata = Metadata::of(issuer);
         let endpoint = metadata.authorization_endpoint().or(metadata.token_endpoint());
         let url = endpoint.and_then(|endpoint| Url::parse(endpoint).ok());

@@ -53,6 +53,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod token;
+mod web_url;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use super::settings::Login;
 
 /// The scopes that servers name. A challenge and `scopes_supported` need not have scopes in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scopes {
+pub(super) struct Scopes {
     /// The scope of the challenge: it decides what the refused request needs.
     pub challenged: Option<String>,
     /// `scopes_supported` of the protected resource.
@@ -49,7 +49,7 @@ impl ScopeAttempt {
 impl Scopes {
     /// The scope of a request; `None`: no `scope` parameter. `previous`: every scope that was ever requested from this
     /// issuer, which a step-up must request again (SEP-2350).
-    pub fn select(
+    pub(super) fn select(
         &self,
         login: &Login,
         issuer: &Issuer,
@@ -87,7 +87,7 @@ impl Scopes {
 
     /// The scope of a registration: all scopes that later requests may ask for, because some servers allow a client no
     /// others.
-    pub fn to_register(&self, login: &Login, issuer: &Issuer, previous: Option<&str>) -> Option<String> {
+    pub(super) fn to_register(&self, login: &Login, issuer: &Issuer, previous: Option<&str>) -> Option<String> {
         if login.scope.is_some() {
             return self.select(login, issuer, previous, ScopeAttempt::Full);
         }
@@ -97,7 +97,7 @@ impl Scopes {
 }
 
 /// All scopes of both, each once, in order.
-pub fn union(one: &str, other: &str) -> String {
+pub(super) fn union(one: &str, other: &str) -> String {
     let mut words: Vec<&str> = Vec::new();
     for word in one.split_ascii_whitespace().chain(other.split_ascii_whitespace()) {
         if !words.contains(&word) {
@@ -108,7 +108,7 @@ pub fn union(one: &str, other: &str) -> String {
 }
 
 /// Whether every scope of `wanted` is in `granted`.
-pub fn covers(granted: &str, wanted: &str) -> bool {
+pub(super) fn covers(granted: &str, wanted: &str) -> bool {
     wanted.split_ascii_whitespace().all(|word| granted.split_ascii_whitespace().any(|has| has == word))
 }
 
@@ -117,7 +117,7 @@ fn without(scope: &str, left_out: &str) -> String {
 }
 
 /// A warning for a login without a refresh token.
-pub fn warn_no_refresh_token(tokens: &Tokens, requested: Option<&str>) -> Option<String> {
+pub(super) fn warn_no_refresh_token(tokens: &Tokens, requested: Option<&str>) -> Option<String> {
     let requested = requested.unwrap_or_default();
     let hint = if covers(requested, OFFLINE_ACCESS) { "" } else { "; a --scope that includes offline_access may help" };
     tokens.refresh_token.is_none().then(|| {

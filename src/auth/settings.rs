@@ -161,7 +161,7 @@ impl Login {
         let url = Url::parse(text).map_err(|error| error.to_string())?;
         match url.scheme() {
             "https" => Ok(text.to_owned()),
-            "http" if super::fetch::is_loopback(&url) => Ok(text.to_owned()),
+            "http" if super::web_url::is_loopback(&url) => Ok(text.to_owned()),
             _ => Err("it is an https URL".to_owned()),
         }
     }

@@ -6,10 +6,10 @@ mod request;
 mod response;
 
 pub(super) use client_check::knows_client;
-pub use request::AuthorizationError;
-pub(super) use request::{AuthorizationRequest, PendingAuthorization, safe_to_open, start};
+pub(super) use request::AuthorizationError;
+pub(super) use request::{AuthorizationRequest, PendingAuthorization, start};
 pub(super) use response::{AuthorizationCode, check_response};
-pub use response::{AuthorizationResponseError, Retry};
+pub(super) use response::{AuthorizationResponseError, Retry};
 
 #[cfg(test)]
 mod tests;

@@ -4,23 +4,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use crate::auth::browser::check_url;
 use crate::auth::crypto::{random_text, sha256_base64url};
 use crate::auth::dpop::Dpop;
-use crate::auth::fetch::without_query;
 use crate::auth::jwt::JwtError;
 use crate::auth::metadata::{Metadata, OFFLINE_ACCESS, Vendor};
 use crate::auth::record::{Client, Issuer};
 use crate::auth::scope::{ScopeAttempt, covers};
 use crate::auth::settings::Login;
-use crate::log::{self, Secret};
+use crate::auth::web_url::{UnsafeUrl, check_url};
+use crate::log::Secret;
 
 /// The parameters of an authorization request whose values only we may choose.
 const OWN_PARAMETERS: [&str; 5] = ["state", "client_id", "redirect_uri", "response_type", "code_challenge"];
 
 /// The input of an authorization request.
 #[derive(Debug, Clone, Copy)]
-pub struct AuthorizationRequest<'a> {
+pub(in crate::auth) struct AuthorizationRequest<'a> {
     pub issuer: &'a Issuer,
     pub client: &'a Client,
     pub login: &'a Login,
@@ -36,7 +35,7 @@ pub struct AuthorizationRequest<'a> {
 
 /// A login that was started: all that this or another process needs to finish it. As secret as a token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PendingAuthorization {
+pub(in crate::auth) struct PendingAuthorization {
     /// Connects the authorization response to this login.
     pub state: Secret,
     /// The code verifier of PKCE (RFC 7636).
@@ -58,7 +57,7 @@ pub struct PendingAuthorization {
 
 impl PendingAuthorization {
     /// Reads one that was stored. It goes through its JSON text, because some of its parts can only be read from text.
-    pub fn from_payload(payload: &Value) -> Result<Self, serde_json::Error> {
+    pub(in crate::auth) fn from_payload(payload: &Value) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(payload.to_string().as_bytes())
     }
 }
@@ -75,13 +74,8 @@ pub enum AuthorizationError {
     #[error("the authorization server {0} has no authorization endpoint")]
     NoEndpoint(String),
     /// The endpoint's URL must not be opened in a browser.
-    #[error("the URL {url:?} is not opened in a browser: {why}")]
-    UnsafeUrl {
-        /// Without the query.
-        url: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error(transparent)]
+    UnsafeUrl(#[from] UnsafeUrl),
     /// The system has no randomness, or the DPoP key is damaged.
     #[error(transparent)]
     Key(#[from] JwtError),
@@ -93,14 +87,16 @@ impl AuthorizationError {
         match self {
             Self::NoPkce(_) => "if you know that the server supports PKCE with S256, use --assume-pkce",
             Self::NoEndpoint(_) => "a login without a browser may be possible: --device-code, --client-credentials",
-            Self::UnsafeUrl { .. } => "only the server's operator can fix this; do not open that address by hand",
+            Self::UnsafeUrl(_) => "only the server's operator can fix this; do not open that address by hand",
             Self::Key(_) => "log out and log in again",
         }
     }
 }
 
 /// Returns the URL for the browser, and what must be kept until the browser comes back.
-pub fn start(request: AuthorizationRequest<'_>) -> Result<(String, PendingAuthorization), AuthorizationError> {
+pub(in crate::auth) fn start(
+    request: AuthorizationRequest<'_>,
+) -> Result<(String, PendingAuthorization), AuthorizationError> {
     let metadata = Metadata::of(request.issuer);
     let supports_s256 = metadata.code_challenge_methods().is_some_and(|methods| methods.contains(&"S256"));
     if !supports_s256 && !request.login.assume_pkce {
@@ -108,7 +104,7 @@ pub fn start(request: AuthorizationRequest<'_>) -> Result<(String, PendingAuthor
     }
     let endpoint = metadata.authorization_endpoint();
     let endpoint = endpoint.ok_or_else(|| AuthorizationError::NoEndpoint(request.issuer.issuer.clone()))?;
-    let url = safe_to_open(endpoint)?;
+    let url = check_url(endpoint, false)?;
     let pending = PendingAuthorization {
         state: Secret::new(random_text()?),
         verifier: Secret::new(random_text()?),
@@ -154,7 +150,7 @@ fn with_parameters(mut url: Url, parameters: &[(String, String)]) -> Result<Stri
     let in_endpoint: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
     if let Some(name) = in_endpoint.iter().find(|name| OWN_PARAMETERS.contains(&name.as_str())) {
         let why = format!("its query sets {name:?}, which only we may set");
-        return Err(AuthorizationError::UnsafeUrl { url: without_query(&url), why });
+        return Err(UnsafeUrl::new(&url, &why).into());
     }
     let mut query = url.query_pairs_mut();
     for (name, value) in parameters {
@@ -165,17 +161,4 @@ fn with_parameters(mut url: Url, parameters: &[(String, String)]) -> Result<Stri
     drop(query);
     url.set_fragment(None);
     Ok(url.into())
-}
-
-/// Checks a URL that a server wants people to open.
-pub(in crate::auth) fn safe_to_open(text: &str) -> Result<Url, AuthorizationError> {
-    check_url(text).map_err(|why| {
-        let url = match Url::parse(text) {
-            Ok(url) if url.has_host() => without_query(&url),
-            Ok(url) => format!("{}:…", url.scheme()),
-            Err(_) => text.chars().take(100).collect(),
-        };
-        log::warn!("the URL {url:?} of a server is not opened in a browser: {why}");
-        AuthorizationError::UnsafeUrl { url, why: why.to_string() }
-    })
 }

@@ -11,7 +11,7 @@ use crate::log::{Secret, redact};
 
 /// An authorization code: good for one token request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthorizationCode(pub(in crate::auth) Secret);
+pub(in crate::auth) struct AuthorizationCode(pub(in crate::auth) Secret);
 
 /// An authorization response without a code that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +32,6 @@ pub enum AuthorizationResponseError {
     Refused {
         /// RFC 6749 section 4.1.2.1.
         error: String,
-        /// The `error_description`.
         description: Option<String>,
         /// How one more login may succeed.
         retry: Option<Retry>,
@@ -74,7 +73,7 @@ fn in_brackets(description: Option<&str>) -> String {
 }
 
 /// Checks the query of a redirect: first that `state` is ours, then that `iss` is right, and only then code or error.
-pub fn check_response(
+pub(in crate::auth) fn check_response(
     pending: &PendingAuthorization,
     query: &str,
 ) -> Result<AuthorizationCode, AuthorizationResponseError> {

@@ -18,7 +18,7 @@ enum System {
 
 /// What opens a browser here, read once from the environment.
 #[derive(Debug, Clone)]
-pub struct Desktop {
+pub(in crate::auth) struct Desktop {
     system: System,
     /// `$BROWSER`.
     browser: Option<String>,
@@ -47,7 +47,7 @@ pub(super) enum Opener {
 
 impl Desktop {
     /// Reads the environment.
-    pub fn detect() -> Self {
+    pub(in crate::auth) fn detect() -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_container =
             set("container") || ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists());
@@ -105,20 +105,9 @@ fn program(argv: &[&str]) -> Opener {
 /// Some MCP clients remove the display's address from our environment. The desktop portal on the session bus still knows
 /// the display.
 fn portal(bus: &Path) -> Opener {
-    let call = [
-        "busctl",
-        "--user",
-        "call",
-        "org.freedesktop.portal.Desktop",
-        "/org/freedesktop/portal/desktop",
-        "org.freedesktop.portal.OpenURI",
-        "OpenURI",
-        "ssa{sv}",
-        "",
-        "%s",
-        "0",
-    ];
-    let argv = call.iter().map(ToString::to_string).collect();
+    let call = "busctl --user call org.freedesktop.portal.Desktop /org/freedesktop/portal/desktop \
+                org.freedesktop.portal.OpenURI OpenURI ssa{sv}";
+    let argv = call.split_whitespace().chain(["", "%s", "0"]).map(str::to_owned).collect();
     Opener::Program { argv, environment: vec![("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()))] }
 }
 

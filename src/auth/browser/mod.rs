@@ -8,11 +8,9 @@ mod desktop;
 use std::process::Stdio;
 use std::time::Duration;
 
-use url::Url;
+use super::web_url::{UnsafeUrl, check_url};
 
-use super::fetch::is_loopback;
-
-pub use desktop::Desktop;
+pub(super) use desktop::Desktop;
 use desktop::Opener;
 
 /// A program that opens a browser ends within this time.
@@ -23,48 +21,18 @@ const LONGEST_URL: usize = 16 * 1024;
 
 /// A URL that is safe to open: https, or http to this machine, without a user name, and encoded by us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrowserUrl(String);
-
-/// Why a URL must not be opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// The text is not a URL.
-    #[error("it is not a URL")]
-    Malformed,
-    /// `javascript:`, `file:`, http to another machine, ….
-    #[error("its scheme is not https")]
-    Scheme,
-    /// A user name before the host can make people believe in another host.
-    #[error("it has a user name or password")]
-    Userinfo,
-    /// Programs that open browsers have limits.
-    #[error("it is too long")]
-    TooLong,
-}
-
-/// Checks a URL that a server has chosen.
-pub fn check_url(text: &str) -> Result<Url, UrlError> {
-    let url = Url::parse(text).map_err(|_| UrlError::Malformed)?;
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) => {}
-        _ => return Err(UrlError::Scheme),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(UrlError::Userinfo);
-    }
-    Ok(url)
-}
+pub(super) struct BrowserUrl(String);
 
 impl BrowserUrl {
     /// Checks and encodes a URL.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
+    pub(super) fn parse(text: &str) -> Result<Self, UnsafeUrl> {
         // Even a script that passes the URL to a shell finds no quote and no expression in it.
-        let encoded: String = check_url(text)?.as_str().chars().map(without_shell_syntax).collect();
-        if encoded.len() > LONGEST_URL { Err(UrlError::TooLong) } else { Ok(Self(encoded)) }
+        let url = check_url(text, false)?;
+        let encoded: String = url.as_str().chars().map(without_shell_syntax).collect();
+        if encoded.len() > LONGEST_URL { Err(UnsafeUrl::new(&url, "it is too long")) } else { Ok(Self(encoded)) }
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -89,7 +57,7 @@ enum OpenError {
 }
 
 /// Opens a browser if there is one, and takes a few seconds at most. Returns why none was opened.
-pub async fn open(url: &BrowserUrl, desktop: &Desktop) -> Result<(), String> {
+pub(super) async fn open(url: &BrowserUrl, desktop: &Desktop) -> Result<(), String> {
     let mut error = "there is no program that opens one".to_owned();
     for opener in desktop.openers()? {
         match open_with(&opener, url).await {

@@ -4,6 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+const HTTP: &str = "it is not https";
+const SCHEME: &str = "it is neither https nor http";
+const USER: &str = "user name or password";
+const MALFORMED: &str = "relative URL without a base";
+
 #[test]
 fn only_https_and_loopback_urls_are_opened() {
     for good in ["https://as.example/authorize?a=b%20c", "http://127.0.0.1:4/x", "http://localhost/", "http://[::1]:4/"]
@@ -11,25 +16,27 @@ fn only_https_and_loopback_urls_are_opened() {
         assert_eq!(BrowserUrl::parse(good).unwrap().as_str(), good);
     }
     for (bad, why) in [
-        ("javascript:alert(1)", UrlError::Scheme),
-        ("file:///etc/passwd", UrlError::Scheme),
-        ("data:text/html,x", UrlError::Scheme),
-        ("vbscript:x", UrlError::Scheme),
-        ("calculator:", UrlError::Scheme),
-        ("ms-settings://x", UrlError::Scheme),
-        ("http://as.example/", UrlError::Scheme),
-        ("http://localhost.example/", UrlError::Scheme),
-        ("https://user@as.example/", UrlError::Userinfo),
-        ("https://u:p@as.example/", UrlError::Userinfo),
-        ("http://127.0.0.1.evil.example/", UrlError::Scheme),
-        ("ms-settings:", UrlError::Scheme),
-        ("$(calc)", UrlError::Malformed),
-        ("--help", UrlError::Malformed),
-        ("", UrlError::Malformed),
+        ("javascript:alert(1)", SCHEME),
+        ("file:///etc/passwd", SCHEME),
+        ("data:text/html,x", SCHEME),
+        ("vbscript:x", SCHEME),
+        ("calculator:", SCHEME),
+        ("ms-settings://x", SCHEME),
+        ("http://as.example/", HTTP),
+        ("http://localhost.example/", HTTP),
+        ("https://user@as.example/", USER),
+        ("https://u:p@as.example/", USER),
+        ("http://127.0.0.1.evil.example/", HTTP),
+        ("ms-settings:", SCHEME),
+        ("$(calc)", MALFORMED),
+        ("--help", MALFORMED),
+        ("", MALFORMED),
     ] {
-        assert_eq!(BrowserUrl::parse(bad), Err(why), "{bad}");
+        let error = BrowserUrl::parse(bad).unwrap_err();
+        assert!(error.why.contains(why), "{bad}: {error}");
     }
-    assert_eq!(BrowserUrl::parse(&format!("https://a/{}", "x".repeat(20_000))), Err(UrlError::TooLong));
+    let long = BrowserUrl::parse(&format!("https://a/{}", "x".repeat(20_000)));
+    assert_eq!(long.unwrap_err().why, "it is too long");
 }
 
 #[test]

@@ -18,12 +18,7 @@ pub enum CallbackError {
     Taken(Vec<u16>),
     /// The system does not let us listen.
     #[error("the browser cannot come back after the login: cannot listen on {address}: {cause}")]
-    Refused {
-        /// The address.
-        address: IpAddr,
-        /// The system's error.
-        cause: String,
-    },
+    Refused { address: IpAddr, cause: String },
 }
 
 impl CallbackError {
@@ -45,7 +40,7 @@ fn ports(ports: &[u16]) -> String {
 
 /// The open sockets of the callback server, all with the same port.
 #[derive(Debug)]
-pub struct Listener {
+pub(in crate::auth) struct Listener {
     pub(super) settings: CallbackSettings,
     pub(super) sockets: Vec<TcpListener>,
     pub(super) port: u16,
@@ -53,7 +48,7 @@ pub struct Listener {
 
 impl Listener {
     /// Listens on the first of these ports that is free in every address family, or on `--callback-port` alone.
-    pub fn bind(settings: &CallbackSettings, candidates: &[u16]) -> Result<Self, CallbackError> {
+    pub(in crate::auth) fn bind(settings: &CallbackSettings, candidates: &[u16]) -> Result<Self, CallbackError> {
         let strict = settings.port.map(|port| vec![port]);
         let candidates = strict.as_deref().unwrap_or(candidates);
         for &port in candidates {
@@ -64,12 +59,12 @@ impl Listener {
         Err(CallbackError::Taken(candidates.to_vec()))
     }
 
-    pub fn port(&self) -> u16 {
+    pub(in crate::auth) fn port(&self) -> u16 {
         self.port
     }
 
     /// The redirect URI of this port.
-    pub fn redirect_uri(&self) -> String {
+    pub(in crate::auth) fn redirect_uri(&self) -> String {
         self.settings.redirect_uri(self.port)
     }
 }

@@ -18,12 +18,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::page::Page;
 use crate::task;
 use responder::Responder;
 
-pub use listener::{CallbackError, Listener};
-pub use redirect::Redirect;
-pub use responder::{ExpectedRedirect, LoginOutcome};
+pub(super) use listener::{CallbackError, Listener};
+pub(super) use redirect::Redirect;
+pub(super) use responder::ExpectedRedirect;
 pub use settings::CallbackSettings;
 
 /// How long the end of a login waits until the browser has its page.
@@ -31,7 +32,7 @@ const PAGE_LIMIT: Duration = Duration::from_secs(2);
 
 /// A callback server at work. Dropping it closes all its connections.
 #[derive(Debug)]
-pub struct Callback {
+pub(super) struct Callback {
     responder: Arc<Responder>,
     redirects: mpsc::Receiver<Redirect>,
     pages_written: mpsc::Receiver<Infallible>,
@@ -45,7 +46,7 @@ pub(super) fn start_url(port: u16, start: &str) -> String {
 
 impl Callback {
     /// Starts the server. Needs a runtime.
-    pub fn start(listener: Listener, expected: ExpectedRedirect) -> std::io::Result<Self> {
+    pub(super) fn start(listener: Listener, expected: ExpectedRedirect) -> std::io::Result<Self> {
         let (responder, redirects, pages_written) = Responder::new(listener.settings, listener.port, expected);
         let responder = Arc::new(responder);
         let mut accepting = JoinSet::new();
@@ -57,12 +58,12 @@ impl Callback {
     }
 
     /// A short address on this machine that redirects to the authorization URL: it fits on one line of a terminal.
-    pub fn start_url(&self) -> String {
+    pub(super) fn start_url(&self) -> String {
         self.responder.start_url()
     }
 
     /// The redirect with our `state`. Waits without limit; dropping the wait loses nothing.
-    pub async fn redirected(&mut self) -> Redirect {
+    pub(super) async fn redirected(&mut self) -> Redirect {
         match self.redirects.recv().await {
             Some(redirect) => redirect,
             None => std::future::pending().await,
@@ -70,8 +71,8 @@ impl Callback {
     }
 
     /// Sends the browser its page, and closes. Waits a short time for the browser.
-    pub async fn respond(mut self, outcome: LoginOutcome) {
-        self.responder.set_outcome(outcome);
+    pub(super) async fn respond(mut self, page: Page) {
+        self.responder.set_page(page);
         tokio::time::timeout(PAGE_LIMIT, self.pages_written.recv()).await.ok();
     }
 }

@@ -7,11 +7,11 @@ use crate::auth::crypto::is_equal;
 /// The parameters of a redirect that has our `state`. Before they are used or shown, `authorization` checks the issuer
 /// (RFC 9207).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Redirect(Vec<(String, String)>);
+pub(in crate::auth) struct Redirect(Vec<(String, String)>);
 
 /// Why a pasted text does not finish this login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PasteError {
+pub(in crate::auth) enum PasteError {
     /// Neither an address with a code or an error, nor a code.
     #[error("the pasted text is neither the address from the browser nor a code")]
     NotARedirect,
@@ -30,7 +30,7 @@ impl Redirect {
     }
 
     /// Reads what a person pastes: the whole address, its query, or a bare code.
-    pub fn pasted(text: &str, state: &str) -> Result<Self, PasteError> {
+    pub(in crate::auth) fn pasted(text: &str, state: &str) -> Result<Self, PasteError> {
         let text = text.trim().trim_matches(['"', '\'', '<', '>']);
         let query = match text.split_once('?') {
             Some((_, query)) => query.split('#').next().unwrap_or_default(),
@@ -48,19 +48,19 @@ impl Redirect {
     }
 
     /// A parameter, if it occurs exactly once.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(in crate::auth) fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.all(name);
         let value = values.next()?;
         values.next().is_none().then_some(value)
     }
 
     /// Whether a person pasted only the code.
-    pub fn is_bare(&self) -> bool {
+    pub(in crate::auth) fn is_bare(&self) -> bool {
         self.get("state").is_none()
     }
 
     /// The parameters as a query. `state` is added to a bare code, which a person pasted for this login.
-    pub fn query(&self, state: &str) -> String {
+    pub(in crate::auth) fn query(&self, state: &str) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(&self.0);
         if self.get("state").is_none() {

@@ -20,25 +20,13 @@ pub(super) const EXCHANGE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the callback server waits for.
 #[derive(Debug, Clone)]
-pub struct ExpectedRedirect {
+pub(in crate::auth) struct ExpectedRedirect {
     /// The `state` of the authorization request.
     pub state: String,
     /// The last part of the short address.
     pub start: String,
     /// The authorization URL, to which the short address redirects.
     pub url: String,
-}
-
-/// How the login ended, for the browser.
-#[derive(Debug, Clone)]
-pub enum LoginOutcome {
-    /// There are tokens.
-    SignedIn {
-        /// The MCP server's host.
-        host: String,
-    },
-    /// Anything else.
-    Page(Page),
 }
 
 /// Answers the requests of all connections.
@@ -49,10 +37,10 @@ pub(super) struct Responder {
     expected: ExpectedRedirect,
     /// The first redirect takes the sender, because a code can be used once. All connections share it.
     redirects: Mutex<Option<mpsc::Sender<Redirect>>>,
-    /// The login sets the outcome once; each connection with a redirect waits for it.
-    outcome: watch::Sender<Option<LoginOutcome>>,
+    /// The page that shows how the login ended. The login sets it once; each connection with a redirect waits for it.
+    page: watch::Sender<Option<Page>>,
     /// Each connection with a redirect holds a clone until its page is written. The login drops this one when it sets the
-    /// outcome, and then waits until all clones are gone.
+    /// page, and then waits until all clones are gone.
     pages: Mutex<Option<mpsc::Sender<Infallible>>>,
 }
 
@@ -66,7 +54,7 @@ impl Responder {
         let (redirects, redirected) = mpsc::channel(1);
         let (pages, pages_written) = mpsc::channel(1);
         let (redirects, pages) = (Mutex::new(Some(redirects)), Mutex::new(Some(pages)));
-        let responder = Self { settings, port, expected, redirects, outcome: watch::Sender::new(None), pages };
+        let responder = Self { settings, port, expected, redirects, page: watch::Sender::new(None), pages };
         (responder, redirected, pages_written)
     }
 
@@ -74,16 +62,16 @@ impl Responder {
         super::start_url(self.port, &self.expected.start)
     }
 
-    pub(super) fn set_outcome(&self, outcome: LoginOutcome) {
-        self.outcome.send_replace(Some(outcome));
+    pub(super) fn set_page(&self, page: Page) {
+        self.page.send_replace(Some(page));
         self.pages.lock().take();
     }
 
-    /// `page`: the connection keeps what is put there until it has written the response.
+    /// `writing`: the connection keeps what is put there until it has written the response.
     pub(super) async fn respond(
         &self,
         request: &Request<()>,
-        page: &Mutex<Option<mpsc::Sender<Infallible>>>,
+        writing: &Mutex<Option<mpsc::Sender<Infallible>>>,
     ) -> Response<Bytes> {
         if !self.has_our_host(request) {
             return plain(StatusCode::BAD_REQUEST, "this server has another address");
@@ -103,24 +91,21 @@ impl Responder {
             log::info!("a request to the callback does not belong to this login; still waiting");
             return Page::Unknown.response();
         };
-        page.lock().clone_from(&self.pages.lock());
+        writing.lock().clone_from(&self.pages.lock());
         // Some browsers send the same request twice; both get the same page.
         if let Some(redirects) = self.redirects.lock().take() {
             redirects.try_send(redirect).ok();
         }
-        self.outcome_page().await
+        self.wait_for_page().await
     }
 
-    async fn outcome_page(&self) -> Response<Bytes> {
-        let mut outcomes = self.outcome.subscribe();
-        let outcome = tokio::time::timeout(EXCHANGE_LIMIT, outcomes.wait_for(Option::is_some)).await;
-        match outcome.ok().and_then(Result::ok).and_then(|outcome| outcome.clone()) {
-            Some(LoginOutcome::SignedIn { host }) => match &self.settings.success_url {
-                Some(url) => see_other(url.as_str()),
-                None => Page::SignedIn { host }.response(),
-            },
-            Some(LoginOutcome::Page(page)) => page.response(),
-            None => Page::Unfinished.response(),
+    async fn wait_for_page(&self) -> Response<Bytes> {
+        let mut pages = self.page.subscribe();
+        let page = tokio::time::timeout(EXCHANGE_LIMIT, pages.wait_for(Option::is_some)).await;
+        let page = page.ok().and_then(Result::ok).and_then(|page| page.clone()).unwrap_or(Page::Unfinished);
+        match &self.settings.success_url {
+            Some(url) if matches!(page, Page::SignedIn { .. }) => see_other(url.as_str()),
+            _ => page.response(),
         }
     }
 

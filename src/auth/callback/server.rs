@@ -63,11 +63,11 @@ pub(super) async fn accept(socket: TcpListener, responder: Arc<Responder>) {
 
 /// Serves one request. `has_request`: set here when its head has arrived, read by [`accept`].
 async fn serve(mut connection: TcpStream, responder: Arc<Responder>, has_request: Arc<AtomicBool>) {
-    let page = Mutex::new(None);
-    let (responder, has_request, page_slot) = (&responder, &has_request, &page);
+    let writing = Mutex::new(None);
+    let (responder, has_request, writing_ref) = (&responder, &has_request, &writing);
     let service = service_fn(|request: Request<Incoming>| async move {
         has_request.store(true, Ordering::Relaxed);
-        let response = responder.respond(&request.map(drop), page_slot).await;
+        let response = responder.respond(&request.map(drop), writing_ref).await;
         Ok::<_, Infallible>(response.map(Full::new))
     });
     let serving = http1::Builder::new()
@@ -81,7 +81,7 @@ async fn serve(mut connection: TcpStream, responder: Arc<Responder>, has_request
         .serve_connection(TokioIo::new(&mut connection), service);
     let served = tokio::time::timeout(HEADER_LIMIT + 2 * EXCHANGE_LIMIT, serving).await;
     // The page is written, or the browser does not read it.
-    drop(page);
+    drop(writing);
     if served.is_ok() {
         tokio::time::timeout(LINGER, drain(&mut connection)).await.ok();
     }

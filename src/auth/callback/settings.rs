@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use crate::auth::fetch::is_loopback;
+use crate::auth::web_url::is_loopback;
 
 /// The beginning of the path of short addresses.
 pub(super) const START: &str = "/start/";

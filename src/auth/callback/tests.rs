@@ -6,7 +6,6 @@ use tokio::net::TcpStream;
 
 use super::server::MOST_CONNECTIONS;
 use super::*;
-use crate::auth::page::Page;
 
 fn callback(settings: &CallbackSettings) -> (Callback, u16) {
     let listener = Listener::bind(settings, &[0]).unwrap();
@@ -32,8 +31,8 @@ async fn get(port: u16, path: &str) -> String {
     ask(port, &format!("GET {path}"), &format!("localhost:{port}")).await
 }
 
-fn signed_in() -> LoginOutcome {
-    LoginOutcome::SignedIn { host: "mcp.example.com".to_owned() }
+fn signed_in() -> Page {
+    Page::SignedIn { host: "mcp.example.com".to_owned() }
 }
 
 #[tokio::test]
@@ -113,7 +112,7 @@ async fn the_page_comes_after_the_exchange_and_shows_its_result() {
         reason: "access was denied".to_owned(),
         advice: "Try again.".to_owned(),
     };
-    callback.respond(LoginOutcome::Page(failed)).await;
+    callback.respond(failed).await;
     let mut page = String::new();
     browser.read_to_string(&mut page).await.unwrap();
     assert!(page.starts_with("HTTP/1.1 400 ") && page.contains("access was denied"), "{page}");
@@ -170,7 +169,7 @@ async fn the_short_address_redirects_to_the_authorization_url() {
 async fn the_user_s_success_url_is_for_success_only() {
     let success_url = Some("https://intranet.example/welcome".parse().unwrap());
     let settings = CallbackSettings { success_url, ..CallbackSettings::default() };
-    for (outcome, status) in [(signed_in(), 303), (LoginOutcome::Page(Page::Unknown), 400)] {
+    for (outcome, status) in [(signed_in(), 303), (Page::Unknown, 400)] {
         let (mut callback, port) = callback(&settings);
         let exchange = async {
             callback.redirected().await;

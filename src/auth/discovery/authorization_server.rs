@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use super::document::{Document, fetch_document};
 use super::error::DiscoveryError;
-use crate::auth::fetch::{BLOCKED, Fetch, without_query};
+use crate::auth::fetch::{BLOCKED, Fetch};
 use crate::auth::metadata::{self, Metadata};
 use crate::auth::record::Issuer;
 use crate::auth::settings::{Grant, Login};
+use crate::auth::web_url::without_query;
 use crate::log;
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";

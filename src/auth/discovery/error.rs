@@ -7,18 +7,10 @@ use crate::auth::fetch::FetchError;
 pub enum DiscoveryError {
     /// The metadata describe another protected resource (RFC 9728 section 3.3).
     #[error("the metadata at {place} are for the resource {resource:?}, which is not {server:?}")]
-    OtherResource {
-        /// Where the metadata are.
-        place: String,
-        /// The resource that they name.
-        resource: String,
-        /// The MCP server's address.
-        server: String,
-    },
+    OtherResource { place: String, resource: String, server: String },
     /// The metadata name another issuer (RFC 8414 section 3.3).
     #[error("the metadata at {place} name the issuer {found:?}, but were requested for the issuer {expected:?}")]
     OtherIssuer {
-        /// Where the metadata are.
         place: String,
         /// The issuer that they name; empty if they name none.
         found: String,
@@ -28,7 +20,6 @@ pub enum DiscoveryError {
     /// There is an issuer identifier, but its metadata were not found.
     #[error("the authorization server {issuer} has no metadata{detail}")]
     NoMetadata {
-        /// The issuer identifier.
         issuer: String,
         /// The response in place of metadata; empty or `: …`.
         detail: String,

@@ -15,11 +15,11 @@ use super::record::Issuer;
 use super::scope::Scopes;
 use super::settings::{DpopChoice, Login, ResourceChoice};
 
-pub use error::DiscoveryError;
+pub(super) use error::DiscoveryError;
 
 /// What is known before discovery.
 #[derive(Debug, Clone, Copy)]
-pub struct DiscoveryInput<'a> {
+pub(super) struct DiscoveryInput<'a> {
     /// The MCP server's address, as the user gave it.
     pub server: &'a Url,
     /// The challenge of its 401 or 403.
@@ -32,7 +32,7 @@ pub struct DiscoveryInput<'a> {
 
 /// The result of discovery.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Discovered {
+pub(super) struct Discovered {
     pub issuer: Issuer,
     pub scopes: Scopes,
     /// Tokens are to be bound to a key (RFC 9449).
@@ -40,7 +40,11 @@ pub struct Discovered {
 }
 
 /// Finds the authorization server and reads its metadata.
-pub async fn discover(fetch: &Fetch, input: DiscoveryInput<'_>, login: &Login) -> Result<Discovered, DiscoveryError> {
+pub(super) async fn discover(
+    fetch: &Fetch,
+    input: DiscoveryInput<'_>,
+    login: &Login,
+) -> Result<Discovered, DiscoveryError> {
     let challenge_url = input.challenge.and_then(|challenge| challenge.resource_metadata.as_deref());
     let resource = protected_resource::find(fetch, input.server, challenge_url, login).await?;
     let mut issuer = match &resource {
@@ -75,7 +79,7 @@ pub async fn discover(fetch: &Fetch, input: DiscoveryInput<'_>, login: &Login) -
 }
 
 /// For `--token-endpoint`: no request is sent.
-pub fn from_token_endpoint(server: &Url, token_endpoint: &str, login: &Login) -> Discovered {
+pub(super) fn from_token_endpoint(server: &Url, token_endpoint: &str, login: &Login) -> Discovered {
     let origin = Url::parse(token_endpoint).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let issuer = login.issuer.clone().unwrap_or(origin);
     let metadata = metadata::document(&[("issuer", issuer.clone().into()), ("token_endpoint", token_endpoint.into())]);

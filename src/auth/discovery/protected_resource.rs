@@ -5,9 +5,10 @@ use url::Url;
 
 use super::document::{Document, fetch_document};
 use super::error::DiscoveryError;
-use crate::auth::fetch::{Fetch, FetchError, without_query};
+use crate::auth::fetch::{Fetch, FetchError};
 use crate::auth::metadata::list;
 use crate::auth::settings::{Login, ResourceChoice};
+use crate::auth::web_url::without_query;
 use crate::log;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -42,7 +43,7 @@ pub(super) async fn find(
             Ok(Document::Missing(what)) => log::debug!("{what}"),
             Ok(Document::Failed(cause)) => failed = failed.or(Some(cause)),
             // A challenge may name any URL; the well-known URLs are as trustworthy as the server's own address.
-            Err(FetchError::UrlNotAllowed { url, why }) => log::warn!("{url} is not read: {why}"),
+            Err(error @ FetchError::UrlNotAllowed(_)) => log::warn!("{error}"),
             Err(error @ FetchError::Barred { .. }) => barred = barred.or(Some(error)),
             Err(error) => return Err(DiscoveryError::Fetch(error)),
         }

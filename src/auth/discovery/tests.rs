@@ -10,7 +10,7 @@ const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
 
-async fn discovered(server: &Server, path: &str, login: &Login) -> Result<Discovered, DiscoveryError> {
+async fn discover_at(server: &Server, path: &str, login: &Login) -> Result<Discovered, DiscoveryError> {
     with(server, path, login, None).await
 }
 
@@ -70,7 +70,7 @@ async fn urls_are_tried_in_the_order_of_the_specification() {
         ("/tenant/1/.well-known/oauth-authorization-server", metadata("@", "@/tenant/1")),
     ])
     .await;
-    discovered(&server, "/mcp", &Login::default()).await.unwrap();
+    discover_at(&server, "/mcp", &Login::default()).await.unwrap();
     let expected = [
         format!("{RESOURCE}/mcp"),
         RESOURCE.to_owned(),
@@ -94,7 +94,7 @@ async fn responses_that_are_not_metadata_count_as_missing() {
         })
     })
     .await;
-    let discovered = discovered(&server, "/mcp", &Login::default()).await.unwrap();
+    let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(discovered.issuer.resource.as_deref(), Some(server.origin.as_str()), "byte for byte, without a slash");
     assert_eq!(discovered.issuer.other_resource, Some(format!("{}/mcp", server.origin)));
 }
@@ -112,28 +112,28 @@ async fn a_failing_server_gets_a_second_request_and_no_default_endpoints() {
         })
     })
     .await;
-    assert!(discovered(&server, "/mcp", &Login::default()).await.is_ok());
+    assert!(discover_at(&server, "/mcp", &Login::default()).await.is_ok());
     let down = Server::start(|_, _| Some((500, "down").into())).await;
-    let error = discovered(&down, "/mcp", &Login::default()).await.unwrap_err();
+    let error = discover_at(&down, "/mcp", &Login::default()).await.unwrap_err();
     assert!(error.is_temporary(), "a failing server is not one of 2025-03-26: {error}");
 }
 
 #[tokio::test]
 async fn a_server_of_2025_03_26_is_its_own_issuer() {
     let server = documents(vec![(OAUTH, metadata("@/oauth", "@"))]).await;
-    let discovered = discovered(&server, "/mcp", &Login::default()).await.unwrap();
+    let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(Metadata::of(&discovered.issuer).token_endpoint().unwrap(), format!("{}/oauth/token", server.origin));
     assert_eq!(discovered.issuer.resource, None, "2025-03-26 has no resource parameter");
     let versions: Vec<_> = server.seen().iter().map(|seen| seen.header("mcp-protocol-version").is_some()).collect();
     assert_eq!(versions, [false, false, true]);
     let no_metadata = documents(Vec::new()).await;
-    let discovered = discovered(&no_metadata, "/mcp", &Login::default()).await.unwrap();
+    let discovered = discover_at(&no_metadata, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(
         Metadata::of(&discovered.issuer).authorization_endpoint().unwrap(),
         format!("{}/authorize", no_metadata.origin)
     );
     let listed = documents(vec![(RESOURCE, prm("@", "@"))]).await;
-    let error = discovered(&listed, "/mcp", &Login::default()).await.unwrap_err();
+    let error = discover_at(&listed, "/mcp", &Login::default()).await.unwrap_err();
     assert!(
         matches!(error, DiscoveryError::NoMetadata { .. }),
         "no default endpoints if there are resource metadata: {error}"
@@ -159,7 +159,7 @@ async fn metadata_of_another_resource_are_refused() {
             _ => RESOURCE,
         };
         let server = documents(vec![(place, prm(resource, "@")), (OAUTH, metadata("@", "@"))]).await;
-        let result = discovered(&server, path, &Login::default()).await;
+        let result = discover_at(&server, path, &Login::default()).await;
         let spelling = resource.replace('@', &server.origin);
         match result {
             Ok(discovered) if fits => assert_eq!(discovered.issuer.resource, Some(spelling), "the metadata's bytes"),
@@ -171,7 +171,7 @@ async fn metadata_of_another_resource_are_refused() {
     }
     let server = documents(vec![(RESOURCE, prm("@/other", "@")), (OAUTH, metadata("@", "@"))]).await;
     let login = Login { resource: ResourceChoice::Given(format!("{}/other", server.origin)), ..Login::default() };
-    assert!(discovered(&server, "/mcp", &login).await.is_ok(), "--resource allows it");
+    assert!(discover_at(&server, "/mcp", &login).await.is_ok(), "--resource allows it");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn metadata_of_another_issuer_are_refused_unless_pinned() {
     ] {
         let server = documents(vec![(RESOURCE, prm("@", listed)), (OAUTH, metadata("@", said))]).await;
         let said = said.replace('@', &server.origin);
-        match discovered(&server, "/mcp", &Login::default()).await {
+        match discover_at(&server, "/mcp", &Login::default()).await {
             Ok(discovered) if fits => {
                 assert_eq!(discovered.issuer.issuer, said, "the metadata's spelling is stored for iss");
             }
@@ -196,11 +196,11 @@ async fn metadata_of_another_issuer_are_refused_unless_pinned() {
             result => panic!("{listed} and {said}: {result:?}"),
         }
         let login = Login { issuer: Some(said.clone()), ..Login::default() };
-        assert_eq!(discovered(&server, "/mcp", &login).await.is_ok(), !said.is_empty(), "--issuer {said}");
+        assert_eq!(discover_at(&server, "/mcp", &login).await.is_ok(), !said.is_empty(), "--issuer {said}");
     }
     let server = documents(vec![(RESOURCE, prm("@", "@")), (OAUTH, metadata("@", "@"))]).await;
     let login = Login { issuer: Some("http://127.0.0.1:1/other".to_owned()), ..Login::default() };
-    assert!(discovered(&server, "/mcp", &login).await.is_err(), "only the issuer of --issuer is used");
+    assert!(discover_at(&server, "/mcp", &login).await.is_err(), "only the issuer of --issuer is used");
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn the_first_usable_issuer_is_used() {
     let two = json!({"resource": "@", "authorization_servers": ["@/gone", "@/here", "@"]});
     let here = "/.well-known/oauth-authorization-server/here";
     let server = documents(vec![(RESOURCE, two), (here, metadata("@", "@/here")), (OAUTH, metadata("@", "@"))]).await;
-    let discovered = discovered(&server, "/mcp", &Login::default()).await.unwrap();
+    let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(discovered.issuer.issuer, format!("{}/here", server.origin));
     let url = Url::parse(&format!("{}/mcp", server.origin)).unwrap();
     let earlier_issuer = Some(server.origin.as_str());
@@ -220,7 +220,7 @@ async fn the_first_usable_issuer_is_used() {
 #[tokio::test]
 async fn only_safe_urls_are_requested() {
     let server = documents(vec![(RESOURCE, prm("@", "http://as.example"))]).await;
-    let error = discovered(&server, "/mcp", &Login::default()).await.unwrap_err();
+    let error = discover_at(&server, "/mcp", &Login::default()).await.unwrap_err();
     assert!(matches!(error, DiscoveryError::Fetch(_)), "plain http to another machine: {error}");
     let server = Server::start(|seen, origin| {
         Some(match seen.target.as_str() {
@@ -231,7 +231,7 @@ async fn only_safe_urls_are_requested() {
     })
     .await;
     // The redirect counts as missing metadata, so the server's own metadata are requested.
-    assert!(discovered(&server, "/mcp", &Login::default()).await.is_ok());
+    assert!(discover_at(&server, "/mcp", &Login::default()).await.is_ok());
     assert!(server.targets().contains(&"GET /moved".to_owned()), "an allowed redirect is followed");
 }
 
@@ -245,7 +245,7 @@ async fn an_error_names_a_bot_protection() {
         })
     })
     .await;
-    let error = discovered(&server, "/mcp", &Login::default()).await.unwrap_err().to_string();
+    let error = discover_at(&server, "/mcp", &Login::default()).await.unwrap_err().to_string();
     assert!(error.contains("blocked by bot protection") && error.contains("403"), "{error}");
 }
 

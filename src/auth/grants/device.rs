@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::auth::authorization::{AuthorizationError, safe_to_open};
 use crate::auth::metadata::{self, Metadata};
 use crate::auth::token::{DEVICE_CODE_GRANT, Issued, TokenEndpoint, TokenError, seconds};
+use crate::auth::web_url::{UnsafeUrl, check_url};
 use crate::log::{Secret, redact};
 
 /// The polling interval if the server names none, and what `slow_down` adds to it.
@@ -15,7 +15,7 @@ const LIFETIME: Duration = Duration::from_secs(600);
 
 /// The device authorization response: what the person needs, and what we poll with.
 #[derive(Debug, Clone)]
-pub struct DeviceAuthorization {
+pub(in crate::auth) struct DeviceAuthorization {
     /// The code that the person types in.
     pub user_code: String,
     /// The page for the code.
@@ -32,7 +32,7 @@ pub struct DeviceAuthorization {
 
 /// The result of one poll.
 #[derive(Debug)]
-pub enum PollResult {
+pub(in crate::auth) enum PollResult {
     /// Wait for [`DeviceAuthorization::interval`], then poll again.
     Wait,
     /// The person has logged in.
@@ -50,7 +50,7 @@ pub enum DeviceError {
     Token(#[from] TokenError),
     /// The page's address must not be opened.
     #[error(transparent)]
-    Address(#[from] AuthorizationError),
+    Address(#[from] UnsafeUrl),
 }
 
 impl DeviceError {
@@ -61,13 +61,16 @@ impl DeviceError {
                 "log in without --device-code; with --no-browser you can paste the address from a browser elsewhere"
             }
             Self::Token(error) => error.hint(),
-            Self::Address(error) => error.hint(),
+            Self::Address(_) => "only the server's operator can fix this; do not open that address by hand",
         }
     }
 }
 
 /// Sends the device authorization request (RFC 8628 section 3.1).
-pub async fn authorize(endpoint: TokenEndpoint<'_>, scope: Option<&str>) -> Result<DeviceAuthorization, DeviceError> {
+pub(in crate::auth) async fn authorize(
+    endpoint: TokenEndpoint<'_>,
+    scope: Option<&str>,
+) -> Result<DeviceAuthorization, DeviceError> {
     let metadata = Metadata::of(endpoint.issuer);
     let address = metadata.device_authorization_endpoint();
     let address = address.ok_or_else(|| DeviceError::NotOffered(endpoint.issuer.issuer.clone()))?;
@@ -79,8 +82,8 @@ pub async fn authorize(endpoint: TokenEndpoint<'_>, scope: Option<&str>) -> Resu
     let missing = |name: &str| TokenError::Malformed(format!("the device authorization response has no {name}"));
     // Google's name for it is `verification_url`.
     let page = text("verification_uri").or(text("verification_url")).ok_or_else(|| missing("verification_uri"))?;
-    safe_to_open(page)?;
-    let complete = text("verification_uri_complete").filter(|page| safe_to_open(page).is_ok());
+    check_url(page, false)?;
+    let complete = text("verification_uri_complete").filter(|page| check_url(page, false).is_ok());
     let time = |name: &str| response.get(name).and_then(seconds).map(Duration::from_secs);
     Ok(DeviceAuthorization {
         user_code: redact(text("user_code").ok_or_else(|| missing("user_code"))?),
@@ -96,7 +99,7 @@ pub async fn authorize(endpoint: TokenEndpoint<'_>, scope: Option<&str>) -> Resu
 impl DeviceAuthorization {
     /// Asks the server whether the person has logged in (RFC 8628 section 3.4). `access_denied` and `expired_token` are
     /// errors like others.
-    pub async fn poll(&mut self, endpoint: TokenEndpoint<'_>) -> Result<PollResult, TokenError> {
+    pub(in crate::auth) async fn poll(&mut self, endpoint: TokenEndpoint<'_>) -> Result<PollResult, TokenError> {
         let form = [("grant_type", DEVICE_CODE_GRANT), ("device_code", self.device_code.expose())];
         match endpoint.request_tokens(&form, self.scope.as_deref()).await {
             Ok(issued) => Ok(PollResult::Issued(Box::new(issued))),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use super::metadata::text;
+use super::metadata::{list, text};
 use super::record::{Client, Issuer, Origin, Record, Tokens};
 use crate::log::{self, Secret};
 
@@ -18,7 +18,7 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// The options of mcp-remote that determine the names of its files, as they were typed, with variables not yet replaced.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct McpRemoteOptions<'a> {
+pub(super) struct McpRemoteOptions<'a> {
     /// The server's address.
     pub url: &'a str,
     /// `--resource`.
@@ -34,7 +34,7 @@ pub struct McpRemoteOptions<'a> {
 }
 
 /// The directory of mcp-remote's cache.
-pub fn cache_dir() -> Option<PathBuf> {
+pub(super) fn cache_dir() -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("MCP_REMOTE_CONFIG_DIR").filter(|given| !given.is_empty()) {
         return Some(given.into());
     }
@@ -44,7 +44,7 @@ pub fn cache_dir() -> Option<PathBuf> {
 /// The login that fits best: from the newest directory that has one, and there one for exactly these options before one
 /// without the headers or with another slash at the end of the URL. Its issuer, if there is one, has no metadata yet.
 /// `None` while mcp-remote uses the refresh token itself.
-pub fn find(cache: &Path, options: &McpRemoteOptions) -> Option<Record> {
+pub(super) fn find(cache: &Path, options: &McpRemoteOptions) -> Option<Record> {
     let names = names(options);
     let folders = folders(cache);
     let places = folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, name)));
@@ -126,20 +126,12 @@ fn read(folder: &Path, name: &str) -> Option<Record> {
 }
 
 fn json(path: &Path) -> Option<Map<String, Value>> {
-    match serde_json::from_slice(&std::fs::read(path).ok()?).ok()? {
-        Value::Object(members) => Some(members),
-        _ => None,
-    }
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// A member that is a valid number of seconds.
-fn seconds(from: &Map<String, Value>, name: &str) -> Option<Duration> {
-    Duration::try_from_secs_f64(from.get(name)?.as_f64()?).ok()
-}
-
-/// A member that is a valid number of milliseconds.
-fn milliseconds(from: &Map<String, Value>, name: &str) -> Option<Duration> {
-    Duration::try_from_secs_f64(from.get(name)?.as_f64()? / 1000.0).ok()
+/// A member that is a valid number of seconds, or with 1000 `per_second` of milliseconds.
+fn duration(from: &Map<String, Value>, name: &str, per_second: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(from.get(name)?.as_f64()? / per_second).ok()
 }
 
 fn modified(path: &Path) -> SystemTime {
@@ -149,7 +141,7 @@ fn modified(path: &Path) -> SystemTime {
 fn tokens_of(cached: &Map<String, Value>, access_token: &str, written: SystemTime) -> Tokens {
     let written = written.duration_since(UNIX_EPOCH).unwrap_or_default();
     // Old versions stored no time; they wrote the file when they received the tokens.
-    let (obtained, lifetime) = match (milliseconds(cached, "expires_at"), seconds(cached, "expires_in")) {
+    let (obtained, lifetime) = match (duration(cached, "expires_at", 1000.0), duration(cached, "expires_in", 1.0)) {
         (Some(end), Some(lifetime)) => (end.saturating_sub(lifetime), Some(lifetime)),
         (Some(end), None) => (written.min(end), Some(end.saturating_sub(written))),
         (None, lifetime) => (written, lifetime),
@@ -168,21 +160,20 @@ fn tokens_of(cached: &Map<String, Value>, access_token: &str, written: SystemTim
 
 /// Reads a registration response.
 fn client_of(cached: &Map<String, Value>) -> Option<Client> {
-    let uris = cached.get("redirect_uris").and_then(Value::as_array);
     Some(Client {
         client_id: text(cached, "client_id")?.to_owned(),
         client_secret: text(cached, "client_secret").map(Secret::new),
         token_endpoint_auth_method: text(cached, "token_endpoint_auth_method").map(str::to_owned),
         origin: Origin::Dynamic,
-        redirect_uris: uris.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
-        client_secret_expires_at: seconds(cached, "client_secret_expires_at").map(|at| at.as_secs()),
+        redirect_uris: list(cached, "redirect_uris"),
+        client_secret_expires_at: duration(cached, "client_secret_expires_at", 1.0).map(|at| at.as_secs()),
         scope: text(cached, "scope").map(str::to_owned),
     })
 }
 
 /// Whether mcp-remote is refreshing these tokens now.
 fn is_refreshing(path: &Path) -> bool {
-    let started = json(path).and_then(|lease| UNIX_EPOCH.checked_add(milliseconds(&lease, "at")?));
+    let started = json(path).and_then(|lease| UNIX_EPOCH.checked_add(duration(&lease, "at", 1000.0)?));
     started.and_then(|started| started.elapsed().ok()).is_some_and(|elapsed| elapsed < LEASE)
 }
 

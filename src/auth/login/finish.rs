@@ -8,7 +8,7 @@ use super::error::LoginError;
 use super::options::LoginOptions;
 use crate::auth::account::Snapshot;
 use crate::auth::authorization::{self, AuthorizationCode, PendingAuthorization};
-use crate::auth::callback::{Callback, LoginOutcome, Redirect};
+use crate::auth::callback::{Callback, Redirect};
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::PendingLogin;
 use crate::auth::page::Page;
@@ -70,18 +70,14 @@ pub(super) async fn answer_browser(
     goes_on: bool,
 ) {
     let host = context.shown_server();
-    let outcome = match logged_in {
-        Ok(_) => LoginOutcome::SignedIn { host },
+    let page = match logged_in {
+        Ok(_) => Page::SignedIn { host },
         Err(error) => {
             let reason = log::redact(&error.to_string());
-            LoginOutcome::Page(if goes_on {
-                Page::Retrying { host, reason }
-            } else {
-                Page::Failed { host, reason, advice: error.hint() }
-            })
+            if goes_on { Page::Retrying { host, reason } } else { Page::Failed { host, reason, advice: error.hint() } }
         }
     };
-    callback.respond(outcome).await;
+    callback.respond(page).await;
 }
 
 /// Finishes a login with text that a person pastes: the whole address, its query, or the code alone. The code alone is

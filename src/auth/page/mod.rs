@@ -29,28 +29,13 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// A page of ours. Its texts are plain text, not HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Page {
+pub(super) enum Page {
     /// The login succeeded.
-    SignedIn {
-        /// The MCP server's host.
-        host: String,
-    },
+    SignedIn { host: String },
     /// The login failed.
-    Failed {
-        /// The MCP server's host.
-        host: String,
-        /// What happened.
-        reason: String,
-        /// What the person can do.
-        advice: String,
-    },
+    Failed { host: String, reason: String, advice: String },
     /// The authorization server refused a part of the request. The login goes on in another tab with a changed request.
-    Retrying {
-        /// The MCP server's host.
-        host: String,
-        /// What was refused.
-        reason: String,
-    },
+    Retrying { host: String, reason: String },
     /// The request belongs to no login that is waiting: it is forged or old, or the page was loaded again.
     Unknown,
     /// The exchange of the code takes longer than a browser should wait.

@@ -14,7 +14,7 @@ use crate::log::{self, Secret, redact};
 
 /// What to register.
 #[derive(Debug, Clone, Copy)]
-pub struct RegistrationRequest<'a> {
+pub(in crate::auth) struct RegistrationRequest<'a> {
     /// The redirect URIs, the one in use first. Empty for grants without a redirect.
     pub redirect_uris: &'a [String],
     /// All scopes that later requests may ask for.
@@ -36,7 +36,7 @@ pub(super) async fn register(
     let mut changed = Vec::new();
     loop {
         let reply = fetch.post_json(endpoint, &document).await.map_err(|error| match error {
-            FetchError::UrlNotAllowed { .. } | FetchError::Barred { .. } => RegistrationError::Address(error),
+            FetchError::UrlNotAllowed(_) | FetchError::Barred { .. } => RegistrationError::Address(error),
             FetchError::Unreachable(cause) | FetchError::NoResponse(cause) => {
                 RegistrationError::Temporary { cause, retry_after: None }
             }

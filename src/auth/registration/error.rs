@@ -11,7 +11,6 @@ pub enum RegistrationError {
     /// The server does not register programs by itself.
     #[error("the authorization server {issuer} does not let programs register themselves{detail}")]
     Closed {
-        /// Its identifier.
         issuer: String,
         /// Its response to the registration request, if there was one; empty or `: …`.
         detail: String,
@@ -20,23 +19,13 @@ pub enum RegistrationError {
     },
     /// The server refused this registration.
     #[error("the authorization server at {host} refused the client registration: {reason}")]
-    Refused {
-        /// Scheme and host.
-        host: String,
-        /// The server's words.
-        reason: String,
-    },
+    Refused { host: String, reason: String },
     /// A bot protection answered.
     #[error("{0}")]
     Blocked(String),
     /// The registration may succeed later.
     #[error("client registration is not possible now: {cause}")]
-    Temporary {
-        /// What happened.
-        cause: String,
-        /// The server's `Retry-After`.
-        retry_after: Option<Duration>,
-    },
+    Temporary { cause: String, retry_after: Option<Duration> },
     /// A URL that may not be used.
     #[error(transparent)]
     Address(FetchError),

@@ -10,12 +10,12 @@ use super::record::{Client, Issuer, Origin};
 use super::settings::Login;
 use super::token::AuthMethod;
 
-pub use dynamic::RegistrationRequest;
-pub use error::RegistrationError;
+pub(super) use dynamic::RegistrationRequest;
+pub(super) use error::RegistrationError;
 
 /// Returns the client to use. A client ID is never invented: it comes from the user, a document or the authorization
 /// server.
-pub async fn register(
+pub(super) async fn register(
     fetch: &Fetch,
     issuer: &Issuer,
     login: &Login,

@@ -88,7 +88,7 @@ async fn a_refused_member_is_changed_once() {
         (|sent| (sent["grant_types"].as_array()?.len() == 2).then_some("unsupported grant type"), json!(null)),
     ];
     for (rule, _) in rules {
-        let server = server(move |sent| match rule(said) {
+        let server = server(move |sent| match rule(sent) {
             Some(reason) => (400, json!({"error": "invalid_client_metadata", "error_description": reason})),
             None => (201, json!({"client_id": "i"})),
         })

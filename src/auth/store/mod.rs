@@ -17,8 +17,8 @@ use super::record::Record;
 use crate::files::{Stamp, replace};
 use crate::log;
 
-pub use error::StoreError;
-pub use key::{Identity, Key, KeyParts};
+pub(super) use error::StoreError;
+pub(super) use key::{Identity, Key, KeyParts};
 pub(super) use lock::Lock;
 
 /// The version of the file format. A file with another one was written by another version of this program.

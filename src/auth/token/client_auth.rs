@@ -16,7 +16,7 @@ const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type
 
 /// The values of `token_endpoint_auth_method` (RFC 7591) that we support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthMethod {
+pub(in crate::auth) enum AuthMethod {
     /// A public client sends only its ID.
     None,
     /// The secret is in the form.
@@ -28,7 +28,6 @@ pub enum AuthMethod {
 }
 
 /// What a request needs so that the client is authenticated.
-#[derive(Debug, Default)]
 pub(super) struct ClientAuthentication {
     pub(super) form: Vec<(&'static str, String)>,
     pub(super) headers: Vec<(HeaderName, String)>,
@@ -36,7 +35,7 @@ pub(super) struct ClientAuthentication {
 
 impl AuthMethod {
     /// The registered name.
-    pub fn name(self) -> &'static str {
+    pub(in crate::auth) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::ClientSecretPost => "client_secret_post",

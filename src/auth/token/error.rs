@@ -14,12 +14,7 @@ pub enum TokenError {
     ErrorResponse(ErrorResponse),
     /// The server failed, is overloaded or cannot be reached; it did not use the grant.
     #[error("{cause}")]
-    Temporary {
-        /// What happened.
-        cause: String,
-        /// The server's `Retry-After`.
-        retry_after: Option<Duration>,
-    },
+    Temporary { cause: String, retry_after: Option<Duration> },
     /// The request was sent, but no response came: the server may have used the grant.
     #[error("{0}")]
     NoResponse(String),
@@ -165,7 +160,7 @@ impl TokenError {
 impl From<FetchError> for TokenError {
     fn from(error: FetchError) -> Self {
         match error {
-            FetchError::UrlNotAllowed { .. } | FetchError::Barred { .. } => Self::Address(error),
+            FetchError::UrlNotAllowed(_) | FetchError::Barred { .. } => Self::Address(error),
             FetchError::Unreachable(cause) => Self::Temporary { cause, retry_after: None },
             FetchError::NoResponse(cause) => Self::NoResponse(cause),
         }

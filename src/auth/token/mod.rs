@@ -16,8 +16,8 @@ use super::record::{Client, Issuer, Record, Tokens};
 use super::settings::Login;
 use crate::log::{self, Secret};
 
-pub use client_auth::AuthMethod;
-pub use error::TokenError;
+pub(super) use client_auth::AuthMethod;
+pub(super) use error::TokenError;
 pub(super) use response::seconds;
 use response::{error_response, read};
 
@@ -26,7 +26,7 @@ pub(super) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:dev
 
 /// The token endpoint of an authorization server, and the client that uses it.
 #[derive(Clone, Copy)]
-pub struct TokenEndpoint<'a> {
+pub(super) struct TokenEndpoint<'a> {
     pub fetch: &'a Fetch,
     pub issuer: &'a Issuer,
     pub client: &'a Client,
@@ -37,7 +37,7 @@ pub struct TokenEndpoint<'a> {
 
 /// Tokens, and what the requests for them showed about the server.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Issued {
+pub(super) struct Issued {
     /// Must be stored before they are used.
     pub tokens: Tokens,
     /// The authentication that the server accepted.
@@ -48,7 +48,7 @@ pub struct Issued {
 
 impl Issued {
     /// Puts all of it into the record. The store counts the generation.
-    pub fn write_to(self, record: &mut Record) {
+    pub(super) fn write_to(self, record: &mut Record) {
         record.tokens = Some(self.tokens);
         record.refresh_started = None;
         if let Some(client) = &mut record.client {
@@ -62,7 +62,7 @@ impl Issued {
 
 impl TokenEndpoint<'_> {
     /// Exchanges an authorization code (RFC 6749 section 4.1.3). Issuer and client are those of `pending`.
-    pub async fn exchange(
+    pub(super) async fn exchange(
         &self,
         pending: &PendingAuthorization,
         code: &AuthorizationCode,
@@ -77,7 +77,7 @@ impl TokenEndpoint<'_> {
     }
 
     /// Refreshes the tokens (RFC 6749 section 6). What the response leaves out stays as it was.
-    pub async fn refresh(&self, old: &Tokens) -> Result<Issued, TokenError> {
+    pub(super) async fn refresh(&self, old: &Tokens) -> Result<Issued, TokenError> {
         let refresh_token = old.refresh_token.as_ref().ok_or(TokenError::NoRefreshToken)?;
         // Without a scope, Entra issues other scopes (AADSTS90009); other servers may refuse a request with a scope.
         let with_scope = old.refresh_with_scope || Vendor::of(self.issuer) == Vendor::Microsoft;
@@ -104,7 +104,7 @@ impl TokenEndpoint<'_> {
     }
 
     /// Revokes a token (RFC 7009). False: the authorization server has no revocation endpoint.
-    pub async fn revoke(&self, token: &Secret, kind: &str) -> Result<bool, TokenError> {
+    pub(super) async fn revoke(&self, token: &Secret, kind: &str) -> Result<bool, TokenError> {
         let Some(endpoint) = Metadata::of(self.issuer).revocation_endpoint() else { return Ok(false) };
         let form = [("token", token.expose()), ("token_type_hint", kind)];
         let method = *self.auth_methods().first().unwrap_or(&AuthMethod::None);
@@ -221,7 +221,7 @@ impl TokenEndpoint<'_> {
 }
 
 /// Describes the likely mistake if the MCP server refuses every fresh token: the token is for another audience.
-pub fn explain_refused_token(issuer: &Issuer, tokens: &Tokens) -> String {
+pub(super) fn explain_refused_token(issuer: &Issuer, tokens: &Tokens) -> String {
     let token = tokens.access_token.expose();
     let audience = claims(token).and_then(|claims| claims.get("aud").map(ToString::to_string));
     let audience = match (&audience, &issuer.resource) {

@@ -79,7 +79,6 @@ async fn a_process_killed_in_mid_refresh_lets_go_and_its_token_is_tried_again() 
     assert!(refresher.account.snapshot().await.unwrap().record.refresh_started.is_some());
     child.kill().unwrap();
     child.wait().unwrap();
-    let renewed =
-        refresher.refresh(&seen, Reason::Refused, issuer(&Arc::default())).await.unwrap();
+    let renewed = refresher.refresh(&seen, Reason::Refused, issuer(&Arc::default())).await.unwrap();
     assert_eq!(access(&renewed), "access-2");
 }

@@ -75,7 +75,7 @@ async fn already_signed_in(
 ) -> Result<Exit, Error> {
     if status.is_server_error() {
         return Err(Error::Login {
-            cause: format!("{host} answers {status}, so that nobody can say whether the login is good"),
+            cause: format!("{host} answers {status}, so it is not known whether the login is still good"),
             hint: "try again later, or log in anew with --force".to_owned(),
         });
     }
@@ -113,7 +113,7 @@ async fn begin_login(oauth: &OAuth, typed: &LoginCommand, host: &str) -> Result<
 fn signed_in(oauth: &OAuth, held: &Snapshot, typed: &LoginCommand, host: &str) -> Exit {
     let mut words = format!("signed in to {host}");
     if held.record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_none()) {
-        words.push_str("; the authorization server gave nothing to renew it with, so it ends when the token does");
+        words.push_str("; the authorization server issued no refresh token, so the login ends when the token expires");
     }
     say_event(typed.json, &words, &login_event("signed_in", oauth, held));
     Exit::Orderly

@@ -26,12 +26,16 @@ pub(in crate::auth) async fn begin_only(context: &LoginContext) -> Result<String
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     };
-    let turn = tokio::select! {
-        biased;
-        turn = context.login_lock.acquire(seen) => Some(turn?),
-        () = begun_elsewhere => None,
-        () = tokio::time::sleep(limit) => return Err(LoginError::TimedOut(limit.as_secs())),
-    };
+    // First without a look at pending logins, which may be left behind.
+    let mut turn = context.login_lock.try_acquire(seen).await?;
+    if turn.is_none() {
+        turn = tokio::select! {
+            biased;
+            turn = context.login_lock.acquire(seen) => Some(turn?),
+            () = begun_elsewhere => None,
+            () = tokio::time::sleep(limit) => return Err(LoginError::TimedOut(limit.as_secs())),
+        };
+    }
     match turn {
         Some(Turn::Acquired(guard)) => {
             let options = LoginOptions { quiet: true, ..LoginOptions::default() };

@@ -57,6 +57,10 @@ pub(in crate::auth) async fn log_in(
 /// Waits for the login lock. Meanwhile shows where to sign in for the login of another process; an address that a
 /// person pastes here finishes that login.
 async fn wait_for_turn(context: &Arc<LoginContext>, seen: u64, options: &mut LoginOptions) -> Result<Turn, StoreError> {
+    // A pending login is not shown while this process may take it over.
+    if let Some(turn) = context.login_lock.try_acquire(seen).await? {
+        return Ok(turn);
+    }
     let helping = async {
         let mut shown = None;
         loop {

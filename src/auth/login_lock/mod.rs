@@ -75,20 +75,25 @@ impl LoginLock {
     /// the future.
     pub(super) async fn acquire(&self, seen: u64) -> Result<Turn, StoreError> {
         loop {
-            if let Some(lock) = self.account.on_disk(|store, key| Lock::try_acquire(&store.beside(key, LOCK))).await? {
-                let generation = self.account.read_again().await?.map_or(0, |snapshot| snapshot.record.generation);
-                // Another process may have finished a login after `seen` was read.
-                return Ok(if generation == seen {
-                    Turn::Acquired(LoginGuard { login: self.clone(), _lock: lock })
-                } else {
-                    Turn::Changed
-                });
-            }
-            if self.account.generation().await != seen {
-                return Ok(Turn::Changed);
+            if let Some(turn) = self.try_acquire(seen).await? {
+                return Ok(turn);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// [`LoginLock::acquire`] without waiting; `None` if another process logs in.
+    pub(super) async fn try_acquire(&self, seen: u64) -> Result<Option<Turn>, StoreError> {
+        let Some(lock) = self.account.on_disk(|store, key| Lock::try_acquire(&store.beside(key, LOCK))).await? else {
+            return Ok((self.account.generation().await != seen).then_some(Turn::Changed));
+        };
+        let generation = self.account.read_again().await?.map_or(0, |snapshot| snapshot.record.generation);
+        // Another process may have finished a login after `seen` was read.
+        Ok(Some(if generation == seen {
+            Turn::Acquired(LoginGuard { login: self.clone(), _lock: lock })
+        } else {
+            Turn::Changed
+        }))
     }
 
     /// The login under way, in whichever process, unless it is too old to be finished.

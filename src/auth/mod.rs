@@ -196,7 +196,7 @@ impl Authorizer {
     }
 
     /// How often a request may be sent again with another credential. A static source is read again once. A token may
-    /// have been refreshed by another process, then by this one, and then need a nonce in its DPoP proof.
+    /// have been refreshed by another process, then by this one, and then need a nonce in its `DPoP` proof.
     pub fn most_renewals(&self) -> u32 {
         if self.can_log_in() { 3 } else { 1 }
     }

@@ -90,6 +90,8 @@ pub struct RefusedRefresh {
 /// An authorization server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+// RFC 8414 names the member, and files on disk have it.
+#[allow(clippy::struct_field_names)]
 pub struct Issuer {
     /// The issuer identifier as its own metadata spells it (RFC 8414 section 2): compared as a string.
     pub issuer: String,
@@ -118,6 +120,8 @@ impl Issuer {
 /// A registration (RFC 7591), or a client identity that needs none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+// RFC 7591 names the members, and files on disk have them.
+#[allow(clippy::struct_field_names)]
 pub struct Client {
     /// The client id, which is not a secret.
     pub client_id: String,

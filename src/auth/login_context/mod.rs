@@ -46,7 +46,7 @@ pub(super) struct LoginContext {
     /// Client ids that the authorization server knows, seen in this run. Logins add to it; a login that the
     /// authorization server has ended clears it.
     pub(super) known_clients: Mutex<HashSet<String>>,
-    /// The DPoP key used last, with the nonces that it learnt. Requests and refreshes read it; a new login replaces it.
+    /// The `DPoP` key used last, with the nonces that it learnt. Requests and refreshes read it; a new login replaces it.
     dpop: Mutex<Option<(Secret, Arc<Dpop>)>>,
     /// The client of the MCP server, for want of another.
     http: Http,
@@ -153,7 +153,7 @@ impl LoginContext {
         Ok(discovered)
     }
 
-    /// The DPoP key that a record's tokens are bound to.
+    /// The `DPoP` key that a record's tokens are bound to.
     pub(super) fn dpop(&self, record: &Record) -> Result<Option<Arc<Dpop>>, JwtError> {
         let Some(key) = &record.dpop_key else { return Ok(None) };
         let mut known = self.dpop.lock();
@@ -165,7 +165,7 @@ impl LoginContext {
         Ok(Some(dpop))
     }
 
-    /// The DPoP key that was used last.
+    /// The `DPoP` key that was used last.
     pub(super) fn last_dpop(&self) -> Option<Arc<Dpop>> {
         self.dpop.lock().as_ref().map(|(_, dpop)| Arc::clone(dpop))
     }

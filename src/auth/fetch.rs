@@ -38,7 +38,6 @@ pub(super) struct Fetch {
 /// Why a request was not sent, or has no response.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
-    /// A URL to which we send nothing.
     #[error(transparent)]
     UrlNotAllowed(#[from] UnsafeUrl),
     /// The connection is not allowed, now or later: the address is in a network that the server must not name, or the

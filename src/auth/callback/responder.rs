@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::redirect::Redirect;
-use super::settings::{CallbackSettings, START};
+use super::settings::{CallbackSettings, START, start_url};
 use crate::auth::crypto::is_equal;
 use crate::auth::page::{Page, set_headers};
 use crate::log;
@@ -59,7 +59,7 @@ impl Responder {
     }
 
     pub(super) fn start_url(&self) -> String {
-        super::start_url(self.port, &self.expected.start)
+        start_url(self.port, &self.expected.start)
     }
 
     pub(super) fn set_page(&self, page: Page) {

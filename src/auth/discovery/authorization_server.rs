@@ -1,4 +1,4 @@
-//! Where are the authorization server metadata (RFC 8414, OpenID Connect Discovery), and are they the issuer's own?
+//! Where are the authorization server metadata (RFC 8414, OIDC Discovery), and are they the issuer's own?
 
 use http::HeaderName;
 use serde_json::Value;

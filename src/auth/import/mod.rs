@@ -71,10 +71,8 @@ fn folders(cache: &Path) -> Vec<PathBuf> {
         };
         Some((numbers, entry.path()))
     });
-    let mut folders: Vec<(Vec<u64>, PathBuf)> = Vec::new();
-    for folder in found {
-        folders.insert(folders.partition_point(|(version, _)| *version >= folder.0), folder);
-    }
+    let mut folders: Vec<_> = found.collect();
+    folders.sort_by(|(one, _), (other, _)| other.cmp(one));
     folders.into_iter().map(|(_, folder)| folder).collect()
 }
 

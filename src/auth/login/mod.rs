@@ -75,9 +75,6 @@ pub enum LoginError {
     /// Nowhere to come back to.
     #[error(transparent)]
     Callback(#[from] CallbackError),
-    /// A login on another device.
-    #[error(transparent)]
-    Device(#[from] super::grants::device::DeviceError),
     /// Nowhere to keep it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -118,7 +115,6 @@ impl LoginError {
             }
             Self::Token(error) => error.hint().to_owned(),
             Self::Callback(error) => error.hint().to_owned(),
-            Self::Device(error) => error.hint().to_owned(),
             Self::Store(error) => error.hint().to_owned(),
         }
     }

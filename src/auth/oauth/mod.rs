@@ -297,7 +297,7 @@ impl Inner {
     }
 
     /// The key that a record's tokens are tied to. Kept between requests, for its nonces.
-    pub(super) fn dpop(&self, record: &Record) -> Result<Option<Arc<Dpop>>, super::jwt::JwtError> {
+    pub(super) fn dpop(&self, record: &Record) -> Result<Option<Arc<Dpop>>, super::crypto::CryptoError> {
         let Some(key) = &record.dpop_key else { return Ok(None) };
         let mut known = self.dpop.lock();
         if let Some((_, dpop)) = known.as_ref().filter(|(known, _)| known == key) {

@@ -124,7 +124,7 @@ impl TokenEndpoint<'_> {
     }
 
     /// Requests tokens with a grant. After an error, three things are changed, each once: the authentication, the
-    /// resource, and the nonce of a DPoP proof. A server checks all three before it uses the grant up. `scope`: the
+    /// resource, and the nonce of a `DPoP` proof. A server checks all three before it uses the grant up. `scope`: the
     /// scope of the tokens if the response names none (RFC 6749 section 5.1).
     pub(super) async fn request_tokens(
         &self,
@@ -193,7 +193,7 @@ impl TokenEndpoint<'_> {
         AuthMethod::candidates(self.issuer, self.client, self.login)
     }
 
-    /// One request with client authentication; two if the server asks for a nonce in the DPoP proof (RFC 9449 section 8).
+    /// One request with client authentication; two if the server asks for a nonce in the `DPoP` proof (RFC 9449 section 8).
     async fn post(&self, endpoint: &str, form: &[(&str, &str)], method: AuthMethod) -> Result<Reply, TokenError> {
         let reply = self.post_once(endpoint, form, method).await?;
         let Some(dpop) = self.dpop else { return Ok(reply) };

@@ -1,4 +1,5 @@
-//! What does a 401 or 403 ask for? Reads `WWW-Authenticate` as RFC 9110 section 11.6.1 defines it and as servers write it.
+//! What does a 401 or 403 ask for? Reads `WWW-Authenticate` as RFC 9110 section 11.6.1 defines it and as servers write
+//! it.
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
@@ -21,8 +22,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Reads all `WWW-Authenticate` headers; `None` if they have no OAuth scheme. If a parameter occurs twice, the first
-    /// counts.
+    /// Reads all `WWW-Authenticate` headers; `None` if they have no OAuth scheme. If a parameter occurs twice, the
+    /// first counts.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let mut all = Self::default();
         for value in headers.get_all(WWW_AUTHENTICATE) {
@@ -111,8 +112,8 @@ impl<'a> Parser<'a> {
             return self.quoted(quoted);
         }
         let mut end = self.bare_end(0);
-        // A scope without quotes: `scope=a b`. The words after the first belong to it, unless they are the names of known
-        // schemes or of parameters.
+        // A scope without quotes: `scope=a b`. The words after the first belong to it, unless they are the names of
+        // known schemes or of parameters.
         while name.eq_ignore_ascii_case("scope") {
             let next = self.rest[end..].trim_start_matches(' ');
             let start = self.rest.len() - next.len();

@@ -1,5 +1,5 @@
-//! How is a token bound to a key (RFC 9449)? Each request has a `DPoP` proof, signed with a key that is made at login. The
-//! record stores the key, because refresh tokens are bound to it too.
+//! How is a token bound to a key (RFC 9449)? Each request has a `DPoP` proof, signed with a key that is made at login.
+//! The record stores the key, because refresh tokens are bound to it too.
 
 use std::collections::HashMap;
 
@@ -28,8 +28,8 @@ const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 pub(super) struct Dpop {
     signer: Signer,
     jwk: Value,
-    /// The newest nonce of each origin (RFC 9449 section 9). Every request of this process reads and replaces them, so they
-    /// are locked.
+    /// The newest nonce of each origin (RFC 9449 section 9). Every request of this process reads and replaces them, so
+    /// they are locked.
     nonces: Mutex<HashMap<String, String>>,
 }
 

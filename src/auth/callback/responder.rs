@@ -39,8 +39,8 @@ pub(super) struct Responder {
     redirects: Mutex<Option<mpsc::Sender<Redirect>>>,
     /// The page that shows how the login ended. The login sets it once; each connection with a redirect waits for it.
     page: watch::Sender<Option<Page>>,
-    /// Each connection with a redirect holds a clone until its page is written. The login drops this one when it sets the
-    /// page, and then waits until all clones are gone.
+    /// Each connection with a redirect holds a clone until its page is written. The login drops this one when it sets
+    /// the page, and then waits until all clones are gone.
     pages: Mutex<Option<mpsc::Sender<Infallible>>>,
 }
 

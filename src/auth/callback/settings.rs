@@ -89,7 +89,7 @@ impl CallbackSettings {
         addresses
     }
 
-    /// The host names that a request may have. Any other name leads here through DNS of somebody else.
+    /// The host names that a request may have. Any other name leads here only through DNS.
     pub(super) fn names(&self) -> Vec<String> {
         let given = self.bind.map(|address| match address {
             IpAddr::V4(address) => address.to_string(),

@@ -1,5 +1,5 @@
-//! How does a program obtain tokens without a person? With the client's own credentials, with an ID token for a company's
-//! identity provider, or with a workload's JWT. The methods of [`Inner`] that need a grant stand here.
+//! How does a program obtain tokens without a person? With the client's own credentials, with an ID token for a
+//! company's identity provider, or with a workload's JWT. The methods of [`Inner`] that need a grant stand here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,8 +62,8 @@ impl Inner {
         obtained.await.map_err(|error| AuthError::NoLogin(error.to_string()))?
     }
 
-    /// Requests tokens, and tries again after an error that may be over soon: requests of the client wait for the tokens,
-    /// and these grants can be used more than once.
+    /// Requests tokens, and tries again after an error that may be over soon: requests of the client wait for the
+    /// tokens, and these grants can be used more than once.
     async fn request_tokens(&self, endpoint: TokenEndpoint<'_>, scope: Option<&str>) -> Result<Issued, AuthError> {
         let mut pauses = RETRY_PAUSES.into_iter();
         loop {

@@ -23,8 +23,8 @@ pub(in crate::auth) struct RegistrationRequest<'a> {
     pub skip_metadata_document: bool,
 }
 
-/// Registers. If the server refuses a member of the request, the request is changed and sent again; each of four members
-/// is changed once.
+/// Registers. If the server refuses a member of the request, the request is changed and sent again; each of four
+/// members is changed once.
 pub(super) async fn register(
     fetch: &Fetch,
     endpoint: &str,

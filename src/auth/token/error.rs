@@ -100,8 +100,8 @@ impl TokenError {
         })
     }
 
-    /// Whether the server no longer knows the client: the caller drops the registration and its tokens, registers and logs
-    /// in, but does so only once.
+    /// Whether the server no longer knows the client: the caller drops the registration and its tokens, registers and
+    /// logs in, but does so only once.
     pub fn client_is_unknown(&self) -> bool {
         let unknown = |response: &ErrorResponse| match response.error.as_str() {
             "invalid_client" | "unauthorized_client" => response.has_oauth_status(),
@@ -120,8 +120,8 @@ impl TokenError {
         }
     }
 
-    /// Whether the server may have used the grant: the caller sends the same refresh token again at once, because it may
-    /// still be valid.
+    /// Whether the server may have used the grant: the caller sends the same refresh token again at once, because it
+    /// may still be valid.
     pub fn has_unknown_outcome(&self) -> bool {
         matches!(self, Self::NoResponse(_))
     }

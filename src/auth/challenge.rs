@@ -1,4 +1,5 @@
-//! What does a 401 or 403 ask for? Reads `WWW-Authenticate` as RFC 9110 section 11.6.1 defines it and as servers write it.
+//! What does a 401 or 403 ask for? Reads `WWW-Authenticate` as RFC 9110 section 11.6.1 defines it and as servers write
+//! it.
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
@@ -21,8 +22,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Reads all `WWW-Authenticate` headers; `None` if they have no OAuth scheme. If a parameter occurs twice, the first
-    /// counts.
+    /// Reads all `WWW-Authenticate` headers; `None` if they have no OAuth scheme. If a parameter occurs twice, the
+    /// first counts.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let mut all = Self::default();
         for value in headers.get_all(WWW_AUTHENTICATE) {
@@ -111,8 +112,8 @@ impl<'a> Parser<'a> {
             return self.quoted(quoted);
         }
         let mut end = self.bare_end(0);
-        // A scope without quotes: `scope=a b`. The words after the first belong to it, unless they are the names of known
-        // schemes or of parameters.
+        // A scope without quotes: `scope=a b`. The words after the first belong to it, unless they are the names of
+        // known schemes or of parameters.
         while name.eq_ignore_ascii_case("scope") {
             let next = self.rest[end..].trim_start_matches(' ');
             let start = self.rest.len() - next.len();
@@ -178,13 +179,13 @@ mod tests {
         Challenge::read(&headers)
     }
 
-    fn said(values: &[&str]) -> [Option<String>; 4] {
+    fn parameters(values: &[&str]) -> [Option<String>; 4] {
         let challenge = read(values).unwrap();
         [challenge.resource_metadata, challenge.scope, challenge.error, challenge.error_description]
     }
 
     #[test]
-    fn challenges_are_read_as_they_come() {
+    fn challenges_are_read_in_the_forms_of_many_servers() {
         let some = |text: &str| Some(text.to_owned());
         for (values, expected) in [
             (&["Bearer"][..], [None, None, None, None]),
@@ -208,14 +209,14 @@ mod tests {
             (&[r#"Bearer error="x", error="y", scope="""#, r#"Bearer scope="z""#], [None, some("z"), some("x"), None]),
             (&[r#"Bearer scope="never closed"#], [None, some("never closed"), None, None]),
         ] {
-            assert_eq!(said(values), expected, "{values:?}");
+            assert_eq!(parameters(values), expected, "{values:?}");
         }
     }
 
     #[test]
-    fn schemes_are_told_apart() {
+    fn schemes_are_distinguished() {
         assert_eq!(read(&[]), None);
-        assert_eq!(read(&[r#"Basic realm="Bearer""#]), None, "a realm is no scheme");
+        assert_eq!(read(&[r#"Basic realm="Bearer""#]), None, "a realm is not a scheme");
         let both = read(&[r#"DPoP algs="ES256", error="use_dpop_nonce", Bearer"#]).unwrap();
         assert!(both.dpop && both.bearer && both.wants_nonce() && !both.is_insufficient_scope());
     }
@@ -224,7 +225,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn a_quoted_value_comes_back_whole(value in "[ -~]{1,40}", comma in "(, |,| )") {
+        fn a_quoted_value_is_read_completely(value in "[ -~]{1,40}", comma in "(, |,| )") {
             let quoted = value.replace('\\', r"\\").replace('"', "\\\"");
             let header = format!("Bearer realm=\"r\"{comma}error_description=\"{quoted}\"{comma}scope=\"s\"");
             let challenge = read(&[&header]).unwrap();
@@ -233,7 +234,7 @@ mod tests {
         }
 
         #[test]
-        fn no_header_makes_it_panic(text in "[ -~\u{80}-\u{ff}]{0,80}") {
+        fn no_header_causes_a_panic(text in "[ -~\u{80}-\u{ff}]{0,80}") {
             read(&[&text]);
         }
     }

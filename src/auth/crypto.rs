@@ -6,12 +6,19 @@ use ring::digest::{SHA256, digest};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::jwt::JwtError;
+/// Why a key, a signature or a random value is not available.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CryptoError {
+    #[error("the private key cannot be used: {0}")]
+    Key(String),
+    #[error("{0}")]
+    Failed(&'static str),
+}
 
 /// 256 random bits as text that needs no escaping: 43 characters, the least that a PKCE code verifier may have.
-pub(super) fn random_text() -> Result<String, JwtError> {
+pub(super) fn random_text() -> Result<String, CryptoError> {
     let mut bytes = [0; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| JwtError::Sign("the system has no randomness"))?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| CryptoError::Failed("the system has no randomness"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 

@@ -1,5 +1,5 @@
-//! How is a token bound to a key (RFC 9449)? Each request has a DPoP proof, signed with a key that is made at login. The
-//! record stores the key, because refresh tokens are bound to it too.
+//! How is a token bound to a key (RFC 9449)? Each request has a `DPoP` proof, signed with a key that is made at login.
+//! The record stores the key, because refresh tokens are bound to it too.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,9 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::crypto::{random_text, sha256_base64url};
+use super::crypto::{CryptoError, random_text, sha256_base64url};
 use super::expiry::now;
-use super::jwt::{JwtError, Signer};
+use super::jwt::Signer;
 use crate::log::Secret;
 
 /// The request header that carries a proof.
@@ -28,22 +28,22 @@ const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 pub(super) struct Dpop {
     signer: Signer,
     jwk: Value,
-    /// The newest nonce of each origin (RFC 9449 section 9). Every request of this process reads and replaces them, so they
-    /// are locked.
+    /// The newest nonce of each origin (RFC 9449 section 9). Every request of this process reads and replaces them, so
+    /// they are locked.
     nonces: Mutex<HashMap<String, String>>,
 }
 
 impl Dpop {
     /// Makes a new key, in the form that [`super::Record::dpop_key`] stores.
-    pub(super) fn generate() -> Result<Secret, JwtError> {
+    pub(super) fn generate() -> Result<Secret, CryptoError> {
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-        let document = document.map_err(|_| JwtError::Sign("the system could not make a key"))?;
+        let document = document.map_err(|_| CryptoError::Failed("the system could not make a key"))?;
         Ok(Secret::new(STANDARD_NO_PAD.encode(document)))
     }
 
     /// Reads the key of a record.
-    pub(super) fn new(key: &Secret) -> Result<Self, JwtError> {
-        let damaged = || JwtError::Key("the DPoP key of this login is damaged".to_owned());
+    pub(super) fn new(key: &Secret) -> Result<Self, CryptoError> {
+        let damaged = || CryptoError::Key("the DPoP key of this login is damaged".to_owned());
         let der = STANDARD_NO_PAD.decode(key.expose()).map_err(|_| damaged())?;
         let signer = Signer::from_pkcs8(&der)?;
         let point = signer.public_point().filter(|point| point.len() == 65).ok_or_else(damaged)?;
@@ -59,7 +59,12 @@ impl Dpop {
     }
 
     /// Makes the proof for one request. `access_token`: the token of a request to a resource.
-    pub(super) fn proof(&self, method: &Method, url: &Url, access_token: Option<&Secret>) -> Result<String, JwtError> {
+    pub(super) fn proof(
+        &self,
+        method: &Method,
+        url: &Url,
+        access_token: Option<&Secret>,
+    ) -> Result<String, CryptoError> {
         let mut target = url.clone();
         target.set_query(None);
         target.set_fragment(None);

@@ -1,5 +1,5 @@
-//! How are requests sent to an authorization server? With headers of their own: the user's headers and credentials for the
-//! MCP server are not in them.
+//! How are requests sent to an authorization server? With headers of their own: the user's headers and credentials for
+//! the MCP server are not in them.
 
 use std::time::Duration;
 
@@ -38,7 +38,6 @@ pub(super) struct Fetch {
 /// Why a request was not sent, or has no response.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
-    /// A URL to which we send nothing.
     #[error(transparent)]
     UrlNotAllowed(#[from] UnsafeUrl),
     /// The connection is not allowed, now or later: the address is in a network that the server must not name, or the
@@ -75,8 +74,8 @@ pub(super) struct Reply {
 }
 
 impl Fetch {
-    /// `allow_http`: the user allows http to the MCP server, so its authorization server may use http too. `Http` checks
-    /// which network addresses a name may lead to.
+    /// `allow_http`: the user allows http to the MCP server, so its authorization server may use http too. `Http`
+    /// checks which network addresses a name may lead to.
     pub(super) fn new(http: Http, allow_http: bool) -> Self {
         Self { http, allow_http }
     }

@@ -8,7 +8,7 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Map, Value, json};
 
-use super::crypto::random_text;
+use super::crypto::{CryptoError, random_text};
 use super::expiry::now;
 
 /// The lifetime of a client assertion in seconds: it is used at once.
@@ -19,17 +19,6 @@ const P256: [u8; 21] = [
     0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03,
     0x01, 0x07,
 ];
-
-/// Why a JWT cannot be signed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JwtError {
-    /// Not a private key, or one of an unknown kind.
-    #[error("the private key cannot be used: {0}")]
-    Key(String),
-    /// The system has no randomness, or the key failed.
-    #[error("the JWT cannot be signed: {0}")]
-    Sign(&'static str),
-}
 
 /// A private key that signs JWTs.
 pub struct Signer {
@@ -51,32 +40,30 @@ impl std::fmt::Debug for Signer {
 
 impl Signer {
     /// Reads a key from PEM: PKCS#8, PKCS#1 (RSA) or SEC1 (EC on P-256).
-    pub fn from_pem(pem: &str, kid: Option<String>) -> Result<Self, JwtError> {
+    pub fn from_pem(pem: &str, kid: Option<String>) -> Result<Self, CryptoError> {
         let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| JwtError::Key("the text has no unencrypted private key in PEM form".to_owned()))?;
-        let ec_error = |error: ring::error::KeyRejected| JwtError::Key(format!("as an EC key on P-256: {error}"));
-        let rsa_error = |error: ring::error::KeyRejected| JwtError::Key(format!("as an RSA key: {error}"));
+            .map_err(|_| CryptoError::Key("the text has no unencrypted private key in PEM form".to_owned()))?;
+        let ec_error = |error: ring::error::KeyRejected| CryptoError::Key(format!("as an EC key on P-256: {error}"));
+        let rsa_error = |error: ring::error::KeyRejected| CryptoError::Key(format!("as an RSA key: {error}"));
         let key = match der {
             PrivateKeyDer::Pkcs8(der) => match ec(der.secret_pkcs8_der()) {
                 Ok(key) => Key::Ec(Box::new(key)),
-                Err(error) => {
-                    Key::Rsa(Box::new(RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|rsa| {
-                        JwtError::Key(format!("as an EC key on P-256: {error}; as an RSA key: {rsa}"))
-                    })?))
-                }
+                Err(error) => Key::Rsa(Box::new(RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|rsa| {
+                    CryptoError::Key(format!("as an EC key on P-256: {error}; as an RSA key: {rsa}"))
+                })?)),
             },
             PrivateKeyDer::Pkcs1(der) => {
                 Key::Rsa(Box::new(RsaKeyPair::from_der(der.secret_pkcs1_der()).map_err(rsa_error)?))
             }
             PrivateKeyDer::Sec1(der) => Key::Ec(Box::new(ec(&sec1_to_pkcs8(der.secret_sec1_der())).map_err(ec_error)?)),
-            _ => return Err(JwtError::Key("its kind is unknown".to_owned())),
+            _ => return Err(CryptoError::Key("its kind is unknown".to_owned())),
         };
         Ok(Self { key, kid })
     }
 
     /// Reads a key as [`super::dpop`] stores it.
-    pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, JwtError> {
-        let key = ec(der).map_err(|error| JwtError::Key(error.to_string()))?;
+    pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, CryptoError> {
+        let key = ec(der).map_err(|error| CryptoError::Key(error.to_string()))?;
         Ok(Self { key: Key::Ec(Box::new(key)), kid: None })
     }
 
@@ -97,7 +84,7 @@ impl Signer {
     }
 
     /// Signs the claims. `alg` and `kid` are added to the header.
-    pub fn sign(&self, mut header: Value, claims: &Value) -> Result<String, JwtError> {
+    pub fn sign(&self, mut header: Value, claims: &Value) -> Result<String, CryptoError> {
         header["alg"] = self.algorithm().into();
         if let Some(kid) = &self.kid {
             header["kid"] = kid.as_str().into();
@@ -110,9 +97,9 @@ impl Signer {
         Ok(text)
     }
 
-    fn signature(&self, bytes: &[u8]) -> Result<Vec<u8>, JwtError> {
+    fn signature(&self, bytes: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let random = SystemRandom::new();
-        let failed = |_| JwtError::Sign("the key or the system's randomness failed");
+        let failed = |_| CryptoError::Failed("the key or the system's randomness failed");
         match &self.key {
             Key::Ec(key) => Ok(key.sign(&random, bytes).map_err(failed)?.as_ref().to_vec()),
             Key::Rsa(key) => {
@@ -124,7 +111,7 @@ impl Signer {
     }
 
     /// A client assertion for `private_key_jwt` (RFC 7523 section 3). Its audience is the issuer.
-    pub fn client_assertion(&self, client_id: &str, issuer: &str) -> Result<String, JwtError> {
+    pub fn client_assertion(&self, client_id: &str, issuer: &str) -> Result<String, CryptoError> {
         let now = now();
         let claims = json!({
             "iss": client_id,

@@ -1,4 +1,4 @@
-//! What can an authorization server do? A view of its metadata (RFC 8414, OpenID Connect Discovery).
+//! What can an authorization server do? A view of its metadata (RFC 8414, OIDC Discovery).
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -104,10 +104,6 @@ impl<'a> Metadata<'a> {
     /// Whether the server binds tokens to ES256 keys, the only ones that we make (RFC 9449 section 5.1).
     pub(super) fn supports_dpop(self) -> bool {
         self.array("dpop_signing_alg_values_supported").is_some_and(|algorithms| algorithms.contains(&"ES256"))
-    }
-
-    pub(super) fn supports_offline_access(self) -> bool {
-        self.scopes_supported().contains(&OFFLINE_ACCESS)
     }
 }
 

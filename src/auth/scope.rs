@@ -39,11 +39,6 @@ impl ScopeAttempt {
             Self::ChallengeOnly | Self::IssuerScopes => None,
         }
     }
-
-    /// Whether to try the authorization server's own scopes: the request had no scope, and the metadata list some.
-    pub fn issuer_scopes_help(requested: Option<&str>, issuer: &Issuer) -> bool {
-        requested.is_none() && !Metadata::of(issuer).scopes_supported().is_empty()
-    }
 }
 
 impl Scopes {
@@ -75,7 +70,9 @@ impl Scopes {
             // Entra refuses requests without a scope; `.default` means all scopes that an administrator has granted.
             scope = issuer.other_resource.as_ref().map(|resource| format!("{resource}/.default")).unwrap_or_default();
         }
-        let offline = attempt == ScopeAttempt::Full && metadata.supports_offline_access() && vendor != Vendor::Google;
+        let offline = attempt == ScopeAttempt::Full
+            && metadata.scopes_supported().contains(&OFFLINE_ACCESS)
+            && vendor != Vendor::Google;
         if offline {
             scope = union(&scope, OFFLINE_ACCESS);
         }

@@ -19,7 +19,8 @@ impl UnsafeUrl {
     }
 }
 
-/// Checks that a URL is https, or http to this machine or with `allow_http` (RFC 9700 section 2.6), and has no user name.
+/// Checks that a URL is https, or http to this machine or with `allow_http` (RFC 9700 section 2.6), and has no user
+/// name.
 pub(super) fn check_url(text: &str, allow_http: bool) -> Result<Url, UnsafeUrl> {
     let url = Url::parse(text).map_err(|error| {
         let shown: String = text.chars().take(100).collect();

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use crate::auth::crypto::CryptoError;
 use crate::auth::crypto::{random_text, sha256_base64url};
 use crate::auth::dpop::Dpop;
-use crate::auth::jwt::JwtError;
 use crate::auth::metadata::{Metadata, OFFLINE_ACCESS, Vendor};
 use crate::auth::record::{Client, Issuer};
 use crate::auth::scope::{ScopeAttempt, covers};
@@ -70,15 +70,13 @@ pub enum AuthorizationError {
         "the metadata of the authorization server {0} do not list PKCE with S256, and a login without PKCE is not safe"
     )]
     NoPkce(String),
-    /// The metadata lack `authorization_endpoint`.
     #[error("the authorization server {0} has no authorization endpoint")]
     NoEndpoint(String),
-    /// The endpoint's URL must not be opened in a browser.
     #[error(transparent)]
     UnsafeUrl(#[from] UnsafeUrl),
-    /// The system has no randomness, or the DPoP key is damaged.
+    /// The system has no randomness, or the `DPoP` key is damaged.
     #[error(transparent)]
-    Key(#[from] JwtError),
+    Key(#[from] CryptoError),
 }
 
 impl AuthorizationError {

@@ -20,14 +20,13 @@ pub enum AuthorizationResponseError {
     #[error("this response does not belong to the login that is waiting")]
     WrongState,
     /// The `state` is ours, but `iss` is not our authorization server (RFC 9207). No other parameter is used or shown.
-    #[error("the response does not come from the authorization server {expected:?}{}", describe_iss(.found.as_deref()))]
+    #[error("the response does not come from the authorization server {expected:?}{}", found_issuer(.found.as_deref()))]
     WrongIssuer {
         /// The issuer that the person was sent to.
         expected: String,
         /// The `iss` of the response, if there is one.
         found: Option<String>,
     },
-    /// The authorization server refused the login.
     #[error("the authorization server refused the login: {error}{}", in_brackets(.description.as_deref()))]
     Refused {
         /// RFC 6749 section 4.1.2.1.
@@ -64,7 +63,7 @@ pub enum Retry {
     Register,
 }
 
-fn describe_iss(found: Option<&str>) -> String {
+fn found_issuer(found: Option<&str>) -> String {
     found.map_or_else(|| ": it has no iss".to_owned(), |found| format!(" but from {found:?}"))
 }
 
@@ -115,14 +114,15 @@ pub(in crate::auth) fn check_response(
 
 /// Each change leads to a request that was not sent before, so that retries end; the caller limits them too.
 fn retry(pending: &PendingAuthorization, error: &str, description: &str) -> Option<Retry> {
+    let metadata = Metadata::of(&pending.issuer);
     let resource = pending.issuer.resource.is_some();
     if resource && rejects_resource(description) {
         return Some(Retry::NoResource);
     }
     match error {
         "invalid_scope" => match &pending.scope {
-            None => ScopeAttempt::issuer_scopes_help(None, &pending.issuer)
-                .then_some(Retry::Scope(ScopeAttempt::IssuerScopes)),
+            None if metadata.scopes_supported().is_empty() => None,
+            None => Some(Retry::Scope(ScopeAttempt::IssuerScopes)),
             Some(scope) if is_registered_for_less(&pending.client, scope) => Some(Retry::Register),
             Some(scope) => pending.attempt.after_invalid_scope(scope).map(Retry::Scope),
         },

@@ -108,7 +108,7 @@ fn only_safe_endpoints_are_opened() {
 #[test]
 fn some_servers_need_more_parameters_for_a_refresh_token() {
     let (url, _) = started(&server(json!({})), &Login::default(), Some("a offline_access")).unwrap();
-    assert_eq!(query(&url)["prompt"], "consent", "OpenID Connect Core section 11");
+    assert_eq!(query(&url)["prompt"], "consent", "OIDC Core section 11");
     let google = issuer("https://accounts.google.com", json!({}));
     let (url, _) = started(&google, &Login::default(), Some("a")).unwrap();
     assert_eq!((query(&url)["access_type"].as_str(), query(&url)["prompt"].as_str()), ("offline", "consent"));

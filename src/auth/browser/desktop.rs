@@ -102,8 +102,8 @@ fn program(argv: &[&str]) -> Opener {
     Opener::Program { argv: argv.iter().map(ToString::to_string).collect(), environment: Vec::new() }
 }
 
-/// Some MCP clients remove the display's address from our environment. The desktop portal on the session bus still knows
-/// the display.
+/// Some MCP clients remove the display's address from our environment. The desktop portal on the session bus still
+/// knows the display.
 fn portal(bus: &Path) -> Opener {
     let call = "busctl --user call org.freedesktop.portal.Desktop /org/freedesktop/portal/desktop \
                 org.freedesktop.portal.OpenURI OpenURI ssa{sv}";

@@ -1,7 +1,7 @@
 //! How is the authorization URL opened in a browser?
 //!
-//! A server chooses the URL, so it is checked and encoded before use. It is one argument of a program, or of a function of
-//! the system; no shell reads it. A browser counts as opened only if the program that opens it succeeds.
+//! A server chooses the URL, so it is checked and encoded before use. It is one argument of a program, or of a function
+//! of the system; no shell reads it. A browser counts as opened only if the program that opens it succeeds.
 
 mod desktop;
 

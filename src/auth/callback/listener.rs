@@ -13,10 +13,8 @@ const BACKLOG: i32 = 32;
 /// Why the callback server cannot listen.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CallbackError {
-    /// Other programs listen on these ports.
     #[error("the browser cannot come back after the login: {} {} in use by another program", ports(.0), if .0.len() == 1 { "is" } else { "are" })]
     Taken(Vec<u16>),
-    /// The system does not let us listen.
     #[error("the browser cannot come back after the login: cannot listen on {address}: {cause}")]
     Refused { address: IpAddr, cause: String },
 }
@@ -69,8 +67,8 @@ impl Listener {
     }
 }
 
-/// `None` if another program has the port in one address family: the browser might connect to that program. A family that
-/// the system does not have is left out.
+/// `None` if another program has the port in one address family: the browser might connect to that program. A family
+/// that the system does not have is left out.
 fn bind_all(settings: &CallbackSettings, port: u16) -> Result<Option<(Vec<TcpListener>, u16)>, CallbackError> {
     let mut sockets: Vec<TcpListener> = Vec::new();
     let mut refused = None;
@@ -101,8 +99,8 @@ fn bind_all(settings: &CallbackSettings, port: u16) -> Result<Option<(Vec<TcpLis
     }
 }
 
-/// Listens on one family only, without sharing the port. On Unix `SO_REUSEADDR` allows a port whose old connections are in
-/// TIME_WAIT, but not two listeners; on Windows it would allow two, so it is not set there.
+/// Listens on one family only, without sharing the port. On Unix `SO_REUSEADDR` allows a port whose old connections are
+/// in `TIME_WAIT`, but not two listeners; on Windows it would allow two, so it is not set there.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {

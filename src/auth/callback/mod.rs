@@ -26,6 +26,7 @@ pub(super) use listener::{CallbackError, Listener};
 pub(super) use redirect::Redirect;
 pub(super) use responder::ExpectedRedirect;
 pub use settings::CallbackSettings;
+pub(super) use settings::start_url;
 
 /// How long the end of a login waits until the browser has its page.
 const PAGE_LIMIT: Duration = Duration::from_secs(2);
@@ -37,11 +38,6 @@ pub(super) struct Callback {
     redirects: mpsc::Receiver<Redirect>,
     pages_written: mpsc::Receiver<Infallible>,
     _accepting: JoinSet<()>,
-}
-
-/// The short address of a login whose callback server, in this or another process, has this port.
-pub(super) fn start_url(port: u16, start: &str) -> String {
-    format!("http://127.0.0.1:{port}{}{start}", settings::START)
 }
 
 impl Callback {

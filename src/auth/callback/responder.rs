@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::redirect::Redirect;
-use super::settings::{CallbackSettings, START};
+use super::settings::{CallbackSettings, START, start_url};
 use crate::auth::crypto::is_equal;
 use crate::auth::page::{Page, set_headers};
 use crate::log;
@@ -39,8 +39,8 @@ pub(super) struct Responder {
     redirects: Mutex<Option<mpsc::Sender<Redirect>>>,
     /// The page that shows how the login ended. The login sets it once; each connection with a redirect waits for it.
     page: watch::Sender<Option<Page>>,
-    /// Each connection with a redirect holds a clone until its page is written. The login drops this one when it sets the
-    /// page, and then waits until all clones are gone.
+    /// Each connection with a redirect holds a clone until its page is written. The login drops this one when it sets
+    /// the page, and then waits until all clones are gone.
     pages: Mutex<Option<mpsc::Sender<Infallible>>>,
 }
 
@@ -59,7 +59,7 @@ impl Responder {
     }
 
     pub(super) fn start_url(&self) -> String {
-        super::start_url(self.port, &self.expected.start)
+        start_url(self.port, &self.expected.start)
     }
 
     pub(super) fn set_page(&self, page: Page) {

@@ -87,8 +87,8 @@ async fn serve(mut connection: TcpStream, responder: Arc<Responder>, has_request
     }
 }
 
-/// Reads until the browser closes the connection. If a connection is closed with unread data, it is reset, and the browser
-/// may lose its page (RFC 9112 section 9.6).
+/// Reads until the browser closes the connection. If a connection is closed with unread data, it is reset, and the
+/// browser may lose its page (RFC 9112 section 9.6).
 async fn drain(connection: &mut TcpStream) {
     let mut rest = [0; 2048];
     while connection.read(&mut rest).await.is_ok_and(|length| length > 0) {}

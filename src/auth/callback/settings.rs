@@ -9,6 +9,11 @@ use crate::auth::web_url::is_loopback;
 /// The beginning of the path of short addresses.
 pub(super) const START: &str = "/start/";
 
+/// The short address of a login whose callback server, in this or another process, has this port.
+pub(in crate::auth) fn start_url(port: u16, start: &str) -> String {
+    format!("http://127.0.0.1:{port}{START}{start}")
+}
+
 /// The user's options for the callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackSettings {
@@ -84,7 +89,7 @@ impl CallbackSettings {
         addresses
     }
 
-    /// The host names that a request may have. Any other name leads here through DNS of somebody else.
+    /// The host names that a request may have. Any other name leads here only through DNS.
     pub(super) fn names(&self) -> Vec<String> {
         let given = self.bind.map(|address| match address {
             IpAddr::V4(address) => address.to_string(),

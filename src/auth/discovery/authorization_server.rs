@@ -1,4 +1,4 @@
-//! Where are the authorization server metadata (RFC 8414, OpenID Connect Discovery), and are they the issuer's own?
+//! Where are the authorization server metadata (RFC 8414, OIDC Discovery), and are they the issuer's own?
 
 use http::HeaderName;
 use serde_json::Value;
@@ -32,8 +32,8 @@ pub(super) async fn first_usable(fetch: &Fetch, listed: &[String], login: &Login
     Err(first.unwrap_or_else(|| DiscoveryError::NoMetadata { issuer: String::new(), detail: String::new() }))
 }
 
-/// The MCP server as its own authorization server, or the user's choice. `may_default`: a server without metadata may be
-/// one of 2025-03-26, whose endpoints have default paths.
+/// The MCP server as its own authorization server, or the user's choice. `may_default`: a server without metadata may
+/// be one of 2025-03-26, whose endpoints have default paths.
 pub(super) async fn own(
     fetch: &Fetch,
     identifier: &str,

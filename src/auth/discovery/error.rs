@@ -27,7 +27,6 @@ pub enum DiscoveryError {
     /// A server failed or did not answer; it may work later.
     #[error("{0}")]
     Temporary(String),
-    /// A URL that may not be used.
     #[error(transparent)]
     Fetch(FetchError),
 }

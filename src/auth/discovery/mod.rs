@@ -1,5 +1,5 @@
-//! Which authorization server issues tokens for this MCP server? From a 401 to the protected resource metadata, and from
-//! there to the authorization server metadata.
+//! Which authorization server issues tokens for this MCP server? From a 401 to the protected resource metadata, and
+//! from there to the authorization server metadata.
 
 mod authorization_server;
 mod document;
@@ -57,8 +57,8 @@ pub(super) async fn discover(
             }
             authorization_server::first_usable(fetch, &listed, login).await?
         }
-        // Without a listed authorization server, or without resource metadata (2025-03-26), the MCP server is one itself,
-        // unless the user names one.
+        // Without a listed authorization server, or without resource metadata (2025-03-26), the MCP server is one
+        // itself, unless the user names one.
         _ => {
             let own = login.issuer.clone().unwrap_or_else(|| input.server.origin().ascii_serialization());
             let may_default = resource.is_none();

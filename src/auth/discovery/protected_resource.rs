@@ -23,8 +23,8 @@ pub(super) struct ResourceMetadata {
     pub(super) requires_dpop: bool,
 }
 
-/// Reads the metadata at the challenge's URL or at a well-known URL. `None`: the server has no metadata, like servers of
-/// 2025-03-26.
+/// Reads the metadata at the challenge's URL or at a well-known URL. `None`: the server has no metadata, like servers
+/// of 2025-03-26.
 pub(super) async fn find(
     fetch: &Fetch,
     server: &Url,
@@ -99,8 +99,8 @@ fn read(
     }))
 }
 
-/// Whether this resource identifier covers the server: the same origin, and a path that is equal to the server's path or
-/// above it. A weaker rule would let one server get tokens for another.
+/// Whether this resource identifier covers the server: the same origin, and a path that is equal to the server's path
+/// or above it. A weaker rule would let one server get tokens for another.
 fn is_resource_of(name: &str, server: &Url) -> bool {
     let Ok(resource) = Url::parse(name) else { return false };
     let prefix = resource.path().trim_end_matches('/');
@@ -109,8 +109,8 @@ fn is_resource_of(name: &str, server: &Url) -> bool {
     resource.origin() == server.origin() && resource.fragment().is_none() && below && query
 }
 
-/// The server's address as a resource identifier: scheme and host in lower case, no fragment, and no slash if there is no
-/// path.
+/// The server's address as a resource identifier: scheme and host in lower case, no fragment, and no slash if there is
+/// no path.
 pub(super) fn canonical(server: &Url) -> String {
     let mut url = server.clone();
     url.set_fragment(None);

@@ -176,7 +176,7 @@ async fn metadata_of_another_resource_are_refused() {
 
 #[tokio::test]
 async fn metadata_of_another_issuer_are_refused_unless_pinned() {
-    for (listed, said, fits) in [
+    for (listed, named, fits) in [
         ("@", "@", true),
         ("@/", "@", true),
         ("@", "@/", true),
@@ -184,19 +184,19 @@ async fn metadata_of_another_issuer_are_refused_unless_pinned() {
         ("@", "https://evil.example", false),
         ("@", "", false),
     ] {
-        let server = documents(vec![(RESOURCE, prm("@", listed)), (OAUTH, metadata("@", said))]).await;
-        let said = said.replace('@', &server.origin);
+        let server = documents(vec![(RESOURCE, prm("@", listed)), (OAUTH, metadata("@", named))]).await;
+        let named = named.replace('@', &server.origin);
         match discover_at(&server, "/mcp", &Login::default()).await {
             Ok(discovered) if fits => {
-                assert_eq!(discovered.issuer.issuer, said, "the metadata's spelling is stored for iss");
+                assert_eq!(discovered.issuer.issuer, named, "the metadata's spelling is stored for iss");
             }
             Err(DiscoveryError::OtherIssuer { found, expected, .. }) if !fits => {
-                assert_eq!((found, expected), (said.clone(), listed.replace('@', &server.origin)), "both are named");
+                assert_eq!((found, expected), (named.clone(), listed.replace('@', &server.origin)), "both are named");
             }
-            result => panic!("{listed} and {said}: {result:?}"),
+            result => panic!("{listed} and {named}: {result:?}"),
         }
-        let login = Login { issuer: Some(said.clone()), ..Login::default() };
-        assert_eq!(discover_at(&server, "/mcp", &login).await.is_ok(), !said.is_empty(), "--issuer {said}");
+        let login = Login { issuer: Some(named.clone()), ..Login::default() };
+        assert_eq!(discover_at(&server, "/mcp", &login).await.is_ok(), !named.is_empty(), "--issuer {named}");
     }
     let server = documents(vec![(RESOURCE, prm("@", "@")), (OAUTH, metadata("@", "@"))]).await;
     let login = Login { issuer: Some("http://127.0.0.1:1/other".to_owned()), ..Login::default() };

@@ -1,5 +1,5 @@
-//! How does a program obtain tokens as itself? With a client secret or a client assertion (RFC 6749 section 4.4, and its
-//! MCP extension).
+//! How does a program obtain tokens as itself? With a client secret or a client assertion (RFC 6749 section 4.4, and
+//! its MCP extension).
 
 use crate::auth::token::{Issued, TokenEndpoint, TokenError};
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::auth::fetch::FetchError;
 use crate::auth::metadata::{self, Metadata};
 use crate::auth::token::{DEVICE_CODE_GRANT, Issued, TokenEndpoint, TokenError, seconds};
-use crate::auth::web_url::{UnsafeUrl, check_url};
+use crate::auth::web_url::check_url;
 use crate::log::{Secret, redact};
 
 /// The polling interval if the server names none, and what `slow_down` adds to it.
@@ -39,41 +40,14 @@ pub(in crate::auth) enum PollResult {
     Issued(Box<Issued>),
 }
 
-/// Why a login on another device cannot start.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum DeviceError {
-    /// The metadata have no `device_authorization_endpoint`.
-    #[error("the authorization server {0} does not support logins on other devices")]
-    NotOffered(String),
-    /// The server refused the request.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// The page's address must not be opened.
-    #[error(transparent)]
-    Address(#[from] UnsafeUrl),
-}
-
-impl DeviceError {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::NotOffered(_) => {
-                "log in without --device-code; with --no-browser you can paste the address from a browser elsewhere"
-            }
-            Self::Token(error) => error.hint(),
-            Self::Address(_) => "only the server's operator can fix this; do not open that address by hand",
-        }
-    }
-}
-
 /// Sends the device authorization request (RFC 8628 section 3.1).
 pub(in crate::auth) async fn authorize(
     endpoint: TokenEndpoint<'_>,
     scope: Option<&str>,
-) -> Result<DeviceAuthorization, DeviceError> {
+) -> Result<DeviceAuthorization, TokenError> {
     let metadata = Metadata::of(endpoint.issuer);
     let address = metadata.device_authorization_endpoint();
-    let address = address.ok_or_else(|| DeviceError::NotOffered(endpoint.issuer.issuer.clone()))?;
+    let address = address.ok_or_else(|| TokenError::NoDeviceEndpoint(endpoint.issuer.issuer.clone()))?;
     let mut form = Vec::new();
     form.extend(scope.map(|scope| ("scope", scope)));
     form.extend(endpoint.issuer.resource.as_deref().map(|resource| ("resource", resource)));
@@ -82,7 +56,7 @@ pub(in crate::auth) async fn authorize(
     let missing = |name: &str| TokenError::Malformed(format!("the device authorization response has no {name}"));
     // Google's name for it is `verification_url`.
     let page = text("verification_uri").or(text("verification_url")).ok_or_else(|| missing("verification_uri"))?;
-    check_url(page, false)?;
+    check_url(page, false).map_err(FetchError::from)?;
     let complete = text("verification_uri_complete").filter(|page| check_url(page, false).is_ok());
     let time = |name: &str| response.get(name).and_then(seconds).map(Duration::from_secs);
     Ok(DeviceAuthorization {

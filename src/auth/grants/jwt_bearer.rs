@@ -1,4 +1,5 @@
-//! How is a JWT of another issuer exchanged for tokens (RFC 7523 section 2.1)? A platform issues such a JWT to a workload.
+//! How is a JWT of another issuer exchanged for tokens (RFC 7523 section 2.1)? A platform issues such a JWT to a
+//! workload.
 
 use crate::auth::token::{Issued, TokenEndpoint, TokenError};
 use crate::log::Secret;

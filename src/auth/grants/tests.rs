@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::device::{self, DeviceError, PollResult};
+use super::device::{self, PollResult};
 use super::{client_credentials, id_jag, jwt_bearer};
 use crate::auth::Credential;
 use crate::auth::jwt::{Signer, claims};
@@ -164,7 +164,7 @@ async fn a_login_on_another_device_can_fail() {
     }
     let none = issuer("https://as.example", json!({}));
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &none, client: &client, login: &login, dpop: None };
-    assert!(matches!(device::authorize(endpoint, None).await, Err(DeviceError::NotOffered(_))));
+    assert!(matches!(device::authorize(endpoint, None).await, Err(TokenError::NoDeviceEndpoint(_))));
 }
 
 #[tokio::test]

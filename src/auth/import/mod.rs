@@ -1,8 +1,8 @@
 //! Is there a login of mcp-remote for this server?
 //!
-//! mcp-remote's cache in `~/.mcp-auth` is read, so that a change to mcp-ferry needs no new login; it is never written. It is
-//! not read if there is a record of our own, even a logged-out one: if two programs use one refresh token, it soon becomes
-//! invalid.
+//! mcp-remote's cache in `~/.mcp-auth` is read, so that a change to mcp-ferry needs no new login; it is never written.
+//! It is not read if there is a record of our own, even a logged-out one: if two programs use one refresh token, it
+//! soon becomes invalid.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,7 +16,8 @@ use crate::log::{self, Secret};
 /// How long mcp-remote may take to refresh its tokens.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// The options of mcp-remote that determine the names of its files, as they were typed, with variables not yet replaced.
+/// The options of mcp-remote that determine the names of its files, as they were typed, with variables not yet
+/// replaced.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct McpRemoteOptions<'a> {
     /// The server's address.
@@ -71,10 +72,8 @@ fn folders(cache: &Path) -> Vec<PathBuf> {
         };
         Some((numbers, entry.path()))
     });
-    let mut folders: Vec<(Vec<u64>, PathBuf)> = Vec::new();
-    for folder in found {
-        folders.insert(folders.partition_point(|(version, _)| *version >= folder.0), folder);
-    }
+    let mut folders: Vec<_> = found.collect();
+    folders.sort_by(|(one, _), (other, _)| other.cmp(one));
     folders.into_iter().map(|(_, folder)| folder).collect()
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::auth::authorization::{AuthorizationError, AuthorizationResponseError};
 use crate::auth::callback::CallbackError;
 use crate::auth::discovery::DiscoveryError;
-use crate::auth::grants::device::DeviceError;
 use crate::auth::registration::RegistrationError;
 use crate::auth::store::StoreError;
 use crate::auth::token::TokenError;
@@ -35,9 +34,6 @@ pub enum LoginError {
     /// There is no callback that the browser could come back to.
     #[error(transparent)]
     Callback(#[from] CallbackError),
-    /// A login on another device failed.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
     /// The login cannot be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -83,7 +79,6 @@ impl LoginError {
             }
             Self::Token(error) => error.hint().to_owned(),
             Self::Callback(error) => error.hint().to_owned(),
-            Self::Device(error) => error.hint().to_owned(),
             Self::Store(error) => error.hint().to_owned(),
         }
     }

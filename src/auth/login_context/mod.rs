@@ -14,10 +14,10 @@ use url::Url;
 
 use super::account::{Account, Snapshot};
 use super::challenge::Challenge;
+use super::crypto::CryptoError;
 use super::discovery::{self, Discovered, DiscoveryError};
 use super::dpop::Dpop;
 use super::fetch::Fetch;
-use super::jwt::JwtError;
 use super::login_lock::LoginLock;
 use super::login_status::LoginStatus;
 use super::options::Options;
@@ -154,7 +154,7 @@ impl LoginContext {
     }
 
     /// The `DPoP` key that a record's tokens are bound to.
-    pub(super) fn dpop(&self, record: &Record) -> Result<Option<Arc<Dpop>>, JwtError> {
+    pub(super) fn dpop(&self, record: &Record) -> Result<Option<Arc<Dpop>>, CryptoError> {
         let Some(key) = &record.dpop_key else { return Ok(None) };
         let mut known = self.dpop.lock();
         if let Some((_, dpop)) = known.as_ref().filter(|(known, _)| known == key) {

@@ -23,8 +23,8 @@ pub(in crate::auth) struct RegistrationRequest<'a> {
     pub skip_metadata_document: bool,
 }
 
-/// Registers. If the server refuses a member of the request, the request is changed and sent again; each of four members
-/// is changed once.
+/// Registers. If the server refuses a member of the request, the request is changed and sent again; each of four
+/// members is changed once.
 pub(super) async fn register(
     fetch: &Fetch,
     endpoint: &str,
@@ -55,7 +55,7 @@ pub(super) async fn register(
     }
 }
 
-/// Members of RFC 7591 and OpenID Connect Dynamic Client Registration only: some servers refuse unknown members.
+/// Members of RFC 7591 and OIDC Dynamic Client Registration only: some servers refuse unknown members.
 fn client_metadata(issuer: &Issuer, login: &Login, request: RegistrationRequest<'_>) -> Map<String, Value> {
     let methods = Metadata::of(issuer).token_endpoint_auth_methods();
     let method = AuthMethod::for_registration(methods.as_deref());

@@ -8,7 +8,6 @@ use crate::auth::record::Issuer;
 /// Why we have no client ID at this authorization server.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistrationError {
-    /// The server does not register programs by itself.
     #[error("the authorization server {issuer} does not let programs register themselves{detail}")]
     Closed {
         issuer: String,
@@ -17,16 +16,13 @@ pub enum RegistrationError {
         /// The first redirect URI, which a person has to register.
         redirect_uri: Option<String>,
     },
-    /// The server refused this registration.
     #[error("the authorization server at {host} refused the client registration: {reason}")]
     Refused { host: String, reason: String },
     /// A bot protection answered.
     #[error("{0}")]
     Blocked(String),
-    /// The registration may succeed later.
     #[error("client registration is not possible now: {cause}")]
     Temporary { cause: String, retry_after: Option<Duration> },
-    /// A URL that may not be used.
     #[error(transparent)]
     Address(FetchError),
 }

@@ -1,5 +1,5 @@
-//! Which client ID do we use at an authorization server? One from the user, the URL of a client ID metadata document, or
-//! one from dynamic client registration (RFC 7591), in this order.
+//! Which client ID do we use at an authorization server? One from the user, the URL of a client ID metadata document,
+//! or one from dynamic client registration (RFC 7591), in this order.
 
 mod dynamic;
 mod error;

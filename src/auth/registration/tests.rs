@@ -128,10 +128,10 @@ async fn errors_of_registration_are_distinguished() {
             |error| matches!(error, RegistrationError::Refused { reason, .. } if reason.trim() == reason),
         ),
     ];
-    for (status, body, said, is) in cases {
+    for (status, body, reason, is) in cases {
         let server = Server::start(move |_, _| Some((status, body).into())).await;
         let error = registered(&server, json!({}), &Login::default()).await.unwrap_err();
-        assert!(is(&error) && error.to_string().contains(said), "{status} {body}: {error}");
+        assert!(is(&error) && error.to_string().contains(reason), "{status} {body}: {error}");
     }
     let server = Server::start(|_, _| Some(Answer(429, vec![("retry-after", "7".to_owned())], String::new()))).await;
     let error = registered(&server, json!({}), &Login::default()).await.unwrap_err();

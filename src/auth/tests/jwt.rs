@@ -48,7 +48,7 @@ fn keys_are_read_in_each_form_that_openssl_writes() {
         verify(&jwt, &UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public));
     }
     for text in ["", "nope", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
-        assert!(matches!(Signer::from_pem(text, None), Err(JwtError::Key(_))), "{text}");
+        assert!(matches!(Signer::from_pem(text, None), Err(CryptoError::Key(_))), "{text}");
     }
 }
 

@@ -105,8 +105,8 @@ impl AuthMethod {
             Self::None => {}
             Self::ClientSecretPost => form.push(("client_secret", secret.to_owned())),
             Self::ClientSecretBasic => {
-                // RFC 6749 section 2.3.1: both are form-encoded first. A request has only one authentication, so the form
-                // has no client_id.
+                // RFC 6749 section 2.3.1: both are form-encoded first. A request has only one authentication, so the
+                // form has no client_id.
                 let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
                 let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret)));
                 // As secret as the client secret, but another text.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::auth::crypto::CryptoError;
 use crate::auth::fetch::FetchError;
-use crate::auth::jwt::JwtError;
 use crate::auth::metadata::rejects_resource;
 
 /// Why there are no tokens. The methods say what happened to the grant or the refresh token.
@@ -21,21 +21,18 @@ pub enum TokenError {
     /// The response is not JSON or has no token.
     #[error("{0}")]
     Malformed(String),
-    /// A URL that may not be used.
     #[error("{0}")]
     Address(FetchError),
-    /// The metadata have no `token_endpoint`.
     #[error("the authorization server's metadata have no token endpoint")]
     NoEndpoint,
-    /// There is nothing to refresh with.
+    #[error("the authorization server {0} does not support logins on other devices")]
+    NoDeviceEndpoint(String),
     #[error("there is no refresh token")]
     NoRefreshToken,
-    /// `private_key_jwt` without a key.
     #[error("the authorization server requires a signed client assertion, but there is no private key")]
     NoKey,
-    /// The key cannot be used.
     #[error(transparent)]
-    Key(#[from] JwtError),
+    Key(#[from] CryptoError),
 }
 
 /// An error response of RFC 6749 section 5.2, or a server's own form of one.
@@ -67,7 +64,7 @@ impl std::fmt::Display for ErrorResponse {
 const INVALID_GRANT: [&str; 6] =
     ["invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked", "expired_token", "token_expired"];
 
-/// Errors that mean that a person must log in again (OpenID Connect Core section 3.1.2.6).
+/// Errors that mean that a person must log in again (OIDC Core section 3.1.2.6).
 const NEEDS_PERSON: [&str; 4] = ["access_denied", "interaction_required", "consent_required", "login_required"];
 
 impl ErrorResponse {
@@ -103,8 +100,8 @@ impl TokenError {
         })
     }
 
-    /// Whether the server no longer knows the client: the caller drops the registration and its tokens, registers and logs
-    /// in, but does so only once.
+    /// Whether the server no longer knows the client: the caller drops the registration and its tokens, registers and
+    /// logs in, but does so only once.
     pub fn client_is_unknown(&self) -> bool {
         let unknown = |response: &ErrorResponse| match response.error.as_str() {
             "invalid_client" | "unauthorized_client" => response.has_oauth_status(),
@@ -123,8 +120,8 @@ impl TokenError {
         }
     }
 
-    /// Whether the server may have used the grant: the caller sends the same refresh token again at once, because it may
-    /// still be valid.
+    /// Whether the server may have used the grant: the caller sends the same refresh token again at once, because it
+    /// may still be valid.
     pub fn has_unknown_outcome(&self) -> bool {
         matches!(self, Self::NoResponse(_))
     }
@@ -151,6 +148,9 @@ impl TokenError {
             Self::Temporary { .. } | Self::NoResponse(_) | Self::Malformed(_) => "the request is sent again",
             Self::Address(error) => error.hint(),
             Self::NoEndpoint => "only the server's operator can fix this",
+            Self::NoDeviceEndpoint(_) => {
+                "log in without --device-code; with --no-browser you can paste the address from a browser elsewhere"
+            }
             Self::NoRefreshToken => "log in again",
             Self::NoKey | Self::Key(_) => "set a private key in PEM form with --private-key",
         }

@@ -124,7 +124,7 @@ impl TokenEndpoint<'_> {
     }
 
     /// Requests tokens with a grant. After an error, three things are changed, each once: the authentication, the
-    /// resource, and the nonce of a DPoP proof. A server checks all three before it uses the grant up. `scope`: the
+    /// resource, and the nonce of a `DPoP` proof. A server checks all three before it uses the grant up. `scope`: the
     /// scope of the tokens if the response names none (RFC 6749 section 5.1).
     pub(super) async fn request_tokens(
         &self,
@@ -193,7 +193,8 @@ impl TokenEndpoint<'_> {
         AuthMethod::candidates(self.issuer, self.client, self.login)
     }
 
-    /// One request with client authentication; two if the server asks for a nonce in the DPoP proof (RFC 9449 section 8).
+    /// One request with client authentication; two if the server asks for a nonce in the `DPoP` proof (RFC 9449 section
+    /// 8).
     async fn post(&self, endpoint: &str, form: &[(&str, &str)], method: AuthMethod) -> Result<Reply, TokenError> {
         let reply = self.post_once(endpoint, form, method).await?;
         let Some(dpop) = self.dpop else { return Ok(reply) };
@@ -229,7 +230,7 @@ pub(super) fn explain_refused_token(issuer: &Issuer, tokens: &Tokens) -> String 
         (None, Some(resource)) => format!("the token was requested for the resource {resource:?}"),
         (None, None) => "the token was requested without a resource".to_owned(),
     };
-    // An encrypted token: the authorization server was told no audience and issued it for its own use.
+    // An encrypted token: without an audience, the authorization server issues the token for its own use.
     let hint = if token.split('.').count() == 5 { "; --authorize-param audience=… may be missing" } else { "" };
     format!("the server refuses every token that {} issues for it: {audience}{hint}", issuer.issuer)
 }

@@ -121,8 +121,8 @@ pub(super) fn error_response(reply: &Reply) -> TokenError {
     TokenError::ErrorResponse(ErrorResponse { host: reply.host(), status: status.as_u16(), error, description })
 }
 
-/// Reads `{"error":"…"}`, also in a list; `{"error":{"code":"…","message":"…"}}`; `{"errors":[…]}`; a message without an
-/// error. Any other body gives neither.
+/// Reads `{"error":"…"}`, also in a list; `{"error":{"code":"…","message":"…"}}`; `{"errors":[…]}`; a message without
+/// an error. Any other body gives neither.
 fn error_and_description(body: &[u8]) -> (String, Option<String>) {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let object = match &value {

@@ -135,7 +135,7 @@ async fn another_authentication_is_tried_once_and_remembered() {
             Some(if used == method { good().into() } else { (401, refuse("invalid_client").1).into() })
         })
     };
-    for (method, told, requests) in [
+    for (method, registered, requests) in [
         ("client_secret_post", Some("none"), 2),
         ("client_secret_basic", Some("client_secret_post"), 2),
         ("client_secret_post", Some("client_secret_basic"), 2),
@@ -144,8 +144,8 @@ async fn another_authentication_is_tried_once_and_remembered() {
         ("client_secret_basic", None, 1),
     ] {
         let server = wants(method).await;
-        let issued = refreshed(&server, &client(Some("p:w%"), told), json!({}), None).await.unwrap();
-        assert_eq!((issued.auth_method.name(), server.seen().len()), (method, requests), "{told:?}");
+        let issued = refreshed(&server, &client(Some("p:w%"), registered), json!({}), None).await.unwrap();
+        assert_eq!((issued.auth_method.name(), server.seen().len()), (method, requests), "{registered:?}");
         if let Some(header) = server.seen().last().unwrap().header("authorization") {
             let pair = STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap();
             assert_eq!(pair, b"a+b:p%3Aw%25", "RFC 6749 section 2.3.1: form-encoded first");
@@ -281,9 +281,9 @@ async fn a_lost_response_differs_from_a_request_that_was_never_sent() {
         "the server may have acted on it: {error}"
     );
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = Server { origin: format!("http://{}", closed.local_addr().unwrap()), ..lost };
+    let unreachable = Server { origin: format!("http://{}", closed.local_addr().unwrap()), ..lost };
     drop(closed);
-    let error = refreshed(&nobody, &client(None, None), json!({}), None).await.unwrap_err();
+    let error = refreshed(&unreachable, &client(None, None), json!({}), None).await.unwrap_err();
     assert!(error.is_temporary() && !error.has_unknown_outcome(), "nothing was sent: {error}");
 }
 

@@ -16,7 +16,8 @@
 //!   knows of it, `login_lock` decides which process logs in, `expiry` knows clocks, `import` reads the login of another
 //!   bridge.
 //! * From a challenge to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
-//!   `token`; `grants` without a browser on this machine; signatures: `jwt`, `dpop`, `crypto`. All requests go through `fetch`, which never sees a header of the user's.
+//!   `token`; `grants` without a browser on this machine; signatures: `jwt`, `dpop`, `crypto`; `web_url` checks URLs.
+//!   All requests go through `fetch`, which never sees a header of the user's.
 //! * The browser: `browser` opens it, `callback` is where it comes back to, `page` is what it shows.
 
 mod account;

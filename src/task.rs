@@ -33,3 +33,9 @@ pub(crate) fn spawn_in<T: Send + 'static>(
     let boxed: BoxFuture<'static, T> = Box::pin(work);
     set.spawn(boxed)
 }
+
+/// Runs work that waits for the disk or the system on another thread: on the runtime's only thread it would hold up
+/// every message. `None` if the work panicked.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}

@@ -1,34 +1,36 @@
-//! What do we hold of a login right now, and how does it change?
+//! What does this process know of a login, and how does it change the login?
 //!
 //! [`Account`] is one login as one process sees it. Reading it costs a `stat`: a login or a refresh in another process
-//! is adopted at the next look. Changing it is a [`Transaction`]: under the key's lock, from what is on disk at that
-//! moment, written before it is used, in a task that nobody's cancellation reaches.
+//! is seen at the next read. A change is a [`Transaction`]: it holds the lock of the login, starts from the record on
+//! disk, writes the new record before anybody uses it, and runs in a task that cancellation does not reach.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::expiry::{Expiry, Freshness, Now};
 use super::record::Record;
 use super::store::{Key, Lock, Store, StoreError};
-use super::transaction::Flights;
 use crate::files::Stamp;
 use crate::log;
 use crate::task;
 
-/// How long a transaction waits for those of other processes.
+/// How long a transaction waits for the transactions of other processes.
 const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
-/// The longest pause between two tries to save what could not be saved.
+/// The longest pause between two attempts to save a record that could not be saved.
 const SAVE_AGAIN: Duration = Duration::from_secs(30);
 
-/// A record, and how long its access token is good.
+/// How often [`Account::changed`] looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// A record, and when its access token expires.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// As it was when it was looked at.
+    /// The record as it was read.
     pub record: Arc<Record>,
     expiry: Option<Expiry>,
 }
@@ -39,17 +41,21 @@ impl Snapshot {
         Self { record: Arc::new(record), expiry }
     }
 
-    /// Whether there is a token that is good, or one to renew it with. Where the latter is dead, the server has most
-    /// likely ended the whole login, whatever the clock says.
+    /// Whether the access token is good, or can be refreshed. Once the refresh token is dead the server has most likely
+    /// ended the whole login, whatever the clock says.
     pub fn is_good(&self) -> bool {
-        !self.record.logged_out
-            && self.record.tokens.is_some()
+        self.has_tokens()
             && self.record.dead_refresh.is_none()
             && !self.record.is_refused()
             && (self.freshness() != Freshness::Expired || self.record.is_renewable())
     }
 
-    /// Of the access token, now.
+    /// Whether there are tokens, good or not, that no logout has ended.
+    pub fn has_tokens(&self) -> bool {
+        self.record.tokens.is_some() && !self.record.logged_out
+    }
+
+    /// How good the access token is now.
     pub fn freshness(&self) -> Freshness {
         if self.record.logged_out {
             return Freshness::Expired;
@@ -60,27 +66,28 @@ impl Snapshot {
 
 /// One login, as this process sees it. Clones are the same login.
 #[derive(Debug, Clone)]
-pub struct Account(pub(super) Arc<Inner>);
+pub struct Account(Arc<Inner>);
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) store: Store,
-    pub(super) key: Key,
+struct Inner {
+    store: Store,
+    key: Key,
+    /// The record as it was last read or written. Every request reads it; each read of the file and each transaction
+    /// replaces it.
     seen: Mutex<Seen>,
-    /// One transaction at a time in this process. It holds the kernel's lock between transactions only while there is
-    /// something that could not be saved: other processes must not spend the old token in the meantime.
+    /// Held by the one transaction of this process. Between transactions it holds the kernel's lock only while a record
+    /// could not be saved: other processes must not send the old refresh token in the meantime.
     gate: Arc<tokio::sync::Mutex<Option<Lock>>>,
-    pub(super) flights: Mutex<Flights>,
-    /// Work that must not be cut off.
+    /// How many tasks must not be cut off. Each such task counts itself; the end of the process waits for zero.
     running: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    looked: bool,
+    is_read: bool,
     stamp: Option<Stamp>,
     snapshot: Option<Snapshot>,
-    /// What is held is newer than the file, which could not be written.
+    /// The snapshot is newer than the file, which could not be written.
     unsaved: bool,
 }
 
@@ -92,24 +99,23 @@ impl Account {
             key,
             seen: Mutex::default(),
             gate: Arc::default(),
-            flights: Mutex::default(),
             running: watch::Sender::new(0),
         }))
     }
 
-    /// Its key, for ports and names.
+    /// The key of the login, which names its files and its ports.
     pub fn key(&self) -> &Key {
         &self.0.key
     }
 
-    /// Its store, for where it is.
+    /// The store that the login is in.
     pub fn store(&self) -> &Store {
         &self.0.store
     }
 
-    /// What is known, looked up again if the file has changed. Cheap: for every request.
-    pub fn snapshot(&self) -> Option<Snapshot> {
-        match self.look() {
+    /// The login, read again if its file has changed. Cheap enough for every request.
+    pub async fn snapshot(&self) -> Option<Snapshot> {
+        match self.read().await {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 log::warn!("{error}");
@@ -118,33 +124,50 @@ impl Account {
         }
     }
 
-    /// The same, where a reason for there being none matters. An error is told once for each state of the file.
-    pub(super) fn look(&self) -> Result<Option<Snapshot>, StoreError> {
+    /// [`Account::snapshot`] with the reason why there is no record. Each error is returned once for each state of the
+    /// file.
+    pub(super) async fn read(&self) -> Result<Option<Snapshot>, StoreError> {
+        // One system call, which the system answers from memory: another thread would cost more.
         let stamp = self.0.store.stamp(&self.0.key);
-        let mut seen = self.seen();
-        if seen.looked && seen.stamp == stamp {
-            return Ok(seen.snapshot.clone());
+        {
+            let seen = self.seen();
+            if seen.is_read && seen.stamp == stamp {
+                return Ok(seen.snapshot.clone());
+            }
         }
-        seen.looked = true;
+        self.read_again().await
+    }
+
+    /// Reads the file even if it seems to be unchanged.
+    pub(super) async fn read_again(&self) -> Result<Option<Snapshot>, StoreError> {
+        let (stamp, found) = self.on_disk(|store, key| (store.stamp(key), store.read(key))).await?;
+        let mut seen = self.seen();
+        seen.is_read = true;
         seen.stamp = stamp;
-        let found = self.0.store.read(&self.0.key);
         let held = seen.snapshot.as_ref().map_or(0, |held| held.record.generation);
-        // What could not be saved is newer than the file until somebody else writes a newer one.
-        let newer = |record: &Record| record.generation > held;
-        if !seen.unsaved || matches!(&found, Ok(Some(record)) if newer(record)) {
+        // A record that could not be saved is newer than the file, until another process writes a newer one.
+        let is_newer = |record: &Record| record.generation > held;
+        if !seen.unsaved || matches!(&found, Ok(Some(record)) if is_newer(record)) {
             seen.unsaved = false;
             seen.snapshot = found.as_ref().ok().cloned().flatten().map(Snapshot::new);
         }
         found.map(|_| seen.snapshot.clone())
     }
 
-    /// The generation that is known; 0 where there is no record.
-    pub fn generation(&self) -> u64 {
-        self.snapshot().map_or(0, |snapshot| snapshot.record.generation)
+    /// The generation of the record; 0 where there is no record.
+    pub async fn generation(&self) -> u64 {
+        self.snapshot().await.map_or(0, |snapshot| snapshot.record.generation)
     }
 
-    /// Changes the record: registration, saving tokens, logout. The body starts with what is on disk, under the lock,
-    /// and runs to its end even if nobody waits for it any more.
+    /// Waits until the record has another generation: a change in this process or another one.
+    pub async fn changed(&self, seen: u64) {
+        while self.generation().await == seen {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Changes the record: a registration, new tokens, a logout. The body gets the record that is on disk, holds the
+    /// lock, and runs to its end even if its caller is cancelled.
     pub async fn transact<T, F, Fut>(&self, body: F) -> Result<T, StoreError>
     where
         F: FnOnce(Transaction) -> Fut + Send + 'static,
@@ -152,12 +175,12 @@ impl Account {
         T: Send + 'static,
     {
         let account = self.clone();
-        let work = self.own(async move { Ok(body(account.begin().await?).await) });
+        let work = self.run_to_end(async move { Ok(body(account.begin().await?).await) });
         work.await.unwrap_or(Err(StoreError::CutOff))
     }
 
-    /// Runs work in a task of its own, which only [`Account::settle`] knows.
-    pub(super) fn own<T: Send + 'static>(
+    /// Runs work in a task that cancellation does not reach, and that [`Account::settle`] waits for.
+    pub(super) fn run_to_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
@@ -169,8 +192,8 @@ impl Account {
         })
     }
 
-    /// Waits for work under way, and tries once more to save what could not be saved: for the end of the process. Not
-    /// longer than the limit.
+    /// For the end of the process: waits for running work, and tries once more to save an unsaved record. Not longer
+    /// than the limit.
     pub async fn settle(&self, limit: Duration) {
         let mut running = self.0.running.subscribe();
         let settled = async {
@@ -180,44 +203,44 @@ impl Account {
             }
         };
         if tokio::time::timeout(limit, settled).await.is_err() {
-            log::warn!("a change of the login was not finished within {} seconds", limit.as_secs());
+            log::warn!("a change of the login did not finish within {} seconds", limit.as_secs());
         }
     }
 
+    /// Takes the lock, in this process and among processes, and reads the record that is on disk.
     pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
         let gate = tokio::time::timeout(LOCK_LIMIT, self.0.gate.clone().lock_owned()).await;
         let mut gate = gate.map_err(|_| StoreError::Busy(LOCK_LIMIT.as_secs()))?;
         if gate.is_none() {
             *gate = Some(Lock::acquire(&self.0.store.beside(&self.0.key, "lock"), LOCK_LIMIT).await?);
         }
-        let record = self.read_again()?.map(|snapshot| snapshot.record.as_ref().clone()).unwrap_or_default();
-        Ok(Transaction { account: self.clone(), gate, record })
+        let mut transaction = Transaction { account: self.clone(), gate, record: Record::default() };
+        transaction.read_again().await?;
+        Ok(transaction)
     }
 
-    /// Looks at the file whatever its stamp says.
-    pub(super) fn read_again(&self) -> Result<Option<Snapshot>, StoreError> {
-        self.seen().looked = false;
-        self.look()
+    /// Works on the login's files. On another thread: to wait for the disk here would hold up every message.
+    pub(super) async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store, &Key) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let account = self.clone();
+        let done = task::blocking(move || work(&account.0.store, &account.0.key)).await;
+        done.ok_or(StoreError::CutOff)
+    }
+
+    async fn write(&self, record: Record) -> Result<(), StoreError> {
+        self.on_disk(move |store, key| store.write(key, &record)).await?
     }
 
     fn publish(&self, record: Record, unsaved: bool) -> Snapshot {
         let snapshot = Snapshot::new(record);
-        let mut seen = self.seen();
-        seen.looked = true;
-        seen.stamp = self.0.store.stamp(&self.0.key);
-        seen.snapshot = Some(snapshot.clone());
-        seen.unsaved = unsaved;
+        let stamp = self.0.store.stamp(&self.0.key);
+        *self.seen() = Seen { is_read: true, stamp, snapshot: Some(snapshot.clone()), unsaved };
         snapshot
     }
 
-    async fn write(&self, record: Record) -> Result<(), StoreError> {
-        let account = self.clone();
-        // Not here: waiting for the disk would hold up every message.
-        let written = tokio::task::spawn_blocking(move || account.0.store.write(&account.0.key, &record));
-        written.await.unwrap_or(Err(StoreError::CutOff))
-    }
-
-    /// Whether there is nothing left to save.
+    /// Whether every record is saved now.
     async fn save_again(&self) -> bool {
         let mut gate = self.0.gate.clone().lock_owned().await;
         let unsaved = { Some(self.seen()).filter(|seen| seen.unsaved).and_then(|seen| seen.snapshot.clone()) };
@@ -226,7 +249,7 @@ impl Account {
             return false;
         }
         self.publish(snapshot.record.as_ref().clone(), false);
-        log::warn!("the login is kept now");
+        log::warn!("the login is saved now");
         gate.take();
         true
     }
@@ -236,7 +259,7 @@ impl Account {
     }
 }
 
-/// Counts itself among the work under way for as long as it lives.
+/// Counts one running task for as long as this value lives.
 struct Running(Account);
 
 impl Running {
@@ -252,29 +275,36 @@ impl Drop for Running {
     }
 }
 
-/// The right to change a login, and the login as it is on disk. Dropping it lets others in.
+/// The right to change a login, and the login's record on disk. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct Transaction {
-    pub(super) account: Account,
+    account: Account,
     gate: OwnedMutexGuard<Option<Lock>>,
-    /// As of now; empty where there is none.
+    /// The record on disk; empty where there is none.
     pub record: Record,
 }
 
 impl Transaction {
-    /// Writes the next generation, or nothing.
+    /// Reads the record again: a process of another version may write without the lock.
+    pub(super) async fn read_again(&mut self) -> Result<(), StoreError> {
+        let newest = self.account.read_again().await?;
+        self.record = newest.map(|snapshot| snapshot.record.as_ref().clone()).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Writes the record as the next generation. After an error the old record is in force.
     pub async fn save(&mut self, record: Record) -> Result<Snapshot, StoreError> {
-        let record = self.next(record);
+        let record = self.next(record).await;
         self.account.write(record.clone()).await?;
         self.record = record.clone();
         Ok(self.account.publish(record, false))
     }
 
-    /// Writes the next generation; where that fails, holds it in memory and goes on trying. For what cannot be had
-    /// twice, such as tokens: dropping them would lose the login for every program. Until it is written no other
-    /// process gets the lock.
+    /// Writes the record as the next generation; if that fails, keeps it in memory and tries again until it is written.
+    /// For tokens, which are issued once: without them the login is lost for every program. Until the record is written
+    /// no other process gets the lock.
     pub async fn keep(&mut self, record: Record) -> Snapshot {
-        let record = self.next(record);
+        let record = self.next(record).await;
         self.record = record.clone();
         let written = self.account.write(record.clone()).await;
         let snapshot = self.account.publish(record, written.is_err());
@@ -295,7 +325,7 @@ impl Transaction {
         snapshot
     }
 
-    /// Writes a remark that is no change to anybody who uses the login: the generation stays.
+    /// Writes a note that changes nothing for those who use the login: the generation stays.
     pub(super) async fn note(&mut self, record: Record) -> Result<(), StoreError> {
         self.account.write(record.clone()).await?;
         self.record = record.clone();
@@ -303,10 +333,11 @@ impl Transaction {
         Ok(())
     }
 
-    /// Newer than what we have, and than what a process of another version may have written without asking for the
-    /// lock.
-    fn next(&self, mut record: Record) -> Record {
-        let on_disk = self.account.read_again().ok().flatten().map_or(0, |snapshot| snapshot.record.generation);
+    /// Numbers a record: newer than ours, and newer than what a process of another version may have written without
+    /// the lock.
+    async fn next(&self, mut record: Record) -> Record {
+        let on_disk = self.account.read_again().await.ok().flatten();
+        let on_disk = on_disk.map_or(0, |snapshot| snapshot.record.generation);
         record.generation = record.generation.max(self.record.generation).max(on_disk) + 1;
         record
     }

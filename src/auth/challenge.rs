@@ -1,27 +1,28 @@
-//! What does a refusal ask for? `WWW-Authenticate`, as RFC 9110 section 11.6.1 writes it and as servers do.
+//! What does a 401 or 403 ask for? Reads `WWW-Authenticate` as RFC 9110 section 11.6.1 defines it and as servers write
+//! it.
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
-/// What all OAuth challenges of one answer say together. Other schemes (`Basic`, `Negotiate`) are not ours to meet.
+/// All OAuth challenges of one response together. Other schemes (`Basic`, `Negotiate`) are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Challenge {
     /// `Bearer` is among the schemes.
     pub bearer: bool,
     /// `DPoP` is among the schemes (RFC 9449 section 7.1).
     pub dpop: bool,
-    /// RFC 9728 section 5.1, as it came.
+    /// The URL of the protected resource metadata (RFC 9728 section 5.1).
     pub resource_metadata: Option<String>,
-    /// Space separated; authoritative for the request that was refused.
+    /// The scope that the refused request needs, space separated.
     pub scope: Option<String>,
     /// `invalid_token`, `insufficient_scope`, `use_dpop_nonce`, …
     pub error: Option<String>,
-    /// For people.
+    /// A text for people.
     pub error_description: Option<String>,
 }
 
 impl Challenge {
-    /// Reads all `WWW-Authenticate` headers; `None` if no OAuth scheme is in them. Of a parameter that comes twice the
+    /// Reads all `WWW-Authenticate` headers; `None` if they have no OAuth scheme. If a parameter occurs twice, the
     /// first counts.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let mut all = Self::default();
@@ -31,35 +32,35 @@ impl Challenge {
         (all.bearer || all.dpop).then_some(all)
     }
 
-    /// The token is good but not for this (RFC 6750 section 3.1): a 403 with it asks for a step-up.
+    /// Whether the token is valid but has too little scope (RFC 6750 section 3.1): such a 403 asks for a step-up.
     pub fn is_insufficient_scope(&self) -> bool {
         self.error.as_deref() == Some("insufficient_scope")
     }
 
-    /// The same request is wanted again, with a nonce in its proof (RFC 9449 section 9).
+    /// Whether the server asks for the same request with a nonce in its proof (RFC 9449 section 9).
     pub fn wants_nonce(&self) -> bool {
         self.error.as_deref() == Some("use_dpop_nonce")
     }
 
     fn add(&mut self, header: &str) {
-        let mut words = Words { rest: header };
-        let mut ours = false;
-        while let Some(word) = words.next() {
-            match word {
-                Word::Scheme(name) => {
+        let mut parser = Parser { rest: header };
+        let mut is_oauth = false;
+        while let Some(item) = parser.next() {
+            match item {
+                Item::Scheme(name) => {
                     let (bearer, dpop) = (name.eq_ignore_ascii_case("bearer"), name.eq_ignore_ascii_case("dpop"));
                     self.bearer |= bearer;
                     self.dpop |= dpop;
-                    ours = bearer || dpop;
+                    is_oauth = bearer || dpop;
                 }
-                Word::Parameter(name, value) if ours => self.set(name, value),
-                Word::Parameter(..) => {}
+                Item::Parameter(name, value) if is_oauth => self.set(name, value),
+                Item::Parameter(..) => {}
             }
         }
     }
 
     fn set(&mut self, name: &str, value: String) {
-        let place = match name.to_ascii_lowercase().as_str() {
+        let field = match name.to_ascii_lowercase().as_str() {
             "resource_metadata" => &mut self.resource_metadata,
             "scope" => &mut self.scope,
             "error" => &mut self.error,
@@ -67,31 +68,31 @@ impl Challenge {
             _ => return,
         };
         if !value.is_empty() {
-            place.get_or_insert(value);
+            field.get_or_insert(value);
         }
     }
 }
 
-enum Word<'a> {
+enum Item<'a> {
     Scheme(&'a str),
     Parameter(&'a str, String),
 }
 
-/// What is left of one header.
-struct Words<'a> {
+/// Reads one header from its beginning to its end.
+struct Parser<'a> {
     rest: &'a str,
 }
 
-impl<'a> Words<'a> {
-    /// Commas separate parameters and challenges alike, and are often forgotten: a name with `=` behind it is a
-    /// parameter, any other a scheme.
-    fn next(&mut self) -> Option<Word<'a>> {
+impl<'a> Parser<'a> {
+    /// The next scheme or parameter. Commas separate both, but servers forget them, so that only the `=` after its name
+    /// shows that an item is a parameter.
+    fn next(&mut self) -> Option<Item<'a>> {
         loop {
             self.rest = self.rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
             let first = self.rest.chars().next()?;
             let end = self.rest.find(|c: char| !is_token(c)).unwrap_or(self.rest.len());
             if end == 0 {
-                // Nothing that could begin a word, such as a stray quote.
+                // A character that no item begins with, such as a stray quote.
                 self.rest = &self.rest[first.len_utf8()..];
                 continue;
             }
@@ -99,10 +100,10 @@ impl<'a> Words<'a> {
             if let Some(value) = rest.trim_start().strip_prefix('=') {
                 self.rest = value.trim_start_matches(' ');
                 let value = self.value(name);
-                return Some(Word::Parameter(name, value));
+                return Some(Item::Parameter(name, value));
             }
             self.rest = rest;
-            return Some(Word::Scheme(name));
+            return Some(Item::Scheme(name));
         }
     }
 
@@ -111,8 +112,8 @@ impl<'a> Words<'a> {
             return self.quoted(quoted);
         }
         let mut end = self.bare_end(0);
-        // A scope without its quotes: `scope=a b`. Its other words are no schemes, unless they are known as such or are
-        // names.
+        // A scope without quotes: `scope=a b`. The words after the first belong to it, unless they are the names of
+        // known schemes or of parameters.
         while name.eq_ignore_ascii_case("scope") {
             let next = self.rest[end..].trim_start_matches(' ');
             let start = self.rest.len() - next.len();
@@ -146,7 +147,7 @@ impl<'a> Words<'a> {
                 c => value.push(c),
             }
         }
-        // Never closed: all that came.
+        // Without a closing quote, the value is the rest of the header.
         self.rest = "";
         value
     }
@@ -178,13 +179,13 @@ mod tests {
         Challenge::read(&headers)
     }
 
-    fn said(values: &[&str]) -> [Option<String>; 4] {
+    fn parameters(values: &[&str]) -> [Option<String>; 4] {
         let challenge = read(values).unwrap();
         [challenge.resource_metadata, challenge.scope, challenge.error, challenge.error_description]
     }
 
     #[test]
-    fn challenges_are_read_as_they_come() {
+    fn challenges_are_read_in_the_forms_of_many_servers() {
         let some = |text: &str| Some(text.to_owned());
         for (values, expected) in [
             (&["Bearer"][..], [None, None, None, None]),
@@ -208,14 +209,14 @@ mod tests {
             (&[r#"Bearer error="x", error="y", scope="""#, r#"Bearer scope="z""#], [None, some("z"), some("x"), None]),
             (&[r#"Bearer scope="never closed"#], [None, some("never closed"), None, None]),
         ] {
-            assert_eq!(said(values), expected, "{values:?}");
+            assert_eq!(parameters(values), expected, "{values:?}");
         }
     }
 
     #[test]
-    fn schemes_are_told_apart() {
+    fn schemes_are_distinguished() {
         assert_eq!(read(&[]), None);
-        assert_eq!(read(&[r#"Basic realm="Bearer""#]), None, "a realm is no scheme");
+        assert_eq!(read(&[r#"Basic realm="Bearer""#]), None, "a realm is not a scheme");
         let both = read(&[r#"DPoP algs="ES256", error="use_dpop_nonce", Bearer"#]).unwrap();
         assert!(both.dpop && both.bearer && both.wants_nonce() && !both.is_insufficient_scope());
     }
@@ -224,7 +225,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn a_quoted_value_comes_back_whole(value in "[ -~]{1,40}", comma in "(, |,| )") {
+        fn a_quoted_value_is_read_completely(value in "[ -~]{1,40}", comma in "(, |,| )") {
             let quoted = value.replace('\\', r"\\").replace('"', "\\\"");
             let header = format!("Bearer realm=\"r\"{comma}error_description=\"{quoted}\"{comma}scope=\"s\"");
             let challenge = read(&[&header]).unwrap();
@@ -233,7 +234,7 @@ mod tests {
         }
 
         #[test]
-        fn no_header_makes_it_panic(text in "[ -~\u{80}-\u{ff}]{0,80}") {
+        fn no_header_causes_a_panic(text in "[ -~\u{80}-\u{ff}]{0,80}") {
             read(&[&text]);
         }
     }

@@ -1,9 +1,8 @@
 //! Is an access token still good?
 //!
-//! No timers: a machine that sleeps would miss them. It is decided at use, by two clocks, and the token is old if
-//! either says so: the wall clock, which the record carries from process to process but which people and networks set;
-//! and the clock since boot, which goes on in sleep and is never set, but knows only how long this process has had the
-//! record.
+//! There are no timers: a sleeping machine would miss them. The token is checked at each use by two clocks, and has expired
+//! if either clock says so. The wall clock is comparable between processes, but people and networks set it. The clock
+//! since boot goes on in sleep and is never set, but measures only from the moment at which this process read the record.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
@@ -11,20 +10,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::record::Tokens;
 
-/// A refresh may begin this long before the end.
+/// A refresh may begin this long before the token expires.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// A wall clock that is this far before the token's own time has been set back: it says nothing then.
+/// A wall clock that is this far before the time of the token was set back, and is not used.
 const SET_BACK: Duration = Duration::from_secs(60);
 
 /// How good an access token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Freshness {
-    /// Use it.
+    /// The token can be used.
     Good,
-    /// Near its end: refresh it, and use it where that fails.
+    /// The token expires soon: refresh it, and use it if that fails.
     Due,
-    /// Past its end, or there is none.
+    /// The token has expired, or there is no token.
     Expired,
 }
 
@@ -48,18 +47,18 @@ pub fn now() -> u64 {
     Now::read().wall.as_secs()
 }
 
-/// When one access token ends, as far as this process can know.
+/// When one access token expires, as far as this process can know.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expiry {
     obtained: Duration,
     lifetime: Option<Duration>,
-    /// On the clock since boot.
+    /// When the token expires, on the clock since boot.
     end: Option<Duration>,
     margin: Duration,
 }
 
 impl Expiry {
-    /// Of tokens that were read, or came, just now.
+    /// The expiry of tokens that were read or received just now.
     pub(super) fn new(tokens: &Tokens, now: Now) -> Self {
         let obtained = Duration::from_secs(tokens.obtained_at);
         let lifetime = tokens.lifetime.map(Duration::from_secs);
@@ -70,7 +69,7 @@ impl Expiry {
             _ => None,
         };
         let margin = lifetime.map_or(Duration::ZERO, |lifetime| MARGIN.min(lifetime / 5));
-        // Less a little that differs from process to process, or all of them would wake up at once.
+        // A little less, by a random part, so that not all processes refresh at once.
         let margin = margin.mul_f64(1.0 - jitter() / 4.0);
         Self { obtained, lifetime, end, margin }
     }
@@ -81,7 +80,7 @@ impl Expiry {
         let by_wall =
             (!set_back(self.obtained, now)).then(|| self.obtained.saturating_add(lifetime).saturating_sub(now.wall));
         match by_boot.into_iter().chain(by_wall).min() {
-            // No clock knows: the server will say.
+            // No clock can tell: the server will refuse the token.
             None => Freshness::Good,
             Some(Duration::ZERO) => Freshness::Expired,
             Some(left) if left < self.margin => Freshness::Due,

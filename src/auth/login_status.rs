@@ -1,4 +1,4 @@
-//! Where does the login stand? What whoever logs in tells whoever waits for it, and the other way round.
+//! What do waiting clients and the process that logs in know of each other?
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,10 +9,14 @@ use tokio::sync::{Notify, watch};
 /// The state of this process's login.
 #[derive(Debug, Default)]
 pub struct LoginStatus {
+    /// Refused requests and the background login write it; clients that wait for a login read it.
     state: watch::Sender<State>,
-    wanted: Notify,
-    greeted: Notify,
-    /// There is a login, but one for more is missing: most requests do without.
+    /// A client that needs the login notifies it; the background login waits for it.
+    requested: Notify,
+    /// A client whose first message needs the login notifies it; the background login waits for it.
+    first_message: Notify,
+    /// There is a login, and only one with more scope is missing: most requests do not need it. Refused requests write
+    /// it; each request reads it.
     partial: AtomicBool,
 }
 
@@ -21,81 +25,81 @@ enum State {
     /// As far as is known no login is missing.
     #[default]
     NotNeeded,
-    /// One is, and nobody does anything about it yet.
+    /// A login is missing and has not begun.
     Needed,
-    /// Somebody can log in there.
+    /// A person can sign in there.
     Prompt(LoginPrompt),
-    /// It could not be begun, or came to nothing, for this reason.
+    /// The login failed for this reason.
     Failed(String),
 }
 
-/// A way in, for people.
+/// Where a person can sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginPrompt {
     /// The address to open.
     pub url: String,
-    /// What to type there (RFC 8628).
+    /// The code to type there (RFC 8628).
     pub code: Option<String>,
 }
 
 impl LoginStatus {
-    /// Nobody can go on without a login; with `step_up`, some requests cannot go on with the one there is. True if that
-    /// is news.
-    pub(super) fn need(&self, step_up: bool) -> bool {
+    /// Notes that requests need a login; with `step_up`, only some requests need one with more scope. True if no login
+    /// was needed before.
+    pub(super) fn require(&self, step_up: bool) -> bool {
         if step_up {
             self.partial.fetch_or(!self.is_wanted(), Ordering::Relaxed);
         } else {
             self.partial.store(false, Ordering::Relaxed);
         }
         self.state.send_if_modified(|state| {
-            let news = *state == State::NotNeeded;
-            if news {
+            let is_new = *state == State::NotNeeded;
+            if is_new {
                 *state = State::Needed;
             }
-            news
+            is_new
         })
     }
 
-    /// There is a way in.
-    pub(super) fn offer(&self, prompt: LoginPrompt) {
+    /// A person can sign in there.
+    pub(super) fn set_prompt(&self, prompt: LoginPrompt) {
         self.state.send_replace(State::Prompt(prompt));
     }
 
-    /// There is none, or it led nowhere.
+    /// The login failed.
     pub(super) fn fail(&self, why: String) {
-        self.forget_wishes();
+        self.clear_requests();
         self.state.send_replace(State::Failed(why));
     }
 
-    /// Somebody has logged in, here or in another process.
-    pub(super) fn settle(&self) {
-        self.forget_wishes();
+    /// There is a login, made by this process or another one.
+    pub(super) fn succeed(&self) {
+        self.clear_requests();
         self.partial.store(false, Ordering::Relaxed);
         self.state.send_replace(State::NotNeeded);
     }
 
-    /// What was wanted of a login that is over begins no other.
-    fn forget_wishes(&self) {
-        self.wanted.notified().now_or_never();
-        self.greeted.notified().now_or_never();
+    /// Requests for the login that has ended do not begin the next one.
+    fn clear_requests(&self) {
+        self.requested.notified().now_or_never();
+        self.first_message.notified().now_or_never();
     }
 
-    /// Waits until a client's first message has needed it.
-    pub(super) async fn greeted(&self) {
-        self.greeted.notified().await;
+    /// Waits until a client's first message has needed the login.
+    pub(super) async fn first_message(&self) {
+        self.first_message.notified().await;
     }
 
-    /// A client's first message needs it; perhaps the client came only to look.
+    /// A client's first message needs the login. The client may have come only to look.
     pub fn note_first_message(&self) {
-        self.greeted.notify_one();
+        self.first_message.notify_one();
     }
 
-    /// Waits until a client needs it.
-    pub(super) async fn wanted(&self) {
-        self.wanted.notified().await;
+    /// Waits until a client needs the login.
+    pub(super) async fn requested(&self) {
+        self.requested.notified().await;
     }
 
-    /// A client needs it now. What failed before is tried again.
+    /// A client needs the login now. A login that failed is tried again.
     pub fn request_login(&self) {
         self.state.send_if_modified(|state| {
             let failed = matches!(state, State::Failed(_));
@@ -104,27 +108,27 @@ impl LoginStatus {
             }
             failed
         });
-        self.wanted.notify_one();
+        self.requested.notify_one();
     }
 
-    /// Whether requests go without a login.
+    /// Whether all requests need a login.
     pub fn is_needed(&self) -> bool {
         self.is_wanted() && !self.partial.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody should log in, for all requests or for some.
+    /// Whether a login is missing, for all requests or for some.
     pub fn is_wanted(&self) -> bool {
         *self.state.borrow() != State::NotNeeded
     }
 
-    /// Waits for the login. False when `limit` is over.
+    /// Waits for the login. False if there is none after `limit`.
     pub async fn logged_in(&self, limit: Duration) -> bool {
         let mut state = self.state.subscribe();
         let logged_in = state.wait_for(|state| *state == State::NotNeeded);
         tokio::time::timeout(limit, logged_in).await.is_ok()
     }
 
-    /// Waits for the end of the login, good or bad. False when it is bad, or `limit` is over.
+    /// Waits until the login has succeeded or failed. False if it has failed, or has not ended after `limit`.
     pub async fn finished(&self, limit: Duration) -> bool {
         let mut state = self.state.subscribe();
         let settled = state.wait_for(|state| matches!(state, State::NotNeeded | State::Failed(_)));
@@ -133,7 +137,7 @@ impl LoginStatus {
             .is_ok_and(|state| state.is_ok_and(|state| *state == State::NotNeeded))
     }
 
-    /// Waits until a login has come to nothing.
+    /// Waits until a login has failed.
     pub async fn failed(&self) {
         let mut state = self.state.subscribe();
         if state.wait_for(|state| matches!(state, State::Failed(_))).await.is_err() {
@@ -141,7 +145,7 @@ impl LoginStatus {
         }
     }
 
-    /// The way in, waiting for it no longer than `limit`; `Err` says why there is none.
+    /// Where a person can sign in, once that is known, or after `limit`; `Err` says why the login failed.
     pub async fn prompt(&self, limit: Duration) -> Result<Option<LoginPrompt>, String> {
         let mut state = self.state.subscribe();
         let settled = state.wait_for(|state| *state != State::Needed);

@@ -1,145 +1,116 @@
-//! `Authorizer`: "the header for this request", "this is the refusal I got".
+//! Which credential does a request get, and what follows when the server refuses it?
 //!
-//! A credential is either given by the user ([`Credential`]) or that of a login, which is OAuth 2.1 as MCP's revisions
-//! ask for it. A given one that is refused is reported as just that: nobody is sent to a browser because of a key that
-//! has expired.
+//! [`Authorizer`] is the door: `authorize` puts a credential into the headers of a request, `challenge` takes a 401 or
+//! 403. A credential is either static ([`Credential`], or a header that the user gave) or that of a login, which is OAuth
+//! 2.1 as the revisions of MCP ask for it. If the server refuses a static credential, that is reported: no browser opens
+//! because a key has expired.
 //!
 //! # Layout
 //!
-//! * `given`: a variable, a file, a command.
-//! * `oauth`: the login as this process lives with it; `login`: how somebody logs in; `login_status`: what they tell
-//!   whoever waits.
-//! * From a refusal to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
-//!   `token`; the grants without a browser on this machine: `device`, `client_credentials`, `enterprise`, `workload`;
-//!   what signs: `jwt`, `dpop`. All of it goes through `fetch`, which never sees a header of the user's. What the user
-//!   said about it is in `settings`.
-//! * The browser: `browser` opens it, `callback` is where it comes back to, `page` what it shows.
-//! * One login for all programs of a machine: `record` is what is kept, `store` where, `account` what a process knows
-//!   of it, `transaction` how it is renewed once, `ownership` who logs in; `expiry` knows clocks; `import` reads
-//!   another bridge's.
+//! * `options`, `settings`, `headers`: what the user said.
+//! * `static_credential`: a token from a variable, a file, a command.
+//! * `oauth`: the login as requests use it. It stands on `login_context`, which logins and refreshes share; `refresh`,
+//!   `login` and `logout` can each be read from top to bottom; `login_status` connects a login with the clients that wait
+//!   for it.
+//! * One login for all programs of a machine: `record` is what is kept, `store` is where, `account` is what a process
+//!   knows of it, `login_lock` decides which process logs in, `expiry` knows clocks, `import` reads the login of another
+//!   bridge.
+//! * From a challenge to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
+//!   `token`; `grants` without a browser on this machine; signatures: `jwt`, `dpop`, `crypto`; `web_url` checks URLs.
+//!   All requests go through `fetch`, which never sees a header of the user's.
+//! * The browser: `browser` opens it, `callback` is where it comes back to, `page` is what it shows.
 
 mod account;
-pub mod authorization;
-pub mod browser;
-pub mod callback;
+mod authorization;
+mod browser;
+mod callback;
 pub mod challenge;
-pub mod client_credentials;
-pub mod device;
-mod device_login;
-pub mod discovery;
-pub mod dpop;
-pub mod enterprise;
+mod crypto;
+mod discovery;
+mod dpop;
+mod error;
 mod expiry;
-pub mod fetch;
-mod given;
+mod fetch;
+mod grants;
 mod headers;
-pub mod import;
-pub mod jwt;
+mod import;
+mod jwt;
 mod login;
+mod login_context;
+mod login_lock;
 mod login_status;
 mod logout;
-pub mod metadata;
+mod metadata;
 mod oauth;
 mod options;
-pub mod ownership;
-pub mod page;
+mod page;
 mod record;
-pub mod registration;
-pub mod scope;
-pub mod settings;
-pub mod store;
+mod refresh;
+mod registration;
+mod scope;
+mod settings;
+mod static_credential;
+mod store;
 #[cfg(test)]
 mod tests;
-pub mod token;
-pub mod transaction;
-mod unattended;
-pub mod workload;
+mod token;
+mod web_url;
 
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
-use crate::log::Secret;
 use crate::net::Http;
+use static_credential::StaticCredential;
 
-pub use account::{Account, Snapshot, Transaction};
+pub use account::{Account, Snapshot};
 pub use callback::CallbackSettings;
-pub use expiry::{Freshness, now};
-pub use given::Credential;
+pub use error::AuthError;
+pub use expiry::now;
 pub use headers::Headers;
 pub use jwt::Signer;
-pub use login::{LoginError, LoginOptions, begin_only, complete, log_in};
+pub use login::{LoginError, LoginOptions};
+pub use login_lock::LoginLock;
 pub use login_status::{LoginPrompt, LoginStatus};
-pub use logout::log_out;
 pub use oauth::OAuth;
 pub use options::{AuthMode, Options};
-pub use record::{Client, Issuer, Origin, Record, Tokens};
-
-use given::Given;
+pub use record::Record;
+pub use settings::{DpopChoice, Enterprise, Grant, Login, ResourceChoice};
+pub use static_credential::Credential;
+pub use store::KeptIn;
 
 /// Gives requests their credential.
 #[derive(Debug)]
 pub struct Authorizer {
-    headers: Headers,
+    options: Arc<Options>,
     source: Source,
-    /// Of a login that there is none of.
-    fine: LoginStatus,
+    /// The status where no login is possible.
+    not_needed: LoginStatus,
 }
 
-/// Where `Authorization` comes from.
+/// Where the `Authorization` header comes from.
 #[derive(Debug)]
 enum Source {
-    /// From nowhere, or from the user's headers.
+    /// From the user's headers, or there is none.
     Headers,
-    Given(Given),
+    Static(StaticCredential),
     Login(OAuth),
 }
 
-/// Which credential a request went out with, to be given back when it is refused.
+/// Tells which token a request went out with, for the time when the server refuses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Serial(u64);
-
-/// The bearer token could not be had; nothing of it is in the text.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    /// The file of `--bearer-token-file`.
-    #[error("no bearer token: cannot read {path}: {cause}")]
-    File {
-        /// As it was typed.
-        path: String,
-        /// What the system says.
-        cause: String,
-    },
-    /// The program of `--token-command`.
-    #[error("no bearer token: {program} of --token-command {cause}")]
-    Command {
-        /// The program alone; arguments may be secret.
-        program: String,
-        /// What happened to it.
-        cause: String,
-    },
-    /// What came is not a token.
-    #[error("no bearer token: what {0} gives is empty or cannot stand in a header")]
-    NoToken(String),
-    /// No token for now: the login is whole.
-    #[error("{0}")]
-    OutOfOrder(String),
-    /// No token, and no person who could help with that.
-    #[error("{0}")]
-    NoLogin(String),
-}
+pub struct TokenId(u64);
 
 impl Authorizer {
     /// For these options.
     pub fn new(options: &Arc<Options>, http: &Http) -> Self {
-        let headers = options.headers.clone();
         let source = match &options.credential {
-            Some(credential) => Source::Given(Given::new(credential.clone())),
-            None if headers.mean_a_credential() || options.mode == AuthMode::Off => Source::Headers,
+            Some(credential) => Source::Static(StaticCredential::new(credential.clone())),
+            None if options.headers.replace_login() || options.mode == AuthMode::Off => Source::Headers,
             None => OAuth::new(options, http).map_or(Source::Headers, Source::Login),
         };
-        Self { headers, source, fine: LoginStatus::default() }
+        Self { options: Arc::clone(options), source, not_needed: LoginStatus::default() }
     }
 
     fn oauth(&self) -> Option<&OAuth> {
@@ -149,113 +120,97 @@ impl Authorizer {
         }
     }
 
-    /// Whether a login is what helps against a 401.
+    /// Whether a login can help against a 401.
     pub fn can_log_in(&self) -> bool {
         self.oauth().is_some()
     }
 
-    /// Where the login stands.
+    /// The state of the login.
     pub fn login_status(&self) -> &LoginStatus {
-        self.oauth().map_or(&self.fine, OAuth::login_status)
+        self.oauth().map_or(&self.not_needed, OAuth::login_status)
     }
 
-    /// What to do while nobody is logged in.
+    /// What to do while there is no login.
     pub fn mode(&self) -> AuthMode {
         self.oauth().map_or(AuthMode::Off, OAuth::mode)
     }
 
-    /// Whether a login is missing, and the user wants all to wait for it.
+    /// Whether a login is missing, and the user wants every request to wait for it.
     pub fn is_waited_for(&self) -> bool {
         self.mode() == AuthMode::Wait && self.login_status().is_needed()
     }
 
-    /// Whether a user gave any credential at all.
+    /// Whether the user gave a credential or headers.
     pub fn is_given(&self) -> bool {
-        matches!(self.source, Source::Given(_)) || !self.headers.map.is_empty()
+        matches!(self.source, Source::Static(_)) || !self.options.headers.map.is_empty()
     }
 
-    /// Which option to look at when the credential is refused.
+    /// The option to look at when the server refuses the credential.
     pub fn source(&self) -> String {
-        if let Source::Given(given) = &self.source {
-            return given.source();
-        }
-        let sources = &self.headers.sources;
-        let authorization = sources.iter().find(|source| source.to_ascii_lowercase().contains("authorization"));
-        authorization.cloned().unwrap_or_else(|| sources.join(" or "))
-    }
-
-    /// What the user meant to give but did not, in sentences.
-    pub fn left_out(&self) -> String {
-        self.headers.left_out.join("; ")
-    }
-
-    /// Adds the user's headers and the bearer to a request's own.
-    pub async fn apply(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<Serial, AuthError> {
-        for name in self.headers.map.keys() {
-            // In place of one of ours; several of theirs stay several.
-            headers.remove(name);
-            for value in self.headers.map.get_all(name) {
-                headers.append(name.clone(), value.clone());
-            }
-        }
-        // Boxed, for this is part of every request's future and its size.
         match &self.source {
-            Source::Headers => Ok(Serial(0)),
-            Source::Given(given) => {
-                let current = Box::pin(given.current()).await?;
-                headers.insert(AUTHORIZATION, current.header);
-                Ok(Serial(current.serial))
+            Source::Static(credential) => credential.source(),
+            _ => self.options.headers.source(),
+        }
+    }
+
+    /// Which headers are left out because their variable is not set, in sentences.
+    pub fn left_out(&self) -> String {
+        self.options.headers.left_out.join("; ")
+    }
+
+    /// Adds the user's headers and the credential to the headers of a request.
+    pub async fn authorize(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<TokenId, AuthError> {
+        self.options.headers.write_to(headers);
+        // Boxed, because this is a part of every request's future.
+        match &self.source {
+            Source::Headers => Ok(TokenId(0)),
+            Source::Static(credential) => {
+                let (header, serial) = Box::pin(credential.header()).await?;
+                headers.insert(AUTHORIZATION, header);
+                Ok(TokenId(serial))
             }
-            Source::Login(oauth) if oauth.is_unneeded() => Ok(Serial(0)),
-            Source::Login(oauth) => Box::pin(oauth.apply(method, uri, headers)).await.map(Serial),
+            Source::Login(oauth) => Box::pin(oauth.authorize(method, uri, headers)).await.map(TokenId),
         }
     }
 
-    /// An answer has come to a request with this credential, and was not refused for it.
-    pub fn accepted(&self, serial: Serial) {
+    /// The server answered a request with this token, and did not refuse the token.
+    pub fn accepted(&self, token: TokenId) {
         if let Some(oauth) = self.oauth() {
-            oauth.accepted(serial.0);
+            oauth.accepted(token.0);
         }
     }
 
-    /// The credential was refused, with this status and these headers. True if there is another to try now.
-    pub async fn refused(
+    /// The server refused a request with this token. True if there is another credential to try now.
+    pub async fn challenge(
         &self,
-        serial: Serial,
+        token: TokenId,
         uri: &Uri,
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Result<bool, AuthError> {
         match &self.source {
             Source::Headers => Ok(false),
-            Source::Given(given) if status == StatusCode::UNAUTHORIZED => given.refused(serial.0).await,
-            Source::Given(_) => Ok(false),
-            Source::Login(oauth) => oauth.refused(serial.0, uri, status, headers).await,
+            Source::Static(credential) if status == StatusCode::UNAUTHORIZED => credential.challenge(token.0).await,
+            Source::Static(_) => Ok(false),
+            Source::Login(oauth) => oauth.challenge(token.0, uri, status, headers).await,
         }
     }
 
-    /// How often a request may be sent again with another credential. A source that was asked again has said what it
-    /// has to say; a token may have been renewed by another process, then here, then want a nonce in its proof.
+    /// How often a request may be sent again with another credential. A static source is read again once. A token may
+    /// have been refreshed by another process, then by this one, and then need a nonce in its `DPoP` proof.
     pub fn most_renewals(&self) -> u32 {
         if self.can_log_in() { 3 } else { 1 }
     }
 
-    /// Whether the refusal of a request is one that a person mends by logging in.
+    /// Whether a person can help against a refusal by logging in.
     pub fn wants_login(&self) -> bool {
         self.oauth().is_some_and(|oauth| oauth.login_status().is_wanted())
     }
 
-    /// Sees a refresh to its end that has begun: its answer must not be lost.
+    /// Waits for a refresh that has begun: its tokens must not be lost.
     pub async fn close(&self) {
         if let Some(oauth) = self.oauth() {
             oauth.close().await;
         }
     }
-}
-
-/// A header that must not be shown; `None` if the token cannot stand in one.
-fn authorization(scheme: &str, token: &Secret) -> Option<HeaderValue> {
-    let mut header = HeaderValue::try_from(format!("{scheme} {}", token.expose())).ok()?;
-    header.set_sensitive(true);
-    Some(header)
 }

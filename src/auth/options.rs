@@ -5,39 +5,41 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::callback::CallbackSettings;
+use super::headers::Headers;
 use super::settings::Login;
+use super::static_credential::Credential;
 use super::store::KeptIn;
-use super::{CallbackSettings, Credential, Headers};
 use crate::net::Network;
 
-/// Everything that this room needs to know of the command line.
+/// The options of the command line that are about credentials and logins.
 #[derive(Debug)]
 pub struct Options {
     /// The MCP server's endpoint.
     pub server: Uri,
-    /// The user's own headers, for this server's origin only.
+    /// The user's headers, for the origin of this server only.
     pub headers: Headers,
     /// The source of the bearer token, if it is not one of `headers`.
     pub credential: Option<Credential>,
     /// What to do when a login is needed.
     pub mode: AuthMode,
-    /// What concerns the authorization server.
+    /// Options about the authorization server.
     pub login: Login,
-    /// What concerns the browser's way back.
+    /// Options about the redirect from the browser.
     pub callback: CallbackSettings,
     /// How long a person may take to log in.
     pub timeout: Duration,
     /// Where the login's secrets are kept.
     pub kept_in: KeptIn,
-    /// The login's name among several of one server.
+    /// The user's name for this login, where one server has several.
     pub profile: Option<String>,
-    /// The address as it was typed: mcp-remote names its files after it.
+    /// The URL as the user typed it: mcp-remote derives file names from it.
     pub typed_url: String,
-    /// The values of `--header` as they were typed: mcp-remote names its files after them too.
+    /// The values of `--header` as the user typed them: mcp-remote derives file names from them too.
     pub typed_headers: Vec<String>,
     /// How connections are made.
     pub network: Network,
-    /// Where logins are kept; `None` where there is no home directory.
+    /// The folder of logins; `None` if there is no home directory.
     pub home: Option<PathBuf>,
 }
 

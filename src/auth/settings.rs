@@ -3,15 +3,15 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::Credential;
 use super::jwt::Signer;
+use super::static_credential::Credential;
 use crate::log::Secret;
 
-/// What we are called where the user says nothing else; shown on consent pages.
+/// Our name where the user gives no other; shown on consent pages.
 const CLIENT_NAME: &str = "mcp-ferry";
 
-/// Parameters of an authorization request that are the protocol's own: with others' values it would not be safe, or not
-/// end.
+/// Parameters of an authorization request that only we set: with other values the login would be unsafe, or would not
+/// finish.
 const RESERVED: [&str; 8] = [
     "client_id",
     "redirect_uri",
@@ -23,44 +23,44 @@ const RESERVED: [&str; 8] = [
     "request_uri",
 ];
 
-/// Everything about logging in that is not found out. `default()`: the user said nothing.
+/// What the user said about logging in. `default()`: nothing.
 #[derive(Debug, Default)]
 pub struct Login {
-    /// `--client-id`, or of `--static-oauth-client-info`: registered beforehand, so that we never register.
+    /// `--client-id`, or the one in `--static-oauth-client-info`. It is registered already: we never register.
     pub client_id: Option<String>,
-    /// The secret that belongs to it.
+    /// The secret of that client.
     pub client_secret: Option<Secret>,
     /// The method that `--static-oauth-client-info` names for it (RFC 7591 `token_endpoint_auth_method`).
     pub client_auth_method: Option<String>,
     /// `--private-key`: a private key to authenticate with, in place of a secret (`private_key_jwt`).
     pub client_key: Option<Signer>,
-    /// `--static-oauth-client-metadata`: laid over what we would register with (RFC 7591).
+    /// `--static-oauth-client-metadata`: replaces members of our registration request (RFC 7591).
     pub client_metadata: Map<String, Value>,
     /// `--client-metadata-url`: the client ID metadata document that describes us.
     pub client_metadata_url: Option<String>,
     /// `--client-name`, for registration.
     pub client_name: Option<String>,
-    /// `--scope`: exactly this is asked for, whatever servers say.
+    /// `--scope`: the scope to ask for, whatever servers advertise.
     pub scope: Option<String>,
     /// Which RFC 8707 resource is sent.
     pub resource: ResourceChoice,
-    /// `--authorize-param`: added to the authorization request, in place of ours of the same name.
+    /// `--authorize-param`: replaces parameters of the authorization request, or adds to them.
     pub authorize_params: Vec<(String, String)>,
-    /// `--issuer`: only this authorization server, although other metadata lead to it.
+    /// `--issuer`: the only authorization server to use.
     pub issuer: Option<String>,
-    /// `--assume-pkce`: its metadata say nothing of PKCE, the user knows that it does it.
+    /// `--assume-pkce`: the user knows that the authorization server supports PKCE, although its metadata do not say so.
     pub assume_pkce: bool,
-    /// `--token-endpoint`: nothing is discovered. Only where no one logs in by hand.
+    /// `--token-endpoint`: there is no discovery. Only for logins without a person.
     pub token_endpoint: Option<String>,
-    /// `--use-id-token`: for servers that want it in place of the access token.
+    /// `--use-id-token`: the server wants the ID token in place of the access token.
     pub use_id_token: bool,
-    /// How tokens are come by.
+    /// How tokens are obtained.
     pub grant: Grant,
-    /// Whether tokens are tied to a key.
+    /// Whether tokens are bound to a key.
     pub dpop: DpopChoice,
 }
 
-/// How tokens are come by.
+/// How tokens are obtained.
 #[derive(Debug, Clone, Default)]
 pub enum Grant {
     /// A person logs in, in a browser on this machine.
@@ -68,7 +68,7 @@ pub enum Grant {
     AuthorizationCode,
     /// `--device-code`: a person logs in, in a browser anywhere (RFC 8628).
     Device,
-    /// `--client-credentials`: nobody does; the client is itself.
+    /// `--client-credentials`: the client authenticates as itself, without a person.
     ClientCredentials,
     /// `--idp-…`: the company's identity provider vouches for a person (ID-JAG).
     Enterprise(Enterprise),
@@ -76,45 +76,45 @@ pub enum Grant {
     Workload(Credential),
 }
 
-/// The identity provider, from whoever administers it.
+/// The identity provider of a company, as its administrator describes it.
 #[derive(Debug, Clone)]
 pub struct Enterprise {
     /// Its token endpoint.
     pub token_endpoint: String,
     /// Our client id there.
     pub client_id: String,
-    /// Its secret, if it has one.
+    /// The secret of that client, if it has one.
     pub client_secret: Option<Secret>,
-    /// Where the ID token comes from that it gave at the person's own login.
+    /// The source of the ID token that the identity provider issued when the person logged in.
     pub subject_token: Credential,
 }
 
 /// Which RFC 8707 resource is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ResourceChoice {
-    /// The one of the protected resource's metadata.
+    /// The resource that the metadata of the MCP server name.
     #[default]
     Discovered,
-    /// `--resource`: this one.
+    /// `--resource`: this resource.
     Given(String),
-    /// `--resource ""` or `--disable-resource-parameter`: none.
+    /// `--resource ""` or `--disable-resource-parameter`: no resource.
     Off,
 }
 
-/// Whether tokens are tied to a key (RFC 9449).
+/// Whether tokens are bound to a key (RFC 9449).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DpopChoice {
-    /// Where the authorization server can and the resource asks for it.
+    /// If the authorization server supports it and the MCP server asks for it.
     #[default]
     Auto,
-    /// Wherever the authorization server can.
+    /// If the authorization server supports it.
     On,
     /// Never.
     Off,
 }
 
 impl ResourceChoice {
-    /// `--resource`: an absolute URI without fragment (RFC 8707 section 2), or nothing to send none.
+    /// `--resource`: an absolute URI without fragment (RFC 8707 section 2); the empty text sends no resource.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Ok(Self::Off);
@@ -161,7 +161,7 @@ impl Login {
         let url = Url::parse(text).map_err(|error| error.to_string())?;
         match url.scheme() {
             "https" => Ok(text.to_owned()),
-            "http" if super::fetch::is_loopback(&url) => Ok(text.to_owned()),
+            "http" if super::web_url::is_loopback(&url) => Ok(text.to_owned()),
             _ => Err("it is an https URL".to_owned()),
         }
     }
@@ -187,15 +187,15 @@ impl Login {
         Ok(())
     }
 
-    /// What was said that makes one login's tokens others than another's.
-    pub(super) fn marks(&self) -> Vec<(String, String)> {
-        let mut marks = self.authorize_params.clone();
-        marks.extend(self.scope.iter().map(|scope| ("scope".to_owned(), scope.clone())));
-        marks.extend(self.issuer.iter().map(|issuer| ("issuer".to_owned(), issuer.clone())));
+    /// The options that make the tokens of one login differ from another's.
+    pub(super) fn key_parts(&self) -> Vec<(String, String)> {
+        let mut parts = self.authorize_params.clone();
+        parts.extend(self.scope.iter().map(|scope| ("scope".to_owned(), scope.clone())));
+        parts.extend(self.issuer.iter().map(|issuer| ("issuer".to_owned(), issuer.clone())));
         match &self.resource {
             ResourceChoice::Discovered => {}
-            ResourceChoice::Given(resource) => marks.push(("resource".to_owned(), resource.clone())),
-            ResourceChoice::Off => marks.push(("resource".to_owned(), String::new())),
+            ResourceChoice::Given(resource) => parts.push(("resource".to_owned(), resource.clone())),
+            ResourceChoice::Off => parts.push(("resource".to_owned(), String::new())),
         }
         let grant = match &self.grant {
             Grant::AuthorizationCode | Grant::Device => "person",
@@ -203,8 +203,8 @@ impl Login {
             Grant::Enterprise(_) => "enterprise",
             Grant::Workload(_) => "workload",
         };
-        marks.push(("grant".to_owned(), grant.to_owned()));
-        marks
+        parts.push(("grant".to_owned(), grant.to_owned()));
+        parts
     }
 
     /// Our name for registrations.
@@ -238,7 +238,7 @@ impl Login {
 }
 
 fn object(json: &str) -> Result<Map<String, Value>, String> {
-    // What is wrong with it is told by its place: the text may be a secret.
+    // The error names only a place in the text, which may hold a secret.
     serde_json::from_str(json)
         .map_err(|error| format!("it is no JSON object (line {}, column {})", error.line(), error.column()))
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::option::options;
 use super::value::one_of;
 use crate::auth::AuthMode;
-use crate::auth::settings::DpopChoice;
-use crate::auth::store::KeptIn;
+use crate::auth::DpopChoice;
+use crate::auth::KeptIn;
 
 options! {
     /// The client's registration, the tokens to request, and where the browser returns to.

@@ -1,9 +1,9 @@
-//! `mcp-ferry logout`: forget a login, here and where it was issued.
+//! How does a person end a login, here and at the authorization server (`mcp-ferry logout`)?
 
 use serde_json::json;
 
-use super::{oauth, tell};
-use crate::auth::{self, Account};
+use super::output::{oauth, say_event};
+use crate::auth::{Account, LoginLock, Snapshot};
 use crate::cli::LogoutCommand;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
@@ -18,24 +18,24 @@ pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<Ex
     };
     let mut count = 0;
     for account in accounts {
-        let signed_in = account.snapshot().filter(|held| held.record.tokens.is_some() && !held.record.logged_out);
-        if signed_in.is_none() && account.pending().is_none() {
+        let signed_in = account.snapshot().await.filter(Snapshot::has_tokens);
+        if signed_in.is_none() && LoginLock::new(account.clone()).pending().await.is_none() {
             continue;
         }
-        let out = auth::log_out(&named, &account).await;
+        let out = named.log_out(&account).await;
         let revoked = out.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
         count += 1;
         let Some(held) = signed_in else {
-            tell(typed.json, "the login that was under way is given up", &json!({ "event": "login_given_up" }));
+            say_event(typed.json, "the login that was under way is given up", &json!({ "event": "login_given_up" }));
             continue;
         };
         let server = held.record.server.clone();
         let there = if revoked { ", and its tokens are revoked" } else { "" };
         let event = json!({ "event": "signed_out", "server": server, "revoked": revoked });
-        tell(typed.json, &format!("signed out of {server}{there}"), &event);
+        say_event(typed.json, &format!("signed out of {server}{there}"), &event);
     }
     if count == 0 {
-        tell(typed.json, "nobody was signed in", &json!({ "event": "not_signed_in" }));
+        say_event(typed.json, "nobody was signed in", &json!({ "event": "not_signed_in" }));
     }
     Ok(Exit::Orderly)
 }

@@ -1,26 +1,27 @@
-//! `mcp-ferry status`: the logins of this machine, without their secrets.
+//! Which logins does this machine have (`mcp-ferry status`)? Without their secrets.
 
 use serde_json::Value;
 
-use super::{oauth, say, shown};
+use super::output::{oauth, say, shown};
 use crate::auth::now;
 use crate::cli::StatusCommand;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 
-pub(super) fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Error> {
+pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Error> {
     let oauth = oauth(settings)?;
     let account = oauth.account();
     let logins = match &typed.url {
         Some(_) => {
-            account.snapshot().map(|held| (account.key().clone(), held.record.as_ref().clone())).into_iter().collect()
+            let held = account.snapshot().await;
+            held.map(|held| (account.key().clone(), held.record.as_ref().clone())).into_iter().collect()
         }
         None => account.store().list(),
     };
     let logins: Vec<_> = logins
         .into_iter()
         .filter(|(_, record)| typed.json || !record.logged_out)
-        .map(|(key, record)| shown(&record, Some(&account.store().path(&key))))
+        .map(|(key, record)| shown(&record, &account.store().path(&key)))
         .collect();
     if typed.json {
         say(&Value::Array(logins).to_string());
@@ -61,9 +62,9 @@ fn state(login: &Value) -> String {
     }
     let renewed = if login["refreshable"] == true { "renewed by itself" } else { "not renewed" };
     match login["expiresAt"].as_u64() {
-        None => format!("signed in; nobody says until when, {renewed}"),
-        Some(end) if end <= now() => format!("signed in; the token has ended, {renewed}"),
-        Some(end) => format!("signed in; the token ends in {}, {renewed}", span(end - now())),
+        None => format!("signed in; it is not known until when, {renewed}"),
+        Some(end) if end <= now() => format!("signed in; the token has expired, {renewed}"),
+        Some(end) => format!("signed in; the token expires in {}, {renewed}", span(end - now())),
     }
 }
 

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use super::sources::Sources;
 use super::text::{each_given, given, names_a_variable};
-use crate::auth::settings::{Enterprise, Grant, Login, ResourceChoice};
-use crate::auth::{Credential, Signer};
+use crate::auth::{Credential, Enterprise, Grant, Login, ResourceChoice, Signer};
 use crate::cli;
 use crate::error::Error;
 use crate::log::{self, Secret};

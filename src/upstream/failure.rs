@@ -249,7 +249,7 @@ impl Failure {
 impl From<AuthError> for Failure {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::OutOfOrder(why) => Self::LoginOutOfOrder(why),
+            AuthError::Temporary(why) => Self::LoginOutOfOrder(why),
             error => Self::Credential(error.to_string()),
         }
     }

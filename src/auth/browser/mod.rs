@@ -1,72 +1,44 @@
-//! How does a browser get to see the authorization URL?
+//! How is the authorization URL opened in a browser?
 //!
-//! The URL is a server's choice, so it is checked and written anew before anybody gets it, and it is only ever one
-//! argument of a program, or of the system's own function: no shell sees it. And it is not said that a browser was
-//! opened unless the opener says so.
+//! A server chooses the URL, so it is checked and encoded before use. It is one argument of a program, or of a function
+//! of the system; no shell reads it. A browser counts as opened only if the program that opens it succeeds.
 
-mod surroundings;
+mod desktop;
 
 use std::process::Stdio;
 use std::time::Duration;
 
-use url::Url;
+use super::web_url::{UnsafeUrl, check_url};
 
-use super::callback::is_loopback;
-pub use surroundings::Surroundings;
-use surroundings::Way;
+pub(super) use desktop::Desktop;
+use desktop::Opener;
 
-/// An opener that has done its work says so within this.
+/// A program that opens a browser ends within this time.
 const OPENER_LIMIT: Duration = Duration::from_secs(3);
 
-/// Longer than any real authorization URL, shorter than what breaks an opener.
+/// Longer than any real authorization URL, and short enough for every program that opens a browser.
 const LONGEST_URL: usize = 16 * 1024;
 
-/// A URL that is fit to be opened: https, or http to this machine, without a user name, and spelled by us.
+/// A URL that is safe to open: https, or http to this machine, without a user name, and encoded by us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrowserUrl(String);
-
-/// Why a URL is not opened, nor shown as one to open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// It is not a URL at all.
-    #[error("it is not a URL")]
-    Malformed,
-    /// `javascript:`, `file:`, http to elsewhere, ….
-    #[error("its scheme is not https")]
-    Scheme,
-    /// A user name before the host, which is there to mislead.
-    #[error("it holds a user name or password")]
-    Userinfo,
-    /// More than an opener takes.
-    #[error("it is too long")]
-    TooLong,
-}
+pub(super) struct BrowserUrl(String);
 
 impl BrowserUrl {
-    /// Checks a URL of a server's choice.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let url = Url::parse(text).map_err(|_| UrlError::Malformed)?;
-        match url.scheme() {
-            "https" if url.host().is_some() => {}
-            "http" if is_loopback(&url) => {}
-            _ => return Err(UrlError::Scheme),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(UrlError::Userinfo);
-        }
-        // Openers that are scripts get no quote to close and no expression to expand, whatever they do with it.
-        let plain: String = url.as_str().chars().map(inert).collect();
-        if plain.len() > LONGEST_URL { Err(UrlError::TooLong) } else { Ok(Self(plain)) }
+    /// Checks and encodes a URL.
+    pub(super) fn parse(text: &str) -> Result<Self, UnsafeUrl> {
+        // Even a script that passes the URL to a shell finds no quote and no expression in it.
+        let url = check_url(text, false)?;
+        let encoded: String = url.as_str().chars().map(without_shell_syntax).collect();
+        if encoded.len() > LONGEST_URL { Err(UnsafeUrl::new(&url, "it is too long")) } else { Ok(Self(encoded)) }
     }
 
-    /// As it may be given to others.
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What the parser leaves of what shells read, as a URL may spell it as well.
-fn inert(c: char) -> String {
+/// Percent-encodes the characters that the URL parser leaves and that shells interpret.
+fn without_shell_syntax(c: char) -> String {
     match c {
         '\'' | '"' | '`' | '$' | '(' | ')' | '|' | '<' | '>' | '\\' | '^' | '!' | '*' | '{' | '}' | ' ' => {
             format!("%{:02X}", u32::from(c))
@@ -75,44 +47,33 @@ fn inert(c: char) -> String {
     }
 }
 
-/// What can be said of a browser.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Opening {
-    /// The opener said so.
-    Opened,
-    /// It did not; why, in a clause for people.
-    NotOpened(String),
+/// Why a browser was not opened; the text is for messages.
+#[derive(Debug)]
+enum OpenError {
+    /// This program did not open it; another may.
+    Failed(String),
+    /// The program is still at work. A second program might open a second tab.
+    TimedOut(String),
 }
 
-/// Opens a browser where there is one. Not longer than a few seconds.
-pub async fn open(url: &BrowserUrl, surroundings: &Surroundings) -> Opening {
-    let ways = match surroundings.ways() {
-        Ok(ways) => ways,
-        Err(why) => return Opening::NotOpened(why.to_owned()),
-    };
-    let mut why = "there is no program that opens one".to_owned();
-    for way in ways {
-        match attempt(&way, url).await {
-            Attempt::Opened => return Opening::Opened,
-            Attempt::Failed(said) => why = said,
-            // It may yet, and a second opener would make two tabs.
-            Attempt::Silent(said) => return Opening::NotOpened(said),
+/// Opens a browser if there is one, and takes a few seconds at most. Returns why none was opened.
+pub(super) async fn open(url: &BrowserUrl, desktop: &Desktop) -> Result<(), String> {
+    let mut error = "there is no program that opens one".to_owned();
+    for opener in desktop.openers()? {
+        match open_with(&opener, url).await {
+            Ok(()) => return Ok(()),
+            Err(OpenError::Failed(why)) => error = why,
+            Err(OpenError::TimedOut(why)) => return Err(why),
         }
     }
-    Opening::NotOpened(why)
+    Err(error)
 }
 
-enum Attempt {
-    Opened,
-    Failed(String),
-    Silent(String),
-}
-
-async fn attempt(way: &Way, url: &BrowserUrl) -> Attempt {
-    match way {
-        Way::Program { argv, environment } => {
+async fn open_with(opener: &Opener, url: &BrowserUrl) -> Result<(), OpenError> {
+    match opener {
+        Opener::Program { argv, environment } => {
             let [program, arguments @ ..] = argv.as_slice() else {
-                return Attempt::Failed("$BROWSER is empty".to_owned());
+                return Err(OpenError::Failed("$BROWSER is empty".to_owned()));
             };
             let mut command = tokio::process::Command::new(program);
             command.args(arguments.iter().map(|argument| argument.replace("%s", url.as_str())));
@@ -120,46 +81,46 @@ async fn attempt(way: &Way, url: &BrowserUrl) -> Attempt {
                 command.arg(url.as_str());
             }
             command.envs(environment.iter().map(|(name, value)| (name, value)));
-            // Our stdin and stdout are the protocol's.
+            // Our stdin and stdout belong to the protocol.
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            // A browser that begins here outlives us, also where the host ends its whole group.
+            // A browser that starts here must survive us, even if the MCP client ends our whole process group.
             #[cfg(unix)]
             command.process_group(0);
             run(command, program).await
         }
         #[cfg(windows)]
-        Way::System => system(url).await,
+        Opener::ShellExecute => shell_execute(url).await,
     }
 }
 
-async fn run(mut command: tokio::process::Command, program: &str) -> Attempt {
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return Attempt::Failed(format!("{program} cannot be run: {error}")),
-    };
+async fn run(mut command: tokio::process::Command, program: &str) -> Result<(), OpenError> {
+    let failed = |what: &str| OpenError::Failed(format!("{program} {what}"));
+    let mut child = command.spawn().map_err(|error| failed(&format!("cannot be run: {error}")))?;
     match tokio::time::timeout(OPENER_LIMIT, child.wait()).await {
-        Ok(Ok(status)) if status.success() => Attempt::Opened,
-        Ok(Ok(status)) => Attempt::Failed(format!("{program} failed ({status})")),
-        Ok(Err(error)) => Attempt::Failed(format!("{program} was lost: {error}")),
-        // Some openers are the browser. It is left running.
-        Err(_) => Attempt::Silent(format!("{program} has not said whether it did")),
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(failed(&format!("failed ({status})"))),
+        Ok(Err(error)) => Err(failed(&format!("was lost: {error}"))),
+        // Some programs are the browser itself, so it is left running.
+        Err(_) => Err(OpenError::TimedOut(format!("{program} is still running"))),
     }
 }
 
-/// `ShellExecute`, which despite its name is no shell; `open::that` would run one. On a thread of its own: it may ask
-/// the registry, and wait.
+/// Calls `ShellExecute`, which despite its name runs no shell; `open::that` would run one. It has a thread of its own,
+/// because it may wait for the registry.
 #[cfg(windows)]
-async fn system(url: &BrowserUrl) -> Attempt {
-    let (answer, answered) = tokio::sync::oneshot::channel();
+async fn shell_execute(url: &BrowserUrl) -> Result<(), OpenError> {
+    let failed = |error: std::io::Error| OpenError::Failed(format!("Windows did not open it: {error}"));
+    let (result_in, result) = tokio::sync::oneshot::channel();
     let url = url.0.clone();
-    let opener = std::thread::Builder::new().name("browser".to_owned()).spawn(move || {
-        answer.send(open::that_detached(url)).ok();
-    });
-    match (opener, tokio::time::timeout(OPENER_LIMIT, answered).await) {
-        (Ok(_), Ok(Ok(Ok(())))) => Attempt::Opened,
-        (Ok(_), Ok(Ok(Err(error)))) => Attempt::Failed(format!("Windows did not open it: {error}")),
-        (Ok(_), _) => Attempt::Silent("Windows has not said whether it did".to_owned()),
-        (Err(error), _) => Attempt::Failed(format!("Windows did not open it: {error}")),
+    std::thread::Builder::new()
+        .name("browser".to_owned())
+        .spawn(move || {
+            result_in.send(open::that_detached(url)).ok();
+        })
+        .map_err(failed)?;
+    match tokio::time::timeout(OPENER_LIMIT, result).await {
+        Ok(Ok(result)) => result.map_err(failed),
+        _ => Err(OpenError::TimedOut("Windows is still opening it".to_owned())),
     }
 }
 

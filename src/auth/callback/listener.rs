@@ -1,4 +1,4 @@
-//! Which port does the browser come back to?
+//! Which port does the callback server listen on?
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -7,23 +7,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::settings::CallbackSettings;
 
-/// Browsers open a few connections more than they use.
+/// Browsers open a few more connections than they use.
 const BACKLOG: i32 = 32;
 
-/// There is nowhere for the browser to come back to.
+/// Why the callback server cannot listen.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CallbackError {
-    /// Somebody else listens there.
-    #[error("the browser cannot come back: {} {} in use by another program", ports(.0), if .0.len() == 1 { "is" } else { "are" })]
+    #[error("the browser cannot come back after the login: {} {} in use by another program", ports(.0), if .0.len() == 1 { "is" } else { "are" })]
     Taken(Vec<u16>),
-    /// The system does not let us listen.
-    #[error("the browser cannot come back: {address} cannot be listened on: {cause}")]
-    Refused {
-        /// Where.
-        address: IpAddr,
-        /// What the system says.
-        cause: String,
-    },
+    #[error("the browser cannot come back after the login: cannot listen on {address}: {cause}")]
+    Refused { address: IpAddr, cause: String },
 }
 
 impl CallbackError {
@@ -43,9 +36,9 @@ fn ports(ports: &[u16]) -> String {
     format!("port{} {}", if ports.len() == 1 { "" } else { "s" }, named.join(", "))
 }
 
-/// The ports of the callback, open.
+/// The open sockets of the callback server, all with the same port.
 #[derive(Debug)]
-pub struct Listener {
+pub(in crate::auth) struct Listener {
     pub(super) settings: CallbackSettings,
     pub(super) sockets: Vec<TcpListener>,
     pub(super) port: u16,
@@ -53,7 +46,7 @@ pub struct Listener {
 
 impl Listener {
     /// Listens on the first of these ports that is free in every address family, or on `--callback-port` alone.
-    pub fn bind(settings: &CallbackSettings, candidates: &[u16]) -> Result<Self, CallbackError> {
+    pub(in crate::auth) fn bind(settings: &CallbackSettings, candidates: &[u16]) -> Result<Self, CallbackError> {
         let strict = settings.port.map(|port| vec![port]);
         let candidates = strict.as_deref().unwrap_or(candidates);
         for &port in candidates {
@@ -64,18 +57,18 @@ impl Listener {
         Err(CallbackError::Taken(candidates.to_vec()))
     }
 
-    /// The port that was free.
-    pub fn port(&self) -> u16 {
+    pub(in crate::auth) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Where to have the browser sent.
-    pub fn redirect_uri(&self) -> String {
+    /// The redirect URI of this port.
+    pub(in crate::auth) fn redirect_uri(&self) -> String {
         self.settings.redirect_uri(self.port)
     }
 }
 
-/// `None` if somebody has the port in one family: a browser might go there. A family that the system lacks is no loss.
+/// `None` if another program has the port in one address family: the browser might connect to that program. A family
+/// that the system does not have is left out.
 fn bind_all(settings: &CallbackSettings, port: u16) -> Result<Option<(Vec<TcpListener>, u16)>, CallbackError> {
     let mut sockets: Vec<TcpListener> = Vec::new();
     let mut refused = None;
@@ -83,11 +76,11 @@ fn bind_all(settings: &CallbackSettings, port: u16) -> Result<Option<(Vec<TcpLis
     for address in settings.addresses() {
         match listen(SocketAddr::new(address, port)) {
             Ok(socket) => {
-                // The same one for all, where any would do.
+                // Port 0 means any port, but all sockets must have the same one.
                 port = socket.local_addr().map_or(port, |address| address.port());
                 sockets.push(socket);
             }
-            // Windows keeps ranges for others, and says so in this way.
+            // On Windows, this error is that of a reserved port.
             Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
                 return Ok(None);
             }
@@ -106,8 +99,8 @@ fn bind_all(settings: &CallbackSettings, port: u16) -> Result<Option<(Vec<TcpLis
     }
 }
 
-/// One family only, and no sharing: on Unix the option allows a port whose last connections are still fading, and is
-/// not the one that lets two listen; on Windows, where it would, it is not set.
+/// Listens on one family only, without sharing the port. On Unix `SO_REUSEADDR` allows a port whose old connections are
+/// in `TIME_WAIT`, but not two listeners; on Windows it would allow two, so it is not set there.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -127,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_share_a_port_that_nobody_else_gets() {
+    fn both_families_have_the_same_port_and_no_other_program_gets_it() {
         let settings = CallbackSettings::default();
         let listener = Listener::bind(&settings, &[0]).unwrap();
         for socket in &listener.sockets {
@@ -136,22 +129,26 @@ mod tests {
         let taken = Listener::bind(&settings, &[listener.port()]).unwrap_err();
         assert!(taken.to_string().contains(&listener.port().to_string()), "{taken}");
         let next = Listener::bind(&settings, &[listener.port(), 0]).unwrap();
-        assert_ne!(next.port(), listener.port(), "a stranger's port is left to the stranger");
+        assert_ne!(next.port(), listener.port(), "the port of another program is not used");
         assert_eq!(next.redirect_uri(), format!("http://{}:{}/oauth/callback", settings.host, next.port()));
     }
 
     #[test]
-    fn the_user_s_port_is_that_one_or_none() {
+    fn the_user_s_port_is_the_only_one_that_is_tried() {
         let other = Listener::bind(&CallbackSettings::default(), &[0]).unwrap();
         let strict = CallbackSettings { port: Some(other.port()), ..CallbackSettings::default() };
         assert!(matches!(Listener::bind(&strict, &[0]), Err(CallbackError::Taken(_))));
         let port = other.port();
         drop(other);
-        assert_eq!(Listener::bind(&strict, &[0]).unwrap().port(), port, "a port is free as soon as its owner is gone");
+        assert_eq!(
+            Listener::bind(&strict, &[0]).unwrap().port(),
+            port,
+            "a port is free as soon as its listener is closed"
+        );
     }
 
     #[test]
-    fn an_address_that_is_not_ours_is_refused_by_name() {
+    fn an_error_names_an_address_that_is_not_ours() {
         let bind = Some("192.0.2.1".parse().unwrap());
         let error = Listener::bind(&CallbackSettings { bind, ..CallbackSettings::default() }, &[0]).unwrap_err();
         assert!(error.to_string().contains("192.0.2.1"), "{error}");

@@ -2,20 +2,23 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use tokio::net::TcpStream;
+
+use super::server::MOST_CONNECTIONS;
 use super::*;
 
 fn callback(settings: &CallbackSettings) -> (Callback, u16) {
     let listener = Listener::bind(settings, &[0]).unwrap();
     let port = listener.port();
-    let expected = Expected {
+    let expected = ExpectedRedirect {
         state: "st-1".to_owned(),
         start: "nonce-1".to_owned(),
         url: "https://as.example/authorize?state=st-1".to_owned(),
     };
-    (listener.serve(expected).unwrap(), port)
+    (Callback::start(listener, expected).unwrap(), port)
 }
 
-/// The whole answer to a request with these first line and host.
+/// Sends a request with this first line and host, and returns the whole response.
 async fn ask(port: u16, line: &str, host: &str) -> String {
     let mut connection = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     connection.write_all(format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.unwrap();
@@ -28,12 +31,12 @@ async fn get(port: u16, path: &str) -> String {
     ask(port, &format!("GET {path}"), &format!("localhost:{port}")).await
 }
 
-fn signed_in() -> Outcome {
-    Outcome::SignedIn { host: "mcp.example.com".to_owned() }
+fn signed_in() -> Page {
+    Page::SignedIn { host: "mcp.example.com".to_owned() }
 }
 
 #[tokio::test]
-async fn strays_are_answered_400_and_end_nothing() {
+async fn requests_that_are_not_ours_get_400_and_do_not_end_the_wait() {
     let (mut callback, port) = callback(&CallbackSettings::default());
     for path in [
         "/oauth/callback?code=stray",
@@ -58,14 +61,14 @@ async fn strays_are_answered_400_and_end_nothing() {
     let redirected = async {
         let redirect = callback.redirected().await;
         assert_eq!(redirect.get("code"), Some("real"), "the wait went on");
-        callback.answer(signed_in()).await;
+        callback.respond(signed_in()).await;
     };
     let (page, ()) = tokio::join!(get(port, "/oauth/callback?code=real&state=st-1"), redirected);
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_ours_gets_nothing() {
+async fn a_host_name_that_is_not_ours_gets_400() {
     let (_callback, port) = callback(&CallbackSettings::default());
     let line = "GET /oauth/callback?code=c&state=st-1";
     for host in
@@ -80,10 +83,10 @@ async fn a_name_that_is_not_ours_gets_nothing() {
 }
 
 #[tokio::test]
-async fn every_name_of_this_machine_is_ours() {
+async fn every_host_name_of_this_machine_is_ours() {
     let bind = Some("127.0.0.2".parse().unwrap());
     let settings = CallbackSettings { bind, host: "box.example".to_owned(), ..CallbackSettings::default() };
-    // Not every system lets one listen on it.
+    // Not every system allows listening on 127.0.0.2.
     let settings = if Listener::bind(&settings, &[0]).is_ok() { settings } else { CallbackSettings::default() };
     let (_callback, port) = callback(&settings);
     for name in settings.names() {
@@ -93,7 +96,7 @@ async fn every_name_of_this_machine_is_ours() {
 }
 
 #[tokio::test]
-async fn the_page_comes_after_the_exchange_and_says_how_it_went() {
+async fn the_page_comes_after_the_exchange_and_shows_its_result() {
     let (mut callback, port) = callback(&CallbackSettings::default());
     let mut browser = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = format!("GET /oauth/callback?code=c&state=st-1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
@@ -102,14 +105,14 @@ async fn the_page_comes_after_the_exchange_and_says_how_it_went() {
     let early = browser.try_read(&mut [0]);
     assert!(
         early.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
-        "nothing is said before it is known"
+        "there is no response before the result is known"
     );
     let failed = Page::Failed {
         host: "mcp.example.com".to_owned(),
-        said: "access was denied".to_owned(),
+        reason: "access was denied".to_owned(),
         advice: "Try again.".to_owned(),
     };
-    callback.answer(Outcome::Page(failed)).await;
+    callback.respond(failed).await;
     let mut page = String::new();
     browser.read_to_string(&mut page).await.unwrap();
     assert!(page.starts_with("HTTP/1.1 400 ") && page.contains("access was denied"), "{page}");
@@ -126,35 +129,35 @@ async fn the_page_comes_after_the_exchange_and_says_how_it_went() {
 }
 
 #[tokio::test]
-async fn a_browser_that_asks_twice_gets_the_page_twice_and_the_code_is_used_once() {
+async fn a_repeated_request_gets_the_page_too_and_the_code_is_used_once() {
     let (mut callback, port) = callback(&CallbackSettings::default());
     let ask = || get(port, "/oauth/callback?code=c&state=st-1");
     let exchange = async {
         callback.redirected().await;
         let again = tokio::time::timeout(Duration::from_millis(50), callback.redirected()).await;
-        callback.answer(signed_in()).await;
+        callback.respond(signed_in()).await;
         again
     };
     let (one, two, again) = tokio::join!(ask(), ask(), exchange);
     assert!(one.contains("You are signed in to <strong>mcp.example.com"), "{one}");
     assert!(two.starts_with("HTTP/1.1 200 ") || two.is_empty(), "{two}");
-    assert!(again.is_err(), "there is no second login in it");
+    assert!(again.is_err(), "the second request is not a second login");
 }
 
 #[tokio::test]
-async fn a_browser_that_reads_nothing_holds_nobody_up() {
+async fn a_browser_that_reads_nothing_does_not_delay_the_end() {
     let (mut callback, port) = callback(&CallbackSettings::default());
     let _idle = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let mut slow = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = format!("GET /oauth/callback?code=c&state=st-1 HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
     slow.write_all(request.as_bytes()).await.unwrap();
     callback.redirected().await;
-    let answered = tokio::time::timeout(Duration::from_secs(10), callback.answer(signed_in())).await;
+    let answered = tokio::time::timeout(Duration::from_secs(10), callback.respond(signed_in())).await;
     assert!(answered.is_ok());
 }
 
 #[tokio::test]
-async fn the_short_address_leads_to_the_long_one() {
+async fn the_short_address_redirects_to_the_authorization_url() {
     let (callback, port) = callback(&CallbackSettings::default());
     assert_eq!(callback.start_url(), format!("http://127.0.0.1:{port}/start/nonce-1"));
     let answer = get(port, "/start/nonce-1").await;
@@ -163,14 +166,14 @@ async fn the_short_address_leads_to_the_long_one() {
 }
 
 #[tokio::test]
-async fn the_user_s_own_page_is_for_success_only() {
+async fn the_user_s_success_url_is_for_success_only() {
     let success_url = Some("https://intranet.example/welcome".parse().unwrap());
     let settings = CallbackSettings { success_url, ..CallbackSettings::default() };
-    for (outcome, status) in [(signed_in(), 303), (Outcome::Page(Page::Unknown), 400)] {
+    for (outcome, status) in [(signed_in(), 303), (Page::Unknown, 400)] {
         let (mut callback, port) = callback(&settings);
         let exchange = async {
             callback.redirected().await;
-            callback.answer(outcome).await;
+            callback.respond(outcome).await;
         };
         let (answer, ()) = tokio::join!(get(port, "/oauth/callback?code=c&state=st-1"), exchange);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
@@ -178,18 +181,18 @@ async fn the_user_s_own_page_is_for_success_only() {
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_do_not_keep_the_browser_out() {
+async fn connections_without_a_request_do_not_block_the_browser() {
     let (_callback, port) = callback(&CallbackSettings::default());
     let mut silent = Vec::new();
     for _ in 0..=MOST_CONNECTIONS {
         silent.push(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
     }
     let answer = get(port, "/favicon.ico").await;
-    assert!(answer.starts_with("HTTP/1.1 400 "), "the newest is heard: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "the newest connection is served: {answer}");
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_told_so_and_what_is_long_is_read() {
+async fn malformed_and_too_long_requests_get_an_error_and_long_ones_are_read() {
     let (_callback, port) = callback(&CallbackSettings::default());
     let host = format!("localhost:{port}");
     for (line, host, status) in [
@@ -202,7 +205,7 @@ async fn what_is_no_request_is_told_so_and_what_is_long_is_read() {
         let answer = ask(port, line, &host).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
     }
-    // A body is nobody's, and does not cost whoever sends it the answer.
+    // A body is ignored, and its sender still gets the response.
     let mut poster = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let head = format!("POST /oauth/callback HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000\r\n\r\n");
     poster.write_all(head.as_bytes()).await.unwrap();

@@ -1,27 +1,25 @@
-//! Has mcp-remote logged in here already?
+//! Is there a login of mcp-remote for this server?
 //!
-//! Its cache below `~/.mcp-auth` is read, so that changing over needs no new login, and never written. Whoever has a
-//! record of their own, even one that says "logged out", has no need of this: a refresh token that two programs share
-//! is soon dead.
-
-mod md5;
+//! mcp-remote's cache in `~/.mcp-auth` is read, so that a change to mcp-ferry needs no new login; it is never written.
+//! It is not read if there is a record of our own, even a logged-out one: if two programs use one refresh token, it
+//! soon becomes invalid.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use super::metadata::text;
+use super::metadata::{list, text};
 use super::record::{Client, Issuer, Origin, Record, Tokens};
 use crate::log::{self, Secret};
-use md5::md5_hex;
 
-/// For this long a refresh of mcp-remote's own is believed to be under way.
+/// How long mcp-remote may take to refresh its tokens.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// What mcp-remote makes the names of its files from: all of it as it was typed there, before variables are filled in.
+/// The options of mcp-remote that determine the names of its files, as they were typed, with variables not yet
+/// replaced.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Typed<'a> {
+pub(super) struct McpRemoteOptions<'a> {
     /// The server's address.
     pub url: &'a str,
     /// `--resource`.
@@ -36,46 +34,33 @@ pub struct Typed<'a> {
     pub token_endpoint: Option<&'a str>,
 }
 
-/// What was found.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Import {
-    /// A login, to be kept as ours. Its issuer, if it is known at all, has no metadata: that is to be discovered before
-    /// a refresh.
-    Found(Box<Record>),
-    /// mcp-remote is spending its refresh token right now: look again after this, or log in.
-    Busy(Duration),
-    /// Nothing that can be used.
-    Nothing,
-}
-
-/// Where mcp-remote keeps its cache.
-pub fn cache() -> Option<PathBuf> {
+/// The directory of mcp-remote's cache.
+pub(super) fn cache_dir() -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("MCP_REMOTE_CONFIG_DIR").filter(|given| !given.is_empty()) {
         return Some(given.into());
     }
     directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mcp-auth"))
 }
 
-/// Looks for the login that fits best: the newest directory that has one, and there the exact one before one that was
-/// made without the headers or with another slash at the end of the address.
-pub fn find(cache: &Path, typed: &Typed) -> Import {
-    let names = names(typed);
+/// The login that fits best: from the newest directory that has one, and there one for exactly these options before one
+/// without the headers or with another slash at the end of the URL. Its issuer, if there is one, has no metadata yet.
+/// `None` while mcp-remote uses the refresh token itself.
+pub(super) fn find(cache: &Path, options: &McpRemoteOptions) -> Option<Record> {
+    let names = names(options);
     let folders = folders(cache);
     let places = folders.iter().flat_map(|folder| names.iter().map(move |name| (folder, name)));
     for (folder, name) in places {
         let Some(record) = read(folder, name) else { continue };
-        return match lease(&folder.join(format!("{name}_refresh_in_progress.json"))) {
-            Some(left) => Import::Busy(left),
-            None => {
-                log::info!("a login of mcp-remote's is taken over from {}", folder.display());
-                Import::Found(Box::new(record))
-            }
-        };
+        if is_refreshing(&folder.join(format!("{name}_refresh_in_progress.json"))) {
+            return None;
+        }
+        log::info!("a login of mcp-remote was found in {}", folder.display());
+        return Some(record);
     }
-    Import::Nothing
+    None
 }
 
-/// The one directory of all versions since 0.3.2, then those of the versions before, newest first.
+/// The directory of all versions since 0.3.2, then those of older versions, newest first.
 fn folders(cache: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
     let found = entries.filter_map(|entry| {
@@ -87,127 +72,108 @@ fn folders(cache: &Path) -> Vec<PathBuf> {
         };
         Some((numbers, entry.path()))
     });
-    let mut folders: Vec<(Vec<u64>, PathBuf)> = Vec::new();
-    for folder in found {
-        folders.insert(folders.partition_point(|(version, _)| *version >= folder.0), folder);
-    }
+    let mut folders: Vec<_> = found.collect();
+    folders.sort_by(|(one, _), (other, _)| other.cmp(one));
     folders.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// The hashes that may begin the names of the files, the exact one first.
-fn names(typed: &Typed) -> Vec<String> {
-    let other_slash = match typed.url.strip_suffix('/') {
+/// The hashes that may begin the names of the files, the one of exactly these options first.
+fn names(options: &McpRemoteOptions) -> Vec<String> {
+    let other_slash = match options.url.strip_suffix('/') {
         Some(without) => without.to_owned(),
-        None => format!("{}/", typed.url),
+        None => format!("{}/", options.url),
     };
-    let mut names = Vec::new();
-    for url in [typed.url, &other_slash] {
-        let without_headers = Typed { url, headers: &[], ..*typed };
-        let alone = Typed { url, ..Typed::default() };
-        names.extend([Typed { url, ..*typed }, without_headers, alone].iter().map(name));
-    }
-    let mut seen = Vec::new();
-    names.retain(|name| {
-        !seen.contains(name) && {
-            seen.push(name.clone());
-            true
-        }
-    });
-    names
+    let variants = |url| {
+        let exact = McpRemoteOptions { url, ..*options };
+        let without_headers = McpRemoteOptions { headers: &[], ..exact };
+        [exact, without_headers, McpRemoteOptions { url, ..McpRemoteOptions::default() }]
+    };
+    [options.url, &other_slash].into_iter().flat_map(variants).map(|options| name(&options)).collect()
 }
 
-fn name(typed: &Typed) -> String {
-    let mut parts = vec![typed.url.to_owned()];
-    parts.extend(typed.resource.map(str::trim).filter(|resource| !resource.is_empty()).map(str::to_owned));
-    parts.extend(object(typed.authorize_params));
-    parts.extend(object(typed.headers));
-    parts.extend(typed.client_metadata_url.into_iter().chain(typed.token_endpoint).map(str::to_owned));
-    md5_hex(&parts.join("|"))
+fn name(options: &McpRemoteOptions) -> String {
+    let mut parts = vec![options.url.to_owned()];
+    parts.extend(options.resource.map(str::trim).filter(|resource| !resource.is_empty()).map(str::to_owned));
+    parts.extend(object(options.authorize_params));
+    parts.extend(object(options.headers));
+    parts.extend(options.client_metadata_url.into_iter().chain(options.token_endpoint).map(str::to_owned));
+    format!("{:x}", md5::compute(parts.join("|")))
 }
 
-/// As `JSON.stringify` writes an object with its names in order.
+/// The text of `JSON.stringify` for an object with sorted names.
 fn object(pairs: &[(String, String)]) -> Option<String> {
     let mut sorted = Map::new();
     sorted.extend(pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
     (!sorted.is_empty()).then(|| Value::Object(sorted).to_string())
 }
 
-/// From `<hash>_tokens.json` and `<hash>_client_info.json`, of any version.
+/// Reads `<hash>_tokens.json` and `<hash>_client_info.json` of any version.
 fn read(folder: &Path, name: &str) -> Option<Record> {
     let path = folder.join(format!("{name}_tokens.json"));
-    let theirs = json(&path)?;
-    let access_token = text(&theirs, "access_token")?;
-    super::authorization("Bearer", &Secret::new(access_token))?;
+    let cached = json(&path)?;
+    let access_token = text(&cached, "access_token")?;
+    super::headers::authorization("Bearer", &Secret::new(access_token))?;
     let client = json(&folder.join(format!("{name}_client_info.json")));
-    let issuer = text(&theirs, "issuer").or_else(|| text(client.as_ref()?, "issuer"));
+    let issuer = text(&cached, "issuer").or_else(|| text(client.as_ref()?, "issuer"));
     Some(Record {
-        requested_scope: text(&theirs, "requested_scope").map(str::to_owned),
+        requested_scope: text(&cached, "requested_scope").map(str::to_owned),
         issuer: issuer.map(|issuer| Issuer { issuer: issuer.to_owned(), ..Issuer::default() }),
         client: client.as_ref().and_then(client_of),
-        tokens: Some(tokens_of(&theirs, access_token, modified(&path))),
+        tokens: Some(tokens_of(&cached, access_token, modified(&path))),
         ..Record::default()
     })
 }
 
 fn json(path: &Path) -> Option<Map<String, Value>> {
-    match serde_json::from_slice(&std::fs::read(path).ok()?).ok()? {
-        Value::Object(members) => Some(members),
-        _ => None,
-    }
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// A number of another program's, if it can be one of seconds.
-fn seconds(from: &Map<String, Value>, name: &str) -> Option<Duration> {
-    Duration::try_from_secs_f64(from.get(name)?.as_f64()?).ok()
-}
-
-/// The same of milliseconds.
-fn milliseconds(from: &Map<String, Value>, name: &str) -> Option<Duration> {
-    Duration::try_from_secs_f64(from.get(name)?.as_f64()? / 1000.0).ok()
+/// A member that is a valid number of seconds, or with 1000 `per_second` of milliseconds.
+fn duration(from: &Map<String, Value>, name: &str, per_second: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(from.get(name)?.as_f64()? / per_second).ok()
 }
 
 fn modified(path: &Path) -> SystemTime {
     std::fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(UNIX_EPOCH)
 }
 
-fn tokens_of(theirs: &Map<String, Value>, access_token: &str, written: SystemTime) -> Tokens {
+fn tokens_of(cached: &Map<String, Value>, access_token: &str, written: SystemTime) -> Tokens {
     let written = written.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Old versions noted no time: their file was written when the tokens came.
-    let (obtained, lifetime) = match (milliseconds(theirs, "expires_at"), seconds(theirs, "expires_in")) {
+    // Old versions stored no time; they wrote the file when they received the tokens.
+    let (obtained, lifetime) = match (duration(cached, "expires_at", 1000.0), duration(cached, "expires_in", 1.0)) {
         (Some(end), Some(lifetime)) => (end.saturating_sub(lifetime), Some(lifetime)),
         (Some(end), None) => (written.min(end), Some(end.saturating_sub(written))),
         (None, lifetime) => (written, lifetime),
     };
     Tokens {
         access_token: Secret::new(access_token),
-        token_type: text(theirs, "token_type").unwrap_or("Bearer").to_owned(),
-        refresh_token: text(theirs, "refresh_token").map(Secret::new),
-        id_token: text(theirs, "id_token").map(Secret::new),
-        scope: text(theirs, "scope").map(str::to_owned),
+        token_type: text(cached, "token_type").unwrap_or("Bearer").to_owned(),
+        refresh_token: text(cached, "refresh_token").map(Secret::new),
+        id_token: text(cached, "id_token").map(Secret::new),
+        scope: text(cached, "scope").map(str::to_owned),
         obtained_at: obtained.as_secs(),
         lifetime: lifetime.map(|lifetime| lifetime.as_secs()),
         refresh_with_scope: false,
     }
 }
 
-/// The answer to a registration.
-fn client_of(theirs: &Map<String, Value>) -> Option<Client> {
-    let uris = theirs.get("redirect_uris").and_then(Value::as_array);
+/// Reads a registration response.
+fn client_of(cached: &Map<String, Value>) -> Option<Client> {
     Some(Client {
-        client_id: text(theirs, "client_id")?.to_owned(),
-        client_secret: text(theirs, "client_secret").map(Secret::new),
-        token_endpoint_auth_method: text(theirs, "token_endpoint_auth_method").map(str::to_owned),
+        client_id: text(cached, "client_id")?.to_owned(),
+        client_secret: text(cached, "client_secret").map(Secret::new),
+        token_endpoint_auth_method: text(cached, "token_endpoint_auth_method").map(str::to_owned),
         origin: Origin::Dynamic,
-        redirect_uris: uris.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
-        client_secret_expires_at: seconds(theirs, "client_secret_expires_at").map(|at| at.as_secs()),
-        scope: text(theirs, "scope").map(str::to_owned),
+        redirect_uris: list(cached, "redirect_uris"),
+        client_secret_expires_at: duration(cached, "client_secret_expires_at", 1.0).map(|at| at.as_secs()),
+        scope: text(cached, "scope").map(str::to_owned),
     })
 }
 
-/// How long a refresh of theirs that is under way may yet take.
-fn lease(path: &Path) -> Option<Duration> {
-    let began = UNIX_EPOCH.checked_add(milliseconds(&json(path)?, "at")?)?;
-    LEASE.checked_sub(began.elapsed().ok()?).filter(|left| !left.is_zero())
+/// Whether mcp-remote is refreshing these tokens now.
+fn is_refreshing(path: &Path) -> bool {
+    let started = json(path).and_then(|lease| UNIX_EPOCH.checked_add(duration(&lease, "at", 1000.0)?));
+    started.and_then(|started| started.elapsed().ok()).is_some_and(|elapsed| elapsed < LEASE)
 }
 
 #[cfg(test)]

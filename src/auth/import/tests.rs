@@ -10,42 +10,43 @@ fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-/// A cache with these tokens for these options.
-fn cached(folder: &str, typed: &Typed, access_token: &str) -> tempfile::TempDir {
+/// Makes a cache with these tokens for these options.
+fn cached(folder: &str, options: &McpRemoteOptions, access_token: &str) -> tempfile::TempDir {
     let cache = tempfile::tempdir().unwrap();
-    add(cache.path(), folder, typed, access_token);
+    add(cache.path(), folder, options, access_token);
     cache
 }
 
-fn add(cache: &Path, folder: &str, typed: &Typed, access_token: &str) {
+fn add(cache: &Path, folder: &str, options: &McpRemoteOptions, access_token: &str) {
     let folder = cache.join(folder);
     fs::create_dir_all(&folder).unwrap();
     let tokens = format!(
         r#"{{"access_token":"{access_token}","token_type":"bearer","expires_in":3600,"scope":"a b","refresh_token":"r-1",
             "issuer":"https://as.example/","expires_at":1700003600000,"requested_scope":"a b c"}}"#
     );
-    fs::write(folder.join(format!("{}_tokens.json", name(typed))), tokens).unwrap();
+    fs::write(folder.join(format!("{}_tokens.json", name(options))), tokens).unwrap();
     let client = r#"{"client_id":"c-1","redirect_uris":["http://localhost:4000/oauth/callback"],"client_secret_expires_at":0,
         "token_endpoint_auth_method":"none","scope":"a b c"}"#;
-    fs::write(folder.join(format!("{}_client_info.json", name(typed))), client).unwrap();
+    fs::write(folder.join(format!("{}_client_info.json", name(options))), client).unwrap();
 }
 
-fn access(import: Import) -> Option<String> {
-    match import {
-        Import::Found(record) => Some(record.tokens.unwrap().access_token.expose().to_owned()),
-        _ => None,
-    }
+fn access(found: Option<Record>) -> Option<String> {
+    Some(found?.tokens.unwrap().access_token.expose().to_owned())
+}
+
+fn md5_hex(text: &str) -> String {
+    format!("{:x}", md5::compute(text))
 }
 
 #[test]
-fn names_are_the_md5_of_what_was_typed() {
+fn file_names_are_the_md5_of_the_options() {
     let headers = [pair("X-B", "2"), pair("X-A", "${FOO}")];
-    assert_eq!(name(&Typed { url: URL, ..Typed::default() }), md5_hex(URL));
+    assert_eq!(name(&McpRemoteOptions { url: URL, ..McpRemoteOptions::default() }), md5_hex(URL));
     assert_eq!(
-        name(&Typed { url: URL, headers: &headers[1..], ..Typed::default() }),
+        name(&McpRemoteOptions { url: URL, headers: &headers[1..], ..McpRemoteOptions::default() }),
         md5_hex(r#"http://127.0.0.1:7107/mcp|{"X-A":"${FOO}"}"#)
     );
-    let all = Typed {
+    let all = McpRemoteOptions {
         url: URL,
         resource: Some(" https://r "),
         authorize_params: &[pair("b", "2"), pair("a", "1")],
@@ -62,11 +63,11 @@ fn names_are_the_md5_of_what_was_typed() {
 }
 
 #[test]
-fn a_login_comes_over_whole_and_its_cache_stays_as_it_is() {
-    let typed = Typed { url: URL, ..Typed::default() };
-    let cache = cached("mcp-remote-v1", &typed, "t-1");
+fn a_login_is_imported_completely_and_the_cache_is_not_changed() {
+    let options = McpRemoteOptions { url: URL, ..McpRemoteOptions::default() };
+    let cache = cached("mcp-remote-v1", &options, "t-1");
     let before: Vec<_> = fs::read_dir(cache.path().join("mcp-remote-v1")).unwrap().map(|e| e.unwrap().path()).collect();
-    let Import::Found(record) = find(cache.path(), &typed) else { panic!("it is there") };
+    let record = find(cache.path(), &options).unwrap();
     let tokens = record.tokens.unwrap();
     assert_eq!((tokens.obtained_at, tokens.lifetime), (1_700_000_000, Some(3600)));
     assert_eq!(tokens.refresh_token.unwrap().expose(), "r-1");
@@ -76,58 +77,58 @@ fn a_login_comes_over_whole_and_its_cache_stays_as_it_is() {
     assert_eq!((client.client_id.as_str(), client.client_secret_expires_at), ("c-1", Some(0)));
     assert_eq!(client.redirect_uris, ["http://localhost:4000/oauth/callback"]);
     let after: Vec<_> = fs::read_dir(cache.path().join("mcp-remote-v1")).unwrap().map(|e| e.unwrap().path()).collect();
-    assert_eq!(before, after, "never written to");
+    assert_eq!(before, after, "the cache is never written");
 }
 
 #[test]
-fn the_newest_directory_wins_and_the_exact_name_within_it() {
+fn the_newest_directory_and_the_exact_name_come_first() {
     let headers = [pair("X-A", "1")];
-    let typed = Typed { url: URL, headers: &headers, ..Typed::default() };
-    let alone = Typed { url: URL, ..Typed::default() };
-    let slash = Typed { url: "http://127.0.0.1:7107/mcp/", ..Typed::default() };
-    let cache = cached("mcp-remote-0.1.9", &typed, "oldest");
-    assert_eq!(access(find(cache.path(), &typed)).as_deref(), Some("oldest"));
+    let options = McpRemoteOptions { url: URL, headers: &headers, ..McpRemoteOptions::default() };
+    let alone = McpRemoteOptions { url: URL, ..McpRemoteOptions::default() };
+    let slash = McpRemoteOptions { url: "http://127.0.0.1:7107/mcp/", ..McpRemoteOptions::default() };
+    let cache = cached("mcp-remote-0.1.9", &options, "oldest");
+    assert_eq!(access(find(cache.path(), &options)).as_deref(), Some("oldest"));
     add(cache.path(), "mcp-remote-0.1.37", &slash, "newer");
     assert_eq!(
-        access(find(cache.path(), &typed)).as_deref(),
+        access(find(cache.path(), &options)).as_deref(),
         Some("newer"),
-        "37 is more than 9; a slash is no other server"
+        "37 is newer than 9; a slash at the end means the same server"
     );
     add(cache.path(), "mcp-remote-v1", &alone, "without headers");
-    assert_eq!(access(find(cache.path(), &typed)).as_deref(), Some("without headers"));
-    add(cache.path(), "mcp-remote-v1", &typed, "exact");
-    assert_eq!(access(find(cache.path(), &typed)).as_deref(), Some("exact"));
+    assert_eq!(access(find(cache.path(), &options)).as_deref(), Some("without headers"));
+    add(cache.path(), "mcp-remote-v1", &options, "exact");
+    assert_eq!(access(find(cache.path(), &options)).as_deref(), Some("exact"));
 }
 
 #[test]
-fn what_is_damaged_or_missing_is_nothing() {
-    let typed = Typed { url: URL, ..Typed::default() };
-    assert_eq!(find(Path::new("/nowhere"), &typed), Import::Nothing);
-    let cache = cached("mcp-remote-v1", &typed, "");
-    assert_eq!(find(cache.path(), &typed), Import::Nothing, "an empty token is none");
-    let path = cache.path().join("mcp-remote-v1").join(format!("{}_tokens.json", name(&typed)));
+fn damaged_or_missing_files_give_no_login() {
+    let options = McpRemoteOptions { url: URL, ..McpRemoteOptions::default() };
+    assert_eq!(find(Path::new("/nowhere"), &options), None);
+    let cache = cached("mcp-remote-v1", &options, "");
+    assert_eq!(find(cache.path(), &options), None, "an empty token is no token");
+    let path = cache.path().join("mcp-remote-v1").join(format!("{}_tokens.json", name(&options)));
     for damaged in ["", "{", "[]", r#"{"access_token":7}"#] {
         fs::write(&path, damaged).unwrap();
-        assert_eq!(find(cache.path(), &typed), Import::Nothing, "{damaged}");
+        assert_eq!(find(cache.path(), &options), None, "{damaged}");
     }
     fs::write(&path, r#"{"access_token":"t","token_type":"Bearer"}"#).unwrap();
-    assert_eq!(access(find(cache.path(), &typed)).as_deref(), Some("t"), "the least that counts");
+    assert_eq!(access(find(cache.path(), &options)).as_deref(), Some("t"), "an access token is enough");
     fs::write(&path, r#"{"access_token":"t","expires_in":-1e300,"expires_at":1e300}"#).unwrap();
-    assert!(access(find(cache.path(), &typed)).is_some(), "absurd numbers are no numbers");
+    assert!(access(find(cache.path(), &options)).is_some(), "impossible numbers are ignored");
 }
 
 #[test]
-fn a_refresh_of_theirs_under_way_is_waited_for() {
-    let typed = Typed { url: URL, ..Typed::default() };
-    let cache = cached("mcp-remote-v1", &typed, "t-1");
-    let lease = cache.path().join("mcp-remote-v1").join(format!("{}_refresh_in_progress.json", name(&typed)));
+fn a_login_that_mcp_remote_is_refreshing_is_not_imported() {
+    let options = McpRemoteOptions { url: URL, ..McpRemoteOptions::default() };
+    let cache = cached("mcp-remote-v1", &options, "t-1");
+    let lease = cache.path().join("mcp-remote-v1").join(format!("{}_refresh_in_progress.json", name(&options)));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     fs::write(&lease, format!(r#"{{"pid":1,"nonce":"n","at":{now}}}"#)).unwrap();
-    assert!(matches!(find(cache.path(), &typed), Import::Busy(left) if left <= LEASE));
+    assert_eq!(find(cache.path(), &options), None);
     fs::write(&lease, format!(r#"{{"pid":1,"nonce":"n","at":{}}}"#, now - 60_000)).unwrap();
-    assert!(access(find(cache.path(), &typed)).is_some(), "a lease that has run out is nobody's");
+    assert!(access(find(cache.path(), &options)).is_some(), "the lease has expired");
     for never in ["1e22", "1e300", "-5", "\"soon\"", "null"] {
         fs::write(&lease, format!(r#"{{"pid":1,"nonce":"n","at":{never}}}"#)).unwrap();
-        assert!(access(find(cache.path(), &typed)).is_some(), "a time that cannot be is none: {never}");
+        assert!(access(find(cache.path(), &options)).is_some(), "an impossible time is ignored: {never}");
     }
 }

@@ -1,336 +1,325 @@
-//! The login as this process lives with it: which token a request gets, what a refusal of it means, and when somebody
-//! has to log in.
+//! Which token does a request get, and what follows when the server refuses it?
 //!
-//! Tokens are refreshed by whoever needs one, under the account's locks. A login that only a person can make is left to
-//! one task, which begins when a client needs it, or has lived for a while: programs start and end us only to look.
+//! A request that needs a new token refreshes it. A login that needs a person is left to one background task.
 
-mod refusal;
+mod take_over;
+mod token_headers;
+mod usefulness;
 
-use parking_lot::{Mutex, MutexGuard};
-use std::collections::HashSet;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method, Uri};
-use tokio::sync::OnceCell;
+use http::{HeaderMap, Method, StatusCode, Uri};
 use url::Url;
 
 use super::account::{Account, Snapshot};
 use super::challenge::Challenge;
-use super::discovery::{self, Discovered, DiscoveryError};
-use super::dpop::{self, Dpop};
+use super::error::AuthError;
 use super::expiry::Freshness;
-use super::fetch::Fetch;
-use super::record::{Record, Tokens};
-use super::settings::Grant;
-use super::store::{Identity, Key, KeyParts, Store};
-use super::token::{Issued, TokenEndpoint, TokenError};
-use super::transaction::{Reason, RefreshError, Spent};
-use super::{AuthError, LoginStatus};
-use crate::auth::{AuthMode, Options};
-use crate::log::{self, Secret};
-use crate::net::{AddressScope, Http, Network};
+use super::grants;
+use super::login::{self, LoginError, LoginOptions};
+use super::login_context::LoginContext;
+use super::login_status::LoginStatus;
+use super::logout;
+use super::options::{AuthMode, Options};
+use super::record::{Record, fingerprint};
+use super::refresh::{Reason, RefreshError, RefreshFailure, Refresher};
+use super::store::StoreError;
+use super::token::{self, Issued, TokenEndpoint};
+use crate::log;
+use crate::net::Http;
 
 /// How long the end of the process waits for a refresh that has been sent.
 const LAST_REFRESH: Duration = Duration::from_secs(10);
 
-/// The login of one server. Clones are the same.
-#[derive(Clone)]
-pub struct OAuth(pub(super) Arc<Inner>);
+/// How long a refused request may look for an authorization server: the client's first message waits for it.
+const LOOK: Duration = Duration::from_millis(1500);
 
-pub(super) struct Inner {
-    pub(super) server: Url,
-    pub(super) options: Arc<Options>,
-    pub(super) account: Account,
-    pub(super) login_status: LoginStatus,
-    pub(super) need: Mutex<Need>,
-    http: Http,
-    plain_http: bool,
-    fetch: OnceCell<Fetch>,
-    dpop: Mutex<Option<(Secret, Arc<Dpop>)>>,
-    /// Makes marks of tokens.
-    marks: RandomState,
-    /// The mark of the last token that the server took.
-    accepted: AtomicU64,
-    /// The mark of the last fresh one that it refused.
-    last_refused: AtomicU64,
-    /// Fresh tokens that it refused since.
-    refusals: AtomicU32,
-    imported: AtomicBool,
+/// The login of one server, as requests use it.
+pub struct OAuth {
+    context: Arc<LoginContext>,
+    refresher: Refresher,
+    /// Whether a login of mcp-remote was looked for. The first refused request sets it.
+    has_looked_for_import: AtomicBool,
+    /// Whether there is no login and the server has not asked for one: then requests need not look for a login. A request
+    /// sets it; a refusal clears it.
     is_unneeded: AtomicBool,
-    /// A login was made here, and the server has not yet taken its token.
-    pub(super) has_logged_in: AtomicBool,
-    /// Client ids that are known to be known: registered or looked at in this run.
-    pub(super) alive: Mutex<HashSet<String>>,
-}
-
-/// What the last refusal asked for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Need {
-    /// Its challenge.
-    pub(super) challenge: Option<Challenge>,
-    /// Who issues tokens, as far as that was found out.
-    pub(super) discovered: Option<Discovered>,
-    /// The record that was not enough.
-    pub(super) seen: u64,
-    /// The mark of its token; 0 is none.
-    refused: u64,
-    /// How many logins there were when a person asked for another one, which no refresh takes the place of.
-    logins: Option<u64>,
-    /// The scope that the next token must have been asked for with.
-    wanted: Option<String>,
-    /// The scopes that were stepped up to, for want of which requests were refused.
-    steps: Vec<String>,
 }
 
 impl fmt::Debug for OAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuth").field("login_status", &self.0.login_status).finish_non_exhaustive()
+        f.debug_struct("OAuth").field("context", &self.context).finish_non_exhaustive()
     }
 }
 
 impl OAuth {
-    /// The login that belongs to these options; `None` where there is nowhere to keep one.
+    /// The login that belongs to these options; `None` if there is no home directory to keep a login in.
     pub fn new(options: &Arc<Options>, http: &Http) -> Option<Self> {
-        let home = options.home.as_deref()?;
-        let server = Url::parse(&options.server.to_string()).ok()?;
-        let identity = match (&options.login.client_id, &options.login.client_metadata_url) {
-            (Some(id), _) => Identity::Given(id),
-            (None, Some(url)) => Identity::MetadataDocument(url),
-            (None, None) => Identity::Dynamic,
-        };
-        let extra = options.login.marks();
-        let parts = KeyParts { url: server.as_str(), identity, profile: options.profile.as_deref(), extra: &extra };
-        let account = Account::new(Store::new(home, options.kept_in), Key::new(&parts));
-        Some(Self(Arc::new(Inner {
-            plain_http: server.scheme() == "http",
-            server,
-            options: Arc::clone(options),
-            account,
-            login_status: LoginStatus::default(),
-            need: Mutex::default(),
-            http: http.clone(),
-            fetch: OnceCell::new(),
-            dpop: Mutex::default(),
-            marks: RandomState::new(),
-            accepted: AtomicU64::new(0),
-            last_refused: AtomicU64::new(0),
-            refusals: AtomicU32::new(0),
-            imported: AtomicBool::new(false),
+        let context = LoginContext::new(options, http)?;
+        Some(Self {
+            refresher: Refresher::new(context.account.clone()),
+            context: Arc::new(context),
+            has_looked_for_import: AtomicBool::new(false),
             is_unneeded: AtomicBool::new(false),
-            has_logged_in: AtomicBool::new(false),
-            alive: Mutex::default(),
-        })))
+        })
     }
 
-    /// Where the login stands.
+    /// The state of the login.
     pub fn login_status(&self) -> &LoginStatus {
-        &self.0.login_status
+        &self.context.login_status
     }
 
-    /// What the user wants done while there is none.
-    pub fn mode(&self) -> AuthMode {
-        self.0.options.mode
+    /// What the user wants done while there is no login.
+    pub(super) fn mode(&self) -> AuthMode {
+        self.context.options.mode
     }
 
-    /// What is kept of it.
+    /// The login as it is kept.
     pub fn account(&self) -> &Account {
-        &self.0.account
+        &self.context.account
     }
 
-    /// Lets work that has begun come to its end.
+    /// Lets running work finish.
     pub(super) async fn close(&self) {
-        self.0.account.settle(LAST_REFRESH).await;
+        self.context.account.settle(LAST_REFRESH).await;
     }
 
-    /// Whether there is no login and the server has asked for none: then requests need not look for one.
-    pub(super) fn is_unneeded(&self) -> bool {
-        self.0.is_unneeded.load(Ordering::Relaxed)
-    }
-
-    /// The server has taken this token.
-    pub(super) fn accepted(&self, mark: u64) {
-        if self.0.accepted.swap(mark, Ordering::Relaxed) != mark {
-            self.0.refusals.store(0, Ordering::Relaxed);
-            if self.0.has_logged_in.swap(false, Ordering::Relaxed) {
-                self.0.account.uncount_tab();
-            }
+    /// Notes that the server has accepted this token.
+    pub(super) fn accepted(&self, fingerprint: u64) {
+        if self.context.fingerprints.accept(fingerprint) {
+            self.context.login_lock.uncount_tab();
         }
     }
 
-    /// Adds the token, renewed if that is due. Returns its [mark](Inner::mark); 0 is none.
-    pub async fn apply(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<u64, AuthError> {
-        let Some(mut held) = self.0.account.snapshot() else {
-            self.0.is_unneeded.store(true, Ordering::Relaxed);
+    /// Adds the token to a request's headers, refreshed if that is due. Returns the token's fingerprint; 0 if there is
+    /// no token.
+    pub async fn authorize(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<u64, AuthError> {
+        if self.is_unneeded.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        let Some(mut held) = self.context.account.snapshot().await else {
+            self.is_unneeded.store(true, Ordering::Relaxed);
             return Ok(0);
         };
         let freshness = held.freshness();
         if freshness != Freshness::Good && held.record.tokens.is_some() {
-            match self.renew(&held, Reason::Due).await {
-                Ok(renewed) => held = renewed,
-                // It is good for a while yet.
+            match self.refresh(&held, Reason::Due).await {
+                Ok(refreshed) => held = refreshed,
+                // The token is good for a while yet.
                 Err(_) if freshness == Freshness::Due => {}
                 Err(error) if error.needs_login() => {
-                    if !self.0.needs_a_person() {
-                        held = self.0.obtain(held.record.generation).await?;
+                    if !self.context.needs_a_person() {
+                        held = grants::obtain_tokens(&self.context, held.record.generation).await?;
                     }
                 }
-                Err(error) => return Err(AuthError::OutOfOrder(error.to_string())),
+                Err(error) => return Err(AuthError::Temporary(error.to_string())),
             }
         }
-        if held.freshness() == Freshness::Expired || held.record.logged_out {
-            // The refusal says what to do.
+        if held.freshness() == Freshness::Expired {
+            // Goes without a token: the server's refusal says what to do.
             return Ok(0);
         }
         if let Some(tokens) = &held.record.tokens {
-            self.0.put(&held.record, tokens, method, uri, headers)?;
+            token_headers::add(&self.context, &held.record, tokens, method, uri, headers)?;
         }
-        Ok(self.0.mark(&held.record))
+        Ok(self.context.fingerprints.of(&held.record))
     }
 
-    async fn renew(&self, held: &Snapshot, reason: Reason) -> Result<Snapshot, RefreshError> {
-        let inner = Arc::clone(&self.0);
-        let spend = move |record: Record| {
-            let inner = Arc::clone(&inner);
-            async move { inner.spend(record).await }
+    async fn refresh(&self, held: &Snapshot, reason: Reason) -> Result<Snapshot, RefreshError> {
+        let context = Arc::clone(&self.context);
+        let send = move |record: Record| {
+            let context = Arc::clone(&context);
+            async move { send_refresh_token(&context, &record).await }
         };
-        self.0.account.refresh(held, reason, spend).await
-    }
-}
-
-impl Inner {
-    pub(super) fn need(&self) -> MutexGuard<'_, Need> {
-        self.need.lock()
+        self.refresher.refresh(held, reason, send).await
     }
 
-    /// Whether tokens are come by in a browser.
-    pub(super) fn needs_a_person(&self) -> bool {
-        matches!(self.options.login.grant, Grant::AuthorizationCode | Grant::Device)
-    }
-
-    /// The client for authorization servers. Where the MCP server is on a public address, it must not lead us into the
-    /// network that we are in.
-    pub(super) async fn fetch(&self) -> &Fetch {
-        self.fetch
-            .get_or_init(|| async {
-                let address_scope = AddressScope::around(&self.options.server).await;
-                // Cookies and sockets are the MCP server's.
-                let network =
-                    Network { address_scope, cookies: false, unix_socket: None, ..self.options.network.clone() };
-                let http = Http::new(&network).unwrap_or_else(|error| {
-                    log::warn!("{error}; {}", error.hint());
-                    self.http.clone()
-                });
-                Fetch::new(http, self.plain_http)
-            })
-            .await
-    }
-
-    /// Who issues tokens for this server, asked once for each challenge.
-    pub(super) async fn discover(&self) -> Result<Discovered, DiscoveryError> {
-        let (challenge, known) = {
-            let need = self.need();
-            (need.challenge.clone(), need.discovered.clone())
-        };
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let login = &self.options.login;
-        if let Some(endpoint) = &login.token_endpoint {
-            return Ok(discovery::given(&self.server, endpoint, login));
-        }
-        let earlier = self.account.snapshot().and_then(|held| Some(held.record.issuer.as_ref()?.issuer.clone()));
-        let refusal = discovery::Refusal {
-            server: &self.server,
-            challenge: challenge.as_ref(),
-            protocol_version: "2025-11-25",
-            earlier: earlier.as_deref(),
-        };
-        let discovered = discovery::discover(self.fetch().await, refusal, login).await?;
-        self.need().discovered = Some(discovered.clone());
-        Ok(discovered)
-    }
-
-    /// Sends the record's refresh token.
-    async fn spend(&self, record: Record) -> Result<Issued, Spent> {
-        let incomplete = || Spent::Dead { said: "what is kept of the login is not complete".to_owned() };
-        let (Some(issuer), Some(client), Some(tokens)) = (&record.issuer, &record.client, &record.tokens) else {
-            return Err(incomplete());
-        };
-        let dpop = self.dpop(&record).map_err(|_| incomplete())?;
-        let fetch = self.fetch().await;
-        let endpoint = TokenEndpoint { fetch, issuer, client, login: &self.options.login, dpop: dpop.as_deref() };
-        endpoint.refresh(tokens).await.map_err(|error| spent(&error))
-    }
-
-    /// Puts the token into a request's headers, and the proof that it is ours.
-    fn put(
+    /// The server refused the token with this fingerprint. True if there is another token or proof to try at once; it
+    /// comes from another request or process, or from a refresh, or it is issued without a person. Otherwise a person
+    /// has to log in, or the server wants something else.
+    pub async fn challenge(
         &self,
-        record: &Record,
-        tokens: &Tokens,
-        method: &Method,
+        fingerprint: u64,
         uri: &Uri,
-        headers: &mut HeaderMap,
-    ) -> Result<(), AuthError> {
-        let unusable = || AuthError::NoToken("the authorization server".to_owned());
-        let id_token = tokens.id_token.as_ref().filter(|_| self.options.login.use_id_token);
-        let token = id_token.unwrap_or(&tokens.access_token);
-        let mut scheme = "Bearer";
-        // An ID token is tied to no key.
-        if id_token.is_none()
-            && tokens.token_type.eq_ignore_ascii_case("DPoP")
-            && let Some(dpop) = self.dpop(record).map_err(|error| AuthError::NoLogin(error.to_string()))?
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<bool, AuthError> {
+        self.is_unneeded.store(false, Ordering::Relaxed);
+        let challenge = Challenge::read(headers);
+        if let Some(dpop) = self.context.last_dpop()
+            && Url::parse(&uri.to_string()).is_ok_and(|url| dpop.store_nonce(&url, headers))
+            && challenge.as_ref().is_some_and(Challenge::wants_nonce)
         {
-            scheme = "DPoP";
-            let url = Url::parse(&uri.to_string()).map_err(|_| unusable())?;
-            let proof = dpop.proof(method, &url, Some(token)).map_err(|error| AuthError::NoLogin(error.to_string()))?;
-            let mut proof = HeaderValue::try_from(proof).map_err(|_| unusable())?;
-            proof.set_sensitive(true);
-            headers.insert(dpop::PROOF, proof);
+            return Ok(true);
         }
-        headers.insert(AUTHORIZATION, super::authorization(scheme, token).ok_or_else(unusable)?);
-        Ok(())
-    }
-
-    /// The key that a record's tokens are tied to. Kept between requests, for its nonces.
-    pub(super) fn dpop(&self, record: &Record) -> Result<Option<Arc<Dpop>>, super::jwt::JwtError> {
-        let Some(key) = &record.dpop_key else { return Ok(None) };
-        let mut known = self.dpop.lock();
-        if let Some((_, dpop)) = known.as_ref().filter(|(known, _)| known == key) {
-            return Ok(Some(Arc::clone(dpop)));
+        match status {
+            StatusCode::UNAUTHORIZED => self.unauthorized(fingerprint, challenge).await,
+            StatusCode::FORBIDDEN => match challenge.filter(Challenge::is_insufficient_scope) {
+                Some(challenge) => self.insufficient_scope(fingerprint, challenge).await,
+                None => Ok(false),
+            },
+            _ => Ok(false),
         }
-        let dpop = Arc::new(Dpop::new(key)?);
-        *known = Some((key.clone(), Arc::clone(&dpop)));
-        Ok(Some(dpop))
     }
 
-    /// Tells tokens apart, in this process alone; 0 where there is none. One that was issued again is another.
-    fn mark(&self, record: &Record) -> u64 {
-        let Some(tokens) = &record.tokens else { return 0 };
-        let refresh_token = tokens.refresh_token.as_ref().map(Secret::expose);
-        self.marks.hash_one((tokens.access_token.expose(), refresh_token, tokens.obtained_at)) | 1
+    /// The server wants another token than this one, or any token.
+    async fn unauthorized(&self, fingerprint: u64, challenge: Option<Challenge>) -> Result<bool, AuthError> {
+        let context = &self.context;
+        let held = context.account.snapshot().await;
+        if let Some(held) = held.as_ref().filter(|held| held.freshness() != Freshness::Expired) {
+            // The generation says too little: a new one may hold the same token, with a note.
+            if context.fingerprints.of(&held.record) != fingerprint {
+                return Ok(true);
+            }
+            if context.fingerprints.refuse(fingerprint, &held.record)
+                && let Some(tokens) = &held.record.tokens
+            {
+                let issuer = held.record.issuer.clone().unwrap_or_default();
+                return self.give_up(challenge, token::explain_refused_token(&issuer, tokens)).await;
+            }
+        }
+        match held {
+            Some(held) if held.has_tokens() => match self.refresh(&held, Reason::Refused).await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.needs_login() => {
+                    log::info!("{error}");
+                    // A server that lost the login may have lost the registration too.
+                    context.known_clients.lock().clear();
+                }
+                Err(error) => return Err(AuthError::Temporary(error.to_string())),
+            },
+            held if held.as_ref().is_none_or(|held| held.record.generation == 0) && self.import().await => {
+                return Ok(true);
+            }
+            _ => {}
+        }
+        self.note_refused(fingerprint).await;
+        // After the refresh, which may have written a new generation.
+        let seen = context.require(challenge, None).await;
+        if !context.needs_a_person() {
+            return grants::obtain_tokens(context, seen).await.map(|_| true);
+        }
+        let is_login_useless = tokio::time::timeout(LOOK, usefulness::is_login_useless(context)).await;
+        if !is_login_useless.unwrap_or_default() {
+            login::begin_in_background(context, false);
+        }
+        Ok(false)
     }
 
-    fn known_dpop(&self) -> Option<Arc<Dpop>> {
-        self.dpop.lock().as_ref().map(|(_, dpop)| Arc::clone(dpop))
+    /// The token is good, but lacks the scope that this request needs.
+    async fn insufficient_scope(&self, fingerprint: u64, challenge: Challenge) -> Result<bool, AuthError> {
+        let context = &self.context;
+        let Some(held) = context.account.snapshot().await else { return Ok(false) };
+        if context.fingerprints.of(&held.record) != fingerprint {
+            return Ok(true);
+        }
+        self.accepted(fingerprint);
+        if held.freshness() == Freshness::Expired && self.refresh(&held, Reason::Due).await.is_ok() {
+            // Some servers answer an expired token with 403.
+            return Ok(true);
+        }
+        let scope = challenge.scope.clone().unwrap_or_default();
+        let is_in_vain = context.requirement.lock().is_step_up_in_vain(&scope);
+        if is_in_vain || context.options.login.scope.is_some() {
+            log::warn!("the server still asks for the scope {scope:?} after a login for it");
+            return Ok(false);
+        }
+        let seen = context.require(Some(challenge), Some(scope)).await;
+        if !context.needs_a_person() {
+            context.requirement.lock().note_step_up();
+            return grants::obtain_tokens(context, seen).await.map(|_| true);
+        }
+        login::begin_in_background(context, true);
+        Ok(false)
+    }
+
+    /// Looks for a login of mcp-remote, once in the life of this process.
+    async fn import(&self) -> bool {
+        !self.has_looked_for_import.swap(true, Ordering::Relaxed) && take_over::take_over(&self.context).await
+    }
+
+    /// New tokens do not help: lets only a person begin another login.
+    async fn give_up(&self, challenge: Option<Challenge>, why: String) -> Result<bool, AuthError> {
+        let context = &self.context;
+        if !context.needs_a_person() {
+            return Err(AuthError::NoLogin(why));
+        }
+        context.require(challenge, None).await;
+        login::begin_in_background(context, false);
+        context.login_status.fail(why);
+        Ok(false)
+    }
+
+    /// Writes down that the server refuses this token, for `mcp-ferry status`.
+    async fn note_refused(&self, fingerprint: u64) {
+        let account = &self.context.account;
+        let Some(held) = account.snapshot().await else { return };
+        if self.context.fingerprints.of(&held.record) != fingerprint || held.record.is_refused() {
+            return;
+        }
+        let Some(tokens) = &held.record.tokens else { return };
+        let refused = self::fingerprint(&tokens.access_token);
+        let noted = account.transact(async move |mut transaction| {
+            let record = Record { refused_access: Some(refused), ..transaction.record.clone() };
+            transaction.note(record).await
+        });
+        if let Ok(Err(error)) | Err(error) = noted.await {
+            log::debug!("{error}");
+        }
     }
 }
 
-fn spent(error: &TokenError) -> Spent {
-    let said = error.to_string();
-    if error.client_is_unknown() {
-        Spent::ClientUnknown { said }
-    } else if error.is_dead() || matches!(error, TokenError::NoRefreshToken) {
-        Spent::Dead { said }
-    } else if error.is_unknown() {
-        Spent::Unknown { said }
-    } else if matches!(error, TokenError::Refused(_)) && !error.is_temporary() {
-        Spent::Refused { said }
-    } else {
-        Spent::Temporary { said, retry_after: error.retry_after() }
+/// For people who log in and out by a command.
+impl OAuth {
+    /// Logs in, or waits until another process has logged in.
+    pub async fn log_in(&self, options: LoginOptions) -> Result<Snapshot, LoginError> {
+        login::log_in(&self.context, options).await
     }
+
+    /// Begins a login that [`OAuth::complete_login`] finishes, perhaps in another process. Returns the address to open.
+    pub async fn begin_login(&self) -> Result<String, LoginError> {
+        login::begin_only(&self.context).await
+    }
+
+    /// Finishes the login that was begun last, with the address that the browser ended at.
+    pub async fn complete_login(&self, redirect: &str) -> Result<Snapshot, LoginError> {
+        login::complete(&self.context, redirect).await
+    }
+
+    /// Ends a login of the same store, and one that is under way. True if the authorization server has revoked its
+    /// tokens.
+    pub async fn log_out(&self, account: &Account) -> Result<bool, StoreError> {
+        logout::log_out(&self.context, account).await
+    }
+
+    /// For a person who wants to log in. `refusal` are the headers with which the server refused a request without a
+    /// login; `None` if it did not. False if nothing shows that the server has logins.
+    pub async fn prepare_login(&self, refusal: Option<&HeaderMap>) -> Result<bool, LoginError> {
+        let context = &self.context;
+        context.require(refusal.and_then(Challenge::read), None).await;
+        let logins = context.account.snapshot().await.map_or(0, |held| held.record.logins);
+        context.requirement.lock().require_login_after(logins);
+        let discovered = context.discover().await;
+        if refusal.is_some() {
+            return discovered.map(|_| true).map_err(Into::into);
+        }
+        // Some servers refuse no request before a tool is called, and name the issuer in their metadata.
+        Ok(discovered.is_ok_and(|discovered| {
+            discovered.issuer.metadata.contains_key("issuer") && discovered.issuer.resource.is_some()
+        }))
+    }
+}
+
+/// Sends the record's refresh token to the authorization server.
+async fn send_refresh_token(context: &LoginContext, record: &Record) -> Result<Issued, RefreshFailure> {
+    let incomplete = || RefreshFailure::Dead { reason: "what is kept of the login is not complete".to_owned() };
+    let (Some(issuer), Some(client), Some(tokens)) = (&record.issuer, &record.client, &record.tokens) else {
+        return Err(incomplete());
+    };
+    let dpop = context.dpop(record).map_err(|_| incomplete())?;
+    let fetch = context.fetch().await;
+    let endpoint = TokenEndpoint { fetch, issuer, client, login: &context.options.login, dpop: dpop.as_deref() };
+    Ok(endpoint.refresh(tokens).await?)
 }

@@ -1,161 +1,164 @@
-//! How is a client registered (RFC 7591), with servers of many tastes?
+//! How is a client registered dynamically (RFC 7591), although servers refuse different members of the request?
 
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{RegistrationError, Wanted, closed};
-use crate::auth::device::GRANT_TYPE;
+use super::error::RegistrationError;
 use crate::auth::fetch::{Fetch, FetchError, Reply};
 use crate::auth::metadata::{self, Metadata};
 use crate::auth::record::{Client, Issuer, Origin};
 use crate::auth::scope::union;
 use crate::auth::settings::{Grant, Login};
-use crate::auth::token::{AuthMethod, seconds};
+use crate::auth::token::{AuthMethod, DEVICE_CODE_GRANT, seconds};
 use crate::log::{self, Secret, redact};
 
-/// Registers, and again with what is refused changed: each of four changes once.
+/// What to register.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::auth) struct RegistrationRequest<'a> {
+    /// The redirect URIs, the one in use first. Empty for grants without a redirect.
+    pub redirect_uris: &'a [String],
+    /// All scopes that later requests may ask for.
+    pub scope: Option<&'a str>,
+    /// Do not use the client ID metadata document: the server refused its redirect URIs.
+    pub skip_metadata_document: bool,
+}
+
+/// Registers. If the server refuses a member of the request, the request is changed and sent again; each of four
+/// members is changed once.
 pub(super) async fn register(
     fetch: &Fetch,
     endpoint: &str,
     issuer: &Issuer,
     login: &Login,
-    wanted: Wanted<'_>,
+    request: RegistrationRequest<'_>,
 ) -> Result<Client, RegistrationError> {
-    let mut document = client_metadata(issuer, login, wanted);
-    let mut adjusted = Adjusted::default();
+    let mut document = client_metadata(issuer, login, request);
+    let mut changed = Vec::new();
     loop {
         let reply = fetch.post_json(endpoint, &document).await.map_err(|error| match error {
-            FetchError::Refused { .. } | FetchError::Barred { .. } => RegistrationError::Address(error),
-            FetchError::Unreachable(cause) | FetchError::Unknown(cause) => {
+            FetchError::UrlNotAllowed(_) | FetchError::Barred { .. } => RegistrationError::Address(error),
+            FetchError::Unreachable(cause) | FetchError::NoResponse(cause) => {
                 RegistrationError::Temporary { cause, retry_after: None }
             }
         })?;
         if let Some(client) = read(&reply, &document, issuer) {
             return Ok(client);
         }
-        let error = refusal(&reply, issuer, wanted);
-        let RegistrationError::Refused { said, .. } = &error else { return Err(error) };
-        if !adjusted.adjust(&mut document, said) {
+        let error = read_error(&reply, issuer, request);
+        let RegistrationError::Refused { reason, .. } = &error else { return Err(error) };
+        if !change_refused_member(&mut document, reason, &mut changed) {
             return Err(error);
         }
-        log::info!("registering once more, for the authorization server says: {said}");
+        log::info!(
+            "the authorization server refused the client registration ({reason}); registering with other values"
+        );
     }
 }
 
-/// Members of RFC 7591 and OIDC Dynamic Client Registration, no others: some refuse what they do not know.
-fn client_metadata(issuer: &Issuer, login: &Login, wanted: Wanted<'_>) -> Map<String, Value> {
+/// Members of RFC 7591 and OIDC Dynamic Client Registration only: some servers refuse unknown members.
+fn client_metadata(issuer: &Issuer, login: &Login, request: RegistrationRequest<'_>) -> Map<String, Value> {
     let methods = Metadata::of(issuer).token_endpoint_auth_methods();
     let method = AuthMethod::for_registration(methods.as_deref());
+    let (grants, responses) = match login.grant {
+        Grant::Device => (json!([DEVICE_CODE_GRANT, "refresh_token"]), json!([])),
+        _ => (json!(["authorization_code", "refresh_token"]), json!(["code"])),
+    };
     let mut document = metadata::document(&[
         ("client_name", login.client_name().into()),
         ("application_type", "native".into()),
         ("token_endpoint_auth_method", method.name().into()),
+        ("grant_types", grants),
+        ("response_types", responses),
     ]);
-    let (grants, responses) = match login.grant {
-        Grant::Device => (json!([GRANT_TYPE, "refresh_token"]), json!([])),
-        _ => (json!(["authorization_code", "refresh_token"]), json!(["code"])),
-    };
-    document.insert("grant_types".to_owned(), grants);
-    document.insert("response_types".to_owned(), responses);
-    if let Some(scope) = wanted.scope {
+    if let Some(scope) = request.scope {
         document.insert("scope".to_owned(), scope.into());
     }
     document.extend(login.client_metadata.clone());
-    // Ours whatever the user says: nobody comes back by another.
-    if !wanted.redirect_uris.is_empty() {
-        document.insert("redirect_uris".to_owned(), json!(wanted.redirect_uris));
+    // Ours even if the user gives others: only these lead back to this program.
+    if !request.redirect_uris.is_empty() {
+        document.insert("redirect_uris".to_owned(), json!(request.redirect_uris));
     }
     document
 }
 
+/// The client of a successful response.
 fn read(reply: &Reply, document: &Map<String, Value>, issuer: &Issuer) -> Option<Client> {
-    let answer = reply.status.is_success().then(|| reply.json())??;
-    let text = |name: &str| metadata::text(&answer, name);
-    let client_id =
-        text("client_id").map(str::to_owned).or_else(|| answer.get("client_id")?.as_u64().map(|id| id.to_string()))?;
-    let uris = |from: &Map<String, Value>| -> Vec<String> {
-        let list = from.get("redirect_uris").and_then(Value::as_array);
-        list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let redirect_uris = uris(document);
-    let theirs = uris(&answer);
-    if !theirs.is_empty() && theirs != redirect_uris {
-        log::warn!("{} registered other redirect URIs than we asked for: {}", reply.host(), theirs.join(" "));
+    let response = reply.status.is_success().then(|| reply.json())??;
+    let text = |name: &str| metadata::text(&response, name);
+    let client_id = text("client_id")
+        .map(str::to_owned)
+        .or_else(|| response.get("client_id")?.as_u64().map(|id| id.to_string()))?;
+    let redirect_uris = metadata::list(document, "redirect_uris");
+    let registered_uris = metadata::list(&response, "redirect_uris");
+    if !registered_uris.is_empty() && registered_uris != redirect_uris {
+        let uris = registered_uris.join(" ");
+        log::warn!("{} registered other redirect URIs than requested: {uris}", reply.host());
     }
     let client_secret = text("client_secret").map(Secret::new);
     let method = text("token_endpoint_auth_method").unwrap_or_else(|| {
         let methods = Metadata::of(issuer).token_endpoint_auth_methods();
-        AuthMethod::unless_told(methods.as_deref(), client_secret.is_some()).name()
+        AuthMethod::default_for(methods.as_deref(), client_secret.is_some()).name()
     });
-    let registered = text("scope").or_else(|| document.get("scope").and_then(Value::as_str));
+    let scope = text("scope").or_else(|| document.get("scope").and_then(Value::as_str));
     Some(Client {
         client_id,
         client_secret,
         token_endpoint_auth_method: Some(method.to_owned()),
         origin: Origin::Dynamic,
         redirect_uris,
-        client_secret_expires_at: answer.get("client_secret_expires_at").and_then(seconds),
-        scope: registered.map(|scope| union(scope, "")),
+        client_secret_expires_at: response.get("client_secret_expires_at").and_then(seconds),
+        scope: scope.map(|scope| union(scope, "")),
     })
 }
 
-fn refusal(reply: &Reply, issuer: &Issuer, wanted: Wanted<'_>) -> RegistrationError {
+fn read_error(reply: &Reply, issuer: &Issuer, request: RegistrationRequest<'_>) -> RegistrationError {
     if let Some(blocked) = reply.bot_protection() {
         return RegistrationError::Blocked(blocked);
     }
     let status = reply.status;
-    let said = words(reply);
+    let closed = |detail| RegistrationError::closed(issuer, request.redirect_uris, detail);
     match status.as_u16() {
-        401 | 403 => closed(issuer, wanted, format!(": {said}")),
-        404 | 405 => closed(issuer, wanted, format!(": its registration endpoint answers with status {status}")),
+        401 | 403 => closed(format!(": {}", reason(reply))),
+        404 | 405 => closed(format!(": its registration endpoint answers with status {status}")),
         429 | 500.. => RegistrationError::Temporary {
             cause: format!("{} answers with status {status}", reply.host()),
             retry_after: reply.retry_after(),
         },
-        _ => RegistrationError::Refused { host: reply.host(), said },
+        _ => RegistrationError::Refused { host: reply.host(), reason: reason(reply) },
     }
 }
 
-/// What the authorization server says is wrong, in its own words.
-fn words(reply: &Reply) -> String {
-    let answer = reply.json().unwrap_or_default();
-    let text = |name: &str| answer.get(name).and_then(Value::as_str);
-    let said = match (text("error"), text("error_description").or(text("message"))) {
+/// The authorization server's own words about the error.
+fn reason(reply: &Reply) -> String {
+    let response = reply.json().unwrap_or_default();
+    let text = |name: &str| response.get(name).and_then(Value::as_str);
+    let reason = match (text("error"), text("error_description").or(text("message"))) {
         (Some(error), Some(description)) => format!("{error} ({description})"),
-        (Some(said), None) | (None, Some(said)) => said.to_owned(),
-        (None, None) => match reply.snippet() {
-            nothing if nothing.is_empty() => format!("status {}", reply.status),
-            said => format!("status {}: {said}", reply.status),
-        },
+        (Some(reason), None) | (None, Some(reason)) => reason.to_owned(),
+        (None, None) => format!("status {}: {}", reply.status, reply.snippet()),
     };
-    redact(&said)
+    redact(reason.trim_end_matches(": "))
 }
 
-/// What has been changed in a registration that was refused; each once.
-#[derive(Debug, Default)]
-struct Adjusted(Vec<&'static str>);
-
-impl Adjusted {
-    /// Changes what the refusal names. False if that has been done, or is nothing that can be changed.
-    fn adjust(&mut self, document: &mut Map<String, Value>, said: &str) -> bool {
-        let said = said.to_ascii_lowercase();
-        let word = ["redirect", "scope", "auth_method", "grant"];
-        let Some(word) = word.into_iter().find(|word| said.contains(word) && !self.0.contains(word)) else {
-            return false;
-        };
-        self.0.push(word);
-        match word {
-            "redirect" => other_loopback(document),
-            "scope" => document.remove("scope").is_some(),
-            // Its own default.
-            "auth_method" => document.remove("token_endpoint_auth_method").is_some(),
-            _ => document.insert("grant_types".to_owned(), json!(["authorization_code"])).is_some(),
-        }
+/// Changes the member that the error names. False if it was changed before, or is not one that can be changed.
+fn change_refused_member(document: &mut Map<String, Value>, reason: &str, changed: &mut Vec<&'static str>) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    let words = ["redirect", "scope", "auth_method", "grant"];
+    let Some(word) = words.into_iter().find(|word| reason.contains(word) && !changed.contains(word)) else {
+        return false;
+    };
+    changed.push(word);
+    match word {
+        "redirect" => swap_loopback_host(document),
+        "scope" => document.remove("scope").is_some(),
+        // Without the member, the server uses its own default.
+        "auth_method" => document.remove("token_endpoint_auth_method").is_some(),
+        _ => document.insert("grant_types".to_owned(), json!(["authorization_code"])).is_some(),
     }
 }
 
-/// `localhost` for `127.0.0.1` and the other way round: some know only the one, some only the other.
-fn other_loopback(document: &mut Map<String, Value>) -> bool {
+/// Replaces `127.0.0.1` by `localhost` and the other way round: some servers accept only one of them.
+fn swap_loopback_host(document: &mut Map<String, Value>) -> bool {
     let Some(Value::Array(uris)) = document.get_mut("redirect_uris") else { return false };
     let mut changed = false;
     for uri in uris {

@@ -11,26 +11,26 @@ pub enum StoreError {
     Write {
         /// Which file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: String,
-        /// The same, for the hint.
+        /// The kind of that error, for the hint.
         kind: ErrorKind,
     },
-    /// Another process has the lock and does not let go.
+    /// Another process holds the lock for too long.
     #[error("another mcp-ferry has been busy with this login for {0} seconds")]
     Busy(u64),
-    /// The record says that it is kept in another place than was asked for.
+    /// The login is kept in another place than `--token-store` names.
     #[error("this login is kept in the {there}, and --token-store says {here}")]
     KeptElsewhere {
         /// Where it is.
         there: &'static str,
-        /// Where it was looked for.
+        /// Where `--token-store` says.
         here: &'static str,
     },
     /// The system's keychain.
-    #[error("the keychain does not serve: {0}")]
+    #[error("the keychain cannot be used: {0}")]
     Keychain(String),
-    /// A bug ended the work on the login; its file is as it was before.
+    /// A bug ended the work on the login; the login's file is unchanged.
     #[error("the work on the login was cut off")]
     CutOff,
 }

@@ -1,17 +1,17 @@
-//! How does a login rest in the system's keychain?
+//! How is a login kept in the system's keychain?
 //!
-//! Only where the user asks for it, and only on macOS and Windows: on Linux a keychain needs a session, a bus and a
-//! window, and may forget everything at the next boot. What is not secret stays in the login's file, which is also what
-//! other processes watch.
+//! Only if the user asks for it, and only on macOS and Windows: on Linux a keychain needs a session, a bus and a window,
+//! and may lose everything at the next boot. The parts that are not secret stay in the login's file, which other
+//! processes watch.
 
 use crate::auth::record::Record;
 
 use super::error::StoreError;
 
-/// Whether this system has one.
+/// Whether this system has a keychain that we can use.
 pub(super) const EXISTS: bool = cfg!(any(target_os = "macos", windows));
 
-/// What stays in the file.
+/// The part of a record that stays in the file.
 #[cfg(any(target_os = "macos", windows))]
 fn open_part(record: &Record) -> Record {
     Record {
@@ -50,14 +50,14 @@ mod system {
     /// Windows takes 2560 bytes an entry, and keys with claims are longer.
     const PART: usize = 2048;
 
-    /// More would be no login.
+    /// A record in more parts is not ours.
     const MOST_PARTS: usize = 64;
 
     /// A locked keychain asks the user, in a window that may be behind others or on another screen.
     const LIMIT: Duration = Duration::from_secs(30);
 
-    /// The record of which the file has the open part. The two may differ by one change that was cut off; the keychain
-    /// is written first, so what it has is newer.
+    /// Completes the open part, which the file has. The two may differ by one change that was cut off: the keychain is
+    /// written first, so its part is newer.
     pub(in super::super) fn read(key: &str, open: Record) -> Result<Record, StoreError> {
         let key = key.to_owned();
         let bytes = in_time(move || {
@@ -79,7 +79,7 @@ mod system {
         Ok(Record { client: kept.client, tokens: kept.tokens, dpop_key: kept.dpop_key, ..open })
     }
 
-    /// Keeps all of it, and returns what belongs in the file.
+    /// Writes the whole record, and returns the part that belongs in the file.
     pub(in super::super) fn write(key: &str, record: &Record) -> Result<Record, StoreError> {
         let bytes = serde_json::to_vec(record).map_err(|error| StoreError::Keychain(error.to_string()))?;
         let key = key.to_owned();
@@ -88,7 +88,7 @@ mod system {
             for (index, part) in parts.iter().enumerate() {
                 entry(&key, index)?.set_secret(part)?;
             }
-            // What a longer one has left.
+            // Parts of an earlier record that was longer.
             for index in parts.len()..MOST_PARTS {
                 match entry(&key, index)?.delete_credential() {
                     Ok(()) => {}
@@ -113,7 +113,7 @@ mod system {
         windows_native_keyring_store::Store::new()?.build(SERVICE, &format!("{key}.{part}"), Some(&kept))
     }
 
-    /// On a thread that may be left behind: nobody can call a window back.
+    /// Works on a thread that may outlast us: an open window of the system cannot be closed.
     fn in_time<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, StoreError> {
         let (answer, answered) = sync_channel(1);
         let thread = std::thread::Builder::new().name("keychain".to_owned());
@@ -125,7 +125,7 @@ mod system {
         }
     }
 
-    /// Some of its errors carry what was stored.
+    /// Some errors of the keychain carry the stored secret.
     fn without_data(error: &Error) -> String {
         match error {
             Error::PlatformFailure(cause) | Error::NoStorageAccess(cause) => cause.to_string(),
@@ -144,10 +144,10 @@ mod nowhere {
     use super::{Record, StoreError};
 
     pub(in super::super) fn read(_: &str, _: Record) -> Result<Record, StoreError> {
-        Err(StoreError::Keychain("this system has none".to_owned()))
+        Err(StoreError::Keychain("this system has no keychain".to_owned()))
     }
 
     pub(in super::super) fn write(_: &str, _: &Record) -> Result<Record, StoreError> {
-        Err(StoreError::Keychain("this system has none".to_owned()))
+        Err(StoreError::Keychain("this system has no keychain".to_owned()))
     }
 }

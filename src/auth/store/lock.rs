@@ -1,26 +1,26 @@
 //! Who may change a login?
 //!
-//! The kernel's locks, on files that are never removed or renamed: a process that dies, by whatever means, lets go at
-//! once, and no clock and no process id is asked. `std` opens files so that a child, such as a browser, does not
-//! inherit the lock.
+//! The process that holds the kernel's lock on a file. The file is never removed or renamed. When a process dies, the
+//! kernel releases its lock at once; no clock and no process id is needed. `std` opens files so that a child process,
+//! such as a browser, does not inherit the lock.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use crate::log;
+use crate::task;
 
 /// How often a lock that is held is tried again.
 const AGAIN: Duration = Duration::from_millis(25);
 
-/// A lock; dropping it lets go.
+/// A lock; dropping it releases it.
 #[derive(Debug)]
 pub(in crate::auth) struct Lock {
-    /// `None` where the file system knows no locks.
+    /// `None` where the file system has no locks.
     _file: Option<File>,
 }
 
@@ -30,31 +30,26 @@ impl Lock {
         Lockable::new(path).try_lock()
     }
 
-    /// Waits for the lock, on the monotonic clock.
-    ///
-    /// The wait is on a thread of its own: one of tokio's would hold up the end of the process. Whoever drops this
-    /// future stops the thread too, at its next try.
+    /// Waits for the lock, on the monotonic clock. If this future is dropped, the wait ends at the next try.
     pub(in crate::auth) async fn acquire(path: &Path, limit: Duration) -> Result<Self, StoreError> {
-        let mut lockable = Lockable::new(path);
-        if let Some(lock) = lockable.try_lock() {
-            return Ok(lock);
-        }
-        let (answer, answered) = oneshot::channel();
-        let deadline = Instant::now() + limit;
+        let (alive, path) = (Arc::new(()), path.to_owned());
+        let is_dropped = Arc::downgrade(&alive);
         let wait = move || {
-            while Instant::now() < deadline && !answer.is_closed() {
-                std::thread::sleep(AGAIN);
+            let deadline = Instant::now() + limit;
+            let mut lockable = Lockable::new(&path);
+            loop {
                 if let Some(lock) = lockable.try_lock() {
-                    answer.send(lock).ok();
-                    return;
+                    return Some(lock);
                 }
+                if Instant::now() >= deadline || is_dropped.strong_count() == 0 {
+                    return None;
+                }
+                std::thread::sleep(AGAIN);
             }
         };
-        let busy = StoreError::Busy(limit.as_secs());
-        match std::thread::Builder::new().name("lock".to_owned()).spawn(wait) {
-            Ok(_) => answered.await.map_err(|_| busy),
-            Err(_) => Err(busy),
-        }
+        let acquired = task::blocking(wait).await.flatten();
+        drop(alive);
+        acquired.ok_or(StoreError::Busy(limit.as_secs()))
     }
 }
 
@@ -75,7 +70,7 @@ impl Lockable {
         lockable
     }
 
-    /// `None` if somebody else has it.
+    /// `None` if another process has the lock.
     fn try_lock(&mut self) -> Option<Lock> {
         loop {
             let Some(file) = &self.file else { return Some(Lock { _file: None }) };
@@ -88,8 +83,9 @@ impl Lockable {
         }
     }
 
-    /// Network file systems may have no locks (ENOLCK, ENOTSUP), and a read-only one no file to lock. Without any,
-    /// processes still look again before they spend a token: what is left is a small window, and a warning.
+    /// Network file systems may have no locks (ENOLCK, ENOTSUP), and a read-only one has no file to lock. Without a lock,
+    /// processes still read the record again before they send a refresh token: a race of some milliseconds is left, and
+    /// a warning.
     fn give_up(&mut self, error: &io::Error) {
         self.file = self.elsewhere.take().and_then(|path| open(&path).ok());
         if self.file.is_none() {
@@ -110,7 +106,7 @@ fn open(path: &Path) -> io::Result<File> {
     crate::files::open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
 }
 
-/// The session's own folder is on a local file system.
+/// The folder of the user's session is on a local file system.
 #[cfg(unix)]
 fn elsewhere(path: &Path) -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty())?);

@@ -1,88 +1,28 @@
-//! Where do logins rest?
+//! Where are logins kept?
 //!
-//! One file for each, in a folder that is the user's alone. A file is replaced as a whole and is never half written;
-//! what cannot be read is as good as none, and is left where it is until a new login takes its place.
+//! Each login has one file, in a folder that only the user can read. A file is replaced as a whole and is never half
+//! written. A file that cannot be read counts as no login, and stays until a new login replaces it.
 
 mod error;
+mod key;
 mod keychain;
 mod lock;
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
-use crate::files::{Stamp, hex, replace};
+use crate::files::{Stamp, replace};
 use crate::log;
 
-pub use error::StoreError;
+pub(super) use error::StoreError;
+pub(super) use key::{Identity, Key, KeyParts};
 pub(super) use lock::Lock;
 
-/// The shape of the files; another one is another program's, or a later one's of ours.
+/// The version of the file format. A file with another one was written by another version of this program.
 const FORMAT: u32 = 1;
-
-/// Who we are to the authorization server: another identity is another login.
-#[derive(Debug, Clone, Copy)]
-pub enum Identity<'a> {
-    /// The user gave a client id.
-    Given(&'a str),
-    /// The URL of a client ID metadata document.
-    MetadataDocument(&'a str),
-    /// Whatever dynamic registration gives.
-    Dynamic,
-}
-
-/// What makes two logins two.
-#[derive(Debug, Clone, Copy)]
-pub struct KeyParts<'a> {
-    /// The MCP server's address as the `url` crate writes it, without a fragment.
-    pub url: &'a str,
-    /// As whom.
-    pub identity: Identity<'a>,
-    /// The user's own name for this login, where there are several.
-    pub profile: Option<&'a str>,
-    /// Parameters that change the token: `resource`, `audience`, …
-    pub extra: &'a [(String, String)],
-}
-
-/// The name of a login's files: a hash, because the address may hold a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(String);
-
-impl Key {
-    /// The key of a login.
-    pub fn new(parts: &KeyParts) -> Self {
-        let (kind, identity) = match parts.identity {
-            Identity::Given(id) => ("given", id),
-            Identity::MetadataDocument(url) => ("document", url),
-            Identity::Dynamic => ("dynamic", ""),
-        };
-        let mut extra: Vec<&(String, String)> = Vec::new();
-        for part in parts.extra {
-            extra.insert(extra.partition_point(|before| *before <= part), part);
-        }
-        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        let fixed = [parts.url, kind, identity, parts.profile.unwrap_or_default()];
-        for part in fixed.into_iter().chain(extra.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()])) {
-            // With its length, or two parts could pass for one.
-            digest.update(&(part.len() as u64).to_be_bytes());
-            digest.update(part.as_bytes());
-        }
-        Self(hex(&digest.finish().as_ref()[..16]))
-    }
-
-    /// Three ports for the callback, the same ones on every start: an authorization server may insist on the one that
-    /// was registered. Between 3335 and 49150, below what systems hand out to outgoing connections.
-    pub fn ports(&self) -> [u16; 3] {
-        let word = |at: usize| u16::from_str_radix(self.0.get(at..at + 4).unwrap_or_default(), 16).unwrap_or_default();
-        [0, 4, 8].map(|at| 3335 + word(at) % 45_816)
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        let is_key = name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        is_key.then(|| Self(name.to_owned()))
-    }
-}
 
 /// Where the secrets of a record are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,12 +31,12 @@ pub enum KeptIn {
     /// In the record's file, which only the user can read.
     #[default]
     File,
-    /// In the system's keychain; macOS and Windows. The file then holds what is not secret.
+    /// In the system's keychain, on macOS and Windows. The file then holds the rest.
     Keychain,
 }
 
 impl KeptIn {
-    /// Itself where this system has it; else a sentence about why not.
+    /// Returns itself if this system has such a place; otherwise a sentence that says why not.
     pub fn check(self) -> Result<Self, String> {
         if self == Self::Keychain && !keychain::EXISTS {
             return Err("there is no keychain on this system that a program without a window can rely on; \
@@ -121,7 +61,7 @@ pub struct Store {
     kept_in: KeptIn,
 }
 
-/// A file of one login.
+/// The file of one login.
 #[derive(Debug, Serialize, Deserialize)]
 struct Envelope {
     format: u32,
@@ -130,7 +70,7 @@ struct Envelope {
     record: Record,
 }
 
-/// What can be read of a file of any format.
+/// The part that a file of any format has.
 #[derive(Deserialize)]
 struct Cover {
     format: u32,
@@ -142,12 +82,12 @@ impl Store {
         Self { folder: home.join("logins"), kept_in }
     }
 
-    /// Where a login's record is, for people.
+    /// The file of a login's record.
     pub fn path(&self, key: &Key) -> PathBuf {
         self.beside(key, "json")
     }
 
-    /// The keys of all logins, also of those that are only under way.
+    /// The keys of all logins, those under way included.
     pub fn keys(&self) -> Vec<Key> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -164,7 +104,7 @@ impl Store {
         keys
     }
 
-    /// Every login that can be read: for `status`.
+    /// Every login that can be read.
     pub fn list(&self) -> Vec<(Key, Record)> {
         let read = |key: Key| match self.read(&key) {
             Ok(record) => Some((key, record?)),
@@ -176,7 +116,7 @@ impl Store {
         self.keys().into_iter().filter_map(read).collect()
     }
 
-    /// The record as it rests. One that is missing, broken or of another format is none; why, is said in a warning.
+    /// The record on disk. `None` if the file is missing, damaged or of another format; a warning then says why.
     pub(super) fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         let path = self.path(key);
         let bytes = match std::fs::read(&path) {
@@ -195,7 +135,7 @@ impl Store {
             }
             _ => serde_json::from_slice::<Envelope>(&bytes),
         };
-        // Not the parser's own words: they may quote what is in the file.
+        // Without the parser's error, which may quote secrets from the file.
         let Ok(envelope) = envelope else {
             log::warn!("the login in {} is damaged; it is not used", path.display());
             return Ok(None);
@@ -209,7 +149,7 @@ impl Store {
         }
     }
 
-    /// Keeps a record: when this returns, it survives a power cut. The caller holds the lock of the key.
+    /// Writes a record: when this returns, the record survives a power cut. The caller holds the login's lock.
     pub(super) fn write(&self, key: &Key, record: &Record) -> Result<(), StoreError> {
         let record = match self.kept_in {
             KeptIn::File => record.clone(),
@@ -218,19 +158,24 @@ impl Store {
         self.write_beside(key, "json", &Envelope { format: FORMAT, kept_in: self.kept_in, record })
     }
 
-    /// Another file of the same login.
+    /// The path of another file of the same login.
     pub(super) fn beside(&self, key: &Key, ending: &str) -> PathBuf {
         self.folder.join(format!("{}.{ending}", key.0))
     }
 
-    /// Writes another file of the same login, with the same care.
+    /// Reads another file of the same login; `None` if it is missing or damaged.
+    pub(super) fn read_beside<T: DeserializeOwned>(&self, key: &Key, ending: &str) -> Option<T> {
+        serde_json::from_slice(&std::fs::read(self.beside(key, ending)).ok()?).ok()
+    }
+
+    /// Writes another file of the same login, as durably as the record.
     pub(super) fn write_beside<T: Serialize>(&self, key: &Key, ending: &str, value: &T) -> Result<(), StoreError> {
         let path = self.beside(key, ending);
         let written = serde_json::to_vec(value).map_err(std::io::Error::from).and_then(|bytes| replace(&path, &bytes));
         written.map_err(|error| StoreError::Write { path, cause: error.to_string(), kind: error.kind() })
     }
 
-    /// What tells one state of the record's file from the next, at the price of one system call.
+    /// Tells one state of the record's file from the next, with one system call.
     pub(super) fn stamp(&self, key: &Key) -> Option<Stamp> {
         Stamp::of(&self.path(key))
     }

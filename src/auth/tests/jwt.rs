@@ -5,7 +5,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, Unpar
 
 use super::*;
 
-/// P-256 and RSA keys of OpenSSL's making, that are used nowhere else.
+/// P-256 and RSA keys that OpenSSL made for these tests.
 const SEC1: &str = include_str!("keys/sec1.pem");
 const PKCS8: &str = include_str!("keys/pkcs8.pem");
 const RSA: &str = include_str!("keys/rsa.pem");
@@ -22,18 +22,18 @@ fn verify(jwt: &str, key: &UnparsedPublicKey<Vec<u8>>) {
 }
 
 #[test]
-fn an_assertion_says_who_we_are_to_whom_and_is_signed() {
+fn a_client_assertion_names_client_and_issuer_and_is_signed() {
     let signer = Signer::from_pem(PKCS8, Some("key 1".to_owned())).unwrap();
     let jwt = signer.client_assertion("me", "https://as.example").unwrap();
     let [header, ..] = parts(&jwt);
     let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
     assert_eq!(header, json!({"alg": "ES256", "kid": "key 1", "typ": "JWT"}));
-    let said = Value::Object(claims(&jwt).unwrap());
-    assert_eq!((&said["iss"], &said["sub"], &said["aud"]), (&json!("me"), &json!("me"), &json!("https://as.example")));
-    assert_eq!(said["exp"].as_u64().unwrap() - said["iat"].as_u64().unwrap(), ASSERTION_LIFETIME);
+    let sent = Value::Object(claims(&jwt).unwrap());
+    assert_eq!((&sent["iss"], &sent["sub"], &sent["aud"]), (&json!("me"), &json!("me"), &json!("https://as.example")));
+    assert_eq!(sent["exp"].as_u64().unwrap() - sent["iat"].as_u64().unwrap(), ASSERTION_LIFETIME);
     verify(&jwt, &UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, signer.public_point().unwrap().to_vec()));
     let again = claims(&signer.client_assertion("me", "https://as.example").unwrap()).unwrap();
-    assert_ne!(said["jti"], again["jti"], "each assertion is good once");
+    assert_ne!(sent["jti"], again["jti"], "each assertion is valid once");
 }
 
 #[test]
@@ -48,12 +48,12 @@ fn keys_are_read_in_each_form_that_openssl_writes() {
         verify(&jwt, &UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public));
     }
     for text in ["", "nope", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
-        assert!(matches!(Signer::from_pem(text, None), Err(JwtError::Key(_))), "{text}");
+        assert!(matches!(Signer::from_pem(text, None), Err(CryptoError::Key(_))), "{text}");
     }
 }
 
 #[test]
-fn only_a_token_of_three_parts_has_claims() {
+fn only_a_token_with_three_parts_has_claims() {
     let encoded = URL_SAFE_NO_PAD.encode(r#"{"aud":"x"}"#);
     assert_eq!(claims(&format!("h.{encoded}.s")).unwrap()["aud"], "x");
     for token in ["opaque", "a.b", "a.!!.c", "a.b.c.d.e"] {

@@ -1,6 +1,5 @@
-//! What the tests of logging in share, and those that go through several rooms.
+//! What do the tests of the login protocols share?
 
 #![allow(clippy::unwrap_used)]
 
-mod grants;
 pub(super) mod server;

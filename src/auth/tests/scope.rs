@@ -26,45 +26,49 @@ fn a_scope_is_selected_in_the_order_of_the_specification() {
         (Some("a"), &[], None, &offline, Some("a offline_access")),
         (None, &[], None, &offline, Some("offline_access")),
     ] {
-        let selected = scopes(challenged, supported).select(&login(None), server, previous, Attempt::Full);
+        let selected = scopes(challenged, supported).select(&login(None), server, previous, ScopeAttempt::Full);
         assert_eq!(selected.as_deref(), expected, "{challenged:?} {supported:?} {previous:?}");
     }
-    let pinned = scopes(Some("a"), &["b"]).select(&login(Some("x")), &offline, Some("y"), Attempt::Full);
-    assert_eq!(pinned.as_deref(), Some("x"), "what the user says, and nothing else");
-    assert_eq!(scopes(Some("a"), &[]).select(&login(Some("")), &plain, None, Attempt::Full), None);
+    let pinned = scopes(Some("a"), &["b"]).select(&login(Some("x")), &offline, Some("y"), ScopeAttempt::Full);
+    assert_eq!(pinned.as_deref(), Some("x"), "only the user's scope");
+    assert_eq!(scopes(Some("a"), &[]).select(&login(Some("")), &plain, None, ScopeAttempt::Full), None);
 }
 
 #[test]
-fn what_was_refused_is_asked_for_in_smaller_parts() {
+fn after_a_refused_scope_a_smaller_one_is_requested() {
     let server = issuer("https://as.example", json!({"scopes_supported": ["x", "offline_access"]}));
     let scopes = scopes(Some("a"), &["b"]);
     let select = |attempt| scopes.select(&login(None), &server, Some("p"), attempt);
-    let mut attempt = Attempt::Full;
-    let mut asked = Vec::new();
+    let mut attempt = ScopeAttempt::Full;
+    let mut requested = Vec::new();
     loop {
         let scope = select(attempt).unwrap();
-        asked.push(scope.clone());
+        requested.push(scope.clone());
         let Some(next) = attempt.after_invalid_scope(&scope) else { break };
         attempt = next;
     }
-    assert_eq!(asked, ["p a offline_access", "p a", "a"]);
-    assert_eq!(select(Attempt::IssuerScopes).as_deref(), Some("x offline_access"));
-    assert_eq!(Attempt::Full.after_invalid_scope("p a"), Some(Attempt::ChallengeOnly), "nothing is asked for twice");
+    assert_eq!(requested, ["p a offline_access", "p a", "a"]);
+    assert_eq!(select(ScopeAttempt::IssuerScopes).as_deref(), Some("x offline_access"));
+    assert_eq!(
+        ScopeAttempt::Full.after_invalid_scope("p a"),
+        Some(ScopeAttempt::ChallengeOnly),
+        "no scope is requested twice"
+    );
 }
 
 #[test]
-fn some_authorization_servers_have_rules_of_their_own() {
+fn some_authorization_servers_have_their_own_rules() {
     let google = issuer("https://accounts.google.com", json!({"scopes_supported": ["offline_access"]}));
-    let selected = scopes(Some("a offline_access"), &[]).select(&login(None), &google, None, Attempt::Full);
+    let selected = scopes(Some("a offline_access"), &[]).select(&login(None), &google, None, ScopeAttempt::Full);
     assert_eq!(selected.as_deref(), Some("a"), "Google calls offline_access an invalid scope");
     let mut entra = issuer("https://login.microsoftonline.com", json!({}));
     entra.other_resource = entra.resource.take();
-    let selected = scopes(None, &[]).select(&login(None), &entra, None, Attempt::Full);
-    assert_eq!(selected.as_deref(), Some("https://login.microsoftonline.com/mcp/.default"), "Entra wants some scope");
+    let selected = scopes(None, &[]).select(&login(None), &entra, None, ScopeAttempt::Full);
+    assert_eq!(selected.as_deref(), Some("https://login.microsoftonline.com/mcp/.default"), "Entra requires a scope");
 }
 
 #[test]
-fn a_registration_has_all_that_might_be_asked_for() {
+fn a_registration_has_all_scopes_of_later_requests() {
     let server = issuer("https://as.example", json!({"scopes_supported": ["offline_access"]}));
     let registered = scopes(Some("a"), &["b", "a"]).to_register(&login(None), &server, Some("p"));
     assert_eq!(registered.as_deref(), Some("p a offline_access b"));
@@ -72,7 +76,7 @@ fn a_registration_has_all_that_might_be_asked_for() {
 }
 
 #[test]
-fn words_are_compared_whole() {
+fn scopes_are_compared_as_whole_words() {
     assert_eq!(union("a  b", "b c"), "a b c");
     assert!(covers("a b", "b") && covers("", "") && !covers("ab", "a") && !covers("a", "a b"));
 }

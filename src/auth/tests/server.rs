@@ -1,4 +1,4 @@
-//! A server on loopback that answers as a test tells it to, and remembers what it was asked.
+//! A loopback server whose responses a test chooses. It records the requests.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use crate::auth::fetch::Fetch;
 use crate::net::{Http, Network, Proxy};
 
-/// One request, as it came.
+/// One request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -62,7 +62,7 @@ pub(crate) struct Server {
 type Script = dyn FnMut(&Seen, &str) -> Option<Answer> + Send;
 
 impl Server {
-    /// `script` gets each request and the server's origin. Where it has no answer, there is nothing: 404.
+    /// `script` gets each request and the server's origin. If it returns `None`, the response is 404.
     pub(crate) async fn start(script: impl FnMut(&Seen, &str) -> Option<Answer> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -111,12 +111,12 @@ impl Server {
     }
 }
 
-/// The client under test; certificates are not, so it speaks plain http.
+/// The client under test. It uses http, because these tests are not about certificates.
 pub(crate) fn fetch() -> Fetch {
     Fetch::new(Http::new(&Network { proxy: Proxy::None, ..Network::default() }).unwrap(), false)
 }
 
-/// The metadata of an authorization server that does all that is needed.
+/// The metadata of an authorization server with all endpoints.
 pub(crate) fn metadata(origin: &str, issuer: &str) -> Value {
     json!({
         "issuer": issuer,
@@ -127,12 +127,12 @@ pub(crate) fn metadata(origin: &str, issuer: &str) -> Value {
     })
 }
 
-/// The same as an issuer; `more` is laid over it.
-pub(crate) fn issuer(origin: &str, more: Value) -> crate::auth::Issuer {
+/// An issuer with these metadata; members of `more` replace its members.
+pub(crate) fn issuer(origin: &str, more: Value) -> crate::auth::record::Issuer {
     let Value::Object(mut document) = metadata(origin, origin) else { unreachable!() };
     let Value::Object(more) = more else { panic!("more metadata are an object") };
     document.extend(more);
     document.retain(|_, value| !value.is_null());
     let resource = Some(format!("{origin}/mcp"));
-    crate::auth::Issuer { issuer: origin.to_owned(), resource, metadata: document, ..Default::default() }
+    crate::auth::record::Issuer { issuer: origin.to_owned(), resource, metadata: document, ..Default::default() }
 }

@@ -1,62 +1,54 @@
-//! What does a refusal at the token endpoint mean for what we hold?
+//! What does an error of the token endpoint mean for the tokens that we have?
 
 use std::time::Duration;
 
-use crate::auth::authorization::rejects_resource;
+use crate::auth::crypto::CryptoError;
 use crate::auth::fetch::FetchError;
-use crate::auth::jwt::JwtError;
+use crate::auth::metadata::rejects_resource;
 
-/// No tokens. What became of the grant, or of the refresh token, is for the questions to say.
+/// Why there are no tokens. The methods say what happened to the grant or the refresh token.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TokenError {
-    /// The authorization server says no, in so many words.
+    /// The authorization server refused the request.
     #[error("{0}")]
-    Refused(Refused),
-    /// It is in trouble, overloaded, or out of reach; nothing has changed.
+    ErrorResponse(ErrorResponse),
+    /// The server failed, is overloaded or cannot be reached; it did not use the grant.
     #[error("{cause}")]
-    Temporary {
-        /// What happened.
-        cause: String,
-        /// How long it asks us to stay away.
-        retry_after: Option<Duration>,
-    },
-    /// The request was sent, and no answer came: it may have been acted on.
+    Temporary { cause: String, retry_after: Option<Duration> },
+    /// The request was sent, but no response came: the server may have used the grant.
     #[error("{0}")]
-    Unknown(String),
-    /// An answer that is no answer: not JSON, or without a token.
+    NoResponse(String),
+    /// The response is not JSON or has no token.
     #[error("{0}")]
     Malformed(String),
-    /// An address that is not to be used.
     #[error("{0}")]
     Address(FetchError),
-    /// No `token_endpoint` in the metadata.
     #[error("the authorization server's metadata have no token endpoint")]
     NoEndpoint,
-    /// Nothing to renew.
+    #[error("the authorization server {0} does not support logins on other devices")]
+    NoDeviceEndpoint(String),
     #[error("there is no refresh token")]
     NoRefreshToken,
-    /// `private_key_jwt` without a key.
-    #[error("the authorization server wants a signed assertion, and there is no key")]
+    #[error("the authorization server requires a signed client assertion, but there is no private key")]
     NoKey,
-    /// The key fails.
     #[error(transparent)]
-    Key(#[from] JwtError),
+    Key(#[from] CryptoError),
 }
 
-/// An error of RFC 6749 section 5.2, or what stands for one.
+/// An error response of RFC 6749 section 5.2, or a server's own form of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct ErrorResponse {
     /// Scheme and host.
     pub host: String,
-    /// Of the answer; some say no with 200.
+    /// The HTTP status; some servers send errors with 200.
     pub status: u16,
-    /// `invalid_grant`, …; empty where nothing of the kind was said.
+    /// `invalid_grant`, …; empty if the response has no such code.
     pub error: String,
-    /// For people.
+    /// The `error_description`.
     pub description: Option<String>,
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "the authorization server at {} refused: ", self.host)?;
         match (&self.description, self.error.as_str()) {
@@ -68,16 +60,16 @@ impl std::fmt::Display for Refused {
     }
 }
 
-/// What providers say in place of `invalid_grant`.
-const DEAD: [&str; 6] =
+/// `invalid_grant`, and what servers send in place of it.
+const INVALID_GRANT: [&str; 6] =
     ["invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked", "expired_token", "token_expired"];
 
-/// Words for that a person has to come themselves (OIDC Core section 3.1.2.6): the token will not do again without.
-const NEEDS_A_PERSON: [&str; 4] = ["access_denied", "interaction_required", "consent_required", "login_required"];
+/// Errors that mean that a person must log in again (OIDC Core section 3.1.2.6).
+const NEEDS_PERSON: [&str; 4] = ["access_denied", "interaction_required", "consent_required", "login_required"];
 
-impl Refused {
-    /// Neither a server error that talks of grants nor a proxy's page counts.
-    fn is_said(&self) -> bool {
+impl ErrorResponse {
+    /// Whether the status is one of RFC 6749: the code of a server error or of a proxy's page is not believed.
+    fn has_oauth_status(&self) -> bool {
         matches!(self.status, 200 | 400 | 401)
     }
 
@@ -92,49 +84,49 @@ impl Refused {
 }
 
 impl TokenError {
-    fn refused(&self) -> Option<&Refused> {
+    fn error_response(&self) -> Option<&ErrorResponse> {
         match self {
-            Self::Refused(refused) => Some(refused),
+            Self::ErrorResponse(response) => Some(response),
             _ => None,
         }
     }
 
-    /// The refresh token, or the code, is good for nothing any more.
-    pub fn is_dead(&self) -> bool {
-        self.refused().is_some_and(|refused| {
-            let error = refused.error.as_str();
-            let needs_a_person = NEEDS_A_PERSON.contains(&error) && (refused.is_said() || refused.status == 403);
-            needs_a_person || refused.is_said() && DEAD.contains(&error)
+    /// Whether the refresh token or the code is no longer valid.
+    pub fn is_invalid_grant(&self) -> bool {
+        self.error_response().is_some_and(|response| {
+            let error = response.error.as_str();
+            let needs_person = NEEDS_PERSON.contains(&error) && (response.has_oauth_status() || response.status == 403);
+            needs_person || response.has_oauth_status() && INVALID_GRANT.contains(&error)
         })
     }
 
-    /// The registration is not known any more: drop it and its tokens, register, log in. Not again if that leads here
-    /// too.
+    /// Whether the server no longer knows the client: the caller drops the registration and its tokens, registers and
+    /// logs in, but does so only once.
     pub fn client_is_unknown(&self) -> bool {
-        let unknown = |refused: &Refused| match refused.error.as_str() {
-            "invalid_client" | "unauthorized_client" => refused.is_said(),
-            _ => refused.description.as_deref().is_some_and(|text| text.starts_with("Unrecognized client_id")),
+        let unknown = |response: &ErrorResponse| match response.error.as_str() {
+            "invalid_client" | "unauthorized_client" => response.has_oauth_status(),
+            _ => response.description.as_deref().is_some_and(|text| text.starts_with("Unrecognized client_id")),
         };
-        self.refused().is_some_and(unknown)
+        self.error_response().is_some_and(unknown)
     }
 
-    /// Nothing has changed: keep everything, stay away for a while, open no browser.
+    /// Whether the grant is unused and the server may work later: the caller keeps everything and opens no browser.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Temporary { .. } | Self::Malformed(_) => true,
-            // Not an error of OAuth: a proxy's, a firewall's, a bug's.
-            Self::Refused(refused) => refused.error.is_empty() && !self.client_is_unknown(),
+            // An error without a code does not come from OAuth, but from a proxy or a firewall.
+            Self::ErrorResponse(response) => response.error.is_empty() && !self.client_is_unknown(),
             _ => false,
         }
     }
 
-    /// The request may have been acted on: the same refresh token is tried again at once, while the old one may still
-    /// be good.
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown(_))
+    /// Whether the server may have used the grant: the caller sends the same refresh token again at once, because it
+    /// may still be valid.
+    pub fn has_unknown_outcome(&self) -> bool {
+        matches!(self, Self::NoResponse(_))
     }
 
-    /// How long the authorization server asks us to stay away.
+    /// The authorization server's `Retry-After`.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Temporary { retry_after, .. } => *retry_after,
@@ -145,19 +137,22 @@ impl TokenError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Refused(refused) => match refused.error.as_str() {
+            Self::ErrorResponse(response) => match response.error.as_str() {
                 "invalid_client" | "unauthorized_client" => {
-                    "check --client-id and its secret; a registration of our own is made anew by logging out and in again"
+                    "check --client-id and its secret; without --client-id, log out and log in again to register a new client"
                 }
-                "invalid_scope" => "--scope says what to ask for",
-                "invalid_target" => "--resource says what the authorization server knows the MCP server as",
+                "invalid_scope" => "set the scope with --scope",
+                "invalid_target" => "set the authorization server's name for the MCP server with --resource",
                 _ => "log in again",
             },
-            Self::Temporary { .. } | Self::Unknown(_) | Self::Malformed(_) => "it is tried again",
+            Self::Temporary { .. } | Self::NoResponse(_) | Self::Malformed(_) => "the request is sent again",
             Self::Address(error) => error.hint(),
-            Self::NoEndpoint => "the server's operator has to mend it",
+            Self::NoEndpoint => "only the server's operator can fix this",
+            Self::NoDeviceEndpoint(_) => {
+                "log in without --device-code; with --no-browser you can paste the address from a browser elsewhere"
+            }
             Self::NoRefreshToken => "log in again",
-            Self::NoKey | Self::Key(_) => "--client-key names a private key in PEM form",
+            Self::NoKey | Self::Key(_) => "set a private key in PEM form with --private-key",
         }
     }
 }
@@ -165,9 +160,9 @@ impl TokenError {
 impl From<FetchError> for TokenError {
     fn from(error: FetchError) -> Self {
         match error {
-            FetchError::Refused { .. } | FetchError::Barred { .. } => Self::Address(error),
+            FetchError::UrlNotAllowed(_) | FetchError::Barred { .. } => Self::Address(error),
             FetchError::Unreachable(cause) => Self::Temporary { cause, retry_after: None },
-            FetchError::Unknown(cause) => Self::Unknown(cause),
+            FetchError::NoResponse(cause) => Self::NoResponse(cause),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! What did the token endpoint say? RFC 6749 section 5, and how servers write it.
+//! Which tokens or which error does a response of the token endpoint hold (RFC 6749 section 5)? Servers write both in
+//! several forms.
 
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use super::error::{Refused, TokenError};
+use super::error::{ErrorResponse, TokenError};
 use crate::auth::expiry::now;
 use crate::auth::fetch::Reply;
 use crate::auth::jwt::claims;
@@ -11,31 +12,38 @@ use crate::auth::metadata::text;
 use crate::auth::record::Tokens;
 use crate::log::{Secret, redact};
 
-/// Tokens, or why there are none.
+/// Reads the tokens of a response.
 pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
     if !reply.status.is_success() {
-        return Err(refusal(reply));
+        return Err(error_response(reply));
     }
-    let Some(answer) = reply.json() else {
+    let Some(response) = reply.json() else {
+        let host = reply.host();
         return Err(TokenError::Malformed(format!(
-            "the token endpoint of {} answers with no JSON object",
-            reply.host()
+            "the response of the token endpoint of {host} is not a JSON object"
         )));
     };
-    // Slack gives a person's token in a place of its own.
-    let nested = answer.get("authed_user").and_then(Value::as_object).filter(|user| user.contains_key("access_token"));
-    let from = nested.unwrap_or(&answer);
+    // Slack has a member of its own for a person's token.
+    let nested =
+        response.get("authed_user").and_then(Value::as_object).filter(|user| user.contains_key("access_token"));
+    let from = nested.unwrap_or(&response);
     match text(from, "access_token") {
-        Some(token) if text(&answer, "error").is_none() => {
-            // Kept, it would be refused by our own HTTP for ever.
+        Some(token) if text(&response, "error").is_none() => {
+            // No request could be sent with a stored token like this.
             HeaderValue::from_str(token).map_err(|_| {
-                TokenError::Malformed(format!("{} gave a token with characters that no header can have", reply.host()))
+                TokenError::Malformed(format!(
+                    "{} issued a token with characters that a header cannot hold",
+                    reply.host()
+                ))
             })?;
             Ok(tokens(from, token))
         }
-        // Slack and GitHub say no with 200.
-        _ if text(&answer, "error").is_some() => Err(refusal(reply)),
-        _ => Err(TokenError::Malformed(format!("the answer of the token endpoint of {} has no token", reply.host()))),
+        // Slack and GitHub send errors with status 200.
+        _ if text(&response, "error").is_some() => Err(error_response(reply)),
+        _ => Err(TokenError::Malformed(format!(
+            "the response of the token endpoint of {} has no access token",
+            reply.host()
+        ))),
     }
 }
 
@@ -45,7 +53,7 @@ fn tokens(from: &Map<String, Value>, access_token: &str) -> Tokens {
     Tokens {
         lifetime: lifetime.or_else(|| own_lifetime(access_token)),
         access_token: Secret::new(access_token),
-        // `bearer`, `user`, nothing at all: it goes out as a bearer token.
+        // Servers send `bearer`, `user` or nothing for bearer tokens.
         token_type: if dpop { "DPoP" } else { "Bearer" }.to_owned(),
         refresh_token: text(from, "refresh_token").map(Secret::new),
         id_token: text(from, "id_token").map(Secret::new),
@@ -55,7 +63,7 @@ fn tokens(from: &Map<String, Value>, access_token: &str) -> Tokens {
     }
 }
 
-/// A string of words; or of words with commas between them, as Slack has it; or a list.
+/// A string of words, separated by spaces or, at Slack, by commas; or a list.
 fn scope(value: &Value) -> Option<String> {
     let words: Vec<&str> = match value {
         Value::String(text) => text.split(|c: char| c == ',' || c.is_ascii_whitespace()).collect(),
@@ -77,17 +85,17 @@ pub(in crate::auth) fn seconds(value: &Value) -> Option<u64> {
     }
 }
 
-/// How long a token that is a JWT says it lives. Its times are never compared with this machine's clock.
+/// The lifetime of a token that is a JWT. Its times are not compared with this machine's clock.
 fn own_lifetime(token: &str) -> Option<u64> {
     let claims = claims(token)?;
     let at = |name: &str| claims.get(name).and_then(seconds);
     at("exp")?.checked_sub(at("iat")?).filter(|lifetime| *lifetime > 0)
 }
 
-/// Why there is nothing: in the server's words, where it has any.
-pub(in crate::auth) fn refusal(reply: &Reply) -> TokenError {
+/// Reads the error of a response that has no tokens.
+pub(super) fn error_response(reply: &Reply) -> TokenError {
     let status = reply.status;
-    let trouble = |what: &str| TokenError::Temporary {
+    let temporary = |what: &str| TokenError::Temporary {
         cause: format!("the authorization server at {} {what} (status {})", reply.host(), status.as_u16()),
         retry_after: reply.retry_after(),
     };
@@ -95,27 +103,27 @@ pub(in crate::auth) fn refusal(reply: &Reply) -> TokenError {
         return TokenError::Temporary { cause, retry_after: reply.retry_after() };
     }
     if status.is_server_error() {
-        return trouble("is in trouble");
+        return temporary("failed");
     }
     if status.as_u16() == 429 {
-        return trouble("has had too many requests");
+        return temporary("received too many requests");
     }
     if status.is_redirection() {
+        let host = reply.host();
         return TokenError::Malformed(format!(
-            "the token endpoint of {} redirects, and credentials do not follow",
-            reply.host()
+            "the token endpoint of {host} redirects; credentials are not sent there"
         ));
     }
-    let (error, description) = words(&reply.body);
+    let (error, description) = error_and_description(&reply.body);
     if matches!(error.as_str(), "temporarily_unavailable" | "server_error") {
-        return trouble(&format!("says {error}"));
+        return temporary(&format!("answered {error}"));
     }
-    TokenError::Refused(Refused { host: reply.host(), status: status.as_u16(), error, description })
+    TokenError::ErrorResponse(ErrorResponse { host: reply.host(), status: status.as_u16(), error, description })
 }
 
-/// `{"error":"…"}`, also in a list; `{"error":{"code":"…","message":"…"}}`; `{"errors":[…]}`; a message and no error; a
-/// page.
-fn words(body: &[u8]) -> (String, Option<String>) {
+/// Reads `{"error":"…"}`, also in a list; `{"error":{"code":"…","message":"…"}}`; `{"errors":[…]}`; a message without
+/// an error. Any other body gives neither.
+fn error_and_description(body: &[u8]) -> (String, Option<String>) {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let object = match &value {
         Value::Array(list) => list.first().unwrap_or(&Value::Null),

@@ -143,7 +143,7 @@ impl Memory {
             record.change(&change);
             record.saved = now();
             let written = serde_json::to_vec(&record).map_err(std::io::Error::from);
-            if let Err(error) = written.and_then(|bytes| files::replace(&path, &bytes)) {
+            if let Err(error) = written.and_then(|bytes| files::replace_cache(&path, &bytes)) {
                 log::debug!("what is known of the server could not be written: {error}");
             }
         });

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::evidence::{is_legacy_failure, is_modern_discover_error, is_passing_error};
 use super::server_era::Era;
-use crate::message::{self, Members, Message};
+use crate::message::{self, Message};
 use crate::translate::to_legacy::is_complete;
 use crate::translate::to_modern::Client;
 use crate::translate::{MODERN_REVISIONS, meta};

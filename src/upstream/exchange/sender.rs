@@ -147,7 +147,7 @@ impl Sender {
             self.look_at_sockets().await;
             tries.begin();
             let target = moved.as_ref().unwrap_or(uri);
-            let serial = self.auth.apply(&method, target, &mut headers).await?;
+            let serial = self.auth.authorize(&method, target, &mut headers).await?;
             let sent = {
                 let sending = pin!(self.http.send(method.clone(), target, headers, body.clone()));
                 self.within(self.headers_timeout, sending).await?
@@ -170,7 +170,7 @@ impl Sender {
                 self.auth.accepted(serial);
             } else if tries.renewals < self.auth.most_renewals() {
                 tries.renewals += 1;
-                if Box::pin(self.auth.refused(serial, target, status, response.headers())).await? {
+                if Box::pin(self.auth.challenge(serial, target, status, response.headers())).await? {
                     continue;
                 }
             }

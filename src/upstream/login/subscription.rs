@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::answers::discover_result;
 use super::state::{Carry, LoginState};
-use crate::message::{self, Id, Members, Message, code};
+use crate::message::{self, Id, Message, code};
 use crate::translate::to_modern::NotificationFilter;
 use crate::upstream::Failure;
 use crate::upstream::exchange::Outcome;

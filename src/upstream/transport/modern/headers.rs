@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::param_headers::ParamHeader;
-use crate::message::Members;
 use crate::message::Message;
 use crate::translate::meta;
 use crate::upstream::exchange::post_headers;

@@ -1,0 +1,280 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::auth::settings::Grant;
+use crate::auth::tests::server::{Answer, Server, fetch, issuer as known, metadata};
+
+const RESOURCE: &str = "/.well-known/oauth-protected-resource";
+const OAUTH: &str = "/.well-known/oauth-authorization-server";
+const OPENID: &str = "/.well-known/openid-configuration";
+
+async fn discover_at(server: &Server, path: &str, login: &Login) -> Result<Discovered, DiscoveryError> {
+    with(server, path, login, None).await
+}
+
+async fn with(
+    server: &Server,
+    path: &str,
+    login: &Login,
+    challenge: Option<&Challenge>,
+) -> Result<Discovered, DiscoveryError> {
+    let url = Url::parse(&format!("{}{path}", server.origin)).unwrap();
+    let input = DiscoveryInput { server: &url, challenge, protocol_version: "2025-03-26", earlier_issuer: None };
+    discover(&fetch(), input, login).await
+}
+
+/// A server with these documents, as (path, document); `@` in them is its origin.
+async fn documents(documents: Vec<(&'static str, Value)>) -> Server {
+    Server::start(move |seen, origin| {
+        let (_, document) = documents.iter().find(|(path, _)| *path == seen.target)?;
+        let text = document.to_string().replace('@', origin);
+        Some((200, serde_json::from_str::<Value>(&text).unwrap()).into())
+    })
+    .await
+}
+
+fn prm(resource: &str, issuer: &str) -> Value {
+    json!({"resource": resource, "authorization_servers": [issuer], "scopes_supported": ["a", "b"]})
+}
+
+#[tokio::test]
+async fn the_challenge_leads_to_the_issuer() {
+    let server = documents(vec![("/challenged", prm("@/mcp", "@")), (OAUTH, metadata("@", "@"))]).await;
+    let challenge = Challenge {
+        bearer: true,
+        resource_metadata: Some(format!("{}/challenged", server.origin)),
+        scope: Some("c".to_owned()),
+        ..Challenge::default()
+    };
+    let discovered = with(&server, "/mcp", &Login::default(), Some(&challenge)).await.unwrap();
+    assert_eq!(server.targets(), ["GET /challenged".to_owned(), format!("GET {OAUTH}")], "no well-known URL is needed");
+    assert_eq!(discovered.issuer.issuer, server.origin);
+    assert_eq!(discovered.issuer.resource, Some(format!("{}/mcp", server.origin)));
+    assert_eq!(discovered.scopes.challenged.as_deref(), Some("c"));
+    assert_eq!(discovered.scopes.supported, ["a", "b"]);
+    for seen in server.seen() {
+        assert!(
+            seen.header("user-agent").unwrap().starts_with("mcp-ferry/"),
+            "firewalls refuse requests without a user agent"
+        );
+        assert!(seen.header("accept").is_some() && seen.header("authorization").is_none());
+    }
+}
+
+#[tokio::test]
+async fn urls_are_tried_in_the_order_of_the_specification() {
+    let server = documents(vec![
+        (RESOURCE, prm("@", "@/tenant/1")),
+        ("/tenant/1/.well-known/oauth-authorization-server", metadata("@", "@/tenant/1")),
+    ])
+    .await;
+    discover_at(&server, "/mcp", &Login::default()).await.unwrap();
+    let expected = [
+        format!("{RESOURCE}/mcp"),
+        RESOURCE.to_owned(),
+        format!("{OAUTH}/tenant/1"),
+        format!("{OPENID}/tenant/1"),
+        format!("/tenant/1{OPENID}"),
+        format!("/tenant/1{OAUTH}"),
+    ];
+    assert_eq!(server.targets(), expected.map(|place| format!("GET {place}")));
+}
+
+#[tokio::test]
+async fn responses_that_are_not_metadata_count_as_missing() {
+    let server = Server::start(|seen, origin| {
+        Some(match seen.target.as_str() {
+            RESOURCE => (200, prm(origin, origin)).into(),
+            "/.well-known/oauth-protected-resource/mcp" => (401, "log in").into(),
+            OAUTH => (200, "<html>an application</html>").into(),
+            OPENID => (200, metadata(origin, origin)).into(),
+            _ => return None,
+        })
+    })
+    .await;
+    let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
+    assert_eq!(discovered.issuer.resource.as_deref(), Some(server.origin.as_str()), "byte for byte, without a slash");
+    assert_eq!(discovered.issuer.other_resource, Some(format!("{}/mcp", server.origin)));
+}
+
+#[tokio::test]
+async fn a_failing_server_gets_a_second_request_and_no_default_endpoints() {
+    let mut requests = 0;
+    let server = Server::start(move |seen, origin| {
+        requests += 1;
+        Some(match seen.target.as_str() {
+            _ if requests == 1 => (503, "busy").into(),
+            "/.well-known/oauth-protected-resource/mcp" => (200, prm(origin, origin)).into(),
+            OAUTH => (200, metadata(origin, origin)).into(),
+            _ => return None,
+        })
+    })
+    .await;
+    assert!(discover_at(&server, "/mcp", &Login::default()).await.is_ok());
+    let down = Server::start(|_, _| Some((500, "down").into())).await;
+    let error = discover_at(&down, "/mcp", &Login::default()).await.unwrap_err();
+    assert!(error.is_temporary(), "a failing server is not one of 2025-03-26: {error}");
+}
+
+#[tokio::test]
+async fn a_server_of_2025_03_26_is_its_own_issuer() {
+    let server = documents(vec![(OAUTH, metadata("@/oauth", "@"))]).await;
+    let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
+    assert_eq!(Metadata::of(&discovered.issuer).token_endpoint().unwrap(), format!("{}/oauth/token", server.origin));
+    assert_eq!(discovered.issuer.resource, None, "2025-03-26 has no resource parameter");
+    let versions: Vec<_> = server.seen().iter().map(|seen| seen.header("mcp-protocol-version").is_some()).collect();
+    assert_eq!(versions, [false, false, true]);
+    let no_metadata = documents(Vec::new()).await;
+    let discovered = discover_at(&no_metadata, "/mcp", &Login::default()).await.unwrap();
+    assert_eq!(
+        Metadata::of(&discovered.issuer).authorization_endpoint().unwrap(),
+        format!("{}/authorize", no_metadata.origin)
+    );
+    let listed = documents(vec![(RESOURCE, prm("@", "@"))]).await;
+    let error = discover_at(&listed, "/mcp", &Login::default()).await.unwrap_err();
+    assert!(
+        matches!(error, DiscoveryError::NoMetadata { .. }),
+        "no default endpoints if there are resource metadata: {error}"
+    );
+}
+
+#[tokio::test]
+async fn metadata_of_another_resource_are_refused() {
+    for (resource, path, fits) in [
+        ("@/mcp", "/mcp", true),
+        ("@/mcp/", "/mcp", true),
+        ("@/mcp", "/mcp/", true),
+        ("@", "/mcp", true),
+        ("@/a", "/a/mcp", true),
+        ("@/mc", "/mcp", false),
+        ("@/other", "/mcp", false),
+        ("https://evil.example/mcp", "/mcp", false),
+        ("http://127.0.0.1/mcp", "/mcp", false),
+        ("not a url", "/mcp", false),
+    ] {
+        let place = match path {
+            "/mcp" => "/.well-known/oauth-protected-resource/mcp",
+            _ => RESOURCE,
+        };
+        let server = documents(vec![(place, prm(resource, "@")), (OAUTH, metadata("@", "@"))]).await;
+        let result = discover_at(&server, path, &Login::default()).await;
+        let spelling = resource.replace('@', &server.origin);
+        match result {
+            Ok(discovered) if fits => assert_eq!(discovered.issuer.resource, Some(spelling), "the metadata's bytes"),
+            Err(DiscoveryError::OtherResource { resource, server: ours, .. }) if !fits => {
+                assert_eq!((resource, ours), (spelling, format!("{}{path}", server.origin)), "both are named");
+            }
+            result => panic!("{resource} for {path}: {result:?}"),
+        }
+    }
+    let server = documents(vec![(RESOURCE, prm("@/other", "@")), (OAUTH, metadata("@", "@"))]).await;
+    let login = Login { resource: ResourceChoice::Given(format!("{}/other", server.origin)), ..Login::default() };
+    assert!(discover_at(&server, "/mcp", &login).await.is_ok(), "--resource allows it");
+}
+
+#[tokio::test]
+async fn metadata_of_another_issuer_are_refused_unless_pinned() {
+    for (listed, named, fits) in [
+        ("@", "@", true),
+        ("@/", "@", true),
+        ("@", "@/", true),
+        ("@", "@//", false),
+        ("@", "https://evil.example", false),
+        ("@", "", false),
+    ] {
+        let server = documents(vec![(RESOURCE, prm("@", listed)), (OAUTH, metadata("@", named))]).await;
+        let named = named.replace('@', &server.origin);
+        match discover_at(&server, "/mcp", &Login::default()).await {
+            Ok(discovered) if fits => {
+                assert_eq!(discovered.issuer.issuer, named, "the metadata's spelling is stored for iss");
+            }
+            Err(DiscoveryError::OtherIssuer { found, expected, .. }) if !fits => {
+                assert_eq!((found, expected), (named.clone(), listed.replace('@', &server.origin)), "both are named");
+            }
+            result => panic!("{listed} and {named}: {result:?}"),
+        }
+        let login = Login { issuer: Some(named.clone()), ..Login::default() };
+        assert_eq!(discover_at(&server, "/mcp", &login).await.is_ok(), !named.is_empty(), "--issuer {named}");
+    }
+    let server = documents(vec![(RESOURCE, prm("@", "@")), (OAUTH, metadata("@", "@"))]).await;
+    let login = Login { issuer: Some("http://127.0.0.1:1/other".to_owned()), ..Login::default() };
+    assert!(discover_at(&server, "/mcp", &login).await.is_err(), "only the issuer of --issuer is used");
+}
+
+#[tokio::test]
+async fn the_first_usable_issuer_is_used() {
+    let two = json!({"resource": "@", "authorization_servers": ["@/gone", "@/here", "@"]});
+    let here = "/.well-known/oauth-authorization-server/here";
+    let server = documents(vec![(RESOURCE, two), (here, metadata("@", "@/here")), (OAUTH, metadata("@", "@"))]).await;
+    let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
+    assert_eq!(discovered.issuer.issuer, format!("{}/here", server.origin));
+    let url = Url::parse(&format!("{}/mcp", server.origin)).unwrap();
+    let earlier_issuer = Some(server.origin.as_str());
+    let input = DiscoveryInput { server: &url, challenge: None, protocol_version: "x", earlier_issuer };
+    let discovered = discover(&fetch(), input, &Login::default()).await.unwrap();
+    assert_eq!(discovered.issuer.issuer, server.origin, "the issuer of the earlier login");
+}
+
+#[tokio::test]
+async fn only_safe_urls_are_requested() {
+    let server = documents(vec![(RESOURCE, prm("@", "http://as.example"))]).await;
+    let error = discover_at(&server, "/mcp", &Login::default()).await.unwrap_err();
+    assert!(matches!(error, DiscoveryError::Fetch(_)), "plain http to another machine: {error}");
+    let server = Server::start(|seen, origin| {
+        Some(match seen.target.as_str() {
+            RESOURCE => Answer(302, vec![("location", format!("{origin}/moved"))], String::new()),
+            "/moved" => Answer(302, vec![("location", "http://as.example/x".to_owned())], String::new()),
+            _ => return None,
+        })
+    })
+    .await;
+    // The redirect counts as missing metadata, so the server's own metadata are requested.
+    assert!(discover_at(&server, "/mcp", &Login::default()).await.is_ok());
+    assert!(server.targets().contains(&"GET /moved".to_owned()), "an allowed redirect is followed");
+}
+
+#[tokio::test]
+async fn an_error_names_a_bot_protection() {
+    let server = Server::start(|seen, origin| {
+        Some(match seen.target.as_str() {
+            RESOURCE => (200, prm(origin, origin)).into(),
+            OAUTH => (403, "<title>Just a moment...</title>").into(),
+            _ => return None,
+        })
+    })
+    .await;
+    let error = discover_at(&server, "/mcp", &Login::default()).await.unwrap_err().to_string();
+    assert!(error.contains("blocked by bot protection") && error.contains("403"), "{error}");
+}
+
+#[tokio::test]
+async fn tokens_are_bound_to_a_key_if_both_servers_support_it() {
+    let able = json!({"dpop_signing_alg_values_supported": ["ES256"]});
+    let (able, unable) = (known("https://as.example", able), known("https://as.example", json!({})));
+    for (issuer, wanted, choice, expected) in [
+        (&able, true, DpopChoice::Auto, true),
+        (&able, false, DpopChoice::Auto, false),
+        (&unable, true, DpopChoice::Auto, false),
+        (&unable, false, DpopChoice::On, true),
+        (&able, true, DpopChoice::Off, false),
+    ] {
+        assert_eq!(uses_dpop(issuer, wanted, choice), expected);
+    }
+}
+
+#[tokio::test]
+async fn entra_gets_no_resource() {
+    let mut issuer = known("https://login.microsoftonline.com", json!({}));
+    set_resource(&mut issuer, Some("api://x"), &Url::parse("https://h/mcp").unwrap(), &Login::default());
+    assert_eq!((issuer.resource, issuer.other_resource.as_deref()), (None, Some("api://x")));
+}
+
+#[test]
+fn a_given_token_endpoint_needs_no_discovery() {
+    let login = Login { grant: Grant::ClientCredentials, ..Login::default() };
+    let discovered = from_token_endpoint(&Url::parse("https://h/mcp").unwrap(), "https://as.example/x/token", &login);
+    assert_eq!(discovered.issuer.issuer, "https://as.example");
+    assert_eq!(Metadata::of(&discovered.issuer).token_endpoint(), Some("https://as.example/x/token"));
+}

@@ -1,0 +1,95 @@
+//! How does a person log in with a browser on another device (RFC 8628)?
+
+use std::time::Duration;
+
+use crate::auth::fetch::FetchError;
+use crate::auth::metadata::{self, Metadata};
+use crate::auth::token::{DEVICE_CODE_GRANT, Issued, TokenEndpoint, TokenError, seconds};
+use crate::auth::web_url::check_url;
+use crate::log::{Secret, redact};
+
+/// The polling interval if the server names none, and what `slow_down` adds to it.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The lifetime of a code if the server, against the RFC, names none.
+const LIFETIME: Duration = Duration::from_secs(600);
+
+/// The device authorization response: what the person needs, and what we poll with.
+#[derive(Debug, Clone)]
+pub(in crate::auth) struct DeviceAuthorization {
+    /// The code that the person types in.
+    pub user_code: String,
+    /// The page for the code.
+    pub verification_uri: String,
+    /// The page's address with the code in it, if the server has one.
+    pub verification_uri_complete: Option<String>,
+    /// How long the code is valid.
+    pub lifetime: Duration,
+    /// How long to wait before each poll.
+    pub interval: Duration,
+    device_code: Secret,
+    scope: Option<String>,
+}
+
+/// The result of one poll.
+#[derive(Debug)]
+pub(in crate::auth) enum PollResult {
+    /// Wait for [`DeviceAuthorization::interval`], then poll again.
+    Wait,
+    /// The person has logged in.
+    Issued(Box<Issued>),
+}
+
+/// Sends the device authorization request (RFC 8628 section 3.1).
+pub(in crate::auth) async fn authorize(
+    endpoint: TokenEndpoint<'_>,
+    scope: Option<&str>,
+) -> Result<DeviceAuthorization, TokenError> {
+    let metadata = Metadata::of(endpoint.issuer);
+    let address = metadata.device_authorization_endpoint();
+    let address = address.ok_or_else(|| TokenError::NoDeviceEndpoint(endpoint.issuer.issuer.clone()))?;
+    let mut form = Vec::new();
+    form.extend(scope.map(|scope| ("scope", scope)));
+    form.extend(endpoint.issuer.resource.as_deref().map(|resource| ("resource", resource)));
+    let response = endpoint.post_to(address, &form).await?;
+    let text = |name: &str| metadata::text(&response, name);
+    let missing = |name: &str| TokenError::Malformed(format!("the device authorization response has no {name}"));
+    // Google's name for it is `verification_url`.
+    let page = text("verification_uri").or(text("verification_url")).ok_or_else(|| missing("verification_uri"))?;
+    check_url(page, false).map_err(FetchError::from)?;
+    let complete = text("verification_uri_complete").filter(|page| check_url(page, false).is_ok());
+    let time = |name: &str| response.get(name).and_then(seconds).map(Duration::from_secs);
+    Ok(DeviceAuthorization {
+        user_code: redact(text("user_code").ok_or_else(|| missing("user_code"))?),
+        verification_uri: page.to_owned(),
+        verification_uri_complete: complete.map(str::to_owned),
+        lifetime: time("expires_in").unwrap_or(LIFETIME),
+        interval: time("interval").unwrap_or(INTERVAL),
+        device_code: Secret::new(text("device_code").ok_or_else(|| missing("device_code"))?),
+        scope: scope.map(str::to_owned),
+    })
+}
+
+impl DeviceAuthorization {
+    /// Asks the server whether the person has logged in (RFC 8628 section 3.4). `access_denied` and `expired_token` are
+    /// errors like others.
+    pub(in crate::auth) async fn poll(&mut self, endpoint: TokenEndpoint<'_>) -> Result<PollResult, TokenError> {
+        let form = [("grant_type", DEVICE_CODE_GRANT), ("device_code", self.device_code.expose())];
+        match endpoint.request_tokens(&form, self.scope.as_deref()).await {
+            Ok(issued) => Ok(PollResult::Issued(Box::new(issued))),
+            Err(TokenError::ErrorResponse(response)) if response.error == "authorization_pending" => {
+                Ok(PollResult::Wait)
+            }
+            Err(TokenError::ErrorResponse(response)) if response.error == "slow_down" => {
+                self.interval += INTERVAL;
+                Ok(PollResult::Wait)
+            }
+            // Section 3.5: after a lost response, poll less often.
+            Err(TokenError::NoResponse(_) | TokenError::Temporary { .. }) => {
+                self.interval = self.interval.saturating_mul(2).min(Duration::from_secs(60));
+                Ok(PollResult::Wait)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! When does a login begin by itself? When a request needs it, or when a client whose first message needed it still
+//! runs after a while. Programs often start the bridge only to look, and end it again; requests that the bridge makes
+//! by itself open no tab.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::log_in::log_in;
+use super::options::LoginOptions;
+use crate::auth::login_context::LoginContext;
+use crate::auth::options::AuthMode;
+use crate::log;
+use crate::task;
+
+/// A client that still runs this long after its first message is one that somebody uses.
+const IN_USE: Duration = Duration::from_secs(2);
+
+/// Notes that a login is needed, and starts the one task that sees to it, unless it runs already. With `step_up` only
+/// some requests need the login.
+pub(in crate::auth) fn begin_in_background(context: &Arc<LoginContext>, step_up: bool) {
+    if context.login_status.require(step_up) {
+        task::spawn(log_in_when_needed(Arc::clone(context)));
+    }
+}
+
+/// Runs until there is a login, made by this process or another one.
+async fn log_in_when_needed(context: Arc<LoginContext>) {
+    let mut paused: Option<(Instant, String)> = None;
+    loop {
+        let seen = context.requirement.lock().seen;
+        let in_use = async {
+            context.login_status.first_message().await;
+            tokio::time::sleep(IN_USE).await;
+        };
+        tokio::select! {
+            () = context.login_status.requested() => {}
+            () = in_use, if context.options.mode == AuthMode::Auto => {}
+            () = logged_in_elsewhere(&context, seen) => break,
+        }
+        if let Some((_, why)) = paused.as_ref().filter(|(until, _)| Instant::now() < *until) {
+            context.login_status.fail(why.clone());
+            continue;
+        }
+        let opens = context.options.mode != AuthMode::Error;
+        match log_in(&context, LoginOptions { opens, ..LoginOptions::default() }).await {
+            Ok(_) => break,
+            Err(error) => {
+                let why = format!("{error}; {}", error.hint());
+                log::warn!("{why}");
+                paused = error.pause().map(|pause| (Instant::now() + pause, why.clone()));
+                context.login_status.fail(why);
+            }
+        }
+    }
+    context.requirement.lock().note_step_up();
+    context.login_status.succeed();
+}
+
+/// Waits until another process has made a login that is enough.
+async fn logged_in_elsewhere(context: &LoginContext, mut seen: u64) {
+    loop {
+        context.account.changed(seen).await;
+        if context.sufficient_login().await.is_some() {
+            return;
+        }
+        seen = context.account.generation().await;
+    }
+}

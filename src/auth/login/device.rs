@@ -1,0 +1,86 @@
+//! How does somebody log in with a browser on another machine? We show a code, and poll until a person has typed it in.
+
+use std::sync::Arc;
+
+use super::error::LoginError;
+use super::options::LoginOptions;
+use super::prompt::open_browser;
+use crate::auth::account::Snapshot;
+use crate::auth::discovery::Discovered;
+use crate::auth::grants::device::{self, DeviceAuthorization, PollResult};
+use crate::auth::login_context::LoginContext;
+use crate::auth::login_status::LoginPrompt;
+use crate::auth::record::{Client, Record};
+use crate::auth::registration::{self, RegistrationRequest};
+use crate::auth::scope::ScopeAttempt;
+use crate::auth::token::{Issued, TokenEndpoint};
+use crate::log;
+
+/// Logs in with a code (RFC 8628).
+pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) -> Result<Snapshot, LoginError> {
+    let login = &context.options.login;
+    let discovered = context.discover().await?;
+    let held = context.account.snapshot().await;
+    let record = held.map(|held| held.record.as_ref().clone()).unwrap_or_default();
+    let begun_at = record.generation;
+    let issuer = &discovered.issuer;
+    let scope = discovered.scopes.select(login, issuer, record.requested_of(issuer), ScopeAttempt::Full);
+    let client = client(context, &discovered, &record).await?;
+    let dpop = context.dpop(&record).map_err(LoginError::other)?;
+    let fetch = context.fetch().await;
+    let endpoint = TokenEndpoint { fetch, issuer, client: &client, login, dpop: dpop.as_deref() };
+    let device = device::authorize(endpoint, scope.as_deref()).await?;
+    show(context, &device, options).await;
+    let tokens = poll(device, endpoint).await?;
+    let (context, issuer) = (Arc::clone(context), issuer.clone());
+    let account = context.account.clone();
+    let kept = account.transact(async move |mut transaction| {
+        let record: Record = transaction.record.clone();
+        if record.logged_out && record.generation != begun_at {
+            return Err(LoginError::Cancelled);
+        }
+        let record = context.login_record(record, &issuer, &client, scope.as_deref(), tokens);
+        Ok(transaction.keep(record).await)
+    });
+    kept.await?
+}
+
+/// The client that an earlier run registered, or a new one.
+async fn client(context: &LoginContext, discovered: &Discovered, record: &Record) -> Result<Client, LoginError> {
+    let (login, issuer) = (&context.options.login, &discovered.issuer);
+    if let Some(client) = record.registered_with(issuer) {
+        return Ok(client.clone());
+    }
+    let scope = discovered.scopes.to_register(login, issuer, record.requested_of(issuer));
+    let wanted = RegistrationRequest { redirect_uris: &[], scope: scope.as_deref(), skip_metadata_document: false };
+    Ok(registration::register(context.fetch().await, issuer, login, wanted).await?)
+}
+
+/// Shows the code, and the page to type it in at.
+async fn show(context: &LoginContext, device: &DeviceAuthorization, options: &LoginOptions) {
+    let url = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
+    context.login_status.set_prompt(LoginPrompt { url: url.clone(), code: Some(device.user_code.clone()) });
+    let server = context.shown_server();
+    log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
+    if options.opens && options.asked_for {
+        open_browser(url).await;
+    }
+}
+
+/// Polls until a person has typed the code in, for as long as the code is valid.
+async fn poll(mut device: DeviceAuthorization, endpoint: TokenEndpoint<'_>) -> Result<Issued, LoginError> {
+    let lifetime = device.lifetime;
+    let polling = tokio::time::timeout(lifetime, async {
+        loop {
+            tokio::time::sleep(device.interval).await;
+            match device.poll(endpoint).await {
+                Ok(PollResult::Issued(tokens)) => return Ok(*tokens),
+                Ok(PollResult::Wait) => {}
+                // The code stays valid: the next poll may succeed.
+                Err(error) if error.is_temporary() || error.has_unknown_outcome() => log::info!("{error}"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    });
+    polling.await.unwrap_or(Err(LoginError::TimedOut(lifetime.as_secs())))
+}

@@ -1,0 +1,131 @@
+//! How is a login made, from the first step to the tokens?
+//!
+//! One process has the login lock. It shows where to sign in, waits for the browser to come back or for an address that
+//! a person pastes, and exchanges the code. The other processes wait for the tokens that it saves; if it dies, the next
+//! one takes over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::adjustments::Adjustments;
+use super::error::LoginError;
+use super::options::LoginOptions;
+use super::{begin, device, finish, halves, prompt};
+use crate::auth::account::Snapshot;
+use crate::auth::login_context::LoginContext;
+use crate::auth::login_lock::{LoginGuard, Turn};
+use crate::auth::settings::Grant;
+use crate::auth::store::StoreError;
+use crate::log;
+
+/// How often a process that waits for another one looks for a login under way.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The most attempts in one login, where the server refused something about the earlier ones.
+const MOST_ATTEMPTS: usize = 6;
+
+/// Logs in, or waits until another process has logged in.
+pub(in crate::auth) async fn log_in(
+    context: &Arc<LoginContext>,
+    mut options: LoginOptions,
+) -> Result<Snapshot, LoginError> {
+    let limit = context.options.timeout;
+    let logging_in = async {
+        let mut seen = context.requirement.lock().seen;
+        loop {
+            match wait_for_turn(context, seen, &mut options).await? {
+                Turn::Acquired(guard) => {
+                    let logged_in = match context.options.login.grant {
+                        Grant::Device => device::log_in(context, &options).await,
+                        _ => log_in_by_browser(context, &guard, &mut options).await,
+                    };
+                    guard.release().await;
+                    return logged_in;
+                }
+                Turn::Changed => {
+                    if let Some(held) = context.sufficient_login().await {
+                        return Ok(held);
+                    }
+                    seen = context.account.generation().await;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(limit, logging_in).await.unwrap_or(Err(LoginError::TimedOut(limit.as_secs())))
+}
+
+/// Waits for the login lock. Meanwhile shows where to sign in for the login of another process; an address that a
+/// person pastes here finishes that login.
+async fn wait_for_turn(context: &Arc<LoginContext>, seen: u64, options: &mut LoginOptions) -> Result<Turn, StoreError> {
+    // A pending login is not shown while this process may take it over.
+    if let Some(turn) = context.login_lock.try_acquire(seen).await? {
+        return Ok(turn);
+    }
+    let helping = async {
+        let mut shown = None;
+        loop {
+            let pending = context.login_lock.pending().await;
+            if let Some(pending) = pending.filter(|pending| shown.as_ref() != Some(&pending.url)) {
+                prompt::show_pending(context, &pending, options).await;
+                shown = Some(pending.url);
+            }
+            tokio::select! {
+                Some(text) = options.next_pasted() => match halves::complete_pending(context, &text).await {
+                    Ok(_) => return,
+                    Err(error) => log::notice(&format!("{error}; still waiting")),
+                },
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        turn = context.login_lock.acquire(seen) => turn,
+        () = helping => Ok(Turn::Changed),
+    }
+}
+
+/// Logs in with a browser, while this process has the login lock.
+async fn log_in_by_browser(
+    context: &Arc<LoginContext>,
+    guard: &LoginGuard,
+    options: &mut LoginOptions,
+) -> Result<Snapshot, LoginError> {
+    let mut left_behind = context.login_lock.pending().await;
+    if let Some(returned) = left_behind.take_if(|left| left.redirect.is_some()) {
+        match finish::resume(context, &returned).await {
+            Ok(held) => {
+                context.fingerprints.note_login();
+                return Ok(held);
+            }
+            Err(error) => log::info!("a login that another process had nearly finished is begun anew: {error}"),
+        }
+        // That tab does not come back, and its person was there a moment ago.
+        options.is_present = true;
+    }
+    let mut adjustments = Adjustments::default();
+    let mut attempts_left = MOST_ATTEMPTS;
+    loop {
+        let taken_over = match left_behind.take() {
+            Some(pending) => begin::take_over(context, guard, pending, options).await?,
+            None => None,
+        };
+        let (mut callback, pending) = match taken_over {
+            Some(taken_over) => taken_over,
+            None => begin::begin(context, guard, &adjustments, options).await?,
+        };
+        let logged_in = finish::finish(context, &mut callback, &pending, options).await;
+        attempts_left -= 1;
+        let goes_on =
+            attempts_left > 0 && logged_in.as_ref().err().is_some_and(|error| adjustments.adjust(error, &pending));
+        finish::answer_browser(context, callback, &logged_in, goes_on).await;
+        if !goes_on {
+            if logged_in.is_ok() {
+                context.fingerprints.note_login();
+            }
+            return logged_in;
+        }
+        // The person who has just answered in the browser gets the next tab at once.
+        options.is_present = true;
+    }
+}

@@ -1,0 +1,211 @@
+//! What do logins to one MCP server share? Who the server is, what the user wants, the login as it is kept, and what
+//! this process has learnt.
+
+mod fingerprints;
+mod requirement;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::account::{Account, Snapshot};
+use super::challenge::Challenge;
+use super::crypto::CryptoError;
+use super::discovery::{self, Discovered, DiscoveryError};
+use super::dpop::Dpop;
+use super::fetch::Fetch;
+use super::login_lock::LoginLock;
+use super::login_status::LoginStatus;
+use super::options::Options;
+use super::record::{Client, Issuer, Record};
+use super::scope;
+use super::settings::Grant;
+use super::store::{Identity, Key, KeyParts, Store};
+use super::token::Issued;
+use crate::log::{self, Secret};
+use crate::net::{AddressScope, Http, Network};
+use fingerprints::TokenFingerprints;
+use requirement::Requirement;
+
+/// What the logins to one MCP server share. Requests, the task that waits for a login, and refreshes hold it.
+pub(super) struct LoginContext {
+    /// The endpoint of the MCP server.
+    pub(super) server: Url,
+    pub(super) options: Arc<Options>,
+    pub(super) account: Account,
+    pub(super) login_lock: LoginLock,
+    /// Whoever logs in writes it; whoever waits for a login reads it.
+    pub(super) login_status: LoginStatus,
+    /// A refused request writes it; a login reads it to see what it must bring, and writes who issues tokens.
+    pub(super) requirement: Mutex<Requirement>,
+    pub(super) fingerprints: TokenFingerprints,
+    /// Client ids that the authorization server knows, seen in this run. Logins add to it; a login that the
+    /// authorization server has ended clears it.
+    pub(super) known_clients: Mutex<HashSet<String>>,
+    /// The `DPoP` key used last, with the nonces that it learnt. Requests and refreshes read it; a new login replaces it.
+    dpop: Mutex<Option<(Secret, Arc<Dpop>)>>,
+    /// The client of the MCP server, for want of another.
+    http: Http,
+    /// The client for authorization servers. The first login makes it.
+    fetch: OnceCell<Fetch>,
+}
+
+impl fmt::Debug for LoginContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginContext").field("login_status", &self.login_status).finish_non_exhaustive()
+    }
+}
+
+impl LoginContext {
+    /// For these options; `None` if there is no home directory to keep a login in.
+    pub(super) fn new(options: &Arc<Options>, http: &Http) -> Option<Self> {
+        let home = options.home.as_deref()?;
+        let server = Url::parse(&options.server.to_string()).ok()?;
+        let identity = match (&options.login.client_id, &options.login.client_metadata_url) {
+            (Some(id), _) => Identity::Given(id),
+            (None, Some(url)) => Identity::MetadataDocument(url),
+            (None, None) => Identity::Dynamic,
+        };
+        let extra = options.login.key_parts();
+        let parts = KeyParts { url: server.as_str(), identity, profile: options.profile.as_deref(), extra: &extra };
+        let account = Account::new(Store::new(home, options.kept_in), Key::new(&parts));
+        Some(Self {
+            server,
+            options: Arc::clone(options),
+            login_lock: LoginLock::new(account.clone()),
+            account,
+            login_status: LoginStatus::default(),
+            requirement: Mutex::default(),
+            fingerprints: TokenFingerprints::default(),
+            known_clients: Mutex::default(),
+            dpop: Mutex::default(),
+            http: http.clone(),
+            fetch: OnceCell::new(),
+        })
+    }
+
+    /// Whether a login needs a person and a browser.
+    pub(super) fn needs_a_person(&self) -> bool {
+        matches!(self.options.login.grant, Grant::AuthorizationCode | Grant::Device)
+    }
+
+    /// Sets what the next login must have: another token than the one that is held, and for a step-up this scope.
+    /// Returns the generation that is not enough.
+    pub(super) async fn require(&self, challenge: Option<Challenge>, scope: Option<String>) -> u64 {
+        let held = self.account.snapshot().await;
+        let seen = held.as_ref().map_or(0, |held| held.record.generation);
+        let refused = held.as_ref().map_or(0, |held| self.fingerprints.of(&held.record));
+        self.requirement.lock().set(challenge, scope, seen, refused);
+        seen
+    }
+
+    /// The login that is held, if it has what the requirement asks for.
+    pub(super) async fn sufficient_login(&self) -> Option<Snapshot> {
+        let held = self.account.snapshot().await?;
+        self.requirement.lock().is_met_by(&held, self.fingerprints.of(&held.record)).then_some(held)
+    }
+
+    /// The client for authorization servers. If the MCP server is on a public address, it must not lead us into the
+    /// network that this machine is in.
+    pub(super) async fn fetch(&self) -> &Fetch {
+        self.fetch
+            .get_or_init(|| async {
+                let address_scope = AddressScope::around(&self.options.server).await;
+                // Cookies and the Unix socket are for the MCP server.
+                let network =
+                    Network { address_scope, cookies: false, unix_socket: None, ..self.options.network.clone() };
+                let http = Http::new(&network).unwrap_or_else(|error| {
+                    log::warn!("{error}; {}", error.hint());
+                    self.http.clone()
+                });
+                Fetch::new(http, self.server.scheme() == "http")
+            })
+            .await
+    }
+
+    /// The authorization server of the MCP server. It is looked for once for each challenge.
+    pub(super) async fn discover(&self) -> Result<Discovered, DiscoveryError> {
+        let (challenge, known) = {
+            let requirement = self.requirement.lock();
+            (requirement.challenge.clone(), requirement.discovered.clone())
+        };
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let login = &self.options.login;
+        if let Some(endpoint) = &login.token_endpoint {
+            return Ok(discovery::from_token_endpoint(&self.server, endpoint, login));
+        }
+        let held = self.account.snapshot().await;
+        let earlier = held.and_then(|held| Some(held.record.issuer.as_ref()?.issuer.clone()));
+        let refusal = discovery::DiscoveryInput {
+            server: &self.server,
+            challenge: challenge.as_ref(),
+            protocol_version: "2025-11-25",
+            earlier_issuer: earlier.as_deref(),
+        };
+        let discovered = discovery::discover(self.fetch().await, refusal, login).await?;
+        self.requirement.lock().discovered = Some(discovered.clone());
+        Ok(discovered)
+    }
+
+    /// The `DPoP` key that a record's tokens are bound to.
+    pub(super) fn dpop(&self, record: &Record) -> Result<Option<Arc<Dpop>>, CryptoError> {
+        let Some(key) = &record.dpop_key else { return Ok(None) };
+        let mut known = self.dpop.lock();
+        if let Some((_, dpop)) = known.as_ref().filter(|(known, _)| known == key) {
+            return Ok(Some(Arc::clone(dpop)));
+        }
+        let dpop = Arc::new(Dpop::new(key)?);
+        *known = Some((key.clone(), Arc::clone(&dpop)));
+        Ok(Some(dpop))
+    }
+
+    /// The `DPoP` key that was used last.
+    pub(super) fn last_dpop(&self) -> Option<Arc<Dpop>> {
+        self.dpop.lock().as_ref().map(|(_, dpop)| Arc::clone(dpop))
+    }
+
+    /// Scheme and host of the MCP server.
+    pub(super) fn shown_server(&self) -> String {
+        self.server.origin().ascii_serialization()
+    }
+
+    /// The address of the MCP server for people, without its secret parts.
+    pub(super) fn address(&self) -> String {
+        let mut address = self.server.clone();
+        address.set_username("").ok();
+        address.set_password(None).ok();
+        log::redact(address.as_str())
+    }
+
+    /// The record of a login that has just been made.
+    pub(super) fn login_record(
+        &self,
+        record: Record,
+        issuer: &Issuer,
+        client: &Client,
+        scope: Option<&str>,
+        tokens: Issued,
+    ) -> Record {
+        let asked = record.requested_of(issuer).unwrap_or_default();
+        let requested_scope = Some(scope::union(asked, scope.unwrap_or_default())).filter(|all| !all.is_empty());
+        let mut record = Record {
+            logins: record.logins + 1,
+            server: self.address(),
+            issuer: Some(issuer.clone()),
+            client: Some(client.clone()),
+            requested_scope,
+            dead_refresh: None,
+            dead_client: None,
+            logged_out: false,
+            ..record
+        };
+        tokens.write_to(&mut record);
+        record
+    }
+}

@@ -1,0 +1,209 @@
+//! Which process logs in when ten processes need a login at once?
+//!
+//! One process holds the login lock, which the kernel releases when that process dies. The others wait until the record
+//! changes or the lock is free. The login that is under way is on disk, so that the next process can bind the same port
+//! and finish the login in the same browser tab.
+
+mod tabs;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::account::Account;
+use super::expiry::now;
+use super::store::{Key, Lock, Store, StoreError};
+use crate::log::{self, Secret};
+use tabs::Tabs;
+
+/// How often waiting processes look.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// After this many seconds an authorization request cannot be finished any more.
+const PENDING_LIFETIME: u64 = 600;
+
+/// The files beside the login's record, by their endings.
+const LOCK: &str = "login.lock";
+const PENDING: &str = "login.json";
+const TABS: &str = "tabs.json";
+
+/// A login under way: all that another process needs to finish it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PendingLogin {
+    /// The authorization URL, for people.
+    pub url: String,
+    /// The `state` parameter that the redirect must repeat.
+    pub(super) state: String,
+    /// The port of the callback.
+    pub(super) port: u16,
+    /// The last part of the short address that leads to `url`.
+    pub(super) start: String,
+    /// Seconds since 1970.
+    pub(super) begun_at: u64,
+    /// [`super::authorization::PendingAuthorization`]: what the protocol needs to finish, such as the PKCE verifier.
+    #[serde(default)]
+    pub(super) payload: Value,
+    /// The query that the browser came back with. It is saved before its code is used: if this process is killed then,
+    /// the next one need not wait for a browser that does not come again.
+    #[serde(default)]
+    pub(super) redirect: Option<Secret>,
+}
+
+/// How waiting for the login lock ended.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// This process holds the lock.
+    Acquired(LoginGuard),
+    /// The record has changed: read it again.
+    Changed,
+}
+
+/// The lock and the pending login of one account.
+#[derive(Debug, Clone)]
+pub struct LoginLock {
+    account: Account,
+}
+
+impl LoginLock {
+    /// For this account.
+    pub fn new(account: Account) -> Self {
+        Self { account }
+    }
+
+    /// Waits until this process has the lock, or the record has another generation than `seen`. There is no limit: drop
+    /// the future.
+    pub(super) async fn acquire(&self, seen: u64) -> Result<Turn, StoreError> {
+        loop {
+            if let Some(turn) = self.try_acquire(seen).await? {
+                return Ok(turn);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// [`LoginLock::acquire`] without waiting; `None` if another process logs in.
+    pub(super) async fn try_acquire(&self, seen: u64) -> Result<Option<Turn>, StoreError> {
+        let Some(lock) = self.account.on_disk(|store, key| Lock::try_acquire(&store.beside(key, LOCK))).await? else {
+            return Ok((self.account.generation().await != seen).then_some(Turn::Changed));
+        };
+        let generation = self.account.read_again().await?.map_or(0, |snapshot| snapshot.record.generation);
+        // Another process may have finished a login after `seen` was read.
+        Ok(Some(if generation == seen {
+            Turn::Acquired(LoginGuard { login: self.clone(), _lock: lock })
+        } else {
+            Turn::Changed
+        }))
+    }
+
+    /// The login under way, in whichever process, unless it is too old to be finished.
+    pub async fn pending(&self) -> Option<PendingLogin> {
+        self.account.on_disk(pending).await.ok()?
+    }
+
+    /// Whether the login with this `state` may be finished: since it began nobody has logged out or finished it.
+    pub(super) async fn is_pending(&self, state: &str) -> bool {
+        let pending = self.account.on_disk(|store, key| store.read_beside::<PendingLogin>(key, PENDING)).await;
+        pending.ok().flatten().is_some_and(|pending| pending.state == state)
+    }
+
+    /// Waits until the login with this `state` may not be finished any more.
+    pub(super) async fn cancelled(&self, state: &str) {
+        while self.is_pending(state).await {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Saves the query that the browser has brought back to the login with this `state`.
+    pub(super) async fn save_redirect(&self, state: &str, query: String) {
+        let state = state.to_owned();
+        let save = move |store: &Store, key: &Key| {
+            let pending = pending(store, key).filter(|pending| pending.state == state)?;
+            let returned = PendingLogin { redirect: Some(Secret::new(query)), ..pending };
+            store.write_beside(key, PENDING, &returned).ok()
+        };
+        // If it cannot be saved and this process is killed just now, the next process begins a new login.
+        self.account.on_disk(save).await.ok();
+    }
+
+    /// Ends the login under way, and keeps others from beginning one until the returned lock is dropped. Waits no longer
+    /// than the limit for the process that logs in to notice.
+    pub(super) async fn cancel_pending(&self, limit: Duration) -> Option<Lock> {
+        self.remove_pending().await;
+        let lock = Lock::acquire(&self.account.store().beside(self.account.key(), LOCK), limit).await.ok();
+        self.remove_pending().await;
+        lock
+    }
+
+    /// Removes the login under way, so that no process finishes it.
+    pub(super) async fn remove_pending(&self) {
+        self.account.on_disk(|store, key| std::fs::remove_file(store.beside(key, PENDING)).ok()).await.ok();
+    }
+
+    /// Takes back the count of the last tab: it led to a login whose token the MCP server accepts. Runs in a task that
+    /// the end of the process waits for.
+    pub(super) fn uncount_tab(&self) {
+        let account = self.account.clone();
+        self.account.run_to_end(async move {
+            let uncount = |store: &Store, key: &Key| {
+                let mut tabs: Tabs = store.read_beside(key, TABS).unwrap_or_default();
+                tabs.opened.pop().and_then(|_| store.write_beside(key, TABS, &tabs).ok())
+            };
+            account.on_disk(uncount).await.ok();
+        });
+    }
+}
+
+fn pending(store: &Store, key: &Key) -> Option<PendingLogin> {
+    let pending: PendingLogin = store.read_beside(key, PENDING)?;
+    let age = now().checked_sub(pending.begun_at);
+    age.is_some_and(|age| age < PENDING_LIFETIME).then_some(pending)
+}
+
+/// The right to log in. If it is dropped without [`LoginGuard::release`], as when the process is killed, the next
+/// process takes over the pending login.
+#[derive(Debug)]
+pub(super) struct LoginGuard {
+    login: LoginLock,
+    _lock: Lock,
+}
+
+impl LoginGuard {
+    /// Saves the login under way for the process that may have to finish it.
+    pub(super) async fn save_pending(&self, pending: PendingLogin) -> Result<(), StoreError> {
+        self.login.account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending)).await?
+    }
+
+    /// Counts a tab if one may be opened; `Err` is how long there must be no tab. For a person who asks for a login
+    /// there is no limit, and [`LoginGuard::count_tab`] is enough.
+    pub(super) async fn claim_tab(&self) -> Result<(), Duration> {
+        let tabs = self.login.account.on_disk(|store, key| store.read_beside::<Tabs>(key, TABS)).await;
+        match tabs.ok().flatten().unwrap_or_default().pause(now()) {
+            Some(pause) => Err(pause),
+            None => {
+                self.count_tab().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts a tab that is about to be opened: if the process is killed then, the tab is counted.
+    pub(super) async fn count_tab(&self) {
+        let count = |store: &Store, key: &Key| {
+            let mut tabs: Tabs = store.read_beside(key, TABS).unwrap_or_default();
+            tabs.count(now());
+            store.write_beside(key, TABS, &tabs)
+        };
+        if let Ok(Err(error)) | Err(error) = self.login.account.on_disk(count).await {
+            log::warn!("{error}; {}", error.hint());
+        }
+    }
+
+    /// The login has ended, successfully or not: removes it from the disk and lets the next process log in.
+    pub(super) async fn release(self) {
+        self.login.remove_pending().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

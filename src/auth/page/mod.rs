@@ -1,0 +1,212 @@
+//! Which page does the browser show after a login?
+//!
+//! The page has no scripts and loads nothing; its content security policy forbids both. Texts of servers are escaped.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::log;
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+
+/// Longer texts of servers are cut.
+const LONGEST_TEXT: usize = 600;
+
+/// Allows only the page's own style, by its hash; no scripts, images, frames or forms.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+});
+
+/// A page of ours. Its texts are plain text, not HTML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Page {
+    /// The login succeeded.
+    SignedIn { host: String },
+    /// The login failed.
+    Failed { host: String, reason: String, advice: String },
+    /// The authorization server refused a part of the request. The login goes on in another tab with a changed request.
+    Retrying { host: String, reason: String },
+    /// The request belongs to no login that is waiting: it is forged or old, or the page was loaded again.
+    Unknown,
+    /// The exchange of the code takes longer than a browser should wait.
+    Unfinished,
+}
+
+struct Look {
+    status: StatusCode,
+    kind: &'static str,
+    label: &'static str,
+    sign: &'static str,
+    title: &'static str,
+}
+
+const CHECK: &str = "M15 24.8l6.2 6.2L33.4 18";
+const CROSS: &str = "M17.5 17.5l13 13M30.5 17.5l-13 13";
+const MARK: &str = "M24 14.5v12M24 33v.2";
+const CLOCK: &str = "M24 14v10.5l6.5 4";
+
+impl Page {
+    fn look(&self) -> Look {
+        let (status, kind, label, sign, title) = match self {
+            Self::SignedIn { .. } => (StatusCode::OK, "good", "Done", CHECK, "Signed in"),
+            Self::Failed { .. } => (StatusCode::BAD_REQUEST, "bad", "Failed", CROSS, "Signing in failed"),
+            Self::Retrying { .. } => (StatusCode::BAD_REQUEST, "dull", "Again", MARK, "Please sign in once more"),
+            Self::Unknown => (StatusCode::BAD_REQUEST, "dull", "Unknown", MARK, "This sign-in is unknown"),
+            Self::Unfinished => {
+                (StatusCode::SERVICE_UNAVAILABLE, "dull", "Waiting", CLOCK, "Signing in is not finished")
+            }
+        };
+        Look { status, kind, label, sign, title }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::SignedIn { host } => format!(
+                "<p>You are signed in to <strong>{}</strong>. You can close this tab and go back to your program.</p>",
+                escaped(host)
+            ),
+            Self::Failed { host, reason, advice } => format!(
+                "<p>You are not signed in to <strong>{}</strong>.</p>\n<p class=\"reason\">{}</p>\n<p>{}</p>",
+                escaped(host),
+                escaped(reason),
+                escaped(advice)
+            ),
+            Self::Retrying { host, reason } => format!(
+                "<p>You are not signed in to <strong>{}</strong> yet.</p>\n<p class=\"reason\">{}</p>\n\
+                 <p>To continue, use the tab that opens now, or the new address that your program shows.</p>",
+                escaped(host),
+                escaped(reason)
+            ),
+            Self::Unknown => "<p>It may be finished, or a newer one may have replaced it. \
+                              Go back to your program and sign in from there.</p>"
+                .to_owned(),
+            Self::Unfinished => "<p>The server has not answered yet. You can close this tab; \
+                                 your program continues as soon as it answers.</p>"
+                .to_owned(),
+        }
+    }
+
+    fn html(&self) -> String {
+        let look = self.look();
+        let mut html = String::new();
+        let mut rest = TEMPLATE;
+        // One pass over the template only, so that a `{` in an inserted text has no effect.
+        while let Some((before, (name, after))) =
+            rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+        {
+            html.push_str(before);
+            match name {
+                "style" => html.push_str(STYLE),
+                "kind" => html.push_str(look.kind),
+                "label" => html.push_str(look.label),
+                "sign" => html.push_str(look.sign),
+                "text" => html.push_str(&self.text()),
+                _ => html.push_str(look.title),
+            }
+            rest = after;
+        }
+        html.push_str(rest);
+        html
+    }
+
+    /// The page as a response.
+    pub(super) fn response(&self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(self.html()));
+        *response.status_mut() = self.look().status;
+        set_headers(&mut response);
+        response
+    }
+}
+
+/// Sets the headers that every response to a browser has.
+pub(super) fn set_headers(response: &mut Response<Bytes>) {
+    let fixed: [(HeaderName, &str); 5] = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // The page's address has the code in it.
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (CONNECTION, "close"),
+    ];
+    for (name, value) in fixed {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
+        response.headers_mut().insert(http::header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// A server's text without secrets, escaped for HTML.
+fn escaped(text: &str) -> String {
+    let mut html = String::new();
+    for c in log::redact(text).chars().take(LONGEST_TEXT) {
+        match c {
+            '&' | '<' | '>' | '"' | '\'' | '`' => write!(html, "&#{};", u32::from(c)).unwrap_or_default(),
+            // Characters that change the direction of the text after them.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            c => html.push(c),
+        }
+    }
+    html
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_policy_allows_only_the_page_s_own_style() {
+        let response = Page::Unknown.response();
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        let html = Page::Unknown.html();
+        let style = html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+        let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, style.as_bytes()));
+        assert!(policy.contains(&format!("style-src 'sha256-{hash}'")), "{policy}");
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+        assert!(
+            !html.contains("http") && !html.contains("<script") && !html.contains("url("),
+            "the page loads nothing"
+        );
+    }
+
+    #[test]
+    fn each_page_shows_the_result_and_what_to_do() {
+        let signed_in = Page::SignedIn { host: "mcp.example.com".to_owned() };
+        assert!(
+            signed_in.html().contains("You are signed in to <strong>mcp.example.com</strong>. You can close this tab")
+        );
+        assert_eq!(signed_in.response().status(), 200);
+        let failed = Page::Failed {
+            host: "mcp.example.com".to_owned(),
+            reason: "the account has no access".to_owned(),
+            advice: "Ask for access, then sign in again.".to_owned(),
+        };
+        assert!(failed.html().contains("the account has no access"));
+        assert!(failed.html().contains("Ask for access, then sign in again."));
+        assert_eq!(failed.response().status(), 400);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_of_a_server_becomes_markup(reason in ".*", host in "[<>&\"'{}a-z]*") {
+            let failed = |host: &str, reason: &str| {
+                Page::Failed { host: host.to_owned(), reason: reason.to_owned(), advice: String::new() }.html()
+            };
+            let marks = |html: &str| html.matches(['<', '>', '"', '{']).count();
+            prop_assert_eq!(marks(&failed(&host.replace('{', ""), &reason.replace('{', ""))), marks(&failed("", "")));
+        }
+    }
+}

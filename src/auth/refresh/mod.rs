@@ -1,0 +1,233 @@
+//! How is a refresh token used exactly once?
+//!
+//! Most servers take a refresh token once, and a second use may revoke the whole login. So a refresh ([`Refresher::run`])
+//! keeps this order: take the lock; read the record again; see whether a refresh is still needed; note on disk that the
+//! token is about to be sent; send the token; keep the new tokens; only then use them and release the lock.
+
+mod error;
+mod notes;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+
+use super::account::{Account, Snapshot, Transaction};
+use super::expiry::Freshness;
+use super::record::{Record, Tokens};
+use super::scope::covers;
+use super::store::StoreError;
+use super::token::Issued;
+use crate::log;
+use notes::usable_refresh_token;
+use state::{RefreshState, SharedRefresh};
+
+pub(super) use error::{RefreshError, RefreshFailure};
+
+/// When a token is sent again whose fate is not known: servers accept the same token twice for a short while, so that a
+/// lost answer does not end the login.
+const SEND_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
+/// How long requests wait for pauses in all, of a `Retry-After` or after a failure, before they fail.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a refresh is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The access token expires soon, or has expired.
+    Due,
+    /// The MCP server refused the access token, whatever the clock says.
+    Refused,
+}
+
+/// Refreshes one login. Clones refresh the same login.
+#[derive(Debug, Clone)]
+pub(super) struct Refresher {
+    account: Account,
+    /// Requests read it to share a refresh; whoever begins or ends a refresh changes it.
+    state: Arc<Mutex<RefreshState>>,
+}
+
+impl Refresher {
+    pub(super) fn new(account: Account) -> Self {
+        Self { account, state: Arc::default() }
+    }
+
+    /// Renews the access token of a record, or finds that another request or process has renewed it. `send` sends the
+    /// record's refresh token and returns the new tokens; it may be called again with the same token where the token's
+    /// fate is not known.
+    ///
+    /// Requests that call this at the same time share one refresh. A caller that is cancelled stops nothing.
+    pub(super) async fn refresh<F, Fut>(
+        &self,
+        seen: &Snapshot,
+        reason: Reason,
+        send: F,
+    ) -> Result<Snapshot, RefreshError>
+    where
+        F: Fn(Record) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Issued, RefreshFailure>> + Send + 'static,
+    {
+        let send = Arc::new(send);
+        let shared = self.shared(seen, reason, &send).await.await?;
+        if has_other_token(&shared.record, &seen.record, reason) {
+            return Ok(shared);
+        }
+        // A refresh that began because the token was due may have found it good; this request knows that it is not.
+        self.shared(seen, reason, &send).await.await
+    }
+
+    /// The running refresh, or one that begins now.
+    async fn shared<F, Fut>(&self, seen: &Snapshot, reason: Reason, send: &Arc<F>) -> SharedRefresh
+    where
+        F: Fn(Record) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Issued, RefreshFailure>> + Send + 'static,
+    {
+        let newest = self.account.snapshot().await;
+        let mut state = self.state.lock();
+        if let Some(running) = state.running(seen.record.generation) {
+            return running;
+        }
+        if let Some(newest) = newest.filter(|newest| is_as_good_as_refreshed(newest, seen, reason)) {
+            return std::future::ready(Ok(newest)).boxed().shared();
+        }
+        let pause = match state.pause_left() {
+            Some((left, why)) if left > PATIENCE => {
+                let error = RefreshError::Temporary { reason: why, retry_after: left };
+                return std::future::ready(Err(error)).boxed().shared();
+            }
+            pause => pause.map_or(Duration::ZERO, |(left, _)| left),
+        };
+        let (refresher, begun_from, send) = (self.clone(), seen.clone(), Arc::clone(send));
+        let refresh = async move {
+            // The end of the process does not wait for this pause.
+            tokio::time::sleep(pause).await;
+            let account = refresher.account.clone();
+            let work = account.run_to_end(async move {
+                let result = refresher.run(&begun_from, reason, send.as_ref()).await;
+                refresher.state.lock().end(&result);
+                result
+            });
+            work.await.unwrap_or(Err(StoreError::CutOff.into()))
+        };
+        let refresh = refresh.boxed().shared();
+        state.begin(seen.record.generation, refresh.clone());
+        refresh
+    }
+
+    /// One refresh, from the lock to the new tokens.
+    async fn run<F, Fut>(&self, seen: &Snapshot, reason: Reason, send: &F) -> Result<Snapshot, RefreshError>
+    where
+        F: Fn(Record) -> Fut,
+        Fut: Future<Output = Result<Issued, RefreshFailure>>,
+    {
+        let mut transaction = self.account.begin().await?;
+        loop {
+            let newest = self.account.snapshot().await;
+            if let Some(newest) = newest.filter(|newest| is_as_good_as_refreshed(newest, seen, reason)) {
+                log::debug!("the login was renewed by another process or request");
+                return Ok(newest);
+            }
+            let token = usable_refresh_token(&transaction.record)?;
+            notes::note_start(&mut transaction, &token).await;
+            let failure = match send_repeatedly(send, &transaction.record).await {
+                Ok(issued) => return keep_full_scope(&mut transaction, send, issued).await,
+                Err(failure) => failure,
+            };
+            let why = match failure {
+                RefreshFailure::Dead { reason } => reason,
+                RefreshFailure::Refused { reason } if notes::note_refusal(&mut transaction, &token).await => reason,
+                RefreshFailure::Refused { reason } | RefreshFailure::Unknown { reason } => {
+                    return Err(self.state.lock().temporary(reason, None));
+                }
+                RefreshFailure::Temporary { reason, retry_after } => {
+                    return Err(self.state.lock().temporary(reason, retry_after));
+                }
+                RefreshFailure::ClientUnknown { reason } => {
+                    notes::keep_unknown_client(&mut transaction, &token).await;
+                    return Err(RefreshError::ClientUnknown(reason));
+                }
+            };
+            // A process of another version may refresh without the lock: then the record has another token now.
+            transaction.read_again().await?;
+            if usable_refresh_token(&transaction.record).is_ok_and(|newest| newest == token) {
+                notes::keep_dead_token(&mut transaction, &token).await;
+                return Err(RefreshError::LoginNeeded(why));
+            }
+        }
+    }
+}
+
+/// Whether the record has another access token than the one that was refused. A token that was merely due need not be
+/// another one.
+fn has_other_token(record: &Record, seen: &Record, reason: Reason) -> bool {
+    let token = |record: &Record| record.tokens.as_ref().map(|tokens| tokens.access_token.clone());
+    reason == Reason::Due || token(record) != token(seen)
+}
+
+fn is_as_good_as_refreshed(newest: &Snapshot, seen: &Snapshot, reason: Reason) -> bool {
+    newest.freshness() == Freshness::Good && has_other_token(&newest.record, &seen.record, reason)
+}
+
+/// Sends the refresh token, and sends it again while its fate is not known or the server is in trouble.
+async fn send_repeatedly<F, Fut>(send: &F, record: &Record) -> Result<Issued, RefreshFailure>
+where
+    F: Fn(Record) -> Fut,
+    Fut: Future<Output = Result<Issued, RefreshFailure>>,
+{
+    let mut patience = PATIENCE;
+    for pause in SEND_AGAIN {
+        let asked = match send(record.clone()).await {
+            Err(RefreshFailure::Unknown { reason }) => {
+                log::info!("a refresh was not answered ({reason}); the same token is tried again");
+                None
+            }
+            Err(RefreshFailure::Temporary { reason, retry_after })
+                if retry_after.is_none_or(|asked| asked <= patience) =>
+            {
+                log::info!("a refresh failed ({reason}); it is tried again");
+                retry_after
+            }
+            decided => return decided,
+        };
+        let asked = asked.unwrap_or_default();
+        patience -= asked;
+        tokio::time::sleep(pause.max(asked)).await;
+    }
+    send(record.clone()).await
+}
+
+/// Keeps the new tokens. If they have less scope than the old ones, because the refresh named no scope, then refreshes
+/// once more with the scope named. The tokens of the first refresh are kept before the second one is sent.
+async fn keep_full_scope<F, Fut>(
+    transaction: &mut Transaction,
+    send: &F,
+    issued: Issued,
+) -> Result<Snapshot, RefreshError>
+where
+    F: Fn(Record) -> Fut,
+    Fut: Future<Output = Result<Issued, RefreshFailure>>,
+{
+    let before = transaction.record.tokens.as_ref().filter(|tokens| !tokens.refresh_with_scope);
+    let granted = before.and_then(|tokens| tokens.scope.clone());
+    let is_narrower = |granted: &String| issued.tokens.scope.as_deref().is_some_and(|now| !covers(now, granted));
+    let Some(granted) = granted.filter(is_narrower) else { return notes::keep(transaction, issued).await };
+    let mut narrower = issued;
+    narrower.tokens.refresh_with_scope = true;
+    let kept = notes::keep(transaction, narrower).await?;
+    let (Ok(token), Some(tokens)) = (usable_refresh_token(&transaction.record), transaction.record.tokens.clone())
+    else {
+        return Ok(kept);
+    };
+    notes::note_start(transaction, &token).await;
+    let full = Record { tokens: Some(Tokens { scope: Some(granted), ..tokens }), ..transaction.record.clone() };
+    match send_repeatedly(send, &full).await {
+        Ok(issued) => notes::keep(transaction, issued).await,
+        Err(_) => Ok(kept),
+    }
+}

@@ -1,0 +1,55 @@
+//! Which client ID do we use at an authorization server? One from the user, the URL of a client ID metadata document,
+//! or one from dynamic client registration (RFC 7591), in this order.
+
+mod dynamic;
+mod error;
+
+use super::fetch::Fetch;
+use super::metadata::Metadata;
+use super::record::{Client, Issuer, Origin};
+use super::settings::Login;
+use super::token::AuthMethod;
+
+pub(super) use dynamic::RegistrationRequest;
+pub(super) use error::RegistrationError;
+
+/// Returns the client to use. A client ID is never invented: it comes from the user, a document or the authorization
+/// server.
+pub(super) async fn register(
+    fetch: &Fetch,
+    issuer: &Issuer,
+    login: &Login,
+    request: RegistrationRequest<'_>,
+) -> Result<Client, RegistrationError> {
+    let metadata = Metadata::of(issuer);
+    let redirect_uris = request.redirect_uris.to_vec();
+    if let Some(client_id) = &login.client_id {
+        return Ok(Client {
+            client_id: client_id.clone(),
+            client_secret: login.client_secret.clone(),
+            token_endpoint_auth_method: login.client_auth_method.clone(),
+            origin: Origin::Given,
+            redirect_uris,
+            ..Client::default()
+        });
+    }
+    if let Some(url) = &login.client_metadata_url
+        && metadata.supports_client_id_metadata_documents()
+        && !request.skip_metadata_document
+    {
+        return Ok(Client {
+            client_id: url.clone(),
+            token_endpoint_auth_method: Some(AuthMethod::None.name().to_owned()),
+            origin: Origin::MetadataDocument,
+            redirect_uris,
+            ..Client::default()
+        });
+    }
+    match metadata.registration_endpoint() {
+        Some(endpoint) => dynamic::register(fetch, endpoint, issuer, login, request).await,
+        None => Err(RegistrationError::closed(issuer, request.redirect_uris, String::new())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! Which credential did the user give: a variable, a file, a command? If the server refuses it, only the same source is
+//! read again, where it may have a newer token. A refusal is reported as such: no browser opens for an expired key.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use http::HeaderValue;
+use tokio::sync::Mutex;
+
+use super::error::AuthError;
+use super::headers::authorization;
+use crate::log::Secret;
+use crate::task;
+
+/// How long a `--token-command` may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+/// Where a bearer token comes from.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// `--bearer-token-env`. It is read once: an environment does not change.
+    Environment {
+        /// The variable's name.
+        variable: String,
+        /// Its value.
+        token: Secret,
+    },
+    /// `--bearer-token-file`.
+    File {
+        /// As the user typed it.
+        path: PathBuf,
+    },
+    /// `--token-command`.
+    Command {
+        /// The program and its arguments; at least the program.
+        argv: Vec<String>,
+    },
+}
+
+/// The credential, with the token that was read last.
+#[derive(Debug)]
+pub(super) struct StaticCredential {
+    credential: Credential,
+    /// Requests read it; the first request, and one whose token was refused, replace it. Locked while the source is read,
+    /// so that the other requests wait for the new token.
+    token: Mutex<Option<Token>>,
+}
+
+#[derive(Debug, Clone)]
+struct Token {
+    header: HeaderValue,
+    /// Counts how often the source was read.
+    serial: u64,
+}
+
+impl StaticCredential {
+    pub(super) fn new(credential: Credential) -> Self {
+        Self { credential, token: Mutex::default() }
+    }
+
+    /// The option to look at when the server refuses the credential.
+    pub(super) fn source(&self) -> String {
+        match &self.credential {
+            Credential::Environment { variable, .. } => format!("--bearer-token-env {variable}"),
+            Credential::File { path } => format!("--bearer-token-file {}", path.display()),
+            Credential::Command { .. } => "--token-command".to_owned(),
+        }
+    }
+
+    /// The value of the `Authorization` header, and the serial of its token.
+    pub(super) async fn header(&self) -> Result<(HeaderValue, u64), AuthError> {
+        let mut token = self.token.lock().await;
+        let current = match token.take() {
+            Some(current) => current,
+            None => self.credential.read(0).await?,
+        };
+        let Token { header, serial } = token.insert(current).clone();
+        Ok((header, serial))
+    }
+
+    /// The server refused the token with this serial. True if there is another token to try now, read here or by a
+    /// request that was refused earlier.
+    pub(super) async fn challenge(&self, serial: u64) -> Result<bool, AuthError> {
+        if let Credential::Environment { .. } = self.credential {
+            return Ok(false);
+        }
+        let mut token = self.token.lock().await;
+        let Some(current) = &*token else { return Ok(true) };
+        if current.serial != serial {
+            return Ok(true);
+        }
+        let next = self.credential.read(current.serial + 1).await?;
+        // An unchanged file has no newer token. A command may have renewed what stands behind the same token.
+        let is_new = next.header != current.header || matches!(self.credential, Credential::Command { .. });
+        *token = Some(next);
+        Ok(is_new)
+    }
+}
+
+impl Credential {
+    /// Reads the token from its source.
+    pub(super) async fn token(&self) -> Result<Secret, AuthError> {
+        let (text, source) = match self {
+            Self::Environment { variable, token } => (token.expose().to_owned(), variable.clone()),
+            Self::File { path } => {
+                let (path, shown) = (path.clone(), path.display().to_string());
+                let read = task::blocking(move || std::fs::read_to_string(path).map_err(|error| error.to_string()));
+                let read = read.await.unwrap_or_else(|| Err("the read was cut off".to_owned()));
+                (read.map_err(|cause| AuthError::File { path: shown.clone(), cause })?, shown)
+            }
+            Self::Command { argv } => (run(argv).await?, "--token-command".to_owned()),
+        };
+        let token = Secret::new(bare_token(&text));
+        if token.expose().is_empty() { Err(AuthError::NoToken(source)) } else { Ok(token) }
+    }
+
+    async fn read(&self, serial: u64) -> Result<Token, AuthError> {
+        let token = self.token().await?;
+        let header = authorization("Bearer", &token).ok_or_else(|| AuthError::NoToken("its source".to_owned()))?;
+        Ok(Token { header, serial })
+    }
+}
+
+/// Runs the command and returns what it prints. It does not get our stdin, which belongs to the protocol; its stderr is
+/// dropped, because it may hold secrets.
+async fn run(argv: &[String]) -> Result<String, AuthError> {
+    let program = argv.first().cloned().unwrap_or_default();
+    let failed = |cause: String| AuthError::Command { program: program.clone(), cause };
+    let mut command = tokio::process::Command::new(&program);
+    command.args(argv.get(1..).unwrap_or_default()).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = match tokio::time::timeout(COMMAND_LIMIT, command.output()).await {
+        Ok(output) => output.map_err(|error| failed(format!("cannot be run: {error}")))?,
+        Err(_) => return Err(failed(format!("took longer than {} seconds", COMMAND_LIMIT.as_secs()))),
+    };
+    if !output.status.success() {
+        return Err(failed(format!("failed ({})", output.status)));
+    }
+    String::from_utf8(output.stdout).map_err(|_| failed("printed no text".to_owned()))
+}
+
+/// The token without its scheme, which some people store with it.
+fn bare_token(text: &str) -> &str {
+    let text = text.trim();
+    match text.split_once(char::is_whitespace) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => text,
+    }
+}

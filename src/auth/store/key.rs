@@ -1,0 +1,66 @@
+//! What are a login's files called? After everything that makes two logins two.
+
+use crate::files::hex;
+
+/// Our client identity at the authorization server: another identity is another login.
+#[derive(Debug, Clone, Copy)]
+pub enum Identity<'a> {
+    /// A client id that the user gave.
+    Given(&'a str),
+    /// The URL of a client ID metadata document.
+    MetadataDocument(&'a str),
+    /// A client id from dynamic registration.
+    Dynamic,
+}
+
+/// Two logins that differ in any of these are two logins.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyParts<'a> {
+    /// The MCP server's address as the `url` crate writes it, without a fragment.
+    pub url: &'a str,
+    /// Our client identity.
+    pub identity: Identity<'a>,
+    /// The user's own name for this login, where there are several.
+    pub profile: Option<&'a str>,
+    /// Parameters that change the token: `resource`, `audience`, …
+    pub extra: &'a [(String, String)],
+}
+
+/// The name of a login's files: a hash, because the address may hold a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub(super) String);
+
+impl Key {
+    /// The key of the login with these parts.
+    pub fn new(parts: &KeyParts) -> Self {
+        let (kind, identity) = match parts.identity {
+            Identity::Given(id) => ("given", id),
+            Identity::MetadataDocument(url) => ("document", url),
+            Identity::Dynamic => ("dynamic", ""),
+        };
+        let mut extra: Vec<&(String, String)> = Vec::new();
+        for part in parts.extra {
+            extra.insert(extra.partition_point(|before| *before <= part), part);
+        }
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        let fixed = [parts.url, kind, identity, parts.profile.unwrap_or_default()];
+        for part in fixed.into_iter().chain(extra.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()])) {
+            // Each with its length: otherwise two parts could look like one.
+            digest.update(&(part.len() as u64).to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        Self(hex(&digest.finish().as_ref()[..16]))
+    }
+
+    /// Three ports for the callback, the same ones on every start: an authorization server may accept only the port that
+    /// was registered. Between 3335 and 49150, below what systems hand out to outgoing connections.
+    pub fn ports(&self) -> [u16; 3] {
+        let word = |at: usize| u16::from_str_radix(self.0.get(at..at + 4).unwrap_or_default(), 16).unwrap_or_default();
+        [0, 4, 8].map(|at| 3335 + word(at) % 45_816)
+    }
+
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let is_key = name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_key.then(|| Self(name.to_owned()))
+    }
+}

@@ -1,0 +1,125 @@
+//! How does a client authenticate at the token endpoint (RFC 6749 section 2.3, RFC 7523)?
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use url::form_urlencoded;
+
+use super::error::TokenError;
+use crate::auth::metadata::Metadata;
+use crate::auth::record::{Client, Issuer, Origin};
+use crate::auth::settings::Login;
+use crate::log::hide;
+
+const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The values of `token_endpoint_auth_method` (RFC 7591) that we support.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::auth) enum AuthMethod {
+    /// A public client sends only its ID.
+    None,
+    /// The secret is in the form.
+    ClientSecretPost,
+    /// The secret is in the `Authorization` header.
+    ClientSecretBasic,
+    /// A signed assertion is in the form.
+    PrivateKeyJwt,
+}
+
+/// What a request needs so that the client is authenticated.
+pub(super) struct ClientAuthentication {
+    pub(super) form: Vec<(&'static str, String)>,
+    pub(super) headers: Vec<(HeaderName, String)>,
+}
+
+impl AuthMethod {
+    /// The registered name.
+    pub(in crate::auth) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        [Self::None, Self::ClientSecretPost, Self::ClientSecretBasic, Self::PrivateKeyJwt]
+            .into_iter()
+            .find(|method| method.name() == name)
+    }
+
+    /// The method to register with: a public client, if the server allows that.
+    pub(in crate::auth) fn for_registration(supported: Option<&[&str]>) -> Self {
+        Self::first_supported(supported, &[Self::None, Self::ClientSecretPost, Self::ClientSecretBasic])
+            .unwrap_or(Self::None)
+    }
+
+    /// The method of a registration response that names none. RFC 8414: the default is Basic.
+    pub(in crate::auth) fn default_for(supported: Option<&[&str]>, has_secret: bool) -> Self {
+        if !has_secret {
+            return Self::None;
+        }
+        let order = [Self::None, Self::ClientSecretPost, Self::ClientSecretBasic];
+        Self::first_supported(supported, &order).unwrap_or(Self::ClientSecretBasic)
+    }
+
+    fn first_supported(supported: Option<&[&str]>, order: &[Self]) -> Option<Self> {
+        let supported = supported?;
+        order.iter().copied().find(|method| supported.contains(&method.name()))
+    }
+
+    /// The methods to try, the likeliest first. The others are for servers that refuse the method which they advertise.
+    pub(super) fn candidates(issuer: &Issuer, client: &Client, login: &Login) -> Vec<Self> {
+        if login.client_key.is_some() && client.origin == Origin::Given {
+            return vec![Self::PrivateKeyJwt];
+        }
+        if client.client_secret.is_none() {
+            return vec![Self::None];
+        }
+        let supported = Metadata::of(issuer).token_endpoint_auth_methods();
+        let with_secret = [Self::ClientSecretPost, Self::ClientSecretBasic];
+        let registered = client.token_endpoint_auth_method.as_deref().and_then(Self::parse);
+        let first = registered
+            .filter(|method| *method != Self::PrivateKeyJwt)
+            .or_else(|| Self::first_supported(supported.as_deref(), &with_secret))
+            .unwrap_or(Self::ClientSecretBasic);
+        let mut methods = vec![first];
+        methods.extend(with_secret.into_iter().filter(|method| *method != first));
+        methods
+    }
+
+    /// Makes the client's part of a request.
+    pub(super) fn authenticate(
+        self,
+        issuer: &Issuer,
+        client: &Client,
+        login: &Login,
+    ) -> Result<ClientAuthentication, TokenError> {
+        let id = &client.client_id;
+        let secret = client.client_secret.as_ref().map_or("", |secret| secret.expose());
+        let mut form = vec![("client_id", id.clone())];
+        let mut headers = Vec::new();
+        match self {
+            Self::None => {}
+            Self::ClientSecretPost => form.push(("client_secret", secret.to_owned())),
+            Self::ClientSecretBasic => {
+                // RFC 6749 section 2.3.1: both are form-encoded first. A request has only one authentication, so the
+                // form has no client_id.
+                let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+                let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret)));
+                // As secret as the client secret, but another text.
+                hide(&pair);
+                form.clear();
+                headers.push((AUTHORIZATION, format!("Basic {pair}")));
+            }
+            Self::PrivateKeyJwt => {
+                let signer = login.client_key.as_ref().ok_or(TokenError::NoKey)?;
+                form.push(("client_assertion_type", CLIENT_ASSERTION_TYPE.to_owned()));
+                form.push(("client_assertion", signer.client_assertion(id, &issuer.issuer)?));
+            }
+        }
+        Ok(ClientAuthentication { form, headers })
+    }
+}

@@ -1,4 +1,4 @@
-//! Queries and forms, and a browser: a program for BROWSER that notes what it is given, and a person who follows it.
+//! Queries, forms, pages, and a browser: a program for `BROWSER` that records each URL, and a user who opens it.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write as _};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use url::form_urlencoded;
 
 use super::DEADLINE;
-use super::ledger::Parameters;
+use super::records::Parameters;
 
 /// The parameters of a path or URL.
 pub(crate) fn query(url: &str) -> Parameters {
@@ -35,7 +35,7 @@ pub(crate) fn with_parameters(url: &str, parameters: &Parameters) -> String {
 
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Id and secret of a `Basic` header.
+/// The client id and secret of a `Basic` header.
 pub(super) fn credentials(basic: &str) -> (String, String) {
     let digits = basic.trim_end_matches('=').bytes().map(|letter| match letter {
         b'+' => 62,
@@ -66,7 +66,7 @@ pub(super) fn pkce_challenge(verifier: &str) -> String {
     text
 }
 
-/// RFC 1321, in hexadecimal: the names of another bridge's files are made of it.
+/// RFC 1321, in hexadecimal: mcp-remote names its files by this hash.
 pub(crate) fn md5(text: &str) -> String {
     const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
     let mut state = [0x6745_2301_u32, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
@@ -97,7 +97,7 @@ pub(crate) fn md5(text: &str) -> String {
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// One answer to a GET.
+/// One response to a GET.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
     pub(crate) status: u16,
@@ -112,7 +112,7 @@ impl Page {
     }
 }
 
-/// A GET over plain HTTP. `headers` stand in place of ours; nothing comes where nobody listens.
+/// A GET over plain HTTP. `headers` replace the default ones. `None` if nothing listens at the address.
 pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Option<Page> {
     let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("the tests' pages are http: {url}"));
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -135,13 +135,13 @@ pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Option<Page> {
     }
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let mut page = Page { status, head, body: String::new() };
-    // A server may keep the connection although we do not.
+    // A server may keep the connection open after the body.
     let length = page.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(u64::MAX);
     reader.take(length).read_to_string(&mut page.body).ok()?;
     Some(page)
 }
 
-/// Follows a URL through its redirects to the last page.
+/// Follows the redirects of a URL to the last page.
 pub(crate) fn follow(url: &str) -> Option<Page> {
     let mut next = url.to_owned();
     for _ in 0..10 {
@@ -154,15 +154,15 @@ pub(crate) fn follow(url: &str) -> Option<Page> {
     panic!("a redirect without end: {next}");
 }
 
-/// Follows a URL as soon as somebody listens at its end.
+/// Follows a URL as soon as a program listens at its last address.
 #[track_caller]
-pub(crate) fn follow_when_heard(url: &str) -> Page {
-    until(&format!("somebody should listen at the end of {url}"), || follow(url))
+pub(crate) fn follow_when_reachable(url: &str) -> Page {
+    poll(&format!("a program should listen at the last address of {url}"), || follow(url))
 }
 
-/// Looks until there is something. Neither files nor ports of other programs tell when they change.
+/// Polls until there is a value: files and ports of other programs announce no changes.
 #[track_caller]
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+fn poll<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let give_up = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = look() {
@@ -173,38 +173,38 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// What a machine's BROWSER does: a program notes each URL it is given.
+/// The machine's `BROWSER`: a program that records each URL.
 pub(crate) struct Browser {
     home: TempDir,
     closed: Arc<AtomicBool>,
-    person: Option<JoinHandle<Vec<Option<Page>>>>,
+    user: Option<JoinHandle<Vec<Option<Page>>>>,
 }
 
 impl Browser {
-    /// One before which nobody sits.
-    pub(crate) fn unattended() -> Self {
-        let browser = Self { home: TempDir::new().unwrap(), closed: Arc::default(), person: None };
+    /// A browser without a user: it only records URLs.
+    pub(crate) fn without_user() -> Self {
+        let browser = Self { home: TempDir::new().unwrap(), closed: Arc::default(), user: None };
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let script = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >> '{}'\n", browser.notes().display());
+            let script = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >> '{}'\n", browser.recorded().display());
             std::fs::write(browser.program(), script).unwrap();
             std::fs::set_permissions(browser.program(), std::fs::Permissions::from_mode(0o755)).unwrap();
         }
         #[cfg(windows)]
-        std::fs::write(browser.program(), format!("@echo %~1>>\"{}\"\r\n", browser.notes().display())).unwrap();
+        std::fs::write(browser.program(), format!("@echo %~1>>\"{}\"\r\n", browser.recorded().display())).unwrap();
         browser
     }
 
-    /// One before which somebody sits who follows every tab to its end.
-    pub(crate) fn attended() -> Self {
-        let mut browser = Self::unattended();
-        let (notes, closed) = (browser.notes(), Arc::clone(&browser.closed));
-        browser.person = Some(std::thread::spawn(move || {
+    /// A browser whose user follows every tab to its last page.
+    pub(crate) fn with_user() -> Self {
+        let mut browser = Self::without_user();
+        let (recorded, closed) = (browser.recorded(), Arc::clone(&browser.closed));
+        browser.user = Some(std::thread::spawn(move || {
             let mut pages = Vec::new();
             loop {
                 let last = closed.load(Ordering::SeqCst);
-                for url in lines(&notes).into_iter().skip(pages.len()) {
+                for url in lines(&recorded).into_iter().skip(pages.len()) {
                     pages.push(follow(&url));
                 }
                 if last {
@@ -216,44 +216,44 @@ impl Browser {
         browser
     }
 
-    /// What BROWSER names.
+    /// The program that `BROWSER` names.
     pub(crate) fn program(&self) -> PathBuf {
         self.home.path().join(if cfg!(windows) { "browser.cmd" } else { "browser" })
     }
 
-    fn notes(&self) -> PathBuf {
+    fn recorded(&self) -> PathBuf {
         self.home.path().join("tabs")
     }
 
-    /// What was opened so far.
+    /// The URLs opened so far.
     pub(crate) fn tabs(&self) -> Vec<String> {
-        lines(&self.notes())
+        lines(&self.recorded())
     }
 
     /// Waits for the n-th tab (from 1).
     #[track_caller]
     pub(crate) fn tab(&self, n: usize) -> String {
-        until(&format!("tab number {n} should have been opened"), || self.tabs().into_iter().nth(n - 1))
+        poll(&format!("tab number {n} should have been opened"), || self.tabs().into_iter().nth(n - 1))
     }
 
-    /// What the person saw at the end of each tab.
+    /// The last page of each tab.
     pub(crate) fn pages(mut self) -> Vec<Option<Page>> {
         self.closed.store(true, Ordering::SeqCst);
-        self.person.take().expect("a person").join().unwrap()
+        self.user.take().expect("a user").join().unwrap()
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::SeqCst);
-        if let Some(person) = self.person.take() {
-            drop(person.join());
+        if let Some(user) = self.user.take() {
+            drop(user.join());
         }
     }
 }
 
-fn lines(notes: &std::path::Path) -> Vec<String> {
-    // A line that is being written is not there yet.
-    let text = std::fs::read_to_string(notes).unwrap_or_default();
+fn lines(recorded: &std::path::Path) -> Vec<String> {
+    // A line without its newline is still being written.
+    let text = std::fs::read_to_string(recorded).unwrap_or_default();
     text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(|line| line.trim_end().to_owned()).collect()
 }

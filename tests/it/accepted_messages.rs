@@ -1,19 +1,22 @@
-//! A 202 is complete with its head; and no notification, answered or not, keeps the requests after it waiting for long.
+//! A 202 response is complete when its head has arrived, and no notification delays the requests after it for long.
 
 use std::time::{Duration, Instant};
 
 use crate::support::*;
 
-/// A 202 whose body the upstream keeps open until the client has closed the connection, if it ever does.
+/// Responds with a 202 whose body stays open until the bridge closes the connection.
 fn accept_and_stay(call: Exchange) {
-    assert!(call.begin("202 Accepted", &[]).closed_by_client(), "the client closes what it no longer needs");
+    assert!(
+        call.start_response("202 Accepted", &[]).closed_by_client(),
+        "the bridge closes a connection that it no longer needs"
+    );
 }
 
 #[test]
-fn an_initialized_accepted_with_an_open_body_holds_nothing_up() {
+fn an_initialized_accepted_with_an_open_body_does_not_delay_requests() {
     let upstream = Upstream::start(|call| match call.kind() {
         "notifications/initialized" => accept_and_stay(call),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     bridge.still_works();
@@ -21,11 +24,8 @@ fn an_initialized_accepted_with_an_open_body_holds_nothing_up() {
 }
 
 #[test]
-fn an_initialized_that_is_never_answered_holds_requests_up_for_seconds_only() {
-    let upstream = Upstream::start(|call| match call.kind() {
-        "notifications/initialized" => call.hold(),
-        _ => call.usual(),
-    });
+fn an_unanswered_initialized_delays_requests_by_a_few_seconds_at_most() {
+    let upstream = Upstream::holding(["notifications/initialized"]);
     let mut bridge = Bridge::connected(&upstream);
     let asked = Instant::now();
     bridge.still_works();
@@ -37,22 +37,22 @@ fn an_initialized_that_is_never_answered_holds_requests_up_for_seconds_only() {
 }
 
 #[test]
-fn a_request_accepted_with_an_open_body_is_an_error_at_once() {
+fn a_request_accepted_with_an_open_body_fails_at_once() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => accept_and_stay(call),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
-    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "202"]);
+    assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host(), "202"]);
     bridge.still_works();
     bridge.finish();
 }
 
 #[test]
-fn a_notification_accepted_with_an_open_body_lets_the_next_one_pass() {
+fn a_notification_accepted_with_an_open_body_does_not_block_the_next_one() {
     let upstream = Upstream::start(|call| match call.kind() {
         "notifications/x" => accept_and_stay(call),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     for _ in 0..3 {

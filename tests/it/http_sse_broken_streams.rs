@@ -1,4 +1,5 @@
-//! Streams of HTTP+SSE that break at an awkward moment: no request is lost with them, and the session comes back.
+//! HTTP+SSE streams that break during a handshake or after a session change: no request is lost, and the session is
+//! opened again.
 
 use crate::support::*;
 
@@ -6,27 +7,27 @@ fn listening(upstream: &Upstream) -> Bridge {
     Bridge::to(&upstream.url("/sse")).args(["--transport", "sse-only"]).start()
 }
 
-fn shake_hands_again(bridge: &mut Bridge) {
+fn initialize_again(bridge: &mut Bridge) {
     bridge.send(&initialize(r#""again""#, REVISION));
-    let answer = bridge.answer(r#""again""#);
+    let answer = bridge.response(r#""again""#);
     assert!(answer.contains(r#""result""#), "a second initialize should succeed: {answer}");
     bridge.send(&initialized());
 }
 
-/// A request that is answered long after it was accepted is not given up before.
-fn waits_for_its_answer(bridge: &mut Bridge, voice: &HttpSse, id: &str) {
+/// Asserts that a request is not failed before its late response arrives.
+fn waits_for_its_answer(bridge: &mut Bridge, sse_server: &HttpSse, id: &str) {
     bridge.send(&request(id, "tools/call", r#"{"name":"hang"}"#));
     for _ in 0..3 {
         bridge.still_works();
     }
-    voice.event(&result(id, r#"{"late":true}"#));
-    assert_eq!(bridge.answer(id), result(id, r#"{"late":true}"#), "the server's own answer, however late");
+    sse_server.event(&result(id, r#"{"late":true}"#));
+    assert_eq!(bridge.response(id), result(id, r#"{"late":true}"#), "the server's own response, however late");
 }
 
 #[test]
-fn a_first_stream_that_breaks_before_initialize_is_answered_spoils_nothing_later() {
-    let voice = HttpSse::new("/messages");
-    let server = voice.clone();
+fn a_first_stream_that_breaks_before_the_initialize_response_does_no_later_harm() {
+    let sse_server = HttpSse::new("/messages");
+    let server = sse_server.clone();
     let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
         ("initialize", 0) => {
             call.accepted();
@@ -36,62 +37,58 @@ fn a_first_stream_that_breaks_before_initialize_is_answered_spoils_nothing_later
     });
     let mut bridge = listening(&upstream);
     bridge.send(&initialize("1", REVISION));
-    bridge.answer("1");
+    bridge.response("1");
     bridge.send(&initialized());
-    waits_for_its_answer(&mut bridge, &voice, "2");
+    waits_for_its_answer(&mut bridge, &sse_server, "2");
     bridge.finish();
 }
 
 #[test]
-fn a_session_opened_after_streams_were_lost_knows_its_own_streams_from_theirs() {
-    let voice = HttpSse::new("/messages");
-    let server = voice.clone();
-    let upstream = Upstream::start(move |call| server.serve(call));
+fn a_session_opened_after_lost_streams_ignores_those_streams() {
+    let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = listening(&upstream);
-    bridge.shake_hands();
+    bridge.initialize();
     for streams in [2, 3] {
         bridge.still_works();
-        voice.cut();
+        sse_server.cut();
         upstream.wait_for("GET", streams);
     }
     bridge.still_works();
-    shake_hands_again(&mut bridge);
-    waits_for_its_answer(&mut bridge, &voice, "1");
+    initialize_again(&mut bridge);
+    waits_for_its_answer(&mut bridge, &sse_server, "1");
     bridge.finish();
 }
 
 #[test]
-fn a_stream_that_breaks_while_initialized_is_on_its_way_is_opened_again() {
-    let voice = HttpSse::new("/messages");
-    let server = voice.clone();
+fn a_stream_that_breaks_while_initialized_is_being_sent_is_reopened() {
+    let sse_server = HttpSse::new("/messages");
+    let server = sse_server.clone();
     let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
         ("notifications/initialized", 0) => call.hold(),
         _ => server.serve(call),
     });
     let mut bridge = listening(&upstream);
-    bridge.shake_hands();
+    bridge.initialize();
     let initialized = upstream.take("notifications/initialized");
-    voice.cut();
+    sse_server.cut();
     upstream.wait_for("GET", 2);
     initialized.accepted();
-    waits_for_its_answer(&mut bridge, &voice, "1");
+    waits_for_its_answer(&mut bridge, &sse_server, "1");
     bridge.finish();
 }
 
 #[test]
-fn a_client_that_initializes_again_hears_of_what_was_in_flight() {
-    let voice = HttpSse::new("/messages");
-    let server = voice.clone();
-    let upstream = Upstream::start(move |call| server.serve(call));
+fn a_second_initialize_fails_the_requests_in_flight() {
+    let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = listening(&upstream);
-    bridge.shake_hands();
+    bridge.initialize();
     for id in ["1", "2"] {
         bridge.send(&request(id, "tools/call", r#"{"name":"hang"}"#));
     }
     upstream.wait_for("tools/call", 2);
-    shake_hands_again(&mut bridge);
+    initialize_again(&mut bridge);
     for id in ["1", "2"] {
-        own_error(&bridge.answer(id));
+        own_error(&bridge.response(id));
     }
     bridge.still_works();
     bridge.finish();

@@ -1,34 +1,34 @@
-//! Arrays in arrays: JSON-RPC knows none, so they are an error, and however deep they go the bridge lives on.
+//! Nested arrays are not JSON-RPC: they are an error, and deep nesting does not crash the bridge.
 
 use crate::support::*;
 
-/// Arrays in arrays, deeper than any stack of calls may go.
+/// Arrays nested deeper than a recursive parser could follow.
 fn deep() -> String {
     format!("{}{}", "[".repeat(60_000), "]".repeat(60_000))
 }
 
 #[test]
-fn a_line_of_nested_arrays_is_an_error_and_nothing_more() {
-    let upstream = Upstream::usual();
+fn a_line_of_nested_arrays_is_an_error_and_is_not_sent() {
+    let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
     for line in [deep(), "[".repeat(60_000), format!("[{}]", deep())] {
         bridge.send_raw(format!("{line}\n").as_bytes());
-        own_error(&bridge.answer("null"));
+        own_error(&bridge.response("null"));
         bridge.still_works();
     }
     bridge.finish();
-    assert_eq!(upstream.count("batch") + upstream.count("other"), 0, "what is no message is not sent");
+    assert_eq!(upstream.count("batch") + upstream.count("other"), 0, "an invalid message is not sent");
 }
 
 #[test]
-fn a_request_in_an_array_in_a_batch_is_refused_not_lost() {
-    let upstream = Upstream::usual();
+fn a_request_in_a_nested_batch_is_refused_with_an_error() {
+    let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
     bridge.send_raw(format!("[[{}]]\n", request("5", "tools/call", "{}")).as_bytes());
-    own_error(&bridge.answer("null"));
+    own_error(&bridge.response("null"));
     bridge.still_works();
     bridge.finish();
-    assert_eq!(upstream.count("tools/call"), 0, "a batch in a batch is no batch");
+    assert_eq!(upstream.count("tools/call"), 0, "a nested batch is not sent");
 }
 
 #[test]
@@ -36,18 +36,18 @@ fn a_body_of_nested_arrays_is_an_error_for_its_request() {
     for status in ["200 OK", "400 Bad Request", "500 Internal Server Error"] {
         let upstream = Upstream::start(move |call| match call.kind() {
             "tools/call" => call.respond(status, &[("Content-Type", "application/json")], &deep()),
-            _ => call.usual(),
+            _ => call.respond_normally(),
         });
         let mut bridge = Bridge::connected(&upstream);
-        says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host()]);
+        assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host()]);
         bridge.still_works();
         bridge.finish();
-        assert_eq!(upstream.count("DELETE"), 1, "{status}: the session is ended in order");
+        assert_eq!(upstream.count("DELETE"), 1, "{status}: the session is deleted");
     }
 }
 
 #[test]
-fn an_event_of_nested_arrays_is_passed_over() {
+fn an_event_of_nested_arrays_is_ignored() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => call.hold(),
         "tools/call" => {
@@ -56,12 +56,12 @@ fn an_event_of_nested_arrays_is_passed_over() {
             events.event(&deep()).event(&result(&id, r#"{"n":1.0}"#));
             events.end();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     get.event(&deep()).event(&notification("notifications/x", "{}"));
     bridge.message("notifications/x");
-    assert_eq!(bridge.ask("1", "tools/call", "{}"), result("1", r#"{"n":1.0}"#));
+    assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", r#"{"n":1.0}"#));
     bridge.finish();
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::*;
 
 /// Responds with a 202 whose body stays open until the bridge closes the connection.
-fn accept_and_stay(call: Exchange) {
+fn accept_with_open_body(call: Exchange) {
     assert!(
         call.start_response("202 Accepted", &[]).closed_by_client(),
         "the bridge closes a connection that it no longer needs"
@@ -15,7 +15,7 @@ fn accept_and_stay(call: Exchange) {
 #[test]
 fn an_initialized_accepted_with_an_open_body_does_not_delay_requests() {
     let upstream = Upstream::start(|call| match call.kind() {
-        "notifications/initialized" => accept_and_stay(call),
+        "notifications/initialized" => accept_with_open_body(call),
         _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
@@ -27,9 +27,9 @@ fn an_initialized_accepted_with_an_open_body_does_not_delay_requests() {
 fn an_unanswered_initialized_delays_requests_by_a_few_seconds_at_most() {
     let upstream = Upstream::holding(["notifications/initialized"]);
     let mut bridge = Bridge::connected(&upstream);
-    let asked = Instant::now();
+    let started = Instant::now();
     bridge.still_works();
-    let took = asked.elapsed();
+    let took = started.elapsed();
     assert!(took < Duration::from_secs(10), "the wait for `initialized` ends after 5 s; it took {took:?}");
     upstream.wait_for("GET", 1);
     bridge.still_works();
@@ -39,7 +39,7 @@ fn an_unanswered_initialized_delays_requests_by_a_few_seconds_at_most() {
 #[test]
 fn a_request_accepted_with_an_open_body_fails_at_once() {
     let upstream = Upstream::start(|call| match call.kind() {
-        "tools/call" => accept_and_stay(call),
+        "tools/call" => accept_with_open_body(call),
         _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
@@ -51,7 +51,7 @@ fn a_request_accepted_with_an_open_body_fails_at_once() {
 #[test]
 fn a_notification_accepted_with_an_open_body_does_not_block_the_next_one() {
     let upstream = Upstream::start(|call| match call.kind() {
-        "notifications/x" => accept_and_stay(call),
+        "notifications/x" => accept_with_open_body(call),
         _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);

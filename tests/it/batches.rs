@@ -8,7 +8,7 @@ fn batch() -> String {
     format!("[{first},{},{second}]", notification("notifications/x", "{}"))
 }
 
-fn sent(upstream: &Upstream) -> Bridge {
+fn with_batch_sent(upstream: &Upstream) -> Bridge {
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.initialize_with_revision("2025-03-26");
     bridge.expect_response("1");
@@ -59,14 +59,14 @@ fn every_request_of_a_batch_is_answered_when_the_upstream_answers_only_some() {
     bridge.expect_response("1");
     bridge.expect_response("2");
     bridge.response("1");
-    own_error(&bridge.response("2"));
+    bridge_error(&bridge.response("2"));
     bridge.finish();
 }
 
 #[test]
 fn the_responses_to_a_batch_may_come_as_a_stream() {
     let upstream = Upstream::holding(["batch"]);
-    let mut bridge = sent(&upstream);
+    let mut bridge = with_batch_sent(&upstream);
     let events = upstream.take("batch").sse();
     events.event(&result("2", r#"{"n":1.0}"#));
     assert_eq!(bridge.response("2"), result("2", r#"{"n":1.0}"#), "each response is delivered as it arrives");
@@ -81,12 +81,12 @@ fn the_responses_to_a_batch_may_come_as_a_stream() {
 #[test]
 fn a_stream_that_ends_early_is_an_error_for_each_unanswered_request() {
     let upstream = Upstream::holding(["batch"]);
-    let mut bridge = sent(&upstream);
+    let mut bridge = with_batch_sent(&upstream);
     let events = upstream.take("batch").sse();
     events.event(&result("1", "{}"));
     bridge.response("1");
     events.end();
-    own_error(&bridge.response("2"));
+    bridge_error(&bridge.response("2"));
     bridge.finish();
     assert_eq!(upstream.count("batch"), 1);
 }
@@ -105,7 +105,7 @@ fn a_rejected_batch_is_an_error_for_each_of_its_requests() {
     for refuse in refusals {
         let upstream =
             Upstream::start(move |call| if call.kind() == "batch" { refuse(call) } else { call.respond_normally() });
-        let mut bridge = sent(&upstream);
+        let mut bridge = with_batch_sent(&upstream);
         for id in ["1", "2"] {
             error_of(&bridge.response(id));
         }
@@ -132,7 +132,7 @@ fn a_batch_without_requests_gets_no_response() {
 #[test]
 fn a_request_in_a_batch_can_be_cancelled() {
     let upstream = Upstream::holding(["batch"]);
-    let mut bridge = sent(&upstream);
+    let mut bridge = with_batch_sent(&upstream);
     let call = upstream.take("batch");
     bridge.cancel("1");
     upstream.wait_for("notifications/cancelled", 1);
@@ -146,9 +146,10 @@ fn a_batch_from_the_upstream_reaches_the_client_as_separate_lines() {
     let upstream = Upstream::holding(["GET"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.initialize_with_revision("2025-03-26");
-    let (question, log) = (request("5", "roots/list", r#"{"n":1.0}"#), notification("notifications/message", "{}"));
-    upstream.take("GET").sse().event(&format!("[{question},\t{log}]"));
-    assert_eq!(bridge.message("roots/list"), question);
+    let (server_request, log) =
+        (request("5", "roots/list", r#"{"n":1.0}"#), notification("notifications/message", "{}"));
+    upstream.take("GET").sse().event(&format!("[{server_request},\t{log}]"));
+    assert_eq!(bridge.message("roots/list"), server_request);
     assert_eq!(bridge.message("notifications/message"), log);
     bridge.send(&result("5", "{}"));
     upstream.wait_for("response", 1);

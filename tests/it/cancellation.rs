@@ -2,25 +2,21 @@
 
 use crate::support::*;
 
-fn holding_calls() -> Upstream {
-    Upstream::holding(["tools/call"])
-}
-
 #[test]
 fn a_cancellation_is_posted_and_its_http_request_is_closed() {
-    let upstream = holding_calls();
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("12345678901234567890", "tools/call", "{}"));
     let call = upstream.take("tools/call");
     bridge.cancel("12345678901234567890");
-    let told = upstream.wait_for("notifications/cancelled", 1);
+    let notice = upstream.wait_for("notifications/cancelled", 1);
     assert!(
-        told.text().contains(r#""requestId":12345678901234567890"#),
+        notice.text().contains(r#""requestId":12345678901234567890"#),
         "the id that the server knows: {}",
-        told.text()
+        notice.text()
     );
-    assert!(told.text().contains("changed my mind"), "the client's reason: {}", told.text());
-    assert_eq!(told.header("mcp-session-id"), Some("session-1"));
+    assert!(notice.text().contains("changed my mind"), "the client's reason: {}", notice.text());
+    assert_eq!(notice.header("mcp-session-id"), Some("session-1"));
     assert!(call.closed_by_client(), "the bridge closes the HTTP request");
     bridge.still_works();
     let ended = bridge.finish();
@@ -32,7 +28,7 @@ fn a_cancellation_is_posted_and_its_http_request_is_closed() {
 
 #[test]
 fn a_cancelled_stream_is_closed_and_its_late_response_is_dropped() {
-    let upstream = holding_calls();
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request(r#""a""#, "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
@@ -77,7 +73,7 @@ fn a_cancellation_of_a_finished_request_is_not_forwarded() {
 
 #[test]
 fn a_cancelled_id_may_be_used_again() {
-    let upstream = holding_calls();
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", r#"{"n":1}"#));
     let first = upstream.take("tools/call");
@@ -93,7 +89,7 @@ fn a_cancelled_id_may_be_used_again() {
 
 #[test]
 fn cancelling_one_request_does_not_affect_the_others() {
-    let upstream = holding_calls();
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     for id in ["1", "2", "3"] {
         bridge.send(&request(id, "tools/call", "{}"));

@@ -16,7 +16,7 @@ fn run(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn said(bytes: &[u8]) -> &str {
+fn utf8(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
@@ -24,7 +24,7 @@ fn said(bytes: &[u8]) -> &str {
 fn help_lists_every_option_and_its_environment_variable() {
     let output = run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
-    let help = said(&output.stdout);
+    let help = utf8(&output.stdout);
     for option in [
         "header",
         "header-file",
@@ -52,14 +52,14 @@ fn help_lists_every_option_and_its_environment_variable() {
 fn dash_h_prints_the_help() {
     let output = run(&["-h"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(said(&output.stdout).contains("--header"));
+    assert!(utf8(&output.stdout).contains("--header"));
 }
 
 #[test]
 fn version_prints_one_line() {
     let output = run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(said(&output.stdout).trim_end(), format!("mcp-ferry {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(utf8(&output.stdout).trim_end(), format!("mcp-ferry {}", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn an_invalid_argument_is_named_on_stderr_and_exits_with_2() {
     ];
     for (arguments, word) in cases {
         let output = run(arguments);
-        let stderr = said(&output.stderr);
+        let stderr = utf8(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
         assert!(stderr.contains(word), "{arguments:?} should name {word:?}: {stderr}");
         assert!(output.stdout.is_empty(), "{arguments:?}: stdout only carries JSON-RPC");
@@ -87,7 +87,7 @@ fn an_invalid_argument_is_named_on_stderr_and_exits_with_2() {
 fn plain_http_is_allowed_for_every_loopback_name() {
     for host in ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"] {
         let output = run(&[&format!("http://{host}:9/mcp")]);
-        assert_eq!(output.status.code(), Some(0), "{host}: {}", said(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{host}: {}", utf8(&output.stderr));
     }
     assert_eq!(run(&["http://example.invalid/mcp", "--allow-http"]).status.code(), Some(0));
     assert_eq!(
@@ -116,7 +116,7 @@ fn options_can_be_set_in_the_environment() {
 fn a_token_given_in_place_of_a_variable_name_is_never_printed() {
     for token in ["sk-org-0123456789abcdef", "ghp_0123456789abcdefABCDEF0123456789abcd"] {
         let output = run(&["https://example.invalid/mcp", "--log-level", "debug", "--bearer-token-env", token]);
-        let stderr = said(&output.stderr);
+        let stderr = utf8(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "like a variable that is not set: {stderr}");
         assert!(
             stderr.contains("--bearer-token-env") && !stderr.contains(token),
@@ -180,7 +180,7 @@ fn stderr_has_one_short_line_for_each_event() {
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--log-level", "debug"]).start();
     bridge.initialize();
-    own_error(&bridge.request("1", "tools/call", "{}"));
+    bridge_error(&bridge.request("1", "tools/call", "{}"));
     let stderr = bridge.finish().stderr;
     assert!(!stderr.contains('\u{1b}'), "control characters are neutralised for a terminal: {stderr:?}");
     assert!(stderr.lines().all(|line| !line.trim().is_empty() && line.len() < 500), "{stderr}");

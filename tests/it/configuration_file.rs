@@ -26,7 +26,7 @@ fn tenants(upstream: &Upstream, launch: Launch) -> (Vec<String>, String) {
 }
 
 /// Asserts that the program refuses this configuration and that stderr contains these words.
-fn refused(configuration: &str, words: &[&str]) {
+fn assert_refused(configuration: &str, words: &[&str]) {
     let home = home(configuration);
     let mut bridge = Bridge::to("https://example.invalid/mcp").home(home.path()).secret("planted-secret").start();
     bridge.close_stdin();
@@ -122,7 +122,7 @@ fn every_option_can_be_set_in_the_environment_and_in_the_file() {
         let variable = format!("MCP_FERRY_{}", name.replace('-', "_").to_uppercase());
         assert!(help.contains(&variable), "--{name} has no variable");
         let wrong = if value.is_empty() { "\"perhaps\"" } else { "{ a = 1 }" };
-        refused(&format!("{name} = {wrong}\n"), &[name, "config.toml"]);
+        assert_refused(&format!("{name} = {wrong}\n"), &[name, "config.toml"]);
         tried += 1;
     }
     assert!(tried > 25, "the help lists every option: {help}");
@@ -147,14 +147,14 @@ fn an_unknown_key_is_one_warning_and_does_not_end_the_program() {
 
 #[test]
 fn an_invalid_file_is_reported_with_the_line_or_the_key() {
-    refused("patience = 1\nheader = [\"X-Api-Key: planted-secret\"\n= 2\n", &["config.toml", "line 3"]);
-    refused("patience = \"soon\"\n", &["config.toml", "patience"]);
-    refused("header = 7\n", &["config.toml", "header"]);
-    refused("header = [7]\n", &["config.toml", "header"]);
-    refused("read-only = 3\n", &["config.toml", "read-only"]);
-    refused("log-level = \"loud\"\n", &["config.toml", "log-level"]);
-    refused("servers = 3\n", &["config.toml", "servers"]);
-    refused("[servers.\"https://example.invalid/\"]\npatience = true\n", &["config.toml", "patience"]);
+    assert_refused("patience = 1\nheader = [\"X-Api-Key: planted-secret\"\n= 2\n", &["config.toml", "line 3"]);
+    assert_refused("patience = \"soon\"\n", &["config.toml", "patience"]);
+    assert_refused("header = 7\n", &["config.toml", "header"]);
+    assert_refused("header = [7]\n", &["config.toml", "header"]);
+    assert_refused("read-only = 3\n", &["config.toml", "read-only"]);
+    assert_refused("log-level = \"loud\"\n", &["config.toml", "log-level"]);
+    assert_refused("servers = 3\n", &["config.toml", "servers"]);
+    assert_refused("[servers.\"https://example.invalid/\"]\npatience = true\n", &["config.toml", "patience"]);
 }
 
 #[test]
@@ -172,8 +172,8 @@ fn an_entry_that_is_not_a_url_is_a_warning_and_a_query_selects_its_own_entry() {
     let upstream = Upstream::well_behaved();
     let entry = |name: &str, tenant: &str| format!("[servers.\"{name}\"]\nheader = [\"X-Tenant: {tenant}\"]\n");
     let written = [
-        entry("${MCP_FERRY_NEVER_SET}", "nobody"),
-        entry("foo", "nobody"),
+        entry("${MCP_FERRY_NEVER_SET}", "unused"),
+        entry("foo", "unused"),
         entry(&upstream.url("/mcp"), "any"),
         entry(&upstream.url("/mcp?tenant=a"), "a"),
     ];

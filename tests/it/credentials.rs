@@ -9,7 +9,7 @@ use crate::support::*;
 const TOKEN: &str = "sk-org-0123456789abcdef";
 
 /// An upstream that requires this bearer token on every request.
-fn guarded() -> Upstream {
+fn requiring_token() -> Upstream {
     Upstream::start(|call| {
         let wanted = format!("Bearer {TOKEN}");
         assert_eq!(call.header("authorization"), Some(wanted.as_str()), "on {}", call.kind());
@@ -47,7 +47,7 @@ fn a_header_is_accepted_in_every_spelling() {
         &["--header", "Authorization:Bearer", TOKEN],
     ];
     for spelling in spellings {
-        let upstream = guarded();
+        let upstream = requiring_token();
         let launch = spelling.iter().fold(Bridge::to(&upstream.url("/mcp")), |launch, argument| launch.arg(argument));
         session(launch);
     }
@@ -55,26 +55,26 @@ fn a_header_is_accepted_in_every_spelling() {
 
 #[test]
 fn a_split_header_may_be_followed_by_other_options() {
-    let upstream = guarded();
+    let upstream = requiring_token();
     let value = format!("Bearer {TOKEN}");
     session(Bridge::to(&upstream.url("/mcp")).args(["--header", "Authorization:", &value, "--allow-http"]));
 }
 
 #[test]
 fn options_may_precede_the_url() {
-    let upstream = guarded();
+    let upstream = requiring_token();
     session(Bridge::bare().args(["--header", &format!("Authorization: Bearer {TOKEN}"), &upstream.url("/mcp")]));
 }
 
 #[test]
 fn variables_in_a_header_come_from_the_environment() {
-    let upstream = guarded();
+    let upstream = requiring_token();
     session(
         Bridge::to(&upstream.url("/mcp"))
             .args(["--header", "Authorization: Bearer ${MY_TOKEN}"])
             .env("MY_TOKEN", TOKEN),
     );
-    let upstream = guarded();
+    let upstream = requiring_token();
     session(
         Bridge::to(&upstream.url("/mcp"))
             .args(["--header", "Authorization:${MY_AUTH}"])
@@ -84,13 +84,13 @@ fn variables_in_a_header_come_from_the_environment() {
 
 #[test]
 fn a_bearer_token_can_come_from_a_variable() {
-    let upstream = guarded();
+    let upstream = requiring_token();
     session(Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-env", "MY_TOKEN"]).env("MY_TOKEN", TOKEN));
 }
 
 #[test]
 fn a_bearer_token_can_come_from_a_file() {
-    let (upstream, file) = (guarded(), file(&format!("{TOKEN}\n")));
+    let (upstream, file) = (requiring_token(), file(&format!("{TOKEN}\n")));
     session(Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-file", file.path().to_str().unwrap()]));
 }
 
@@ -199,8 +199,8 @@ fn a_secret_in_the_path_is_never_printed_or_stored() {
         .secret(TOKEN)
         .start();
     bridge.initialize();
-    own_error(&bridge.request("1", "tools/call", "{}"));
-    own_error(&bridge.request("2", "prompts/get", "{}"));
+    bridge_error(&bridge.request("1", "tools/call", "{}"));
+    bridge_error(&bridge.request("2", "prompts/get", "{}"));
     bridge.finish();
     let mut kept = vec![home.path().to_owned()];
     while let Some(path) = kept.pop() {
@@ -251,8 +251,8 @@ fn a_secret_that_the_server_quotes_is_not_passed_on() {
     ] {
         let upstream = Upstream::start(move |call| {
             if call.kind() == kind {
-                let said = call.header("authorization").unwrap_or_default().to_owned();
-                call.plain(status, &format!("I was given {said} and do not like it"));
+                let quoted = call.header("authorization").unwrap_or_default().to_owned();
+                call.plain(status, &format!("I was given {quoted} and do not like it"));
             } else {
                 call.respond_normally();
             }
@@ -265,7 +265,7 @@ fn a_secret_that_the_server_quotes_is_not_passed_on() {
         bridge.send(&initialize("1", REVISION));
         bridge.response("1");
         bridge.send(&request("2", "tools/call", "{}"));
-        own_error(&bridge.response("2"));
+        bridge_error(&bridge.response("2"));
         bridge.finish();
     }
 }
@@ -279,7 +279,7 @@ fn a_secret_in_the_query_is_never_printed() {
     let url = upstream.url(&format!("/mcp?api_key={TOKEN}"));
     let mut bridge = Bridge::to(&url).args(["--log-level", "debug"]).secret(TOKEN).start();
     bridge.initialize();
-    own_error(&bridge.request("2", "tools/call", "{}"));
+    bridge_error(&bridge.request("2", "tools/call", "{}"));
     assert_eq!(upstream.wait_for("tools/call", 1).path, format!("/mcp?api_key={TOKEN}"));
     bridge.finish();
 }

@@ -37,9 +37,9 @@ fn server_discover_is_unknown_to_a_legacy_upstream_and_initialize_then_passes() 
 fn server_discover_is_answered_in_time_for_a_silent_upstream() {
     let upstream = Upstream::holding(["server/discover"]).may_receive_no_request();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("0.2").start();
-    let asked = Instant::now();
+    let started = Instant::now();
     assert_eq!(error_of(&bridge.request("1", "server/discover", "{}")).0, -32601);
-    assert!(asked.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(5));
     bridge.finish();
 }
 

@@ -2,11 +2,6 @@
 
 use crate::support::*;
 
-/// An upstream that leaves requests of this kind to the test.
-fn holding(kind: &'static str) -> Upstream {
-    Upstream::start(move |call| if call.kind() == kind { call.hold() } else { call.respond_normally() })
-}
-
 #[test]
 fn stdin_ends_before_the_first_message() {
     exits_within(AT_ONCE, || {
@@ -27,7 +22,7 @@ fn stdin_ends_before_the_first_message_while_the_server_is_offline() {
 #[test]
 fn stdin_ends_while_the_session_is_idle() {
     exits_within(AT_ONCE, || {
-        let upstream = holding("GET");
+        let upstream = Upstream::holding(["GET"]);
         let mut bridge = Bridge::connected(&upstream);
         let _get = upstream.take("GET").sse();
         bridge.still_works();
@@ -40,7 +35,7 @@ fn stdin_ends_while_the_session_is_idle() {
 #[test]
 fn stdin_ends_while_an_answered_stream_is_still_open() {
     exits_within(AT_ONCE, || {
-        let upstream = holding("tools/call");
+        let upstream = Upstream::holding(["tools/call"]);
         let mut bridge = Bridge::connected(&upstream);
         bridge.send(&request("1", "tools/call", "{}"));
         let events = upstream.take("tools/call").sse();
@@ -53,12 +48,12 @@ fn stdin_ends_while_an_answered_stream_is_still_open() {
 #[test]
 fn stdin_ends_during_initialize() {
     exits_within(1500 + 1000, || {
-        let upstream = holding("initialize");
+        let upstream = Upstream::holding(["initialize"]);
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
         bridge.send(&initialize("1", REVISION));
         let _held = upstream.take("initialize");
         let ended = bridge.finish();
-        own_error(&ended.lines[0]);
+        bridge_error(&ended.lines[0]);
         ended
     });
 }
@@ -73,7 +68,7 @@ fn stdin_ends_while_the_connection_attempt_hangs() {
         bridge.response("1");
         bridge.send(&request("2", "tools/list", "{}"));
         let ended = bridge.finish();
-        own_error(ended.lines.last().unwrap());
+        bridge_error(ended.lines.last().unwrap());
         ended
     });
 }
@@ -94,7 +89,7 @@ fn stdin_ends_while_requests_wait_for_an_offline_server() {
 
 #[test]
 fn stdin_ends_just_before_a_request_is_answered() {
-    let upstream = holding("tools/call");
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let call = upstream.take("tools/call");
@@ -109,12 +104,12 @@ fn stdin_ends_just_before_a_request_is_answered() {
 #[test]
 fn stdin_ends_while_a_request_is_never_answered() {
     exits_within(1500, || {
-        let upstream = holding("tools/call");
+        let upstream = Upstream::holding(["tools/call"]);
         let mut bridge = Bridge::connected(&upstream);
         bridge.send(&request("1", "tools/call", "{}"));
         let _call = upstream.take("tools/call");
         let ended = bridge.finish();
-        own_error(ended.lines.last().unwrap());
+        bridge_error(ended.lines.last().unwrap());
         assert_eq!(upstream.count("DELETE"), 1);
         ended
     });
@@ -123,7 +118,7 @@ fn stdin_ends_while_a_request_is_never_answered() {
 #[test]
 fn stdin_ends_while_a_server_request_awaits_the_client() {
     exits_within(AT_ONCE, || {
-        let upstream = holding("GET");
+        let upstream = Upstream::holding(["GET"]);
         let mut bridge = Bridge::connected(&upstream);
         let get = upstream.take("GET").sse();
         get.event(&request("1", "sampling/createMessage", "{}"));
@@ -162,7 +157,7 @@ fn stdin_ends_while_the_http_sse_endpoint_is_awaited() {
 #[test]
 fn stdin_ends_and_the_server_does_not_answer_delete() {
     exits_within(1000, || {
-        let upstream = holding("DELETE");
+        let upstream = Upstream::holding(["DELETE"]);
         let mut bridge = Bridge::connected(&upstream);
         bridge.still_works();
         let ended = bridge.finish();

@@ -67,9 +67,9 @@ fn a_change_to_modern_is_detected_from_every_kind_of_refusal() {
     ];
     for (which, refuse) in refusals.into_iter().enumerate() {
         let is_modern = Arc::new(AtomicBool::new(false));
-        let turned = Arc::clone(&is_modern);
+        let is_modern_now = Arc::clone(&is_modern);
         let upstream = Upstream::start(move |call| match call.header("Mcp-Method") {
-            _ if !turned.load(Ordering::Relaxed) => call.respond_normally(),
+            _ if !is_modern_now.load(Ordering::Relaxed) => call.respond_normally(),
             None if !["initialize", "GET", "DELETE"].contains(&call.kind()) => refuse(call),
             _ => call.respond_as_modern(),
         });
@@ -94,9 +94,9 @@ fn a_change_to_legacy_is_detected_from_every_kind_of_refusal() {
     ];
     for (which, refuse) in refusals.into_iter().enumerate() {
         let is_modern = Arc::new(AtomicBool::new(true));
-        let turned = Arc::clone(&is_modern);
+        let is_modern_now = Arc::clone(&is_modern);
         let upstream = Upstream::start(move |call| match call.header("mcp-session-id") {
-            _ if turned.load(Ordering::Relaxed) => call.respond_as_modern(),
+            _ if is_modern_now.load(Ordering::Relaxed) => call.respond_as_modern(),
             None if !["initialize", "GET"].contains(&call.kind()) => refuse(call),
             _ => call.respond_normally(),
         });

@@ -19,10 +19,10 @@ fn assert_placeholder(answer: &str, revision: &str) {
 fn initialize_is_answered_in_time_while_the_upstream_is_silent() {
     let upstream = Upstream::holding(["initialize"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("0.2").start();
-    let asked = Instant::now();
+    let started = Instant::now();
     bridge.send(&initialize("1", "2025-11-25"));
     assert_placeholder(&bridge.response("1"), "2025-11-25");
-    assert!(asked.elapsed() < Duration::from_secs(5), "answered after {:?}", asked.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "answered after {:?}", started.elapsed());
     bridge.send(&initialized());
     bridge.send(&request("2", "tools/list", "{}"));
     // The real result arrives late: the bridge keeps it, and the waiting request continues.
@@ -191,16 +191,16 @@ fn an_immediate_rejection_is_reported_in_the_first_response() {
 #[test]
 fn a_gateway_error_is_retried_and_then_reported() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
-        ("initialize", 0) => call.plain("502 Bad Gateway", "nobody home yet"),
+        ("initialize", 0) => call.plain("502 Bad Gateway", "no backend yet"),
         _ => call.respond_normally(),
     });
     Bridge::connected(&upstream).finish();
 
-    let upstream = Upstream::start(|call| call.plain("502 Bad Gateway", "nobody home"));
+    let upstream = Upstream::start(|call| call.plain("502 Bad Gateway", "no backend"));
     let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("0.2").args(["--patience", "0.5"]).start();
     bridge.send(&initialize("1", REVISION));
     bridge.response("1");
-    assert_error_mentions(&bridge.request("2", "tools/list", "{}"), &[&upstream.host(), "502", "nobody home"]);
+    assert_error_mentions(&bridge.request("2", "tools/list", "{}"), &[&upstream.host(), "502", "no backend"]);
     bridge.finish();
 }
 
@@ -212,7 +212,7 @@ fn a_failed_initialize_may_be_sent_again() {
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&initialize("1", REVISION));
-    own_error(&bridge.response("1"));
+    bridge_error(&bridge.response("1"));
     bridge.send(&initialize("2", REVISION));
     assert!(bridge.response("2").contains("mind the gap"));
     bridge.send(&initialized());

@@ -4,14 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::*;
 
-/// An upstream that holds GET streams and tool calls for the test.
-fn holding() -> Upstream {
-    Upstream::holding(["GET", "tools/call"])
-}
-
 #[test]
 fn server_requests_and_notifications_on_the_get_stream_reach_the_client() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET");
     assert_eq!(get.header("accept"), Some("text/event-stream"));
@@ -24,9 +19,9 @@ fn server_requests_and_notifications_on_the_get_stream_reach_the_client() {
         assert_eq!(bridge.message(method), line);
     }
     for (id, method) in [("0", "sampling/createMessage"), (r#""r""#, "roots/list"), ("2", "ping")] {
-        let question = request(id, method, r#"{"temperature":1E0}"#);
-        events.event(&question);
-        assert_eq!(bridge.message(method), question);
+        let server_request = request(id, method, r#"{"temperature":1E0}"#);
+        events.event(&server_request);
+        assert_eq!(bridge.message(method), server_request);
         bridge.send(&result(id, r#"{"n":1.0}"#));
     }
     for n in 1..=3 {
@@ -37,7 +32,7 @@ fn server_requests_and_notifications_on_the_get_stream_reach_the_client() {
 
 #[test]
 fn an_error_response_of_the_client_is_posted() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     events.event(&request("9", "sampling/createMessage", "{}"));
@@ -50,7 +45,7 @@ fn an_error_response_of_the_client_is_posted() {
 
 #[test]
 fn one_get_stream_is_opened_after_initialized() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     bridge.still_works();
@@ -77,7 +72,7 @@ fn a_get_stream_refused_with_405_is_never_requested_again() {
 
 /// Ends the GET stream in this way and asserts that it is reopened.
 fn get_stream_is_reopened(end: fn(Events)) {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     events.event_with_id("41", &notification("notifications/message", r#"{"level":"info","data":1}"#));
@@ -112,7 +107,7 @@ fn the_get_stream_is_reopened_after_failed_attempts() {
     let failures: [fn(Exchange); 3] =
         [|call| call.plain("503 Service Unavailable", "rolling out"), Exchange::cut, Exchange::reset];
     for fail in failures {
-        let upstream = holding();
+        let upstream = Upstream::holding(["GET", "tools/call"]);
         let mut bridge = Bridge::connected(&upstream);
         let events = upstream.take("GET").sse();
         events.chunk("retry: 10\n\n").event(&notification("notifications/x", "{}"));
@@ -128,7 +123,7 @@ fn the_get_stream_is_reopened_after_failed_attempts() {
 
 #[test]
 fn the_get_stream_is_reopened_after_an_outage() {
-    let mut upstream = holding();
+    let mut upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     events.chunk("retry: 10\n\n");
@@ -164,7 +159,7 @@ fn a_retry_time_of_zero_does_not_cause_a_busy_loop() {
 
 #[test]
 fn the_retry_time_of_the_server_is_respected() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     events.chunk("retry: 1500\n\n").event(&notification("notifications/message", r#"{"level":"info","data":1}"#));
@@ -182,7 +177,7 @@ fn the_retry_time_of_the_server_is_respected() {
 
 #[test]
 fn a_response_on_the_get_stream_answers_its_request() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     bridge.send(&request("1", "tools/call", "{}"));
@@ -219,7 +214,7 @@ fn a_server_without_a_get_stream_may_answer_with_any_refusal() {
 
 #[test]
 fn a_call_waits_briefly_for_the_get_stream_that_carries_server_requests() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let began = Instant::now();
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET");
@@ -238,7 +233,7 @@ fn a_call_waits_briefly_for_the_get_stream_that_carries_server_requests() {
 
 #[test]
 fn a_call_cancelled_while_it_waits_for_the_get_stream_is_not_sent() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET");
     bridge.send(&request("1", "tools/call", "{}"));

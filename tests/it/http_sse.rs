@@ -59,9 +59,9 @@ fn messages_pass_both_ways_byte_for_byte() {
     assert_eq!(bridge.response("1"), result("1", "{}"));
     let seen = upstream.wait_for("tools/call", 1);
     assert_eq!((seen.text().trim_end(), seen.path.as_str()), (line, "/messages?s=1&t=a%20b"));
-    let question = request("1", "sampling/createMessage", r#"{"t":1.0}"#);
-    sse_server.event(&question);
-    assert_eq!(bridge.message("sampling/createMessage"), question);
+    let server_request = request("1", "sampling/createMessage", r#"{"t":1.0}"#);
+    sse_server.event(&server_request);
+    assert_eq!(bridge.message("sampling/createMessage"), server_request);
     bridge.send(&result("1", r#"{"n":1E2}"#));
     assert_eq!(upstream.wait_for("response", 1).text().trim_end(), result("1", r#"{"n":1E2}"#));
     bridge.finish();
@@ -113,7 +113,7 @@ fn an_endpoint_on_another_origin_is_refused_and_receives_no_request() {
     });
     let mut bridge = Bridge::to(&upstream.url("/sse")).arg("--header").arg("X-Key: k-123").start();
     bridge.send(&initialize("1", REVISION));
-    own_error(&bridge.response("1"));
+    bridge_error(&bridge.response("1"));
     bridge.finish();
     assert!(stranger.requests().is_empty(), "another origin receives no request: {:?}", stranger.requests());
 }
@@ -156,9 +156,9 @@ fn a_broken_stream_fails_pending_requests_and_a_new_stream_replays_initialize() 
     bridge.still_works();
     bridge.finish();
     let requests = upstream.requests();
-    let said: Vec<_> =
+    let sent: Vec<_> =
         requests.iter().filter(|request| request.kind == "initialize").map(|r| r.text().trim_end()).collect();
-    assert!(said.iter().all(|line| *line == said[0]), "each time it is the client's own initialize: {said:?}");
+    assert!(sent.iter().all(|line| *line == sent[0]), "each time it is the client's own initialize: {sent:?}");
     assert_eq!(upstream.count("tools/call"), 1, "a request that has reached the server is not sent twice");
 }
 
@@ -300,7 +300,7 @@ fn a_session_unknown_to_the_endpoint_is_opened_again() {
         let mut bridge = connected(&upstream);
         bridge.send(&request("1", "tools/call", "{}"));
         let answer = bridge.response("1");
-        assert!(answer == result("1", "{}") || own_error(&answer).contains(&status[..3]), "{answer}");
+        assert!(answer == result("1", "{}") || bridge_error(&answer).contains(&status[..3]), "{answer}");
         bridge.still_works();
         bridge.finish();
         assert_eq!(upstream.count("GET"), 2, "{status}: a new stream opens a new session: {:?}", upstream.kinds());

@@ -3,7 +3,7 @@
 
 use crate::support::*;
 
-fn listening(upstream: &Upstream) -> Bridge {
+fn sse_bridge(upstream: &Upstream) -> Bridge {
     Bridge::to(&upstream.url("/sse")).args(["--transport", "sse-only"]).start()
 }
 
@@ -15,7 +15,7 @@ fn initialize_again(bridge: &mut Bridge) {
 }
 
 /// Asserts that a request is not failed before its late response arrives.
-fn waits_for_its_answer(bridge: &mut Bridge, sse_server: &HttpSse, id: &str) {
+fn assert_late_response_arrives(bridge: &mut Bridge, sse_server: &HttpSse, id: &str) {
     bridge.send(&request(id, "tools/call", r#"{"name":"hang"}"#));
     for _ in 0..3 {
         bridge.still_works();
@@ -35,18 +35,18 @@ fn a_first_stream_that_breaks_before_the_initialize_response_does_no_later_harm(
         }
         _ => server.serve(call),
     });
-    let mut bridge = listening(&upstream);
+    let mut bridge = sse_bridge(&upstream);
     bridge.send(&initialize("1", REVISION));
     bridge.response("1");
     bridge.send(&initialized());
-    waits_for_its_answer(&mut bridge, &sse_server, "2");
+    assert_late_response_arrives(&mut bridge, &sse_server, "2");
     bridge.finish();
 }
 
 #[test]
 fn a_session_opened_after_lost_streams_ignores_those_streams() {
     let (upstream, sse_server) = HttpSse::start("/messages");
-    let mut bridge = listening(&upstream);
+    let mut bridge = sse_bridge(&upstream);
     bridge.initialize();
     for streams in [2, 3] {
         bridge.still_works();
@@ -55,7 +55,7 @@ fn a_session_opened_after_lost_streams_ignores_those_streams() {
     }
     bridge.still_works();
     initialize_again(&mut bridge);
-    waits_for_its_answer(&mut bridge, &sse_server, "1");
+    assert_late_response_arrives(&mut bridge, &sse_server, "1");
     bridge.finish();
 }
 
@@ -67,20 +67,20 @@ fn a_stream_that_breaks_while_initialized_is_being_sent_is_reopened() {
         ("notifications/initialized", 0) => call.hold(),
         _ => server.serve(call),
     });
-    let mut bridge = listening(&upstream);
+    let mut bridge = sse_bridge(&upstream);
     bridge.initialize();
     let initialized = upstream.take("notifications/initialized");
     sse_server.cut();
     upstream.wait_for("GET", 2);
     initialized.accepted();
-    waits_for_its_answer(&mut bridge, &sse_server, "1");
+    assert_late_response_arrives(&mut bridge, &sse_server, "1");
     bridge.finish();
 }
 
 #[test]
 fn a_second_initialize_fails_the_requests_in_flight() {
-    let (upstream, sse_server) = HttpSse::start("/messages");
-    let mut bridge = listening(&upstream);
+    let (upstream, _sse_server) = HttpSse::start("/messages");
+    let mut bridge = sse_bridge(&upstream);
     bridge.initialize();
     for id in ["1", "2"] {
         bridge.send(&request(id, "tools/call", r#"{"name":"hang"}"#));
@@ -88,7 +88,7 @@ fn a_second_initialize_fails_the_requests_in_flight() {
     upstream.wait_for("tools/call", 2);
     initialize_again(&mut bridge);
     for id in ["1", "2"] {
-        own_error(&bridge.response(id));
+        bridge_error(&bridge.response(id));
     }
     bridge.still_works();
     bridge.finish();

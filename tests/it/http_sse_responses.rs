@@ -4,11 +4,11 @@
 use crate::support::*;
 
 /// A session whose upstream treats each `tools/call` in this way.
-fn session(meet: impl Fn(&HttpSse, Exchange) + Send + Sync + 'static) -> (Bridge, Upstream) {
+fn session(respond: impl Fn(&HttpSse, Exchange) + Send + Sync + 'static) -> (Bridge, Upstream) {
     let sse_server = HttpSse::new("/messages");
     let upstream =
         Upstream::start(
-            move |call| if call.kind() == "tools/call" { meet(&sse_server, call) } else { sse_server.serve(call) },
+            move |call| if call.kind() == "tools/call" { respond(&sse_server, call) } else { sse_server.serve(call) },
         );
     let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--transport", "sse-only"]).start();
     bridge.initialize();

@@ -4,7 +4,7 @@ use crate::support::*;
 
 const MIB: usize = 1 << 20;
 
-fn small(upstream: &Upstream) -> Bridge {
+fn bridge_with_small_limit(upstream: &Upstream) -> Bridge {
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--max-message-size", "1"]).start();
     bridge.initialize();
     bridge
@@ -13,7 +13,7 @@ fn small(upstream: &Upstream) -> Bridge {
 #[test]
 fn a_line_that_is_too_long_is_one_error_for_its_request() {
     let upstream = Upstream::well_behaved();
-    let mut bridge = small(&upstream);
+    let mut bridge = bridge_with_small_limit(&upstream);
     let filling = "x".repeat(MIB + MIB / 2);
     let lines = [
         ("1", format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"text":"{filling}"}}}}"#)),
@@ -39,7 +39,7 @@ fn a_line_that_is_too_long_is_one_error_for_its_request() {
 #[test]
 fn a_notification_that_is_too_long_is_dropped_and_the_session_continues() {
     let upstream = Upstream::well_behaved();
-    let mut bridge = small(&upstream);
+    let mut bridge = bridge_with_small_limit(&upstream);
     bridge.send(&notification("notifications/x", &format!(r#"{{"text":"{}"}}"#, "x".repeat(2 * MIB))));
     bridge.still_works();
     bridge.finish();
@@ -55,35 +55,35 @@ fn a_message_just_below_the_limit_passes_both_ways() {
         }
         _ => call.respond_normally(),
     });
-    let mut bridge = small(&upstream);
+    let mut bridge = bridge_with_small_limit(&upstream);
     let answer = bridge.request("1", "tools/call", &format!(r#"{{"text":"{}"}}"#, "x".repeat(MIB - 1000)));
     assert!(answer.len() > MIB - 1000);
     bridge.finish();
 }
 
 /// Asserts that a response that is too long fails only the call.
-fn one_error_for_the_call(answer: impl Fn(Exchange) + Send + Sync + 'static) {
+fn fails_only_the_call(answer: impl Fn(Exchange) + Send + Sync + 'static) {
     let upstream =
         Upstream::start(move |call| if call.kind() == "tools/call" { answer(call) } else { call.respond_normally() });
-    let mut bridge = small(&upstream);
+    let mut bridge = bridge_with_small_limit(&upstream);
     assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host(), "--max-message-size"]);
     bridge.still_works();
     bridge.finish();
 }
 
-fn too_much() -> String {
+fn oversized_result() -> String {
     format!(r#"{{"text":"{}"}}"#, "y".repeat(2 * MIB))
 }
 
 #[test]
 fn a_json_body_that_is_too_long_is_one_error_for_its_request() {
-    one_error_for_the_call(|call| call.result(&too_much()));
+    fails_only_the_call(|call| call.result(&oversized_result()));
 }
 
 #[test]
 fn an_event_that_is_too_long_is_one_error_for_its_request() {
-    one_error_for_the_call(|call| {
-        let answer = result(&call.id(), &too_much());
+    fails_only_the_call(|call| {
+        let answer = result(&call.id(), &oversized_result());
         let events = call.sse();
         events.event(&answer);
         events.end();
@@ -93,7 +93,7 @@ fn an_event_that_is_too_long_is_one_error_for_its_request() {
 #[test]
 fn an_event_that_is_too_long_does_not_end_the_get_stream() {
     let upstream = Upstream::holding(["GET"]);
-    let mut bridge = small(&upstream);
+    let mut bridge = bridge_with_small_limit(&upstream);
     let get = upstream.take("GET").sse();
     get.chunk("retry: 10\n\n");
     get.event(&notification("notifications/x", &format!(r#"{{"text":"{}"}}"#, "y".repeat(2 * MIB))));
@@ -124,7 +124,7 @@ fn the_size_limit_applies_to_one_message_and_not_to_a_stream() {
         }
         _ => call.respond_normally(),
     });
-    let mut bridge = small(&upstream);
+    let mut bridge = bridge_with_small_limit(&upstream);
     assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", "{}"));
     let ended = bridge.finish();
     assert_eq!(ended.lines.iter().filter(|line| line.contains("notifications/message")).count(), 6);

@@ -38,17 +38,17 @@ fn a_log_file_repeats_stderr_with_time_and_process_id() {
     for runs in 1..3 {
         let launch = Bridge::to(&upstream.url("/mcp")).args(["--log-level", "info", "--log-file"]);
         let ended = run(launch.arg(path.to_str().unwrap()));
-        let said: Vec<_> = ended.stderr.lines().map(|line| line.strip_prefix("mcp-ferry: ").unwrap()).collect();
-        assert!(said.iter().any(|line| line.starts_with("info: session opened")), "{said:?}");
+        let on_stderr: Vec<_> = ended.stderr.lines().map(|line| line.strip_prefix("mcp-ferry: ").unwrap()).collect();
+        assert!(on_stderr.iter().any(|line| line.starts_with("info: session opened")), "{on_stderr:?}");
         let log = read(&path);
         let lines: Vec<_> = log.lines().collect();
-        assert_eq!(lines.len(), runs * said.len(), "a second run appends to the file: {log}");
-        for (line, said) in lines[(runs - 1) * said.len()..].iter().zip(said) {
+        assert_eq!(lines.len(), runs * on_stderr.len(), "a second run appends to the file: {log}");
+        for (line, on_stderr) in lines[(runs - 1) * on_stderr.len()..].iter().zip(on_stderr) {
             let (time, rest) = line.split_once(' ').unwrap();
             assert!(time.len() == 24 && time.contains('T') && time.ends_with('Z'), "RFC 3339 in UTC: {line}");
             let (process, text) = rest.split_once("] ").unwrap();
             assert!(process.trim_start_matches('[').parse::<u32>().is_ok(), "the process id: {line}");
-            assert_eq!(text, said);
+            assert_eq!(text, on_stderr);
         }
     }
     #[cfg(unix)]

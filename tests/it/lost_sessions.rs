@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::support::*;
 
 /// Runs a tool call that the upstream rejects in this way as long as it carries the first session's id.
-fn lost_session(status: &'static str, body: &'static str) {
+fn lost_session_is_reopened(status: &'static str, body: &'static str) {
     let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
         ("initialize", _) => call.open_numbered_session(),
         ("tools/call", Some("session-1")) => {
@@ -40,7 +40,7 @@ fn lost_session(status: &'static str, body: &'static str) {
 
 #[test]
 fn a_session_lost_with_404_is_opened_again() {
-    lost_session(
+    lost_session_is_reopened(
         "404 Not Found",
         r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}"#,
     );
@@ -48,12 +48,12 @@ fn a_session_lost_with_404_is_opened_again() {
 
 #[test]
 fn a_session_lost_with_404_and_no_body_is_opened_again() {
-    lost_session("404 Not Found", "");
+    lost_session_is_reopened("404 Not Found", "");
 }
 
 #[test]
 fn a_session_lost_with_400_is_opened_again() {
-    lost_session(
+    lost_session_is_reopened(
         "400 Bad Request",
         r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#,
     );
@@ -61,12 +61,12 @@ fn a_session_lost_with_400_is_opened_again() {
 
 #[test]
 fn a_session_lost_with_400_and_plain_text_is_opened_again() {
-    lost_session("400 Bad Request", "Invalid or expired session");
+    lost_session_is_reopened("400 Bad Request", "Invalid or expired session");
 }
 
 #[test]
 fn a_session_lost_with_401_is_opened_again() {
-    lost_session("401 Unauthorized", r#"{"error":"Session expired or unknown"}"#);
+    lost_session_is_reopened("401 Unauthorized", r#"{"error":"Session expired or unknown"}"#);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_new_session_restores_the_log_level_and_the_subscriptions() {
         _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
-    let asked = [
+    let settings = [
         ("logging/setLevel", r#"{"level":"debug"}"#),
         ("logging/setLevel", r#"{"level":"error"}"#),
         ("resources/subscribe", r#"{"uri":"a:b","x":1.0}"#),
@@ -183,7 +183,7 @@ fn a_new_session_restores_the_log_level_and_the_subscriptions() {
         ("resources/subscribe", r#"{"uri":"no:such"}"#),
         ("resources/unsubscribe", r#"{"uri":"c:d"}"#),
     ];
-    for (number, (method, params)) in asked.iter().enumerate() {
+    for (number, (method, params)) in settings.iter().enumerate() {
         bridge.request(&(number + 10).to_string(), method, params);
     }
     assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", "{}"));
@@ -197,7 +197,7 @@ fn a_new_session_restores_the_log_level_and_the_subscriptions() {
         .filter(|request| request.header("mcp-session-id") == Some("session-2"))
         .filter(|request| request.kind.starts_with("logging/") || request.kind.starts_with("resources/"))
         .collect();
-    let expected = [asked[1], asked[2]];
+    let expected = [settings[1], settings[2]];
     assert_eq!(again.len(), expected.len(), "the last level and the current subscriptions: {again:?}");
     for (request, (method, params)) in again.iter().zip(expected) {
         assert_eq!(request.kind, method);
@@ -246,7 +246,7 @@ fn a_session_lost_during_a_resumption_is_an_error_for_the_request() {
         _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
-    own_error(&bridge.request("1", "tools/call", "{}"));
+    bridge_error(&bridge.request("1", "tools/call", "{}"));
     assert_eq!(upstream.count("tools/call"), 1, "a request that has reached the server is not sent again");
     bridge.still_works();
     bridge.finish();
@@ -305,7 +305,7 @@ fn requests_that_wait_for_one_new_session_share_its_failure() {
     upstream.wait_for("tools/call", ids.len());
     // The bridge answers this itself; by then it has read the six rejections.
     bridge.send_raw(b"{}\n");
-    own_error(&bridge.response("null"));
+    bridge_error(&bridge.response("null"));
     attempt.plain("500 Internal Server Error", "boom");
     for id in ids {
         assert_error_mentions(&bridge.response(id), &[&upstream.host()]);

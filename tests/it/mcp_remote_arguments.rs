@@ -37,7 +37,7 @@ fn files() -> TempDir {
 }
 
 /// Tries each row against a well-behaved server and lists all rows that fail.
-fn hold(rows: &[(&[&str], Leads)]) {
+fn check_rows(rows: &[(&[&str], Leads)]) {
     let (upstream, files) = (Upstream::well_behaved().may_receive_no_request(), files());
     let fill = |argument: &&str| {
         argument.replace(URL, &upstream.url("/mcp")).replace(FILES, &files.path().display().to_string())
@@ -62,7 +62,7 @@ fn try_row(typed: &[String], leads: &Leads) {
             let ended = bridge.wait_for_exit();
             assert_eq!(ended.code, Some(2), "{typed:?} is refused: {}", ended.stderr);
             assert!(ended.lines.is_empty(), "{typed:?}: stdout only carries JSON-RPC: {:?}", ended.lines);
-            return names_each(typed, &ended.stderr, words);
+            return assert_names_each(typed, &ended.stderr, words);
         }
         Warning(words) => (1, *words),
         Work => (0, &[][..]),
@@ -71,10 +71,10 @@ fn try_row(typed: &[String], leads: &Leads) {
     bridge.still_works();
     let stderr = bridge.finish().stderr;
     assert_eq!(stderr.lines().count(), warnings, "the number of warnings for {typed:?}: {stderr}");
-    names_each(typed, &stderr, words);
+    assert_names_each(typed, &stderr, words);
 }
 
-fn names_each(typed: &[String], stderr: &str, words: &[&str]) {
+fn assert_names_each(typed: &[String], stderr: &str, words: &[&str]) {
     for word in words {
         assert!(stderr.contains(word), "the message for {typed:?} should mention {word:?}: {stderr}");
     }
@@ -82,7 +82,7 @@ fn names_each(typed: &[String], stderr: &str, words: &[&str]) {
 
 #[test]
 fn the_callback_port_may_follow_the_url() {
-    hold(&[
+    check_rows(&[
         (&[URL, "9696"], Work),
         (&[URL, "9696abc"], Work),
         (&[URL, "0"], Work),
@@ -96,7 +96,7 @@ fn the_callback_port_may_follow_the_url() {
 
 #[test]
 fn flags_may_stand_anywhere_with_their_value_after_a_space_or_an_equals_sign() {
-    hold(&[
+    check_rows(&[
         (&["--allow-http", URL], Work),
         (&["--transport", "http-only", URL, "9696"], Work),
         (&[URL, "9696", "--transport=http-only"], Work),
@@ -109,7 +109,7 @@ fn flags_may_stand_anywhere_with_their_value_after_a_space_or_an_equals_sign() {
 
 #[test]
 fn an_unknown_flag_is_one_warning_and_its_value_is_ignored() {
-    hold(&[
+    check_rows(&[
         (&[URL, "--no-such-option"], Warning(&["--no-such-option"])),
         (&["--no-such-option", URL], Warning(&["--no-such-option"])),
         (&[URL, "--no-such-option", STRAY], Warning(&["--no-such-option"])),
@@ -123,7 +123,7 @@ fn an_unknown_flag_is_one_warning_and_its_value_is_ignored() {
 
 #[test]
 fn a_missing_repeated_or_invalid_value_is_ignored_with_a_warning() {
-    hold(&[
+    check_rows(&[
         (&[URL, "--transport"], Warning(&["--transport"])),
         (&[URL, "--header"], Warning(&["--header"])),
         (&[URL, "--connect-timeout"], Warning(&["--connect-timeout"])),
@@ -147,7 +147,7 @@ fn a_missing_repeated_or_invalid_value_is_ignored_with_a_warning() {
 
 #[test]
 fn every_connection_argument_is_accepted() {
-    hold(&[
+    check_rows(&[
         (&[URL, "--transport", "http-first"], Work),
         (&[URL, "--transport", "sse-first"], Work),
         (&[URL, "--transport", "http-only"], Work),
@@ -167,7 +167,7 @@ fn every_connection_argument_is_accepted() {
 
 #[test]
 fn every_login_argument_is_accepted() {
-    hold(&[
+    check_rows(&[
         (&[URL, "--host", "127.0.0.1"], Work),
         (&[URL, "--callback-path", "/done"], Work),
         (&[URL, "--auth-timeout", "60"], Work),
@@ -203,7 +203,7 @@ fn every_login_argument_is_accepted() {
 /// mcp-remote refuses these too: the bridge would reach another server or have other rights than intended.
 #[test]
 fn an_argument_that_would_change_the_target_or_the_rights_is_refused() {
-    hold(&[
+    check_rows(&[
         (&[], Refusal(&["URL"])),
         (&["9696"], Refusal(&["URL"])),
         (&["ftp://example.invalid/mcp"], Refusal(&["ftp"])),

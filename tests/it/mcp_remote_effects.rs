@@ -91,7 +91,7 @@ fn headers_timeout_limits_the_wait_for_a_response() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--headers-timeout", "0.2"]).start();
     bridge.initialize();
-    own_error(&bridge.request("1", "tools/call", "{}"));
+    bridge_error(&bridge.request("1", "tools/call", "{}"));
     bridge.still_works();
 }
 
@@ -107,7 +107,7 @@ fn body_timeout_limits_the_silence_within_a_response() {
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--body-timeout", "0.3"]).start();
     bridge.initialize();
-    own_error(&bridge.request("1", "tools/call", "{}"));
+    bridge_error(&bridge.request("1", "tools/call", "{}"));
     bridge.still_works();
 }
 
@@ -160,7 +160,7 @@ fn silent_prints_nothing() {
     let launch = Bridge::to(&upstream.url("/mcp"));
     let mut bridge = launch.args(["--silent", "--header", "no header", "--no-such-option"]).start();
     bridge.initialize();
-    own_error(&bridge.request("1", "tools/call", "{}"));
+    bridge_error(&bridge.request("1", "tools/call", "{}"));
     assert_eq!(bridge.finish().stderr, "", "only the client receives the error");
 }
 

@@ -13,7 +13,7 @@ fn legacy(call: Exchange) {
 }
 
 /// The requests that the server accepted, without those that it rejected for lack of a session.
-fn taken(upstream: &Upstream, kind: &str) -> Vec<Arc<Request>> {
+fn accepted_requests(upstream: &Upstream, kind: &str) -> Vec<Arc<Request>> {
     let requests = upstream.requests().into_iter().filter(|request| request.kind == kind);
     requests.filter(|request| request.header("mcp-session-id").is_some()).collect()
 }
@@ -34,7 +34,7 @@ fn a_modern_first_request_to_a_legacy_server_sends_one_initialize() {
     let kinds = upstream.kinds();
     let place = |kind: &str| kinds.iter().rposition(|have| have == kind);
     assert!(place("notifications/initialized") < place("tools/list"), "initialized precedes the requests: {kinds:?}");
-    let requests = taken(&upstream, "tools/list");
+    let requests = accepted_requests(&upstream, "tools/list");
     let request = &requests[0];
     assert_eq!(requests.len(), 2, "each request is carried out once");
     assert_eq!(request.header("mcp-protocol-version"), Some(REVISION), "the header carries the negotiated revision");
@@ -230,8 +230,8 @@ fn a_server_request_during_a_call_without_a_session_is_refused() {
     bridge.send(&minimal_modern_request("1", "tools/call", r#""name":"t","#));
     let events = upstream.take("tools/call").sse();
     events.event(&request("7", "elicitation/create", r#"{"message":"who?"}"#));
-    let told = upstream.wait_for("response", 1);
-    assert_eq!(error_of(told.text()).0, -32601, "{}", told.text());
+    let reply = upstream.wait_for("response", 1);
+    assert_eq!(error_of(reply.text()).0, -32601, "{}", reply.text());
     events.event(&result("1", r#"{"content":[]}"#));
     bridge.response("1");
     bridge.request_modern("2", "tools/list", "");

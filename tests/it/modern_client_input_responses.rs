@@ -4,18 +4,14 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-fn asking() -> Upstream {
-    Upstream::holding(["tools/call"])
-}
-
 /// Calls a tool that requests roots: returns the stream of the call and the params of the retry.
-fn asked(bridge: &mut Bridge, upstream: &Upstream) -> (Events, String) {
+fn call_that_requests_roots(bridge: &mut Bridge, upstream: &Upstream) -> (Events, String) {
     bridge.send(&modern_request("1", "tools/call", r#""name":"t""#));
     let events = upstream.take("tools/call").sse();
     events.event(&request("77", "roots/list", "{}"));
-    let asked: Value = value(&bridge.response("1"));
-    let key = asked["result"]["inputRequests"].as_object().unwrap().keys().next().unwrap();
-    let state = &asked["result"]["requestState"];
+    let interim: Value = value(&bridge.response("1"));
+    let key = interim["result"]["inputRequests"].as_object().unwrap().keys().next().unwrap();
+    let state = &interim["result"]["requestState"];
     (events, format!(r#""name":"t","requestState":{state},"inputResponses":{{{}:{{"roots":[]}}}}"#, json!(key)))
 }
 
@@ -28,11 +24,11 @@ fn an_input_response_that_the_server_refuses_ends_the_call() {
             _ => call.respond_normally(),
         });
         let mut bridge = Bridge::modern(&upstream);
-        let (events, back) = asked(&mut bridge, &upstream);
-        let told = bridge.request_modern("2", "tools/call", &back);
+        let (events, back) = call_that_requests_roots(&mut bridge, &upstream);
+        let failed = bridge.request_modern("2", "tools/call", &back);
         assert!(
-            told["error"]["message"].as_str().unwrap().contains("what is this?"),
-            "the error names the cause: {told}"
+            failed["error"]["message"].as_str().unwrap().contains("what is this?"),
+            "the error names the cause: {failed}"
         );
         let cancelled = value(upstream.wait_for("notifications/cancelled", 1).text());
         assert_eq!(cancelled["params"]["requestId"], 1, "the call is cancelled on the server");
@@ -43,9 +39,9 @@ fn an_input_response_that_the_server_refuses_ends_the_call() {
 
 #[test]
 fn a_cancellation_that_crosses_a_server_request_reaches_the_server() {
-    let upstream = asking();
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::modern(&upstream);
-    let (events, back) = asked(&mut bridge, &upstream);
+    let (events, back) = call_that_requests_roots(&mut bridge, &upstream);
     bridge.cancel("1");
     let cancelled = value(upstream.wait_for("notifications/cancelled", 1).text());
     assert_eq!(cancelled["params"]["requestId"], 1);

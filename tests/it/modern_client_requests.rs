@@ -74,9 +74,9 @@ fn errors_pass_and_resource_not_found_becomes_invalid_params() {
         line,
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Resource not found","data":{"uri":1.0}}}"#
     );
-    let told = bridge.request_modern("2", "tools/call", r#""name":"t""#)["error"].clone();
-    assert_eq!(told["code"], -32602, "the modern era forbids the code -32002");
-    assert_eq!(told["message"], "as the tool has it");
+    let received = bridge.request_modern("2", "tools/call", r#""name":"t""#)["error"].clone();
+    assert_eq!(received["code"], -32602, "the modern era forbids the code -32002");
+    assert_eq!(received["message"], "as the tool has it");
     assert_eq!(bridge.request_modern("3", "prompts/get", r#""name":"p""#)["error"]["code"], -32603);
     bridge.finish();
 }
@@ -90,7 +90,7 @@ fn progress_carries_the_clients_token() {
             let progress = |token: &str| {
                 notification("notifications/progress", &format!(r#"{{"progressToken":{token},"progress":0.50}}"#))
             };
-            events.event(&progress(r#""p""#)).event(&progress(r#""nobody's""#)).event(&result(&id, "{}"));
+            events.event(&progress(r#""p""#)).event(&progress(r#""unknown""#)).event(&result(&id, "{}"));
             events.end();
         }
         _ => call.respond_normally(),
@@ -113,7 +113,7 @@ fn a_cancellation_is_posted_with_the_id_used_towards_the_server() {
     bridge.cancel("5");
     let cancelled = value(upstream.wait_for("notifications/cancelled", 1).text());
     assert_eq!(cancelled["params"]["requestId"], value(&held.id()));
-    assert_eq!(cancelled["params"]["reason"], "changed my mind", "the client's own words");
+    assert_eq!(cancelled["params"]["reason"], "changed my mind", "the client's own reason");
     assert!(held.closed_by_client(), "the bridge closes the HTTP request");
     bridge.request_modern("6", "tools/list", "");
     let ended = bridge.finish();
@@ -146,13 +146,13 @@ fn log_messages_are_delivered_only_to_requests_with_a_log_level() {
         bridge.response(id);
     }
     let ended = bridge.finish();
-    let told: Vec<_> = ended
+    let received: Vec<_> = ended
         .lines
         .iter()
         .filter(|line| line.contains("notifications/message"))
         .map(|line| value(line)["params"]["data"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(told, ["warning in 2", "error in 2", "warning in 3", "error in 3", "error in 4"]);
+    assert_eq!(received, ["warning in 2", "error in 2", "warning in 3", "error in 3", "error in 4"]);
     let levels: Vec<_> = upstream
         .requests()
         .iter()

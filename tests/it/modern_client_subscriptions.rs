@@ -63,9 +63,9 @@ fn cancelling_a_subscription_keeps_the_resources_of_other_subscriptions() {
     assert_eq!(upstream.count("resources/subscribe"), 2, "the server gets one subscription for each resource");
     let stream = upstream.take("GET").sse();
     stream.event(&notification("notifications/resources/updated", r#"{"uri":"a:b"}"#));
-    let mut told = [0, 0].map(|_| subscription(&bridge.message("notifications/resources/updated")).as_u64().unwrap());
-    told.sort_unstable();
-    assert_eq!(told, [1, 2], "each notification carries its subscription's id");
+    let mut ids = [0, 0].map(|_| subscription(&bridge.message("notifications/resources/updated")).as_u64().unwrap());
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 2], "each notification carries its subscription's id");
     bridge.cancel("2");
     assert_eq!(value(upstream.wait_for("resources/unsubscribe", 1).text())["params"]["uri"], "c:d");
     bridge.cancel("1");

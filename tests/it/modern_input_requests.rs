@@ -8,8 +8,8 @@ use crate::support::*;
 fn connected(handler: impl Fn(Exchange) + Send + Sync + 'static) -> (Upstream, Bridge) {
     let upstream = Upstream::start(handler);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    let greeting = r#"{"protocolVersion":"2025-11-25","capabilities":{"roots":{},"sampling":{},"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"a-client","version":"1"}}"#;
-    assert!(bridge.request("0", "initialize", greeting).contains("result"));
+    let params = r#"{"protocolVersion":"2025-11-25","capabilities":{"roots":{},"sampling":{},"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"a-client","version":"1"}}"#;
+    assert!(bridge.request("0", "initialize", params).contains("result"));
     bridge.send(&initialized());
     (upstream, bridge)
 }
@@ -19,9 +19,9 @@ fn call(bridge: &mut Bridge) {
 }
 
 /// Waits for a request to the client and returns its id and params.
-fn asked(bridge: &mut Bridge, method: &str) -> (String, Value) {
-    let question = value(&bridge.message(method));
-    (question["id"].to_string(), question["params"].clone())
+fn input_request(bridge: &mut Bridge, method: &str) -> (String, Value) {
+    let received = value(&bridge.message(method));
+    (received["id"].to_string(), received["params"].clone())
 }
 
 #[test]
@@ -29,20 +29,20 @@ fn several_input_responses_are_sent_together_with_the_unchanged_request_state() 
     let state = r#""\u0041 \/ opaque \u00e9""#;
     let (upstream, mut bridge) = connected(move |call| match (call.kind(), call.nth) {
         ("tools/call", 0) => {
-            let asked = elicitation("who?");
+            let elicitations = elicitation("who?");
             call.input_required(&format!(
-                r#""inputRequests":{{"name":{asked},"say":{{"method":"sampling/createMessage","params":{{"messages":[],"maxTokens":9}}}},"where":{{"method":"roots/list"}}}},"requestState":{state}"#
+                r#""inputRequests":{{"name":{elicitations},"say":{{"method":"sampling/createMessage","params":{{"messages":[],"maxTokens":9}}}},"where":{{"method":"roots/list"}}}},"requestState":{state}"#
             ));
         }
         ("tools/call", _) => call.complete(r#""content":[],"done":1.0"#),
         _ => call.respond_as_modern(),
     });
     call(&mut bridge);
-    let (name, params) = asked(&mut bridge, "elicitation/create");
+    let (name, params) = input_request(&mut bridge, "elicitation/create");
     assert_eq!(params["message"], "who?");
-    let (say, params) = asked(&mut bridge, "sampling/createMessage");
+    let (say, params) = input_request(&mut bridge, "sampling/createMessage");
     assert_eq!(params["maxTokens"], 9);
-    let (place, _) = asked(&mut bridge, "roots/list");
+    let (place, _) = input_request(&mut bridge, "roots/list");
     bridge.send(&result(&place, r#"{"roots":[]}"#));
     bridge.send(&result(&name, r#"{"action":"accept","content":{"n":1.0}}"#));
     bridge.send(&result(&say, r#"{"role":"assistant","content":{"type":"text","text":"x"},"model":"m"}"#));
@@ -71,7 +71,7 @@ fn input_requests_may_come_in_several_rounds_each_with_its_own_state() {
     });
     bridge.send(&request("1", "prompts/get", r#"{"name":"p"}"#));
     for round in 0..3 {
-        let (id, params) = asked(&mut bridge, "elicitation/create");
+        let (id, params) = input_request(&mut bridge, "elicitation/create");
         assert_eq!(params["message"], format!("{round}?"));
         bridge.send(&result(&id, &format!(r#"{{"action":"accept","content":{{"round":{round}}}}}"#)));
     }
@@ -92,7 +92,7 @@ fn the_number_of_input_rounds_is_bounded() {
     });
     call(&mut bridge);
     for _ in 0..32 {
-        let (id, _) = asked(&mut bridge, "elicitation/create");
+        let (id, _) = input_request(&mut bridge, "elicitation/create");
         bridge.send(&result(&id, r#"{"action":"decline"}"#));
     }
     assert_error_mentions(&bridge.response("1"), &["again and again"]);
@@ -127,15 +127,15 @@ fn a_url_elicitation_gets_an_id_and_its_completion_is_announced() {
     }
     });
     call(&mut bridge);
-    let (id, params) = asked(&mut bridge, "elicitation/create");
+    let (id, params) = input_request(&mut bridge, "elicitation/create");
     assert_eq!(params["url"], "https://example.com/login");
     let page = params["elicitationId"].as_str().expect("2025-11-25 wants an id").to_owned();
     bridge.send(&result(&id, r#"{"action":"accept"}"#));
     assert!(bridge.response("1").contains("content"));
     let complete = value(&bridge.message("notifications/elicitation/complete"));
     assert_eq!(complete["params"]["elicitationId"], page.as_str());
-    let asked = bridge.lines().iter().filter(|line| line.contains("elicitation/create")).count();
-    assert_eq!(asked, 1, "the same page is not opened twice");
+    let elicitations = bridge.lines().iter().filter(|line| line.contains("elicitation/create")).count();
+    assert_eq!(elicitations, 1, "the same page is not opened twice");
     bridge.finish();
 }
 
@@ -146,7 +146,7 @@ fn cancelling_during_an_input_request_ends_the_call() {
         _ => call.respond_as_modern(),
     });
     call(&mut bridge);
-    let (id, _) = asked(&mut bridge, "elicitation/create");
+    let (id, _) = input_request(&mut bridge, "elicitation/create");
     bridge.cancel("1");
     let cancelled = value(&bridge.message("notifications/cancelled"));
     assert_eq!(cancelled["params"]["requestId"].to_string(), id, "the input request is cancelled");
@@ -170,13 +170,13 @@ fn a_refused_or_unsupported_input_request_is_answered() {
         _ => call.respond_as_modern(),
     });
     bridge.send(&request("1", "tools/call", r#"{"name":"ask"}"#));
-    let (id, _) = asked(&mut bridge, "elicitation/create");
+    let (id, _) = input_request(&mut bridge, "elicitation/create");
     bridge.send(&error(&id, -32000, "no window"));
     assert!(bridge.response("1").contains("content"), "an unsupported input request counts as cancelled");
     let responses = &value(upstream.wait_for("tools/call", 2).text())["params"]["inputResponses"];
     assert_eq!(responses["k"], json!({ "action": "cancel" }));
     bridge.send(&request("2", "tools/call", r#"{"name":"sample"}"#));
-    let (id, _) = asked(&mut bridge, "sampling/createMessage");
+    let (id, _) = input_request(&mut bridge, "sampling/createMessage");
     bridge.send(&error(&id, -1, "the user said no"));
     let refused = error_of(&bridge.response("2"));
     assert!(refused.0 == -1 && refused.1.contains("the user said no"), "{refused:?}");
@@ -206,13 +206,13 @@ fn progress_increases_through_all_rounds() {
     });
     call(&mut bridge);
     bridge.response("1");
-    let told: Vec<_> = bridge
+    let reported: Vec<_> = bridge
         .lines()
         .iter()
         .map(|line| value(line)["params"]["progress"].clone())
-        .filter(|told| !told.is_null())
+        .filter(|reported| !reported.is_null())
         .collect();
-    assert_eq!(told, [1, 2, 3], "progress increases although the second round starts again");
+    assert_eq!(reported, [1, 2, 3], "progress increases although the second round starts again");
     bridge.finish();
 }
 
@@ -224,9 +224,9 @@ fn an_input_response_reaches_its_call_after_the_session_was_replaced() {
         _ => call.respond_as_modern(),
     });
     call(&mut bridge);
-    let (question, _) = asked(&mut bridge, "elicitation/create");
+    let (received, _) = input_request(&mut bridge, "elicitation/create");
     bridge.initialize_with_revision("2025-11-25");
-    bridge.send(&result(&question, r#"{"action":"accept","content":{}}"#));
+    bridge.send(&result(&received, r#"{"action":"accept","content":{}}"#));
     assert!(bridge.response("1").contains(r#""content":[]"#), "the user's input is not lost");
     bridge.finish();
     assert_eq!(upstream.count("response"), 0, "the modern era has no such message");

@@ -6,7 +6,7 @@ fn holding() -> Upstream {
     Upstream::start(|call| if call.kind() == "subscriptions/listen" { call.hold() } else { call.respond_as_modern() })
 }
 
-fn listened(upstream: &Upstream) -> (String, Events) {
+fn accept_listen(upstream: &Upstream) -> (String, Events) {
     let call = upstream.take("subscriptions/listen");
     let (id, wanted) = (call.id(), call.params()["notifications"].to_string());
     let events = call.sse();
@@ -15,12 +15,12 @@ fn listened(upstream: &Upstream) -> (String, Events) {
 }
 
 /// The resources of the next `subscriptions/listen`, and its exchange.
-fn next(upstream: &Upstream) -> (serde_json::Value, Exchange) {
+fn next_listen(upstream: &Upstream) -> (serde_json::Value, Exchange) {
     let call = upstream.take("subscriptions/listen");
     (call.params()["notifications"]["resourceSubscriptions"].clone(), call)
 }
 
-fn refuses_in_a_stream(call: Exchange, code: i64, why: &str) {
+fn refuse_by_event(call: Exchange, code: i64, why: &str) {
     let id = call.id();
     let events = call.sse();
     events.event(&error(&id, code, why));
@@ -35,9 +35,9 @@ fn subscribe(bridge: &mut Bridge, id: &str, uri: &str) {
 fn an_error_event_on_a_subscription_stream_is_a_refusal() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    let (id, events) = listened(&upstream);
+    let (id, events) = accept_listen(&upstream);
     subscribe(&mut bridge, "1", "no:such");
-    refuses_in_a_stream(upstream.take("subscriptions/listen"), -32602, "there is no such resource");
+    refuse_by_event(upstream.take("subscriptions/listen"), -32602, "there is no such resource");
     assert_eq!(error_of(&bridge.response("1")), (-32602, "there is no such resource".to_owned()));
     events.event(&subscription_notification(&id, "tools/list_changed", ""));
     bridge.message("notifications/tools/list_changed");
@@ -48,7 +48,7 @@ fn an_error_event_on_a_subscription_stream_is_a_refusal() {
 #[test]
 fn a_server_that_refuses_subscriptions_by_an_event_is_not_requested_again() {
     let upstream = Upstream::start(|call| match call.kind() {
-        "subscriptions/listen" => refuses_in_a_stream(call, -32601, "Method not found"),
+        "subscriptions/listen" => refuse_by_event(call, -32601, "Method not found"),
         _ => call.respond_as_modern(),
     });
     let mut bridge = Bridge::connected(&upstream);
@@ -61,9 +61,9 @@ fn a_server_that_refuses_subscriptions_by_an_event_is_not_requested_again() {
 fn a_resource_that_is_not_acknowledged_is_refused_and_not_requested_again() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    listened(&upstream);
+    accept_listen(&upstream);
     subscribe(&mut bridge, "1", "no:such");
-    let (_, call) = next(&upstream);
+    let (_, call) = next_listen(&upstream);
     let id = call.id();
     let events = call.sse();
     events.event(&acknowledged(&id, r#"{"toolsListChanged":true,"resourcesListChanged":true}"#));
@@ -72,7 +72,7 @@ fn a_resource_that_is_not_acknowledged_is_refused_and_not_requested_again() {
     events.event(&subscription_notification(&id, "tools/list_changed", ""));
     bridge.message("notifications/tools/list_changed");
     events.cut();
-    let (wanted, _again) = next(&upstream);
+    let (wanted, _again) = next_listen(&upstream);
     assert_eq!(wanted, serde_json::json!(null), "a refused resource is dropped");
     bridge.finish();
 }
@@ -81,14 +81,14 @@ fn a_resource_that_is_not_acknowledged_is_refused_and_not_requested_again() {
 fn a_late_refusal_is_logged_and_the_earlier_subscription_continues() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    let (id, events) = listened(&upstream);
+    let (id, events) = accept_listen(&upstream);
     subscribe(&mut bridge, "1", "no:such");
-    let (_, late) = next(&upstream);
+    let (_, late) = next_listen(&upstream);
     assert!(bridge.response("1").contains(r#""result":{}"#), "the client gets a response in bounded time");
     late.error("400 Bad Request", -32602, "there is no such resource");
     bridge.wait_for_log("no changes to no:such are told");
     subscribe(&mut bridge, "2", "a:b");
-    let (wanted, call) = next(&upstream);
+    let (wanted, call) = next_listen(&upstream);
     assert_eq!(wanted, value(r#"["a:b"]"#), "a refused resource is dropped");
     events.event(&subscription_notification(&id, "tools/list_changed", ""));
     bridge.message("notifications/tools/list_changed");
@@ -103,20 +103,20 @@ fn a_late_refusal_is_logged_and_the_earlier_subscription_continues() {
 fn each_of_several_refused_subscriptions_is_answered_and_dropped() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    listened(&upstream);
+    accept_listen(&upstream);
     subscribe(&mut bridge, "0", "a:0");
-    let (_, first) = next(&upstream);
+    let (_, first) = next_listen(&upstream);
     for n in 1..4 {
         subscribe(&mut bridge, &n.to_string(), &format!("a:{n}"));
     }
     bridge.still_works();
     first.error("400 Bad Request", -32602, "no such resource");
     assert_eq!(error_of(&bridge.response("0")).0, -32602);
-    let (all, call) = next(&upstream);
+    let (all, call) = next_listen(&upstream);
     assert_eq!(all, value(r#"["a:1","a:2","a:3"]"#));
     call.error("400 Bad Request", -32602, "no such resource");
     for n in 1..4 {
-        let (one, call) = next(&upstream);
+        let (one, call) = next_listen(&upstream);
         assert_eq!(one, serde_json::json!([format!("a:{n}")]), "a refused resource is not requested again");
         call.error("400 Bad Request", -32602, "no such resource");
     }

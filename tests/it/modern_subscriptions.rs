@@ -9,7 +9,7 @@ fn holding() -> Upstream {
 }
 
 /// Accepts the next `subscriptions/listen`: returns its id, its filter and the stream.
-fn listened(upstream: &Upstream) -> (String, serde_json::Value, Events) {
+fn accept_listen(upstream: &Upstream) -> (String, serde_json::Value, Events) {
     let call = upstream.take("subscriptions/listen");
     call.has_modern_headers();
     let (id, wanted) = (call.id(), call.params()["notifications"].clone());
@@ -22,15 +22,15 @@ fn listened(upstream: &Upstream) -> (String, serde_json::Value, Events) {
 fn one_stream_carries_all_subscriptions_of_a_legacy_client() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    let (id, wanted, first) = listened(&upstream);
+    let (id, wanted, first) = accept_listen(&upstream);
     assert_eq!(
         wanted,
         serde_json::json!({ "toolsListChanged": true, "resourcesListChanged": true }),
         "everything that the server declares"
     );
     first.event(&subscription_notification(&id, "tools/list_changed", ""));
-    let told = bridge.message("notifications/tools/list_changed");
-    assert!(!told.contains("subscriptionId"), "a legacy client has no subscription ids: {told}");
+    let received = bridge.message("notifications/tools/list_changed");
+    assert!(!received.contains("subscriptionId"), "a legacy client has no subscription ids: {received}");
     bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
     let call = upstream.take("subscriptions/listen");
     assert_eq!(call.params()["notifications"], value(FILTER), "the filter is the union of all subscriptions");
@@ -45,7 +45,7 @@ fn one_stream_carries_all_subscriptions_of_a_legacy_client() {
     second.event(&subscription_notification(&id, "resources/updated", r#""uri":"a:b","#));
     assert!(bridge.message("notifications/resources/updated").contains(r#""uri":"a:b""#));
     bridge.send(&request("2", "resources/unsubscribe", r#"{"uri":"a:b"}"#));
-    let (_, wanted, _third) = listened(&upstream);
+    let (_, wanted, _third) = accept_listen(&upstream);
     assert_eq!(wanted["resourceSubscriptions"], serde_json::json!(null));
     bridge.response("2");
     assert!(second.closed_by_client());
@@ -57,7 +57,7 @@ fn one_stream_carries_all_subscriptions_of_a_legacy_client() {
 fn a_refused_subscription_is_an_error_and_the_earlier_ones_continue() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    let (id, _, events) = listened(&upstream);
+    let (id, _, events) = accept_listen(&upstream);
     bridge.send(&request("1", "resources/subscribe", r#"{"uri":"no:such"}"#));
     upstream.take("subscriptions/listen").error("400 Bad Request", -32602, "there is no such resource");
     let refused = bridge.response("1");
@@ -68,7 +68,7 @@ fn a_refused_subscription_is_an_error_and_the_earlier_ones_continue() {
     events.event(&subscription_notification(&id, "tools/list_changed", ""));
     bridge.message("notifications/tools/list_changed");
     bridge.send(&request("2", "resources/subscribe", r#"{"uri":"a:b"}"#));
-    let (_, wanted, _events) = listened(&upstream);
+    let (_, wanted, _events) = accept_listen(&upstream);
     assert_eq!(
         wanted["resourceSubscriptions"],
         serde_json::json!(["a:b"]),
@@ -83,7 +83,7 @@ fn a_refused_subscription_is_an_error_and_the_earlier_ones_continue() {
 fn of_several_simultaneous_subscriptions_only_the_refused_one_fails() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    let (.., _lists) = listened(&upstream);
+    let (.., _lists) = accept_listen(&upstream);
     bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
     let first = upstream.take("subscriptions/listen");
     for (id, uri) in [("2", "no:such"), ("3", "c:d")] {
@@ -97,7 +97,7 @@ fn of_several_simultaneous_subscriptions_only_the_refused_one_fails() {
     let both = upstream.take("subscriptions/listen");
     assert_eq!(both.params()["notifications"]["resourceSubscriptions"], value(r#"["a:b","c:d","no:such"]"#));
     both.error("400 Bad Request", -32602, "there is no such resource");
-    let (_, wanted, _events) = listened(&upstream);
+    let (_, wanted, _events) = accept_listen(&upstream);
     assert_eq!(wanted["resourceSubscriptions"], value(r#"["a:b","c:d"]"#), "each resource is tried alone");
     let alone = upstream.take("subscriptions/listen");
     assert_eq!(alone.params()["notifications"]["resourceSubscriptions"], value(r#"["a:b","c:d","no:such"]"#));
@@ -111,16 +111,16 @@ fn of_several_simultaneous_subscriptions_only_the_refused_one_fails() {
 fn a_legacy_clients_stream_is_reopened_and_possible_changes_are_announced() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    let (first, _, events) = listened(&upstream);
+    let (first, _, events) = accept_listen(&upstream);
     events.cut();
-    let (second, _, events) = listened(&upstream);
+    let (second, _, events) = accept_listen(&upstream);
     assert_ne!(first, second, "a new request has a new id");
     bridge.message("notifications/tools/list_changed");
     bridge.message("notifications/resources/list_changed");
     // A clean end, as when the server is stopped; the next server may be another.
     events.event(&result(&second, "{}"));
     events.end();
-    let (..) = listened(&upstream);
+    let (..) = accept_listen(&upstream);
     bridge.message("notifications/tools/list_changed");
     bridge.finish();
 }
@@ -142,7 +142,7 @@ fn a_server_without_subscriptions_is_not_requested_again() {
 fn the_old_stream_stays_open_until_the_new_one_is_acknowledged() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    let (id, _, first) = listened(&upstream);
+    let (id, _, first) = accept_listen(&upstream);
     bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
     let late = upstream.take("subscriptions/listen");
     assert!(bridge.response("1").contains(r#""result":{}"#), "the client gets a response in bounded time");
@@ -154,8 +154,8 @@ fn the_old_stream_stays_open_until_the_new_one_is_acknowledged() {
     assert!(first.closed_by_client(), "no notification is delivered twice");
     second.event(&subscription_notification(&id, "resources/updated", r#""uri":"a:b","#));
     bridge.message("notifications/resources/updated");
-    let told = bridge.lines().iter().filter(|line| line.contains("list_changed")).count();
-    assert_eq!(told, 1, "no change was missed");
+    let received = bridge.lines().iter().filter(|line| line.contains("list_changed")).count();
+    assert_eq!(received, 1, "no change was missed");
     bridge.finish();
 }
 
@@ -163,11 +163,11 @@ fn the_old_stream_stays_open_until_the_new_one_is_acknowledged() {
 fn the_stream_that_replaces_a_broken_one_announces_possible_changes() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    let (.., first) = listened(&upstream);
+    let (.., first) = accept_listen(&upstream);
     first.cut();
     let _again = upstream.take("subscriptions/listen");
     bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
-    let (_, wanted, _second) = listened(&upstream);
+    let (_, wanted, _second) = accept_listen(&upstream);
     assert_eq!(wanted, value(FILTER));
     bridge.message("notifications/tools/list_changed");
     bridge.message("notifications/resources/list_changed");
@@ -179,7 +179,7 @@ fn the_stream_that_replaces_a_broken_one_announces_possible_changes() {
 fn a_subscription_once_accepted_is_requested_again_after_any_error() {
     let upstream = holding();
     let bridge = Bridge::connected(&upstream);
-    let (.., events) = listened(&upstream);
+    let (.., events) = accept_listen(&upstream);
     events.cut();
     upstream.take("subscriptions/listen").plain("404 Not Found", "<html>no upstream</html>");
     let starting = upstream.take("subscriptions/listen");
@@ -187,7 +187,7 @@ fn a_subscription_once_accepted_is_requested_again_after_any_error() {
     let events = starting.sse();
     events.event(&error(&id, -32603, "starting up"));
     events.end();
-    let (.., _events) = listened(&upstream);
+    let (.., _events) = accept_listen(&upstream);
     bridge.finish();
 }
 
@@ -196,12 +196,12 @@ fn a_modern_clients_subscription_survives_errors_of_a_gateway() {
     let upstream = holding();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&minimal_modern_request("\"l\"", "subscriptions/listen", &format!(r#""notifications":{FILTER},"#)));
-    let (.., events) = listened(&upstream);
+    let (.., events) = accept_listen(&upstream);
     bridge.message("notifications/subscriptions/acknowledged");
     events.cut();
     upstream.take("subscriptions/listen").plain("500 Internal Server Error", "");
     upstream.take("subscriptions/listen").plain("404 Not Found", "<html>no upstream</html>");
-    let (.., _events) = listened(&upstream);
+    let (.., _events) = accept_listen(&upstream);
     bridge.message("notifications/resources/updated");
     bridge.close_stdin();
     assert_eq!(
@@ -217,7 +217,7 @@ fn a_modern_clients_subscription_is_reopened_without_the_client_noticing() {
     let upstream = holding();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&minimal_modern_request("\"l\"", "subscriptions/listen", &format!(r#""notifications":{FILTER},"#)));
-    let (id, _, events) = listened(&upstream);
+    let (id, _, events) = accept_listen(&upstream);
     assert_eq!(id, "\"l\"", "the first request is the client's own");
     assert_eq!(
         bridge.message("notifications/subscriptions/acknowledged"),
@@ -227,7 +227,7 @@ fn a_modern_clients_subscription_is_reopened_without_the_client_noticing() {
     events.event(&update);
     assert_eq!(bridge.message("notifications/resources/updated"), update, "byte for byte");
     events.cut();
-    let (id, wanted, events) = listened(&upstream);
+    let (id, wanted, events) = accept_listen(&upstream);
     assert_ne!(id, "\"l\"", "a new request has a new id");
     assert_eq!(wanted, value(FILTER));
     for missed in
@@ -236,9 +236,9 @@ fn a_modern_clients_subscription_is_reopened_without_the_client_noticing() {
         assert!(bridge.message(missed).contains(r#""io.modelcontextprotocol/subscriptionId":"l""#), "{missed}");
     }
     events.event(&subscription_notification(&id, "tools/list_changed", ""));
-    let told = bridge.message("notifications/tools/list_changed");
+    let received = bridge.message("notifications/tools/list_changed");
     assert_eq!(
-        told,
+        received,
         subscription_notification("\"l\"", "tools/list_changed", ""),
         "the id is the one that the client knows"
     );
@@ -256,12 +256,12 @@ fn a_modern_clients_subscription_is_closed_by_cancellation_and_at_exit() {
     let upstream = holding();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&minimal_modern_request("1", "subscriptions/listen", r#""notifications":{"toolsListChanged":true},"#));
-    let (.., events) = listened(&upstream);
+    let (.., events) = accept_listen(&upstream);
     bridge.message("notifications/subscriptions/acknowledged");
     bridge.cancel("1");
     assert!(events.closed_by_client());
     bridge.send(&minimal_modern_request("2", "subscriptions/listen", r#""notifications":{"toolsListChanged":true},"#));
-    let (.., events) = listened(&upstream);
+    let (.., events) = accept_listen(&upstream);
     bridge.message("notifications/subscriptions/acknowledged");
     bridge.cancel("2");
     bridge.finish();
@@ -279,7 +279,7 @@ fn an_open_subscription_does_not_delay_the_exit() {
             "subscriptions/listen",
             r#""notifications":{"toolsListChanged":true},"#,
         ));
-        let (.., _events) = listened(&upstream);
+        let (.., _events) = accept_listen(&upstream);
         bridge.message("notifications/subscriptions/acknowledged");
         bridge.finish()
     });
@@ -289,7 +289,7 @@ fn an_open_subscription_does_not_delay_the_exit() {
 fn notifications_of_a_replaced_stream_are_still_delivered() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
-    let (id, _, first) = listened(&upstream);
+    let (id, _, first) = accept_listen(&upstream);
     bridge.send(&request("1", "resources/subscribe", r#"{"uri":"a:b"}"#));
     let call = upstream.take("subscriptions/listen");
     let (new, wanted) = (call.id(), call.params()["notifications"].to_string());
@@ -303,6 +303,10 @@ fn notifications_of_a_replaced_stream_are_still_delivered() {
     second.event(&subscription_notification(&new, "resources/updated", r#""uri":"a:b","#));
     bridge.message("notifications/resources/updated");
     bridge.still_works();
-    let told = bridge.finish().lines;
-    assert_eq!(told.iter().filter(|line| line.contains("resources/updated")).count(), 1, "delivered once: {told:?}");
+    let received = bridge.finish().lines;
+    assert_eq!(
+        received.iter().filter(|line| line.contains("resources/updated")).count(),
+        1,
+        "delivered once: {received:?}"
+    );
 }

@@ -10,7 +10,7 @@ const TASK: &str =
     r#""taskId":"task 7","createdAt":"2026-08-01T00:00:00Z","lastUpdatedAt":"2026-08-01T00:00:00Z","ttlMs":60000"#;
 
 /// Answers a call with a task that has this poll interval.
-fn becomes_task(call: Exchange, poll: u64) {
+fn respond_with_task(call: Exchange, poll: u64) {
     call.result(&format!(
         r#"{{"resultType":"task",{TASK},"status":"working","statusMessage":"begun","pollIntervalMs":{poll}}}"#
     ));
@@ -29,7 +29,7 @@ fn call(bridge: &mut Bridge) {
 
 /// Asserts that the response to a call is the task's result.
 #[track_caller]
-fn comes_through(upstream: &Upstream) {
+fn call_gets_task_result(upstream: &Upstream) {
     let mut bridge = Bridge::connected(upstream);
     call(&mut bridge);
     assert_eq!(bridge.response("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
@@ -46,7 +46,7 @@ fn a_task_is_polled_until_it_is_done() {
                 json!({}),
                 "the bridge declares the task capability"
             );
-            becomes_task(call, 150);
+            respond_with_task(call, 150);
         }
         ("tasks/get", 0) => status(call, "working", r#","statusMessage":"half way""#),
         ("tasks/get", 1) => call.plain("503 Service Unavailable", ""),
@@ -59,7 +59,7 @@ fn a_task_is_polled_until_it_is_done() {
     call(&mut bridge);
     assert_eq!(bridge.response("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"n":1.0}}"#);
     assert!(began.elapsed() >= Duration::from_millis(300), "the bridge respects the poll interval");
-    let told: Vec<Value> = bridge
+    let received: Vec<Value> = bridge
         .lines()
         .iter()
         .map(|line| value(line))
@@ -67,7 +67,7 @@ fn a_task_is_polled_until_it_is_done() {
         .map(|line| line["params"].clone())
         .collect();
     assert_eq!(
-        told,
+        received,
         [
             json!({ "progressToken": 5, "progress": 1, "message": "begun" }),
             json!({ "progressToken": 5, "progress": 2, "message": "half way" }),
@@ -86,40 +86,40 @@ fn a_task_that_is_created_completed_is_fetched_at_once() {
         "tasks/get" => status(call, "completed", r#","result":{"content":[],"resultType":"complete"}"#),
         _ => call.respond_as_modern(),
     });
-    comes_through(&upstream);
+    call_gets_task_result(&upstream);
 }
 
 #[test]
 fn a_task_without_input_requests_needs_no_input() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
-        ("tools/call", _) => becomes_task(call, 20),
+        ("tools/call", _) => respond_with_task(call, 20),
         ("tasks/get", 0) => status(call, "input_required", ""),
         ("tasks/get", _) => status(call, "completed", r#","result":{"content":[],"resultType":"complete"}"#),
         _ => call.respond_as_modern(),
     });
-    comes_through(&upstream);
+    call_gets_task_result(&upstream);
 }
 
 #[test]
 fn the_input_requests_of_a_task_are_passed_on_once_and_answered_by_an_update() {
-    let question = elicitation("who?");
+    let input_request = elicitation("who?");
     let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
-        ("tools/call", _) => becomes_task(call, 20),
+        ("tools/call", _) => respond_with_task(call, 20),
         ("tasks/update", _) => {
             assert_eq!(call.header("Mcp-Name"), Some("task 7"));
             call.complete("");
         }
         ("tasks/get", nth) => {
-            let asked = format!(r#","inputRequests":{{"k":{question}}}"#);
-            if nth < 4 { status(call, "input_required", &asked) } else { call.hold() }
+            let input_requests = format!(r#","inputRequests":{{"k":{input_request}}}"#);
+            if nth < 4 { status(call, "input_required", &input_requests) } else { call.hold() }
         }
         _ => call.respond_as_modern(),
     });
     let mut bridge = Bridge::connected(&upstream);
     call(&mut bridge);
-    let asked = value(&bridge.message("elicitation/create"));
+    let elicitations = value(&bridge.message("elicitation/create"));
     upstream.wait_for("tasks/get", 3);
-    bridge.send(&result(&asked["id"].to_string(), r#"{"action":"accept","content":{"n":1.0}}"#));
+    bridge.send(&result(&elicitations["id"].to_string(), r#"{"action":"accept","content":{"n":1.0}}"#));
     let update = upstream.wait_for("tasks/update", 1);
     assert!(
         update.text().contains(r#""inputResponses":{"k":{"action":"accept","content":{"n":1.0}}}"#),
@@ -128,8 +128,8 @@ fn the_input_requests_of_a_task_are_passed_on_once_and_answered_by_an_update() {
     );
     status(upstream.take("tasks/get"), "completed", r#","result":{"content":[]}"#);
     assert!(bridge.response("1").contains("content"));
-    let asked = bridge.lines().iter().filter(|line| line.contains("elicitation/create")).count();
-    assert_eq!(asked, 1, "a repeated input request is passed on once");
+    let elicitations = bridge.lines().iter().filter(|line| line.contains("elicitation/create")).count();
+    assert_eq!(elicitations, 1, "a repeated input request is passed on once");
     bridge.finish();
     assert_eq!(upstream.count("tasks/update"), 1);
 }
@@ -137,7 +137,7 @@ fn the_input_requests_of_a_task_are_passed_on_once_and_answered_by_an_update() {
 #[test]
 fn a_failed_cancelled_or_expired_task_is_an_error() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
-        ("tools/call", _) => becomes_task(call, 20),
+        ("tools/call", _) => respond_with_task(call, 20),
         ("tasks/get", 0) => status(call, "failed", r#","error":{"code":-32603,"message":"out of paper"}"#),
         ("tasks/get", 1) => status(call, "cancelled", ""),
         ("tasks/get", _) => call.error("200 OK", -32602, "Task has expired"),
@@ -154,7 +154,7 @@ fn a_failed_cancelled_or_expired_task_is_an_error() {
 #[test]
 fn cancelling_a_call_cancels_its_task() {
     let upstream = Upstream::start(|call| match call.kind() {
-        "tools/call" => becomes_task(call, 20),
+        "tools/call" => respond_with_task(call, 20),
         "tasks/get" => status(call, "working", ""),
         "tasks/cancel" => {
             assert_eq!(call.header("Mcp-Name"), Some("task 7"));
@@ -183,7 +183,7 @@ fn no_tasks_removes_the_task_capability() {
         "tools/call" => {
             let declared = &call.params()["_meta"]["io.modelcontextprotocol/clientCapabilities"];
             assert_eq!(declared["extensions"], Value::Null);
-            becomes_task(call, 20);
+            respond_with_task(call, 20);
         }
         _ => call.respond_as_modern(),
     });

@@ -122,8 +122,8 @@ fn discover_of_a_slow_modern_server_is_answered_from_the_stored_result() {
         bridge.finish();
     }
     let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).startup_wait("0.3").start();
-    let greeting = bridge.initialize();
-    assert!(greeting.contains("a-modern-upstream"), "translated for a legacy client: {greeting}");
+    let response = bridge.initialize();
+    assert!(response.contains("a-modern-upstream"), "translated for a legacy client: {response}");
     bridge.finish();
 }
 
@@ -221,8 +221,8 @@ fn a_modern_server_is_detected_from_any_refusal_of_initialize() {
             _ => call.respond_as_modern(),
         });
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-        let greeting = bridge.initialize();
-        assert!(greeting.contains("a-modern-upstream"), "{status} {code:?}: {greeting}");
+        let response = bridge.initialize();
+        assert!(response.contains("a-modern-upstream"), "{status} {code:?}: {response}");
         bridge.finish();
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::*;
 
 /// A server with this handler, and a bridge with an open session to it.
-fn translated(handler: impl Fn(Exchange) + Send + Sync + 'static) -> (Upstream, Bridge) {
+fn connected_to_modern(handler: impl Fn(Exchange) + Send + Sync + 'static) -> (Upstream, Bridge) {
     let upstream = Upstream::start(handler);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.initialize();
@@ -19,8 +19,8 @@ fn translated(handler: impl Fn(Exchange) + Send + Sync + 'static) -> (Upstream, 
 fn a_legacy_client_can_initialize_with_a_modern_server() {
     let upstream = Upstream::start(Exchange::respond_as_modern);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    let greeting = value(&bridge.initialize());
-    let result = &greeting["result"];
+    let response = value(&bridge.initialize());
+    let result = &response["result"];
     assert_eq!(result["protocolVersion"], REVISION, "the client gets the revision that it requested");
     assert_eq!(result["serverInfo"], json!({ "name": "a-modern-upstream", "version": "9" }));
     assert_eq!(result["instructions"], "mind the gap");
@@ -93,7 +93,7 @@ fn the_option_protocol_sets_the_era() {
 
 #[test]
 fn a_request_gains_its_meta_and_keeps_every_other_byte() {
-    let (upstream, mut bridge) = translated(Exchange::respond_as_modern);
+    let (upstream, mut bridge) = connected_to_modern(Exchange::respond_as_modern);
     let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{"n":12345678901234567890123,"f":1.0,"u":"\u00e9"},"_meta":{"progressToken":1.0,"traceparent":"00-a"}},"extra":[ 1 ]}"#;
     bridge.send(call);
     let answer = bridge.response("7");
@@ -112,7 +112,7 @@ fn a_request_gains_its_meta_and_keeps_every_other_byte() {
 
 #[test]
 fn messages_unknown_to_the_modern_era_are_handled_by_the_bridge() {
-    let (upstream, mut bridge) = translated(|call| match call.kind() {
+    let (upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => {
             let level = call.params()["_meta"]["io.modelcontextprotocol/logLevel"].clone();
             assert_eq!(level, "warning", "each request carries the log level");
@@ -126,16 +126,16 @@ fn messages_unknown_to_the_modern_era_are_handled_by_the_bridge() {
     bridge.send(&notification("notifications/roots/list_changed", "{}"));
     assert!(bridge.request("4", "tools/call", r#"{"name":"t"}"#).contains("result"));
     bridge.finish();
-    let said = upstream.kinds();
-    let strange = said.iter().filter(|kind| {
+    let seen = upstream.kinds();
+    let strange = seen.iter().filter(|kind| {
         !["initialize", "server/discover", "subscriptions/listen", "tools/call"].contains(&kind.as_str())
     });
-    assert_eq!(strange.count(), 0, "{said:?}");
+    assert_eq!(strange.count(), 0, "{seen:?}");
 }
 
 #[test]
 fn modern_errors_become_legacy_errors() {
-    let (_upstream, mut bridge) = translated(|call| match (call.kind(), call.param("uri").as_str()) {
+    let (_upstream, mut bridge) = connected_to_modern(|call| match (call.kind(), call.param("uri").as_str()) {
         ("resources/read", "a:gone") => call.error("200 OK", -32602, "Resource not found"),
         ("resources/read", _) => call.error("200 OK", -32602, "uri is too long"),
         ("tools/call", _) => {
@@ -161,7 +161,7 @@ fn modern_errors_become_legacy_errors() {
 
 #[test]
 fn a_cancellation_closes_the_http_request_and_posts_nothing() {
-    let (upstream, mut bridge) = translated(|call| match call.kind() {
+    let (upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => call.hold(),
         _ => call.respond_as_modern(),
     });
@@ -178,7 +178,7 @@ fn a_cancellation_closes_the_http_request_and_posts_nothing() {
 
 #[test]
 fn a_broken_stream_is_an_error_without_a_second_post() {
-    let (upstream, mut bridge) = translated(|call| match call.kind() {
+    let (upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => {
             let events = call.sse();
             events.event(&notification("notifications/message", r#"{"level":"info","data":1}"#));
@@ -194,7 +194,7 @@ fn a_broken_stream_is_an_error_without_a_second_post() {
 
 #[test]
 fn ids_that_the_modern_era_forbids_are_replaced_towards_the_server() {
-    let (_upstream, mut bridge) = translated(|call| match call.kind() {
+    let (_upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => {
             assert!(call.id().starts_with('"'), "an id is a string or an integer: {}", call.id());
             call.complete("");
@@ -270,7 +270,7 @@ fn a_stateless_server_of_both_eras_is_used_as_modern_from_the_next_start() {
     upstream.wait_for("server/discover", 1);
     // The bridge probes the server beside the client's requests and stores the result. A bridge that ends earlier stores
     // nothing and probes again the next time.
-    remembered(home.path(), r#""translated":true"#);
+    wait_until_stored(home.path(), r#""translated":true"#);
     bridge.still_works();
     bridge.finish();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
@@ -280,7 +280,7 @@ fn a_stateless_server_of_both_eras_is_used_as_modern_from_the_next_start() {
 }
 
 /// Waits until the stored data of the server contains this text.
-fn remembered(home: &std::path::Path, what: &str) {
+fn wait_until_stored(home: &std::path::Path, what: &str) {
     let kept = || {
         let file = std::fs::read_dir(home.join("servers")).ok()?.flatten().next()?;
         std::fs::read_to_string(file.path()).ok()
@@ -298,11 +298,11 @@ fn a_server_without_initialize_and_without_discover_returns_its_own_error() {
         let upstream = Upstream::start(move |call| match call.kind() {
             "GET" => call.plain("405 Method Not Allowed", ""),
             "server/discover" => call.error("404 Not Found", -32601, "no such thing"),
-            _ => call.error(status, code, "first words"),
+            _ => call.error(status, code, "the first error"),
         });
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
         bridge.send(&initialize("1", REVISION));
-        assert_eq!(error_of(&bridge.response("1")), (code, "first words".to_owned()), "{status}");
+        assert_eq!(error_of(&bridge.response("1")), (code, "the first error".to_owned()), "{status}");
         bridge.finish();
         assert_eq!((upstream.count("initialize"), upstream.count("server/discover")), (1, 1));
     }
@@ -360,9 +360,9 @@ fn a_server_that_refuses_a_revision_it_offers_is_requested_once_more() {
 fn a_server_that_accepts_initialize_in_a_modern_revision_gets_modern_requests() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {
-            let greeting =
+            let response =
                 r#"{"protocolVersion":"2026-07-28","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
-            let answer = result(&call.id(), greeting);
+            let answer = result(&call.id(), response);
             call.respond("200 OK", &[("Content-Type", "application/json"), ("Mcp-Session-Id", "s-1")], &answer);
         }
         "DELETE" => call.respond("200 OK", &[], ""),
@@ -371,10 +371,10 @@ fn a_server_that_accepts_initialize_in_a_modern_revision_gets_modern_requests() 
     let home = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
-        let greeting = value(&bridge.initialize());
+        let response = value(&bridge.initialize());
         assert_eq!(
-            greeting["result"]["protocolVersion"], REVISION,
-            "a legacy client gets its own revision: {greeting}"
+            response["result"]["protocolVersion"], REVISION,
+            "a legacy client gets its own revision: {response}"
         );
         bridge.still_works();
         bridge.finish();
@@ -394,8 +394,8 @@ fn a_modern_revision_in_an_initialize_result_without_discover_changes_nothing() 
         _ => call.respond_as_legacy_only(),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    let greeting = value(&bridge.initialize());
-    assert_eq!(greeting["result"]["protocolVersion"], "2026-07-28", "the server's own result: {greeting}");
+    let response = value(&bridge.initialize());
+    assert_eq!(response["result"]["protocolVersion"], "2026-07-28", "the server's own result: {response}");
     bridge.still_works();
     bridge.finish();
 }

@@ -3,7 +3,7 @@
 use crate::support::*;
 
 /// Arrays nested deeper than a recursive parser could follow.
-fn deep() -> String {
+fn deeply_nested_arrays() -> String {
     format!("{}{}", "[".repeat(60_000), "]".repeat(60_000))
 }
 
@@ -11,9 +11,9 @@ fn deep() -> String {
 fn a_line_of_nested_arrays_is_an_error_and_is_not_sent() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
-    for line in [deep(), "[".repeat(60_000), format!("[{}]", deep())] {
+    for line in [deeply_nested_arrays(), "[".repeat(60_000), format!("[{}]", deeply_nested_arrays())] {
         bridge.send_raw(format!("{line}\n").as_bytes());
-        own_error(&bridge.response("null"));
+        bridge_error(&bridge.response("null"));
         bridge.still_works();
     }
     bridge.finish();
@@ -25,7 +25,7 @@ fn a_request_in_a_nested_batch_is_refused_with_an_error() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
     bridge.send_raw(format!("[[{}]]\n", request("5", "tools/call", "{}")).as_bytes());
-    own_error(&bridge.response("null"));
+    bridge_error(&bridge.response("null"));
     bridge.still_works();
     bridge.finish();
     assert_eq!(upstream.count("tools/call"), 0, "a nested batch is not sent");
@@ -35,7 +35,7 @@ fn a_request_in_a_nested_batch_is_refused_with_an_error() {
 fn a_body_of_nested_arrays_is_an_error_for_its_request() {
     for status in ["200 OK", "400 Bad Request", "500 Internal Server Error"] {
         let upstream = Upstream::start(move |call| match call.kind() {
-            "tools/call" => call.respond(status, &[("Content-Type", "application/json")], &deep()),
+            "tools/call" => call.respond(status, &[("Content-Type", "application/json")], &deeply_nested_arrays()),
             _ => call.respond_normally(),
         });
         let mut bridge = Bridge::connected(&upstream);
@@ -53,14 +53,14 @@ fn an_event_of_nested_arrays_is_ignored() {
         "tools/call" => {
             let id = call.id();
             let events = call.sse();
-            events.event(&deep()).event(&result(&id, r#"{"n":1.0}"#));
+            events.event(&deeply_nested_arrays()).event(&result(&id, r#"{"n":1.0}"#));
             events.end();
         }
         _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
-    get.event(&deep()).event(&notification("notifications/x", "{}"));
+    get.event(&deeply_nested_arrays()).event(&notification("notifications/x", "{}"));
     bridge.message("notifications/x");
     assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", r#"{"n":1.0}"#));
     bridge.finish();

@@ -13,10 +13,10 @@ fn the_http_status_of_a_notification_is_not_reported_to_the_client() {
         |call| call.error("500 Internal Server Error", -32603, "I cannot bear it"),
         Exchange::cut,
     ];
-    for meet in meetings {
+    for respond in meetings {
         let upstream =
             Upstream::start(
-                move |call| if call.kind() == "notifications/x" { meet(call) } else { call.respond_normally() },
+                move |call| if call.kind() == "notifications/x" { respond(call) } else { call.respond_normally() },
             );
         let mut bridge = Bridge::connected(&upstream);
         bridge.send(&notification("notifications/x", "{}"));
@@ -43,7 +43,7 @@ fn a_refused_initialized_does_not_stop_the_session() {
 fn a_refused_client_response_does_not_stop_the_session() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => call.hold(),
-        "response" => call.plain("400 Bad Request", "nobody asked"),
+        "response" => call.plain("400 Bad Request", "unexpected response"),
         _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);

@@ -92,8 +92,9 @@ fn invalid_requests_to_the_callback_are_refused_and_the_login_continues() {
     bridge.initialize();
     bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
     let tab = machine.browser.tab(1);
-    let asked = query(&tab);
-    let (redirect, state) = (parameter(&asked, "redirect_uri").unwrap(), parameter(&asked, "state").unwrap());
+    let authorization = query(&tab);
+    let (redirect, state) =
+        (parameter(&authorization, "redirect_uri").unwrap(), parameter(&authorization, "state").unwrap());
     let issuer = servers.issuer.url("");
     let origin = redirect.split('/').take(3).collect::<Vec<_>>().join("/");
     let strays = [
@@ -136,7 +137,7 @@ fn a_redirect_of_the_token_endpoint_is_not_followed() {
 
 /// Asserts that such an `authorization_endpoint` is never opened in the browser.
 #[track_caller]
-fn opens_nothing(endpoint: &'static str) {
+fn is_never_opened(endpoint: &'static str) {
     let rules = Rules {
         metadata: Box::new(move |metadata| metadata["authorization_endpoint"] = json!(endpoint)),
         ..Rules::default()
@@ -158,7 +159,7 @@ fn only_http_addresses_are_opened_in_the_browser() {
         "\\\\attacker.example\\share",
         "--help",
     ] {
-        opens_nothing(endpoint);
+        is_never_opened(endpoint);
     }
 }
 
@@ -228,8 +229,8 @@ fn the_users_headers_are_sent_only_to_the_mcp_server() {
     servers.records().invalidate_access_tokens();
     call_succeeds(&mut bridge, "2");
     bridge.finish();
-    let told = servers.issuer.requests().iter().filter(|request| request.header("x-api-key").is_some()).count();
-    assert_eq!(told, 0, "requests to the authorization server with the user's header");
+    let found = servers.issuer.requests().iter().filter(|request| request.header("x-api-key").is_some()).count();
+    assert_eq!(found, 0, "requests to the authorization server with the user's header");
     let mcp = servers.resource.requests();
     assert!(mcp.iter().filter(|request| request.path == "/mcp").all(|request| request.header("x-api-key").is_some()));
 }
@@ -270,19 +271,19 @@ fn no_log_contains_a_secret() {
         servers.records().invalidate_access_tokens();
         call_succeeds(&mut bridge, "2");
         let ended = bridge.finish();
-        let told = ended.stderr + &std::fs::read_to_string(&log).unwrap_or_default();
+        let found = ended.stderr + &std::fs::read_to_string(&log).unwrap_or_default();
         let verifiers =
             servers.records().token_requests.iter().filter_map(|request| parameter(request, "code_verifier")).collect();
         for secret in
             [servers.records().secrets.clone(), verifiers, vec!["of-the-client-0123456789".to_owned()]].concat()
         {
-            assert!(!told.contains(&secret), "{secret} is logged at level {level}");
+            assert!(!found.contains(&secret), "{secret} is logged at level {level}");
         }
         machine.run(["logout", &servers.url(), "--client-id", "given-7"], "");
     }
     for tab in machine.browser.tabs() {
-        let told = servers.records().secrets.iter().any(|secret| tab.contains(secret));
-        assert!(!told, "the arguments of the browser contain no secret: {tab}");
+        let found = servers.records().secrets.iter().any(|secret| tab.contains(secret));
+        assert!(!found, "the arguments of the browser contain no secret: {tab}");
     }
 }
 

@@ -29,13 +29,13 @@ fn link(text: &str) -> String {
 }
 
 /// The callback URL to which the authorization server would redirect.
-fn way_back(authorize: &str) -> String {
+fn callback_url(authorize: &str) -> String {
     get(authorize, &[]).expect("an answer").header("location").expect("a redirect").to_owned()
 }
 
 /// Asserts that a bridge uses the existing login.
 #[track_caller]
-fn is_logged_in(machine: &Machine, servers: &OauthServers) {
+fn assert_logged_in(machine: &Machine, servers: &OauthServers) {
     let tabs = machine.browser.tabs().len();
     let mut bridge = machine.bridge(servers).start();
     bridge.initialize();
@@ -54,7 +54,7 @@ fn login_opens_the_browser_and_reports_success() {
         "the address is printed as well: {output:?}"
     );
     assert_eq!(machine.browser.tabs().len(), 1);
-    is_logged_in(&machine, &servers);
+    assert_logged_in(&machine, &servers);
 }
 
 #[test]
@@ -75,14 +75,14 @@ fn login_accepts_a_pasted_callback_address() {
         let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
         let url = servers.url();
         // The pasted address depends on the printed one: two processes share the pending login.
-        let begun = machine.run(["login", &url, "--no-wait"], "");
-        assert_eq!(begun.status.code(), Some(0), "{begun:?}");
-        let back = way_back(&link(&format!("{}{}", out(&begun), err(&begun))));
+        let started = machine.run(["login", &url, "--no-wait"], "");
+        assert_eq!(started.status.code(), Some(0), "{started:?}");
+        let back = callback_url(&link(&format!("{}{}", out(&started), err(&started))));
         let pasted = if paste == "whole" { back.as_str() } else { back.split_once('?').unwrap().1 };
         let done = machine.run(["login", &url, "--complete", pasted], "");
         assert_eq!(done.status.code(), Some(0), "{paste}: {done:?}");
         assert!(machine.browser.tabs().is_empty(), "--no-wait opens no tab");
-        is_logged_in(&machine, &servers);
+        assert_logged_in(&machine, &servers);
     }
 }
 
@@ -101,12 +101,12 @@ fn login_without_a_browser_reads_the_address_from_stdin() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let mut bridge = machine.launch().args(["login", &servers.url(), "--no-browser"]).start_interactive();
     let authorize = bridge.wait_for_line("/authorize?");
-    let back = way_back(&link(&authorize));
+    let back = callback_url(&link(&authorize));
     bridge.type_line(&back);
     let output = bridge.wait_for_exit();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(machine.browser.tabs().is_empty(), "--no-browser opens no tab");
-    is_logged_in(&machine, &servers);
+    assert_logged_in(&machine, &servers);
 }
 
 #[test]
@@ -114,9 +114,12 @@ fn login_on_another_device_gives_a_code() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let output = machine.run(["login", &servers.url(), "--device"], "");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let told = format!("{}{}", out(&output), err(&output));
-    assert!(told.contains("WDJB-MJHT") && told.contains("/device/page"), "the code and the page to type it in: {told}");
-    is_logged_in(&machine, &servers);
+    let printed = format!("{}{}", out(&output), err(&output));
+    assert!(
+        printed.contains("WDJB-MJHT") && printed.contains("/device/page"),
+        "the code and the page to type it in: {printed}"
+    );
+    assert_logged_in(&machine, &servers);
 }
 
 #[test]
@@ -125,15 +128,15 @@ fn the_device_code_is_shown_to_a_waiting_client() {
     let mut bridge = machine.bridge(&servers).arg("--device-code").start();
     bridge.initialize();
     bridge.send(&request("1", "tools/call", r#"{"name":"look","arguments":{},"_meta":{"progressToken":"p"}}"#));
-    let told = until_told(&mut bridge, "/device/page");
-    assert!(told.contains("WDJB-MJHT"), "the message contains the code: {told}");
+    let printed = wait_for_progress(&mut bridge, "/device/page");
+    assert!(printed.contains("WDJB-MJHT"), "the message contains the code: {printed}");
     assert!(bridge.response("1").contains("looked"));
     bridge.finish();
 }
 
 /// The first progress message that contains this text.
 #[track_caller]
-fn until_told(bridge: &mut Bridge, what: &str) -> String {
+fn wait_for_progress(bridge: &mut Bridge, what: &str) -> String {
     loop {
         let progress = bridge.message("notifications/progress");
         if progress.contains(what) {
@@ -156,8 +159,8 @@ fn login_prints_its_result_as_json() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = out(&output);
     let last = text.lines().last().expect("a line");
-    let said: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {text}"));
-    assert!(said.is_object(), "{said}");
+    let reported: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert!(reported.is_object(), "{reported}");
     for secret in &servers.records().secrets {
         assert!(!text.contains(secret) && !err(&output).contains(secret), "the output contains a secret: {output:?}");
     }
@@ -187,13 +190,13 @@ fn status_lists_logins_without_secrets() {
     machine.logged_in(&servers).finish();
     let (plain, status) = (machine.run(["status"], ""), machine.run(["status", "--json"], ""));
     assert_eq!((plain.status.code(), status.status.code()), (Some(0), Some(0)), "{plain:?} {status:?}");
-    let told = json(&status).to_string();
+    let printed = json(&status).to_string();
     for word in [servers.issuer.url(""), "read".to_owned(), servers.resource.host()] {
-        assert!(told.contains(&word), "{word} is missing from {told}");
+        assert!(printed.contains(&word), "{word} is missing from {printed}");
         assert!(out(&plain).contains(&word), "{word} is missing from {}", out(&plain));
     }
     for secret in &servers.records().secrets {
-        assert!(!told.contains(secret) && !out(&plain).contains(secret), "the output contains a secret");
+        assert!(!printed.contains(secret) && !out(&plain).contains(secret), "the output contains a secret");
     }
 }
 
@@ -243,16 +246,16 @@ fn a_login_started_by_a_bridge_can_be_completed_by_the_command() {
     bridge.send(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"look","arguments":{}}}"#);
     machine.browser.tab(1);
 
-    let begun = machine.run(["login", &servers.url(), "--no-wait"], "");
-    assert_eq!(begun.status.code(), Some(0), "a pending login is continued: {begun:?}");
+    let started = machine.run(["login", &servers.url(), "--no-wait"], "");
+    assert_eq!(started.status.code(), Some(0), "a pending login is continued: {started:?}");
     let mut login = machine.launch().args(["login", &servers.url(), "--no-browser"]).start_interactive();
     let authorize = link(&login.wait_for_line("/authorize?"));
-    assert_eq!(link(&out(&begun)), authorize, "both show the same pending login");
+    assert_eq!(link(&out(&started)), authorize, "both show the same pending login");
     login.type_line("garbage");
     login.wait_for_line("still waiting");
-    login.type_line(&way_back(&authorize));
-    let said = login.wait_for_exit();
-    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    login.type_line(&callback_url(&authorize));
+    let reported = login.wait_for_exit();
+    assert_eq!(reported.status.code(), Some(0), "{reported:?}");
     let answer = bridge.response("7");
     assert!(answer.contains("looked"), "the waiting call succeeds: {answer}");
     bridge.finish();
@@ -269,9 +272,9 @@ fn a_forced_login_is_not_completed_by_a_refresh() {
     assert_eq!(servers.records().refreshes, 1);
     login.type_line("garbage");
     login.wait_for_line("still waiting");
-    login.type_line(&way_back(&authorize));
-    let said = login.wait_for_exit();
-    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    login.type_line(&callback_url(&authorize));
+    let reported = login.wait_for_exit();
+    assert_eq!(reported.status.code(), Some(0), "{reported:?}");
     let records = servers.records();
     let grants = records.token_requests.iter().filter_map(|request| parameter(request, "grant_type"));
     assert_eq!(
@@ -286,8 +289,8 @@ fn a_forced_login_is_not_completed_by_a_refresh() {
 #[test]
 fn a_login_ended_by_the_server_is_replaced_by_a_new_login() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
-    let begun = machine.run(["login", &servers.url(), "--no-wait"], "");
-    machine.run(["login", &servers.url(), "--complete", &way_back(&link(&out(&begun)))], "");
+    let started = machine.run(["login", &servers.url(), "--no-wait"], "");
+    machine.run(["login", &servers.url(), "--complete", &callback_url(&link(&out(&started)))], "");
     servers.records().lose_database();
     let mut bridge = machine.bridge(&servers).start();
     bridge.initialize();
@@ -331,8 +334,8 @@ fn already_signed_in_is_printed_only_for_a_working_login() {
     assert!(out(&renewed).contains("already signed in"), "an expired token is refreshed: {renewed:?}");
     assert_eq!((servers.records().refreshes, machine.browser.tabs().len()), (1, 1));
     servers.records().lose_database();
-    let anew = machine.run(["login", &servers.url()], "");
-    assert!(!out(&anew).contains("already") && out(&anew).contains("signed in to"), "{anew:?}");
+    let new_login = machine.run(["login", &servers.url()], "");
+    assert!(!out(&new_login).contains("already") && out(&new_login).contains("signed in to"), "{new_login:?}");
     assert_eq!(machine.browser.tabs().len(), 2, "an ended login is replaced by a new one");
 }
 
@@ -376,8 +379,8 @@ fn logout_cancels_a_pending_login() {
     assert!(servers.records().token_requests.is_empty(), "the callback of the cancelled login is ignored");
     bridge.finish();
 
-    let begun = machine.run(["login", &servers.url(), "--no-wait"], "");
-    let back = way_back(&link(&out(&begun)));
+    let started = machine.run(["login", &servers.url(), "--no-wait"], "");
+    let back = callback_url(&link(&out(&started)));
     machine.run(["logout", "--all"], "");
     let late = machine.run(["login", &servers.url(), "--complete", &back], "");
     assert_eq!(late.status.code(), Some(1), "a cancelled login cannot be completed: {late:?}");
@@ -387,8 +390,8 @@ fn logout_cancels_a_pending_login() {
 #[test]
 fn the_address_of_a_pending_login_is_printed_once() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
-    let begun = machine.run(["login", &servers.url(), "--no-wait"], "");
-    let all = format!("{}{}", out(&begun), err(&begun));
+    let started = machine.run(["login", &servers.url(), "--no-wait"], "");
+    let all = format!("{}{}", out(&started), err(&started));
     assert_eq!(all.matches("/authorize?").count(), 1, "{all}");
 }
 
@@ -396,7 +399,7 @@ fn the_address_of_a_pending_login_is_printed_once() {
 fn login_in_a_terminal_explains_that_the_address_can_be_pasted() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let mut login = machine.launch().args(["login", &servers.url(), "--no-browser"]).start_interactive();
-    let said = login.wait_for_line("paste");
-    login.type_line(&way_back(&link(&said)));
+    let reported = login.wait_for_line("paste");
+    login.type_line(&callback_url(&link(&reported)));
     assert_eq!(login.wait_for_exit().status.code(), Some(0));
 }

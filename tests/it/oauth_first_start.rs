@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::*;
 
 /// A client with URL elicitation calls a tool; returns the elicitation.
-fn asked_to_open(bridge: &mut Bridge) -> Value {
+fn login_elicitation(bridge: &mut Bridge) -> Value {
     let hello = r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"a-client","version":"1"}}"#;
     bridge.request("1", "initialize", hello);
     bridge.send(&initialized());
@@ -19,12 +19,12 @@ fn asked_to_open(bridge: &mut Bridge) -> Value {
 fn the_first_message_is_answered_in_time_and_the_tools_include_sign_in() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let mut bridge = machine.bridge(&servers).env("MCP_FERRY_STARTUP_WAIT", "2.5").start();
-    let asked = Instant::now();
-    let welcome = bridge.initialize();
-    let took = asked.elapsed();
+    let started = Instant::now();
+    let response = bridge.initialize();
+    let took = started.elapsed();
     assert!(took < Duration::from_millis(2900), "the first message is answered within 2.5 s, this took {took:?}");
-    let instructions = value(&welcome)["result"]["instructions"].as_str().unwrap_or_default().to_owned();
-    assert!(instructions.to_lowercase().contains("sign"), "the instructions mention the login: {welcome}");
+    let instructions = value(&response)["result"]["instructions"].as_str().unwrap_or_default().to_owned();
+    assert!(instructions.to_lowercase().contains("sign"), "the instructions mention the login: {response}");
     let tools = value(&bridge.request("1", "tools/list", "{}"));
     let names: Vec<_> = tools["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
     assert_eq!(names, ["sign_in"], "without stored tools there is one tool");
@@ -166,8 +166,8 @@ fn the_stored_results_of_a_server_are_used_while_logged_out() {
     machine.run(["logout", &servers.url()], "");
     servers.records().lose_database();
     let mut bridge = machine.bridge(&servers).start();
-    let welcome = bridge.initialize();
-    assert!(welcome.contains("an-upstream"), "the stored result is used: {welcome}");
+    let response = bridge.initialize();
+    assert!(response.contains("an-upstream"), "the stored result is used: {response}");
     let tools = bridge.request("1", "tools/list", "{}");
     assert!(tools.contains(r#""look""#) && tools.contains(r#""sign_in""#), "the stored tools and sign_in: {tools}");
     bridge.finish();
@@ -177,11 +177,11 @@ fn the_stored_results_of_a_server_are_used_while_logged_out() {
 fn a_client_with_url_elicitation_gets_the_login_link() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let mut bridge = machine.bridge(&servers).start();
-    let asked = asked_to_open(&mut bridge);
-    let params = &asked["params"];
-    assert_eq!(params["mode"], "url", "{asked}");
+    let elicited = login_elicitation(&mut bridge);
+    let params = &elicited["params"];
+    assert_eq!(params["mode"], "url", "{elicited}");
     let url = params["url"].as_str().expect("a URL").to_owned();
-    let id = asked["id"].to_string();
+    let id = elicited["id"].to_string();
     let elicitation = params["elicitationId"].clone();
     bridge.send(&result(&id, r#"{"action":"accept"}"#));
     assert_eq!(follow(&url).expect("a page").status, 200);
@@ -208,12 +208,12 @@ fn auth_wait_sends_no_placeholder_result() {
 fn a_failed_login_sends_no_elicitation_complete() {
     let (servers, machine) = (OauthServers::start(Rules::user_denies()), Machine::without_user());
     let mut bridge = machine.bridge(&servers).start();
-    let asked = asked_to_open(&mut bridge);
-    follow(asked["params"]["url"].as_str().expect("a URL"));
+    let elicited = login_elicitation(&mut bridge);
+    follow(elicited["params"]["url"].as_str().expect("a URL"));
     let answer = bridge.response("2");
     assert!(answer.contains("access_denied"), "{answer}");
     // A response that arrives too late is not forwarded to the server.
-    bridge.send(&result(&asked["id"].to_string(), r#"{"action":"accept"}"#));
+    bridge.send(&result(&elicited["id"].to_string(), r#"{"action":"accept"}"#));
     bridge.request("3", "ping", "{}");
     let ended = bridge.finish();
     assert!(!ended.lines.iter().any(|line| line.contains("elicitation/complete")), "a failed login is not complete");
@@ -249,8 +249,8 @@ fn list_requests_while_logged_out_cause_one_list_changed_per_login() {
     bridge.response("2");
     bridge.still_works();
     let ended = bridge.finish();
-    let told = ended.lines.iter().filter(|line| line.contains("notifications/tools/list_changed")).count();
-    assert!(told <= 2, "at most one for each login: {told}");
+    let count = ended.lines.iter().filter(|line| line.contains("notifications/tools/list_changed")).count();
+    assert!(count <= 2, "at most one for each login: {count}");
 }
 
 #[test]
@@ -261,11 +261,11 @@ fn a_slow_authorization_server_does_not_delay_the_first_message() {
     });
     let machine = Machine::without_user();
     let mut bridge = machine.bridge(&servers).env("MCP_FERRY_STARTUP_WAIT", "2.5").start();
-    let asked = Instant::now();
-    let welcome = bridge.initialize();
-    assert!(welcome.contains("sign_in"), "the need for a login is known: {welcome}");
+    let started = Instant::now();
+    let response = bridge.initialize();
+    assert!(response.contains("sign_in"), "the need for a login is known: {response}");
     assert!(bridge.request("1", "tools/list", "{}").contains("sign_in"));
-    let took = asked.elapsed();
+    let took = started.elapsed();
     assert!(took < Duration::from_secs(3), "neither response waits for the authorization server, this took {took:?}");
     bridge.finish();
 }

@@ -11,7 +11,7 @@ use crate::support::*;
 const CALLBACK: &str = "http://localhost:3334/oauth/callback";
 
 /// Writes the files that mcp-remote stores for a login, in `directory` and with the hash of `hashed` as their name.
-fn keep(servers: &OauthServers, directory: &Path, hashed: &str, refreshable: bool) {
+fn write_mcp_remote_files(servers: &OauthServers, directory: &Path, hashed: &str, refreshable: bool) {
     assert_eq!(md5("message digest"), "f96b697d7cb7938d525a2f31aaf161d0", "RFC 1321, appendix A.5");
     let (id, access, refresh) = servers.records().issue_to_another_client(CALLBACK);
     std::fs::create_dir_all(directory).unwrap();
@@ -44,7 +44,7 @@ fn a_login_of_every_mcp_remote_version_is_imported() {
     for version in ["mcp-remote-v1", "mcp-remote-0.1.37"] {
         let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
         let cache = machine.home().join(".mcp-auth");
-        keep(&servers, &cache.join(version), &servers.url(), true);
+        write_mcp_remote_files(&servers, &cache.join(version), &servers.url(), true);
         let before = contents(&cache);
         let mut bridge = machine.logged_in(&servers);
         servers.records().invalidate_access_tokens();
@@ -60,9 +60,9 @@ fn a_login_of_every_mcp_remote_version_is_imported() {
 fn the_login_of_the_newest_mcp_remote_version_is_imported() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let cache = machine.home().join(".mcp-auth");
-    keep(&servers, &cache.join("mcp-remote-0.1.9"), &servers.url(), true);
+    write_mcp_remote_files(&servers, &cache.join("mcp-remote-0.1.9"), &servers.url(), true);
     servers.records().lose_database();
-    keep(&servers, &cache.join("mcp-remote-0.1.37"), &servers.url(), true);
+    write_mcp_remote_files(&servers, &cache.join("mcp-remote-0.1.37"), &servers.url(), true);
     machine.logged_in(&servers).finish();
     assert!(machine.browser.tabs().is_empty());
 }
@@ -72,7 +72,7 @@ fn headers_and_the_configured_directory_determine_the_imported_file() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let elsewhere = machine.home().join("elsewhere");
     let hashed = format!(r#"{}|{{"X-A":"${{FOO}}"}}"#, servers.url());
-    keep(&servers, &elsewhere.join("mcp-remote-v1"), &hashed, true);
+    write_mcp_remote_files(&servers, &elsewhere.join("mcp-remote-v1"), &hashed, true);
     let mut bridge = machine
         .bridge(&servers)
         .args(["--header", "X-A: ${FOO}"])
@@ -88,7 +88,7 @@ fn headers_and_the_configured_directory_determine_the_imported_file() {
 #[test]
 fn a_login_is_imported_once() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
-    keep(&servers, &machine.home().join(".mcp-auth/mcp-remote-v1"), &servers.url(), true);
+    write_mcp_remote_files(&servers, &machine.home().join(".mcp-auth/mcp-remote-v1"), &servers.url(), true);
     machine.logged_in(&servers).finish();
     let output = machine.run(["logout", &servers.url()], "");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -101,7 +101,7 @@ fn a_login_is_imported_once() {
 fn a_token_that_is_invalid_in_a_header_is_not_imported() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
     let cache = machine.home().join(".mcp-auth/mcp-remote-v1");
-    keep(&servers, &cache, &servers.url(), false);
+    write_mcp_remote_files(&servers, &cache, &servers.url(), false);
     for file in contents(&cache).into_keys().filter(|file| file.to_string_lossy().ends_with("_tokens.json")) {
         std::fs::write(file, r#"{"access_token":"two\nlines"}"#).unwrap();
     }
@@ -113,7 +113,7 @@ fn a_token_that_is_invalid_in_a_header_is_not_imported() {
 fn an_unreadable_login_file_is_not_imported() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
     let cache = machine.home().join(".mcp-auth/mcp-remote-v1");
-    keep(&servers, &cache, &servers.url(), false);
+    write_mcp_remote_files(&servers, &cache, &servers.url(), false);
     for file in contents(&cache).into_keys() {
         std::fs::write(file, "{\"access_token\": 7").unwrap();
     }

@@ -58,8 +58,8 @@ fn a_login_is_stored_for_the_next_start() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
     machine.logged_in(&servers).finish();
     let mut bridge = machine.bridge(&servers).start();
-    let welcome = bridge.initialize();
-    assert!(welcome.contains("an-upstream"), "with a valid token the first result is the server's: {welcome}");
+    let response = bridge.initialize();
+    assert!(response.contains("an-upstream"), "with a valid token the first result is the server's: {response}");
     call_succeeds(&mut bridge, "1");
     bridge.finish();
     assert_eq!(
@@ -149,7 +149,7 @@ fn a_missing_scope_is_requested_together_with_the_granted_ones() {
 #[test]
 fn a_server_that_refuses_every_token_causes_an_error_and_not_a_loop() {
     let servers = OauthServers::start(Rules {
-        token_response: Box::new(|answer| answer["access_token"] = json!("for-somebody-else")),
+        token_response: Box::new(|answer| answer["access_token"] = json!("for-another-server")),
         ..Rules::default()
     });
     let machine = Machine::with_user();
@@ -186,7 +186,7 @@ fn a_lost_registration_is_repeated_once() {
 
 /// Asserts that a login with one fault at the authorization server continues in a second tab.
 #[track_caller]
-fn goes_on_in_another_tab(rules: Rules) {
+fn continues_in_a_second_tab(rules: Rules) {
     let (servers, machine) = (OauthServers::start(rules), Machine::with_user());
     let mut bridge = machine.bridge(&servers).start();
     bridge.initialize();
@@ -201,12 +201,12 @@ fn goes_on_in_another_tab(rules: Rules) {
 
 #[test]
 fn a_refused_scope_is_left_out_in_a_second_tab() {
-    goes_on_in_another_tab(Rules {
+    continues_in_a_second_tab(Rules {
         metadata: Box::new(|metadata| metadata["scopes_supported"] = json!(["offline_access"])),
         callback: {
-            let asked = std::sync::atomic::AtomicBool::new(false);
+            let was_refused = std::sync::atomic::AtomicBool::new(false);
             Box::new(move |back| {
-                if !asked.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                if !was_refused.swap(true, std::sync::atomic::Ordering::SeqCst) {
                     back.retain(|(name, _)| name != "code");
                     back.push(("error".to_owned(), "invalid_scope".to_owned()));
                 }
@@ -219,7 +219,7 @@ fn a_refused_scope_is_left_out_in_a_second_tab() {
 #[test]
 fn a_registration_lost_during_a_login_is_repeated_in_a_second_tab() {
     let forgotten = Fault::Answer("401 Unauthorized", r#"{"error":"invalid_client"}"#);
-    goes_on_in_another_tab(Rules { token_faults: [forgotten].into(), ..Rules::default() });
+    continues_in_a_second_tab(Rules { token_faults: [forgotten].into(), ..Rules::default() });
 }
 
 #[test]
@@ -335,8 +335,8 @@ fn the_redirect_uri_can_be_configured() {
 fn auth_wait_answers_initialize_after_the_login() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
     let mut bridge = machine.bridge(&servers).args(["--auth", "wait"]).start();
-    let welcome = bridge.initialize();
-    assert!(welcome.contains("an-upstream"), "the server's own answer: {welcome}");
+    let response = bridge.initialize();
+    assert!(response.contains("an-upstream"), "the server's own answer: {response}");
     call_succeeds(&mut bridge, "1");
     bridge.finish();
 }

@@ -28,7 +28,7 @@ fn modern_call_succeeds(bridge: &mut Bridge, id: &str) {
 }
 
 /// Subscribes a modern client to changes of the tool list.
-fn listens(bridge: &mut Bridge, id: &str) {
+fn subscribe_to_tools(bridge: &mut Bridge, id: &str) {
     bridge.send(&modern_request(id, "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
 }
 
@@ -39,7 +39,7 @@ fn tools(answer: &Value) -> Vec<String> {
 
 /// Asserts that this is a valid discover result while logged out.
 #[track_caller]
-fn invites(answer: &Value) {
+fn assert_logged_out_result(answer: &Value) {
     let result = &answer["result"];
     assert_eq!(result["resultType"], "complete", "{answer}");
     assert_eq!(result["supportedVersions"], json!(["2026-07-28"]), "{answer}");
@@ -59,11 +59,11 @@ fn a_modern_client_gets_sign_in_and_a_notification_after_the_login() {
     for era in ERAS {
         let (servers, machine) = (OauthServers::of_era(era), Machine::without_user());
         let mut bridge = modern_bridge(&machine, &servers);
-        invites(&bridge.request_modern("1", "server/discover", ""));
+        assert_logged_out_result(&bridge.request_modern("1", "server/discover", ""));
         let listed = bridge.request_modern("2", "tools/list", "");
         assert_eq!(tools(&listed), ["sign_in"], "without stored tools there is one tool");
         assert_eq!((&listed["result"]["ttlMs"], &listed["result"]["resultType"]), (&json!(0), &json!("complete")));
-        listens(&mut bridge, r#""news""#);
+        subscribe_to_tools(&mut bridge, r#""news""#);
         let stands = value(&bridge.message("notifications/subscriptions/acknowledged"));
         assert_eq!(stands["params"]["notifications"], json!({ "toolsListChanged": true }));
         let call = r#""name":"look","arguments":{}"#;
@@ -111,7 +111,7 @@ fn a_client_that_sends_modern_requests_after_a_refused_discover_is_modern() {
         let refused = bridge.request_modern("1", "server/discover", "");
         assert_eq!(refused["error"]["code"], -32601, "the client may fall back to initialize: {refused}");
         assert_eq!(tools(&bridge.request_modern("2", "tools/list", "")), ["sign_in"]);
-        invites(&bridge.request_modern("3", "server/discover", ""));
+        assert_logged_out_result(&bridge.request_modern("3", "server/discover", ""));
         bridge.send(&modern_request_with("4", "tools/call", r#""name":"look""#, CAPABILITIES_WITHOUT_URLS, ""));
         follow(&machine.browser.tab(1));
         assert!(bridge.response("4").contains("looked"));
@@ -136,12 +136,12 @@ fn a_modern_client_gets_the_stored_discover_result_while_logged_out() {
             launch = launch.args(["--client-protocol", "modern"]);
         }
         let mut bridge = launch.start();
-        let greeting = bridge.request_modern("1", "server/discover", "");
-        invites(&greeting);
+        let discovered = bridge.request_modern("1", "server/discover", "");
+        assert_logged_out_result(&discovered);
         let info = |answer: &Value| answer["result"]["_meta"]["io.modelcontextprotocol/serverInfo"].clone();
-        assert_eq!(info(&greeting), info(&real), "the stored result is used");
-        let instructions = greeting["result"]["instructions"].as_str().unwrap_or_default();
-        assert!(instructions.contains("mind the gap"), "the server's own instructions are kept: {greeting}");
+        assert_eq!(info(&discovered), info(&real), "the stored result is used");
+        let instructions = discovered["result"]["instructions"].as_str().unwrap_or_default();
+        assert!(instructions.contains("mind the gap"), "the server's own instructions are kept: {discovered}");
         assert_eq!(tools(&bridge.request_modern("2", "tools/list", "")), ["look", "sign_in"]);
         bridge.finish();
     }
@@ -167,7 +167,7 @@ fn a_tab_opens_for_a_modern_client_that_stays_connected() {
         let (servers, machine) = (OauthServers::of_era(era), Machine::with_user());
         let mut bridge = modern_bridge(&machine, &servers);
         bridge.request_modern("1", "server/discover", "");
-        listens(&mut bridge, "2");
+        subscribe_to_tools(&mut bridge, "2");
         bridge.message("notifications/tools/list_changed");
         assert_eq!(tools(&bridge.request_modern("3", "tools/list", "")), ["look"]);
         bridge.close_stdin();
@@ -182,7 +182,7 @@ fn a_login_in_another_process_is_used_for_modern_clients() {
         let (servers, machine) = (OauthServers::of_era(era), Machine::with_user());
         let mut bridge = modern_bridge(&machine, &servers);
         bridge.request_modern("1", "server/discover", "");
-        listens(&mut bridge, "2");
+        subscribe_to_tools(&mut bridge, "2");
         assert_eq!(machine.run(["login", &servers.url()], "").status.code(), Some(0));
         bridge.message("notifications/tools/list_changed");
         modern_call_succeeds(&mut bridge, "3");
@@ -268,8 +268,8 @@ fn a_missing_scope_is_requested_in_every_era() {
 fn a_legacy_client_logs_in_to_a_modern_server() {
     let (servers, machine) = (OauthServers::of_era(Era::Modern), Machine::without_user());
     let mut bridge = machine.bridge(&servers).start();
-    let welcome = value(&bridge.initialize());
-    assert!(welcome["result"]["instructions"].as_str().is_some_and(|text| text.contains("sign_in")), "{welcome}");
+    let response = value(&bridge.initialize());
+    assert!(response["result"]["instructions"].as_str().is_some_and(|text| text.contains("sign_in")), "{response}");
     assert_eq!(tools(&value(&bridge.request("1", "tools/list", "{}"))), ["sign_in"]);
     bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
     follow(&machine.browser.tab(1));
@@ -280,8 +280,8 @@ fn a_legacy_client_logs_in_to_a_modern_server() {
 
     machine.run(["logout", &servers.url()], "");
     let mut bridge = machine.bridge(&servers).start();
-    let welcome = value(&bridge.initialize());
-    assert_eq!(welcome["result"]["serverInfo"]["name"], "a-modern-upstream", "the stored result is used: {welcome}");
+    let response = value(&bridge.initialize());
+    assert_eq!(response["result"]["serverInfo"]["name"], "a-modern-upstream", "the stored result is used: {response}");
     assert_eq!(tools(&value(&bridge.request("1", "tools/list", "{}"))), ["look", "sign_in"]);
     bridge.finish();
 }
@@ -292,12 +292,16 @@ fn a_modern_client_with_url_elicitation_gets_the_login_link() {
         let (servers, machine) = (OauthServers::of_era(era), Machine::without_user());
         let mut bridge = modern_bridge(&machine, &servers);
         let call = r#""name":"look","arguments":{}"#;
-        let asked = bridge.request_modern("1", "tools/call", call);
-        assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
-        let (name, question) = asked["result"]["inputRequests"].as_object().and_then(|all| all.iter().next()).unwrap();
-        assert_eq!((&question["method"], &question["params"]["mode"]), (&json!("elicitation/create"), &json!("url")));
-        let url = question["params"]["url"].as_str().expect("a URL").to_owned();
-        let state = &asked["result"]["requestState"];
+        let interim = bridge.request_modern("1", "tools/call", call);
+        assert_eq!(interim["result"]["resultType"], "input_required", "{interim}");
+        let (name, input_request) =
+            interim["result"]["inputRequests"].as_object().and_then(|all| all.iter().next()).unwrap();
+        assert_eq!(
+            (&input_request["method"], &input_request["params"]["mode"]),
+            (&json!("elicitation/create"), &json!("url"))
+        );
+        let url = input_request["params"]["url"].as_str().expect("a URL").to_owned();
+        let state = &interim["result"]["requestState"];
         let back = |action: &str| {
             format!(r#"{call},"requestState":{state},"inputResponses":{{"{name}":{{"action":"{action}"}}}}"#)
         };

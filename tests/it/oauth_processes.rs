@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::*;
 
 /// Five bridges with open sessions.
-fn five(machine: &Machine, servers: &OauthServers) -> Vec<Bridge> {
+fn five_bridges(machine: &Machine, servers: &OauthServers) -> Vec<Bridge> {
     let mut bridges: Vec<_> = (0..5).map(|_| machine.bridge(servers).start()).collect();
     for bridge in &mut bridges {
         bridge.initialize();
@@ -28,7 +28,7 @@ fn all_calls_succeed(bridges: &mut [Bridge], id: &str) {
 #[test]
 fn five_processes_share_one_tab_and_one_registration() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
-    let mut bridges = five(&machine, &servers);
+    let mut bridges = five_bridges(&machine, &servers);
     all_calls_succeed(&mut bridges, "1");
     let records = servers.records();
     let counts = (machine.browser.tabs().len(), records.registrations.len(), records.token_requests.len());
@@ -38,7 +38,7 @@ fn five_processes_share_one_tab_and_one_registration() {
 #[test]
 fn a_401_in_five_processes_causes_one_refresh() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
-    let mut bridges = five(&machine, &servers);
+    let mut bridges = five_bridges(&machine, &servers);
     all_calls_succeed(&mut bridges, "1");
     for round in 1..=3 {
         servers.records().invalidate_access_tokens();
@@ -62,14 +62,14 @@ fn a_missing_scope_in_five_processes_opens_one_more_tab() {
     first.request("1", "resources/read", r#"{"uri":"note:1"}"#);
     first.finish();
     assert_eq!(machine.browser.tabs().len(), 1, "one login for the scope read");
-    all_calls_succeed(&mut five(&machine, &servers), "1");
+    all_calls_succeed(&mut five_bridges(&machine, &servers), "1");
     assert_eq!(machine.browser.tabs().len(), 2, "one step-up for all processes");
 }
 
 #[test]
 fn transient_errors_of_the_token_endpoint_do_not_end_the_login() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
-    let mut bridges = five(&machine, &servers);
+    let mut bridges = five_bridges(&machine, &servers);
     all_calls_succeed(&mut bridges, "1");
     servers.records().invalidate_access_tokens();
     servers.queue_token_faults([Fault::Answer("500 Internal Server Error", "the database is away"), Fault::Cut]);
@@ -82,7 +82,7 @@ fn transient_errors_of_the_token_endpoint_do_not_end_the_login() {
 fn a_refresh_with_a_lost_response_is_repeated_within_the_grace_period() {
     let servers = OauthServers::start(Rules { grace: Duration::from_secs(30), ..Rules::default() });
     let machine = Machine::with_user();
-    let mut bridges = five(&machine, &servers);
+    let mut bridges = five_bridges(&machine, &servers);
     all_calls_succeed(&mut bridges, "1");
     servers.records().invalidate_access_tokens();
     servers.queue_token_faults([Fault::LostResponse]);
@@ -94,7 +94,7 @@ fn a_refresh_with_a_lost_response_is_repeated_within_the_grace_period() {
 #[test]
 fn a_refresh_lost_beyond_the_grace_period_causes_one_new_login() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
-    let mut bridges = five(&machine, &servers);
+    let mut bridges = five_bridges(&machine, &servers);
     all_calls_succeed(&mut bridges, "1");
     servers.records().invalidate_access_tokens();
     servers.queue_token_faults([Fault::LostResponse]);
@@ -154,7 +154,7 @@ fn another_process_completes_a_login_killed_after_the_callback() {
 #[test]
 fn another_process_completes_the_refresh_of_a_killed_process() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
-    let mut bridges = five(&machine, &servers);
+    let mut bridges = five_bridges(&machine, &servers);
     all_calls_succeed(&mut bridges, "1");
     servers.records().invalidate_access_tokens();
     servers.queue_token_faults([Fault::Held]);
@@ -210,7 +210,7 @@ fn a_logout_is_not_undone_by_a_refresh_in_flight() {
 #[test]
 fn a_server_that_lost_its_database_causes_one_registration_and_one_tab() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
-    let mut bridges = five(&machine, &servers);
+    let mut bridges = five_bridges(&machine, &servers);
     all_calls_succeed(&mut bridges, "1");
     servers.records().lose_database();
     servers.queue_token_faults([Fault::Answer("401 Unauthorized", r#"{"error":"invalid_client"}"#)]);

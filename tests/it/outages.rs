@@ -3,7 +3,7 @@
 use crate::support::*;
 
 /// A bridge without requests in flight: the GET stream has been requested and refused too.
-fn quiet(upstream: &Upstream, launch: Launch) -> Bridge {
+fn idle_bridge(upstream: &Upstream, launch: Launch) -> Bridge {
     let mut bridge = launch.start();
     bridge.initialize();
     bridge.still_works();
@@ -14,7 +14,7 @@ fn quiet(upstream: &Upstream, launch: Launch) -> Bridge {
 #[test]
 fn a_request_that_could_not_be_sent_waits_for_the_server() {
     let mut upstream = Upstream::well_behaved();
-    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")));
+    let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")));
     upstream.stop();
     bridge.send(&request("1", "tools/call", "{}"));
     upstream.listen();
@@ -26,7 +26,7 @@ fn a_request_that_could_not_be_sent_waits_for_the_server() {
 #[test]
 fn a_server_that_stops_for_good_is_an_error_for_each_request() {
     let mut upstream = Upstream::well_behaved();
-    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")).args(["--patience", "0.5"]));
+    let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")).args(["--patience", "0.5"]));
     upstream.stop();
     assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host(), "refused"]);
     assert_error_mentions(&bridge.request("2", "tools/call", "{}"), &[&upstream.host(), "refused"]);
@@ -51,7 +51,7 @@ fn a_server_that_stops_during_a_request_fails_it_and_is_reached_again() {
 #[test]
 fn a_server_restart_between_two_calls_fails_no_call() {
     let mut upstream = Upstream::well_behaved();
-    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")));
+    let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")));
     for id in 1..=5 {
         let id = id.to_string();
         assert_eq!(bridge.request(&id, "tools/call", "{}"), result(&id, "{}"));
@@ -66,16 +66,16 @@ fn a_server_restart_between_two_calls_fails_no_call() {
 #[test]
 fn a_session_lost_in_a_server_restart_is_opened_again() {
     let restarted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let forgetful = std::sync::Arc::clone(&restarted);
+    let has_restarted = std::sync::Arc::clone(&restarted);
     let mut upstream = Upstream::start(move |call| {
-        let anew = forgetful.load(std::sync::atomic::Ordering::SeqCst);
+        let restarted = has_restarted.load(std::sync::atomic::Ordering::SeqCst);
         match (call.kind(), call.header("mcp-session-id")) {
-            ("initialize", _) if anew => call.open_session("session-2"),
-            (_, Some("session-1")) if anew => call.plain("404 Not Found", "Session not found"),
+            ("initialize", _) if restarted => call.open_session("session-2"),
+            (_, Some("session-1")) if restarted => call.plain("404 Not Found", "Session not found"),
             _ => call.respond_normally(),
         }
     });
-    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")));
+    let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")));
     upstream.stop();
     restarted.store(true, std::sync::atomic::Ordering::SeqCst);
     upstream.listen();

@@ -2,14 +2,9 @@
 
 use crate::support::*;
 
-/// An upstream that holds GET streams and tool calls for the test.
-fn holding() -> Upstream {
-    Upstream::holding(["GET", "tools/call"])
-}
-
 #[test]
 fn messages_before_the_response_on_a_post_stream_arrive_in_order() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", r#"{"_meta":{"progressToken":"p-1"}}"#));
     let events = upstream.take("tools/call").sse();
@@ -27,7 +22,7 @@ fn messages_before_the_response_on_a_post_stream_arrive_in_order() {
 
 #[test]
 fn a_response_is_delivered_before_its_stream_ends() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
@@ -40,14 +35,14 @@ fn a_response_is_delivered_before_its_stream_ends() {
 
 #[test]
 fn a_server_request_on_a_post_stream_gets_the_clients_response() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
     // The upstream's ids are independent of the client's and may be equal.
-    let question = request("1", "elicitation/create", r#"{"message":"which?","n":1.0}"#);
-    events.event(&question);
-    assert_eq!(bridge.message("elicitation/create"), question);
+    let server_request = request("1", "elicitation/create", r#"{"message":"which?","n":1.0}"#);
+    events.event(&server_request);
+    assert_eq!(bridge.message("elicitation/create"), server_request);
     let reply = r#"{"jsonrpc":"2.0","id":1,"result":{"action":"accept","content":{"n":12345678901234567890}}}"#;
     bridge.send(reply);
     let posted = upstream.wait_for("response", 1);
@@ -61,7 +56,7 @@ fn a_server_request_on_a_post_stream_gets_the_clients_response() {
 
 #[test]
 fn comments_blank_events_and_byte_order_marks_are_ignored() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
@@ -81,7 +76,7 @@ fn comments_blank_events_and_byte_order_marks_are_ignored() {
 #[test]
 fn events_may_arrive_in_any_pieces_with_any_line_ending() {
     for line_end in ["\n", "\r\n", "\r"] {
-        let upstream = holding();
+        let upstream = Upstream::holding(["GET", "tools/call"]);
         let mut bridge = Bridge::connected(&upstream);
         bridge.send(&request("1", "tools/call", "{}"));
         let events = upstream.take("tools/call").sse();
@@ -99,7 +94,7 @@ fn events_may_arrive_in_any_pieces_with_any_line_ending() {
 
 /// Ends a POST stream in this way before its response.
 fn broken_post_stream(end: fn(Events)) {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
@@ -130,7 +125,7 @@ fn a_post_stream_reset_without_a_response_is_an_error() {
 
 #[test]
 fn a_stalled_stream_does_not_delay_other_requests() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     get.chunk("data: {\"jsonrpc\":");
@@ -149,7 +144,7 @@ fn a_stalled_stream_does_not_delay_other_requests() {
 
 #[test]
 fn an_array_in_an_event_is_split_into_lines() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.initialize_with_revision("2025-03-26");
     bridge.send(&request("1", "tools/call", "{}"));

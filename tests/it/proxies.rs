@@ -6,16 +6,16 @@ use crate::support::*;
 const ELSEWHERE: &str = "http://mcp.example:8765/mcp";
 
 /// The error response of a request when the server cannot be reached.
-fn trouble(launch: Launch) -> String {
+fn connection_error(launch: Launch) -> String {
     let mut bridge = launch.args(["--patience", "0.6"]).startup_wait("0.1").start();
     bridge.send(&initialize("1", REVISION));
     bridge.response("1");
-    let told = bridge.request("2", "tools/list", "{}");
+    let answer = bridge.request("2", "tools/list", "{}");
     bridge.finish();
-    told
+    answer
 }
 
-fn to_elsewhere() -> Launch {
+fn bridge_to_remote_host() -> Launch {
     Bridge::to(ELSEWHERE).arg("--allow-http")
 }
 
@@ -32,7 +32,7 @@ fn a_plain_http_request_reaches_the_proxy_with_its_absolute_url() {
         call.respond_normally();
     });
     let url = format!("http://user:pa%20ss@{}", proxy.host());
-    for launch in [to_elsewhere().args(["--proxy", &url]), to_elsewhere().env("HTTP_PROXY", &url)] {
+    for launch in [bridge_to_remote_host().args(["--proxy", &url]), bridge_to_remote_host().env("HTTP_PROXY", &url)] {
         let mut bridge = launch.secret("pa ss").start();
         bridge.initialize();
         bridge.still_works();
@@ -43,7 +43,7 @@ fn a_plain_http_request_reaches_the_proxy_with_its_absolute_url() {
 #[test]
 fn a_proxy_that_closes_connections_without_notice_loses_no_call() {
     let proxy = Upstream::start(|call| call.lose_next_request().respond_normally());
-    let mut bridge = to_elsewhere().args(["--proxy", &proxy.host()]).start();
+    let mut bridge = bridge_to_remote_host().args(["--proxy", &proxy.host()]).start();
     bridge.initialize();
     for id in ["11", "12", "13"] {
         let answer = bridge.request(id, "tools/call", r#"{"name":"pay"}"#);
@@ -83,11 +83,11 @@ fn a_socks_proxy_carries_plain_http() {
     });
     let proxy = Proxy::start(ProxyBehavior::Socks(Some(("user", "p@ss-word"))), &upstream.host());
     let url = format!("socks5h://user:p%40ss-word@{}", proxy.address());
-    let mut bridge = to_elsewhere().args(["--proxy", &url]).secret("p@ss-word").start();
+    let mut bridge = bridge_to_remote_host().args(["--proxy", &url]).secret("p@ss-word").start();
     bridge.initialize();
     bridge.still_works();
     bridge.finish();
-    assert!(proxy.targets().iter().all(|asked| asked == "mcp.example:8765"), "{:?}", proxy.targets());
+    assert!(proxy.targets().iter().all(|target| target == "mcp.example:8765"), "{:?}", proxy.targets());
 }
 
 #[test]
@@ -114,11 +114,11 @@ fn loopback_and_no_proxy_hosts_bypass_the_proxy_of_the_environment() {
     bridge.initialize();
     bridge.finish();
     let proxy = Upstream::well_behaved().may_receive_no_request();
-    let through = |launch: Launch| trouble(launch.env("ALL_PROXY", &format!("http://{}", proxy.host())));
+    let through = |launch: Launch| connection_error(launch.env("ALL_PROXY", &format!("http://{}", proxy.host())));
     for launch in [
-        to_elsewhere().env("NO_PROXY", "other.example,.example"),
-        to_elsewhere().arg("--no-proxy"),
-        to_elsewhere().env("NO_PROXY", "*"),
+        bridge_to_remote_host().env("NO_PROXY", "other.example,.example"),
+        bridge_to_remote_host().arg("--no-proxy"),
+        bridge_to_remote_host().env("NO_PROXY", "*"),
     ] {
         assert_error_mentions(&through(launch), &["mcp.example"]);
     }
@@ -153,7 +153,7 @@ fn a_proxy_that_requires_a_password_is_an_error_that_explains_how_to_give_it() {
     let passing = Upstream::start(|call| {
         call.respond("407 Proxy Authentication Required", &[("Proxy-Authenticate", "Basic realm=\"x\"")], "no");
     });
-    let plain = initialize_response(to_elsewhere().args(["--proxy", &passing.host()]));
+    let plain = initialize_response(bridge_to_remote_host().args(["--proxy", &passing.host()]));
     assert_error_mentions(&plain, &[&passing.host(), "(from --proxy)", "wants a user name and password (407)"]);
 }
 
@@ -161,7 +161,9 @@ fn a_proxy_that_requires_a_password_is_an_error_that_explains_how_to_give_it() {
 fn a_socks_proxy_that_requires_a_password_is_an_error_that_explains_how_to_give_it() {
     let proxy = Proxy::start(ProxyBehavior::Socks(Some(("user", "right-one"))), "127.0.0.1:9");
     let bridge = |credentials: &str| {
-        initialize_response(to_elsewhere().args(["--proxy", &format!("socks5://{credentials}{}", proxy.address())]))
+        initialize_response(
+            bridge_to_remote_host().args(["--proxy", &format!("socks5://{credentials}{}", proxy.address())]),
+        )
     };
     assert_error_mentions(
         &bridge(""),
@@ -192,14 +194,14 @@ fn other_refusals_of_a_proxy_are_reported_with_their_cause() {
         let proxy = Proxy::start(behavior, "127.0.0.1:9");
         let url = format!("{scheme}://{}", proxy.address());
         let launch = Bridge::to("https://mcp.example/mcp").args(["--proxy", &url]);
-        assert_error_mentions(&trouble(launch), &["https://mcp.example", &url, words]);
+        assert_error_mentions(&connection_error(launch), &["https://mcp.example", &url, words]);
     }
 }
 
 #[test]
 fn an_unreachable_proxy_is_named_as_a_proxy() {
     let upstream = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
-    let answer = trouble(Bridge::to("https://mcp.example/mcp").args(["--proxy", &upstream.host()]));
+    let answer = connection_error(Bridge::to("https://mcp.example/mcp").args(["--proxy", &upstream.host()]));
     assert_error_mentions(&answer, &["the proxy", &upstream.host(), "cannot be reached", "refused"]);
 }
 
@@ -209,7 +211,7 @@ fn a_silent_proxy_times_out() {
     for scheme in ["http", "socks5h"] {
         let url = format!("{scheme}://{}", proxy.address());
         let launch = Bridge::to("https://mcp.example/mcp");
-        let answer = trouble(launch.args(["--connect-timeout", "0.3", "--proxy", &url]));
+        let answer = connection_error(launch.args(["--connect-timeout", "0.3", "--proxy", &url]));
         assert_error_mentions(&answer, &[&url, "0.3 seconds"]);
     }
 }
@@ -217,11 +219,11 @@ fn a_silent_proxy_times_out() {
 #[test]
 fn an_invalid_proxy_url_is_reported_without_its_text() {
     let answer = initialize_response(
-        to_elsewhere().env("HTTP_PROXY", "gopher://user:marked-secret@host:1").secret("marked-secret"),
+        bridge_to_remote_host().env("HTTP_PROXY", "gopher://user:marked-secret@host:1").secret("marked-secret"),
     );
     assert_error_mentions(&answer, &["HTTP_PROXY", "http, https, socks5 or socks5h"]);
     let mut bridge =
-        to_elsewhere().args(["--proxy", "gopher://user:marked-secret@host:1"]).secret("marked-secret").start();
+        bridge_to_remote_host().args(["--proxy", "gopher://user:marked-secret@host:1"]).secret("marked-secret").start();
     let ended = bridge.wait_for_exit();
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("--proxy") && !ended.stderr.contains("marked-secret"), "{}", ended.stderr);

@@ -25,8 +25,8 @@ fn a_secret_in_the_url_is_hidden_in_encoded_and_decoded_form() {
             let (_, value) = path.rsplit_once("key=").unwrap_or_default();
             let value = value.trim_end_matches("&x=1");
             let plus = decoded(value).replace('+', " ");
-            let said = format!("no route {path} or {}, with {value} or {} or {plus}", decoded(&path), decoded(value));
-            call.plain("403 Forbidden", &said);
+            let quoted = format!("no route {path} or {}, with {value} or {} or {plus}", decoded(&path), decoded(value));
+            call.plain("403 Forbidden", &quoted);
         });
         let launch = Bridge::to(&upstream.url(path)).args(["--log-level", "debug"]);
         let mut bridge = secrets.iter().fold(launch, |launch, secret| launch.secret(secret)).start();

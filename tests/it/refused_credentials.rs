@@ -15,7 +15,7 @@ fn file(text: &str) -> NamedTempFile {
 }
 
 /// An upstream that refuses every credential with an OAuth challenge.
-fn refusing() -> Upstream {
+fn refusing_every_credential() -> Upstream {
     Upstream::start(|call| {
         let challenge = r#"Bearer servers="x", resource_metadata="/.well-known/oauth-protected-resource""#;
         let headers = [("WWW-Authenticate", challenge), ("Content-Type", "application/json")];
@@ -36,7 +36,7 @@ fn a_refused_credential_is_named_and_no_login_is_tried() {
         (&["--header", "X-Api-Key: ${MY_TOKEN}"], "MY_TOKEN"),
     ];
     for (arguments, culprit) in cases {
-        let upstream = refusing();
+        let upstream = refusing_every_credential();
         let launch = arguments.iter().fold(Bridge::to(&upstream.url("/mcp")), |launch, argument| launch.arg(argument));
         let mut bridge = launch.env("MY_TOKEN", TOKEN).args(["--log-level", "debug"]).secret(TOKEN).start();
         bridge.send(&initialize("1", REVISION));
@@ -57,7 +57,7 @@ fn a_refused_credential_is_named_and_no_login_is_tried() {
 
 #[test]
 fn a_missing_credential_is_named() {
-    let upstream = refusing();
+    let upstream = refusing_every_credential();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-env", "MY_TOKEN"]).start();
     bridge.send(&initialize("1", REVISION));
     assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "401", "MY_TOKEN"]);
@@ -66,7 +66,7 @@ fn a_missing_credential_is_named() {
 
 #[test]
 fn an_omitted_authorization_is_named_even_when_other_headers_were_sent() {
-    let upstream = refusing();
+    let upstream = refusing_every_credential();
     for arguments in [
         ["--header", "X-Trace: abcdefgh", "--header", "Authorization: Bearer ${NOPE}"],
         ["--header", "Authorization: Bearer ${NOPE}", "--header", "X-Trace: abcdefgh"],
@@ -80,7 +80,7 @@ fn an_omitted_authorization_is_named_even_when_other_headers_were_sent() {
 
 #[test]
 fn the_authorization_header_is_named_before_any_other_header() {
-    let upstream = refusing();
+    let upstream = refusing_every_credential();
     let header = format!("Authorization: Bearer {TOKEN}");
     let mut bridge = Bridge::to(&upstream.url("/mcp"))
         .args(["--header", "X-Trace: abcdefgh", "--header", &header])
@@ -90,7 +90,7 @@ fn the_authorization_header_is_named_before_any_other_header() {
     let answer = bridge.response("1");
     assert_error_mentions(&answer, &[&upstream.host(), "401", "authorization"]);
     assert!(
-        !own_error(&answer).to_lowercase().contains("x-trace"),
+        !bridge_error(&answer).to_lowercase().contains("x-trace"),
         "a header that is no credential is not blamed: {answer}"
     );
     bridge.finish();
@@ -147,6 +147,9 @@ fn a_token_file_is_read_again_when_its_token_is_refused() {
     std::fs::write(file.path(), "new-token\n").unwrap();
     call.plain("401 Unauthorized", "expired");
     let answer = bridge.response("1");
-    assert!(answer == result("1", "{}") || own_error(&answer).contains("401"), "the new token or a report: {answer}");
+    assert!(
+        answer == result("1", "{}") || bridge_error(&answer).contains("401"),
+        "the new token or a report: {answer}"
+    );
     bridge.finish();
 }

@@ -4,9 +4,9 @@ use crate::support::*;
 
 /// The response that the client gets when the upstream treats `tools/call` in this way. Also checks that the session
 /// continues.
-fn answer_when(meet: impl Fn(Exchange) + Send + Sync + 'static) -> (String, Upstream) {
+fn response_when(respond: impl Fn(Exchange) + Send + Sync + 'static) -> (String, Upstream) {
     let upstream =
-        Upstream::start(move |call| if call.kind() == "tools/call" { meet(call) } else { call.respond_normally() });
+        Upstream::start(move |call| if call.kind() == "tools/call" { respond(call) } else { call.respond_normally() });
     let mut bridge = Bridge::connected(&upstream);
     let answer = bridge.request("1", "tools/call", r#"{"name":"t"}"#);
     bridge.still_works();
@@ -16,19 +16,19 @@ fn answer_when(meet: impl Fn(Exchange) + Send + Sync + 'static) -> (String, Upst
 
 #[test]
 fn a_request_answered_with_202_fails() {
-    let (answer, upstream) = answer_when(Exchange::accepted);
+    let (answer, upstream) = response_when(Exchange::accepted);
     assert_error_mentions(&answer, &[&upstream.host(), "202"]);
 }
 
 #[test]
 fn a_request_answered_with_204_fails() {
-    let (answer, upstream) = answer_when(|call| call.respond("204 No Content", &[], ""));
+    let (answer, upstream) = response_when(|call| call.respond("204 No Content", &[], ""));
     assert_error_mentions(&answer, &[&upstream.host(), "204"]);
 }
 
 #[test]
 fn a_request_answered_with_html_fails_and_the_error_names_html() {
-    let (answer, upstream) = answer_when(|call| {
+    let (answer, upstream) = response_when(|call| {
         call.respond("200 OK", &[("Content-Type", "text/html; charset=utf-8")], "<html><title>Sign in</title></html>");
     });
     assert_error_mentions(&answer, &[&upstream.host(), "html"]);
@@ -36,22 +36,23 @@ fn a_request_answered_with_html_fails_and_the_error_names_html() {
 
 #[test]
 fn a_response_of_another_content_type_is_an_error_that_names_the_type() {
-    let (answer, upstream) = answer_when(|call| call.respond("200 OK", &[("Content-Type", "application/pdf")], "%PDF"));
+    let (answer, upstream) =
+        response_when(|call| call.respond("200 OK", &[("Content-Type", "application/pdf")], "%PDF"));
     assert_error_mentions(&answer, &[&upstream.host(), "application/pdf"]);
 }
 
 #[test]
 fn json_without_a_content_type_is_accepted_or_refused_with_a_message() {
-    let (answer, _upstream) = answer_when(|call| {
+    let (answer, _upstream) = response_when(|call| {
         let body = result(&call.id(), "{}");
         call.respond("200 OK", &[], &body);
     });
-    assert!(answer == result("1", "{}") || !own_error(&answer).is_empty());
+    assert!(answer == result("1", "{}") || !bridge_error(&answer).is_empty());
 }
 
 #[test]
 fn a_content_type_may_have_any_case_and_parameters() {
-    let (answer, _upstream) = answer_when(|call| {
+    let (answer, _upstream) = response_when(|call| {
         let body = result(&call.id(), "{}");
         call.respond("200 OK", &[("CONTENT-TYPE", "Application/JSON; charset=UTF-8")], &body);
     });
@@ -60,19 +61,19 @@ fn a_content_type_may_have_any_case_and_parameters() {
 
 #[test]
 fn a_body_that_is_not_json_is_an_error() {
-    let (answer, upstream) = answer_when(|call| call.json(r#"{"jsonrpc":"2.0","id":1,"result":{"#));
+    let (answer, upstream) = response_when(|call| call.json(r#"{"jsonrpc":"2.0","id":1,"result":{"#));
     assert_error_mentions(&answer, &[&upstream.host()]);
 }
 
 #[test]
 fn an_empty_body_is_an_error() {
-    let (answer, upstream) = answer_when(|call| call.json(""));
+    let (answer, upstream) = response_when(|call| call.json(""));
     assert_error_mentions(&answer, &[&upstream.host()]);
 }
 
 #[test]
 fn an_event_that_is_not_json_does_not_end_the_stream() {
-    let (answer, _upstream) = answer_when(|call| {
+    let (answer, _upstream) = response_when(|call| {
         let id = call.id();
         let events = call.sse();
         events.chunk("data: this is no JSON\n\n").event(&result(&id, "{}"));
@@ -83,7 +84,7 @@ fn an_event_that_is_not_json_does_not_end_the_stream() {
 
 #[test]
 fn an_error_with_a_null_id_answers_the_request_that_was_posted() {
-    let (answer, _upstream) = answer_when(|call| {
+    let (answer, _upstream) = response_when(|call| {
         call.json(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"who knows","data":{"n":1.0}}}"#);
     });
     assert_eq!(value(&answer)["id"], 1, "the client's request is answered under its own id: {answer}");
@@ -92,21 +93,21 @@ fn an_error_with_a_null_id_answers_the_request_that_was_posted() {
 
 #[test]
 fn a_connection_closed_before_the_response_is_an_error_without_a_second_post() {
-    let (answer, upstream) = answer_when(Exchange::cut);
+    let (answer, upstream) = response_when(Exchange::cut);
     assert_error_mentions(&answer, &[&upstream.host()]);
     assert_eq!(upstream.count("tools/call"), 1, "a request that may have reached the server is never sent twice");
 }
 
 #[test]
 fn a_connection_reset_before_the_response_is_an_error_without_a_second_post() {
-    let (answer, upstream) = answer_when(Exchange::reset);
+    let (answer, upstream) = response_when(Exchange::reset);
     assert_error_mentions(&answer, &[&upstream.host()]);
     assert_eq!(upstream.count("tools/call"), 1, "a request that may have reached the server is never sent twice");
 }
 
 #[test]
 fn a_truncated_json_body_is_an_error_without_a_second_post() {
-    let (answer, upstream) = answer_when(|call| {
+    let (answer, upstream) = response_when(|call| {
         call.raw(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"jsonrpc\":\"2.0\",",
         );
@@ -117,7 +118,7 @@ fn a_truncated_json_body_is_an_error_without_a_second_post() {
 
 #[test]
 fn a_reply_that_is_not_http_is_an_error() {
-    let (answer, upstream) = answer_when(|call| call.raw(b"220 mail.invalid ESMTP\r\n"));
+    let (answer, upstream) = response_when(|call| call.raw(b"220 mail.invalid ESMTP\r\n"));
     assert_error_mentions(&answer, &[&upstream.host()]);
 }
 
@@ -130,7 +131,7 @@ fn a_json_rpc_error_body_passes_with_any_http_status() {
         "500 Internal Server Error",
         "503 Service Unavailable",
     ] {
-        let (answer, _upstream) = answer_when(move |call| {
+        let (answer, _upstream) = response_when(move |call| {
             let body = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no such tool","data":{"n":1.0}}}"#;
             call.respond(status, &[("Content-Type", "application/json")], body);
         });
@@ -142,7 +143,7 @@ fn a_json_rpc_error_body_passes_with_any_http_status() {
 #[test]
 fn a_json_rpc_error_body_with_another_id_gets_the_clients_id() {
     for id in ["null", r#""server-error""#, "99"] {
-        let (answer, _upstream) = answer_when(move |call| {
+        let (answer, _upstream) = response_when(move |call| {
             let body =
                 format!(r#"{{"jsonrpc":"2.0","error":{{"code":-32050,"message":"no","data":[1.0]}},"id":{id}}}"#);
             call.respond("500 Internal Server Error", &[("Content-Type", "application/json")], &body);
@@ -155,7 +156,7 @@ fn a_json_rpc_error_body_with_another_id_gets_the_clients_id() {
 
 #[test]
 fn a_json_rpc_error_body_without_an_id_gets_the_clients_id() {
-    let (answer, _upstream) = answer_when(|call| {
+    let (answer, _upstream) = response_when(|call| {
         let body = r#"{"jsonrpc":"2.0","error":{"code":-32050,"message":"no"}}"#;
         call.respond("400 Bad Request", &[("Content-Type", "application/json")], body);
     });
@@ -172,7 +173,8 @@ fn another_error_body_becomes_a_message_with_host_status_and_cause() {
         ("418 I'm a teapot", "application/json", r#"{"detail":"short and stout"}"#, "short and stout"),
     ];
     for (status, content_type, body, cause) in cases {
-        let (answer, upstream) = answer_when(move |call| call.respond(status, &[("Content-Type", content_type)], body));
+        let (answer, upstream) =
+            response_when(move |call| call.respond(status, &[("Content-Type", content_type)], body));
         assert_error_mentions(&answer, &[&upstream.host(), &status[..3], cause]);
         assert_eq!(upstream.count("tools/call"), 1, "{status} is no reason to send the request again");
     }
@@ -181,8 +183,8 @@ fn another_error_body_becomes_a_message_with_host_status_and_cause() {
 #[test]
 fn control_characters_of_an_error_body_never_reach_the_error_message() {
     let (answer, _upstream) =
-        answer_when(|call| call.plain("500 Internal Server Error", "red \u{1b}[31malert\u{7}\nnext"));
-    let message = own_error(&answer);
+        response_when(|call| call.plain("500 Internal Server Error", "red \u{1b}[31malert\u{7}\nnext"));
+    let message = bridge_error(&answer);
     assert!(!message.chars().any(char::is_control), "control characters are neutralised: {message:?}");
 }
 
@@ -219,7 +221,7 @@ fn json_that_is_not_a_message_is_answered_or_forwarded() {
 
 #[test]
 fn a_body_that_ends_when_the_connection_closes_is_accepted() {
-    let (answer, _upstream) = answer_when(|call| {
+    let (answer, _upstream) = response_when(|call| {
         let body = result(&call.id(), "{}");
         call.raw(format!("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{body}").as_bytes());
     });
@@ -252,9 +254,9 @@ fn a_response_that_a_strict_parser_would_reject_passes() {
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":1E2,"message":""},"trace":"t-1"}"#,
     ];
     for body in odd {
-        let (answer, _upstream) = answer_when(move |call| call.json(body));
+        let (answer, _upstream) = response_when(move |call| call.json(body));
         assert_eq!(answer, body);
-        let (answer, _upstream) = answer_when(move |call| {
+        let (answer, _upstream) = response_when(move |call| {
             let events = call.sse();
             events.event(body);
             events.end();

@@ -3,7 +3,7 @@
 use crate::support::*;
 
 /// Ends a POST stream with event ids in this way and asserts that a GET resumes it.
-fn resumed_post_stream(end: fn(Events)) {
+fn post_stream_is_resumed(end: fn(Events)) {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" if call.header("last-event-id").is_none() => call.plain("405 Method Not Allowed", "resumption only"),
         "GET" | "tools/call" => call.hold(),
@@ -39,17 +39,17 @@ fn resumed_post_stream(end: fn(Events)) {
 
 #[test]
 fn a_post_stream_with_event_ids_is_resumed_after_an_early_end() {
-    resumed_post_stream(Events::end);
+    post_stream_is_resumed(Events::end);
 }
 
 #[test]
 fn a_post_stream_with_event_ids_is_resumed_after_the_connection_closes() {
-    resumed_post_stream(Events::cut);
+    post_stream_is_resumed(Events::cut);
 }
 
 #[test]
 fn a_post_stream_with_event_ids_is_resumed_after_a_reset() {
-    resumed_post_stream(Events::reset);
+    post_stream_is_resumed(Events::reset);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_resumption_survives_a_short_outage() {
 #[test]
 fn a_long_call_may_be_polled_without_limit() {
     let polls = 10;
-    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let polled = std::sync::atomic::AtomicUsize::new(0);
     let upstream = Upstream::start(move |call| match call.kind() {
         "tools/call" => {
             let events = call.sse();
@@ -95,7 +95,7 @@ fn a_long_call_may_be_polled_without_limit() {
             events.end();
         }
         "GET" if call.header("last-event-id").is_some() => {
-            let nth = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let nth = polled.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let events = call.sse();
             if nth == polls {
                 events.event(&result("1", r#"{"at":"last"}"#));

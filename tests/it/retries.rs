@@ -12,14 +12,14 @@ fn retry_after_is_respected() {
             _ => call.respond_normally(),
         });
         let mut bridge = Bridge::connected(&upstream);
-        let asked = Instant::now();
+        let started = Instant::now();
         let line = request("1", "tools/call", r#"{"n":1.0}"#);
         bridge.send(&line);
         assert_eq!(bridge.response("1"), result("1", "{}"), "{status} with Retry-After is retried");
         assert!(
-            asked.elapsed() >= Duration::from_millis(900),
+            started.elapsed() >= Duration::from_millis(900),
             "the server requested one second, the bridge waited {:?}",
-            asked.elapsed()
+            started.elapsed()
         );
         assert_eq!(upstream.wait_for("tools/call", 2).text().trim_end(), line, "the retry is identical");
         bridge.finish();

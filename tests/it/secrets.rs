@@ -87,15 +87,15 @@ fn serve(scene: Scene, call: Exchange) {
     let is_call = call.kind() == "tools/call";
     match (scene, call.kind()) {
         (Scene::Status(status), _) | (Scene::StatusOfCall(status), "tools/call") => {
-            let said = quotation(&call);
+            let quoted_text = quotation(&call);
             let status = format!("{status} {BEARER}");
             let headers = [("WWW-Authenticate", r#"Bearer realm="r", error="x""#), ("Content-Type", "text/plain")];
-            call.respond(&status, &headers, &said);
+            call.respond(&status, &headers, &quoted_text);
         }
         (Scene::Proxy, _) => {
-            let said = quotation(&call);
+            let quoted_text = quotation(&call);
             let challenge = [("Proxy-Authenticate", r#"Basic realm="r""#)];
-            call.respond("407 Proxy Authentication Required", &challenge, &said);
+            call.respond("407 Proxy Authentication Required", &challenge, &quoted_text);
         }
         (Scene::Redirect, _) if call.path().starts_with("/mcp") => {
             let there = format!("/moved/{PATH}?key={QUERY}");
@@ -113,14 +113,14 @@ fn serve(scene: Scene, call: Exchange) {
             call.respond("200 OK", &headers, &answer);
         }
         (Scene::RpcError, _) if is_call => {
-            let said = quoted(&call);
-            let answer = error(&call.id(), -32000, &said);
+            let quoted_text = quoted(&call);
+            let answer = error(&call.id(), -32000, &quoted_text);
             call.respond("400 Bad Request", &[("Content-Type", "application/json")], &answer);
         }
         (Scene::BrokenStream, _) if is_call => {
-            let said = quotation(&call);
+            let quoted_text = quotation(&call);
             let events = call.sse();
-            events.chunk(&format!("data: no JSON, {said}\n\n")).chunk(&format!("data: {{{said}\n\n"));
+            events.chunk(&format!("data: no JSON, {quoted_text}\n\n")).chunk(&format!("data: {{{quoted_text}\n\n"));
             events.cut();
         }
         _ => call.respond_normally(),
@@ -132,19 +132,19 @@ fn http_sse() -> Upstream {
     let sse_server = HttpSse::new("/messages?sessionId=session-PLANTED-0a1b2c3d");
     Upstream::start(move |call| match call.kind() {
         "tools/call" => {
-            let said = quotation(&call);
-            call.plain("500 Internal Server Error", &said);
+            let quoted_text = quotation(&call);
+            call.plain("500 Internal Server Error", &quoted_text);
         }
         _ => sse_server.serve(call),
     })
 }
 
 /// The output of a run: each text and its place.
-struct Told {
+struct RunOutput {
     places: Vec<(String, String)>,
 }
 
-impl Told {
+impl RunOutput {
     fn assert_nothing(&self, case: &str) {
         for (place, text) in &self.places {
             // A part of the secret is enough, so that a truncated quotation is found too.
@@ -186,14 +186,14 @@ fn plant(launch: Launch, way: &str, secrets: &Path) -> Launch {
 }
 
 /// Runs the program with all secrets planted.
-fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
+fn run(scene: Scene, way: &str, level: &[&str]) -> RunOutput {
     let upstream = match scene {
         Scene::HttpSse => http_sse(),
         _ => Upstream::start(move |call| serve(scene, call)).may_receive_no_request(),
     };
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let closed_port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let base = match scene {
-        Scene::Unreachable => format!("http://{nobody}/mcp"),
+        Scene::Unreachable => format!("http://{closed_port}/mcp"),
         Scene::NoTls => upstream.url("/mcp").replace("http://", "https://"),
         Scene::Proxy | Scene::ProxyUnreachable => "https://host.invalid/mcp".to_owned(),
         Scene::BadArguments => "ftp://127.0.0.1/mcp".to_owned(),
@@ -205,7 +205,7 @@ fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
     let proxy = |host: &str| format!("http://{PROXY_USER}:{PROXY_PASSWORD}@{host}");
     let launch = match scene {
         Scene::Proxy => launch.env("HTTPS_PROXY", &proxy(&upstream.host())),
-        Scene::ProxyUnreachable => launch.env("MCP_FERRY_PROXY", &proxy(&nobody.to_string())),
+        Scene::ProxyUnreachable => launch.env("MCP_FERRY_PROXY", &proxy(&closed_port.to_string())),
         Scene::BadKey => {
             let key = secrets.path().join("key");
             std::fs::write(&key, format!("-----BEGIN PRIVATE KEY-----\n{CLIENT_KEY}\n")).unwrap();
@@ -241,7 +241,7 @@ fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
     files(logs.path(), &mut places);
     let traced = places.iter().any(|(place, text)| place == "trace" && text.contains(r#""what":"start""#));
     assert!(traced, "{scene:?}: the trace was written");
-    Told { places }
+    RunOutput { places }
 }
 
 #[test]

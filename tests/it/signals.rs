@@ -37,7 +37,7 @@ mod unix {
             bridge.send(&request("1", "tools/call", "{}"));
             let _call = upstream.take("tools/call");
             let ended = exit_after(bridge, signal);
-            own_error(ended.lines.last().unwrap());
+            bridge_error(ended.lines.last().unwrap());
             assert_eq!(upstream.count("DELETE"), 1, "the session is closed: {:?}", upstream.kinds());
             ended
         });
@@ -89,7 +89,7 @@ mod unix {
             bridge.send(&initialize("1", REVISION));
             let _held = upstream.take("initialize");
             let ended = exit_after(bridge, Signal::TERM);
-            own_error(&ended.lines[0]);
+            bridge_error(&ended.lines[0]);
             ended
         });
     }

@@ -2,13 +2,9 @@
 
 use crate::support::*;
 
-fn holding_calls() -> Upstream {
-    Upstream::holding(["tools/call"])
-}
-
 #[test]
 fn request_timeout_answers_and_cancels_the_request() {
-    let upstream = holding_calls();
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--request-timeout", "0.3"]).start();
     bridge.initialize();
     bridge.send(&request("7", "tools/call", "{}"));
@@ -16,8 +12,8 @@ fn request_timeout_answers_and_cancels_the_request() {
     events.event(&notification("notifications/progress", r#"{"progressToken":1,"progress":1}"#));
     let answer = bridge.response("7");
     assert_error_mentions(&answer, &["0.3 seconds", "--request-timeout"]);
-    let told = upstream.wait_for("notifications/cancelled", 1);
-    assert!(told.text().contains(r#""requestId":7"#), "the server receives the cancellation: {}", told.text());
+    let notice = upstream.wait_for("notifications/cancelled", 1);
+    assert!(notice.text().contains(r#""requestId":7"#), "the server receives the cancellation: {}", notice.text());
     assert!(events.closed_by_client(), "the bridge closes the HTTP request");
     bridge.still_works();
     bridge.finish();
@@ -25,7 +21,7 @@ fn request_timeout_answers_and_cancels_the_request() {
 
 #[test]
 fn idle_timeout_ends_a_silent_stream() {
-    let upstream = holding_calls();
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--idle-timeout", "0.3"]).start();
     bridge.initialize();
     bridge.send(&request("7", "tools/call", "{}"));
@@ -37,7 +33,7 @@ fn idle_timeout_ends_a_silent_stream() {
 
 #[test]
 fn idle_timeout_covers_the_wait_for_the_response_headers() {
-    let upstream = holding_calls();
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).env("MCP_FERRY_IDLE_TIMEOUT", "0.3").start();
     bridge.initialize();
     bridge.send(&request("7", "tools/call", "{}"));
@@ -48,13 +44,13 @@ fn idle_timeout_covers_the_wait_for_the_response_headers() {
 }
 
 /// A bridge with a short idle timeout.
-fn impatient<const N: usize>(upstream: &Upstream, more: [&str; N]) -> Bridge {
+fn with_idle_timeout<const N: usize>(upstream: &Upstream, more: [&str; N]) -> Bridge {
     Bridge::to(&upstream.url("/mcp")).args(["--idle-timeout", "0.3"]).args(more).start()
 }
 
 /// Waits for longer than the idle timeout, measured by another bridge.
-fn let_patience_end(upstream: &Upstream) {
-    let mut clock = impatient(upstream, []);
+fn exceed_idle_timeout(upstream: &Upstream) {
+    let mut clock = with_idle_timeout(upstream, []);
     clock.initialize();
     clock.send(&request("9", "tools/call", "{}"));
     let silent = upstream.take("tools/call");
@@ -65,52 +61,52 @@ fn let_patience_end(upstream: &Upstream) {
 
 #[test]
 fn idle_timeout_pauses_while_the_server_awaits_the_client() {
-    let question = request("77", "elicitation/create", r#"{"message":"who?"}"#);
+    let server_request = request("77", "elicitation/create", r#"{"message":"who?"}"#);
     for on_shared_stream in [false, true] {
         let upstream = Upstream::holding(["tools/call", "GET"]);
-        let mut bridge = impatient(&upstream, []);
+        let mut bridge = with_idle_timeout(&upstream, []);
         bridge.initialize();
         let shared = upstream.take("GET").sse();
         bridge.send(&request("7", "tools/call", "{}"));
         let call = upstream.take("tools/call");
-        let (own, unanswered) = if on_shared_stream {
-            shared.event(&question);
+        let (own, pending_call) = if on_shared_stream {
+            shared.event(&server_request);
             (None, Some(call))
         } else {
             let own = call.sse();
-            own.event(&question);
+            own.event(&server_request);
             (Some(own), None)
         };
         bridge.message("elicitation/create");
-        let_patience_end(&upstream);
+        exceed_idle_timeout(&upstream);
         assert!(!bridge.lines().iter().any(|line| line.contains("silent")), "the user is filling in a form");
         bridge.send(&result("77", r#"{"action":"cancel"}"#));
         upstream.wait_for("response", 1);
         assert_error_mentions(&bridge.response("7"), &["silent", "0.3 seconds"]);
-        drop((own, unanswered));
+        drop((own, pending_call));
         bridge.finish();
     }
 }
 
 #[test]
 fn idle_timeout_pauses_while_the_server_awaits_a_modern_client() {
-    let upstream = holding_calls();
-    let mut bridge = impatient(&upstream, ["--client-protocol", "modern", "--protocol", "legacy"]);
+    let upstream = Upstream::holding(["tools/call"]);
+    let mut bridge = with_idle_timeout(&upstream, ["--client-protocol", "modern", "--protocol", "legacy"]);
     bridge.send(&modern_request("7", "tools/call", r#""name":"t""#));
     let call = upstream.take("tools/call").sse();
     call.event(&request("77", "roots/list", "{}"));
-    let asked = value(&bridge.response("7"));
-    let_patience_end(&upstream);
+    let interim = value(&bridge.response("7"));
+    exceed_idle_timeout(&upstream);
     call.event(&result("7", "{}"));
-    let back = format!(r#""name":"t","requestState":{}"#, asked["result"]["requestState"]);
+    let back = format!(r#""name":"t","requestState":{}"#, interim["result"]["requestState"]);
     assert_eq!(bridge.request_modern("8", "tools/call", &back)["result"]["resultType"], "complete");
     bridge.finish();
 }
 
 #[test]
 fn a_cancelled_calls_server_request_does_not_pause_the_idle_timeout() {
-    let upstream = holding_calls();
-    let mut bridge = impatient(&upstream, []);
+    let upstream = Upstream::holding(["tools/call"]);
+    let mut bridge = with_idle_timeout(&upstream, []);
     bridge.initialize();
     bridge.send(&request("7", "tools/call", "{}"));
     let asking = upstream.take("tools/call").sse();

@@ -5,7 +5,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, date_time_ymd};
 use crate::support::*;
 
 #[track_caller]
-fn reached(launch: Launch) {
+fn assert_reached(launch: Launch) {
     let answer = initialize_response(launch);
     assert!(answer.contains(r#""over":"TLS""#), "the response comes over TLS: {answer}");
 }
@@ -15,15 +15,15 @@ fn a_private_certificate_authority_can_be_configured() {
     let server = Https::start(&["localhost"]);
     let authority = server.authority.file();
     let other = CertificateAuthority::new("Another CA").file();
-    reached(server.bridge().args(["--ca-cert", path(&other), "--ca-cert", path(&authority)]));
+    assert_reached(server.bridge().args(["--ca-cert", path(&other), "--ca-cert", path(&authority)]));
     for variable in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] {
-        reached(server.bridge().env(variable, path(&authority)));
+        assert_reached(server.bridge().env(variable, path(&authority)));
         // Each setting adds to the others.
-        reached(server.bridge().env(variable, path(&other)).args(["--ca-cert", path(&authority)]));
+        assert_reached(server.bridge().env(variable, path(&other)).args(["--ca-cert", path(&authority)]));
     }
     let directory = tempfile::TempDir::new().unwrap();
     std::fs::write(directory.path().join("private.pem"), server.authority.pem()).unwrap();
-    reached(server.bridge().env("SSL_CERT_DIR", directory.path().to_str().unwrap()));
+    assert_reached(server.bridge().env("SSL_CERT_DIR", directory.path().to_str().unwrap()));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_self_signed_certificate_can_be_trusted_directly() {
             &["signed by itself", "the one and only", "--ca-cert FILE"],
         );
         let certificate = file(&server.certificate);
-        reached(server.bridge().args(["--ca-cert", path(&certificate)]));
+        assert_reached(server.bridge().args(["--ca-cert", path(&certificate)]));
         let misnamed = Https::with_options(&["elsewhere.example"], self_signed_certificate);
         let certificate = file(&misnamed.certificate);
         let answer = initialize_response(misnamed.bridge().args(["--ca-cert", path(&certificate)]));
@@ -130,7 +130,7 @@ fn tls_1_2_and_1_3_work_with_and_without_a_client_certificate() {
         let versions: &'static [_] = Box::leak(Box::new([version]));
         let server = Https::with_options(&["localhost"], |options| options.versions = versions);
         let (launch, _authority) = server.trusting_bridge();
-        reached(launch);
+        assert_reached(launch);
         let server = Https::with_options(&["localhost"], |options| {
             options.versions = versions;
             options.requires_client_certificate = true;
@@ -143,9 +143,9 @@ fn tls_1_2_and_1_3_work_with_and_without_a_client_certificate() {
         let (certificate, key) = server.authority.sign(&CertificateParams::new(Vec::new()).unwrap());
         let (both, certificate, key) = (file(&(key.clone() + &certificate)), file(&certificate), file(&key));
         let (launch, _authority) = server.trusting_bridge();
-        reached(launch.args(["--client-cert", path(&certificate), "--client-key", path(&key)]));
+        assert_reached(launch.args(["--client-cert", path(&certificate), "--client-key", path(&key)]));
         let (launch, _authority) = server.trusting_bridge();
-        reached(launch.args(["--client-cert", path(&both)]));
+        assert_reached(launch.args(["--client-cert", path(&both)]));
         let (stranger, key) = CertificateAuthority::new("Stranger").sign(&CertificateParams::new(Vec::new()).unwrap());
         let stranger = file(&(stranger + &key));
         let (launch, _authority) = server.trusting_bridge();

@@ -7,14 +7,14 @@ fn tool(name: &str, hint: &str) -> String {
 }
 
 /// The members of a list with a read-only tool and a tool that deletes.
-fn two() -> String {
+fn two_tools() -> String {
     format!(r#"{{"tools":[{} , {}],"x-more":1E2}}"#, tool("delete", "false"), tool("read", "true"))
 }
 
 /// A server with these two tools.
 fn server() -> Upstream {
     Upstream::start(|call| match call.kind() {
-        "tools/list" => call.result(&two()),
+        "tools/list" => call.result(&two_tools()),
         _ => call.respond_normally(),
     })
 }
@@ -31,7 +31,7 @@ fn call(id: &str, name: &str) -> String {
 
 /// Calls a hidden tool and asserts that the error names the rule.
 #[track_caller]
-fn refused(bridge: &mut Bridge, id: &str, name: &str, why: &str) {
+fn assert_hidden(bridge: &mut Bridge, id: &str, name: &str, why: &str) {
     bridge.send(&call(id, name));
     let (code, message) = error_of(&bridge.response(id));
     assert_eq!(code, -32602, "the code of a tool that does not exist: {message}");
@@ -54,7 +54,7 @@ fn a_hidden_tool_is_neither_listed_nor_called() {
         bridge.initialize();
         let rest = format!(r#"{{"tools":[{}],"x-more":1E2}}"#, tool("read", "true"));
         assert_eq!(bridge.request("1", "tools/list", "{}"), result("1", &rest), "the rest is unchanged");
-        refused(&mut bridge, "2", "delete", why);
+        assert_hidden(&mut bridge, "2", "delete", why);
         bridge.send(&request("3", "tools/call", r#"{"name":"\u0064elete"}"#));
         assert_eq!(error_of(&bridge.response("3")).0, -32602, "an escaped name is the same name");
         bridge.send(&call("4", "read"));
@@ -75,7 +75,7 @@ fn rules_can_be_set_in_the_environment() {
         .env("MCP_FERRY_READ_ONLY", "")
         .start();
     bridge.initialize();
-    refused(&mut bridge, "1", "delete", "--ignore-tool");
+    assert_hidden(&mut bridge, "1", "delete", "--ignore-tool");
     bridge.send(&call("2", "anything"));
     assert_eq!(bridge.response("2"), result("2", "{}"), "an empty variable is no rule");
     bridge.finish();
@@ -83,7 +83,7 @@ fn rules_can_be_set_in_the_environment() {
 
 #[test]
 fn lists_are_filtered_in_every_form_of_response() {
-    let answer = |id: &str| result(id, &two());
+    let answer = |id: &str| result(id, &two_tools());
     let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
         ("tools/list", 0) => {
             let id = call.id();
@@ -184,14 +184,14 @@ fn a_tool_that_the_server_adds_later_is_hidden_too() {
     assert_eq!(bridge.response("2"), result("2", "{}"));
     events.event(&notification("notifications/tools/list_changed", "{}"));
     bridge.message("notifications/tools/list_changed");
-    refused(&mut bridge, "3", "read", "--read-only");
+    assert_hidden(&mut bridge, "3", "read", "--read-only");
     assert_eq!(
         upstream.count("tools/list"),
         2,
         "after a change the bridge requests the list again: {:?}",
         upstream.kinds()
     );
-    refused(&mut bridge, "4", "delete", "--read-only");
+    assert_hidden(&mut bridge, "4", "delete", "--read-only");
     assert_eq!(upstream.count("tools/list"), 2, "the bridge keeps the list: {:?}", upstream.kinds());
     assert_eq!(bridge.request("5", "tools/list", "{}"), result("5", r#"{"tools":[]}"#));
     bridge.finish();
@@ -208,9 +208,9 @@ fn read_only_requests_all_pages_of_the_tool_list_before_the_first_call() {
     let mut bridge = bridge(&upstream, ["--read-only"]);
     bridge.send(&call("1", "read"));
     assert_eq!(bridge.response("1"), result("1", "{}"));
-    refused(&mut bridge, "2", "delete", "readOnlyHint");
+    assert_hidden(&mut bridge, "2", "delete", "readOnlyHint");
     assert_eq!(upstream.count("tools/list"), 2, "one list of two pages is enough: {:?}", upstream.kinds());
-    refused(&mut bridge, "3", "unheard-of", "lists no such tool");
+    assert_hidden(&mut bridge, "3", "unheard-of", "lists no such tool");
     let ended = bridge.finish();
     assert_eq!(ended.lines.len(), 4, "the response to the bridge's own list is dropped: {:?}", ended.lines);
     assert_eq!(upstream.count("tools/call"), 1);
@@ -222,13 +222,13 @@ fn read_only_refuses_a_call_and_names_the_cause_when_the_list_fails() {
         ("tools/list", 0) => call.error("200 OK", -32603, "out of cheese"),
         ("tools/list", 1) => call.plain("500 Internal Server Error", "no tools today"),
         ("tools/list", 2) => call.plain("200 OK", "a web page"),
-        ("tools/list", _) => call.result(&two()),
+        ("tools/list", _) => call.result(&two_tools()),
         _ => call.respond_normally(),
     });
     let mut bridge = bridge(&upstream, ["--read-only"]);
-    refused(&mut bridge, "1", "read", "out of cheese");
-    refused(&mut bridge, "2", "read", "no tools today");
-    refused(&mut bridge, "3", "read", "web page");
+    assert_hidden(&mut bridge, "1", "read", "out of cheese");
+    assert_hidden(&mut bridge, "2", "read", "no tools today");
+    assert_hidden(&mut bridge, "3", "read", "web page");
     bridge.send(&call("4", "read"));
     assert_eq!(bridge.response("4"), result("4", "{}"), "the next call requests the list again");
     bridge.finish();
@@ -242,7 +242,7 @@ fn the_number_of_requested_list_pages_is_bounded() {
         _ => call.respond_normally(),
     });
     let mut bridge = bridge(&upstream, ["--read-only"]);
-    refused(&mut bridge, "1", "read", "1000 pages");
+    assert_hidden(&mut bridge, "1", "read", "1000 pages");
     bridge.finish();
     assert_eq!(upstream.count("tools/list"), 1000);
 }
@@ -255,7 +255,7 @@ fn http_sse() -> (Upstream, HttpSse) {
         "tools/list" => {
             let id = call.id();
             call.accepted();
-            server.event(&result(&id, &two()));
+            server.event(&result(&id, &two_tools()));
         }
         _ => server.serve(call),
     });
@@ -267,7 +267,7 @@ fn lists_are_filtered_over_http_sse() {
     let (upstream, sse_server) = http_sse();
     let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--read-only"]).start();
     bridge.initialize();
-    refused(&mut bridge, "1", "delete", "--read-only");
+    assert_hidden(&mut bridge, "1", "delete", "--read-only");
     bridge.send(&call("2", "read"));
     assert_eq!(bridge.response("2"), result("2", "{}"));
     let rest = format!(r#"{{"tools":[{}],"x-more":1E2}}"#, tool("read", "true"));
@@ -275,7 +275,7 @@ fn lists_are_filtered_over_http_sse() {
     // After a new session the server may be a new version.
     sse_server.cut();
     bridge.message("notifications/tools/list_changed");
-    refused(&mut bridge, "4", "delete", "--read-only");
+    assert_hidden(&mut bridge, "4", "delete", "--read-only");
     let ended = bridge.finish();
     assert_eq!(upstream.count("tools/list"), 3, "the bridge's list, the client's list, the bridge's list again");
     assert_eq!(upstream.count("tools/call"), 1);
@@ -308,7 +308,7 @@ fn a_stream_that_breaks_during_the_bridges_own_list_refuses_the_call() {
 fn a_call_that_waits_for_the_list_can_be_cancelled() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/list", 0) => call.hold(),
-        ("tools/list", _) => call.result(&two()),
+        ("tools/list", _) => call.result(&two_tools()),
         _ => call.respond_normally(),
     });
     let mut bridge = bridge(&upstream, ["--read-only"]);

@@ -5,9 +5,9 @@ use crate::support::*;
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// Sends the first message to an upstream that treats every POST in this way; returns the error message.
-fn told(meet: impl Fn(Exchange) + Send + Sync + 'static) -> (String, Upstream) {
+fn first_error(respond: impl Fn(Exchange) + Send + Sync + 'static) -> (String, Upstream) {
     let upstream = Upstream::start(move |call| match call.request.http_method.as_str() {
-        "POST" => meet(call),
+        "POST" => respond(call),
         _ => call.plain("404 Not Found", "no such page"),
     });
     let mut bridge = Bridge::to(&upstream.url("/acme/api/mcp"))
@@ -82,7 +82,7 @@ fn a_trailing_slash_in_the_url_is_optional() {
 
 #[test]
 fn an_expired_key_is_an_error_that_names_the_setting() {
-    let (answer, upstream) = told(|call| {
+    let (answer, upstream) = first_error(|call| {
         call.respond(
             "401 Unauthorized",
             &[JSON],
@@ -100,7 +100,7 @@ fn a_disabled_feature_is_an_error_with_the_servers_message() {
         (&[JSON][..], r#"{"error":{"code":"forbidden","message":"MCP server is not enabled for this account"}}"#),
         (&[("Content-Type", "text/plain")][..], "MCP server is not enabled for this account"),
     ] {
-        let (answer, upstream) = told(move |call| call.respond("403 Forbidden", headers, body));
+        let (answer, upstream) = first_error(move |call| call.respond("403 Forbidden", headers, body));
         assert_error_mentions(&answer, &[&upstream.host(), "403", "MCP server is not enabled for this account"]);
         assert_eq!(upstream.kinds(), ["initialize"]);
     }
@@ -108,13 +108,14 @@ fn a_disabled_feature_is_an_error_with_the_servers_message() {
 
 #[test]
 fn missing_access_is_an_error_with_the_servers_message() {
-    let (answer, upstream) = told(|call| call.respond("403 Forbidden", &[], ""));
+    let (answer, upstream) = first_error(|call| call.respond("403 Forbidden", &[], ""));
     assert_error_mentions(&answer, &[&upstream.host(), "403"]);
 }
 
 #[test]
 fn a_wrong_account_is_an_error_with_the_servers_message() {
-    let (answer, upstream) = told(|call| call.respond("404 Not Found", &[JSON], r#"{"error":"Account not found"}"#));
+    let (answer, upstream) =
+        first_error(|call| call.respond("404 Not Found", &[JSON], r#"{"error":"Account not found"}"#));
     assert_error_mentions(&answer, &[&upstream.host(), "404", "Account not found"]);
 }
 

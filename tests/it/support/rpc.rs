@@ -94,7 +94,7 @@ pub(crate) fn error_of(line: &str) -> (i64, String) {
 
 /// Asserts that an error was made by the bridge: it has a code of the bridge or of the specification, and a one-line
 /// message. Returns the message.
-pub(crate) fn own_error(line: &str) -> String {
+pub(crate) fn bridge_error(line: &str) -> String {
     let (code, message) = error_of(line);
     assert!(
         (-31099..=-31000).contains(&code) || [-32700, -32600, -32601, -32603].contains(&code),
@@ -107,7 +107,7 @@ pub(crate) fn own_error(line: &str) -> String {
 /// Asserts that the message of a bridge error contains each of these texts.
 #[track_caller]
 pub(crate) fn assert_error_mentions(line: &str, words: &[&str]) {
-    let message = own_error(line);
+    let message = bridge_error(line);
     for word in words {
         assert!(message.to_lowercase().contains(&word.to_lowercase()), "the error should mention {word:?}: {message}");
     }

@@ -1,7 +1,7 @@
-//! The configuration entries we hand out, each started the way its host would start it.
+//! Do the configuration entries of `examples` and `dist/mcpb` work when their host starts them?
 //!
-//! A host replaces its own `${…}` words, gives the program little more than `HOME`, `PATH` and `USER`,
-//! and expects an answer to `initialize`. `tests/interop` does the same with the packed bundle and the
+//! A host replaces its own `${…}` placeholders, passes few variables besides `HOME`, `PATH` and `USER`,
+//! and expects a response to `initialize`. `tests/interop` does the same with the packed bundle and the
 //! bundle format's official tool.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 const URL_IN_EXAMPLES: &str = "https://mcp.example.com/mcp";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a host starts, after it has replaced what it replaces.
+/// The command that a host starts after it has replaced its placeholders.
 struct Entry {
     command: String,
     args: Vec<String>,
@@ -38,13 +38,13 @@ impl Entry {
         }
     }
 
-    /// Starts it, says `initialize`, and looks at the answer and at the token the server was shown.
+    /// Starts the command, sends `initialize`, and checks the response and the token that the server received.
     fn answers_initialize(&self, token: &str, requests: &Receiver<Request>) {
         assert!(self.args.iter().all(|arg| !arg.contains(token)), "the token is in argv: {:?}", self.args);
         let home = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ferry"));
         command.args(&self.args).env_clear().envs(&self.env).env("MCP_FERRY_HOME", home.path());
-        // SystemRoot: without it Windows finds no sockets; its hosts pass it on.
+        // Windows needs SystemRoot for sockets; hosts there pass it.
         for name in ["HOME", "PATH", "USER", "SystemRoot", "USERPROFILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -66,7 +66,7 @@ impl Entry {
         assert_eq!(answer["id"], 0);
         assert_eq!(answer["result"]["serverInfo"]["name"], "entries", "{answer}");
 
-        let request = requests.recv_timeout(PATIENCE).expect("the server was asked");
+        let request = requests.recv_timeout(PATIENCE).expect("the server received a request");
         assert_eq!(request.method, "initialize");
         assert_eq!(request.authorization.as_deref(), Some(format!("Bearer {token}").as_str()));
 
@@ -75,27 +75,27 @@ impl Entry {
     }
 }
 
-/// What the server saw of one POST.
+/// The parts of a received POST that a test checks.
 struct Request {
     method: String,
     authorization: Option<String>,
 }
 
-/// A server just big enough to answer `initialize`; gives its URL and what it was asked.
+/// A server that answers `initialize`; returns its URL and the received requests.
 fn server() -> (String, Receiver<Request>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let (tell, requests) = channel();
+    let (sender, requests) = channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let tell = tell.clone();
-            thread::spawn(move || serve(stream.unwrap(), &tell));
+            let sender = sender.clone();
+            thread::spawn(move || serve(stream.unwrap(), &sender));
         }
     });
     (url, requests)
 }
 
-fn serve(mut stream: TcpStream, tell: &Sender<Request>) {
+fn serve(mut stream: TcpStream, sender: &Sender<Request>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let mut head = Vec::new();
@@ -122,7 +122,7 @@ fn serve(mut stream: TcpStream, tell: &Sender<Request>) {
         let (status, answer) = if head[0].starts_with("POST ") {
             let message: Value = serde_json::from_slice(&body).unwrap();
             let method = message["method"].as_str().unwrap_or_default().to_owned();
-            let _ = tell.send(Request { method, authorization: header("authorization") });
+            let _ = sender.send(Request { method, authorization: header("authorization") });
             let result = json!({
                 "protocolVersion": message["params"]["protocolVersion"],
                 "capabilities": {},
@@ -144,8 +144,8 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The absolute path of our program, as that system writes one.
-fn is_absolute_path_of_ours(command: &str, system: &str) -> bool {
+/// Whether this is an absolute path of mcp-ferry on that system.
+fn is_absolute_path_of_mcp_ferry(command: &str, system: &str) -> bool {
     match system {
         "windows" => command.get(1..3) == Some(":\\") && command.ends_with("\\mcp-ferry.exe"),
         _ => command.starts_with('/') && command.ends_with("/mcp-ferry"),
@@ -163,7 +163,7 @@ fn entries_of(host: &str) {
             let entry = Entry::from_json(entry, |text| {
                 text.replace("REPLACE-WITH-YOUR-TOKEN", token).replace(URL_IN_EXAMPLES, &url)
             });
-            assert!(is_absolute_path_of_ours(&entry.command, system), "{}", entry.command);
+            assert!(is_absolute_path_of_mcp_ferry(&entry.command, system), "{}", entry.command);
             assert!(entry.args.contains(&url), "{host}/{system} names {URL_IN_EXAMPLES}");
             entry.answers_initialize(token, &requests);
         }
@@ -171,12 +171,12 @@ fn entries_of(host: &str) {
 }
 
 #[test]
-fn claude_desktop_entries_work() {
+fn the_entries_for_claude_desktop_work() {
     entries_of("claude-desktop");
 }
 
 #[test]
-fn cursor_entries_work() {
+fn the_entries_for_cursor_work() {
     entries_of("cursor");
 }
 
@@ -193,12 +193,12 @@ fn manifest() -> Value {
     ];
     let template = read("dist/mcpb/manifest.template.json");
     let text = filled.iter().fold(template, |text, (word, value)| text.replace(word, value));
-    assert!(!text.contains('@'), "a word of the template is not known here");
+    assert!(!text.contains('@'), "the template has an unknown placeholder");
     serde_json::from_str(&text).unwrap()
 }
 
 #[test]
-fn the_bundle_s_command_works() {
+fn the_command_of_the_bundle_works() {
     let manifest = manifest();
     let (url, requests) = server();
     let token = "sk-org-0123456789";
@@ -220,12 +220,12 @@ fn the_bundle_keeps_the_token_secret() {
     let manifest = manifest();
     assert_eq!(manifest["user_config"]["token"]["sensitive"], true);
     let args = manifest["server"]["mcp_config"]["args"].to_string();
-    assert!(!args.contains("user_config"), "answers belong in the environment, not in argv: {args}");
+    assert!(!args.contains("user_config"), "settings belong in the environment, not in argv: {args}");
 }
 
-/// One program reads bundles more strictly than the format asks: it knows the keys of format 0.2 only.
+/// One host is stricter than the format: it only accepts the keys of format 0.2.
 #[test]
-fn the_bundle_has_no_keys_that_a_strict_host_refuses() {
+fn the_bundle_has_no_keys_that_a_strict_host_rejects() {
     let manifest = manifest();
     let keys: Vec<_> = manifest.as_object().unwrap().keys().map(String::as_str).collect();
     for unknown in ["icons", "localization", "_meta"] {

@@ -78,11 +78,11 @@ async function picture({ page }, name) {
   console.error(`${pictures}/${name}.png`);
 }
 
-// The directory for the screenshots.
+// Asserts that the page is mcp-ferry's own: its text, no console messages, no requests to other origins.
 function isOurs(view, words) {
   assert.match(view.text, words);
-  assert.deepEqual(view.complaints, [], "nothing to complain about in the console");
-  assert.deepEqual(view.elsewhere, [], "nothing is loaded from anywhere");
+  assert.deepEqual(view.complaints, [], "the console has no messages");
+  assert.deepEqual(view.elsewhere, [], "the page loads nothing from other origins");
   assert.match(view.headers["content-security-policy"], /default-src 'none'/);
 }
 

@@ -60,7 +60,7 @@ class LoginSuites:
         self.driver("node", HERE / "chromium.mjs")
 
     def debian(self, package, pattern, *others):
-        """The file of this package, which is installed if it is missing and the user is root."""
+        """The file of this package, which is installed first if it is missing."""
         found = sorted(glob(pattern))
         if not found:
             print(f"installing {package} from Debian", flush=True)

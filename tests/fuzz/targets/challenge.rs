@@ -1,4 +1,4 @@
-//! Whatever stands in `WWW-Authenticate`, what is read of it was in it.
+//! Every value parsed from a `WWW-Authenticate` header was in the header.
 #![no_main]
 
 use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let Some(challenge) = Challenge::read(&headers) else { return };
     assert!(challenge.bearer || challenge.dpop, "only OAuth's challenges are met");
-    // Without the backslashes of quoted strings, on either side.
+    // Compared without the backslashes of quoted strings on both sides.
     let bare = |text: &str| text.replace('\\', "");
     let said = bare(&String::from_utf8_lossy(data));
     let read = [challenge.resource_metadata, challenge.scope, challenge.error, challenge.error_description];

@@ -1,4 +1,4 @@
-//! Event streams are read as the HTML standard interprets them, however they are cut.
+//! Event streams are parsed as the HTML standard requires, in whatever pieces they arrive.
 #![no_main]
 
 mod input;
@@ -15,30 +15,30 @@ use mcp_ferry::http::{Event, Events, SseError};
 
 use input::Input;
 
-/// What a stream says: its events, then its last id and delay.
+/// The result of parsing a stream: its events, then its last id and delay.
 #[derive(Debug, PartialEq, Eq, Default)]
-struct Said {
+struct Parsed {
     events: Vec<Result<Event, TooLong>>,
     last_event_id: Option<String>,
     retry: Option<u128>,
 }
 
-/// The id that was found in an event that was skipped.
+/// An event above the limit, with the id of the response in it, if one was found.
 #[derive(Debug, PartialEq, Eq)]
 struct TooLong(Option<String>);
 
 fuzz_target!(|data: &[u8]| {
-    // Below three bytes a byte order mark alone is too long, which matters to nobody.
+    // With a limit below three bytes a byte order mark alone is too long, which has no practical effect.
     let Some(input) = Input::new(data, 3) else { return };
     let expected = standard::interpret(&input.bytes, input.limit);
     let whole = read(&[&input.bytes], input.limit);
     expected.compare(&whole, true);
-    // A cut in the word `data` itself may hide that an answer begins there, when just there the limit is passed.
+    // A cut inside the field name `data` may hide the start of a response if the limit is passed at the same place.
     expected.compare(&read(&input.pieces(), input.limit), false);
 });
 
-/// Each piece has to be waited for, and each wait is given up once.
-fn read(pieces: &[&[u8]], limit: usize) -> Said {
+/// Parses the pieces. Each piece is pending once, and the pending future is dropped, before the piece arrives.
+fn read(pieces: &[&[u8]], limit: usize) -> Parsed {
     let mut waiting: VecDeque<Option<Bytes>> = VecDeque::new();
     for piece in pieces {
         waiting.extend([None, Some(Bytes::copy_from_slice(piece))]);
@@ -49,17 +49,17 @@ fn read(pieces: &[&[u8]], limit: usize) -> Said {
         None => Poll::Ready(None),
     });
     let mut events = Events::new(body, limit);
-    let mut said = Said::default();
+    let mut parsed = Parsed::default();
     loop {
         match events.next().now_or_never() {
             None => {}
             Some(None) => break,
-            Some(Some(Ok(event))) => said.events.push(Ok(event)),
-            Some(Some(Err(SseError::TooLong { answer_id, .. }))) => said.events.push(Err(TooLong(answer_id))),
+            Some(Some(Ok(event))) => parsed.events.push(Ok(event)),
+            Some(Some(Err(SseError::TooLong { answer_id, .. }))) => parsed.events.push(Err(TooLong(answer_id))),
             Some(Some(Err(SseError::Broken(why)))) => panic!("the body did not break: {why}"),
         }
     }
-    said.last_event_id = events.last_event_id();
-    said.retry = events.retry().map(|retry| retry.as_millis());
-    said
+    parsed.last_event_id = events.last_event_id();
+    parsed.retry = events.retry().map(|retry| retry.as_millis());
+    parsed
 }

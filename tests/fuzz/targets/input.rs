@@ -1,11 +1,11 @@
-//! One input: a limit, and bytes with a way to cut them.
+//! One fuzzer input: a limit, bytes, and a way to cut the bytes into pieces.
 
-/// Stand before a byte that comes many times, which a fuzzer would not write. No text needs them for themselves.
+/// These two bytes mean that the next byte is repeated many times, because a fuzzer does not write long runs itself.
 const MANY: [u8; 2] = [0x01, 0x02];
 const TIMES: usize = 17 * 1024;
 const MOST: usize = 2;
 
-/// The bytes that an input means.
+/// The bytes of an input with its repetitions expanded.
 pub fn stretched(mut bytes: &[u8]) -> Vec<u8> {
     let mut left = MOST;
     let mut stretched = Vec::with_capacity(bytes.len());
@@ -25,7 +25,7 @@ pub fn stretched(mut bytes: &[u8]) -> Vec<u8> {
     stretched
 }
 
-/// The first three bytes say how; the rest is what is read.
+/// The first three bytes of an input are settings; the rest is parsed.
 #[allow(dead_code, reason = "not every target cuts")]
 pub struct Input {
     pub limit: usize,
@@ -36,14 +36,14 @@ pub struct Input {
 
 #[allow(dead_code, reason = "not every target cuts")]
 impl Input {
-    /// `None` if there are too few bytes. No limit is below `least`, and the highest is none at all.
+    /// `None` if there are too few bytes. The limit is at least `least`; the highest setting means no limit.
     pub fn new(data: &[u8], least: usize) -> Option<Self> {
         let (&[limit, longest, seed], bytes) = data.split_first_chunk()?;
         let limit = if limit == u8::MAX { 1 << 30 } else { least + usize::from(limit) };
         Some(Self { limit, bytes: stretched(bytes), longest: usize::from(longest % 64), seed })
     }
 
-    /// The pieces, empty ones among them. Long bytes are not cut finely: that would only take time.
+    /// The pieces, which may be empty. Long inputs get longer pieces to save time.
     pub fn pieces(&self) -> Vec<&[u8]> {
         let scale = if self.bytes.len() < TIMES { 1 } else { 128 };
         let mut state = u32::from(self.seed) + 1;

@@ -1,4 +1,4 @@
-//! How bytes are cut changes nothing, and the lines are those that a reader of the whole input finds.
+//! Lines are the same in whatever pieces the bytes arrive, and equal to those of a reference parser of the whole input.
 #![no_main]
 
 mod input;
@@ -11,62 +11,62 @@ use mcp_ferry::stdio::{Line, Lines};
 
 use input::Input;
 
-/// What a reader says: its lines, and whether the client frames.
+/// The result of parsing: the lines, and whether the client uses `Content-Length` framing.
 #[derive(Debug, PartialEq, Eq, Default)]
-struct Said {
+struct Parsed {
     lines: Vec<Result<Vec<u8>, Option<String>>>,
     framed: bool,
 }
 
 fuzz_target!(|data: &[u8]| {
     let Some(input) = Input::new(data, 0) else { return };
-    let expected = Reference { limit: input.limit, said: Said::default() }.read(&input.bytes);
+    let expected = Reference { limit: input.limit, parsed: Parsed::default() }.read(&input.bytes);
     assert_eq!(split(&[&input.bytes], input.limit), expected, "in one piece");
     assert_eq!(split(&input.pieces(), input.limit), expected, "in pieces");
 });
 
-fn split(pieces: &[&[u8]], limit: usize) -> Said {
-    let mut said = Said::default();
+fn split(pieces: &[&[u8]], limit: usize) -> Parsed {
+    let mut parsed = Parsed::default();
     let mut lines = Lines::new(limit);
     let framed = lines.framed();
-    let mut hand_on = |line| {
-        said.lines.push(match line {
+    let mut receive = |line| {
+        parsed.lines.push(match line {
             Line::Text(text) => Ok(text),
             Line::TooLong { request_id, .. } => Err(request_id),
         });
-        assert!(said.lines.len() == 1 || said.framed == framed.load(Ordering::Acquire), "news comes before lines");
-        said.framed = framed.load(Ordering::Acquire);
+        assert!(parsed.lines.len() == 1 || parsed.framed == framed.load(Ordering::Acquire), "the framing is known before the first line");
+        parsed.framed = framed.load(Ordering::Acquire);
     };
     for piece in pieces {
-        lines.push(piece, &mut hand_on);
+        lines.push(piece, &mut receive);
     }
-    lines.end(&mut hand_on);
-    said.framed = framed.load(Ordering::Acquire);
-    said
+    lines.end(&mut receive);
+    parsed.framed = framed.load(Ordering::Acquire);
+    parsed
 }
 
-/// Has all of the input before it.
+/// A reference parser of the complete input.
 struct Reference {
     limit: usize,
-    said: Said,
+    parsed: Parsed,
 }
 
 impl Reference {
-    fn read(mut self, mut bytes: &[u8]) -> Said {
-        // Blank lines before the first say nothing about the framing.
+    fn read(mut self, mut bytes: &[u8]) -> Parsed {
+        // Blank lines before the first message do not decide the framing.
         while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
             if end > self.limit || !blank(&bytes[..end]) {
-                self.said.framed = end <= self.limit && promised(&bytes[..end]).is_some();
+                self.parsed.framed = end <= self.limit && promised(&bytes[..end]).is_some();
                 break;
             }
             bytes = &bytes[end + 1..];
         }
-        if self.said.framed {
+        if self.parsed.framed {
             self.bodies(bytes);
         } else {
             bytes.split(|&byte| byte == b'\n').for_each(|line| self.line(line));
         }
-        self.said
+        self.parsed
     }
 
     fn bodies(&mut self, mut bytes: &[u8]) {
@@ -91,9 +91,9 @@ impl Reference {
         if line.len() > self.limit {
             let mut scan = Oversize::default();
             scan.push(line);
-            self.said.lines.push(Err(scan.request_id().map(str::to_owned)));
+            self.parsed.lines.push(Err(scan.request_id().map(str::to_owned)));
         } else if !blank(line) {
-            self.said.lines.push(Ok(line.to_vec()));
+            self.parsed.lines.push(Ok(line.to_vec()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The peek agrees with a full parse, and nothing makes it panic.
+//! The peeked view of a message agrees with a full parse, and no input causes a panic.
 #![no_main]
 
 mod input;
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// What `Message::parse` says it makes of a text.
+/// The texts that `Message::parse` accepts, as its documentation defines them.
 fn one_line(data: &[u8]) -> Vec<u8> {
     let text = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data).trim_ascii();
     text.iter().map(|&byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }).collect()
@@ -45,7 +45,7 @@ fn check(message: &Message, whole: Option<&Value>) {
     assert_eq!(message.requests().len(), wanted);
 }
 
-/// The kind, id and method are those of the parsed value.
+/// The kind, id and method equal those of the parsed value.
 fn agree(message: &Message, whole: &Value) {
     let id = whole.get("id");
     let method = whole.get("method").and_then(Value::as_str);
@@ -83,13 +83,13 @@ fn agree(message: &Message, whole: &Value) {
     }
 }
 
-/// An id is the same after a server has parsed it and written it out again.
+/// An id stays equal after a server has parsed and printed it.
 fn same_id(raw: &str, id: &Value) {
     let integer = raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     let again = match id {
         Value::String(_) | Value::Null | Value::Bool(_) => id.to_string(),
         Value::Number(number) if integer && !number.is_f64() => number.to_string(),
-        // serde_json may read a double's last bit wrong.
+        // serde_json may parse the last bit of a double incorrectly.
         Value::Number(_) if !integer => format!("{:?}", raw.parse::<f64>().expect("a number")),
         _ => return,
     };
@@ -114,17 +114,17 @@ fn renamed(message: &Message) {
     }
 }
 
-/// The scan of a text too long to keep finds what the parse finds.
+/// The scan of a text above the limit finds the same ids as the parse.
 fn scan(data: &[u8]) {
     let mut scan = Oversize::default();
     scan.push(data);
     for size in [1, 7] {
         let mut cut = Oversize::default();
         data.chunks(size).for_each(|piece| cut.push(piece));
-        let said = |scan: &Oversize| (scan.request_id().map(str::to_owned), scan.answer_id().map(str::to_owned));
-        assert_eq!(said(&cut), said(&scan), "in pieces of {size}");
+        let ids = |scan: &Oversize| (scan.request_id().map(str::to_owned), scan.answer_id().map(str::to_owned));
+        assert_eq!(ids(&cut), ids(&scan), "in pieces of {size}");
     }
-    // It does not unescape names, and takes white space out of ids that are no ids.
+    // The scan does not unescape names, and it removes white space from ids that are not valid ids.
     let Ok(Value::Object(whole)) = serde_json::from_slice(data) else { return };
     let id = whole.get("id").filter(|id| !id.is_array() && !id.is_object());
     if data.len() > 1024 || data.windows(2).any(|pair| pair == b"\\u") || id.is_none() != whole.get("id").is_none() {

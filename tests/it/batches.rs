@@ -8,9 +8,16 @@ fn batch() -> String {
     format!("[{first},{},{second}]", notification("notifications/x", "{}"))
 }
 
-fn with_batch_sent(upstream: &Upstream) -> Bridge {
+/// A bridge with an open session of the revision that has batches.
+fn connected(upstream: &Upstream) -> Bridge {
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.initialize_with_revision("2025-03-26");
+    bridge
+}
+
+/// A bridge that has sent the batch.
+fn with_batch_sent(upstream: &Upstream) -> Bridge {
+    let mut bridge = connected(&upstream);
     bridge.expect_response("1");
     bridge.expect_response("2");
     bridge.send(&batch());
@@ -26,8 +33,7 @@ fn a_batch_is_posted_unchanged_and_each_response_is_one_line() {
         }
         _ => call.respond_normally(),
     });
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.initialize_with_revision("2025-03-26");
+    let mut bridge = connected(&upstream);
     let batch = format!(
         "[{},{} , {}]",
         request(r#""a""#, "tools/call", r#"{"n":1E2}"#),
@@ -53,8 +59,7 @@ fn every_request_of_a_batch_is_answered_when_the_upstream_answers_only_some() {
         "batch" => call.json(&format!("[{}]", result("1", "{}"))),
         _ => call.respond_normally(),
     });
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.initialize_with_revision("2025-03-26");
+    let mut bridge = connected(&upstream);
     bridge.send(&format!("[{},{}]", request("1", "tools/call", "{}"), request("2", "tools/call", "{}")));
     bridge.expect_response("1");
     bridge.expect_response("2");
@@ -97,7 +102,7 @@ fn a_rejected_batch_is_an_error_for_each_of_its_requests() {
         |call| call.plain("400 Bad Request", "no batches here"),
         |call| {
             let body = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no batches here"}}"#;
-            call.respond("400 Bad Request", &[("Content-Type", "application/json")], body);
+            call.json_with_status("400 Bad Request", body);
         },
         Exchange::accepted,
         Exchange::cut,
@@ -119,8 +124,7 @@ fn a_rejected_batch_is_an_error_for_each_of_its_requests() {
 fn a_batch_without_requests_gets_no_response() {
     let upstream =
         Upstream::start(|call| if call.kind() == "batch" { call.accepted() } else { call.respond_normally() });
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.initialize_with_revision("2025-03-26");
+    let mut bridge = connected(&upstream);
     let batch = format!("[{},{}]", notification("notifications/x", "{}"), result("7", "{}"));
     bridge.send(&batch);
     assert_eq!(upstream.wait_for("batch", 1).text().trim_end(), batch);
@@ -144,8 +148,7 @@ fn a_request_in_a_batch_can_be_cancelled() {
 #[test]
 fn a_batch_from_the_upstream_reaches_the_client_as_separate_lines() {
     let upstream = Upstream::holding(["GET"]);
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.initialize_with_revision("2025-03-26");
+    let mut bridge = connected(&upstream);
     let (server_request, log) =
         (request("5", "roots/list", r#"{"n":1.0}"#), notification("notifications/message", "{}"));
     upstream.take("GET").sse().event(&format!("[{server_request},\t{log}]"));
@@ -159,8 +162,7 @@ fn a_batch_from_the_upstream_reaches_the_client_as_separate_lines() {
 #[test]
 fn a_batch_with_a_duplicate_id_is_rejected() {
     let upstream = Upstream::well_behaved();
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.initialize_with_revision("2025-03-26");
+    let mut bridge = connected(&upstream);
     bridge.expect_response("1");
     bridge.expect_response("1");
     bridge.send_raw(format!("[{0},{0}]\n", request("1", "tools/call", "{}")).as_bytes());
@@ -174,8 +176,7 @@ fn a_batch_with_a_duplicate_id_is_rejected() {
 #[test]
 fn a_cancellation_inside_a_batch_cancels_the_request() {
     let upstream = Upstream::holding(["tools/call"]);
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.initialize_with_revision("2025-03-26");
+    let mut bridge = connected(&upstream);
     // No response is expected: the request is cancelled.
     bridge.send_raw(format!("{}\n", request("1", "tools/call", "{}")).as_bytes());
     let events = upstream.take("tools/call").sse();

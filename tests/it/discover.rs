@@ -11,7 +11,7 @@ fn server_discover_is_unknown_to_a_legacy_upstream_and_initialize_then_passes() 
         |call| call.plain("400 Bad Request", "Bad Request: Server not initialized"),
         |call| {
             let body = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#;
-            call.respond("400 Bad Request", &[("Content-Type", "application/json")], body);
+            call.json_with_status("400 Bad Request", body);
         },
         |call| call.plain("404 Not Found", ""),
         |call| call.plain("500 Internal Server Error", "TypeError"),

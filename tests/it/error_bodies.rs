@@ -8,8 +8,6 @@ const ROUTE_WITH_ID: &str = r#"{"id":"r-1","method":"POST","path":"/x","error":{
 const METHOD_AND_ERROR: &str = r#"{"jsonrpc":"2.0","method":"POST","error":{"code":-32001,"message":"nf"}}"#;
 const GOOGLE: &str = r#"{"error":{"code":403,"message":"API off","status":"PERMISSION_DENIED"}}"#;
 
-const JSON: &[(&str, &str)] = &[("Content-Type", "application/json")];
-
 #[test]
 fn a_body_that_only_resembles_json_rpc_becomes_exactly_one_bridge_error() {
     for body in
@@ -17,7 +15,7 @@ fn a_body_that_only_resembles_json_rpc_becomes_exactly_one_bridge_error() {
     {
         for status in ["400 Bad Request", "403 Forbidden", "404 Not Found", "500 Internal Server Error"] {
             let upstream = Upstream::start(move |call| match call.kind() {
-                "tools/call" => call.respond(status, JSON, body),
+                "tools/call" => call.json_with_status(status, body),
                 _ => call.respond_normally(),
             });
             let mut bridge = Bridge::connected(&upstream);
@@ -31,7 +29,7 @@ fn a_body_that_only_resembles_json_rpc_becomes_exactly_one_bridge_error() {
 #[test]
 fn an_initialize_rejected_with_such_a_body_and_later_requests_are_answered() {
     for body in [ARRAY, ROUTE, ROUTE_WITH_ID, METHOD_AND_ERROR, GOOGLE] {
-        let upstream = Upstream::start(move |call| call.respond("403 Forbidden", JSON, body));
+        let upstream = Upstream::start(move |call| call.json_with_status("403 Forbidden", body));
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
         bridge.send(&initialize("1", REVISION));
         assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "403"]);
@@ -46,7 +44,7 @@ fn an_initialize_rejected_with_such_a_body_and_later_requests_are_answered() {
 fn an_error_object_without_jsonrpc_becomes_a_valid_bridge_error() {
     for status in ["401 Unauthorized", "403 Forbidden", "429 Too Many Requests"] {
         let upstream = Upstream::start(move |call| match call.kind() {
-            "tools/call" => call.respond(status, JSON, GOOGLE),
+            "tools/call" => call.json_with_status(status, GOOGLE),
             _ => call.respond_normally(),
         });
         let mut bridge = Bridge::connected(&upstream);

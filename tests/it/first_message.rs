@@ -285,7 +285,7 @@ fn an_error_response_to_initialize_passes_byte_for_byte() {
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":{code},"message":"no","data":{data}}}}}"#);
             let answer = body.clone();
             let upstream = Upstream::start(move |call| match call.kind() {
-                "initialize" => call.respond(status, &[("Content-Type", "application/json")], &answer),
+                "initialize" => call.json_with_status(status, &answer),
                 _ => call.respond_normally(),
             });
             let mut bridge = Bridge::to(&upstream.url("/mcp")).start();

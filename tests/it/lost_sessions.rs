@@ -10,7 +10,7 @@ fn lost_session_is_reopened(status: &'static str, body: &'static str) {
         ("initialize", _) => call.open_numbered_session(),
         ("tools/call", Some("session-1")) => {
             let body = body.replace("$ID", &call.id());
-            call.respond(status, &[("Content-Type", "application/json")], &body);
+            call.json_with_status(status, &body);
         }
         ("GET", Some("session-1")) => call.plain("404 Not Found", "Session not found"),
         ("DELETE", Some(session)) => {

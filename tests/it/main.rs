@@ -1,8 +1,7 @@
 //! Integration tests: the real binary between a client and a small upstream, both played by the test.
 //!
-//! `support/upstream.rs` plays the server byte for byte, `support/bridge.rs` plays the client that starts the bridge. Every
-//! test ends with the same check: stdout held only JSON-RPC messages, and each request was answered exactly
-//! once.
+//! `support/upstream.rs` plays the server byte for byte, `support/bridge.rs` plays the client that starts the bridge.
+//! Every test ends with the same check: stdout held only JSON-RPC messages, and each request was answered exactly once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 

@@ -20,7 +20,7 @@ fn an_input_response_that_the_server_refuses_ends_the_call() {
     for body in [r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"what is this?"}}"#, "what is this?"] {
         let upstream = Upstream::start(move |call| match call.kind() {
             "tools/call" => call.hold(),
-            "response" => call.respond("400 Bad Request", &[("Content-Type", "application/json")], body),
+            "response" => call.json_with_status("400 Bad Request", body),
             _ => call.respond_normally(),
         });
         let mut bridge = Bridge::modern(&upstream);

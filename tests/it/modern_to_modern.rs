@@ -44,7 +44,7 @@ fn an_error_of_a_modern_server_passes_unchanged() {
                 r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32022,"message":"no","data":{{"supported":["2027-01-01"]}}}}}}"#,
                 call.id()
             );
-            call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+            call.json_with_status("400 Bad Request", &error);
         }
         _ => call.respond_as_modern(),
     });

@@ -143,7 +143,7 @@ fn modern_errors_become_legacy_errors() {
                 r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32021,"message":"Missing","data":{{"requiredCapabilities":{{"elicitation":{{"url":{{}}}}}}}}}}}}"#,
                 call.id()
             );
-            call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+            call.json_with_status("400 Bad Request", &error);
         }
         ("prompts/get", _) => call.error("404 Not Found", -32601, "Method not found"),
         _ => call.respond_as_modern(),
@@ -329,7 +329,7 @@ fn a_server_that_only_supports_a_later_revision_is_an_error_that_names_the_revis
         let data = r#""data":{"supported":["2031-01-01"],"requested":"x"}"#;
         let id = call.id();
         let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32022,"message":"no",{data}}}}}"#);
-        call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+        call.json_with_status("400 Bad Request", &error);
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&initialize("1", REVISION));
@@ -345,7 +345,7 @@ fn a_server_that_refuses_a_revision_it_offers_is_requested_once_more() {
                 let data = r#""data":{"supported":["2026-07-28"],"requested":"2026-07-28"}"#;
                 let id = call.id();
                 let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32022,"message":"no",{data}}}}}"#);
-                call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+                call.json_with_status("400 Bad Request", &error);
             }
             _ => call.respond_as_modern(),
         });

@@ -35,7 +35,7 @@ fn a_request_in_a_nested_batch_is_refused_with_an_error() {
 fn a_body_of_nested_arrays_is_an_error_for_its_request() {
     for status in ["200 OK", "400 Bad Request", "500 Internal Server Error"] {
         let upstream = Upstream::start(move |call| match call.kind() {
-            "tools/call" => call.respond(status, &[("Content-Type", "application/json")], &deeply_nested_arrays()),
+            "tools/call" => call.json_with_status(status, &deeply_nested_arrays()),
             _ => call.respond_normally(),
         });
         let mut bridge = Bridge::connected(&upstream);

@@ -1,5 +1,4 @@
 //! Logins where the client, the server or both are of the modern era: `sign_in` is offered without a handshake.
-//! the same.
 
 use serde_json::{Value, json};
 

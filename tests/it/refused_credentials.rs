@@ -100,7 +100,7 @@ fn the_authorization_header_is_named_before_any_other_header() {
 fn the_code_of_an_error_object_that_is_not_json_rpc_is_not_used() {
     let upstream = Upstream::start(|call| {
         let body = r#"{"error":{"code":401,"message":"key expired","status":"UNAUTHENTICATED"}}"#;
-        call.respond("401 Unauthorized", &[("Content-Type", "application/json")], body);
+        call.json_with_status("401 Unauthorized", body);
     });
     let header = format!("Authorization: Bearer {TOKEN}");
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--header", &header]).secret(TOKEN).start();

@@ -133,7 +133,7 @@ fn a_json_rpc_error_body_passes_with_any_http_status() {
     ] {
         let (answer, _upstream) = response_when(move |call| {
             let body = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no such tool","data":{"n":1.0}}}"#;
-            call.respond(status, &[("Content-Type", "application/json")], body);
+            call.json_with_status(status, body);
         });
         let expected = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no such tool","data":{"n":1.0}}}"#;
         assert_eq!(answer, expected, "a JSON-RPC error passes with code and data on {status}");
@@ -146,7 +146,7 @@ fn a_json_rpc_error_body_with_another_id_gets_the_clients_id() {
         let (answer, _upstream) = response_when(move |call| {
             let body =
                 format!(r#"{{"jsonrpc":"2.0","error":{{"code":-32050,"message":"no","data":[1.0]}},"id":{id}}}"#);
-            call.respond("500 Internal Server Error", &[("Content-Type", "application/json")], &body);
+            call.json_with_status("500 Internal Server Error", &body);
         });
         assert_eq!(value(&answer)["id"], 1, "the client's own id: {answer}");
         assert_eq!(error_of(&answer).0, -32050, "{answer}");
@@ -158,7 +158,7 @@ fn a_json_rpc_error_body_with_another_id_gets_the_clients_id() {
 fn a_json_rpc_error_body_without_an_id_gets_the_clients_id() {
     let (answer, _upstream) = response_when(|call| {
         let body = r#"{"jsonrpc":"2.0","error":{"code":-32050,"message":"no"}}"#;
-        call.respond("400 Bad Request", &[("Content-Type", "application/json")], body);
+        call.json_with_status("400 Bad Request", body);
     });
     assert_eq!((value(&answer)["id"].to_string().as_str(), error_of(&answer).0), ("1", -32050), "{answer}");
 }

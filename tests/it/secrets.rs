@@ -115,7 +115,7 @@ fn serve(scene: Scene, call: Exchange) {
         (Scene::RpcError, _) if is_call => {
             let quoted_text = quoted(&call);
             let answer = error(&call.id(), -32000, &quoted_text);
-            call.respond("400 Bad Request", &[("Content-Type", "application/json")], &answer);
+            call.json_with_status("400 Bad Request", &answer);
         }
         (Scene::BrokenStream, _) if is_call => {
             let quoted_text = quotation(&call);

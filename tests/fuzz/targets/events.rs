@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream;
 use libfuzzer_sys::fuzz_target;
-use mcp_ferry::http::{Event, Events, SseError};
+use mcp_ferry::net::{Event, Events, SseError};
 
 use input::Input;
 

@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// The texts that `Message::parse` accepts, as its documentation defines them.
+/// The text that `Message::parse` keeps: without a byte order mark and surrounding white space, on one line.
 fn one_line(data: &[u8]) -> Vec<u8> {
     let text = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data).trim_ascii();
     text.iter().map(|&byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }).collect()

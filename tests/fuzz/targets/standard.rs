@@ -4,7 +4,7 @@
 //! ends at its blank line even if the stream ends right after it.
 
 use bytes::Bytes;
-use mcp_ferry::http::Event;
+use mcp_ferry::net::Event;
 use mcp_ferry::message::{Kind, Message};
 
 use crate::{Parsed, TooLong};

@@ -274,14 +274,14 @@ impl Shared {
 
     fn register(&self, exchange: Exchange) {
         if let Some((status, body)) = self.rules.lock().unwrap().registration_faults.pop_front() {
-            return exchange.respond(status, &[("Content-Type", "application/json")], body);
+            return exchange.json_with_status(status, body);
         }
         let mut client: Value = serde_json::from_slice(&exchange.request.body).expect("a registration is JSON");
         let mut records = self.records.lock().unwrap();
         client["client_id"] = json!(format!("client-{}", records.registrations.len() + 1));
         records.registrations.push(client.clone());
         drop(records);
-        exchange.respond("201 Created", &[("Content-Type", "application/json")], &client.to_string());
+        exchange.json_with_status("201 Created", &client.to_string());
     }
 
     /// The authorization endpoint: redirects the browser back with a code at once.
@@ -292,7 +292,7 @@ impl Shared {
         if !records.knows_client(&given("client_id"), &given("redirect_uri")) {
             drop(records);
             let error = r#"{"error":"invalid_client","error_description":"no such client"}"#;
-            return exchange.respond("400 Bad Request", &[("Content-Type", "application/json")], error);
+            return exchange.json_with_status("400 Bad Request", error);
         }
         assert_eq!(given("response_type"), "code", "the only response type of OAuth 2.1");
         assert_eq!(given("code_challenge_method"), "S256", "PKCE is always used, with S256");
@@ -310,7 +310,7 @@ impl Shared {
         match fault {
             Some(Fault::Cut) => exchange.cut(),
             Some(Fault::Answer(status, body)) => {
-                exchange.respond(status, &[("Content-Type", "application/json")], body);
+                exchange.json_with_status(status, body);
             }
             Some(Fault::Redirect(location)) => {
                 exchange.respond("307 Temporary Redirect", &[("Location", &location)], "");
@@ -338,7 +338,7 @@ impl Shared {
             }
             Err(error) => ("400 Bad Request", json!({ "error": error })),
         };
-        exchange.respond(status, &[("Content-Type", "application/json")], &body.to_string());
+        exchange.json_with_status(status, &body.to_string());
     }
 
     /// The response of a correct authorization server.

@@ -76,10 +76,7 @@ impl Exchange {
     }
 
     pub(crate) fn respond(self, status: &str, headers: &[(&str, &str)], body: &str) {
-        let mut head = format!("HTTP/1.1 {status}\r\n");
-        for (name, value) in headers {
-            write!(head, "{name}: {value}\r\n").unwrap();
-        }
+        let mut head = head(status, headers);
         // A 204 has neither a body nor a length.
         if !status.starts_with("204") {
             write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
@@ -91,7 +88,11 @@ impl Exchange {
     }
 
     pub(crate) fn json(self, body: &str) {
-        self.respond("200 OK", &[("Content-Type", "application/json")], body);
+        self.json_with_status("200 OK", body);
+    }
+
+    pub(crate) fn json_with_status(self, status: &str, body: &str) {
+        self.respond(status, &[("Content-Type", "application/json")], body);
     }
 
     pub(crate) fn result(self, members: &str) {
@@ -101,7 +102,7 @@ impl Exchange {
 
     pub(crate) fn error(self, status: &str, code: i64, message: &str) {
         let answer = error(&self.id(), code, message);
-        self.respond(status, &[("Content-Type", "application/json")], &answer);
+        self.json_with_status(status, &answer);
     }
 
     pub(crate) fn accepted(self) {
@@ -152,11 +153,7 @@ impl Exchange {
 
     /// Starts a response with this status; its body stays open until the test ends it.
     pub(crate) fn start_response(self, status: &str, headers: &[(&str, &str)]) -> Events {
-        let mut head = format!("HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n");
-        for (name, value) in headers {
-            write!(head, "{name}: {value}\r\n").unwrap();
-        }
-        head += "\r\n";
+        let head = head(status, headers) + "Transfer-Encoding: chunked\r\n\r\n";
         self.connection.write(head.as_bytes());
         Events { connection: self.connection }
     }
@@ -181,6 +178,15 @@ impl Exchange {
     pub(crate) fn closed_by_client(&self) -> bool {
         self.connection.closed_by_client()
     }
+}
+
+/// The status line and these headers.
+fn head(status: &str, headers: &[(&str, &str)]) -> String {
+    let mut head = format!("HTTP/1.1 {status}\r\n");
+    for (name, value) in headers {
+        write!(head, "{name}: {value}\r\n").unwrap();
+    }
+    head
 }
 
 /// A started stream of server-sent events. Dropping it closes the connection in the middle of the stream.

@@ -43,7 +43,7 @@ impl Launch {
         self
     }
 
-    /// Sets the seconds until the first message is the placeholder, not the upstream's result.
+    /// Sets the seconds after which the first message is answered without the upstream.
     pub(crate) fn startup_wait(self, seconds: &str) -> Self {
         self.args(["--startup-wait", seconds])
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 mod authorization_server;
 mod bridge;
+mod browser;
 mod exchange;
 mod expectations;
 mod http_sse;
@@ -21,6 +22,7 @@ mod web;
 
 pub(crate) use authorization_server::{Era, Fault, OauthServers, Rules};
 pub(crate) use bridge::{Bridge, Exit};
+pub(crate) use browser::{Browser, follow, follow_when_reachable, get};
 pub(crate) use exchange::{Events, Exchange};
 pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
 pub(crate) use https::{CertificateAuthority, Https, TlsOptions, file, path};
@@ -34,7 +36,7 @@ pub(crate) use rpc::*;
 #[cfg(target_os = "linux")]
 pub(crate) use upstream::hanging_address;
 pub(crate) use upstream::{Request, Upstream};
-pub(crate) use web::{Browser, follow, follow_when_reachable, get, md5, parameter, query};
+pub(crate) use web::{md5, parameter, query};
 
 /// How long a test waits for anything that must happen. Generous, because only a failing test waits this long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -32,7 +32,7 @@ impl Exchange {
                 r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32022,"message":"Unsupported protocol version",{data}}}}}"#,
                 self.id()
             );
-            return self.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+            return self.json_with_status("400 Bad Request", &error);
         }
         self.has_modern_headers();
         match self.kind() {

@@ -17,7 +17,7 @@ fn connected(upstream: &Upstream) -> Bridge {
 
 /// A bridge that has sent the batch.
 fn with_batch_sent(upstream: &Upstream) -> Bridge {
-    let mut bridge = connected(&upstream);
+    let mut bridge = connected(upstream);
     bridge.expect_response("1");
     bridge.expect_response("2");
     bridge.send(&batch());

@@ -166,9 +166,9 @@ fn variables_in_the_url_come_from_the_environment_and_stay_secret() {
     let upstream = Upstream::start(|call| {
         assert_eq!(call.path(), "/mcp/sk-org-0123456789abcdef/slot-1");
         if call.kind() == "tools/call" {
-            call.plain("500 Internal Server Error", "no")
+            call.plain("500 Internal Server Error", "no");
         } else {
-            call.respond_normally()
+            call.respond_normally();
         }
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp/${MCP_ACCESS_TOKEN}/slot-1"))

@@ -1,4 +1,4 @@
-//! A request of a legacy server becomes an input_required result for a modern client, which retries with its responses.
+//! A request of a legacy server becomes an `input_required` result for a modern client, which retries with its responses.
 
 use std::collections::BTreeMap;
 

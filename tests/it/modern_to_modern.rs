@@ -148,9 +148,9 @@ fn an_error_to_a_request_without_modern_meta_does_not_decide_the_era() {
     let bare = |call: &Exchange| call.params()["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_null();
     let jsonrpc = move |call: Exchange| {
         if bare(&call) {
-            call.error("400 Bad Request", -32602, "something is missing")
+            call.error("400 Bad Request", -32602, "something is missing");
         } else {
-            call.respond_as_modern()
+            call.respond_as_modern();
         }
     };
     let plain =

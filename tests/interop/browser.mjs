@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// What BROWSER names: takes the one URL it is given, notes it in HOME/tabs, and follows it, as a browser whose person is signed
-// in everywhere and agrees to everything. Like a real opener it ends at once and leaves the tab to a process of its own.
+// The program for BROWSER: it records its URL in HOME/tabs and follows it, like a browser whose user is signed in everywhere and
+// agrees to everything. Like a real opener it exits at once and leaves the tab to another process.
 
 import { spawn } from "node:child_process";
 import { appendFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// The extension that dist/mcpb/pack makes, judged by the format's own tool and started as a host starts it.
+// The extension that dist/mcpb/pack builds, validated by the format's own tool and started as a host starts it.
 //
 //   node bundle.mjs FERRY HOME
 
@@ -19,7 +19,7 @@ const pack = (out, ...args) =>
   execFileSync(`${here}/../../dist/mcpb/pack`, ["--linux", ferry, "--out", out, ...args], { encoding: "utf8" });
 
 const TOKEN = "secret/of+the=bundle";
-// The keys of a manifest that every host knows; one refuses bundles with any other.
+// The manifest keys that every host supports; one host refuses bundles with other keys.
 const KNOWN = new Set(
   ("manifest_version name display_name version description long_description author repository homepage documentation support " +
     "icon screenshots server tools tools_generated prompts prompts_generated keywords license privacy_policies compatibility user_config").split(" "),
@@ -64,7 +64,7 @@ async function check(name, test) {
   }
 }
 
-// A reader as strict as the one in Claude Desktop.
+// A parser as strict as the one in Claude Desktop.
 const entriesOf = (file) =>
   new Promise((resolve, reject) => {
     yauzl.open(file, { lazyEntries: false, strictFileNames: true, validateEntrySizes: true }, (error, zip) => {

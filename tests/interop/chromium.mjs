@@ -1,5 +1,5 @@
-// A person logs in: Chromium without a window, oidc-provider's own forms, our pages at the end. What they look like is kept for an
-// eye to check.
+// A user logs in with headless Chromium, oidc-provider's own forms and mcp-ferry's final pages. Screenshots of the pages are kept for
+// review.
 //
 //   node chromium.mjs FERRY HOME
 
@@ -22,7 +22,7 @@ const chromium = await puppeteer.launch({
   userDataDir: `${scratch}/chromium`,
 });
 
-// What BROWSER names only notes the address; the person at Chromium opens it.
+// The program for BROWSER only records the address; the user in Chromium opens it.
 function machine(name) {
   const home = `${scratch}/${name}`;
   mkdirSync(home, { recursive: true });
@@ -38,7 +38,7 @@ function machine(name) {
   return { home, browser, tab };
 }
 
-// One window of one person: fills in the forms, and ends on the page to which the login comes back.
+// One window of one user: fills in the forms and ends on the callback page of the login.
 async function visit(url, { agree = true, dark = false } = {}) {
   const context = await chromium.createBrowserContext();
   const page = await context.newPage();
@@ -78,11 +78,11 @@ async function picture({ page }, name) {
   console.error(`${pictures}/${name}.png`);
 }
 
-// Where a page stands that its owner meant to be looked at.
+// Asserts that the page is mcp-ferry's own: its text, no console messages, no requests to other origins.
 function isOurs(view, words) {
   assert.match(view.text, words);
-  assert.deepEqual(view.complaints, [], "nothing to complain about in the console");
-  assert.deepEqual(view.elsewhere, [], "nothing is loaded from anywhere");
+  assert.deepEqual(view.complaints, [], "the console has no messages");
+  assert.deepEqual(view.elsewhere, [], "the page loads nothing from other origins");
   assert.match(view.headers["content-security-policy"], /default-src 'none'/);
 }
 
@@ -129,7 +129,7 @@ const scenarios = {
     await session.close();
   },
 
-  "a person who does not agree is told what to do": async (world) => {
+  "a user who does not agree sees what to do": async (world) => {
     const { home, browser, tab } = machine("refused");
     const command = login(ferry, home, browser, world.url);
     const view = await visit(await tab(), { agree: false });

@@ -10,21 +10,21 @@ HERE = Path(__file__).resolve().parent
 MODULES = HERE / "node_modules"
 ERAS = {"legacy": "2025-11-25", "modern": "2026-07-28"}
 
-ANSWERS_ALL = "its server answers whatever it is asked with a result, modern requests too, and so seems to be modern"
-COUNTS_INITIALIZE = "its server counts the client's own initialize, which shows the era, as a modern request without headers"
+ANSWERS_ALL = "its server answers every request with a result, modern requests too, and therefore looks modern"
+COUNTS_INITIALIZE = "its server counts the client's initialize, which shows the era, as a modern request without headers"
 
-# Client scenarios whose server shows another era than it has: there the bridge is told, with --protocol, what it would find out.
-TOLD = {
+# Client scenarios whose server appears to be of another era than it is: there --protocol sets the era.
+FORCED_ERA = {
     "initialize": ANSWERS_ALL,
     "sse-retry": ANSWERS_ALL,
     "request-metadata": COUNTS_INITIALIZE,
     "http-standard-headers": COUNTS_INITIALIZE,
 }
 
-OF_ITS_HTTP = "it is about the HTTP at the server's end, which is not the bridge's"
-TASKS = "the extension for tasks is of the modern era alone, and the bridge follows tasks for a legacy client without showing them"
+OF_ITS_HTTP = "it tests the server's HTTP, which is not the bridge's"
+TASKS = "only the modern era has the tasks extension, and the bridge polls tasks without showing them to a legacy client"
 
-# Server scenarios that are not run through the bridge.
+# Server scenarios that do not run through the bridge, with the reasons.
 NOT_RUN = {
     "dns-rebinding-protection": OF_ITS_HTTP,
     "http-header-validation": OF_ITS_HTTP,
@@ -33,14 +33,14 @@ NOT_RUN = {
     "tasks-": TASKS,
 }
 
-IN_A_HEADER = "the suite names the revision in a header alone, which stdio does not have"
+IN_A_HEADER = "the suite sends the revision only in a header, which stdio does not have"
 
-# Checks that cannot pass through any bridge, by the eras of client and server.
-LACKING = {
+# Checks that cannot pass through any bridge, by the eras of client and server, with the reasons.
+EXPECTED_FAILURES = {
     ("modern", "legacy"): {
-        "sep-2322-elicitation-incomplete": "it looks for the server's own name of a question, and a legacy question has none",
-        "sep-2322-elicitation-complete": "it comes after that one alone",
-        "sep-2322-ignore-unexpected-params": "it answers a question before it is asked, with nothing to tell which call that belongs to",
+        "sep-2322-elicitation-incomplete": "it looks for the server's own key of an input request, and a legacy server request has no key",
+        "sep-2322-elicitation-complete": "it only follows that check",
+        "sep-2322-ignore-unexpected-params": "it sends a response before the input request, and nothing shows to which call the response belongs",
     },
     ("modern", "modern"): {
         "sep-2575-request-meta-invalid-missing-meta": IN_A_HEADER,
@@ -57,7 +57,7 @@ class ConformanceSuites:
         played = set(re.findall(r'^  "?([a-z][\w-]+)"?: ', (HERE / "conformance_client.mjs").read_text(), re.MULTILINE))
         wanted = []
         for scenario, revisions in listed.items():
-            # Those about authorization are the suite `auth-conformance`.
+            # The scenarios about authorization are the suite `auth-conformance`.
             if scenario.startswith("auth/"):
                 continue
             self.report(f"conformance: {scenario} is played", scenario in played)
@@ -70,20 +70,20 @@ class ConformanceSuites:
             flags = []
             if driver != wire:
                 flags += ["--client-protocol", "modern"] if driver == "modern" else []
-                flags += ["--protocol", wire] if scenario in TOLD else []
+                flags += ["--protocol", wire] if scenario in FORCED_ERA else []
             home = self.home(f"conformance-{wire}-{driver}-{scenario}")
             client = f"node {HERE / 'conformance_client.mjs'} {self.ferry} {home} {driver} {','.join(flags) or '-'}"
             suite = [*self.conformance_suite(), "client", "--scenario", scenario, "--spec-version", ERAS[wire], "--force"]
             return what, self.capture([*suite, "--command", client], home)
 
-        # Most of a scenario is waiting for processes to start.
+        # Each scenario mostly waits for processes to start.
         with ThreadPoolExecutor(3) as pool:
             for (scenario, wire, driver), output in pool.map(attempt, wanted):
                 what = f"{wire} wire" if driver == wire else f"{wire} wire, {driver} client"
                 self.report(f"conformance: {scenario}, {what}", passed(output), output)
 
     def server_conformance(self):
-        """Server scenarios before a server of each era: directly, and through the bridge by clients of either era."""
+        """Server scenarios against a server of each era: directly, and through the bridge with clients of both eras."""
         listed = self.scenarios("server")
         stale = [name for name in NOT_RUN if not any(scenario.startswith(name) for scenario in listed)]
         self.report("server-conformance: what is not run exists", not stale, f"no such scenarios: {stale}")
@@ -103,7 +103,7 @@ class ConformanceSuites:
             results = self.scratch / f"server-conformance {way}"
             command = [*self.conformance_suite(), "server", "--url", url, "--spec-version", ERAS[era], "--output-dir", results]
             output = self.capture([*command, "--suite", "all"], self.scratch)
-            # They belong to no revision, and so to no suite of one.
+            # Extensions belong to no revision, so no revision's suite contains them.
             for scenario in extensions:
                 output += self.capture([*command, "--scenario", scenario, "--force"], self.scratch)
             return way, output, results
@@ -112,7 +112,7 @@ class ConformanceSuites:
         with ThreadPoolExecutor(2) as pool:
             for way, output, results in pool.map(attempt, ways):
                 era, _, server = ways[way]
-                excused = set(LACKING.get((era, server), ()))
+                excused = set(EXPECTED_FAILURES.get((era, server), ()))
                 passing = set(excused)
                 for scenario in (name for name in run if name in extensions or ERAS[era] in run[name]):
                     read = [json.loads(checks.read_text()) for checks in results.glob(f"server-{scenario}-20*/checks.json")]
@@ -122,24 +122,24 @@ class ConformanceSuites:
                 self.report(f"server-conformance: {way}: nothing that passes is excused", not passing, f"these pass: {passing}")
 
     def lost(self, name, checks, missing, excused, output):
-        """Reports a scenario, and returns which of its checks are excused rightly. What is skipped is lost as well."""
+        """Reports a scenario and returns its expected failures. A skipped check counts as failed."""
         failed = {check["id"]: check for check in checks if check["status"] in ("FAILURE", "WARNING")}
         lost = missing | set(failed)
-        lacking = lost & excused
-        but = f" (but {', '.join(sorted(lacking))})" if lacking else ""
-        well = any(check["status"] == "SUCCESS" or check["id"] in lacking for check in checks) and lost == lacking
+        expected = lost & excused
+        but = f" (but {', '.join(sorted(expected))})" if expected else ""
+        well = any(check["status"] == "SUCCESS" or check["id"] in expected for check in checks) and lost == expected
         self.report(f"server-conformance: {name}{but}", well, f"lost: {lost}\n{json.dumps(failed, indent=1)}" if checks else output)
-        return lacking
+        return expected
 
     def conformance_peer(self, script, *arguments):
-        """The address of a server of ours."""
+        """The address of a server of this directory."""
         return self.start(["node", HERE / script, *arguments], stdout=subprocess.PIPE).stdout.readline().decode().strip()
 
     def conformance_suite(self):
         return ["node", MODULES / "@modelcontextprotocol/conformance/dist/index.js"]
 
     def scenarios(self, role):
-        """Each scenario of a role, and the revisions it is of."""
+        """Each scenario of a role, and its revisions."""
         listing = self.capture([*self.conformance_suite(), "list", f"--{role}"], self.scratch)
         found = {name: revisions.split(",") for name, revisions in re.findall(r"^ +- (\S+) \[(.+)\]", listing, re.MULTILINE)}
         if not found:
@@ -148,5 +148,5 @@ class ConformanceSuites:
 
 
 def passed(output):
-    """Whether a scenario ended well, and did not pass by looking at nothing."""
+    """Whether a scenario passed and made at least one check."""
     return "OVERALL: PASSED" in output and bool(re.search(r"Passed: [1-9]\d*/\d+, 0 failed, 0 warnings", output))

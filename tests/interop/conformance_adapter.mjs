@@ -1,5 +1,5 @@
-// The server scenarios of the official conformance suite speak HTTP; mcp-ferry speaks stdio. This stands between them: whoever speaks to it is
-// the client of an mcp-ferry of its own, which reaches the server.
+// The server scenarios of the official conformance suite use HTTP, and mcp-ferry's clients use stdio. This adapter connects them: each HTTP
+// client gets its own mcp-ferry, which reaches the server.
 //
 //   node conformance_adapter.mjs ERA FERRY HOME FLAGS URL      prints its address; ERA is its client's, FLAGS are for mcp-ferry
 //                                                              ("," between them, "-" for none)
@@ -16,15 +16,15 @@ const VERSION = "io.modelcontextprotocol/protocolVersion";
 const SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId";
 const LEVEL = "io.modelcontextprotocol/logLevel";
 
-function bridge(hear) {
+function bridge(receive) {
   const env = { HOME: home, MCP_FERRY_HOME: home, PATH: process.env.PATH };
   const child = spawn(ferry, [...(flags === "-" ? [] : flags.split(",")), url], { env, stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.on("error", () => {}); // it has ended; whoever waits is told by the suite's own clock
-  createInterface({ input: child.stdout }).on("line", (line) => hear(JSON.parse(line)));
+  child.stdin.on("error", () => {}); // it has ended; the suite's own timeouts report that
+  createInterface({ input: child.stdout }).on("line", (line) => receive(JSON.parse(line)));
   return { write: (message) => child.stdin.write(`${JSON.stringify(message)}\n`), end: () => child.stdin.end() };
 }
 
-// A legacy session is a bridge. The official package makes HTTP of it.
+// Each legacy session is one bridge, and the official package provides its HTTP side.
 function legacy() {
   const sessions = new Map();
   return async (request, response) => {
@@ -40,7 +40,7 @@ function legacy() {
       if (!("method" in message)) asked.delete(message.id);
       const token = message.params?.progressToken;
       const [related] = [...asked].find(([, known]) => token === undefined || known === token) ?? [];
-      // What belongs to no request, and changes of lists among it, has a stream of its own.
+      // Messages that belong to no request, such as list changes, use the GET stream.
       const isOwn = message.method?.endsWith("/list_changed") || message.method === "notifications/resources/updated";
       transport.send(message, isOwn ? {} : { relatedRequestId: related }).catch((error) => console.error(error));
     });
@@ -53,7 +53,7 @@ function legacy() {
   };
 }
 
-// Modern requests stand alone, but for what the client gives back: an address is a bridge.
+// Modern requests have no session, but request states must return to the same bridge: each address is one bridge.
 function modern() {
   const bridges = new Map();
   return async (request, response) => {
@@ -72,7 +72,7 @@ function modern() {
 class Modern {
   constructor() {
     this.asked = new Map(); // id: { message, response }
-    this.ferried = bridge((message) => this.#hear(message));
+    this.ferried = bridge((message) => this.#receive(message));
   }
 
   carry(message, response) {
@@ -85,15 +85,15 @@ class Modern {
     });
   }
 
-  #hear(message) {
-    if ("method" in message) return this.#tell(message);
+  #receive(message) {
+    if ("method" in message) return this.#send(message);
     const { response } = this.asked.get(message.id) ?? {};
     this.asked.delete(message.id);
     if (response) answerWith(response, message);
   }
 
-  // On the stream of the request that it belongs to.
-  #tell(message) {
+  // Sends the message on the stream of its request.
+  #send(message) {
     const { progressToken, _meta } = message.params ?? {};
     const belongs = ({ id, params: { _meta: own = {} } = {} }) => {
       if (_meta && SUBSCRIPTION in _meta) return id === _meta[SUBSCRIPTION];
@@ -102,7 +102,7 @@ class Modern {
     for (const { message: asked, response } of this.asked.values()) {
       if (belongs(asked)) return event(response, message);
     }
-    // The suite should see what has no place.
+    // The suite should see a message without a request.
     for (const { response } of this.asked.values()) event(response, message);
   }
 }

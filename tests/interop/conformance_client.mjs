@@ -1,5 +1,5 @@
-// What the official conformance suite starts as "the client" in its scenarios that are not about authorization: a program of one era that
-// reaches the suite's server, which may be of the other, through mcp-ferry.
+// The program that the official conformance suite starts as "the client" in its scenarios without authorization: it is of one era and
+// reaches the suite's server, which may be of the other era, through mcp-ferry.
 //
 //   node conformance_client.mjs FERRY HOME ERA FLAGS URL     (FLAGS for mcp-ferry, "," between them, "-" for none;
 //                                                             the suite adds the URL, and the scenario in the environment)
@@ -12,9 +12,9 @@ const [ferry, home, era, flags, url] = process.argv.slice(2);
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
 const given = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}");
 
-// A form's defaults, and yes to what has none.
+// A form's defaults, and true for fields without a default.
 const filled = ({ properties }) => Object.fromEntries(Object.entries(properties).map(([name, { default: value = true }]) => [name, value]));
-let interrupt; // what the program does before it answers its first question
+let interrupt; // runs before the program answers its first input request
 
 const session = new Session(ferry, [...(flags === "-" ? [] : flags.split(",")), url], home, {
   revision: era === "modern" ? "2026-07-28" : "2025-11-25",
@@ -31,7 +31,7 @@ const session = new Session(ferry, [...(flags === "-" ? [] : flags.split(",")), 
 const list = async () => (await session.result("tools/list")).tools;
 const call = (name, args = {}) => session.call(name, args);
 
-// A host of skills: it loads what is as its entry says, and only when it is wanted.
+// A host of skills: it loads a skill on demand and checks it against its entry.
 const skills = async () => (await session.result("skills/list")).skills;
 const fits = (text, { frontmatter, resources: [{ digest, size }] }) =>
   Buffer.byteLength(text) === size &&
@@ -52,7 +52,7 @@ const scenarios = {
     const [{ name }] = await list();
     assert.match(await call(name, { a: 2, b: 3 }), /\b5\b/);
   },
-  // Both have to do with the server's own stream, which is open by the second request.
+  // Both use the server's GET stream, which is open by the second request.
   "elicitation-sep1034-client-defaults": async () => {
     await list();
     await call("test_client_elicitation_defaults");
@@ -67,7 +67,7 @@ const scenarios = {
     await call("json_schema_echo", { schema: inputSchema });
   },
   "request-metadata": async () => {
-    // The first request is refused for the revision it names, and told to name the same.
+    // The first request is refused because of its revision, and the error offers the same revision.
     const { error } = await session.ask(era === "modern" ? "server/discover" : "tools/list");
     if (error) assert.deepEqual([error.code, error.data.supported], [-32022, ["2026-07-28"]]);
     await list();
@@ -91,7 +91,7 @@ const scenarios = {
     for (const { name, arguments: args } of given.toolCalls) await call(name, args);
   },
   "http-invalid-tool-headers": async () => {
-    // A program that knows nothing of headers calls whatever it is shown.
+    // A program without support for headers calls every listed tool.
     for (const { name } of await list()) await call(name, { region: "north" });
   },
   "sep-2640-client-no-prefetch": skills,
@@ -100,7 +100,7 @@ const scenarios = {
   "sep-2640-client-verify-frontmatter": load,
 };
 
-if (!scenarios[scenario]) throw new Error(`nobody plays ${scenario}`);
+if (!scenarios[scenario]) throw new Error(`no client for the scenario ${scenario}`);
 await session.open();
 await scenarios[scenario]();
 await session.close();

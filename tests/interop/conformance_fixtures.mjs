@@ -1,7 +1,8 @@
-// What the server scenarios of the official conformance suite want of a server, whichever era it is of. The names are the suite's.
+// The tools, prompts and resources that the server scenarios of the official conformance suite require, in both eras. The names are the
+// suite's.
 //
-// A tool or prompt that asks is given a host: `ask` (questions by their keys, a promise of the answers), `can` (does the client offer this?),
-// `progress`, `log` and `changed`. It may be run again from the start for each round of questions, and so does nothing before it asks.
+// A tool or prompt that needs input gets a host: `ask` (input requests by key, a promise of the responses), `can` (client capabilities),
+// `progress`, `log` and `changed`. It may run again from the start for each round, so it has no effect before it asks.
 
 import { createHash } from "node:crypto";
 
@@ -24,7 +25,7 @@ const roots = { method: "roots/list", params: {} };
 const heard = ({ action, content = {} }) => `action=${action}, content=${JSON.stringify(content)}`;
 const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
 
-// A tool that asks all this at once, and says what came of it.
+// A tool that sends these input requests at once and returns the responses.
 const asks = (questions) => async (host) => says(JSON.stringify(await host.ask(questions)));
 
 const titled = [
@@ -203,7 +204,7 @@ const listed = (uri) => ({ uri, name: uri.split("://")[1], description: "the sui
 const files = Object.keys(fixed).filter((uri) => uri.startsWith(SKILL));
 export const listedResources = Object.keys(fixed).map((uri) => ({ ...listed(uri), ...(uri.endsWith("/SKILL.md") && frontmatter) }));
 
-// The extension for skills: its methods, and nothing where there is no such thing.
+// The methods of the skills extension; undefined for an unknown resource.
 const manifest = files.map((uri) => ({
   uri,
   digest: `sha256:${createHash("sha256").update(fixed[uri].text).digest("hex")}`,
@@ -223,7 +224,7 @@ export const extension = {
 
 export const listedTemplates = [{ uriTemplate: "test://template/{id}/data", name: "template", description: "the suite's", mimeType: "application/json" }];
 
-// Nothing where there is none.
+// Undefined if it does not exist.
 export function resource(uri) {
   const id = /^test:\/\/template\/([^/]+)\/data$/.exec(uri)?.[1];
   if (id) return { uri, mimeType: "application/json", text: JSON.stringify({ id, templateTest: true, data: `Data for ID: ${id}` }) };

@@ -1,5 +1,4 @@
-// A server for the server scenarios of the official conformance suite, built with the official package of its era, which is the only one
-// that it speaks.
+// A server of one era for the server scenarios of the official conformance suite, built with the official package of that era.
 //
 //   node conformance_server.mjs legacy|modern      prints its address
 
@@ -16,7 +15,7 @@ import { capabilities, completion, extension, listedPrompts, listedResources, li
 const INFO = { name: "conformance-fixtures", version: "1.0.0" };
 const [era] = process.argv.slice(2);
 
-// What a request is answered with, by its method: `host` is what a tool or prompt may need on the way.
+// The result of a request, by its method. `host` provides what a tool or prompt may need.
 const methods = {
   "tools/list": () => ({ tools: listedTools }),
   "tools/call": ({ name, arguments: args = {} }, host) => known(tools, name).run(host, args),
@@ -109,7 +108,7 @@ function legacyHandler() {
   };
 }
 
-// A tool or prompt that asks is run again for each round: it is told what is known, and is left where it asks for more.
+// A tool or prompt that needs input runs again for each round: it gets the responses so far and stops where it needs more.
 class More extends Error {
   constructor(questions) {
     super("more is to be asked");

@@ -1,4 +1,4 @@
-"""Every client before every server, of either era: what of MCP comes through, as a table that stands in README.md."""
+"""Every client with every server of both eras: which MCP features work, as the table in README.md."""
 
 import json
 import re
@@ -14,7 +14,7 @@ FEATURES = [
     *["connect", "tools", "resources", "prompts", "completion", "pagination", "a form", "a page", "sampling", "roots"],
     *["several at once", "several rounds", "progress", "logging", "cancellation", "subscriptions", "list changes"],
 ]
-# As eras/client.mjs and eras/client.py know them.
+# The names that eras/client.mjs and eras/client.py use.
 CLIENTS = {
     "first legacy": "TypeScript 1",
     "second legacy": "TypeScript 2, legacy",
@@ -25,7 +25,7 @@ CLIENTS = {
     "mcp modern": "Python, modern",
     "fastmcp modern": "FastMCP, modern",
 }
-# Which program, under which name it introduces itself, of which era. What has both is held to one.
+# The program of each server, its name in serverInfo, and its era. A server of both eras is limited to one.
 SERVERS = {
     "TypeScript 1": ("typescript_legacy.mjs", "typescript-legacy", "legacy"),
     "Python, legacy": ("mcp_server.py", "mcp", "legacy"),
@@ -36,13 +36,13 @@ SERVERS = {
     "FastMCP, modern": ("fastmcp_server.py", "fastmcp", "modern"),
     "Rust, modern": ("rmcp_server", "rmcp", "modern"),
 }
-# What a server's SDK cannot do: it must fail directly too, and is not counted against anybody.
-LACKING = {
+# Features that a server's SDK does not support. They must fail without mcp-ferry too and do not count as failures.
+UNSUPPORTED = {
     ("FastMCP, legacy", "subscriptions"): "FastMCP 4.1 has no `resources/subscribe`",
     ("FastMCP, modern", "subscriptions"): "FastMCP 4.1 has no `subscriptions/listen`",
     ("FastMCP, modern", "list changes"): "FastMCP 4.1 has no `subscriptions/listen`",
 }
-REASONS = list(dict.fromkeys(LACKING.values()))
+REASONS = list(dict.fromkeys(UNSUPPORTED.values()))
 
 
 class Driver:
@@ -76,18 +76,18 @@ def program(suite, script):
 
 
 def rmcp_server():
-    """Builds the server of the Rust SDK, which is a program."""
+    """Builds the server that uses the Rust SDK."""
     command = ["cargo", "build", "--locked", "--quiet", "--message-format=json"]
     built = subprocess.run(command, cwd=HERE / "rmcp_server", check=True, stdout=subprocess.PIPE).stdout
     return next(path for line in built.splitlines() if (path := json.loads(line).get("executable")))
 
 
 def mark(server, feature, outcome):
-    """What stands in the table, and what went wrong."""
+    """The cell of the table, and the failure if there is one."""
     if "error" in outcome:
         return "FAILED", outcome["error"]
     ferry, direct = outcome[feature]["ferry"], outcome[feature]["direct"]
-    if reason := LACKING.get((server, feature)):
+    if reason := UNSUPPORTED.get((server, feature)):
         works = [way for way, problem in (("mcp-ferry", ferry), ("directly", direct)) if problem is None]
         return ("FAILED", f"works {works}, and need not be excused") if works else (f"n/a [{REASONS.index(reason) + 1}]", None)
     if ferry:
@@ -109,7 +109,7 @@ class ErasSuite:
         for url in urls.values():
             self.wait_for_port(int(re.search(r":(\d+)/", url)[1]))
         kinds = {"first": "client.mjs", "second": "client.mjs", "mcp": "client.py", "fastmcp": "client.py"}
-        # One client at a time at each server: what it tells everybody would be heard by all.
+        # One client at a time for each server, because all clients would receive its broadcasts.
         taken = {script: threading.Lock() for script in urls}
         outcomes = {}
 
@@ -138,7 +138,7 @@ class ErasSuite:
         self.document(table(rows))
 
     def document(self, table):
-        """README.md has this very table; `--write` puts it there."""
+        """README.md must contain this table; `--write` writes it."""
         print(table, flush=True)
         before, shown, after = re.split(r"(?<=<!-- eras -->\n)(.*)(?=<!-- end -->)", README.read_text(), flags=re.DOTALL)
         if self.write and "FAILED" not in table:

@@ -1,4 +1,4 @@
-// Everything that the reference server offers, once directly over HTTP and once through mcp-ferry: both must be the same.
+// Every feature of the reference server, directly over HTTP and through mcp-ferry: the results must be equal.
 //
 //   node everything.mjs LABEL URL FERRY HOME
 
@@ -11,7 +11,7 @@ const url = new URL(address);
 const ways = { direct: directly(url), ferry: through(ferry, url, home) };
 
 const DATA = `data:text/plain;base64,${btoa("ferry ".repeat(200))}`;
-// Arguments for every tool the server lists; a tool that is not here is a failure.
+// Arguments for every tool of the server; a tool without arguments here is a failure.
 const CALLS = {
   echo: { message: 'Grüße, 世界 🛳 "quoted" \\ \u2028 end' },
   "get-annotated-message": { messageType: "error", includeImage: true },
@@ -29,7 +29,7 @@ const CALLS = {
   "trigger-sampling-request": { prompt: "hello", maxTokens: 10 },
   "trigger-sampling-request-async": { prompt: "later", maxTokens: 10 },
   "trigger-url-elicitation": { url: "https://example.com/open", elicitationId: "one" },
-  // Tested on their own below: they go on by themselves, or are tasks.
+  // Tested separately below: they keep running, or they are tasks.
   "toggle-simulated-logging": null,
   "toggle-subscriber-updates": null,
   "simulate-research-query": null,
@@ -38,7 +38,7 @@ const CALLS = {
 const LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 const call = ({ client }, name, args = {}, options) =>
   client.callTool({ name, arguments: args }, CallToolResultSchema, options);
-// An error is an answer too: its code, words and data must be the same.
+// For an error the code, message and data must be equal.
 const failure = (promise) =>
   promise.then(
     (value) => assert.fail(`expected an error, got ${JSON.stringify(value)}`),
@@ -86,7 +86,7 @@ const steps = {
     const options = { signal: abort.signal, onprogress: () => abort.abort("enough") };
     const long = { duration: 1, steps: 4 };
     await assert.rejects(call(session, "trigger-long-running-operation", long, options), /enough/);
-    // The same work again takes until after the first would have been answered.
+    // Repeating the work takes longer than the rest of the first call.
     await call(session, "trigger-long-running-operation", { duration: 1.2, steps: 1 });
     const errors = session.seen.slice(from).filter(({ kind }) => kind === "error");
     assert.deepEqual(errors.filter(({ params }) => /unknown message ID/.test(params.message)), []);
@@ -125,7 +125,7 @@ const steps = {
   "resources: one that is not there": ({ client }) => failure(client.readResource({ uri: "demo://nowhere/1" })),
   "resources: a new one, list_changed, read": async (session, way) => {
     const changed = session.until("resourcesChanged");
-    // All sessions of this server share the names of such resources.
+    // All sessions of this server share the names of these resources.
     const args = { name: `${way}.gz`, data: DATA, outputType: "resourceLink" };
     const { content } = await call(session, "gzip-file-as-resource", args);
     await changed;

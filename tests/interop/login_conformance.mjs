@@ -1,5 +1,5 @@
-// What the official conformance suite starts as "the client" in its scenarios about authorization: a driver that knows nothing of
-// logins, at the end of mcp-ferry, which does.
+// The program that the official conformance suite starts as "the client" in its scenarios about authorization: it has no support for
+// logins and uses mcp-ferry, which logs in.
 //
 //   node login_conformance.mjs FERRY HOME REVISION URL     (the program's; the suite adds the URL, and in the environment the scenario
 //                                                          and its own revision)
@@ -11,7 +11,7 @@ const [ferry, home, revision, url] = process.argv.slice(2);
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
 const given = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}");
 
-// Something secret in a file, whose name may stand among the arguments.
+// Writes a secret to a file, whose name may be an argument.
 const file = (name, text) => {
   mkdirSync(home, { recursive: true });
   writeFileSync(`${home}/${name}`, text, { mode: 0o600 });
@@ -19,7 +19,7 @@ const file = (name, text) => {
 };
 const secret = () => ["--client-id", given.client_id, "--client-secret-file", file("secret", given.client_secret)];
 
-// What a user would configure, by scenario; most need nothing.
+// The options that a user would set, by scenario; most scenarios need none.
 const flags = {
   "auth/basic-cimd": () => ["--client-metadata-url", "https://conformance-test.local/client-metadata.json"],
   "auth/pre-registration": secret,
@@ -39,6 +39,6 @@ const session = new Session(ferry, [...era, ...(flags[scenario]?.() ?? []), url]
 await session.open();
 await session.result("tools/list");
 console.log(await session.call("test-tool", {}, 25));
-// One whose server moves to another authorization server is refused with its second call.
+// In the scenario whose server moves to another authorization server, the second call is refused.
 if (scenario === "auth/authorization-server-migration") console.log(await session.call("test-tool", {}, 25));
 await session.close();

@@ -1,4 +1,4 @@
-"""The suites about logging in: other people's authorization servers, conformance suite, and browser."""
+"""The suites about logins: other people's authorization servers, conformance suite, and browser."""
 
 import re
 import subprocess
@@ -9,11 +9,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 MODULES = HERE / "node_modules"
 
-# Optional ones that no requirement set names: servers of the first revision that had authorization.
+# Optional scenarios in no requirement set: servers of the first revision with authorization.
 FIRST_REVISION = ["auth/2025-03-26-oauth-metadata-backcompat", "auth/2025-03-26-oauth-endpoint-fallback"]
 
 
-# Those in which the server wants a login in the middle of things, which a translator must not get in the way of; and a plain one.
+# Scenarios that require a login during a session, which must work through a translator too, and one simple scenario.
 ACROSS = ["auth/metadata-default", "auth/scope-step-up", "auth/scope-retry-limit"]
 
 
@@ -25,7 +25,7 @@ class LoginSuites:
         wanted = [(scenario, "2025-03-26", "2025-03-26") for scenario in FIRST_REVISION]
         for revision, other in (("2025-11-25", "2026-07-28"), ("2026-07-28", "2025-11-25")):
             listing = self.capture([*suite, "list", "--client", "--requirements", revision], self.scratch)
-            # Twice the same name is a scenario that is required and one that is only reported.
+            # A name that appears twice is a required scenario and a scenario that is only reported.
             found = dict.fromkeys(re.findall(r"^ +- (auth/\S+)", listing, re.MULTILINE))
             if not found:
                 self.report(f"auth-conformance/{revision}: has scenarios", False, listing)
@@ -39,11 +39,11 @@ class LoginSuites:
             scenario, revision, client = what
             home = self.home(f"conformance-{revision}-{client}-{scenario}")
             client = f"node {HERE / 'login_conformance.mjs'} {self.ferry} {home} {client}"
-            # Forced, since an extension belongs to no revision; it speaks the one that is given.
+            # Forced, because an extension belongs to no revision and uses the given one.
             command = [*suite, "client", "--scenario", scenario, "--spec-version", revision, "--force", "--command", client]
             return what, self.capture(command, home)
 
-        # Most of a scenario is waiting for processes to start.
+        # Each scenario mostly waits for processes to start.
         with ThreadPoolExecutor(3) as pool:
             for (scenario, revision, client), output in pool.map(attempt, wanted):
                 passed = "OVERALL: PASSED" in output and " 0 failed, 0 warnings" in output
@@ -60,7 +60,7 @@ class LoginSuites:
         self.driver("node", HERE / "chromium.mjs")
 
     def debian(self, package, pattern, *others):
-        """The file of this package, which is installed if it is not there and the user may."""
+        """The file of this package, which is installed first if it is missing."""
         found = sorted(glob(pattern))
         if not found:
             print(f"installing {package} from Debian", flush=True)

@@ -1,11 +1,11 @@
-// The SDK's client of the modern era before the reference server, which is of the legacy era: only a bridge can bring them together.
+// The SDK's client of the modern era with the reference server of the legacy era, which need a translating bridge.
 //
 //   node modern_client.mjs LABEL URL FERRY HOME
 
 import assert from "node:assert/strict";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import { hearing } from "./heard.mjs";
+import { receivedMessages } from "./received_messages.mjs";
 
 const [label, address, ferry, home] = process.argv.slice(2);
 const PIN = { pin: "2026-07-28" };
@@ -20,13 +20,13 @@ const transport = (...extra) =>
     stderr: "inherit",
   });
 
-// A client that offers everything, and keeps what it is asked and told.
+// A client with all capabilities that records what it receives.
 async function open(mode, extra, connect = {}) {
   const client = new Client(INFO, {
     versionNegotiation: { mode },
     capabilities: { roots: {}, sampling: {}, elicitation: { form: {}, url: {} } },
   });
-  const { seen, note, until } = hearing();
+  const { seen, note, until } = receivedMessages();
   client.setRequestHandler("roots/list", async () => (note("roots"), { roots: ROOTS }));
   client.setRequestHandler("sampling/createMessage", async ({ params }) => {
     note("sampling", params);
@@ -89,7 +89,7 @@ const steps = {
     assert.deepEqual([asked.url, asked.elicitationId], [args.url, undefined]);
   },
   "elicitation: an address, asked through an error": async (session) => {
-    // The server first wants another address visited, then asks for this one.
+    // The server first requests a visit to another address, then to this one.
     const from = session.seen.length;
     const args = { url: "https://example.com/first", elicitationId: "two", errorPath: true };
     assert.match(text(await call(session, "trigger-url-elicitation", args)), /accept/i);

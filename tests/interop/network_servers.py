@@ -1,4 +1,4 @@
-"""Which programs stand between mcp-ferry and the server, and how is each started?
+"""Which programs stand between mcp-ferry and the server, and how does each start?
 
 All of them from Debian, each with a configuration of its own in one directory, on ports of its own, and ended with the run.
 """
@@ -22,12 +22,12 @@ PACKAGES = {
     "/usr/bin/openssl": "openssl",
 }
 USER, PASSWORD = "ada", "marked-proxy-password"
-# A name that only squid knows: whoever reaches it has left the looking up to the proxy.
+# A host name that only squid resolves, which shows that the proxy resolves names.
 BEHIND_SQUID = "server.example.test"
 
 
 def install():
-    """Installs the programs that are missing, without the services that Debian would start."""
+    """Installs the missing programs without starting Debian's services."""
     missing = [package for program, package in PACKAGES.items() if not Path(program).exists()]
     if not missing:
         return
@@ -40,7 +40,7 @@ def install():
 
 
 class Certificates:
-    """An authority, what it vouches for, and clients' keys in the three forms that people have."""
+    """A certificate authority, the certificates that it signs, and clients' keys in three common formats."""
 
     CONFIGURATION = """
         [ca]
@@ -73,20 +73,20 @@ class Certificates:
         subject = ["-subj", "/CN=Harbour Authority", "-extensions", "authority", "-days", "30"]
         self.openssl("req", "-x509", *self.new_key("authority"), "-out", self.authority, *subject)
         ours = f"DNS:localhost,DNS:{BEHIND_SQUID},IP:127.0.0.1,IP:{address}"
-        self.vouch_for("server", ours)
-        self.vouch_for("elsewhere", "DNS:elsewhere.example,DNS:www.elsewhere.example")
-        self.vouch_for("expired", ours, since="20200101000000Z", until="20200201000000Z")
-        self.vouch_for("not-yet", ours, since="20400101000000Z", until="20400201000000Z")
-        self.vouch_for("pkcs8", "DNS:client")
-        self.vouch_for("sec1", "DNS:client")
-        self.vouch_for("pkcs1", "DNS:client", kind=["rsa:2048"])
+        self.sign("server", ours)
+        self.sign("elsewhere", "DNS:elsewhere.example,DNS:www.elsewhere.example")
+        self.sign("expired", ours, since="20200101000000Z", until="20200201000000Z")
+        self.sign("not-yet", ours, since="20400101000000Z", until="20400201000000Z")
+        self.sign("pkcs8", "DNS:client")
+        self.sign("sec1", "DNS:client")
+        self.sign("pkcs1", "DNS:client", kind=["rsa:2048"])
         for name in ("sec1", "pkcs1"):
             self.key(name).write_text(self.openssl("pkey", "-in", self.key(name), "-traditional"))
         for name, head in {"pkcs8": "PRIVATE", "sec1": "EC PRIVATE", "pkcs1": "RSA PRIVATE"}.items():
             assert self.key(name).read_text().startswith(f"-----BEGIN {head} KEY-----"), f"{name} has another form"
         both = directory / "both.pem"
         both.write_text(self.certificate("pkcs8").read_text() + self.key("pkcs8").read_text())
-        # A directory as OpenSSL wants it: each certificate under the hash of its subject.
+        # A directory in OpenSSL's form: each certificate under the hash of its subject.
         hashed = directory / "hashed"
         hashed.mkdir()
         name = self.openssl("x509", "-noout", "-hash", "-in", self.authority).strip()
@@ -107,7 +107,7 @@ class Certificates:
     def new_key(self, name, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
         return ["-config", self.configuration, "-newkey", *kind, "-noenc", "-keyout", self.key(name)]
 
-    def vouch_for(self, name, names, since=None, until=None, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
+    def sign(self, name, names, since=None, until=None, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
         request, extensions = self.directory / f"{name}.csr", self.directory / f"{name}.ext"
         self.openssl("req", *self.new_key(name, kind), "-subj", f"/CN={name}", "-out", request)
         extensions.write_text(f"subjectAltName = {names}\n")
@@ -120,7 +120,7 @@ class Certificates:
 
 
 class Servers:
-    """All of them, running. Ports by name in `port`."""
+    """All programs, running, with their ports by name in `port`."""
 
     def __init__(self, directory, stack, upstream_port):
         self.directory, self.stack = directory, stack
@@ -134,9 +134,9 @@ class Servers:
         starting += [self.tinyproxy("tinyproxy"), self.tinyproxy("tinyproxy-password", f"BasicAuth {USER} {PASSWORD}")]
         starting += [self.microsocks(), self.stunnel()]
         self.silent()
-        self.port["nobody"] = free_port()
+        self.port["closed"] = free_port()
         for name, port in self.port.items():
-            if name != "nobody":
+            if name != "closed":
                 self.wait_for(name, port, starting)
 
     def log(self, name):
@@ -155,7 +155,7 @@ class Servers:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             for program, process in starting:
-                # Its parent may leave once a daemon is up, but none of ours is asked to become one.
+                # These programs run in the foreground, so an ended process has failed.
                 if process.poll() is not None:
                     said = (self.directory / f"{program}.out").read_text(errors="replace")
                     raise RuntimeError(f"{program} ended with {process.returncode}: {said}{self.log(program)}")
@@ -171,7 +171,7 @@ class Servers:
         return path
 
     def nginx(self):
-        """The servers: TLS in all its states, a unix socket, a balancer with a cookie. Behind each, the same MCP server."""
+        """The servers: valid and invalid TLS, a unix socket, a load balancer with a cookie. All lead to the same MCP server."""
         kinds = {
             "https": ("server", ""),
             "expired": ("expired", ""),
@@ -203,8 +203,8 @@ class Servers:
             error_log {self.directory}/nginx.error.log;
             events {{}}
             http {{
-                log_format told '$server_port|$request_method|$http_accept_encoding|$ssl_protocol|$ssl_client_s_dn|$http_cookie|$http_user_agent';
-                access_log {self.directory}/nginx.log told;
+                log_format requests '$server_port|$request_method|$http_accept_encoding|$ssl_protocol|$ssl_client_s_dn|$http_cookie|$http_user_agent';
+                access_log {self.directory}/nginx.log requests;
                 client_body_temp_path {self.directory}/nginx.body;
                 proxy_temp_path {self.directory}/nginx.proxy;
                 fastcgi_temp_path {self.directory}/nginx.fastcgi;
@@ -217,8 +217,8 @@ class Servers:
                 gzip_min_length 1;
                 gzip_types application/json text/event-stream;
                 {servers}
-                # Two servers. Who brings the cookie stays where the session is; who does not is sent to the one that
-                # does not know it.
+                # Two servers. A request with the cookie reaches the server of the session; a request without it reaches the server
+                # that does not have the session.
                 map "$cookie_berth:$http_mcp_session_id" $berth {{
                     "~^one:" one;
                     "~:." two;
@@ -247,7 +247,7 @@ class Servers:
         return self.run("nginx", "/usr/sbin/nginx", "-c", configuration, "-p", self.directory)
 
     def squid(self):
-        """One proxy with two doors: `squid` is open, `squid-password` asks who comes."""
+        """One proxy with two ports: `squid` is open, `squid-password` requires a password."""
         self.port["squid"], self.port["squid-password"] = free_port(), free_port()
         own = self.directory / "squid"
         own.mkdir()
@@ -276,7 +276,7 @@ pinger_enable off
 shutdown_lifetime 0 seconds
 visible_hostname harbour
 """)
-        # Squid as root works as another user, who must get at these files.
+        # Squid, started as root, runs as another user, who must be able to read these files.
         if os.geteuid() == 0:
             for path in (own, *own.iterdir()):
                 shutil.chown(path, "proxy", "proxy")
@@ -307,26 +307,26 @@ socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 log: connect error }}
         return self.run("danted", "/usr/sbin/danted", "-f", path, "-p", self.directory / "danted.pid")
 
     def microsocks(self):
-        """SOCKS5 with a password, which danted would ask the machine's own users for."""
+        """SOCKS5 with a password. danted only accepts passwords of the machine's users."""
         self.port["microsocks"] = free_port()
         port = str(self.port["microsocks"])
         return self.run("microsocks", "/usr/bin/microsocks", "-i", "127.0.0.1", "-p", port, "-u", USER, "-P", PASSWORD)
 
     def stunnel(self):
-        """TLS before tinyproxy: an https proxy; and a server that demands a client's certificate."""
+        """TLS in front of tinyproxy, which makes an https proxy, and a server that requires a client certificate."""
         certificate, key = self.certificates.certificate("server"), self.certificates.key("server")
         text = f"foreground = yes\npid =\nsyslog = no\noutput = {self.directory}/stunnel.log\ncert = {certificate}\nkey = {key}\n"
         for name, behind in (("https-proxy", "tinyproxy"), ("https-proxy-password", "tinyproxy-password")):
             self.port[name] = free_port()
             text += f"[{name}]\naccept = 127.0.0.1:{self.port[name]}\nconnect = 127.0.0.1:{self.port[behind]}\n"
-        # nginx lets everyone in and complains over HTTP; this one ends the handshake.
+        # nginx accepts the handshake and refuses over HTTP; this one ends the handshake.
         self.port["mutual-handshake"] = free_port()
         text += f"[mutual-handshake]\naccept = 127.0.0.1:{self.port['mutual-handshake']}\nconnect = {self.upstream}\n"
         text += f"verifyChain = yes\nCAfile = {self.certificates.authority}\n"
         return self.run("stunnel", "/usr/bin/stunnel4", self.write("stunnel.conf", text))
 
     def silent(self):
-        """A proxy that takes every connection and says nothing."""
+        """A proxy that accepts every connection and never responds."""
         listener = self.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.port["silent"] = listener.getsockname()[1]
         held = []
@@ -341,7 +341,7 @@ socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 log: connect error }}
         threading.Thread(target=accept, daemon=True).start()
 
     def seen(self, proxy):
-        """What a proxy wrote down about whom it was used for."""
+        """The log of a proxy about the requested hosts."""
         if proxy is None:
             return ""
         if proxy == "microsocks":
@@ -350,7 +350,7 @@ socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 log: connect error }}
 
 
 def own_address():
-    """This machine's address on a network: its loopback is never asked for through a proxy of the environment."""
+    """This machine's network address: a proxy of the environment is never used for the loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # Nothing is sent.
@@ -360,7 +360,7 @@ def own_address():
 
 
 def end(server):
-    """Ends a program with the processes that it started."""
+    """Ends a program and the processes that it started."""
     for signal_number, patience in ((signal.SIGTERM, 2), (signal.SIGKILL, 10)):
         try:
             os.killpg(server.pid, signal_number)

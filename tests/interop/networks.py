@@ -1,10 +1,10 @@
-"""Anyone's network: is the server reached through it, and what does a person read when it is not?
+"""Typical networks: is the server reached, and which error does a user read if it is not?
 
     networks.py networks URL FERRY HOME
 
-URL is the server behind everything that network_servers.py starts. Each case is one run of FERRY with its own arguments and
-variables and nothing else in its environment. One that works shakes hands, lists the tools, calls one and ends in order; one
-that does not answers the first message with the whole sentence that stands here. The sentences are printed at the end.
+URL is the server behind the programs that network_servers.py starts. Each case is one run of FERRY with its own arguments and
+variables and nothing else in its environment. A case that works opens a session, lists the tools, calls one and exits with 0.
+A case that fails answers the first message with exactly the sentence in this file. The sentences are printed at the end.
 """
 
 import json
@@ -23,15 +23,15 @@ from urllib.parse import urlsplit
 from network_servers import BEHIND_SQUID, PASSWORD, USER, Servers, install
 
 PATIENCE = 30
-# What may be gone the next time is told when patience ends, to the first request after `initialize`.
+# A fault that may be temporary is reported to the first request after `initialize`, when the patience has ended.
 SOON = ["--startup-wait", "0.2"]
 LABEL, UPSTREAM, FERRY, HOME = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
 
 
 @dataclass
 class Case:
-    """One run. Without `sentence` it must work; `unexplained` is the sentence when the reason in it never came; `through`
-    names the proxy that is to be asked."""
+    """One run. Without `sentence` it must work. `unexplained` is the sentence if the cause did not arrive. `through` names
+    the proxy that must be used."""
 
     name: str
     url: str
@@ -42,7 +42,7 @@ class Case:
     through: str | None = None
 
 
-# What a person reads.
+# The sentences that a user reads.
 
 UNREACHED = "cannot reach {server}: "
 BEHIND = UNREACHED + "the proxy {proxy} (from {source}) "
@@ -71,8 +71,8 @@ PROXY_UNTRUSTED = (
 )
 SOCKS_WANTS_PASSWORD = BEHIND + "requires a user name and password" + PASSWORD_HINT
 SOCKS_REFUSES_PASSWORD = BEHIND + "does not accept the user name and password in its address" + PASSWORD_HINT
-# Tinyproxy refuses a wrong password with the status of a server's login. It leaves the request's body unread, so that its
-# end of the connection is a reset: the page that tells why, its second packet, may be lost in it before any client sees it.
+# Tinyproxy refuses a wrong password with status 401. It leaves the request's body unread, so its
+# end of the connection is a reset, and the page with the reason, its second packet, may be lost.
 TOKEN_HINT = "; hint: give a token with --bearer-token-env, --bearer-token-file or --header"
 TINYPROXY_WHY = (
     ": 401 Unauthorized Unauthorized The administrator of this proxy has not configured it to service requests from you."
@@ -114,7 +114,7 @@ NO_SOCKET = (
 
 
 class Session:
-    """FERRY and a client that waits for each answer."""
+    """FERRY and a client that waits for each response."""
 
     def __init__(self, case, home):
         home.mkdir()
@@ -157,7 +157,7 @@ class Session:
 
 
 def attempt(case, home):
-    """Runs a case; gives the error's sentence, if one came. Raises what was wrong."""
+    """Runs a case and returns the error's sentence, if there was one. Raises on a failure."""
     session = Session(case, home)
     try:
         client = {"name": "interop", "version": "1"}
@@ -173,8 +173,8 @@ def attempt(case, home):
         code = session.end()
         said = answer.get("error", {}).get("message")
         assert code == 0, f"ended with {code} after {said!r}"
-        told = [line for line in session.stdout + session.stderr if PASSWORD in line or "BEGIN" in line]
-        assert not told, f"a secret was told: {told}"
+        leaked = [line for line in session.stdout + session.stderr if PASSWORD in line or "BEGIN" in line]
+        assert not leaked, f"a secret is in the output: {leaked}"
         return said
     except (AssertionError, ValueError, BrokenPipeError) as error:
         session.ferry.kill()
@@ -183,7 +183,7 @@ def attempt(case, home):
 
 
 def same(sentence, servers):
-    """Without what differs from run to run."""
+    """The sentence without the parts that differ between runs."""
     sentence = sentence.replace(str(servers.directory), "DIRECTORY").replace(servers.address, "ADDRESS")
     return re.sub(r"(127\.0\.0\.1|localhost|ADDRESS|\.test):\d+", r"\1:PORT", sentence)
 
@@ -192,10 +192,10 @@ def check(case, home, servers):
     before = servers.seen(case.through)
     said = attempt(case, home)
     said = said and same(said, servers)
-    assert said in (case.sentence, case.unexplained or case.sentence), f"it said {said!r}, and should have said {case.sentence!r}"
+    assert said in (case.sentence, case.unexplained or case.sentence), f"the error is {said!r}, and should be {case.sentence!r}"
     deadline = time.monotonic() + 5
     while case.through and servers.seen(case.through) == before:
-        assert time.monotonic() < deadline, f"{case.through} was not asked"
+        assert time.monotonic() < deadline, f"{case.through} was not used"
         time.sleep(0.01)
     return said
 
@@ -247,19 +247,19 @@ def proxies(servers, trusted):
     forbidden = PROXY_FORBIDS.format(**words | {"server": "https://forbidden.example.test"})
     yield Case("a host that the proxy forbids", "https://forbidden.example.test/mcp", proxy("squid"), sentence=forbidden)
     silent = [*proxy("silent"), "--connect-timeout", "1", *SOON]
-    yield Case("a proxy that says nothing", tls, silent, sentence=PROXY_SILENT.format(**words))
+    yield Case("a silent proxy", tls, silent, sentence=PROXY_SILENT.format(**words))
     resets = PROXY_RESETS.format(**words)
     yield Case("an https proxy spoken to in http", tls, [*proxy("https-proxy"), *SOON], sentence=resets)
     untrusted = PROXY_UNTRUSTED.format(**words | {"proxy": "https://127.0.0.1:PORT"})
     yield Case(
-        "an https proxy that nobody vouches for", tls, ["--proxy", at("https-proxy", "https")], sentence=untrusted
+        "an https proxy with an untrusted certificate", tls, ["--proxy", at("https-proxy", "https")], sentence=untrusted
     )
 
 
 def variables(servers, trusted):
-    """What the environment says of proxies, for servers that are not this machine's own by their name."""
+    """Proxies of the environment, for servers whose host name is not this machine's."""
     port = servers.port
-    squid, dead = (f"http://127.0.0.1:{port[name]}" for name in ("squid", "nobody"))
+    squid, dead = (f"http://127.0.0.1:{port[name]}" for name in ("squid", "closed"))
     trusted = [*trusted, "--allow-http"]
     for kind, number in {"http": urlsplit(UPSTREAM).port, "https": port["https"]}.items():
         behind = f"{kind}://{BEHIND_SQUID}:{number}/mcp"
@@ -279,7 +279,7 @@ def variables(servers, trusted):
         yield Case(f"this machine needs no proxy, {kind}", own, trusted, {"ALL_PROXY": dead})
         words = {"server": f"{kind}://ADDRESS:PORT", "proxy": "http://127.0.0.1:PORT", "source": "ALL_PROXY"}
         sentence = PROXY_DOWN.format(**words)
-        yield Case(f"nobody at the proxy's address, {kind}", url, [*trusted, *SOON], {"ALL_PROXY": dead}, sentence)
+        yield Case(f"no proxy at the address, {kind}", url, [*trusted, *SOON], {"ALL_PROXY": dead}, sentence)
 
 
 def authorities(servers, trusted):
@@ -308,7 +308,7 @@ def authorities(servers, trusted):
 
 
 def clients(servers, trusted):
-    """Servers that demand a certificate: nginx says so over HTTP, stunnel ends the handshake."""
+    """Servers that require a client certificate: nginx refuses over HTTP, stunnel ends the handshake."""
     files = servers.certificates
     for server, name in {"nginx": "mutual", "stunnel": "mutual-handshake"}.items():
         url = f"https://localhost:{servers.port[name]}/mcp"
@@ -324,7 +324,7 @@ def clients(servers, trusted):
 def sockets_and_cookies(servers):
     yield Case("--unix-socket", "http://localhost/mcp", ["--unix-socket", servers.socket])
     yield Case("unix:", f"unix://{servers.socket}#/mcp")
-    yield Case("a socket that is not there", f"unix://{servers.directory}/nobody.sock#/mcp", SOON, sentence=NO_SOCKET)
+    yield Case("a missing socket", f"unix://{servers.directory}/nobody.sock#/mcp", SOON, sentence=NO_SOCKET)
     sticky = f"http://127.0.0.1:{servers.port['sticky']}/mcp"
     yield Case("a balancer's cookie", sticky)
     yield Case("a balancer's cookie, disabled", sticky, ["--disable-cookies"], sentence="Session not found")
@@ -340,11 +340,11 @@ def cases(servers):
 
 
 def manners(servers):
-    """What nginx wrote down about all these requests."""
+    """The log of nginx about all these requests."""
     requests = [line.split("|") for line in servers.log("nginx").splitlines()]
     assert len(requests) > 20, f"nginx saw {len(requests)} requests"
     compressed = {encoding for _, _, encoding, *_ in requests} - {"-", "identity"}
-    assert not compressed, f"compression was asked for: {compressed}"
+    assert not compressed, f"compression was requested: {compressed}"
     agents = {agent for *_, agent in requests}
     assert all(agent.startswith("mcp-ferry/") for agent in agents), f"as {agents}"
     old = {version for port, _, _, version, *_ in requests if port == str(servers.port["tls12"])}
@@ -357,7 +357,7 @@ def main():
     install()
     failed = 0
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        # Squid and danted work as users of their own.
+        # Squid and danted run as users of their own.
         os.chmod(directory, 0o755)
         servers = Servers(Path(directory), stack, urlsplit(UPSTREAM).port)
         said = {}

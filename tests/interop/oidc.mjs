@@ -1,4 +1,4 @@
-// Five programs on one machine, one login: bridges before a real authorization server and a real MCP server, while things go wrong.
+// Five bridges on one machine share one login, with a real authorization server, a real MCP server, and faults.
 //
 //   node oidc.mjs FERRY HOME     LIBFAKETIME in the environment names that library, for the clock that jumps
 
@@ -14,7 +14,7 @@ const [ferry, scratch] = process.argv.slice(2);
 const BROWSER = fileURLToPath(new URL("browser.mjs", import.meta.url));
 const FIVE = [0, 1, 2, 3, 4];
 
-// One machine: a home, what is opened in its browser, the programs that run on it.
+// One machine: a home directory, the tabs of its browser, the running programs.
 class Machine {
   constructor(name, world) {
     this.world = world;
@@ -43,7 +43,7 @@ class Machine {
     return existsSync(`${this.home}/tabs`) ? readFileSync(`${this.home}/tabs`, "utf8").trim().split("\n") : [];
   }
 
-  // What has happened since the start, or since the last look.
+  // Counts since the start or since the last call.
   since(before = { registrations: 0, logins: 0, refreshes: 0, reuses: 0, tabs: 0 }) {
     const now = { ...this.world.counts, tabs: this.tabs.length };
     return Object.fromEntries(Object.keys(before).map((name) => [name, now[name] - before[name]]));
@@ -59,7 +59,7 @@ const NOTHING = { registrations: 0, logins: 0, refreshes: 0, reuses: 0, tabs: 0 
 const ONE_LOGIN = { ...NOTHING, registrations: 1, logins: 1, tabs: 1 };
 const ONE_REFRESH = { ...NOTHING, refreshes: 1 };
 
-// The next `faults` at the token endpoint, then none.
+// The next faults at the token endpoint.
 const fail = (world, ...faults) => (world.token = async () => faults.shift());
 const until = async (is, what) => {
   for (let tries = 0; !(await is()); tries += 1) {
@@ -245,7 +245,7 @@ if (process.env.LIBFAKETIME) {
   }];
 }
 
-// A browser whose tab stays where it is.
+// A browser that does not follow the login.
 function noting(machine) {
   const program = `${machine.home}/noting`;
   writeFileSync(program, `#!/bin/sh\nprintf '%s\\n' "$1" >> ${machine.home}/tabs\n`, { mode: 0o755 });
@@ -269,7 +269,7 @@ async function attempt(name) {
   world.close();
 }
 
-// Most of them wait for time to pass; the one under load has the machine for itself.
+// Most cases wait for time to pass; the case under load runs alone.
 const names = Object.keys(scenarios).filter((name) => name.includes(process.env.ONLY ?? ""));
 const waiting = names.filter((name) => !name.startsWith("under load"));
 for (const name of names.filter((name) => !waiting.includes(name))) await attempt(name);

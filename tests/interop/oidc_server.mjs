@@ -1,5 +1,5 @@
 // A certified authorization server (oidc-provider, with a path in its issuer and metadata only where OpenID puts it) and an MCP
-// server (the SDK's, with the SDK's own bearer check) that trusts it. Everything that happens is counted, and can be made to go wrong.
+// server (the SDK's, with the SDK's own bearer check) that trusts it. All requests are counted, and each can be made to fail.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -16,9 +16,9 @@ import { z } from "zod";
 
 const PATH = "/realms/ferry";
 
-// `forms`: a person has to fill in oidc-provider's own pages; otherwise everybody is signed in and agrees. `lifetime`: of an access
-// token, in seconds. `grace`: for how long a spent refresh token is still taken, in seconds. `scopes`: more that may be registered;
-// as it comes the server refuses registrations that name the scopes of a resource.
+// `forms`: the user must fill in oidc-provider's own pages; otherwise every user is signed in and agrees. `lifetime`: of an access token,
+// in seconds. `grace`: how long a used refresh token is still accepted, in seconds. `scopes`: further scopes that may be registered; by
+// default the server refuses registrations with the scopes of a resource.
 export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [] } = {}) {
   const servers = { issuer: createServer(), resource: createServer() };
   for (const server of Object.values(servers)) await once(server.listen(0, "127.0.0.1"), "listening");
@@ -101,7 +101,7 @@ export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [
     ctx.req.socket.destroy();
   };
 
-  // Somebody who is signed in and agrees to everything.
+  // A user who is signed in and agrees to everything.
   const agree = async (request, response) => {
     const { prompt, params, session } = await provider.interactionDetails(request, response);
     if (prompt.name === "login") {

@@ -1,4 +1,4 @@
-"""A Python client on everything python_server.py offers, directly and through mcp-ferry: both must be the same.
+"""A Python client uses every feature of python_server.py, directly and through mcp-ferry: the results must be equal.
 
     python_client.py LABEL URL FERRY HOME
 """
@@ -23,7 +23,7 @@ def through():
 
 class Session:
     def __init__(self, transport, mode="legacy"):
-        self.heard = []
+        self.received = []
         self.news = asyncio.Event()
         self.client = Client(
             transport,
@@ -52,22 +52,22 @@ class Session:
             self.note(method)
 
     def note(self, what):
-        self.heard.append(what)
+        self.received.append(what)
         self.news.set()
 
     async def until(self, *wanted):
-        """Waits until all of these have been heard, in any order; forgets everything heard so far."""
+        """Waits until all of these have arrived, in any order, and clears the list."""
 
         async def listen():
-            while not all(any(w == (h if isinstance(h, str) else h[0]) for h in self.heard) for w in wanted):
+            while not all(any(w == (h if isinstance(h, str) else h[0]) for h in self.received) for w in wanted):
                 self.news.clear()
                 await self.news.wait()
 
         try:
             await asyncio.wait_for(listen(), PATIENCE)
         except TimeoutError:
-            raise AssertionError(f"waited for {wanted}, heard {self.heard}") from None
-        heard, self.heard = self.heard, []
+            raise AssertionError(f"waited for {wanted}, received {self.received}") from None
+        heard, self.received = self.received, []
         return sorted(map(str, heard))
 
 
@@ -115,7 +115,7 @@ async def progress(session):
         heard.append((done, total, message))
 
     result = await session.client.call_tool("steps", {"count": 50}, progress_handler=on_progress)
-    # The last progress may come to the handler just after the answer.
+    # The last progress may reach the handler just after the response.
     while len(heard) < 50:
         await asyncio.sleep(0.01)
     assert heard == sorted(heard)
@@ -124,7 +124,7 @@ async def progress(session):
 
 async def logging(session):
     await session.client.set_logging_level("debug")
-    session.heard.clear()
+    session.received.clear()
     await session.client.call_tool("logs")
     everything = await session.until("error")
     await session.client.set_logging_level("error")
@@ -143,12 +143,12 @@ async def cancellation(session):
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     told = (await session.client.call_tool("was_cancelled")).data
-    assert told, "the server did not hear of it"
+    assert told, "the server did not receive the cancellation"
     return told
 
 
 async def changes(session):
-    session.heard.clear()
+    session.received.clear()
     await session.client.call_tool("changes")
     return await session.until(
         *(f"notifications/{what}/list_changed" for what in ("tools", "prompts", "resources")),
@@ -242,7 +242,7 @@ async def main():
             except AssertionError as error:
                 report(name, error)
 
-    # A client that tries the stateless revision first, on a process of its own.
+    # A client that tries the stateless revision first, in a process of its own.
     try:
         session = Session(through(), mode="auto")
         async with session.client as client:

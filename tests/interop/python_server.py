@@ -1,4 +1,4 @@
-"""A Python MCP server with a bit of everything: python_server.py http|sse; prints its URL."""
+"""A Python MCP server with all features: python_server.py http|sse; prints its URL."""
 
 import asyncio
 import socket
@@ -60,7 +60,7 @@ async def roots(ctx: Context) -> list[str]:
 
 @server.tool
 async def never(ctx: Context) -> str:
-    """Ends only by being cancelled."""
+    """Runs until it is cancelled."""
     await ctx.report_progress(1, 2, "started")
     try:
         await asyncio.Event().wait()
@@ -80,7 +80,7 @@ async def was_cancelled(ctx: Context) -> bool:
 
 @server.tool
 async def changes(ctx: Context) -> str:
-    """Says that all three lists have changed, and one resource."""
+    """Announces changes of all three lists and of one resource."""
     await ctx.session.send_tool_list_changed()
     await ctx.session.send_prompt_list_changed()
     await ctx.session.send_resource_list_changed()

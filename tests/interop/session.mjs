@@ -1,4 +1,4 @@
-// A client that offers everything a client can offer, and keeps what the server does with it.
+// A client with all capabilities that records what it receives.
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
@@ -6,7 +6,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { InMemoryTaskStore } from "@modelcontextprotocol/sdk/experimental/tasks";
 import * as types from "@modelcontextprotocol/sdk/types.js";
-import { hearing } from "./heard.mjs";
+import { receivedMessages } from "./received_messages.mjs";
 
 const NOTIFICATIONS = {
   log: types.LoggingMessageNotificationSchema,
@@ -16,7 +16,7 @@ const NOTIFICATIONS = {
   promptsChanged: types.PromptListChangedNotificationSchema,
 };
 
-// The SDK takes a stream that ended with an error answer for a broken one, resumes it, and hears everything twice.
+// The SDK treats a stream that ended with an error response as broken, resumes it, and receives everything twice.
 const reconnectionOptions = { maxRetries: 0, initialReconnectionDelay: 1, maxReconnectionDelay: 1, reconnectionDelayGrowFactor: 1 };
 
 export const directly = (url) => () =>
@@ -44,7 +44,7 @@ export async function open(makeTransport) {
       },
     },
   );
-  const { seen, note, until } = hearing();
+  const { seen, note, until } = receivedMessages();
   for (const [kind, schema] of Object.entries(NOTIFICATIONS)) {
     client.setNotificationHandler(schema, ({ params }) => note(kind, params));
   }
@@ -54,7 +54,7 @@ export async function open(makeTransport) {
   const session = { client, seen, until, note, roots: [{ uri: "file:///interop/one", name: "one" }] };
   client.setRequestHandler(types.ListRootsRequestSchema, () => ({ roots: session.roots }));
 
-  // A request that asks for a task gets one, which is done by the time anybody looks.
+  // A request for a task gets a task that is already completed when it is polled.
   const answer = async (result, request, extra) => {
     if (!request.params.task) return result;
     const task = await extra.taskStore.createTask({ ttl: request.params.task.ttl, pollInterval: 50 });
@@ -74,7 +74,7 @@ export async function open(makeTransport) {
   });
 
   await client.connect(makeTransport());
-  // The SDK's client forgets a call's last progress when the answer is on its heels: look before it does.
+  // The SDK's client drops a call's last progress if the response follows immediately, so record it earlier.
   const { transport } = client;
   const deliver = transport.onmessage;
   transport.onmessage = (message, extra) => {
@@ -93,7 +93,7 @@ function valueFor(field) {
   return { email: "a@example.com", uri: "https://example.com/", date: "2026-01-02", "date-time": "2026-01-02T03:04:05Z" }[field.format] ?? "text";
 }
 
-// What differs between two sessions with the same server: ids, times of day, the session's own names.
+// Parts that differ between two sessions with the same server: ids, times, names of the session.
 export function normalise(value) {
   const text = JSON.stringify(value ?? null)
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "<uuid>")

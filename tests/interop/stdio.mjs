@@ -1,4 +1,4 @@
-// A program that speaks MCP only over stdio, and nothing about logins: it starts mcp-ferry, writes lines, reads lines.
+// A program that supports MCP only over stdio and no logins: it starts mcp-ferry, writes lines and reads lines.
 
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -8,7 +8,7 @@ const BROWSER = fileURLToPath(new URL("browser.mjs", import.meta.url));
 const MODERN = "2026-07-28";
 
 export class Session {
-  // `options`: revision, capabilities, answer (to what the server asks: a promise of a result for a method and params), environment
+  // `options`: revision, capabilities, answer (to server requests: a promise of a result for a method and params), environment
   // (added to), browser (a program, or "" for none), label (before each line of stderr).
   constructor(ferry, args, home, options = {}) {
     this.revision = options.revision ?? "2025-11-25";
@@ -28,10 +28,10 @@ export class Session {
       this.stderr += bytes;
       if (options.label !== undefined) process.stderr.write(`${options.label}${bytes}`);
     });
-    createInterface({ input: this.child.stdout }).on("line", (line) => this.#hear(JSON.parse(line)));
+    createInterface({ input: this.child.stdout }).on("line", (line) => this.#receive(JSON.parse(line)));
   }
 
-  #hear(message) {
+  #receive(message) {
     const waiting = "method" in message ? undefined : this.pending.get(message.id);
     if (!waiting) {
       this.heard.push(message);
@@ -59,7 +59,7 @@ export class Session {
     this.child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
   }
 
-  // The whole answer, be it a result or an error.
+  // The whole response, a result or an error.
   ask(method, params = {}, seconds = 60) {
     const id = this.next++;
     if (this.modern) {
@@ -81,7 +81,7 @@ export class Session {
     return answer;
   }
 
-  // What comes of it in the end, in a round for each time that the server asks back.
+  // The final result, after one round for each time that the server requires input.
   async result(method, params, seconds) {
     const { result, error } = await this.ask(method, params, seconds);
     if (error) throw new Error(`${method}: ${error.code} ${error.message}`);
@@ -93,7 +93,7 @@ export class Session {
     return this.result(method, next, seconds);
   }
 
-  // What a tool says; throws what it says when that is an error.
+  // The text of a tool result; throws the text of an error.
   async call(name, args = {}, seconds) {
     const { content, isError } = await this.result("tools/call", { name, arguments: args }, seconds);
     const text = content.map((part) => part.text).join("\n");

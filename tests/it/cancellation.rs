@@ -1,23 +1,23 @@
-//! Cancelling a request: told to the upstream with the id it knows, final for the client.
+//! Cancelling a request: the upstream receives the id that it knows, and the client receives no response.
 
 use crate::support::*;
 
-fn holding_calls() -> Upstream {
-    Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() })
-}
-
 #[test]
-fn a_cancellation_is_posted_and_the_exchange_is_closed() {
-    let upstream = holding_calls();
+fn a_cancellation_is_posted_and_its_http_request_is_closed() {
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("12345678901234567890", "tools/call", "{}"));
     let call = upstream.take("tools/call");
     bridge.cancel("12345678901234567890");
-    let told = upstream.wait_for("notifications/cancelled", 1);
-    assert!(told.text().contains(r#""requestId":12345678901234567890"#), "the id the server knows: {}", told.text());
-    assert!(told.text().contains("changed my mind"), "the client's words: {}", told.text());
-    assert_eq!(told.header("mcp-session-id"), Some("session-1"));
-    assert!(call.closed_by_client(), "our side of the exchange is closed");
+    let notice = upstream.wait_for("notifications/cancelled", 1);
+    assert!(
+        notice.text().contains(r#""requestId":12345678901234567890"#),
+        "the id that the server knows: {}",
+        notice.text()
+    );
+    assert!(notice.text().contains("changed my mind"), "the client's reason: {}", notice.text());
+    assert_eq!(notice.header("mcp-session-id"), Some("session-1"));
+    assert!(call.closed_by_client(), "the bridge closes the HTTP request");
     bridge.still_works();
     let ended = bridge.finish();
     assert!(
@@ -27,8 +27,8 @@ fn a_cancellation_is_posted_and_the_exchange_is_closed() {
 }
 
 #[test]
-fn a_cancelled_stream_is_closed_and_its_late_answer_suppressed() {
-    let upstream = holding_calls();
+fn a_cancelled_stream_is_closed_and_its_late_response_is_dropped() {
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request(r#""a""#, "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
@@ -39,16 +39,13 @@ fn a_cancelled_stream_is_closed_and_its_late_answer_suppressed() {
     events.event(&result(r#""a""#, r#"{"late":true}"#));
     bridge.still_works();
     let ended = bridge.finish();
-    assert!(!ended.lines.iter().any(|line| line.contains("late")), "a late answer never reaches the client");
+    assert!(!ended.lines.iter().any(|line| line.contains("late")), "a late response never reaches the client");
     assert_eq!(upstream.count("GET"), 1, "a cancelled stream is not resumed");
 }
 
 #[test]
-fn a_late_answer_on_the_get_stream_is_suppressed_too() {
-    let upstream = Upstream::start(|call| match call.kind() {
-        "GET" | "tools/call" => call.hold(),
-        _ => call.usual(),
-    });
+fn a_late_response_on_the_get_stream_is_dropped() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     bridge.send(&request("1", "tools/call", "{}"));
@@ -59,24 +56,24 @@ fn a_late_answer_on_the_get_stream_is_suppressed_too() {
     bridge.message("notifications/x");
     drop(call);
     let ended = bridge.finish();
-    assert!(!ended.lines.iter().any(|line| line.contains("late")), "a late answer never reaches the client");
+    assert!(!ended.lines.iter().any(|line| line.contains("late")), "a late response never reaches the client");
 }
 
 #[test]
 fn a_cancellation_of_a_finished_request_is_not_forwarded() {
-    let upstream = Upstream::usual();
+    let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
-    bridge.ask("1", "tools/call", "{}");
+    bridge.request("1", "tools/call", "{}");
     bridge.send(&notification("notifications/cancelled", r#"{"requestId":1}"#));
     bridge.send(&notification("notifications/cancelled", r#"{"requestId":"never asked"}"#));
     bridge.still_works();
     bridge.finish();
-    assert_eq!(upstream.count("notifications/cancelled"), 0, "there is nothing left to cancel");
+    assert_eq!(upstream.count("notifications/cancelled"), 0, "the request is finished");
 }
 
 #[test]
-fn an_id_is_free_again_after_its_cancellation() {
-    let upstream = holding_calls();
+fn a_cancelled_id_may_be_used_again() {
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", r#"{"n":1}"#));
     let first = upstream.take("tools/call");
@@ -84,15 +81,15 @@ fn an_id_is_free_again_after_its_cancellation() {
     upstream.wait_for("notifications/cancelled", 1);
     bridge.send(&request("1", "tools/call", r#"{"n":2}"#));
     upstream.take("tools/call").result(r#"{"second":true}"#);
-    assert_eq!(bridge.answer("1"), result("1", r#"{"second":true}"#));
+    assert_eq!(bridge.response("1"), result("1", r#"{"second":true}"#));
     first.result(r#"{"first":true}"#);
     let ended = bridge.finish();
     assert!(!ended.lines.iter().any(|line| line.contains("first")), "{:?}", ended.lines);
 }
 
 #[test]
-fn cancelling_one_of_many_leaves_the_others_alone() {
-    let upstream = holding_calls();
+fn cancelling_one_request_does_not_affect_the_others() {
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     for id in ["1", "2", "3"] {
         bridge.send(&request(id, "tools/call", "{}"));
@@ -106,23 +103,23 @@ fn cancelling_one_of_many_leaves_the_others_alone() {
         call.result(&text);
     }
     for id in ["1", "3"] {
-        assert_eq!(bridge.answer(id), result(id, &format!(r#"{{"of":{id}}}"#)));
+        assert_eq!(bridge.response(id), result(id, &format!(r#"{{"of":{id}}}"#)));
     }
     let ended = bridge.finish();
     assert!(!ended.lines.iter().any(|line| line.contains(r#""of":2"#)), "{:?}", ended.lines);
 }
 
 #[test]
-fn a_request_cancelled_while_it_waits_for_the_session_is_not_sent() {
-    let upstream = Upstream::start(|call| if call.kind() == "initialize" { call.hold() } else { call.usual() });
+fn a_request_cancelled_before_the_session_is_open_is_not_sent() {
+    let upstream = Upstream::holding(["initialize"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&initialize("1", REVISION));
     let held = upstream.take("initialize");
     bridge.send(&initialized());
     bridge.send(&request("2", "tools/call", "{}"));
     bridge.cancel("2");
-    held.usual();
-    bridge.answer("1");
+    held.respond_normally();
+    bridge.response("1");
     bridge.still_works();
     bridge.finish();
     assert!(upstream.count("tools/call") <= upstream.count("notifications/cancelled"), "{:?}", upstream.kinds());
@@ -130,7 +127,7 @@ fn a_request_cancelled_while_it_waits_for_the_session_is_not_sent() {
 
 #[test]
 fn a_cancellation_from_the_upstream_reaches_the_client() {
-    let upstream = Upstream::start(|call| if call.kind() == "GET" { call.hold() } else { call.usual() });
+    let upstream = Upstream::holding(["GET"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     get.event(&request("5", "sampling/createMessage", "{}"));

@@ -1,8 +1,8 @@
-//! Every fault at once: still each request is answered exactly once, and the session goes on.
+//! Every fault at once: each request is still answered exactly once, and the session continues.
 
 use crate::support::*;
 
-/// Meets a tool call in one of the ways that this crate knows, by its number.
+/// Responds to a tool call with the fault of this number.
 fn misbehave(call: Exchange, way: usize) {
     let id = call.id();
     match way {
@@ -36,26 +36,26 @@ fn misbehave(call: Exchange, way: usize) {
                 .event("17");
             events.end();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     }
 }
 
 #[test]
-fn each_request_is_answered_once_whatever_happens_to_the_others() {
+fn every_request_is_answered_exactly_once_when_everything_fails() {
     const WAYS: usize = 20;
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
             let number: usize = call.id().parse().unwrap();
             misbehave(call, number % WAYS);
         }
-        // The other stream breaks all the time too.
+        // The GET stream breaks all the time too.
         "GET" if call.header("last-event-id").is_some() => call.plain("400 Bad Request", "no resumption here"),
         "GET" => {
             let events = call.sse();
             events.event(&notification("notifications/x", "{}")).chunk("retry: 0\n\n").chunk("data: {\ndata");
             events.cut();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     for number in 0..WAYS * 20 {
@@ -65,7 +65,7 @@ fn each_request_is_answered_once_whatever_happens_to_the_others() {
         }
     }
     for number in (0..WAYS * 20).filter(|number| number % 7 != 3) {
-        bridge.answer(&number.to_string());
+        bridge.response(&number.to_string());
     }
     bridge.still_works();
     let ended = bridge.finish();

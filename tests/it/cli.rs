@@ -1,4 +1,4 @@
-//! What a user can type, and what the program says to it.
+//! Arguments of the command line, and what the program prints for them.
 
 use std::process::{Command, Output};
 
@@ -16,15 +16,15 @@ fn run(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn said(bytes: &[u8]) -> &str {
+fn utf8(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
 #[test]
-fn help_lists_every_option_and_its_variable() {
+fn help_lists_every_option_and_its_environment_variable() {
     let output = run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
-    let help = said(&output.stdout);
+    let help = utf8(&output.stdout);
     for option in [
         "header",
         "header-file",
@@ -49,21 +49,21 @@ fn help_lists_every_option_and_its_variable() {
 }
 
 #[test]
-fn short_help_is_help() {
+fn dash_h_prints_the_help() {
     let output = run(&["-h"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(said(&output.stdout).contains("--header"));
+    assert!(utf8(&output.stdout).contains("--header"));
 }
 
 #[test]
-fn version_is_one_line() {
+fn version_prints_one_line() {
     let output = run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(said(&output.stdout).trim_end(), format!("mcp-ferry {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(utf8(&output.stdout).trim_end(), format!("mcp-ferry {}", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
-fn bad_arguments_are_named_on_stderr_and_end_with_2() {
+fn an_invalid_argument_is_named_on_stderr_and_exits_with_2() {
     let cases: [(&[&str], &str); 7] = [
         (&[], "URL"),
         (&["not a url"], "URL"),
@@ -75,59 +75,60 @@ fn bad_arguments_are_named_on_stderr_and_end_with_2() {
     ];
     for (arguments, word) in cases {
         let output = run(arguments);
-        let stderr = said(&output.stderr);
+        let stderr = utf8(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
         assert!(stderr.contains(word), "{arguments:?} should name {word:?}: {stderr}");
-        assert!(output.stdout.is_empty(), "{arguments:?}: stdout is for JSON-RPC alone");
+        assert!(output.stdout.is_empty(), "{arguments:?}: stdout only carries JSON-RPC");
         assert!(!stderr.contains("panicked") && stderr.lines().count() < 15, "{arguments:?}: {stderr}");
     }
 }
 
 #[test]
-fn http_is_fine_on_the_loopback_in_all_its_names() {
+fn plain_http_is_allowed_for_every_loopback_name() {
     for host in ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"] {
         let output = run(&[&format!("http://{host}:9/mcp")]);
-        assert_eq!(output.status.code(), Some(0), "{host}: {}", said(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{host}: {}", utf8(&output.stderr));
     }
     assert_eq!(run(&["http://example.invalid/mcp", "--allow-http"]).status.code(), Some(0));
-    assert_eq!(run(&["http://localhost.example.invalid/mcp"]).status.code(), Some(2), "only looks like the loopback");
+    assert_eq!(
+        run(&["http://localhost.example.invalid/mcp"]).status.code(),
+        Some(2),
+        "the name only resembles the loopback"
+    );
 }
 
 #[test]
-fn options_may_come_from_the_environment() {
-    let upstream = Upstream::start(|call| match call.kind() {
-        "initialize" => call.hold(),
-        _ => call.usual(),
-    });
+fn options_can_be_set_in_the_environment() {
+    let upstream = Upstream::holding(["initialize"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp"))
         .env("MCP_FERRY_STARTUP_WAIT", "0.2")
         .env("MCP_FERRY_LOG_LEVEL", "debug")
         .start();
     bridge.send(&initialize("1", REVISION));
-    assert!(!bridge.answer("1").contains("mind the gap"), "answered without the upstream");
-    upstream.take("initialize").usual();
+    assert!(!bridge.response("1").contains("mind the gap"), "the placeholder, not the upstream's result");
+    upstream.take("initialize").respond_normally();
     bridge.still_works();
-    assert!(!bridge.finish().stderr.is_empty(), "debug has something to say");
+    assert!(!bridge.finish().stderr.is_empty(), "the level debug prints something");
 }
 
-/// A person who takes the option for the token itself has put a secret where a name belongs.
+/// A user who mistakes the option for the token itself has given a secret in place of a variable's name.
 #[test]
-fn a_token_given_as_the_name_of_its_variable_is_told_to_nobody() {
+fn a_token_given_in_place_of_a_variable_name_is_never_printed() {
     for token in ["sk-org-0123456789abcdef", "ghp_0123456789abcdefABCDEF0123456789abcd"] {
         let output = run(&["https://example.invalid/mcp", "--log-level", "debug", "--bearer-token-env", token]);
-        let stderr = said(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "as one that is not set: {stderr}");
+        let stderr = utf8(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "like a variable that is not set: {stderr}");
         assert!(
             stderr.contains("--bearer-token-env") && !stderr.contains(token),
-            "the option, not the token: {stderr}"
+            "the message names the option, not the token: {stderr}"
         );
     }
 }
 
-/// Hosts with optional settings pass the ones that nobody filled in as nothing, or as the place that was to be filled.
+/// Hosts with optional settings pass an empty value or an unexpanded placeholder for a setting without a value.
 #[test]
-fn variables_that_hold_nothing_count_as_not_given() {
-    let upstream = Upstream::usual();
+fn an_empty_environment_variable_counts_as_unset() {
+    let upstream = Upstream::well_behaved();
     let names = [
         "HEADER",
         "HEADER_FILE",
@@ -146,23 +147,23 @@ fn variables_that_hold_nothing_count_as_not_given() {
         for name in names {
             let launch = Bridge::to(&upstream.url("/mcp")).env(&format!("MCP_FERRY_{name}"), unfilled);
             let mut bridge = launch.start();
-            bridge.shake_hands();
+            bridge.initialize();
             bridge.still_works();
             let stderr = bridge.finish().stderr;
-            assert_eq!(stderr, "", "MCP_FERRY_{name}={unfilled:?} is as if it were not there");
+            assert_eq!(stderr, "", "MCP_FERRY_{name}={unfilled:?} counts as unset");
         }
         let all = names
             .iter()
             .fold(Bridge::to(&upstream.url("/mcp")), |launch, name| launch.env(&format!("MCP_FERRY_{name}"), unfilled));
         let mut bridge = all.start();
-        bridge.shake_hands();
+        bridge.initialize();
         bridge.finish();
     }
 }
 
 #[test]
-fn an_orderly_session_says_nothing_on_stderr() {
-    let upstream = Upstream::start(|call| if call.kind() == "GET" { call.hold() } else { call.usual() });
+fn a_session_without_faults_prints_nothing_on_stderr() {
+    let upstream = Upstream::holding(["GET"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     get.event(&notification("notifications/x", "{}"));
@@ -172,15 +173,15 @@ fn an_orderly_session_says_nothing_on_stderr() {
 }
 
 #[test]
-fn stderr_has_one_line_for_each_event_and_no_dumps() {
+fn stderr_has_one_short_line_for_each_event() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.plain("500 Internal Server Error", "first line\nsecond \u{1b}[31mline"),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--log-level", "debug"]).start();
-    bridge.shake_hands();
-    own_error(&bridge.ask("1", "tools/call", "{}"));
+    bridge.initialize();
+    bridge_error(&bridge.request("1", "tools/call", "{}"));
     let stderr = bridge.finish().stderr;
-    assert!(!stderr.contains('\u{1b}'), "foreign words are made safe for a terminal: {stderr:?}");
+    assert!(!stderr.contains('\u{1b}'), "control characters are neutralised for a terminal: {stderr:?}");
     assert!(stderr.lines().all(|line| !line.trim().is_empty() && line.len() < 500), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! Options that are not typed: from the environment, and from `config.toml` for every server or for one.
+//! Options from the environment, and from `config.toml` for every server or for one server.
 
 use std::fs;
 use std::process::Command;
@@ -7,17 +7,17 @@ use tempfile::TempDir;
 
 use crate::support::*;
 
-/// A home with this configuration.
+/// A home directory with this configuration file.
 fn home(configuration: &str) -> TempDir {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("config.toml"), configuration).unwrap();
     home
 }
 
-/// Shakes hands; gives the values of `X-Tenant` that the server saw, and what stood on stderr.
+/// Opens a session; returns the values of `X-Tenant` that the server received, and stderr.
 fn tenants(upstream: &Upstream, launch: Launch) -> (Vec<String>, String) {
     let mut bridge = launch.start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     let stderr = bridge.finish().stderr;
     let request = upstream.requests().pop().expect("a request");
@@ -25,21 +25,25 @@ fn tenants(upstream: &Upstream, launch: Launch) -> (Vec<String>, String) {
     (values.map(|(_, value)| value.clone()).collect(), stderr)
 }
 
-/// Asserts that a run with this configuration is refused, and gives what stood on stderr.
-fn refused(configuration: &str, words: &[&str]) {
+/// Asserts that the program refuses this configuration and that stderr contains these words.
+fn assert_refused(configuration: &str, words: &[&str]) {
     let home = home(configuration);
     let mut bridge = Bridge::to("https://example.invalid/mcp").home(home.path()).secret("planted-secret").start();
     bridge.close_stdin();
-    let ended = bridge.ended();
-    assert_eq!(ended.code, Some(2), "{configuration:?} cannot be meant: {}", ended.stderr);
+    let ended = bridge.wait_for_exit();
+    assert_eq!(ended.code, Some(2), "{configuration:?} is invalid: {}", ended.stderr);
     for word in words {
-        assert!(ended.stderr.contains(word), "{configuration:?} should be told of {word:?}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(word),
+            "the message for {configuration:?} should mention {word:?}: {}",
+            ended.stderr
+        );
     }
 }
 
 #[test]
-fn the_nearest_word_counts() {
-    let upstream = Upstream::usual();
+fn typed_options_override_the_environment_and_the_file() {
+    let upstream = Upstream::well_behaved();
     let origin = upstream.url("");
     let everywhere = r#"header = ["X-Tenant: everywhere"]"#;
     let host = format!("[servers.\"{origin}\"]\nheader = [\"X-Tenant: host\"]");
@@ -61,15 +65,15 @@ fn the_nearest_word_counts() {
             launch = launch.args(["--header", "X-Tenant: typed"]);
         }
         let (seen, stderr) = tenants(&upstream, launch);
-        assert_eq!(seen, [expected], "flag, environment, this server (longest path), every server");
+        assert_eq!(seen, [expected], "the order is: flag, environment, this server (longest path), every server");
         assert_eq!(stderr, "");
     }
 }
 
-/// What is written for one server, its headers first of all, is not told to another.
+/// The options for one server, above all its headers, are never sent to another server.
 #[test]
-fn an_entry_is_for_its_server_and_what_lies_below_its_path() {
-    let upstream = Upstream::usual();
+fn a_server_entry_applies_to_its_url_and_the_paths_below() {
+    let upstream = Upstream::well_behaved();
     let origin = upstream.url("");
     let named = origin.replace("127.0.0.1", "localhost");
     let rows = [
@@ -94,8 +98,8 @@ fn an_entry_is_for_its_server_and_what_lies_below_its_path() {
 }
 
 #[test]
-fn variables_are_filled_in_and_a_list_may_have_many() {
-    let upstream = Upstream::usual();
+fn variables_are_expanded_and_a_list_may_have_several_values() {
+    let upstream = Upstream::well_behaved();
     let home = home("header = [\"X-Tenant: ${TENANT}\", \"X-Other: o\"]\nallow-http = true\npatience = 1\n");
     let launch = Bridge::to(&upstream.url("/mcp")).home(home.path());
     let (seen, stderr) = tenants(&upstream, launch.env("TENANT", "planted-secret").secret("planted-secret"));
@@ -103,9 +107,9 @@ fn variables_are_filled_in_and_a_list_may_have_many() {
     assert_eq!(upstream.requests().pop().unwrap().header("X-Other"), Some("o"));
 }
 
-/// A value for each option that the help lists, as it stands in the environment and in the file.
+/// Every option that the help lists has a variable, and the file rejects a wrong value for it.
 #[test]
-fn every_option_may_stand_in_the_environment_and_in_the_file() {
+fn every_option_can_be_set_in_the_environment_and_in_the_file() {
     let help = Command::new(env!("CARGO_BIN_EXE_mcp-ferry")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
@@ -118,49 +122,52 @@ fn every_option_may_stand_in_the_environment_and_in_the_file() {
         let variable = format!("MCP_FERRY_{}", name.replace('-', "_").to_uppercase());
         assert!(help.contains(&variable), "--{name} has no variable");
         let wrong = if value.is_empty() { "\"perhaps\"" } else { "{ a = 1 }" };
-        refused(&format!("{name} = {wrong}\n"), &[name, "config.toml"]);
+        assert_refused(&format!("{name} = {wrong}\n"), &[name, "config.toml"]);
         tried += 1;
     }
     assert!(tried > 25, "the help lists every option: {help}");
 }
 
 #[test]
-fn a_key_that_is_none_is_one_warning_and_the_run_goes_on() {
-    let upstream = Upstream::usual();
+fn an_unknown_key_is_one_warning_and_does_not_end_the_program() {
+    let upstream = Upstream::well_behaved();
     let origin = upstream.url("");
     for text in
         ["colour = \"blue\"\n".to_owned(), format!("[servers.\"{origin}/mcp\"]\ncolour = \"blue\"\npatience = 1\n")]
     {
         let home = home(&text);
         let (_, stderr) = tenants(&upstream, Bridge::to(&upstream.url("/mcp")).home(home.path()));
-        assert_eq!(stderr.lines().count(), 1, "{text:?} is worth a line: {stderr}");
-        assert!(stderr.contains("colour") && stderr.contains("config.toml"), "which key, and where: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{text:?} causes one line: {stderr}");
+        assert!(
+            stderr.contains("colour") && stderr.contains("config.toml"),
+            "the key and the file are named: {stderr}"
+        );
     }
 }
 
 #[test]
-fn a_mistyped_key_is_answered_with_the_one_that_was_meant() {
-    let upstream = Upstream::usual();
+fn a_mistyped_key_is_a_warning_with_a_suggestion() {
+    let upstream = Upstream::well_behaved();
     let home = home("pateince = 1\n");
     let (_, stderr) = tenants(&upstream, Bridge::to(&upstream.url("/mcp")).home(home.path()));
     assert!(stderr.contains("did you mean patience?"), "{stderr}");
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_with_its_line() {
-    refused("patience = 1\nheader = [\"X-Api-Key: planted-secret\"\n= 2\n", &["config.toml", "line 3"]);
-    refused("patience = \"soon\"\n", &["config.toml", "patience"]);
-    refused("header = 7\n", &["config.toml", "header"]);
-    refused("header = [7]\n", &["config.toml", "header"]);
-    refused("read-only = 3\n", &["config.toml", "read-only"]);
-    refused("log-level = \"loud\"\n", &["config.toml", "log-level"]);
-    refused("servers = 3\n", &["config.toml", "servers"]);
-    refused("[servers.\"https://example.invalid/\"]\npatience = true\n", &["config.toml", "patience"]);
+fn an_invalid_file_is_reported_with_the_line_or_the_key() {
+    assert_refused("patience = 1\nheader = [\"X-Api-Key: planted-secret\"\n= 2\n", &["config.toml", "line 3"]);
+    assert_refused("patience = \"soon\"\n", &["config.toml", "patience"]);
+    assert_refused("header = 7\n", &["config.toml", "header"]);
+    assert_refused("header = [7]\n", &["config.toml", "header"]);
+    assert_refused("read-only = 3\n", &["config.toml", "read-only"]);
+    assert_refused("log-level = \"loud\"\n", &["config.toml", "log-level"]);
+    assert_refused("servers = 3\n", &["config.toml", "servers"]);
+    assert_refused("[servers.\"https://example.invalid/\"]\npatience = true\n", &["config.toml", "patience"]);
 }
 
 #[test]
-fn no_file_and_an_empty_one_are_fine() {
-    let upstream = Upstream::usual();
+fn a_missing_or_empty_file_is_accepted() {
+    let upstream = Upstream::well_behaved();
     let nothing = tempfile::tempdir().unwrap();
     for home in [home(""), home("# nothing yet\n"), nothing] {
         let (_, stderr) = tenants(&upstream, Bridge::to(&upstream.url("/mcp")).home(home.path()));
@@ -169,12 +176,12 @@ fn no_file_and_an_empty_one_are_fine() {
 }
 
 #[test]
-fn an_entry_that_is_no_url_is_a_warning_and_a_query_names_one_tenant() {
-    let upstream = Upstream::usual();
+fn an_entry_that_is_not_a_url_is_a_warning_and_a_query_selects_its_own_entry() {
+    let upstream = Upstream::well_behaved();
     let entry = |name: &str, tenant: &str| format!("[servers.\"{name}\"]\nheader = [\"X-Tenant: {tenant}\"]\n");
     let written = [
-        entry("${MCP_FERRY_NEVER_SET}", "nobody"),
-        entry("foo", "nobody"),
+        entry("${MCP_FERRY_NEVER_SET}", "unused"),
+        entry("foo", "unused"),
         entry(&upstream.url("/mcp"), "any"),
         entry(&upstream.url("/mcp?tenant=a"), "a"),
     ];
@@ -182,14 +189,14 @@ fn an_entry_that_is_no_url_is_a_warning_and_a_query_names_one_tenant() {
     for (query, tenant) in [("?tenant=a", "a"), ("?tenant=b", "any"), ("", "any")] {
         let launch = Bridge::to(&upstream.url(&format!("/mcp{query}"))).home(home.path());
         let (tenants, stderr) = tenants(&upstream, launch);
-        assert_eq!(tenants, [tenant], "the headers of one tenant are not another's: {query:?}");
-        assert!(stderr.contains("not a URL"), "what is ignored is named: {stderr}");
+        assert_eq!(tenants, [tenant], "the headers of one tenant are not sent for another: {query:?}");
+        assert!(stderr.contains("not a URL"), "an ignored entry is reported: {stderr}");
     }
 }
 
 #[test]
-fn a_command_s_switch_is_on_with_1_in_the_environment() {
-    let machine = Machine::unattended();
+fn a_command_flag_can_be_enabled_by_1_in_the_environment() {
+    let machine = Machine::without_user();
     for (value, shown) in [("1", "[]\n"), ("true", "[]\n"), ("0", "nobody is signed in anywhere\n")] {
         let launch = machine.launch().env("MCP_FERRY_JSON", value).args(["status"]);
         assert_eq!(String::from_utf8_lossy(&launch.run("").stdout), shown, "MCP_FERRY_JSON={value}");

@@ -1,4 +1,4 @@
-//! Cookies, by which a load balancer knows the machine that a session is on.
+//! Cookies, which a load balancer uses to find the machine of a session.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,16 +14,16 @@ fn balanced(call: Exchange) {
                 [("Content-Type", "application/json"), ("Mcp-Session-Id", "s"), ("Set-Cookie", SESSION_COOKIE)];
             call.respond("200 OK", &headers, &answer);
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     }
 }
 
 #[test]
-fn a_cookie_goes_back_with_every_request_of_the_session() {
+fn a_cookie_is_sent_with_every_request_of_the_session() {
     let upstream = Upstream::start(balanced);
     let mut bridge =
         Bridge::to(&upstream.url("/mcp")).args(["--header", "Cookie: mine=1"]).secret("marked-secret-balance").start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     upstream.wait_for("GET", 1);
     bridge.finish();
@@ -35,7 +35,7 @@ fn a_cookie_goes_back_with_every_request_of_the_session() {
 }
 
 #[test]
-fn a_newer_cookie_takes_the_place_of_the_older() {
+fn a_newer_cookie_replaces_the_older_one() {
     let count = AtomicUsize::new(0);
     let upstream = Upstream::start(move |call| {
         if call.kind() != "tools/call" {
@@ -47,7 +47,7 @@ fn a_newer_cookie_takes_the_place_of_the_older() {
     });
     let mut bridge = Bridge::connected(&upstream);
     for id in ["1", "2", "3"] {
-        bridge.ask(id, "tools/call", "{}");
+        bridge.request(id, "tools/call", "{}");
     }
     bridge.finish();
     let calls: Vec<_> = upstream.requests().iter().filter(|request| request.kind == "tools/call").cloned().collect();
@@ -56,10 +56,10 @@ fn a_newer_cookie_takes_the_place_of_the_older() {
 }
 
 #[test]
-fn cookies_can_be_done_without() {
+fn cookies_can_be_disabled() {
     let upstream = Upstream::start(balanced);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).arg("--disable-cookies").start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     bridge.finish();
     assert!(upstream.requests().iter().all(|request| request.header("cookie").is_none()));

@@ -1,4 +1,4 @@
-//! Static credentials: every way of giving one, and what counts as giving none.
+//! Static credentials: every way to give one, and which values count as not given.
 
 use std::io::Write;
 
@@ -8,19 +8,19 @@ use crate::support::*;
 
 const TOKEN: &str = "sk-org-0123456789abcdef";
 
-/// An upstream that wants this bearer on every request.
-fn guarded() -> Upstream {
+/// An upstream that requires this bearer token on every request.
+fn requiring_token() -> Upstream {
     Upstream::start(|call| {
         let wanted = format!("Bearer {TOKEN}");
         assert_eq!(call.header("authorization"), Some(wanted.as_str()), "on {}", call.kind());
-        call.usual();
+        call.respond_normally();
     })
 }
 
-/// Starts a session with this launch and ends it; the token must not have been told to anyone but the upstream.
+/// Starts and ends a session; the token must reach only the upstream.
 fn session(launch: Launch) {
     let mut bridge = launch.env("MCP_FERRY_LOG_LEVEL", "debug").secret(TOKEN).start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     bridge.finish();
 }
@@ -32,7 +32,7 @@ fn file(text: &str) -> NamedTempFile {
 }
 
 #[test]
-fn a_header_is_given_in_each_spelling() {
+fn a_header_is_accepted_in_every_spelling() {
     let whole = format!("Authorization: Bearer {TOKEN}");
     let tight = format!("Authorization:Bearer {TOKEN}");
     let equals = format!("--header=Authorization: Bearer {TOKEN}");
@@ -41,13 +41,13 @@ fn a_header_is_given_in_each_spelling() {
         &["--header", &whole],
         &["--header", &tight],
         &[&equals],
-        // Hosts that split at spaces make these of it.
+        // Hosts that split arguments at spaces pass these.
         &["--header", "Authorization:", &value],
         &["--header", "Authorization:", "Bearer", TOKEN],
         &["--header", "Authorization:Bearer", TOKEN],
     ];
     for spelling in spellings {
-        let upstream = guarded();
+        let upstream = requiring_token();
         let launch = spelling.iter().fold(Bridge::to(&upstream.url("/mcp")), |launch, argument| launch.arg(argument));
         session(launch);
     }
@@ -55,26 +55,26 @@ fn a_header_is_given_in_each_spelling() {
 
 #[test]
 fn a_split_header_may_be_followed_by_other_options() {
-    let upstream = guarded();
+    let upstream = requiring_token();
     let value = format!("Bearer {TOKEN}");
     session(Bridge::to(&upstream.url("/mcp")).args(["--header", "Authorization:", &value, "--allow-http"]));
 }
 
 #[test]
-fn options_may_stand_before_the_url() {
-    let upstream = guarded();
+fn options_may_precede_the_url() {
+    let upstream = requiring_token();
     session(Bridge::bare().args(["--header", &format!("Authorization: Bearer {TOKEN}"), &upstream.url("/mcp")]));
 }
 
 #[test]
 fn variables_in_a_header_come_from_the_environment() {
-    let upstream = guarded();
+    let upstream = requiring_token();
     session(
         Bridge::to(&upstream.url("/mcp"))
             .args(["--header", "Authorization: Bearer ${MY_TOKEN}"])
             .env("MY_TOKEN", TOKEN),
     );
-    let upstream = guarded();
+    let upstream = requiring_token();
     session(
         Bridge::to(&upstream.url("/mcp"))
             .args(["--header", "Authorization:${MY_AUTH}"])
@@ -83,24 +83,24 @@ fn variables_in_a_header_come_from_the_environment() {
 }
 
 #[test]
-fn a_bearer_comes_from_a_variable() {
-    let upstream = guarded();
+fn a_bearer_token_can_come_from_a_variable() {
+    let upstream = requiring_token();
     session(Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-env", "MY_TOKEN"]).env("MY_TOKEN", TOKEN));
 }
 
 #[test]
-fn a_bearer_comes_from_a_file() {
-    let (upstream, file) = (guarded(), file(&format!("{TOKEN}\n")));
+fn a_bearer_token_can_come_from_a_file() {
+    let (upstream, file) = (requiring_token(), file(&format!("{TOKEN}\n")));
     session(Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-file", file.path().to_str().unwrap()]));
 }
 
 #[test]
-fn headers_come_from_a_file() {
+fn headers_can_come_from_a_file() {
     let file = file("# the key of the test\n\nAuthorization: Bearer ${MY_TOKEN}\r\nX-Two:  two  \n  # no header\n");
     let upstream = Upstream::start(|call| {
         assert_eq!(call.header("x-two"), Some("two"));
         assert_eq!(call.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
-        call.usual();
+        call.respond_normally();
     });
     session(
         Bridge::to(&upstream.url("/mcp")).args(["--header-file", file.path().to_str().unwrap()]).env("MY_TOKEN", TOKEN),
@@ -108,12 +108,12 @@ fn headers_come_from_a_file() {
 }
 
 #[test]
-fn several_headers_go_out_together() {
+fn several_headers_are_sent_together() {
     let upstream = Upstream::start(|call| {
         assert_eq!(call.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
         assert_eq!(call.header("partly-integration-id"), Some("int-7"));
         assert_eq!(call.header("x-empty-part"), Some("a::b: c"));
-        call.usual();
+        call.respond_normally();
     });
     session(
         Bridge::to(&upstream.url("/mcp"))
@@ -124,13 +124,13 @@ fn several_headers_go_out_together() {
 }
 
 #[test]
-fn values_that_nobody_filled_in_count_as_not_given() {
+fn empty_values_and_placeholders_count_as_not_given() {
     let upstream = Upstream::start(|call| {
         for name in ["authorization", "x-a", "x-b", "x-c"] {
             assert_eq!(call.header(name), None, "an empty {name} is not sent");
         }
         assert_eq!(call.header("x-d"), Some("d"));
-        call.usual();
+        call.respond_normally();
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp"))
         .args(["--header", "X-A: ${UNSET_VARIABLE}"])
@@ -141,23 +141,23 @@ fn values_that_nobody_filled_in_count_as_not_given() {
         .args(["--bearer-token-env", "EMPTY"])
         .env("EMPTY", "")
         .start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     bridge.finish();
 }
 
 #[test]
-fn a_placeholder_of_the_host_in_the_variable_counts_as_not_given() {
+fn a_variable_that_holds_a_host_placeholder_counts_as_not_given() {
     let upstream = Upstream::start(|call| {
         assert_eq!(call.header("authorization"), None);
-        call.usual();
+        call.respond_normally();
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp"))
         .args(["--bearer-token-env", "MY_TOKEN"])
         .args(["--header", "Authorization: Bearer ${MY_TOKEN}"])
         .env("MY_TOKEN", "${user_config.token}")
         .start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.finish();
 }
 
@@ -165,28 +165,32 @@ fn a_placeholder_of_the_host_in_the_variable_counts_as_not_given() {
 fn variables_in_the_url_come_from_the_environment_and_stay_secret() {
     let upstream = Upstream::start(|call| {
         assert_eq!(call.path(), "/mcp/sk-org-0123456789abcdef/slot-1");
-        if call.kind() == "tools/call" { call.plain("500 Internal Server Error", "no") } else { call.usual() }
+        if call.kind() == "tools/call" {
+            call.plain("500 Internal Server Error", "no");
+        } else {
+            call.respond_normally();
+        }
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp/${MCP_ACCESS_TOKEN}/slot-1"))
         .env("MCP_ACCESS_TOKEN", TOKEN)
         .args(["--log-level", "debug"])
         .secret(TOKEN)
         .start();
-    bridge.shake_hands();
-    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "500"]);
+    bridge.initialize();
+    assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host(), "500"]);
     if cfg!(target_os = "linux") {
         let title = std::fs::read_to_string(format!("/proc/{}/cmdline", bridge.process_id())).unwrap();
-        assert!(!title.contains(TOKEN), "the process's title is for everyone to read: {title}");
+        assert!(!title.contains(TOKEN), "every user can read the process title: {title}");
     }
     bridge.finish();
 }
 
 #[test]
-fn a_secret_in_the_path_never_shows_in_what_is_said_or_kept() {
+fn a_secret_in_the_path_is_never_printed_or_stored() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.cut(),
         "prompts/get" => call.plain("404 Not Found", &format!("no route /mcp/{TOKEN}/slot-1")),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let home = tempfile::tempdir().unwrap();
     let mut bridge = Bridge::to(&upstream.url(&format!("/mcp/{TOKEN}/slot-1")))
@@ -194,13 +198,13 @@ fn a_secret_in_the_path_never_shows_in_what_is_said_or_kept() {
         .args(["--log-level", "debug"])
         .secret(TOKEN)
         .start();
-    bridge.shake_hands();
-    own_error(&bridge.ask("1", "tools/call", "{}"));
-    own_error(&bridge.ask("2", "prompts/get", "{}"));
+    bridge.initialize();
+    bridge_error(&bridge.request("1", "tools/call", "{}"));
+    bridge_error(&bridge.request("2", "prompts/get", "{}"));
     bridge.finish();
     let mut kept = vec![home.path().to_owned()];
     while let Some(path) = kept.pop() {
-        assert!(!path.to_string_lossy().contains(TOKEN), "a secret in a file's name: {}", path.display());
+        assert!(!path.to_string_lossy().contains(TOKEN), "a file name contains a secret: {}", path.display());
         if path.is_dir() {
             kept.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
         } else {
@@ -214,14 +218,14 @@ fn a_secret_in_the_path_never_shows_in_what_is_said_or_kept() {
 }
 
 #[test]
-fn a_value_that_cannot_be_a_header_is_not_sent_and_said_to_be_wrong() {
+fn an_invalid_header_is_not_sent_and_a_warning_names_the_option() {
     for header in ["no colon here", "Bad Name: x", "X-A: line\nbreak", ": no name"] {
         let upstream = Upstream::start(|call| {
             assert!(call.header("bad name").is_none() && call.header("x-a").is_none());
-            call.usual();
+            call.respond_normally();
         });
         let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--header", header]).start();
-        bridge.shake_hands();
+        bridge.initialize();
         let ended = bridge.finish();
         assert!(ended.stderr.contains("--header"), "{header:?}: {}", ended.stderr);
         assert_eq!(ended.stderr.lines().count(), 1, "{header:?}: {}", ended.stderr);
@@ -229,17 +233,17 @@ fn a_value_that_cannot_be_a_header_is_not_sent_and_said_to_be_wrong() {
 }
 
 #[test]
-fn a_header_file_that_cannot_be_read_is_named() {
-    let upstream = Upstream::usual().may_stay_unasked();
+fn an_unreadable_header_file_is_named_in_the_error() {
+    let upstream = Upstream::well_behaved().may_receive_no_request();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--header-file", "/nonexistent/headers"]).start();
     bridge.close_stdin();
-    let ended = bridge.ended();
+    let ended = bridge.wait_for_exit();
     assert!(matches!(ended.code, Some(1 | 2)), "{:?}", ended.code);
     assert!(ended.stderr.contains("/nonexistent/headers"), "{}", ended.stderr);
 }
 
 #[test]
-fn a_secret_that_the_server_repeats_goes_no_further() {
+fn a_secret_that_the_server_quotes_is_not_passed_on() {
     for (status, kind) in [
         ("401 Unauthorized", "tools/call"),
         ("500 Internal Server Error", "tools/call"),
@@ -247,10 +251,10 @@ fn a_secret_that_the_server_repeats_goes_no_further() {
     ] {
         let upstream = Upstream::start(move |call| {
             if call.kind() == kind {
-                let said = call.header("authorization").unwrap_or_default().to_owned();
-                call.plain(status, &format!("I was given {said} and do not like it"));
+                let quoted = call.header("authorization").unwrap_or_default().to_owned();
+                call.plain(status, &format!("I was given {quoted} and do not like it"));
             } else {
-                call.usual();
+                call.respond_normally();
             }
         });
         let mut bridge = Bridge::to(&upstream.url("/mcp"))
@@ -259,43 +263,43 @@ fn a_secret_that_the_server_repeats_goes_no_further() {
             .secret(TOKEN)
             .start();
         bridge.send(&initialize("1", REVISION));
-        bridge.answer("1");
+        bridge.response("1");
         bridge.send(&request("2", "tools/call", "{}"));
-        own_error(&bridge.answer("2"));
+        bridge_error(&bridge.response("2"));
         bridge.finish();
     }
 }
 
 #[test]
-fn a_secret_in_the_query_never_shows() {
+fn a_secret_in_the_query_is_never_printed() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.plain("500 Internal Server Error", "no"),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let url = upstream.url(&format!("/mcp?api_key={TOKEN}"));
     let mut bridge = Bridge::to(&url).args(["--log-level", "debug"]).secret(TOKEN).start();
-    bridge.shake_hands();
-    own_error(&bridge.ask("2", "tools/call", "{}"));
+    bridge.initialize();
+    bridge_error(&bridge.request("2", "tools/call", "{}"));
     assert_eq!(upstream.wait_for("tools/call", 1).path, format!("/mcp?api_key={TOKEN}"));
     bridge.finish();
 }
 
 #[test]
-fn a_password_before_the_host_is_refused_without_being_shown() {
+fn a_password_in_the_url_is_refused_and_never_printed() {
     let mut bridge = Bridge::to(&format!("https://me:{TOKEN}@example.invalid/mcp")).secret(TOKEN).start();
     bridge.close_stdin();
-    let ended = bridge.ended();
+    let ended = bridge.wait_for_exit();
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("password"), "{}", ended.stderr);
 }
 
 #[test]
-fn a_user_agent_of_the_users_takes_the_place_of_ours() {
+fn a_user_agent_header_of_the_user_replaces_the_default() {
     let upstream = Upstream::start(|call| {
         let agents = call.request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
         let agents: Vec<_> = agents.map(|(_, value)| value.as_str()).collect();
-        assert_eq!(agents, ["mine/1"], "theirs, once, on {}", call.kind());
-        call.usual();
+        assert_eq!(agents, ["mine/1"], "the user's header, once, on {}", call.kind());
+        call.respond_normally();
     });
     session(Bridge::to(&upstream.url("/mcp")).args(["--header", "User-Agent: mine/1"]));
 }

@@ -36,7 +36,7 @@ impl Entry {
         let launch = self.args.iter().fold(Bridge::bare(), |launch, arg| launch.arg(arg));
         let launch = self.env.iter().fold(launch, |launch, (name, value)| launch.env(name, value));
         let mut bridge = launch.secret(TOKEN).start();
-        bridge.shake_hands();
+        bridge.initialize();
         bridge.finish();
         let request = upstream.wait_for("initialize", 1);
         assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
@@ -61,7 +61,7 @@ fn entries_of(host: &str) {
         let servers = config["mcpServers"].as_object().unwrap();
         assert!(!servers.is_empty());
         for entry in servers.values() {
-            let upstream = Upstream::usual();
+            let upstream = Upstream::well_behaved();
             let url = upstream.url("/mcp");
             let entry = Entry::from_json(entry, |text| {
                 text.replace("REPLACE-WITH-YOUR-TOKEN", TOKEN).replace(URL_IN_EXAMPLES, &url)
@@ -103,7 +103,7 @@ fn manifest() -> Value {
 #[test]
 fn the_bundle_s_command_works() {
     let manifest = manifest();
-    let upstream = Upstream::usual();
+    let upstream = Upstream::well_behaved();
     let answers = [
         ("${__dirname}", "/opt/bundle"),
         ("${user_config.server}", &upstream.url("")),

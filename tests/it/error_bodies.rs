@@ -1,5 +1,4 @@
-//! Bodies of refusals that look like JSON-RPC and are none: each becomes one error in our words, with host, status and
-//! cause.
+//! Error bodies that resemble JSON-RPC but are not: each becomes one error of the bridge with host, status and cause.
 
 use crate::support::*;
 
@@ -9,20 +8,18 @@ const ROUTE_WITH_ID: &str = r#"{"id":"r-1","method":"POST","path":"/x","error":{
 const METHOD_AND_ERROR: &str = r#"{"jsonrpc":"2.0","method":"POST","error":{"code":-32001,"message":"nf"}}"#;
 const GOOGLE: &str = r#"{"error":{"code":403,"message":"API off","status":"PERMISSION_DENIED"}}"#;
 
-const JSON: &[(&str, &str)] = &[("Content-Type", "application/json")];
-
 #[test]
-fn a_body_that_only_passes_for_json_rpc_is_an_error_of_ours_and_only_one() {
+fn a_body_that_only_resembles_json_rpc_becomes_exactly_one_bridge_error() {
     for body in
         [ARRAY, ROUTE, ROUTE_WITH_ID, METHOD_AND_ERROR, GOOGLE, "[]", "[[]]", r#"[{"error":{"code":1,"message":"m"}}]"#]
     {
         for status in ["400 Bad Request", "403 Forbidden", "404 Not Found", "500 Internal Server Error"] {
             let upstream = Upstream::start(move |call| match call.kind() {
-                "tools/call" => call.respond(status, JSON, body),
-                _ => call.usual(),
+                "tools/call" => call.json_with_status(status, body),
+                _ => call.respond_normally(),
             });
             let mut bridge = Bridge::connected(&upstream);
-            says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), &status[..3]]);
+            assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host(), &status[..3]]);
             bridge.still_works();
             bridge.finish();
         }
@@ -30,30 +27,30 @@ fn a_body_that_only_passes_for_json_rpc_is_an_error_of_ours_and_only_one() {
 }
 
 #[test]
-fn an_initialize_refused_with_such_a_body_is_answered_and_so_is_what_follows() {
+fn an_initialize_rejected_with_such_a_body_and_later_requests_are_answered() {
     for body in [ARRAY, ROUTE, ROUTE_WITH_ID, METHOD_AND_ERROR, GOOGLE] {
-        let upstream = Upstream::start(move |call| call.respond("403 Forbidden", JSON, body));
+        let upstream = Upstream::start(move |call| call.json_with_status("403 Forbidden", body));
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
         bridge.send(&initialize("1", REVISION));
-        says(&bridge.answer("1"), &[&upstream.host(), "403"]);
+        assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "403"]);
         for id in ["2", "3"] {
-            says(&bridge.ask(id, "tools/list", "{}"), &[&upstream.host(), "403"]);
+            assert_error_mentions(&bridge.request(id, "tools/list", "{}"), &[&upstream.host(), "403"]);
         }
         bridge.finish();
     }
 }
 
 #[test]
-fn an_error_object_without_jsonrpc_is_told_in_our_words() {
+fn an_error_object_without_jsonrpc_becomes_a_valid_bridge_error() {
     for status in ["401 Unauthorized", "403 Forbidden", "429 Too Many Requests"] {
         let upstream = Upstream::start(move |call| match call.kind() {
-            "tools/call" => call.respond(status, JSON, GOOGLE),
-            _ => call.usual(),
+            "tools/call" => call.json_with_status(status, GOOGLE),
+            _ => call.respond_normally(),
         });
         let mut bridge = Bridge::connected(&upstream);
-        let answer = bridge.ask("5", "tools/call", "{}");
-        says(&answer, &[&upstream.host(), &status[..3], "API off"]);
-        assert_eq!(value(&answer)["jsonrpc"], "2.0", "what clients drop unread is no answer: {answer}");
+        let answer = bridge.request("5", "tools/call", "{}");
+        assert_error_mentions(&answer, &[&upstream.host(), &status[..3], "API off"]);
+        assert_eq!(value(&answer)["jsonrpc"], "2.0", "clients ignore a response without jsonrpc: {answer}");
         bridge.finish();
     }
 }

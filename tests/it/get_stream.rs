@@ -1,20 +1,12 @@
-//! The stream on which the upstream speaks first: opened once, taken up again for as long as the process lives.
+//! The GET stream for messages of the upstream: opened once, and reopened as long as the process lives.
 
 use std::time::{Duration, Instant};
 
 use crate::support::*;
 
-/// Holds GET streams and tool calls for the test, and is usual otherwise.
-fn holding() -> Upstream {
-    Upstream::start(|call| match call.kind() {
-        "GET" | "tools/call" => call.hold(),
-        _ => call.usual(),
-    })
-}
-
 #[test]
-fn questions_and_notifications_on_the_get_stream_reach_the_client() {
-    let upstream = holding();
+fn server_requests_and_notifications_on_the_get_stream_reach_the_client() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET");
     assert_eq!(get.header("accept"), Some("text/event-stream"));
@@ -27,33 +19,33 @@ fn questions_and_notifications_on_the_get_stream_reach_the_client() {
         assert_eq!(bridge.message(method), line);
     }
     for (id, method) in [("0", "sampling/createMessage"), (r#""r""#, "roots/list"), ("2", "ping")] {
-        let question = request(id, method, r#"{"temperature":1E0}"#);
-        events.event(&question);
-        assert_eq!(bridge.message(method), question);
+        let server_request = request(id, method, r#"{"temperature":1E0}"#);
+        events.event(&server_request);
+        assert_eq!(bridge.message(method), server_request);
         bridge.send(&result(id, r#"{"n":1.0}"#));
     }
     for n in 1..=3 {
-        upstream.wait_for("answer", n);
+        upstream.wait_for("response", n);
     }
     bridge.finish();
 }
 
 #[test]
-fn an_error_that_the_client_replies_is_posted_too() {
-    let upstream = holding();
+fn an_error_response_of_the_client_is_posted() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     events.event(&request("9", "sampling/createMessage", "{}"));
     bridge.message("sampling/createMessage");
     let refusal = r#"{"jsonrpc":"2.0","id":9,"error":{"code":-1,"message":"User rejected sampling request"}}"#;
     bridge.send(refusal);
-    assert_eq!(upstream.wait_for("answer", 1).text().trim_end(), refusal);
+    assert_eq!(upstream.wait_for("response", 1).text().trim_end(), refusal);
     bridge.finish();
 }
 
 #[test]
-fn one_get_stream_is_opened_and_only_after_initialized() {
-    let upstream = holding();
+fn one_get_stream_is_opened_after_initialized() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     bridge.still_works();
@@ -67,20 +59,20 @@ fn one_get_stream_is_opened_and_only_after_initialized() {
 }
 
 #[test]
-fn a_get_stream_that_is_refused_with_405_is_never_asked_for_again() {
-    let upstream = Upstream::usual();
+fn a_get_stream_refused_with_405_is_never_requested_again() {
+    let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
     upstream.wait_for("GET", 1);
     for _ in 0..20 {
         bridge.still_works();
     }
-    assert_eq!(upstream.count("GET"), 1, "405 means that there is no such stream, for good");
+    assert_eq!(upstream.count("GET"), 1, "405 means that the server has no such stream");
     bridge.finish();
 }
 
-/// The GET stream breaks in this way, and comes back.
-fn get_stream_comes_back(end: fn(Events)) {
-    let upstream = holding();
+/// Ends the GET stream in this way and asserts that it is reopened.
+fn get_stream_is_reopened(end: fn(Events)) {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     events.event_with_id("41", &notification("notifications/message", r#"{"level":"info","data":1}"#));
@@ -88,7 +80,7 @@ fn get_stream_comes_back(end: fn(Events)) {
     events.chunk("retry: 10\n\n");
     end(events);
     let again = upstream.take("GET");
-    assert_eq!(again.header("last-event-id"), Some("41"), "nothing in between is lost");
+    assert_eq!(again.header("last-event-id"), Some("41"), "the stream resumes after the last event");
     again.sse().event(&notification("notifications/tools/list_changed", "{}"));
     bridge.message("notifications/tools/list_changed");
     bridge.still_works();
@@ -96,26 +88,26 @@ fn get_stream_comes_back(end: fn(Events)) {
 }
 
 #[test]
-fn the_get_stream_comes_back_after_its_end() {
-    get_stream_comes_back(Events::end);
+fn the_get_stream_is_reopened_after_its_end() {
+    get_stream_is_reopened(Events::end);
 }
 
 #[test]
-fn the_get_stream_comes_back_after_a_cut() {
-    get_stream_comes_back(Events::cut);
+fn the_get_stream_is_reopened_after_the_connection_closes() {
+    get_stream_is_reopened(Events::cut);
 }
 
 #[test]
-fn the_get_stream_comes_back_after_a_reset() {
-    get_stream_comes_back(Events::reset);
+fn the_get_stream_is_reopened_after_a_reset() {
+    get_stream_is_reopened(Events::reset);
 }
 
 #[test]
-fn the_get_stream_comes_back_through_any_failure() {
+fn the_get_stream_is_reopened_after_failed_attempts() {
     let failures: [fn(Exchange); 3] =
         [|call| call.plain("503 Service Unavailable", "rolling out"), Exchange::cut, Exchange::reset];
     for fail in failures {
-        let upstream = holding();
+        let upstream = Upstream::holding(["GET", "tools/call"]);
         let mut bridge = Bridge::connected(&upstream);
         let events = upstream.take("GET").sse();
         events.chunk("retry: 10\n\n").event(&notification("notifications/x", "{}"));
@@ -124,37 +116,37 @@ fn the_get_stream_comes_back_through_any_failure() {
         fail(upstream.take("GET"));
         upstream.take("GET").sse().event(&notification("notifications/tools/list_changed", "{}"));
         bridge.message("notifications/tools/list_changed");
-        assert_eq!(upstream.count("initialize"), 1, "the session was never in doubt");
+        assert_eq!(upstream.count("initialize"), 1, "the session stays open");
         bridge.finish();
     }
 }
 
 #[test]
-fn the_get_stream_comes_back_after_an_outage() {
-    let mut upstream = holding();
+fn the_get_stream_is_reopened_after_an_outage() {
+    let mut upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     events.chunk("retry: 10\n\n");
     upstream.stop();
     drop(events);
-    // A request in the outage waits for the server, and so shows that the outage has been noticed.
+    // A request during the outage waits for the server, which shows that the bridge has noticed the outage.
     bridge.send(&request("1", "tools/list", "{}"));
     upstream.listen();
     upstream.take("GET").sse().event(&notification("notifications/tools/list_changed", "{}"));
     bridge.message("notifications/tools/list_changed");
-    bridge.answer("1");
+    bridge.response("1");
     bridge.finish();
 }
 
 #[test]
-fn a_retry_of_zero_does_not_spin() {
+fn a_retry_time_of_zero_does_not_cause_a_busy_loop() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => {
             let events = call.sse();
             events.chunk("retry: 0\n\n");
             events.end();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     upstream.wait_for("GET", 1);
@@ -166,8 +158,8 @@ fn a_retry_of_zero_does_not_spin() {
 }
 
 #[test]
-fn the_retry_time_that_the_server_asks_for_is_honoured() {
-    let upstream = holding();
+fn the_retry_time_of_the_server_is_respected() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let events = upstream.take("GET").sse();
     events.chunk("retry: 1500\n\n").event(&notification("notifications/message", r#"{"level":"info","data":1}"#));
@@ -175,19 +167,23 @@ fn the_retry_time_that_the_server_asks_for_is_honoured() {
     let ended = Instant::now();
     events.end();
     drop(upstream.take("GET"));
-    assert!(ended.elapsed() >= Duration::from_millis(1200), "the server asked for 1.5 s, it got {:?}", ended.elapsed());
+    assert!(
+        ended.elapsed() >= Duration::from_millis(1200),
+        "the server requested 1.5 s, the bridge waited {:?}",
+        ended.elapsed()
+    );
     bridge.finish();
 }
 
 #[test]
-fn an_answer_that_comes_on_the_get_stream_is_an_answer() {
-    let upstream = holding();
+fn a_response_on_the_get_stream_answers_its_request() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     bridge.send(&request("1", "tools/call", "{}"));
     let post = upstream.take("tools/call");
     get.event(&result("1", r#"{"by":"GET"}"#));
-    let answer = bridge.answer("1");
+    let answer = bridge.response("1");
     assert_eq!(answer, result("1", r#"{"by":"GET"}"#));
     post.result(r#"{"by":"POST"}"#);
     bridge.still_works();
@@ -195,7 +191,7 @@ fn an_answer_that_comes_on_the_get_stream_is_an_answer() {
 }
 
 #[test]
-fn a_server_without_the_stream_may_say_so_in_other_ways() {
+fn a_server_without_a_get_stream_may_answer_with_any_refusal() {
     let refusals: [fn(Exchange); 4] = [
         |call| call.plain("404 Not Found", "Cannot GET /mcp"),
         |call| call.plain("400 Bad Request", "what is that?"),
@@ -203,40 +199,41 @@ fn a_server_without_the_stream_may_say_so_in_other_ways() {
         |call| call.respond("200 OK", &[("Content-Type", "text/html")], "<h1>An MCP server</h1>"),
     ];
     for refuse in refusals {
-        let upstream = Upstream::start(move |call| if call.kind() == "GET" { refuse(call) } else { call.usual() });
+        let upstream =
+            Upstream::start(move |call| if call.kind() == "GET" { refuse(call) } else { call.respond_normally() });
         let mut bridge = Bridge::connected(&upstream);
         upstream.wait_for("GET", 1);
         for _ in 0..5 {
             bridge.still_works();
         }
         bridge.finish();
-        assert!(upstream.count("initialize") <= 2, "POSTs go well, so the session lives: {:?}", upstream.kinds());
+        assert!(upstream.count("initialize") <= 2, "POSTs succeed, so the session is open: {:?}", upstream.kinds());
         assert!(upstream.count("GET") <= 3, "{:?}", upstream.kinds());
     }
 }
 
 #[test]
-fn a_call_that_the_server_may_ask_about_goes_when_there_is_a_stream_to_ask_on() {
-    let upstream = holding();
+fn a_call_waits_briefly_for_the_get_stream_that_carries_server_requests() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let began = Instant::now();
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET");
     bridge.send(&request("1", "tools/call", "{}"));
     bridge.still_works();
     let is_sent = upstream.count("tools/call") > 0;
-    assert!(!is_sent || began.elapsed() > Duration::from_secs(1), "a question without a stream is lost");
+    assert!(!is_sent || began.elapsed() > Duration::from_secs(1), "a server request without a stream would be lost");
     let events = get.sse();
     let call = upstream.take("tools/call");
     events.event(&request("7", "elicitation/create", "{}"));
     bridge.message("elicitation/create");
     call.result("{}");
-    bridge.answer("1");
+    bridge.response("1");
     bridge.finish();
 }
 
 #[test]
-fn a_call_that_is_cancelled_while_it_waits_for_the_stream_is_not_sent() {
-    let upstream = holding();
+fn a_call_cancelled_while_it_waits_for_the_get_stream_is_not_sent() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET");
     bridge.send(&request("1", "tools/call", "{}"));

@@ -1,24 +1,17 @@
-//! HTTP+SSE upstreams: found out by themselves, listened to for as long as the process lives.
+//! HTTP+SSE upstreams: detected automatically, with a stream that is reopened as long as the process lives.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::*;
 
-/// An HTTP+SSE upstream at `/sse`, and its voice.
-fn http_sse(endpoint: &'static str) -> (Upstream, HttpSse) {
-    let voice = HttpSse::new(endpoint);
-    let server = voice.clone();
-    (Upstream::start(move |call| server.serve(call)), voice)
-}
-
 fn connected(upstream: &Upstream) -> Bridge {
     let mut bridge = Bridge::to(&upstream.url("/sse")).start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge
 }
 
 #[test]
-fn an_http_sse_upstream_is_found_out_by_each_status_such_servers_give() {
+fn http_sse_is_detected_from_every_status_that_such_servers_return() {
     let statuses = [
         "400 Bad Request",
         "404 Not Found",
@@ -28,49 +21,49 @@ fn an_http_sse_upstream_is_found_out_by_each_status_such_servers_give() {
         "501 Not Implemented",
     ];
     for status in statuses {
-        let voice = HttpSse::new("/messages?s=1");
+        let sse_server = HttpSse::new("/messages?s=1");
         let upstream = Upstream::start(move |call| match (call.request.http_method.as_str(), call.path()) {
             ("POST", "/sse") => call.plain(status, "what is that?"),
-            _ => voice.serve(call),
+            _ => sse_server.serve(call),
         });
         let mut bridge = Bridge::to(&upstream.url("/sse")).start();
-        let answer = bridge.shake_hands();
-        assert!(answer.contains(HTTP_SSE_REVISION), "{status}: the upstream's own answer: {answer}");
+        let answer = bridge.initialize();
+        assert!(answer.contains(HTTP_SSE_REVISION), "{status}: the upstream's own result: {answer}");
         bridge.still_works();
         bridge.finish();
     }
 }
 
 #[test]
-fn statuses_that_say_nothing_of_the_transport_bring_no_fallback() {
+fn a_status_unrelated_to_the_transport_causes_no_fallback() {
     for status in ["401 Unauthorized", "403 Forbidden", "500 Internal Server Error"] {
         let upstream = Upstream::start(move |call| call.plain(status, "not now"));
         let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--auth", "off"]).start();
-        let answer = bridge.ask(
+        let answer = bridge.request(
             "1",
             "initialize",
             r#"{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}"#,
         );
-        says(&answer, &[&upstream.host(), &status[..3]]);
+        assert_error_mentions(&answer, &[&upstream.host(), &status[..3]]);
         bridge.finish();
-        assert_eq!(upstream.count("GET"), 0, "{status} does not speak of HTTP+SSE: {:?}", upstream.kinds());
+        assert_eq!(upstream.count("GET"), 0, "{status} is no sign of HTTP+SSE: {:?}", upstream.kinds());
     }
 }
 
 #[test]
-fn messages_pass_both_ways_to_the_byte() {
-    let (upstream, voice) = http_sse("/messages?s=1&t=a%20b");
+fn messages_pass_both_ways_byte_for_byte() {
+    let (upstream, sse_server) = HttpSse::start("/messages?s=1&t=a%20b");
     let mut bridge = connected(&upstream);
     let line = r#"{"id":1,"params":{"big":12345678901234567890,"f":1.0},"method":"tools/call","jsonrpc":"2.0"}"#;
     bridge.send(line);
-    assert_eq!(bridge.answer("1"), result("1", "{}"));
+    assert_eq!(bridge.response("1"), result("1", "{}"));
     let seen = upstream.wait_for("tools/call", 1);
     assert_eq!((seen.text().trim_end(), seen.path.as_str()), (line, "/messages?s=1&t=a%20b"));
-    let question = request("1", "sampling/createMessage", r#"{"t":1.0}"#);
-    voice.event(&question);
-    assert_eq!(bridge.message("sampling/createMessage"), question);
+    let server_request = request("1", "sampling/createMessage", r#"{"t":1.0}"#);
+    sse_server.event(&server_request);
+    assert_eq!(bridge.message("sampling/createMessage"), server_request);
     bridge.send(&result("1", r#"{"n":1E2}"#));
-    assert_eq!(upstream.wait_for("answer", 1).text().trim_end(), result("1", r#"{"n":1E2}"#));
+    assert_eq!(upstream.wait_for("response", 1).text().trim_end(), result("1", r#"{"n":1E2}"#));
     bridge.finish();
     assert_eq!(upstream.count("GET"), 1, "one stream: {:?}", upstream.kinds());
     assert_eq!(upstream.count("DELETE"), 0, "HTTP+SSE has no session to delete");
@@ -100,15 +93,15 @@ fn an_endpoint_may_be_relative_or_absolute_on_the_same_origin() {
             _ => call.plain("404 Not Found", "nothing here"),
         });
         let mut bridge = Bridge::to(&upstream.url("/deep/sse")).arg("--transport").arg("sse-only").start();
-        bridge.shake_hands();
+        bridge.initialize();
         bridge.still_works();
         bridge.finish();
     }
 }
 
 #[test]
-fn an_endpoint_on_another_origin_is_refused_and_never_asked() {
-    let stranger = Upstream::usual().may_stay_unasked();
+fn an_endpoint_on_another_origin_is_refused_and_receives_no_request() {
+    let stranger = Upstream::well_behaved().may_receive_no_request();
     let endpoint = stranger.url("/messages");
     let upstream = Upstream::start(move |call| match call.kind() {
         "GET" => {
@@ -120,72 +113,75 @@ fn an_endpoint_on_another_origin_is_refused_and_never_asked() {
     });
     let mut bridge = Bridge::to(&upstream.url("/sse")).arg("--header").arg("X-Key: k-123").start();
     bridge.send(&initialize("1", REVISION));
-    own_error(&bridge.answer("1"));
+    bridge_error(&bridge.response("1"));
     bridge.finish();
-    assert!(stranger.requests().is_empty(), "another origin sees nothing: {:?}", stranger.requests());
+    assert!(stranger.requests().is_empty(), "another origin receives no request: {:?}", stranger.requests());
 }
 
 #[test]
-fn an_endpoint_that_never_comes_is_waited_for_in_bounds() {
+fn the_wait_for_a_missing_endpoint_event_is_bounded() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => drop(call.sse().closed_by_client()),
         _ => call.plain("405 Method Not Allowed", "no POST here"),
     });
     let mut bridge = Bridge::to(&upstream.url("/sse")).startup_wait("0.2").args(["--patience", "1"]).start();
     bridge.send(&initialize("1", REVISION));
-    bridge.answer("1");
+    bridge.response("1");
     bridge.send(&request("2", "tools/list", "{}"));
-    says(&bridge.answer("2"), &[&upstream.host()]);
+    assert_error_mentions(&bridge.response("2"), &[&upstream.host()]);
     bridge.finish();
 }
 
 #[test]
-fn where_there_is_no_stream_either_the_first_answer_is_reported() {
+fn the_first_error_is_reported_when_the_fallback_fails_too() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => call.plain("404 Not Found", "nothing to hear"),
         _ => call.plain("404 Not Found", "no such account"),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &[&upstream.host(), "404", "no such account"]);
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "404", "no such account"]);
     bridge.finish();
 }
 
 #[test]
-fn a_broken_stream_is_an_error_for_what_is_pending_and_a_new_stream_with_the_clients_initialize() {
-    let (upstream, voice) = http_sse("/messages");
+fn a_broken_stream_fails_pending_requests_and_a_new_stream_replays_initialize() {
+    let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = connected(&upstream);
     bridge.send(&request("1", "tools/call", r#"{"name":"hang"}"#));
     upstream.wait_for("tools/call", 1);
-    voice.cut();
-    says(&bridge.answer("1"), &[&upstream.host()]);
+    sse_server.cut();
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host()]);
     upstream.wait_for("initialize", 3);
     bridge.still_works();
     bridge.finish();
     let requests = upstream.requests();
-    let said: Vec<_> =
+    let sent: Vec<_> =
         requests.iter().filter(|request| request.kind == "initialize").map(|r| r.text().trim_end()).collect();
-    assert!(said.iter().all(|line| *line == said[0]), "the client's own initialize, every time: {said:?}");
-    assert_eq!(upstream.count("tools/call"), 1, "what has reached the server is not sent twice");
+    assert!(sent.iter().all(|line| *line == sent[0]), "each time it is the client's own initialize: {sent:?}");
+    assert_eq!(upstream.count("tools/call"), 1, "a request that has reached the server is not sent twice");
 }
 
 #[test]
-fn a_new_stream_has_the_subscriptions_of_the_one_that_broke() {
-    let (upstream, voice) = http_sse("/messages");
+fn a_new_stream_restores_the_subscriptions_of_the_broken_one() {
+    let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = connected(&upstream);
-    assert_eq!(bridge.ask("1", "resources/subscribe", r#"{"uri":"a:b"}"#), result("1", "{}"));
-    voice.cut();
+    assert_eq!(bridge.request("1", "resources/subscribe", r#"{"uri":"a:b"}"#), result("1", "{}"));
+    sse_server.cut();
     let again = upstream.wait_for("resources/subscribe", 2);
     assert!(again.text().contains(r#"{"uri":"a:b"}"#), "{}", again.text());
     bridge.still_works();
     let written = bridge.finish().lines;
-    assert!(!written.iter().any(|line| line.contains("mcp-ferry-")), "the answer to it is nobody's: {written:?}");
+    assert!(
+        !written.iter().any(|line| line.contains("mcp-ferry-")),
+        "the response to the bridge's own request is dropped: {written:?}"
+    );
 }
 
 #[test]
-fn a_stream_comes_back_through_any_number_of_failures() {
-    let voice = HttpSse::new("/messages");
-    let (server, listens) = (voice.clone(), AtomicUsize::new(0));
+fn the_stream_is_reopened_after_several_failed_attempts() {
+    let sse_server = HttpSse::new("/messages");
+    let (server, listens) = (sse_server.clone(), AtomicUsize::new(0));
     let upstream = Upstream::start(move |call| match call.kind() {
         "GET" => match listens.fetch_add(1, Ordering::SeqCst) {
             1 => call.plain("503 Service Unavailable", "rolling out"),
@@ -196,49 +192,49 @@ fn a_stream_comes_back_through_any_number_of_failures() {
     });
     let mut bridge = connected(&upstream);
     bridge.still_works();
-    voice.event(&notification("notifications/x", "{}"));
+    sse_server.event(&notification("notifications/x", "{}"));
     bridge.message("notifications/x");
-    voice.cut();
+    sse_server.cut();
     upstream.wait_for("GET", 4);
     bridge.still_works();
     let ended = bridge.finish();
     assert_eq!(
         ended.lines.iter().filter(|line| line.contains("serverInfo")).count(),
         1,
-        "a replay is not the client's business"
+        "the response to a replayed initialize is dropped"
     );
 }
 
 #[test]
-fn a_post_that_is_refused_is_an_error_for_its_request() {
-    let voice = HttpSse::new("/messages");
+fn a_rejected_post_is_an_error_for_its_request() {
+    let sse_server = HttpSse::new("/messages");
     let upstream = Upstream::start(move |call| match call.kind() {
         "tools/call" => call.plain("500 Internal Server Error", "out of cheese"),
-        _ => voice.serve(call),
+        _ => sse_server.serve(call),
     });
     let mut bridge = connected(&upstream);
-    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "500", "out of cheese"]);
+    assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host(), "500", "out of cheese"]);
     bridge.still_works();
     bridge.finish();
 }
 
 #[test]
-fn a_json_rpc_error_body_of_a_refused_post_passes() {
-    let voice = HttpSse::new("/messages");
+fn the_json_rpc_error_body_of_a_rejected_post_passes() {
+    let sse_server = HttpSse::new("/messages");
     let upstream = Upstream::start(move |call| match call.kind() {
         "tools/call" => call.error("400 Bad Request", -32602, "no such tool"),
-        _ => voice.serve(call),
+        _ => sse_server.serve(call),
     });
     let mut bridge = connected(&upstream);
-    assert_eq!(bridge.ask("1", "tools/call", "{}"), error("1", -32602, "no such tool"));
+    assert_eq!(bridge.request("1", "tools/call", "{}"), error("1", -32602, "no such tool"));
     bridge.finish();
 }
 
 #[test]
-fn sse_only_listens_without_posting_first() {
-    let (upstream, _voice) = http_sse("/messages");
+fn sse_only_opens_the_stream_without_posting_first() {
+    let (upstream, _voice) = HttpSse::start("/messages");
     let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--transport", "sse-only"]).start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     bridge.finish();
     let first = &upstream.requests()[0];
@@ -248,9 +244,9 @@ fn sse_only_listens_without_posting_first() {
 
 #[test]
 fn sse_first_falls_back_to_streamable_http() {
-    let upstream = Upstream::usual();
+    let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--transport", "sse-first"]).start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     bridge.finish();
     assert_eq!(upstream.kinds()[0], "GET");
@@ -258,55 +254,55 @@ fn sse_first_falls_back_to_streamable_http() {
 
 #[test]
 fn http_only_never_falls_back() {
-    let (upstream, _voice) = http_sse("/messages");
+    let (upstream, _voice) = HttpSse::start("/messages");
     let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--transport", "http-only"]).start();
     bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &[&upstream.host(), "405"]);
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "405"]);
     bridge.finish();
     assert_eq!(upstream.count("GET"), 0);
 }
 
 #[test]
-fn headers_of_the_user_go_to_both_endpoints() {
-    let voice = HttpSse::new("/messages");
+fn headers_of_the_user_are_sent_to_both_endpoints() {
+    let sse_server = HttpSse::new("/messages");
     let upstream = Upstream::start(move |call| {
         assert_eq!(call.header("x-key"), Some("k-123"), "on {} {}", call.request.http_method, call.path());
-        voice.serve(call);
+        sse_server.serve(call);
     });
     let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--header", "X-Key: k-123"]).start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     bridge.finish();
 }
 
 #[test]
-fn a_cancellation_is_posted_and_its_late_answer_suppressed() {
-    let (upstream, voice) = http_sse("/messages");
+fn a_cancellation_is_posted_and_the_late_response_is_dropped() {
+    let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = connected(&upstream);
     bridge.send(&request("1", "tools/call", r#"{"name":"hang"}"#));
     upstream.wait_for("tools/call", 1);
     bridge.cancel("1");
     upstream.wait_for("notifications/cancelled", 1);
-    voice.event(&result("1", r#"{"late":true}"#));
+    sse_server.event(&result("1", r#"{"late":true}"#));
     bridge.still_works();
     let ended = bridge.finish();
     assert!(!ended.lines.iter().any(|line| line.contains("late")));
 }
 
 #[test]
-fn a_session_that_the_endpoint_does_not_know_is_opened_again() {
+fn a_session_unknown_to_the_endpoint_is_opened_again() {
     for status in ["404 Not Found", "400 Bad Request"] {
-        let voice = HttpSse::new("/messages");
+        let sse_server = HttpSse::new("/messages");
         let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
             ("tools/call", 0) => call.plain(status, "Could not find session"),
-            _ => voice.serve(call),
+            _ => sse_server.serve(call),
         });
         let mut bridge = connected(&upstream);
         bridge.send(&request("1", "tools/call", "{}"));
-        let answer = bridge.answer("1");
-        assert!(answer == result("1", "{}") || own_error(&answer).contains(&status[..3]), "{answer}");
+        let answer = bridge.response("1");
+        assert!(answer == result("1", "{}") || bridge_error(&answer).contains(&status[..3]), "{answer}");
         bridge.still_works();
         bridge.finish();
-        assert_eq!(upstream.count("GET"), 2, "{status}: a new stream is a new session: {:?}", upstream.kinds());
+        assert_eq!(upstream.count("GET"), 2, "{status}: a new stream opens a new session: {:?}", upstream.kinds());
     }
 }

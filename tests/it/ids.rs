@@ -1,10 +1,10 @@
-//! Ids: carried as they are, told apart, known again.
+//! JSON-RPC ids: sent unchanged, compared by value, and matched to their requests.
 
 use crate::support::*;
 
 #[test]
-fn ids_of_every_kind_are_carried_as_they_are() {
-    let upstream = Upstream::usual();
+fn ids_of_every_kind_pass_unchanged() {
+    let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
     let ids =
         ["0", "-1", "12345678901234567890123", "1.5", "1.0", "1E2", r#""7""#, "7", r#""""#, r#""\u00e9 \" \\ é""#];
@@ -12,7 +12,7 @@ fn ids_of_every_kind_are_carried_as_they_are() {
         bridge.send(&request(id, "tools/call", "{}"));
     }
     for id in ids {
-        assert_eq!(bridge.answer(id), result(id, "{}"), "an id keeps its letters");
+        assert_eq!(bridge.response(id), result(id, "{}"), "an id keeps its spelling");
     }
     let carried: Vec<_> =
         upstream.requests().iter().filter(|r| r.kind == "tools/call").map(|r| r.id.clone().unwrap()).collect();
@@ -23,49 +23,49 @@ fn ids_of_every_kind_are_carried_as_they_are() {
 }
 
 #[test]
-fn an_id_of_null_is_forwarded_or_answered_never_dropped() {
-    let upstream = Upstream::usual();
+fn a_request_with_a_null_id_is_forwarded_or_answered() {
+    let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{}}"#);
-    bridge.answer("null");
+    bridge.response("null");
     bridge.still_works();
     bridge.finish();
 }
 
 #[test]
-fn one_id_used_for_two_requests_at_once_is_answered_twice() {
-    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+fn two_requests_with_the_same_id_get_two_responses() {
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", r#"{"n":1}"#));
     bridge.send(&request("1", "tools/call", r#"{"n":2}"#));
     upstream.take("tools/call").result("{}");
-    bridge.answer("1");
-    // The second may have been refused by the bridge; if it was carried, its answer comes too.
+    bridge.response("1");
+    // The bridge may have rejected the second request; if it was sent, its response comes too.
     bridge.still_works();
     if upstream.count("tools/call") == 2 {
         upstream.take("tools/call").result("{}");
     }
-    bridge.answer("1");
+    bridge.response("1");
     bridge.finish();
 }
 
 #[test]
-fn an_id_is_known_again_in_other_letters() {
+fn an_id_with_other_escapes_is_the_same_id() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
-            // As a server writes it that has read it: the same string, spelt anew.
+            // The same string with other escapes, as a server writes it after parsing.
             let events = call.sse();
             events.event(&result(r#""é/A""#, "{}"));
             events.end();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     let id = r#""\u00e9\/\u0041""#;
     bridge.send_raw(format!("{}\n", request(id, "tools/call", "{}")).as_bytes());
     let answer = bridge.line_where("the answer", |line| line.contains("result") && !line.contains("serverInfo"));
     assert_eq!(value(&answer)["id"], "é/A", "{answer}");
-    bridge.owe(&peek(answer.as_bytes()).id.unwrap());
+    bridge.expect_response(&peek(answer.as_bytes()).id.unwrap());
     bridge.send(&notification("notifications/cancelled", r#"{"requestId":"é/A"}"#));
     bridge.still_works();
     bridge.finish();
@@ -73,8 +73,8 @@ fn an_id_is_known_again_in_other_letters() {
 }
 
 #[test]
-fn a_number_and_its_text_are_two_ids() {
-    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+fn a_number_and_the_same_text_are_different_ids() {
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     for id in ["1", r#""1""#] {
         bridge.send(&request(id, "tools/call", "{}"));
@@ -87,12 +87,12 @@ fn a_number_and_its_text_are_two_ids() {
         let text = format!(r#"{{"of":{}}}"#, call.id());
         call.result(&text);
     }
-    assert_eq!(bridge.answer("1"), result("1", r#"{"of":1}"#));
+    assert_eq!(bridge.response("1"), result("1", r#"{"of":1}"#));
     bridge.finish();
 }
 
 #[test]
-fn an_answer_that_comes_twice_reaches_the_client_once() {
+fn a_duplicate_response_reaches_the_client_once() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
             let answer = result(&call.id(), "{}");
@@ -100,17 +100,17 @@ fn an_answer_that_comes_twice_reaches_the_client_once() {
             events.event(&answer).event(&answer);
             events.end();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
-    bridge.ask("1", "tools/call", "{}");
+    bridge.request("1", "tools/call", "{}");
     bridge.still_works();
     bridge.finish();
 }
 
 #[test]
-fn an_answer_to_nothing_reaches_nobody() {
-    let upstream = Upstream::start(|call| if call.kind() == "GET" { call.hold() } else { call.usual() });
+fn a_response_to_an_unknown_id_is_dropped() {
+    let upstream = Upstream::holding(["GET"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     get.event(&result("99", "{}")).event(&result(r#""hello""#, "{}"));
@@ -120,13 +120,13 @@ fn an_answer_to_nothing_reaches_nobody() {
 }
 
 #[test]
-fn an_answer_to_another_request_is_not_an_answer_to_this_one() {
+fn a_response_with_another_id_does_not_answer_the_request() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.json(&result("99", "{}")),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
-    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host()]);
+    assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host()]);
     bridge.still_works();
     bridge.finish();
 }

@@ -1,23 +1,23 @@
-//! What is too large is one error for one request; what is slow holds up nothing else.
+//! A message that is too large fails one request, and a slow request delays no other.
 
 use crate::support::*;
 
 const MIB: usize = 1 << 20;
 
-fn small(upstream: &Upstream) -> Bridge {
+fn bridge_with_small_limit(upstream: &Upstream) -> Bridge {
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--max-message-size", "1"]).start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge
 }
 
 #[test]
-fn an_over_long_line_is_one_error_for_its_request() {
-    let upstream = Upstream::usual();
-    let mut bridge = small(&upstream);
+fn a_line_that_is_too_long_is_one_error_for_its_request() {
+    let upstream = Upstream::well_behaved();
+    let mut bridge = bridge_with_small_limit(&upstream);
     let filling = "x".repeat(MIB + MIB / 2);
     let lines = [
         ("1", format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"text":"{filling}"}}}}"#)),
-        // The id comes after all the rest, and another one stands inside.
+        // The id comes last, and other ids are nested inside.
         (
             "2",
             format!(
@@ -27,19 +27,19 @@ fn an_over_long_line_is_one_error_for_its_request() {
         (r#""three""#, format!(r#"{{"method":"tools/call","id":"three","params":["\"id\":97","{filling}"]}}"#)),
     ];
     for (id, line) in lines {
-        bridge.owe(id);
+        bridge.expect_response(id);
         bridge.send_raw(format!("{line}\n").as_bytes());
-        says(&bridge.answer(id), &["--max-message-size"]);
+        assert_error_mentions(&bridge.response(id), &["--max-message-size"]);
         bridge.still_works();
     }
     bridge.finish();
-    assert_eq!(upstream.count("tools/call"), 0, "what is too large is not sent");
+    assert_eq!(upstream.count("tools/call"), 0, "a message that is too large is not sent");
 }
 
 #[test]
-fn an_over_long_notification_is_dropped_and_the_rest_goes_on() {
-    let upstream = Upstream::usual();
-    let mut bridge = small(&upstream);
+fn a_notification_that_is_too_long_is_dropped_and_the_session_continues() {
+    let upstream = Upstream::well_behaved();
+    let mut bridge = bridge_with_small_limit(&upstream);
     bridge.send(&notification("notifications/x", &format!(r#"{{"text":"{}"}}"#, "x".repeat(2 * MIB))));
     bridge.still_works();
     bridge.finish();
@@ -53,36 +53,37 @@ fn a_message_just_below_the_limit_passes_both_ways() {
             let text = "y".repeat(MIB - 1000);
             call.result(&format!(r#"{{"text":"{text}"}}"#));
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
-    let mut bridge = small(&upstream);
-    let answer = bridge.ask("1", "tools/call", &format!(r#"{{"text":"{}"}}"#, "x".repeat(MIB - 1000)));
+    let mut bridge = bridge_with_small_limit(&upstream);
+    let answer = bridge.request("1", "tools/call", &format!(r#"{{"text":"{}"}}"#, "x".repeat(MIB - 1000)));
     assert!(answer.len() > MIB - 1000);
     bridge.finish();
 }
 
-/// Whatever the server answers a call with is too long.
-fn one_error_for_the_call(answer: impl Fn(Exchange) + Send + Sync + 'static) {
-    let upstream = Upstream::start(move |call| if call.kind() == "tools/call" { answer(call) } else { call.usual() });
-    let mut bridge = small(&upstream);
-    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "--max-message-size"]);
+/// Asserts that a response that is too long fails only the call.
+fn fails_only_the_call(answer: impl Fn(Exchange) + Send + Sync + 'static) {
+    let upstream =
+        Upstream::start(move |call| if call.kind() == "tools/call" { answer(call) } else { call.respond_normally() });
+    let mut bridge = bridge_with_small_limit(&upstream);
+    assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host(), "--max-message-size"]);
     bridge.still_works();
     bridge.finish();
 }
 
-fn too_much() -> String {
+fn oversized_result() -> String {
     format!(r#"{{"text":"{}"}}"#, "y".repeat(2 * MIB))
 }
 
 #[test]
-fn an_over_long_json_body_is_one_error_for_its_request() {
-    one_error_for_the_call(|call| call.result(&too_much()));
+fn a_json_body_that_is_too_long_is_one_error_for_its_request() {
+    fails_only_the_call(|call| call.result(&oversized_result()));
 }
 
 #[test]
-fn an_over_long_event_is_one_error_for_its_request() {
-    one_error_for_the_call(|call| {
-        let answer = result(&call.id(), &too_much());
+fn an_event_that_is_too_long_is_one_error_for_its_request() {
+    fails_only_the_call(|call| {
+        let answer = result(&call.id(), &oversized_result());
         let events = call.sse();
         events.event(&answer);
         events.end();
@@ -90,15 +91,15 @@ fn an_over_long_event_is_one_error_for_its_request() {
 }
 
 #[test]
-fn an_over_long_event_on_the_get_stream_does_not_end_what_comes_there() {
-    let upstream = Upstream::start(|call| if call.kind() == "GET" { call.hold() } else { call.usual() });
-    let mut bridge = small(&upstream);
+fn an_event_that_is_too_long_does_not_end_the_get_stream() {
+    let upstream = Upstream::holding(["GET"]);
+    let mut bridge = bridge_with_small_limit(&upstream);
     let get = upstream.take("GET").sse();
     get.chunk("retry: 10\n\n");
     get.event(&notification("notifications/x", &format!(r#"{{"text":"{}"}}"#, "y".repeat(2 * MIB))));
     get.event(&notification("notifications/y", "{}"));
     drop(get);
-    // On this stream or on the next one.
+    // Later messages come on this stream or on the next one.
     upstream.take("GET").sse().event(&notification("notifications/z", "{}"));
     bridge.message("notifications/z");
     bridge.still_works();
@@ -106,7 +107,7 @@ fn an_over_long_event_on_the_get_stream_does_not_end_what_comes_there() {
 }
 
 #[test]
-fn the_limit_is_for_one_message_not_for_a_stream() {
+fn the_size_limit_applies_to_one_message_and_not_to_a_stream() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
             let id = call.id();
@@ -121,10 +122,10 @@ fn the_limit_is_for_one_message_not_for_a_stream() {
             events.event(&result(&id, "{}"));
             events.end();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
-    let mut bridge = small(&upstream);
-    assert_eq!(bridge.ask("1", "tools/call", "{}"), result("1", "{}"));
+    let mut bridge = bridge_with_small_limit(&upstream);
+    assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", "{}"));
     let ended = bridge.finish();
     assert_eq!(ended.lines.iter().filter(|line| line.contains("notifications/message")).count(), 6);
 }
@@ -137,7 +138,7 @@ fn a_client_that_does_not_read_can_still_cancel() {
             let text = "y".repeat(MIB);
             call.result(&format!(r#"{{"text":"{text}"}}"#));
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("0", "tools/call", r#"{"name":"hang"}"#));
@@ -151,7 +152,7 @@ fn a_client_that_does_not_read_can_still_cancel() {
         assert!(call.closed_by_client());
     });
     for id in 1..=20 {
-        bridge.answer(&id.to_string());
+        bridge.response(&id.to_string());
     }
     bridge.finish();
 }
@@ -171,28 +172,28 @@ fn ten_thousand_events_arrive_in_order() {
             events.event(&result(&id, "{}"));
             events.end();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
-    bridge.ask("1", "tools/call", "{}");
+    bridge.request("1", "tools/call", "{}");
     let ended = bridge.finish();
     let progress: Vec<_> = ended.lines.iter().filter(|line| line.contains("notifications/progress")).collect();
     assert_eq!(progress.len(), 10_000);
     for (n, line) in progress.iter().enumerate() {
         assert!(line.contains(&format!(r#""n":{n}}}"#)), "event {n} is {line}");
     }
-    assert!(ended.lines.last().unwrap().contains(r#""id":1"#), "the answer comes last");
+    assert!(ended.lines.last().unwrap().contains(r#""id":1"#), "the response comes last");
 }
 
 #[test]
-fn a_thousand_calls_pass_one_that_hangs() {
+fn a_thousand_calls_complete_while_one_hangs() {
     let upstream = Upstream::start(|call| match (call.kind(), call.id().as_str()) {
         ("tools/call", "0") => call.hold(),
         ("tools/call", id) => {
             let text = format!(r#"{{"of":{id}}}"#);
             call.result(&text);
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     for id in 0..1000 {
@@ -200,23 +201,27 @@ fn a_thousand_calls_pass_one_that_hangs() {
     }
     for id in 1..1000 {
         let id = id.to_string();
-        assert_eq!(bridge.answer(&id), result(&id, &format!(r#"{{"of":{id}}}"#)), "each answer is its own request's");
+        assert_eq!(
+            bridge.response(&id),
+            result(&id, &format!(r#"{{"of":{id}}}"#)),
+            "each response belongs to its request"
+        );
     }
     upstream.take("tools/call").result(r#"{"of":0}"#);
-    bridge.answer("0");
+    bridge.response("0");
     bridge.finish();
 }
 
 #[cfg(unix)]
 #[test]
-fn two_thousand_calls_are_in_flight_at_once() {
+fn two_thousand_calls_may_be_in_flight_at_once() {
     use rustix::process::{Resource, getrlimit, setrlimit};
 
-    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
-    // For the test's own end of each connection, and after the start of the bridge, which must see to its own.
+    // The test needs a file for its end of each connection. The bridge is already running and raises its own limit.
     let mut limit = getrlimit(Resource::Nofile);
-    // More than this some systems refuse, whatever they say.
+    // Some systems refuse more than this although their limit is higher.
     limit.current = Some(limit.maximum.unwrap_or(8192).min(8192));
     setrlimit(Resource::Nofile, limit).unwrap();
     for id in 0..2000 {
@@ -228,7 +233,7 @@ fn two_thousand_calls_are_in_flight_at_once() {
         upstream.take("tools/call").result("{}");
     }
     for id in 0..2000 {
-        bridge.answer(&id.to_string());
+        bridge.response(&id.to_string());
     }
     bridge.finish();
 }

@@ -1,5 +1,4 @@
-//! What was written for `npx mcp-remote`: every argument of its, its own spellings and mistakes included, and what
-//! becomes of it.
+//! Every argument of mcp-remote, in its own spellings and with its users' mistakes, and the result.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -8,18 +7,18 @@ use tempfile::TempDir;
 
 use crate::support::*;
 
-/// What a list of arguments leads to. Words are those that must stand on stderr.
+/// The result of a list of arguments. Words are those that stderr must contain.
 enum Leads {
-    /// To a bridge that works and says nothing.
+    /// A bridge that works and prints nothing.
     Work,
-    /// To one that works after a warning of one line.
+    /// A bridge that works after a warning of one line.
     Warning(&'static [&'static str]),
-    /// To the end, with 2, before anything is carried.
+    /// Exit status 2 before any message is sent.
     Refusal(&'static [&'static str]),
 }
 use Leads::{Refusal, Warning, Work};
 
-/// In the table: the server's URL, a directory with files, and a value that may be a secret and must not be shown.
+/// Placeholders in the tables: the server's URL, a directory with files, and a secret value that must not be printed.
 const URL: &str = "{url}";
 const FILES: &str = "{files}";
 const STRAY: &str = "sk-stray-0123456789";
@@ -37,9 +36,9 @@ fn files() -> TempDir {
     files
 }
 
-/// Tries each row on a server that does what most do; one run tells of all that do not hold.
-fn hold(rows: &[(&[&str], Leads)]) {
-    let (upstream, files) = (Upstream::usual().may_stay_unasked(), files());
+/// Tries each row against a well-behaved server and lists all rows that fail.
+fn check_rows(rows: &[(&[&str], Leads)]) {
+    let (upstream, files) = (Upstream::well_behaved().may_receive_no_request(), files());
     let fill = |argument: &&str| {
         argument.replace(URL, &upstream.url("/mcp")).replace(FILES, &files.path().display().to_string())
     };
@@ -51,7 +50,7 @@ fn hold(rows: &[(&[&str], Leads)]) {
         })
         .map(|(typed, _)| typed)
         .collect();
-    assert!(failed.is_empty(), "these arguments lead elsewhere, see above: {failed:#?}");
+    assert!(failed.is_empty(), "these rows failed, see above: {failed:#?}");
 }
 
 fn try_row(typed: &[String], leads: &Leads) {
@@ -60,30 +59,30 @@ fn try_row(typed: &[String], leads: &Leads) {
     let (warnings, words) = match leads {
         Refusal(words) => {
             bridge.close_stdin();
-            let ended = bridge.ended();
-            assert_eq!(ended.code, Some(2), "{typed:?} cannot be meant: {}", ended.stderr);
-            assert!(ended.lines.is_empty(), "{typed:?}: stdout is for JSON-RPC alone: {:?}", ended.lines);
-            return names_each(typed, &ended.stderr, words);
+            let ended = bridge.wait_for_exit();
+            assert_eq!(ended.code, Some(2), "{typed:?} is refused: {}", ended.stderr);
+            assert!(ended.lines.is_empty(), "{typed:?}: stdout only carries JSON-RPC: {:?}", ended.lines);
+            return assert_names_each(typed, &ended.stderr, words);
         }
         Warning(words) => (1, *words),
         Work => (0, &[][..]),
     };
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     let stderr = bridge.finish().stderr;
-    assert_eq!(stderr.lines().count(), warnings, "{typed:?} is worth so many lines: {stderr}");
-    names_each(typed, &stderr, words);
+    assert_eq!(stderr.lines().count(), warnings, "the number of warnings for {typed:?}: {stderr}");
+    assert_names_each(typed, &stderr, words);
 }
 
-fn names_each(typed: &[String], stderr: &str, words: &[&str]) {
+fn assert_names_each(typed: &[String], stderr: &str, words: &[&str]) {
     for word in words {
-        assert!(stderr.contains(word), "{typed:?} should be told of {word:?}: {stderr}");
+        assert!(stderr.contains(word), "the message for {typed:?} should mention {word:?}: {stderr}");
     }
 }
 
 #[test]
-fn the_port_of_the_login_follows_the_url() {
-    hold(&[
+fn the_callback_port_may_follow_the_url() {
+    check_rows(&[
         (&[URL, "9696"], Work),
         (&[URL, "9696abc"], Work),
         (&[URL, "0"], Work),
@@ -96,8 +95,8 @@ fn the_port_of_the_login_follows_the_url() {
 }
 
 #[test]
-fn flags_stand_anywhere_and_take_their_value_in_both_ways() {
-    hold(&[
+fn flags_may_stand_anywhere_with_their_value_after_a_space_or_an_equals_sign() {
+    check_rows(&[
         (&["--allow-http", URL], Work),
         (&["--transport", "http-only", URL, "9696"], Work),
         (&[URL, "9696", "--transport=http-only"], Work),
@@ -109,8 +108,8 @@ fn flags_stand_anywhere_and_take_their_value_in_both_ways() {
 }
 
 #[test]
-fn an_unknown_flag_is_one_warning_and_its_value_is_nothing_else() {
-    hold(&[
+fn an_unknown_flag_is_one_warning_and_its_value_is_ignored() {
+    check_rows(&[
         (&[URL, "--no-such-option"], Warning(&["--no-such-option"])),
         (&["--no-such-option", URL], Warning(&["--no-such-option"])),
         (&[URL, "--no-such-option", STRAY], Warning(&["--no-such-option"])),
@@ -124,8 +123,8 @@ fn an_unknown_flag_is_one_warning_and_its_value_is_nothing_else() {
 }
 
 #[test]
-fn values_that_are_missing_repeated_or_wrong_are_passed_over_with_a_warning() {
-    hold(&[
+fn a_missing_repeated_or_invalid_value_is_ignored_with_a_warning() {
+    check_rows(&[
         (&[URL, "--transport"], Warning(&["--transport"])),
         (&[URL, "--header"], Warning(&["--header"])),
         (&[URL, "--connect-timeout"], Warning(&["--connect-timeout"])),
@@ -148,8 +147,8 @@ fn values_that_are_missing_repeated_or_wrong_are_passed_over_with_a_warning() {
 }
 
 #[test]
-fn every_argument_of_the_connection_is_taken() {
-    hold(&[
+fn every_connection_argument_is_accepted() {
+    check_rows(&[
         (&[URL, "--transport", "http-first"], Work),
         (&[URL, "--transport", "sse-first"], Work),
         (&[URL, "--transport", "http-only"], Work),
@@ -168,8 +167,8 @@ fn every_argument_of_the_connection_is_taken() {
 }
 
 #[test]
-fn every_argument_of_the_login_is_taken() {
-    hold(&[
+fn every_login_argument_is_accepted() {
+    check_rows(&[
         (&[URL, "--host", "127.0.0.1"], Work),
         (&[URL, "--callback-path", "/done"], Work),
         (&[URL, "--auth-timeout", "60"], Work),
@@ -202,10 +201,10 @@ fn every_argument_of_the_login_is_taken() {
     ]);
 }
 
-/// What mcp-remote refuses too; it would be a bridge to somewhere else, or with other rights, than was meant.
+/// mcp-remote refuses these too: the bridge would reach another server or have other rights than intended.
 #[test]
-fn what_cannot_be_meant_is_refused() {
-    hold(&[
+fn an_argument_that_would_change_the_target_or_the_rights_is_refused() {
+    check_rows(&[
         (&[], Refusal(&["URL"])),
         (&["9696"], Refusal(&["URL"])),
         (&["ftp://example.invalid/mcp"], Refusal(&["ftp"])),

@@ -1,4 +1,4 @@
-//! What a tool wants mirrored in headers (`x-mcp-header`), in either era of the client.
+//! Arguments that a tool requires in headers (`x-mcp-header`), for clients of both eras.
 
 use crate::support::*;
 
@@ -18,44 +18,44 @@ fn strict(call: Exchange) {
         {
             call.error("400 Bad Request", -32020, "Header mismatch");
         }
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     }
 }
 
 const ARGUMENTS: &str = r#""name":"sql","arguments":{"region":"é","deep":{"n":-7}}"#;
 
 #[test]
-fn arguments_are_mirrored_and_tools_that_break_the_rules_left_out() {
+fn arguments_are_mirrored_in_headers_and_tools_with_invalid_rules_are_left_out() {
     let upstream = Upstream::start(strict);
     let mut bridge = Bridge::connected(&upstream);
-    let listed = bridge.ask("1", "tools/list", "{}");
+    let listed = bridge.request("1", "tools/list", "{}");
     assert_eq!(
         listed,
         format!(
             r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{TOOL},{{"name":"plain","inputSchema":{{"type":"object"}}}}]}}}}"#
         )
     );
-    assert!(bridge.ask("2", "tools/call", &format!("{{{ARGUMENTS}}}")).contains("result"));
+    assert!(bridge.request("2", "tools/call", &format!("{{{ARGUMENTS}}}")).contains("result"));
     bridge.send(&request("3", "tools/call", r#"{"name":"sql","arguments":{"region":null}}"#));
-    assert!(bridge.answer("3").contains("error"));
+    assert!(bridge.response("3").contains("error"));
     let stderr = bridge.finish().stderr;
     assert!(stderr.contains("broken") && stderr.contains("left out"), "{stderr}");
     let calls: Vec<_> = upstream.requests().into_iter().filter(|request| request.kind == "tools/call").collect();
-    assert_eq!(calls[1].header("Mcp-Param-Region"), None, "null is no value");
+    assert_eq!(calls[1].header("Mcp-Param-Region"), None, "null is not sent");
 }
 
 #[test]
-fn a_header_that_the_server_misses_is_found_out_once_and_the_call_sent_again() {
+fn a_missing_header_is_learned_from_the_tool_list_and_the_call_is_sent_again() {
     for modern in [false, true] {
         let upstream = Upstream::start(strict);
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
         if modern {
-            bridge.send(&modern_request("1", "tools/call", &format!("{ARGUMENTS},")));
+            bridge.send(&minimal_modern_request("1", "tools/call", &format!("{ARGUMENTS},")));
         } else {
-            bridge.shake_hands();
+            bridge.initialize();
             bridge.send(&request("1", "tools/call", &format!("{{{ARGUMENTS}}}")));
         }
-        assert!(bridge.answer("1").contains("result"));
+        assert!(bridge.response("1").contains("result"));
         bridge.finish();
         assert_eq!((upstream.count("tools/list"), upstream.count("tools/call")), (1, 2));
         let second = upstream.wait_for("tools/call", 2);
@@ -64,17 +64,17 @@ fn a_header_that_the_server_misses_is_found_out_once_and_the_call_sent_again() {
 }
 
 #[test]
-fn a_server_that_is_never_content_gives_the_error() {
+fn a_repeated_missing_header_error_reaches_the_client() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.error("400 Bad Request", -32020, "Header mismatch"),
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.send(&modern_request("1", "tools/call", r#""name":"t","#));
-    assert_eq!(error_of(&bridge.answer("1")).0, -32020);
+    bridge.send(&minimal_modern_request("1", "tools/call", r#""name":"t","#));
+    assert_eq!(error_of(&bridge.response("1")).0, -32020);
     bridge.finish();
-    assert_eq!(upstream.count("tools/call"), 2, "once more, and no more");
+    assert_eq!(upstream.count("tools/call"), 2, "the call is sent once more");
     let mut bridge = Bridge::connected(&upstream);
-    says(&bridge.ask("1", "tools/call", r#"{"name":"t"}"#), &["headers"]);
+    assert_error_mentions(&bridge.request("1", "tools/call", r#"{"name":"t"}"#), &["headers"]);
     bridge.finish();
 }

@@ -1,5 +1,4 @@
-//! A modern server's tasks before a legacy client: the bridge follows them, and the client sees one call and one
-//! answer.
+//! Tasks of a modern server for a legacy client: the bridge polls them, and the client sees one call and one response.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +9,8 @@ use crate::support::*;
 const TASK: &str =
     r#""taskId":"task 7","createdAt":"2026-08-01T00:00:00Z","lastUpdatedAt":"2026-08-01T00:00:00Z","ttlMs":60000"#;
 
-/// Answers a call with a task that is looked at this often.
-fn becomes_task(call: Exchange, poll: u64) {
+/// Answers a call with a task that has this poll interval.
+fn respond_with_task(call: Exchange, poll: u64) {
     call.result(&format!(
         r#"{{"resultType":"task",{TASK},"status":"working","statusMessage":"begun","pollIntervalMs":{poll}}}"#
     ));
@@ -28,35 +27,39 @@ fn call(bridge: &mut Bridge) {
     bridge.send(&request("1", "tools/call", r#"{"name":"t","_meta":{"progressToken":5}}"#));
 }
 
-/// A call has the task's result for its one answer.
+/// Asserts that the response to a call is the task's result.
 #[track_caller]
-fn comes_through(upstream: &Upstream) {
+fn call_gets_task_result(upstream: &Upstream) {
     let mut bridge = Bridge::connected(upstream);
     call(&mut bridge);
-    assert_eq!(bridge.answer("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
+    assert_eq!(bridge.response("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
     bridge.finish();
 }
 
 #[test]
-fn a_task_is_looked_at_until_it_is_done() {
+fn a_task_is_polled_until_it_is_done() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/call", _) => {
             let declared = &call.params()["_meta"]["io.modelcontextprotocol/clientCapabilities"];
-            assert_eq!(declared["extensions"]["io.modelcontextprotocol/tasks"], json!({}), "declared for the client");
-            becomes_task(call, 150);
+            assert_eq!(
+                declared["extensions"]["io.modelcontextprotocol/tasks"],
+                json!({}),
+                "the bridge declares the task capability"
+            );
+            respond_with_task(call, 150);
         }
         ("tasks/get", 0) => status(call, "working", r#","statusMessage":"half way""#),
         ("tasks/get", 1) => call.plain("503 Service Unavailable", ""),
         ("tasks/get", 2) => status(call, "working", r#","statusMessage":"half way","pollIntervalMs":10"#),
         ("tasks/get", _) => status(call, "completed", r#","result":{"content":[],"n":1.0,"resultType":"complete"}"#),
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     let mut bridge = Bridge::connected(&upstream);
     let began = Instant::now();
     call(&mut bridge);
-    assert_eq!(bridge.answer("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"n":1.0}}"#);
-    assert!(began.elapsed() >= Duration::from_millis(300), "the server's interval is kept");
-    let told: Vec<Value> = bridge
+    assert_eq!(bridge.response("1"), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"n":1.0}}"#);
+    assert!(began.elapsed() >= Duration::from_millis(300), "the bridge respects the poll interval");
+    let received: Vec<Value> = bridge
         .lines()
         .iter()
         .map(|line| value(line))
@@ -64,59 +67,59 @@ fn a_task_is_looked_at_until_it_is_done() {
         .map(|line| line["params"].clone())
         .collect();
     assert_eq!(
-        told,
+        received,
         [
             json!({ "progressToken": 5, "progress": 1, "message": "begun" }),
             json!({ "progressToken": 5, "progress": 2, "message": "half way" }),
         ]
     );
     bridge.finish();
-    assert_eq!(upstream.count("tasks/cancel"), 0, "what is done is not cancelled");
+    assert_eq!(upstream.count("tasks/cancel"), 0, "a completed task is not cancelled");
 }
 
 #[test]
-fn a_task_that_is_done_when_it_is_made_is_looked_at_at_once() {
+fn a_task_that_is_created_completed_is_fetched_at_once() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
             call.result(&format!(r#"{{"resultType":"task",{TASK},"status":"completed","pollIntervalMs":60000}}"#));
         }
         "tasks/get" => status(call, "completed", r#","result":{"content":[],"resultType":"complete"}"#),
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
-    comes_through(&upstream);
+    call_gets_task_result(&upstream);
 }
 
 #[test]
-fn a_task_that_names_no_question_has_none() {
+fn a_task_without_input_requests_needs_no_input() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
-        ("tools/call", _) => becomes_task(call, 20),
+        ("tools/call", _) => respond_with_task(call, 20),
         ("tasks/get", 0) => status(call, "input_required", ""),
         ("tasks/get", _) => status(call, "completed", r#","result":{"content":[],"resultType":"complete"}"#),
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
-    comes_through(&upstream);
+    call_gets_task_result(&upstream);
 }
 
 #[test]
-fn a_tasks_questions_are_put_once_and_answered_by_an_update() {
-    let question = elicitation("who?");
+fn the_input_requests_of_a_task_are_passed_on_once_and_answered_by_an_update() {
+    let input_request = elicitation("who?");
     let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
-        ("tools/call", _) => becomes_task(call, 20),
+        ("tools/call", _) => respond_with_task(call, 20),
         ("tasks/update", _) => {
             assert_eq!(call.header("Mcp-Name"), Some("task 7"));
             call.complete("");
         }
         ("tasks/get", nth) => {
-            let asked = format!(r#","inputRequests":{{"k":{question}}}"#);
-            if nth < 4 { status(call, "input_required", &asked) } else { call.hold() }
+            let input_requests = format!(r#","inputRequests":{{"k":{input_request}}}"#);
+            if nth < 4 { status(call, "input_required", &input_requests) } else { call.hold() }
         }
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     let mut bridge = Bridge::connected(&upstream);
     call(&mut bridge);
-    let asked = value(&bridge.message("elicitation/create"));
+    let elicitations = value(&bridge.message("elicitation/create"));
     upstream.wait_for("tasks/get", 3);
-    bridge.send(&result(&asked["id"].to_string(), r#"{"action":"accept","content":{"n":1.0}}"#));
+    bridge.send(&result(&elicitations["id"].to_string(), r#"{"action":"accept","content":{"n":1.0}}"#));
     let update = upstream.wait_for("tasks/update", 1);
     assert!(
         update.text().contains(r#""inputResponses":{"k":{"action":"accept","content":{"n":1.0}}}"#),
@@ -124,26 +127,26 @@ fn a_tasks_questions_are_put_once_and_answered_by_an_update() {
         update.text()
     );
     status(upstream.take("tasks/get"), "completed", r#","result":{"content":[]}"#);
-    assert!(bridge.answer("1").contains("content"));
-    let asked = bridge.lines().iter().filter(|line| line.contains("elicitation/create")).count();
-    assert_eq!(asked, 1, "a question that the server repeats is the same question");
+    assert!(bridge.response("1").contains("content"));
+    let elicitations = bridge.lines().iter().filter(|line| line.contains("elicitation/create")).count();
+    assert_eq!(elicitations, 1, "a repeated input request is passed on once");
     bridge.finish();
     assert_eq!(upstream.count("tasks/update"), 1);
 }
 
 #[test]
-fn a_task_that_fails_or_is_gone_ends_in_an_error() {
+fn a_failed_cancelled_or_expired_task_is_an_error() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
-        ("tools/call", _) => becomes_task(call, 20),
+        ("tools/call", _) => respond_with_task(call, 20),
         ("tasks/get", 0) => status(call, "failed", r#","error":{"code":-32603,"message":"out of paper"}"#),
         ("tasks/get", 1) => status(call, "cancelled", ""),
         ("tasks/get", _) => call.error("200 OK", -32602, "Task has expired"),
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     let mut bridge = Bridge::connected(&upstream);
-    assert_eq!(error_of(&bridge.ask("1", "tools/call", r#"{"name":"t"}"#)), (-32603, "out of paper".to_owned()));
-    assert!(error_of(&bridge.ask("2", "tools/call", r#"{"name":"t"}"#)).1.contains("cancelled"));
-    assert!(error_of(&bridge.ask("3", "tools/call", r#"{"name":"t"}"#)).1.contains("expired"));
+    assert_eq!(error_of(&bridge.request("1", "tools/call", r#"{"name":"t"}"#)), (-32603, "out of paper".to_owned()));
+    assert!(error_of(&bridge.request("2", "tools/call", r#"{"name":"t"}"#)).1.contains("cancelled"));
+    assert!(error_of(&bridge.request("3", "tools/call", r#"{"name":"t"}"#)).1.contains("expired"));
     bridge.finish();
     assert_eq!(upstream.count("tasks/cancel"), 0);
 }
@@ -151,13 +154,13 @@ fn a_task_that_fails_or_is_gone_ends_in_an_error() {
 #[test]
 fn cancelling_a_call_cancels_its_task() {
     let upstream = Upstream::start(|call| match call.kind() {
-        "tools/call" => becomes_task(call, 20),
+        "tools/call" => respond_with_task(call, 20),
         "tasks/get" => status(call, "working", ""),
         "tasks/cancel" => {
             assert_eq!(call.header("Mcp-Name"), Some("task 7"));
             call.complete("");
         }
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     let mut bridge = Bridge::connected(&upstream);
     call(&mut bridge);
@@ -175,18 +178,18 @@ fn cancelling_a_call_cancels_its_task() {
 }
 
 #[test]
-fn without_tasks_none_are_declared() {
+fn no_tasks_removes_the_task_capability() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
             let declared = &call.params()["_meta"]["io.modelcontextprotocol/clientCapabilities"];
             assert_eq!(declared["extensions"], Value::Null);
-            becomes_task(call, 20);
+            respond_with_task(call, 20);
         }
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).arg("--no-tasks").start();
-    bridge.shake_hands();
+    bridge.initialize();
     call(&mut bridge);
-    says(&bridge.answer("1"), &["task"]);
+    assert_error_mentions(&bridge.response("1"), &["task"]);
     bridge.finish();
 }

@@ -1,5 +1,4 @@
-//! A legacy client before a modern upstream: what it says reaches the server in the server's words, and the other way
-//! round.
+//! A legacy client of a modern upstream: requests and responses are translated in both directions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,96 +7,97 @@ use serde_json::json;
 
 use crate::support::*;
 
-/// A bridge that has shaken hands with this server, which speaks as `modern` does where the handler does not.
-fn translated(handler: impl Fn(Exchange) + Send + Sync + 'static) -> (Upstream, Bridge) {
+/// A server with this handler, and a bridge with an open session to it.
+fn connected_to_modern(handler: impl Fn(Exchange) + Send + Sync + 'static) -> (Upstream, Bridge) {
     let upstream = Upstream::start(handler);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.shake_hands();
+    bridge.initialize();
     (upstream, bridge)
 }
 
 #[test]
-fn a_legacy_client_is_greeted_by_a_modern_server() {
-    let upstream = Upstream::start(Exchange::modern);
+fn a_legacy_client_can_initialize_with_a_modern_server() {
+    let upstream = Upstream::start(Exchange::respond_as_modern);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    let greeting = value(&bridge.shake_hands());
-    let result = &greeting["result"];
-    assert_eq!(result["protocolVersion"], REVISION, "the client gets the revision that it asked for");
+    let response = value(&bridge.initialize());
+    let result = &response["result"];
+    assert_eq!(result["protocolVersion"], REVISION, "the client gets the revision that it requested");
     assert_eq!(result["serverInfo"], json!({ "name": "a-modern-upstream", "version": "9" }));
     assert_eq!(result["instructions"], "mind the gap");
     assert_eq!(result["capabilities"]["resources"], json!({ "subscribe": true, "listChanged": true }));
-    assert_eq!(result["capabilities"]["extensions"], json!(null), "tasks are the bridge's own business");
+    assert_eq!(result["capabilities"]["extensions"], json!(null), "the client does not see the task capability");
     assert_eq!(result["resultType"], json!(null));
     bridge.still_works();
     bridge.finish();
     let discover = upstream.wait_for("server/discover", 1);
     let own = &value(discover.text())["params"]["_meta"];
-    assert_eq!(own["io.modelcontextprotocol/clientInfo"]["name"], "a-client", "the client says who it is");
+    assert_eq!(
+        own["io.modelcontextprotocol/clientInfo"]["name"], "a-client",
+        "the request carries the client's information"
+    );
     assert_eq!(own["io.modelcontextprotocol/clientCapabilities"]["sampling"], json!({}));
     let kinds = upstream.kinds();
-    assert!(!kinds.iter().any(|kind| kind == "GET" || kind == "DELETE"), "no session, no stream, no end: {kinds:?}");
+    assert!(
+        !kinds.iter().any(|kind| kind == "GET" || kind == "DELETE"),
+        "the modern era has no session and no GET stream: {kinds:?}"
+    );
 }
 
 #[test]
-fn a_server_that_was_modern_once_is_asked_in_its_own_words_at_once() {
-    let upstream = Upstream::start(Exchange::modern);
+fn a_server_stored_as_modern_gets_modern_requests_at_once() {
+    let upstream = Upstream::start(Exchange::respond_as_modern);
     let home = tempfile::tempdir().unwrap();
     for started in 1..=2 {
         let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
-        bridge.shake_hands();
+        bridge.initialize();
         bridge.still_works();
         bridge.finish();
         assert_eq!(upstream.count("server/discover"), started);
-        assert_eq!(upstream.count("initialize"), 1, "the verdict is remembered");
+        assert_eq!(upstream.count("initialize"), 1, "the era is stored");
     }
 }
 
 #[test]
-fn a_verdict_that_has_become_wrong_is_dropped() {
+fn a_stored_era_that_has_become_wrong_is_replaced() {
     let is_modern = Arc::new(AtomicBool::new(true));
     let upstream = Upstream::start({
         let is_modern = Arc::clone(&is_modern);
-        move |call| if is_modern.load(Ordering::SeqCst) { call.modern() } else { call.legacy_only() }
+        move |call| {
+            if is_modern.load(Ordering::SeqCst) { call.respond_as_modern() } else { call.respond_as_legacy_only() }
+        }
     });
     let home = tempfile::tempdir().unwrap();
     for (modern, initializes) in [(true, 1), (false, 2), (false, 3), (true, 4)] {
         is_modern.store(modern, Ordering::SeqCst);
         let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
-        bridge.shake_hands();
+        bridge.initialize();
         bridge.still_works();
         bridge.finish();
-        assert_eq!(upstream.count("initialize"), initializes, "each server in its own words");
+        assert_eq!(upstream.count("initialize"), initializes, "each server gets requests of its era");
     }
-    assert_eq!(upstream.count("server/discover"), 3, "once when it was new, once in vain, once when it was back");
+    assert_eq!(upstream.count("server/discover"), 3, "once at first, once without success, once after the change");
 }
 
 #[test]
-fn the_era_can_be_laid_down() {
-    let upstream = Upstream::start(Exchange::modern);
+fn the_option_protocol_sets_the_era() {
+    let upstream = Upstream::start(Exchange::respond_as_modern);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).arg("--protocol=modern").start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.finish();
-    assert_eq!(
-        upstream.count("initialize"),
-        0,
-        "a server that is modern by the user's word is never greeted otherwise"
-    );
+    assert_eq!(upstream.count("initialize"), 0, "a server declared modern gets no initialize");
     let mut bridge = Bridge::to(&upstream.url("/mcp")).arg("--protocol=legacy").start();
     bridge.send(&initialize("1", REVISION));
-    assert_eq!(error_of(&bridge.answer("1")).0, -32022, "its own error is all that there is");
+    assert_eq!(error_of(&bridge.response("1")).0, -32022, "the client gets the server's own error");
     bridge.finish();
 }
 
 #[test]
-fn a_request_gets_its_meta_and_keeps_every_other_byte() {
-    let (upstream, mut bridge) = translated(Exchange::modern);
+fn a_request_gains_its_meta_and_keeps_every_other_byte() {
+    let (upstream, mut bridge) = connected_to_modern(Exchange::respond_as_modern);
     let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{"n":12345678901234567890123,"f":1.0,"u":"\u00e9"},"_meta":{"progressToken":1.0,"traceparent":"00-a"}},"extra":[ 1 ]}"#;
     bridge.send(call);
-    let answer = bridge.answer("7");
-    assert_eq!(
-        answer, r#"{"jsonrpc":"2.0","id":7,"result":{"content":[]}}"#,
-        "a result loses its type, and that is all"
-    );
+    let answer = bridge.response("7");
+    assert_eq!(answer, r#"{"jsonrpc":"2.0","id":7,"result":{"content":[]}}"#, "a result only loses its type");
     let seen = upstream.wait_for("tools/call", 1);
     for kept in [
         r#""arguments":{"n":12345678901234567890123,"f":1.0,"u":"\u00e9"}"#,
@@ -106,36 +106,36 @@ fn a_request_gets_its_meta_and_keeps_every_other_byte() {
     ] {
         assert!(seen.text().contains(kept), "{kept} should be as it was: {}", seen.text());
     }
-    assert_eq!(seen.header("Mcp-Name"), Some("t"), "what is called is mirrored");
+    assert_eq!(seen.header("Mcp-Name"), Some("t"), "the header repeats the tool's name");
     bridge.finish();
 }
 
 #[test]
-fn what_a_modern_server_has_no_word_for_stays_here() {
-    let (upstream, mut bridge) = translated(|call| match call.kind() {
+fn messages_unknown_to_the_modern_era_are_handled_by_the_bridge() {
+    let (upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => {
             let level = call.params()["_meta"]["io.modelcontextprotocol/logLevel"].clone();
-            assert_eq!(level, "warning", "the level goes with each request");
+            assert_eq!(level, "warning", "each request carries the log level");
             call.complete("");
         }
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
-    assert_eq!(bridge.ask("1", "ping", "{}"), r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
-    assert!(bridge.ask("2", "logging/setLevel", r#"{"level":"warning"}"#).contains(r#""result":{}"#));
-    assert_eq!(error_of(&bridge.ask("3", "logging/setLevel", r#"{"level":"loud"}"#)).0, -32602);
+    assert_eq!(bridge.request("1", "ping", "{}"), r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    assert!(bridge.request("2", "logging/setLevel", r#"{"level":"warning"}"#).contains(r#""result":{}"#));
+    assert_eq!(error_of(&bridge.request("3", "logging/setLevel", r#"{"level":"loud"}"#)).0, -32602);
     bridge.send(&notification("notifications/roots/list_changed", "{}"));
-    assert!(bridge.ask("4", "tools/call", r#"{"name":"t"}"#).contains("result"));
+    assert!(bridge.request("4", "tools/call", r#"{"name":"t"}"#).contains("result"));
     bridge.finish();
-    let said = upstream.kinds();
-    let strange = said.iter().filter(|kind| {
+    let seen = upstream.kinds();
+    let strange = seen.iter().filter(|kind| {
         !["initialize", "server/discover", "subscriptions/listen", "tools/call"].contains(&kind.as_str())
     });
-    assert_eq!(strange.count(), 0, "{said:?}");
+    assert_eq!(strange.count(), 0, "{seen:?}");
 }
 
 #[test]
-fn errors_become_what_a_legacy_client_knows() {
-    let (_upstream, mut bridge) = translated(|call| match (call.kind(), call.param("uri").as_str()) {
+fn modern_errors_become_legacy_errors() {
+    let (_upstream, mut bridge) = connected_to_modern(|call| match (call.kind(), call.param("uri").as_str()) {
         ("resources/read", "a:gone") => call.error("200 OK", -32602, "Resource not found"),
         ("resources/read", _) => call.error("200 OK", -32602, "uri is too long"),
         ("tools/call", _) => {
@@ -143,64 +143,67 @@ fn errors_become_what_a_legacy_client_knows() {
                 r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32021,"message":"Missing","data":{{"requiredCapabilities":{{"elicitation":{{"url":{{}}}}}}}}}}}}"#,
                 call.id()
             );
-            call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+            call.json_with_status("400 Bad Request", &error);
         }
         ("prompts/get", _) => call.error("404 Not Found", -32601, "Method not found"),
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
-    let gone = bridge.ask("1", "resources/read", r#"{"uri":"a:gone"}"#);
-    assert_eq!(error_of(&gone).0, -32002, "not found has a code of its own in the legacy revisions");
-    assert_eq!(error_of(&bridge.ask("2", "resources/read", r#"{"uri":"a:b"}"#)).0, -32602);
-    says(&bridge.ask("3", "tools/call", r#"{"name":"t"}"#), &["elicitation.url"]);
-    assert_eq!(error_of(&bridge.ask("4", "prompts/get", r#"{"name":"p"}"#)), (-32601, "Method not found".to_owned()));
+    let gone = bridge.request("1", "resources/read", r#"{"uri":"a:gone"}"#);
+    assert_eq!(error_of(&gone).0, -32002, "the legacy code for resource not found");
+    assert_eq!(error_of(&bridge.request("2", "resources/read", r#"{"uri":"a:b"}"#)).0, -32602);
+    assert_error_mentions(&bridge.request("3", "tools/call", r#"{"name":"t"}"#), &["elicitation.url"]);
+    assert_eq!(
+        error_of(&bridge.request("4", "prompts/get", r#"{"name":"p"}"#)),
+        (-32601, "Method not found".to_owned())
+    );
     bridge.finish();
 }
 
 #[test]
-fn cancelling_closes_the_exchange_and_posts_nothing() {
-    let (upstream, mut bridge) = translated(|call| match call.kind() {
+fn a_cancellation_closes_the_http_request_and_posts_nothing() {
+    let (upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => call.hold(),
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     bridge.send(&request("1", "tools/call", r#"{"name":"t"}"#));
     let events = upstream.take("tools/call").sse();
     events.event(&notification("notifications/progress", r#"{"progressToken":1,"progress":1}"#));
     bridge.message("notifications/progress");
     bridge.cancel("1");
-    assert!(events.closed_by_client(), "closing is the cancellation");
+    assert!(events.closed_by_client(), "closing the stream cancels it");
     bridge.still_works();
     bridge.finish();
     assert_eq!(upstream.count("notifications/cancelled"), 0);
 }
 
 #[test]
-fn a_broken_stream_is_an_error_and_nothing_is_sent_twice() {
-    let (upstream, mut bridge) = translated(|call| match call.kind() {
+fn a_broken_stream_is_an_error_without_a_second_post() {
+    let (upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => {
             let events = call.sse();
             events.event(&notification("notifications/message", r#"{"level":"info","data":1}"#));
             events.cut();
         }
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
-    says(&bridge.ask("1", "tools/call", r#"{"name":"t"}"#), &["broke"]);
+    assert_error_mentions(&bridge.request("1", "tools/call", r#"{"name":"t"}"#), &["broke"]);
     assert_eq!(upstream.count("tools/call"), 1);
     bridge.still_works();
     bridge.finish();
 }
 
 #[test]
-fn ids_that_the_modern_era_does_not_know_are_others_with_the_server() {
-    let (_upstream, mut bridge) = translated(|call| match call.kind() {
+fn ids_that_the_modern_era_forbids_are_replaced_towards_the_server() {
+    let (_upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => {
             assert!(call.id().starts_with('"'), "an id is a string or an integer: {}", call.id());
             call.complete("");
         }
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     for id in ["null", "1.5", "9007199254740993"] {
         assert_eq!(
-            bridge.ask(id, "tools/call", r#"{"name":"t"}"#),
+            bridge.request(id, "tools/call", r#"{"name":"t"}"#),
             format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
         );
     }
@@ -208,16 +211,16 @@ fn ids_that_the_modern_era_does_not_know_are_others_with_the_server() {
 }
 
 #[test]
-fn a_batch_is_split_and_its_answers_are_joined_where_the_revision_has_that() {
+fn a_batch_is_split_and_its_responses_are_joined_where_the_revision_allows_batches() {
     for (revision, joined) in [("2025-03-26", true), ("2025-06-18", false)] {
-        let upstream = Upstream::start(Exchange::modern);
+        let upstream = Upstream::start(Exchange::respond_as_modern);
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-        bridge.shake_hands_in(revision);
+        bridge.initialize_with_revision(revision);
         let batch =
             [request("1", "ping", "{}"), initialized(), request("2", "tools/call", r#"{"name":"t"}"#)].join(",");
         bridge.send_raw(format!("[{batch}]\n").as_bytes());
-        bridge.owe("1");
-        bridge.owe("2");
+        bridge.expect_response("1");
+        bridge.expect_response("2");
         if joined {
             let line = bridge.line_where("the answers", |line| line.starts_with('['));
             assert_eq!(
@@ -225,26 +228,26 @@ fn a_batch_is_split_and_its_answers_are_joined_where_the_revision_has_that() {
                 r#"[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result":{"content":[]}}]"#
             );
         } else {
-            bridge.answer("1");
-            bridge.answer("2");
+            bridge.response("1");
+            bridge.response("2");
         }
         bridge.finish();
-        assert_eq!(upstream.count("batch"), 0, "the modern era knows no batches");
+        assert_eq!(upstream.count("batch"), 0, "the modern era has no batches");
     }
 }
 
 #[test]
-fn a_request_of_a_batch_is_cancelled_alone() {
+fn one_request_of_a_batch_can_be_cancelled() {
     let upstream = Upstream::start(|call| match call.kind() {
         "prompts/get" => call.hold(),
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.shake_hands_in("2025-03-26");
+    bridge.initialize_with_revision("2025-03-26");
     let batch = [request("1", "prompts/get", r#"{"name":"p"}"#), request("2", "tools/call", r#"{"name":"t"}"#)];
     bridge.send_raw(format!("[{}]\n", batch.join(",")).as_bytes());
-    bridge.owe("1");
-    bridge.owe("2");
+    bridge.expect_response("1");
+    bridge.expect_response("2");
     upstream.wait_for("prompts/get", 1);
     upstream.wait_for("tools/call", 1);
     bridge.cancel("1");
@@ -254,142 +257,145 @@ fn a_request_of_a_batch_is_cancelled_alone() {
 }
 
 #[test]
-fn a_stateless_legacy_side_gives_way_to_the_modern_one_from_the_next_start() {
+fn a_stateless_server_of_both_eras_is_used_as_modern_from_the_next_start() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => call.result(&initialize_result(REVISION)),
-        _ if call.header("Mcp-Method").is_some() => call.modern(),
-        _ => call.usual(),
+        _ if call.header("Mcp-Method").is_some() => call.respond_as_modern(),
+        _ => call.respond_normally(),
     });
     let home = tempfile::tempdir().unwrap();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
-    assert!(bridge.shake_hands().contains("an-upstream"), "the first time it is taken at its word");
+    assert!(bridge.initialize().contains("an-upstream"), "the first time its legacy side is used");
     bridge.still_works();
     upstream.wait_for("server/discover", 1);
-    // What it answers is looked at beside the client's own requests, and then kept: a bridge that ends before keeps
-    // nothing, and looks again the next time.
-    remembered(home.path(), r#""translated":true"#);
+    // The bridge probes the server beside the client's requests and stores the result. A bridge that ends earlier stores
+    // nothing and probes again the next time.
+    wait_until_stored(home.path(), r#""translated":true"#);
     bridge.still_works();
     bridge.finish();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
-    assert!(bridge.shake_hands().contains("a-modern-upstream"), "its modern side can do more");
+    assert!(bridge.initialize().contains("a-modern-upstream"), "its modern side is preferred");
     bridge.finish();
     assert_eq!(upstream.count("initialize"), 1);
 }
 
-/// Waits until what is kept of the one server has this in it.
-fn remembered(home: &std::path::Path, what: &str) {
+/// Waits until the stored data of the server contains this text.
+fn wait_until_stored(home: &std::path::Path, what: &str) {
     let kept = || {
         let file = std::fs::read_dir(home.join("servers")).ok()?.flatten().next()?;
         std::fs::read_to_string(file.path()).ok()
     };
     let began = std::time::Instant::now();
     while !kept().is_some_and(|kept| kept.contains(what)) {
-        assert!(began.elapsed() < DEADLINE, "{what} should be kept, not {:?}", kept());
+        assert!(began.elapsed() < DEADLINE, "{what} should be stored, but the files contain {:?}", kept());
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
 
 #[test]
-fn a_server_without_the_handshake_and_without_discovery_is_reported_as_it_answers() {
+fn a_server_without_initialize_and_without_discover_returns_its_own_error() {
     for (status, code) in [("404 Not Found", -32601), ("400 Bad Request", -32602), ("200 OK", -32601)] {
         let upstream = Upstream::start(move |call| match call.kind() {
             "GET" => call.plain("405 Method Not Allowed", ""),
             "server/discover" => call.error("404 Not Found", -32601, "no such thing"),
-            _ => call.error(status, code, "first words"),
+            _ => call.error(status, code, "the first error"),
         });
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
         bridge.send(&initialize("1", REVISION));
-        assert_eq!(error_of(&bridge.answer("1")), (code, "first words".to_owned()), "{status}");
+        assert_eq!(error_of(&bridge.response("1")), (code, "the first error".to_owned()), "{status}");
         bridge.finish();
         assert_eq!((upstream.count("initialize"), upstream.count("server/discover")), (1, 1));
     }
 }
 
 #[test]
-fn a_modern_server_is_found_behind_any_error_that_may_hide_one() {
+fn a_modern_server_is_detected_behind_any_ambiguous_error() {
     for (status, code) in
         [("404 Not Found", -32601), ("400 Bad Request", -32602), ("400 Bad Request", -32020), ("200 OK", -32601)]
     {
         let upstream = Upstream::start(move |call| match call.kind() {
             "initialize" => call.error(status, code, "what is that?"),
-            _ => call.modern(),
+            _ => call.respond_as_modern(),
         });
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-        assert!(bridge.shake_hands().contains("a-modern-upstream"), "{status} {code}");
+        assert!(bridge.initialize().contains("a-modern-upstream"), "{status} {code}");
         bridge.finish();
     }
 }
 
 #[test]
-fn a_server_of_a_later_revision_alone_says_so_in_words() {
+fn a_server_that_only_supports_a_later_revision_is_an_error_that_names_the_revision() {
     let upstream = Upstream::start(|call| {
         let data = r#""data":{"supported":["2031-01-01"],"requested":"x"}"#;
         let id = call.id();
         let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32022,"message":"no",{data}}}}}"#);
-        call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+        call.json_with_status("400 Bad Request", &error);
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &["2031-01-01"]);
+    assert_error_mentions(&bridge.response("1"), &["2031-01-01"]);
     bridge.finish();
 }
 
 #[test]
-fn a_server_that_refuses_the_revision_it_offers_is_asked_once_more() {
+fn a_server_that_refuses_a_revision_it_offers_is_requested_once_more() {
     for protocol in ["auto", "modern"] {
         let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
             ("server/discover", 0) => {
                 let data = r#""data":{"supported":["2026-07-28"],"requested":"2026-07-28"}"#;
                 let id = call.id();
                 let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32022,"message":"no",{data}}}}}"#);
-                call.respond("400 Bad Request", &[("Content-Type", "application/json")], &error);
+                call.json_with_status("400 Bad Request", &error);
             }
-            _ => call.modern(),
+            _ => call.respond_as_modern(),
         });
         let mut bridge = Bridge::to(&upstream.url("/mcp")).arg(&format!("--protocol={protocol}")).start();
-        assert!(bridge.shake_hands().contains("a-modern-upstream"), "{protocol}");
+        assert!(bridge.initialize().contains("a-modern-upstream"), "{protocol}");
         bridge.finish();
         assert_eq!(upstream.count("server/discover"), 2, "{protocol}");
     }
 }
 
 #[test]
-fn a_server_that_shakes_hands_in_a_modern_revision_is_spoken_to_in_it() {
+fn a_server_that_accepts_initialize_in_a_modern_revision_gets_modern_requests() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {
-            let greeting =
+            let response =
                 r#"{"protocolVersion":"2026-07-28","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
-            let answer = result(&call.id(), greeting);
+            let answer = result(&call.id(), response);
             call.respond("200 OK", &[("Content-Type", "application/json"), ("Mcp-Session-Id", "s-1")], &answer);
         }
         "DELETE" => call.respond("200 OK", &[], ""),
-        _ => call.modern(),
+        _ => call.respond_as_modern(),
     });
     let home = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
-        let greeting = value(&bridge.shake_hands());
-        assert_eq!(greeting["result"]["protocolVersion"], REVISION, "a legacy client knows no other: {greeting}");
+        let response = value(&bridge.initialize());
+        assert_eq!(
+            response["result"]["protocolVersion"], REVISION,
+            "a legacy client gets its own revision: {response}"
+        );
         bridge.still_works();
         bridge.finish();
     }
     upstream.wait_for("DELETE", 1);
-    assert_eq!(upstream.count("initialize"), 1, "the verdict is remembered");
+    assert_eq!(upstream.count("initialize"), 1, "the era is stored");
 }
 
 #[test]
-fn a_server_that_only_says_that_it_is_modern_is_taken_as_it_is() {
+fn a_modern_revision_in_an_initialize_result_without_discover_changes_nothing() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {
             call.result(
                 r#"{"protocolVersion":"2026-07-28","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#,
             );
         }
-        _ => call.legacy_only(),
+        _ => call.respond_as_legacy_only(),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    let greeting = value(&bridge.shake_hands());
-    assert_eq!(greeting["result"]["protocolVersion"], "2026-07-28", "its own words: {greeting}");
+    let response = value(&bridge.initialize());
+    assert_eq!(response["result"]["protocolVersion"], "2026-07-28", "the server's own result: {response}");
     bridge.still_works();
     bridge.finish();
 }

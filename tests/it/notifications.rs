@@ -1,9 +1,9 @@
-//! Messages that want no answer: what the upstream says to them reaches nobody, and stops nothing.
+//! Notifications and client responses: the upstream's HTTP status is not reported and does not stop the session.
 
 use crate::support::*;
 
 #[test]
-fn whatever_status_a_notification_gets_the_client_hears_nothing_of_it() {
+fn the_http_status_of_a_notification_is_not_reported_to_the_client() {
     let meetings: [fn(Exchange); 7] = [
         |call| call.respond("200 OK", &[], ""),
         |call| call.respond("204 No Content", &[], ""),
@@ -13,24 +13,26 @@ fn whatever_status_a_notification_gets_the_client_hears_nothing_of_it() {
         |call| call.error("500 Internal Server Error", -32603, "I cannot bear it"),
         Exchange::cut,
     ];
-    for meet in meetings {
+    for respond in meetings {
         let upstream =
-            Upstream::start(move |call| if call.kind() == "notifications/x" { meet(call) } else { call.usual() });
+            Upstream::start(
+                move |call| if call.kind() == "notifications/x" { respond(call) } else { call.respond_normally() },
+            );
         let mut bridge = Bridge::connected(&upstream);
         bridge.send(&notification("notifications/x", "{}"));
         upstream.wait_for("notifications/x", 1);
         bridge.still_works();
         let ended = bridge.finish();
-        assert_eq!(ended.lines.len(), 2, "a notification is not answered: {:?}", ended.lines);
-        assert_eq!(upstream.count("notifications/x"), 1, "nor sent twice");
+        assert_eq!(ended.lines.len(), 2, "a notification gets no response: {:?}", ended.lines);
+        assert_eq!(upstream.count("notifications/x"), 1, "a notification is sent once");
     }
 }
 
 #[test]
-fn an_initialized_that_the_upstream_refuses_stops_nothing() {
+fn a_refused_initialized_does_not_stop_the_session() {
     let upstream = Upstream::start(|call| match call.kind() {
         "notifications/initialized" => call.plain("405 Method Not Allowed", "no notifications here"),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     bridge.still_works();
@@ -38,26 +40,26 @@ fn an_initialized_that_the_upstream_refuses_stops_nothing() {
 }
 
 #[test]
-fn a_reply_that_the_upstream_refuses_stops_nothing() {
+fn a_refused_client_response_does_not_stop_the_session() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => call.hold(),
-        "answer" => call.plain("400 Bad Request", "nobody asked"),
-        _ => call.usual(),
+        "response" => call.plain("400 Bad Request", "unexpected response"),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     get.event(&request("1", "roots/list", "{}"));
     bridge.message("roots/list");
     bridge.send(&result("1", r#"{"roots":[]}"#));
-    upstream.wait_for("answer", 1);
+    upstream.wait_for("response", 1);
     bridge.still_works();
     let ended = bridge.finish();
     assert_eq!(ended.lines.len(), 3, "{:?}", ended.lines);
 }
 
 #[test]
-fn a_notification_that_is_answered_with_a_stream_is_heard() {
-    let upstream = Upstream::start(|call| if call.kind() == "notifications/x" { call.hold() } else { call.usual() });
+fn messages_on_a_stream_in_answer_to_a_notification_are_delivered() {
+    let upstream = Upstream::holding(["notifications/x"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&notification("notifications/x", "{}"));
     let events = upstream.take("notifications/x").sse();
@@ -70,7 +72,7 @@ fn a_notification_that_is_answered_with_a_stream_is_heard() {
 
 #[test]
 fn notifications_keep_their_order() {
-    let upstream = Upstream::usual();
+    let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
     for n in 0..50 {
         bridge.send(&notification("notifications/x", &format!(r#"{{"n":{n}}}"#)));

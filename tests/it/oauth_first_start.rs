@@ -1,4 +1,4 @@
-//! The first start, before anybody has logged in: nobody waits, nothing pops up, and the way in is offered.
+//! The first start without a login: the first message is answered at once, no tab opens, and `sign_in` is offered.
 
 use std::time::{Duration, Instant};
 
@@ -6,37 +6,37 @@ use serde_json::Value;
 
 use crate::support::*;
 
-/// A client that can show a link calls a tool; what it is asked to open.
-fn asked_to_open(bridge: &mut Bridge) -> Value {
+/// A client with URL elicitation calls a tool; returns the elicitation.
+fn login_elicitation(bridge: &mut Bridge) -> Value {
     let hello = r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"a-client","version":"1"}}"#;
-    bridge.ask("1", "initialize", hello);
+    bridge.request("1", "initialize", hello);
     bridge.send(&initialized());
     bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
     value(&bridge.message("elicitation/create"))
 }
 
 #[test]
-fn the_first_message_is_answered_in_time_and_the_tools_offer_the_way_in() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
-    let mut bridge = machine.bridge(&realm).env("MCP_FERRY_STARTUP_WAIT", "2.5").start();
-    let asked = Instant::now();
-    let welcome = bridge.shake_hands();
-    let took = asked.elapsed();
+fn the_first_message_is_answered_in_time_and_the_tools_include_sign_in() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut bridge = machine.bridge(&servers).env("MCP_FERRY_STARTUP_WAIT", "2.5").start();
+    let started = Instant::now();
+    let response = bridge.initialize();
+    let took = started.elapsed();
     assert!(took < Duration::from_millis(2900), "the first message is answered within 2.5 s, this took {took:?}");
-    let instructions = value(&welcome)["result"]["instructions"].as_str().unwrap_or_default().to_owned();
-    assert!(instructions.to_lowercase().contains("sign"), "the instructions name the way in: {welcome}");
-    let tools = value(&bridge.ask("1", "tools/list", "{}"));
+    let instructions = value(&response)["result"]["instructions"].as_str().unwrap_or_default().to_owned();
+    assert!(instructions.to_lowercase().contains("sign"), "the instructions mention the login: {response}");
+    let tools = value(&bridge.request("1", "tools/list", "{}"));
     let names: Vec<_> = tools["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
-    assert_eq!(names, ["sign_in"], "with nothing known of the server, there is one tool");
+    assert_eq!(names, ["sign_in"], "without stored tools there is one tool");
     bridge.finish();
 }
 
 #[test]
-fn a_process_with_an_open_login_ends_with_its_stdin() {
-    gone_within(300, || {
-        let (realm, machine) = (Realm::usual(), Machine::unattended());
-        let mut bridge = machine.bridge(&realm).start();
-        bridge.shake_hands();
+fn a_pending_login_does_not_delay_the_exit() {
+    exits_within(300, || {
+        let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+        let mut bridge = machine.bridge(&servers).start();
+        bridge.initialize();
         bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
         machine.browser.tab(1);
         bridge.cancel("1");
@@ -45,11 +45,11 @@ fn a_process_with_an_open_login_ends_with_its_stdin() {
 }
 
 #[test]
-fn a_call_that_waits_for_a_person_does_not_keep_the_process() {
-    gone_within(1000, || {
-        let (realm, machine) = (Realm::usual(), Machine::unattended());
-        let mut bridge = machine.bridge(&realm).start();
-        bridge.shake_hands();
+fn a_call_that_waits_for_a_login_does_not_delay_the_exit() {
+    exits_within(1000, || {
+        let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+        let mut bridge = machine.bridge(&servers).start();
+        bridge.initialize();
         bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
         machine.browser.tab(1);
         bridge.finish()
@@ -57,215 +57,215 @@ fn a_call_that_waits_for_a_person_does_not_keep_the_process() {
 }
 
 #[test]
-fn what_of_a_batch_needs_no_login_is_answered_without() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
-    let mut bridge = machine.bridge(&realm).start();
-    bridge.shake_hands();
+fn requests_of_a_batch_that_need_no_login_are_answered() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut bridge = machine.bridge(&servers).start();
+    bridge.initialize();
     let (ping, list) = (request("1", "ping", "{}"), request("2", "tools/list", "{}"));
-    bridge.owe("1");
-    bridge.owe("2");
+    bridge.expect_response("1");
+    bridge.expect_response("2");
     bridge.send(&format!("[{ping},{list}]"));
-    bridge.answer("1");
-    assert!(bridge.answer("2").contains("sign_in"), "the way in");
+    bridge.response("1");
+    assert!(bridge.response("2").contains("sign_in"), "the tool sign_in is listed");
     bridge.finish();
 }
 
 #[test]
-fn ten_starts_in_a_row_open_nothing() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
+fn ten_short_starts_open_no_browser_tab() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     for start in 0..10 {
-        let mut bridge = machine.bridge(&realm).env("MCP_FERRY_STARTUP_WAIT", "0.2").start();
+        let mut bridge = machine.bridge(&servers).env("MCP_FERRY_STARTUP_WAIT", "0.2").start();
         if start % 2 == 0 {
-            bridge.shake_hands();
-            bridge.ask("1", "tools/list", "{}");
+            bridge.initialize();
+            bridge.request("1", "tools/list", "{}");
         } else {
             bridge.send(&initialize("1", REVISION));
-            bridge.answer("1");
+            bridge.response("1");
         }
         bridge.finish();
     }
-    assert_eq!(machine.browser.tabs(), [""; 0], "a start is no reason for a tab");
-    assert!(realm.ledger().registrations.len() <= 1, "nor for a registration each time");
+    assert_eq!(machine.browser.tabs(), [""; 0], "a start opens no tab");
+    assert!(servers.records().registrations.len() <= 1, "the registration is reused");
 }
 
 #[test]
-fn a_client_that_stays_is_shown_the_tab() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridge = machine.bridge(&realm).start();
-    bridge.shake_hands();
+fn a_tab_opens_for_a_client_that_stays_connected() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridge = machine.bridge(&servers).start();
+    bridge.initialize();
     bridge.message("notifications/tools/list_changed");
-    let tools = bridge.ask("1", "tools/list", "{}");
+    let tools = bridge.request("1", "tools/list", "{}");
     assert!(tools.contains(r#""look""#), "{tools}");
     bridge.finish();
     assert_eq!(machine.browser.tabs().len(), 1);
 }
 
 #[test]
-fn sign_in_gives_the_link_and_waits_for_it_to_be_used() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
-    let mut bridge = machine.bridge(&realm).start();
-    bridge.shake_hands();
+fn sign_in_returns_the_link_and_waits_for_the_login() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut bridge = machine.bridge(&servers).start();
+    bridge.initialize();
     bridge.send(&request("1", "tools/call", r#"{"name":"sign_in","arguments":{},"_meta":{"progressToken":"p"}}"#));
     let progress = bridge.message("notifications/progress");
     assert!(progress.contains(r#""progressToken":"p""#), "{progress}");
     let tab = machine.browser.tab(1);
     assert_eq!(follow(&tab).expect("a page").status, 200);
-    let answer = bridge.answer("1");
+    let answer = bridge.response("1");
     assert!(!answer.contains(r#""isError":true"#) && answer.to_lowercase().contains("signed in"), "{answer}");
-    looks(&mut bridge, "2");
+    call_succeeds(&mut bridge, "2");
     bridge.finish();
 }
 
 #[test]
-fn requests_wait_for_the_login_and_then_go_through() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
-    let mut bridge = machine.bridge(&realm).start();
-    bridge.shake_hands();
+fn requests_wait_for_the_login_and_then_succeed() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut bridge = machine.bridge(&servers).start();
+    bridge.initialize();
     bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
     bridge.send(&request("2", "resources/read", r#"{"uri":"note:1"}"#));
     follow(&machine.browser.tab(1));
-    assert!(bridge.answer("1").contains("looked"));
-    assert!(bridge.answer("2").contains(r#""result""#));
+    assert!(bridge.response("1").contains("looked"));
+    assert!(bridge.response("2").contains(r#""result""#));
     bridge.finish();
     assert_eq!(machine.browser.tabs().len(), 1, "two requests need one login");
 }
 
 #[test]
-fn a_login_that_is_faster_than_a_refusal_lets_the_request_through() {
-    let realm = Realm::start(Rules { unending_refusals: true, ..Rules::default() });
-    let machine = Machine::attended();
-    let mut bridge = machine.bridge(&realm).start();
-    bridge.shake_hands();
-    looks(&mut bridge, "1");
+fn a_login_completed_before_a_late_401_lets_the_request_succeed() {
+    let servers = OauthServers::start(Rules { endless_401_bodies: true, ..Rules::default() });
+    let machine = Machine::with_user();
+    let mut bridge = machine.bridge(&servers).start();
+    bridge.initialize();
+    call_succeeds(&mut bridge, "1");
     bridge.finish();
 }
 
 #[test]
-fn a_login_in_another_process_is_seen_by_all() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
-    let mut waiting = machine.bridge(&realm).start();
-    waiting.shake_hands();
-    let mut other = machine.bridge(&realm).start();
-    other.shake_hands();
+fn a_login_in_another_process_is_used_by_every_bridge() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut waiting = machine.bridge(&servers).start();
+    waiting.initialize();
+    let mut other = machine.bridge(&servers).start();
+    other.initialize();
     other.send(&request("1", "tools/call", r#"{"name":"look"}"#));
     follow(&machine.browser.tab(1));
-    assert!(other.answer("1").contains("looked"));
+    assert!(other.response("1").contains("looked"));
     waiting.message("notifications/tools/list_changed");
-    looks(&mut waiting, "1");
+    call_succeeds(&mut waiting, "1");
     waiting.finish();
     other.finish();
     assert_eq!(machine.browser.tabs().len(), 1);
 }
 
 #[test]
-fn a_server_that_was_known_is_remembered_while_nobody_is_logged_in() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridge = machine.logged_in(&realm);
-    bridge.ask("2", "tools/list", "{}");
+fn the_stored_results_of_a_server_are_used_while_logged_out() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridge = machine.logged_in(&servers);
+    bridge.request("2", "tools/list", "{}");
     bridge.finish();
-    machine.run(["logout", &realm.url()], "");
-    realm.ledger().forget();
-    let mut bridge = machine.bridge(&realm).start();
-    let welcome = bridge.shake_hands();
-    assert!(welcome.contains("an-upstream"), "the last real answer stands in for the next: {welcome}");
-    let tools = bridge.ask("1", "tools/list", "{}");
-    assert!(tools.contains(r#""look""#) && tools.contains(r#""sign_in""#), "the known tools, and the way in: {tools}");
+    machine.run(["logout", &servers.url()], "");
+    servers.records().lose_database();
+    let mut bridge = machine.bridge(&servers).start();
+    let response = bridge.initialize();
+    assert!(response.contains("an-upstream"), "the stored result is used: {response}");
+    let tools = bridge.request("1", "tools/list", "{}");
+    assert!(tools.contains(r#""look""#) && tools.contains(r#""sign_in""#), "the stored tools and sign_in: {tools}");
     bridge.finish();
 }
 
 #[test]
-fn a_client_that_can_show_a_link_is_asked_to() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
-    let mut bridge = machine.bridge(&realm).start();
-    let asked = asked_to_open(&mut bridge);
-    let params = &asked["params"];
-    assert_eq!(params["mode"], "url", "{asked}");
+fn a_client_with_url_elicitation_gets_the_login_link() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut bridge = machine.bridge(&servers).start();
+    let elicited = login_elicitation(&mut bridge);
+    let params = &elicited["params"];
+    assert_eq!(params["mode"], "url", "{elicited}");
     let url = params["url"].as_str().expect("a URL").to_owned();
-    let id = asked["id"].to_string();
+    let id = elicited["id"].to_string();
     let elicitation = params["elicitationId"].clone();
     bridge.send(&result(&id, r#"{"action":"accept"}"#));
     assert_eq!(follow(&url).expect("a page").status, 200);
     let complete = bridge.message("notifications/elicitation/complete");
-    assert_eq!(value(&complete)["params"]["elicitationId"], elicitation, "the client may close what it shows");
-    assert!(bridge.answer("2").contains("looked"));
+    assert_eq!(value(&complete)["params"]["elicitationId"], elicitation, "the client can close the link");
+    assert!(bridge.response("2").contains("looked"));
     bridge.finish();
 }
 
 #[test]
-fn auth_wait_waits_longer_than_any_first_message() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
-    let mut bridge = machine.bridge(&realm).args(["--auth", "wait"]).env("MCP_FERRY_STARTUP_WAIT", "0.2").start();
+fn auth_wait_sends_no_placeholder_result() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut bridge = machine.bridge(&servers).args(["--auth", "wait"]).env("MCP_FERRY_STARTUP_WAIT", "0.2").start();
     bridge.send(&initialize("1", REVISION));
     let tab = machine.browser.tab(1);
     std::thread::sleep(Duration::from_millis(400));
-    assert!(bridge.lines().is_empty(), "who is told to wait says nothing of its own: {:?}", bridge.lines());
+    assert!(bridge.lines().is_empty(), "the bridge sends no placeholder: {:?}", bridge.lines());
     follow(&tab);
-    assert!(bridge.answer("1").contains("mind the gap"), "the server's own answer");
+    assert!(bridge.response("1").contains("mind the gap"), "the server's own answer");
     bridge.finish();
 }
 
 #[test]
-fn a_client_that_showed_a_link_hears_of_no_login_that_failed() {
-    let (realm, machine) = (Realm::start(Rules::denying()), Machine::unattended());
-    let mut bridge = machine.bridge(&realm).start();
-    let asked = asked_to_open(&mut bridge);
-    follow(asked["params"]["url"].as_str().expect("a URL"));
-    let answer = bridge.answer("2");
+fn a_failed_login_sends_no_elicitation_complete() {
+    let (servers, machine) = (OauthServers::start(Rules::user_denies()), Machine::without_user());
+    let mut bridge = machine.bridge(&servers).start();
+    let elicited = login_elicitation(&mut bridge);
+    follow(elicited["params"]["url"].as_str().expect("a URL"));
+    let answer = bridge.response("2");
     assert!(answer.contains("access_denied"), "{answer}");
-    // An answer that comes when nobody waits for it is still no answer to the server.
-    bridge.send(&result(&asked["id"].to_string(), r#"{"action":"accept"}"#));
-    bridge.ask("3", "ping", "{}");
+    // A response that arrives too late is not forwarded to the server.
+    bridge.send(&result(&elicited["id"].to_string(), r#"{"action":"accept"}"#));
+    bridge.request("3", "ping", "{}");
     let ended = bridge.finish();
-    assert!(!ended.lines.iter().any(|line| line.contains("elicitation/complete")), "nothing is complete");
-    assert_eq!(realm.resource.count("other"), 0, "our questions are not the server's");
+    assert!(!ended.lines.iter().any(|line| line.contains("elicitation/complete")), "a failed login is not complete");
+    assert_eq!(servers.resource.count("other"), 0, "responses to the bridge's own requests are not forwarded");
 }
 
 #[test]
-fn a_link_in_the_log_is_whole_or_not_there() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
-    let mut bridge = machine.bridge(&realm).start();
-    bridge.shake_hands();
+fn a_login_link_in_the_log_is_complete_or_absent() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut bridge = machine.bridge(&servers).start();
+    bridge.initialize();
     bridge.send(&request("1", "resources/read", r#"{"uri":"note:1"}"#));
     machine.browser.tab(1);
-    machine.run(["logout", &realm.url()], "");
-    bridge.answer("1");
+    machine.run(["logout", &servers.url()], "");
+    bridge.response("1");
     let ended = bridge.finish();
     let links = ended.stderr.split_whitespace().filter(|word| word.contains("/authorize?"));
     for link in links {
-        assert!(!link.contains("***"), "an address that leads nowhere: {link}");
+        assert!(!link.contains("***"), "the address is incomplete: {link}");
     }
 }
 
 #[test]
-fn lists_while_logged_out_bring_one_word_of_the_login() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridge = machine.logged_in(&realm);
+fn list_requests_while_logged_out_cause_one_list_changed_per_login() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridge = machine.logged_in(&servers);
     bridge.message("notifications/tools/list_changed");
-    realm.ledger().forget();
+    servers.records().lose_database();
     bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
     for id in ["3", "4", "5", "6"] {
-        bridge.ask(id, "tools/list", "{}");
+        bridge.request(id, "tools/list", "{}");
     }
-    bridge.answer("2");
+    bridge.response("2");
     bridge.still_works();
     let ended = bridge.finish();
-    let told = ended.lines.iter().filter(|line| line.contains("notifications/tools/list_changed")).count();
-    assert!(told <= 2, "one for each login: {told}");
+    let count = ended.lines.iter().filter(|line| line.contains("notifications/tools/list_changed")).count();
+    assert!(count <= 2, "at most one for each login: {count}");
 }
 
 #[test]
-fn an_authorization_server_that_is_slow_holds_up_no_first_message() {
-    let realm = Realm::start(Rules {
+fn a_slow_authorization_server_does_not_delay_the_first_message() {
+    let servers = OauthServers::start(Rules {
         resource_metadata: Box::new(|_| std::thread::sleep(Duration::from_secs(4))),
         ..Rules::default()
     });
-    let machine = Machine::unattended();
-    let mut bridge = machine.bridge(&realm).env("MCP_FERRY_STARTUP_WAIT", "2.5").start();
-    let asked = Instant::now();
-    let welcome = bridge.shake_hands();
-    assert!(welcome.contains("sign_in"), "that a login is needed is known by then: {welcome}");
-    assert!(bridge.ask("1", "tools/list", "{}").contains("sign_in"));
-    let took = asked.elapsed();
-    assert!(took < Duration::from_secs(3), "neither waits for the authorization server, this took {took:?}");
+    let machine = Machine::without_user();
+    let mut bridge = machine.bridge(&servers).env("MCP_FERRY_STARTUP_WAIT", "2.5").start();
+    let started = Instant::now();
+    let response = bridge.initialize();
+    assert!(response.contains("sign_in"), "the need for a login is known: {response}");
+    assert!(bridge.request("1", "tools/list", "{}").contains("sign_in"));
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(3), "neither response waits for the authorization server, this took {took:?}");
     bridge.finish();
 }

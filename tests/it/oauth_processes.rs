@@ -1,215 +1,223 @@
-//! Many programs on one machine, one login: what happens once although all of them want it.
+//! Many programs on one machine share one login: each step happens once although all of them need it.
 
 use std::time::Duration;
 
 use crate::support::*;
 
-/// Five bridges that have shaken hands.
-fn five(machine: &Machine, realm: &Realm) -> Vec<Bridge> {
-    let mut bridges: Vec<_> = (0..5).map(|_| machine.bridge(realm).start()).collect();
+/// Five bridges with open sessions.
+fn five_bridges(machine: &Machine, servers: &OauthServers) -> Vec<Bridge> {
+    let mut bridges: Vec<_> = (0..5).map(|_| machine.bridge(servers).start()).collect();
     for bridge in &mut bridges {
-        bridge.shake_hands();
+        bridge.initialize();
     }
     bridges
 }
 
-/// All of them call at once, and each hears its own result.
+/// All bridges call at once, and each gets its own result.
 #[track_caller]
-fn all_look(bridges: &mut [Bridge], id: &str) {
+fn all_calls_succeed(bridges: &mut [Bridge], id: &str) {
     for bridge in bridges.iter_mut() {
         bridge.send(&request(id, "tools/call", r#"{"name":"look"}"#));
     }
     for bridge in bridges {
-        let answer = bridge.answer(id);
-        assert!(answer.contains("looked"), "every call is answered with its result: {answer}");
+        let answer = bridge.response(id);
+        assert!(answer.contains("looked"), "every call gets its result: {answer}");
     }
 }
 
 #[test]
-fn five_at_once_are_one_tab_and_one_registration() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridges = five(&machine, &realm);
-    all_look(&mut bridges, "1");
-    let ledger = realm.ledger();
-    let counts = (machine.browser.tabs().len(), ledger.registrations.len(), ledger.token_requests.len());
+fn five_processes_share_one_tab_and_one_registration() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridges = five_bridges(&machine, &servers);
+    all_calls_succeed(&mut bridges, "1");
+    let records = servers.records();
+    let counts = (machine.browser.tabs().len(), records.registrations.len(), records.token_requests.len());
     assert_eq!(counts, (1, 1, 1), "tabs, registrations, token requests");
 }
 
 #[test]
-fn a_refusal_in_all_five_is_one_refresh() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridges = five(&machine, &realm);
-    all_look(&mut bridges, "1");
+fn a_401_in_five_processes_causes_one_refresh() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridges = five_bridges(&machine, &servers);
+    all_calls_succeed(&mut bridges, "1");
     for round in 1..=3 {
-        realm.ledger().refuse_access_tokens();
-        all_look(&mut bridges, &format!("{}", round + 1));
-        let ledger = realm.ledger();
-        assert_eq!((ledger.refreshes, ledger.reuses), (round, 0), "refreshes, reuses");
+        servers.records().invalidate_access_tokens();
+        all_calls_succeed(&mut bridges, &format!("{}", round + 1));
+        let records = servers.records();
+        assert_eq!((records.refreshes, records.reuses), (round, 0), "refreshes, reuses");
     }
     assert_eq!(machine.browser.tabs().len(), 1);
 }
 
 #[test]
-fn a_missing_scope_in_all_five_is_one_more_tab() {
-    let realm = Realm::start(Rules {
+fn a_missing_scope_in_five_processes_opens_one_more_tab() {
+    let servers = OauthServers::start(Rules {
         challenge: r#", scope="read""#.to_owned(),
-        needs: |method| (method == "tools/call").then_some("write"),
+        required_scope: |method| (method == "tools/call").then_some("write"),
         ..Rules::default()
     });
-    let machine = Machine::attended();
-    let mut first = machine.bridge(&realm).start();
-    first.shake_hands();
-    first.ask("1", "resources/read", r#"{"uri":"note:1"}"#);
+    let machine = Machine::with_user();
+    let mut first = machine.bridge(&servers).start();
+    first.initialize();
+    first.request("1", "resources/read", r#"{"uri":"note:1"}"#);
     first.finish();
-    assert_eq!(machine.browser.tabs().len(), 1, "logged in for reading");
-    all_look(&mut five(&machine, &realm), "1");
-    assert_eq!(machine.browser.tabs().len(), 2, "one step up for all");
+    assert_eq!(machine.browser.tabs().len(), 1, "one login for the scope read");
+    all_calls_succeed(&mut five_bridges(&machine, &servers), "1");
+    assert_eq!(machine.browser.tabs().len(), 2, "one step-up for all processes");
 }
 
 #[test]
-fn a_500_and_a_cut_at_the_token_endpoint_end_no_login() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridges = five(&machine, &realm);
-    all_look(&mut bridges, "1");
-    realm.ledger().refuse_access_tokens();
-    realm.meets([Fault::Answer("500 Internal Server Error", "the database is away"), Fault::Cut]);
-    all_look(&mut bridges, "2");
-    let ledger = realm.ledger();
-    assert_eq!((ledger.refreshes, ledger.reuses, machine.browser.tabs().len()), (1, 0, 1));
+fn transient_errors_of_the_token_endpoint_do_not_end_the_login() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridges = five_bridges(&machine, &servers);
+    all_calls_succeed(&mut bridges, "1");
+    servers.records().invalidate_access_tokens();
+    servers.queue_token_faults([Fault::Answer("500 Internal Server Error", "the database is away"), Fault::Cut]);
+    all_calls_succeed(&mut bridges, "2");
+    let records = servers.records();
+    assert_eq!((records.refreshes, records.reuses, machine.browser.tabs().len()), (1, 0, 1));
 }
 
 #[test]
-fn a_refresh_whose_answer_was_lost_is_sent_again_while_it_is_forgiven() {
-    let realm = Realm::start(Rules { grace: Duration::from_secs(30), ..Rules::default() });
-    let machine = Machine::attended();
-    let mut bridges = five(&machine, &realm);
-    all_look(&mut bridges, "1");
-    realm.ledger().refuse_access_tokens();
-    realm.meets([Fault::LostAnswer]);
-    all_look(&mut bridges, "2");
-    let ledger = realm.ledger();
-    assert_eq!((ledger.refreshes, ledger.reuses, machine.browser.tabs().len()), (2, 0, 1));
+fn a_refresh_with_a_lost_response_is_repeated_within_the_grace_period() {
+    let servers = OauthServers::start(Rules { grace: Duration::from_secs(30), ..Rules::default() });
+    let machine = Machine::with_user();
+    let mut bridges = five_bridges(&machine, &servers);
+    all_calls_succeed(&mut bridges, "1");
+    servers.records().invalidate_access_tokens();
+    servers.queue_token_faults([Fault::LostResponse]);
+    all_calls_succeed(&mut bridges, "2");
+    let records = servers.records();
+    assert_eq!((records.refreshes, records.reuses, machine.browser.tabs().len()), (2, 0, 1));
 }
 
 #[test]
-fn a_refresh_whose_answer_was_lost_for_good_is_one_new_login() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridges = five(&machine, &realm);
-    all_look(&mut bridges, "1");
-    realm.ledger().refuse_access_tokens();
-    realm.meets([Fault::LostAnswer]);
-    all_look(&mut bridges, "2");
-    let counts = (machine.browser.tabs().len(), realm.ledger().registrations.len());
+fn a_refresh_lost_beyond_the_grace_period_causes_one_new_login() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridges = five_bridges(&machine, &servers);
+    all_calls_succeed(&mut bridges, "1");
+    servers.records().invalidate_access_tokens();
+    servers.queue_token_faults([Fault::LostResponse]);
+    all_calls_succeed(&mut bridges, "2");
+    let counts = (machine.browser.tabs().len(), servers.records().registrations.len());
     assert_eq!(counts, (2, 1), "tabs, registrations");
 }
 
 #[test]
-fn the_tab_of_an_owner_that_was_killed_is_finished_by_another() {
-    let (realm, machine) = (Realm::usual(), Machine::unattended());
-    let mut owner = machine.bridge(&realm).start();
-    owner.shake_hands();
+fn another_process_completes_the_tab_of_a_killed_process() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut owner = machine.bridge(&servers).start();
+    owner.initialize();
     owner.send(&request("1", "tools/call", r#"{"name":"look"}"#));
     let tab = machine.browser.tab(1);
-    let mut others = vec![machine.bridge(&realm).start(), machine.bridge(&realm).start()];
+    let mut others = vec![machine.bridge(&servers).start(), machine.bridge(&servers).start()];
     for other in &mut others {
-        other.shake_hands();
+        other.initialize();
         other.send(&request("1", "tools/call", r#"{"name":"look"}"#));
     }
     owner.kill();
-    assert_eq!(follow_when_heard(&tab).status, 200, "somebody listens for the tab again");
+    assert_eq!(follow_when_reachable(&tab).status, 200, "a process listens at the callback again");
     for other in &mut others {
-        assert!(other.answer("1").contains("looked"));
+        assert!(other.response("1").contains("looked"));
     }
-    assert_eq!(machine.browser.tabs().len(), 1, "the tab that is open is used");
+    assert_eq!(machine.browser.tabs().len(), 1, "the open tab is used");
 }
 
 #[test]
-fn a_login_whose_owner_was_killed_when_the_browser_had_come_back_is_finished_by_another() {
+fn another_process_completes_a_login_killed_after_the_callback() {
     for (spent, tabs) in [(false, 1), (true, 2)] {
-        let (realm, machine) = (Realm::usual(), Machine::unattended());
-        let mut owner = machine.bridge(&realm).start();
-        owner.shake_hands();
+        let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+        let mut owner = machine.bridge(&servers).start();
+        owner.initialize();
         owner.send(&request("1", "tools/call", r#"{"name":"look"}"#));
         let tab = machine.browser.tab(1);
-        let mut other = machine.bridge(&realm).start();
-        other.shake_hands();
+        let mut other = machine.bridge(&servers).start();
+        other.initialize();
         other.send(&request("1", "tools/call", r#"{"name":"look"}"#));
-        realm.meets([Fault::Held]);
-        let browser = std::thread::spawn(move || drop(std::panic::catch_unwind(|| follow_when_heard(&tab))));
-        let held = realm.issuer.take("other");
+        servers.queue_token_faults([Fault::Held]);
+        let browser = std::thread::spawn(move || drop(std::panic::catch_unwind(|| follow_when_reachable(&tab))));
+        let held = servers.issuer.take("other");
         if spent {
-            realm.meets([Fault::Answer("400 Bad Request", r#"{"error":"invalid_grant"}"#)]);
+            servers.queue_token_faults([Fault::Answer("400 Bad Request", r#"{"error":"invalid_grant"}"#)]);
         }
         owner.kill();
         held.cut();
         browser.join().unwrap();
         if spent {
-            assert_eq!(follow_when_heard(&machine.browser.tab(2)).status, 200, "a new tab, at once");
+            assert_eq!(follow_when_reachable(&machine.browser.tab(2)).status, 200, "a new tab opens at once");
         }
-        assert!(other.answer("1").contains("looked"));
-        assert_eq!(machine.browser.tabs().len(), tabs, "another tab only where the code was worth nothing any more");
+        assert!(other.response("1").contains("looked"));
+        assert_eq!(machine.browser.tabs().len(), tabs, "another tab opens only when the code is no longer valid");
     }
 }
 
 #[test]
-fn a_refresh_whose_owner_was_killed_is_done_by_the_next() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridges = five(&machine, &realm);
-    all_look(&mut bridges, "1");
-    realm.ledger().refuse_access_tokens();
-    realm.meets([Fault::Held]);
+fn another_process_completes_the_refresh_of_a_killed_process() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridges = five_bridges(&machine, &servers);
+    all_calls_succeed(&mut bridges, "1");
+    servers.records().invalidate_access_tokens();
+    servers.queue_token_faults([Fault::Held]);
     let mut owner = bridges.remove(0);
     owner.send(&request("2", "tools/call", r#"{"name":"look"}"#));
-    let held = realm.issuer.take("other");
+    let held = servers.issuer.take("other");
     owner.kill();
     held.cut();
-    all_look(&mut bridges, "2");
-    let ledger = realm.ledger();
-    assert_eq!((ledger.refreshes, ledger.reuses, machine.browser.tabs().len()), (1, 0, 1));
+    all_calls_succeed(&mut bridges, "2");
+    let records = servers.records();
+    assert_eq!((records.refreshes, records.reuses, machine.browser.tabs().len()), (1, 0, 1));
 }
 
 #[test]
-fn a_refresh_in_flight_outlives_the_end_of_stdin() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridge = machine.logged_in(&realm);
-    realm.ledger().refuse_access_tokens();
-    realm.meets([Fault::Slow(Duration::from_millis(700))]);
+fn a_refresh_in_flight_completes_after_the_end_of_stdin() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridge = machine.logged_in(&servers);
+    servers.records().invalidate_access_tokens();
+    servers.queue_token_faults([Fault::Slow(Duration::from_millis(700))]);
     bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
-    realm.issuer.wait_for("other", 3);
+    servers.issuer.wait_for("other", 3);
     bridge.cancel("2");
     bridge.finish();
-    let mut bridge = machine.bridge(&realm).start();
-    bridge.shake_hands();
-    looks(&mut bridge, "1");
+    let mut bridge = machine.bridge(&servers).start();
+    bridge.initialize();
+    call_succeeds(&mut bridge, "1");
     bridge.finish();
-    let ledger = realm.ledger();
-    assert_eq!((ledger.refreshes, ledger.reuses, machine.browser.tabs().len()), (1, 0, 1), "what was renewed was kept");
+    let records = servers.records();
+    assert_eq!(
+        (records.refreshes, records.reuses, machine.browser.tabs().len()),
+        (1, 0, 1),
+        "the refreshed tokens are stored"
+    );
 }
 
 #[test]
 fn a_logout_is_not_undone_by_a_refresh_in_flight() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridge = machine.logged_in(&realm);
-    realm.ledger().refuse_access_tokens();
-    realm.meets([Fault::Slow(Duration::from_millis(700))]);
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridge = machine.logged_in(&servers);
+    servers.records().invalidate_access_tokens();
+    servers.queue_token_faults([Fault::Slow(Duration::from_millis(700))]);
     bridge.send(&request("2", "resources/read", r#"{"uri":"note:1"}"#));
-    realm.issuer.wait_for("other", 3);
-    let output = machine.run(["logout", &realm.url()], "");
+    servers.issuer.wait_for("other", 3);
+    let output = machine.run(["logout", &servers.url()], "");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     bridge.cancel("2");
     bridge.finish();
-    let status = machine.run(["status", &realm.url(), "--json"], "");
+    let status = machine.run(["status", &servers.url(), "--json"], "");
     assert!(!String::from_utf8_lossy(&status.stdout).contains("expires_in"), "{status:?}");
-    assert!(!realm.ledger().revocations.is_empty(), "a logout tells the server");
+    assert!(!servers.records().revocations.is_empty(), "a logout revokes the tokens");
 }
 
 #[test]
-fn a_server_that_forgot_everything_is_one_registration_and_one_tab() {
-    let (realm, machine) = (Realm::usual(), Machine::attended());
-    let mut bridges = five(&machine, &realm);
-    all_look(&mut bridges, "1");
-    realm.ledger().forget();
-    realm.meets([Fault::Answer("401 Unauthorized", r#"{"error":"invalid_client"}"#)]);
-    all_look(&mut bridges, "2");
-    assert_eq!((machine.browser.tabs().len(), realm.ledger().registrations.len()), (2, 1), "tabs, new registrations");
+fn a_server_that_lost_its_database_causes_one_registration_and_one_tab() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
+    let mut bridges = five_bridges(&machine, &servers);
+    all_calls_succeed(&mut bridges, "1");
+    servers.records().lose_database();
+    servers.queue_token_faults([Fault::Answer("401 Unauthorized", r#"{"error":"invalid_client"}"#)]);
+    all_calls_succeed(&mut bridges, "2");
+    assert_eq!(
+        (machine.browser.tabs().len(), servers.records().registrations.len()),
+        (2, 1),
+        "tabs, new registrations"
+    );
 }

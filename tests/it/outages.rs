@@ -1,11 +1,11 @@
-//! A server that vanishes, for a moment or for good.
+//! A server that stops for a moment or for good.
 
 use crate::support::*;
 
-/// A bridge that has nothing under way: the stream that the upstream does not have has been asked for, too.
-fn quiet(upstream: &Upstream, launch: Launch) -> Bridge {
+/// A bridge without requests in flight: the GET stream has been requested and refused too.
+fn idle_bridge(upstream: &Upstream, launch: Launch) -> Bridge {
     let mut bridge = launch.start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.still_works();
     upstream.wait_for("GET", 1);
     bridge
@@ -13,48 +13,48 @@ fn quiet(upstream: &Upstream, launch: Launch) -> Bridge {
 
 #[test]
 fn a_request_that_could_not_be_sent_waits_for_the_server() {
-    let mut upstream = Upstream::usual();
-    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")));
+    let mut upstream = Upstream::well_behaved();
+    let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")));
     upstream.stop();
     bridge.send(&request("1", "tools/call", "{}"));
     upstream.listen();
-    assert_eq!(bridge.answer("1"), result("1", "{}"));
+    assert_eq!(bridge.response("1"), result("1", "{}"));
     bridge.finish();
     assert_eq!(upstream.count("tools/call"), 1);
 }
 
 #[test]
-fn a_server_that_vanishes_for_good_is_an_error_for_each_request() {
-    let mut upstream = Upstream::usual();
-    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")).args(["--patience", "0.5"]));
+fn a_server_that_stops_for_good_is_an_error_for_each_request() {
+    let mut upstream = Upstream::well_behaved();
+    let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")).args(["--patience", "0.5"]));
     upstream.stop();
-    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "refused"]);
-    says(&bridge.ask("2", "tools/call", "{}"), &[&upstream.host(), "refused"]);
+    assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host(), "refused"]);
+    assert_error_mentions(&bridge.request("2", "tools/call", "{}"), &[&upstream.host(), "refused"]);
     bridge.finish();
 }
 
 #[test]
-fn a_server_that_vanishes_with_a_request_is_an_error_for_it_and_found_again() {
-    let mut upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+fn a_server_that_stops_during_a_request_fails_it_and_is_reached_again() {
+    let mut upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let call = upstream.take("tools/call");
     upstream.stop();
     drop(call);
-    says(&bridge.answer("1"), &[&upstream.host()]);
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host()]);
     upstream.listen();
     bridge.still_works();
     bridge.finish();
-    assert_eq!(upstream.count("tools/call"), 1, "what has reached the server is not sent twice");
+    assert_eq!(upstream.count("tools/call"), 1, "a request that has reached the server is not sent twice");
 }
 
 #[test]
-fn a_server_restarted_between_two_calls_costs_no_call() {
-    let mut upstream = Upstream::usual();
-    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")));
+fn a_server_restart_between_two_calls_fails_no_call() {
+    let mut upstream = Upstream::well_behaved();
+    let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")));
     for id in 1..=5 {
         let id = id.to_string();
-        assert_eq!(bridge.ask(&id, "tools/call", "{}"), result(&id, "{}"));
+        assert_eq!(bridge.request(&id, "tools/call", "{}"), result(&id, "{}"));
         upstream.stop();
         upstream.listen();
     }
@@ -64,18 +64,18 @@ fn a_server_restarted_between_two_calls_costs_no_call() {
 }
 
 #[test]
-fn a_server_that_lost_its_sessions_in_a_restart_gets_a_new_one() {
+fn a_session_lost_in_a_server_restart_is_opened_again() {
     let restarted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let forgetful = std::sync::Arc::clone(&restarted);
+    let has_restarted = std::sync::Arc::clone(&restarted);
     let mut upstream = Upstream::start(move |call| {
-        let anew = forgetful.load(std::sync::atomic::Ordering::SeqCst);
+        let restarted = has_restarted.load(std::sync::atomic::Ordering::SeqCst);
         match (call.kind(), call.header("mcp-session-id")) {
-            ("initialize", _) if anew => call.open_session("session-2"),
-            (_, Some("session-1")) if anew => call.plain("404 Not Found", "Session not found"),
-            _ => call.usual(),
+            ("initialize", _) if restarted => call.open_session("session-2"),
+            (_, Some("session-1")) if restarted => call.plain("404 Not Found", "Session not found"),
+            _ => call.respond_normally(),
         }
     });
-    let mut bridge = quiet(&upstream, Bridge::to(&upstream.url("/mcp")));
+    let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")));
     upstream.stop();
     restarted.store(true, std::sync::atomic::Ordering::SeqCst);
     upstream.listen();
@@ -87,14 +87,14 @@ fn a_server_that_lost_its_sessions_in_a_restart_gets_a_new_one() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_connection_that_is_never_made_is_given_up_and_reported() {
-    let (address, _waiting) = black_hole();
+fn a_connection_attempt_that_hangs_times_out_with_an_error() {
+    let (address, _waiting) = hanging_address();
     let mut bridge = Bridge::to(&format!("http://{address}/mcp"))
         .startup_wait("0.2")
         .args(["--connect-timeout", "0.3", "--patience", "1"])
         .start();
     bridge.send(&initialize("1", REVISION));
-    bridge.answer("1");
-    says(&bridge.ask("2", "tools/list", "{}"), &[&address.to_string()]);
+    bridge.response("1");
+    assert_error_mentions(&bridge.request("2", "tools/list", "{}"), &[&address.to_string()]);
     bridge.finish();
 }

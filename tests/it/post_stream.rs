@@ -1,70 +1,62 @@
-//! An answer that comes as a stream of events: what comes before it, how it may break.
+//! A response as a stream of events: messages before the response, and broken streams.
 
 use crate::support::*;
 
-/// Holds GET streams and tool calls for the test, and is usual otherwise.
-fn holding() -> Upstream {
-    Upstream::start(|call| match call.kind() {
-        "GET" | "tools/call" => call.hold(),
-        _ => call.usual(),
-    })
-}
-
 #[test]
-fn what_comes_on_a_post_stream_before_the_answer_reaches_the_client_in_order() {
-    let upstream = holding();
+fn messages_before_the_response_on_a_post_stream_arrive_in_order() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", r#"{"_meta":{"progressToken":"p-1"}}"#));
     let events = upstream.take("tools/call").sse();
     let progress = notification("notifications/progress", r#"{"progressToken":"p-1","progress":0.50,"total":1.0}"#);
     let log = notification("notifications/message", r#"{"level":"info","data":12345678901234567890}"#);
     events.event(&progress);
-    assert_eq!(bridge.message("notifications/progress"), progress, "progress passes at once and to the byte");
+    assert_eq!(bridge.message("notifications/progress"), progress, "progress passes at once and byte for byte");
     events.event(&log);
     assert_eq!(bridge.message("notifications/message"), log);
     events.event(&result("1", "{}"));
     events.end();
-    assert_eq!(bridge.answer("1"), result("1", "{}"));
+    assert_eq!(bridge.response("1"), result("1", "{}"));
     bridge.finish();
 }
 
 #[test]
-fn an_answer_is_given_before_its_stream_ends() {
-    let upstream = holding();
+fn a_response_is_delivered_before_its_stream_ends() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
     events.event(&result("1", "{}"));
-    bridge.answer("1");
+    bridge.response("1");
     drop(events);
     bridge.still_works();
     bridge.finish();
 }
 
 #[test]
-fn a_question_on_a_post_stream_reaches_the_client_and_its_reply_the_upstream() {
-    let upstream = holding();
+fn a_server_request_on_a_post_stream_gets_the_clients_response() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
-    // The upstream's ids are its own and may look like the client's.
-    let question = request("1", "elicitation/create", r#"{"message":"which?","n":1.0}"#);
-    events.event(&question);
-    assert_eq!(bridge.message("elicitation/create"), question);
+    // The upstream's ids are independent of the client's and may be equal.
+    let server_request = request("1", "elicitation/create", r#"{"message":"which?","n":1.0}"#);
+    events.event(&server_request);
+    assert_eq!(bridge.message("elicitation/create"), server_request);
     let reply = r#"{"jsonrpc":"2.0","id":1,"result":{"action":"accept","content":{"n":12345678901234567890}}}"#;
     bridge.send(reply);
-    let posted = upstream.wait_for("answer", 1);
-    assert_eq!(posted.text().trim_end(), reply, "the client's reply is POSTed to the byte");
+    let posted = upstream.wait_for("response", 1);
+    assert_eq!(posted.text().trim_end(), reply, "the client's response is posted byte for byte");
     assert_eq!(posted.header("mcp-session-id"), Some("session-1"));
     events.event(&result("1", r#"{"done":true}"#));
     events.end();
-    assert_eq!(bridge.answer("1"), result("1", r#"{"done":true}"#));
+    assert_eq!(bridge.response("1"), result("1", r#"{"done":true}"#));
     bridge.finish();
 }
 
 #[test]
-fn comments_blank_events_and_byte_order_marks_are_no_messages() {
-    let upstream = holding();
+fn comments_blank_events_and_byte_order_marks_are_ignored() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
@@ -76,64 +68,64 @@ fn comments_blank_events_and_byte_order_marks_are_no_messages() {
         .chunk(": ping\r\n\r\n");
     events.chunk("event: ping\ndata: {}\n\n").chunk("data\n\n").event(&result("1", "{}"));
     events.end();
-    bridge.answer("1");
+    bridge.response("1");
     let ended = bridge.finish();
     assert_eq!(ended.lines.len(), 2, "only messages reach the client: {:?}", ended.lines);
 }
 
 #[test]
-fn events_may_come_in_any_pieces_with_any_line_ends() {
+fn events_may_arrive_in_any_pieces_with_any_line_ending() {
     for line_end in ["\n", "\r\n", "\r"] {
-        let upstream = holding();
+        let upstream = Upstream::holding(["GET", "tools/call"]);
         let mut bridge = Bridge::connected(&upstream);
         bridge.send(&request("1", "tools/call", "{}"));
         let events = upstream.take("tools/call").sse();
         let answer = result("1", r#"{"text":"é"}"#);
         let text = format!("event: message{line_end}data: {answer}{line_end}{line_end}");
-        // Every character in a chunk of its own.
+        // Every character is a chunk of its own.
         for letter in text.chars() {
             events.chunk(&letter.to_string());
         }
         events.end();
-        assert_eq!(bridge.answer("1"), answer, "line end {line_end:?}");
+        assert_eq!(bridge.response("1"), answer, "line end {line_end:?}");
         bridge.finish();
     }
 }
 
-/// A POST stream which ends in this way before its answer.
+/// Ends a POST stream in this way before its response.
 fn broken_post_stream(end: fn(Events)) {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
     events.event(&notification("notifications/progress", r#"{"progressToken":1,"progress":1}"#));
     bridge.message("notifications/progress");
     end(events);
-    let answer = bridge.answer("1");
-    says(&answer, &[&upstream.host()]);
+    let answer = bridge.response("1");
+    assert_error_mentions(&answer, &[&upstream.host()]);
     bridge.still_works();
     assert_eq!(upstream.count("tools/call"), 1, "a request that has reached the server is never sent twice");
     bridge.finish();
 }
 
 #[test]
-fn a_post_stream_that_ends_without_the_answer_is_an_error_for_the_request() {
+fn a_post_stream_that_ends_without_a_response_is_an_error() {
     broken_post_stream(Events::end);
 }
 
 #[test]
-fn a_post_stream_that_is_cut_without_the_answer_is_an_error_for_the_request() {
+fn a_post_stream_closed_without_a_response_is_an_error() {
     broken_post_stream(Events::cut);
 }
 
 #[test]
-fn a_post_stream_that_is_reset_without_the_answer_is_an_error_for_the_request() {
+fn a_post_stream_reset_without_a_response_is_an_error() {
     broken_post_stream(Events::reset);
 }
 
 #[test]
-fn a_stalled_stream_holds_up_nothing_else() {
-    let upstream = holding();
+fn a_stalled_stream_does_not_delay_other_requests() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     let get = upstream.take("GET").sse();
     get.chunk("data: {\"jsonrpc\":");
@@ -146,55 +138,55 @@ fn a_stalled_stream_holds_up_nothing_else() {
     get.chunk("\"2.0\",\"method\":\"notifications/x\"}\n\n");
     bridge.message("notifications/x");
     post.chunk("rpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n");
-    bridge.answer("1");
+    bridge.response("1");
     bridge.finish();
 }
 
 #[test]
 fn an_array_in_an_event_is_split_into_lines() {
-    let upstream = holding();
+    let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.shake_hands_in("2025-03-26");
+    bridge.initialize_with_revision("2025-03-26");
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
     let log = notification("notifications/message", r#"{"level":"info","data":1.0}"#);
     events.event(&format!("[{log}, {}]", result("1", "{}")));
     assert_eq!(bridge.message("notifications/message"), log);
-    assert_eq!(bridge.answer("1"), result("1", "{}"));
+    assert_eq!(bridge.response("1"), result("1", "{}"));
     bridge.finish();
 }
 
-/// What cannot be read may have been the answer, and nothing else need ever come.
+/// The unreadable event may have been the response, and no other event need come.
 #[test]
-fn an_answer_that_cannot_be_read_is_an_error_though_its_stream_stays_open() {
+fn an_unreadable_response_is_an_error_while_its_stream_stays_open() {
     let too_long = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{}"}}}}"#, "y".repeat(2 << 20));
     for answer in [too_long, r#"{"jsonrpc":"2.0","id":1,"result":{"#.to_owned()] {
-        let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+        let upstream = Upstream::holding(["tools/call"]);
         let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--max-message-size", "1"]).start();
-        bridge.shake_hands();
+        bridge.initialize();
         bridge.send(&request("1", "tools/call", "{}"));
         let events = upstream.take("tools/call").sse();
         events.event(&answer);
-        says(&bridge.answer("1"), &[&upstream.host()]);
+        assert_error_mentions(&bridge.response("1"), &[&upstream.host()]);
         bridge.still_works();
         bridge.finish();
     }
 }
 
 #[test]
-fn words_that_keep_a_stream_alive_break_no_call() {
-    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+fn keep_alive_text_in_a_stream_does_not_fail_the_call() {
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
     events.chunk("event: ping\ndata: 2026-11-21\n\ndata: ping\n\n");
-    // Longer than the bridge waits after a message that it could not read.
+    // Longer than the bridge waits after an unreadable message.
     let quiet = std::time::Instant::now();
     while quiet.elapsed() < std::time::Duration::from_millis(5500) {
         bridge.still_works();
         std::thread::sleep(std::time::Duration::from_millis(500));
     }
     events.event(&result("1", "{}"));
-    assert_eq!(bridge.answer("1"), result("1", "{}"), "what is no message is no answer lost");
+    assert_eq!(bridge.response("1"), result("1", "{}"), "text that is not a message does not count as a lost response");
     bridge.finish();
 }

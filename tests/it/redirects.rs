@@ -1,9 +1,9 @@
-//! Redirects keep the request what it was, and never take it to strangers.
+//! Redirects keep the request unchanged and never lead to another origin.
 
 use crate::support::*;
 
 #[test]
-fn on_the_same_origin_method_body_and_headers_stay() {
+fn a_redirect_on_the_same_origin_keeps_method_body_and_headers() {
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
         for absolute in [false, true] {
             let upstream = Upstream::start(move |call| {
@@ -20,20 +20,20 @@ fn on_the_same_origin_method_body_and_headers_stay() {
                     );
                 }
                 assert_eq!(call.path(), "/mcp/");
-                assert_eq!(call.header("authorization"), Some("Bearer sk-org-1"), "the key goes along");
-                call.usual();
+                assert_eq!(call.header("authorization"), Some("Bearer sk-org-1"), "the credential is sent");
+                call.respond_normally();
             });
             let mut bridge =
                 Bridge::to(&upstream.url("/mcp")).args(["--header", "Authorization: Bearer sk-org-1"]).start();
-            bridge.shake_hands();
+            bridge.initialize();
             let line = request("1", "tools/call", r#"{"n":1.0}"#);
             bridge.send(&line);
-            assert_eq!(bridge.answer("1"), result("1", "{}"), "{status}");
+            assert_eq!(bridge.response("1"), result("1", "{}"), "{status}");
             bridge.finish();
             let requests = upstream.requests();
             let arrived: Vec<_> = requests.iter().filter(|r| r.path == "/mcp/" && r.kind == "tools/call").collect();
             assert_eq!(arrived.len(), 1, "{status}: {:?}", upstream.kinds());
-            assert_eq!(arrived[0].text().trim_end(), line, "{status}: the body goes along to the byte");
+            assert_eq!(arrived[0].text().trim_end(), line, "{status}: the body is sent byte for byte");
             assert!(
                 requests.iter().any(|r| r.path == "/mcp/" && r.kind == "DELETE"),
                 "{status}: {:?}",
@@ -44,53 +44,53 @@ fn on_the_same_origin_method_body_and_headers_stay() {
 }
 
 #[test]
-fn another_origin_is_refused_and_sees_nothing() {
+fn a_redirect_to_another_origin_is_refused_and_not_followed() {
     for status in
         ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
     {
-        let stranger = Upstream::usual().may_stay_unasked();
+        let stranger = Upstream::well_behaved().may_receive_no_request();
         let to = stranger.url("/mcp");
         let upstream = Upstream::start(move |call| call.respond(status, &[("Location", &to)], ""));
         let mut bridge = Bridge::to(&upstream.url("/mcp"))
             .args(["--header", "Authorization: Bearer sk-org-1", "--header", "X-Api-Key: k-1"])
             .start();
         bridge.send(&initialize("1", REVISION));
-        says(&bridge.answer("1"), &[&upstream.host()]);
+        assert_error_mentions(&bridge.response("1"), &[&upstream.host()]);
         bridge.finish();
-        assert!(stranger.requests().is_empty(), "{status}: a stranger saw {:?}", stranger.requests());
+        assert!(stranger.requests().is_empty(), "{status}: another origin received {:?}", stranger.requests());
     }
 }
 
 #[test]
-fn a_redirect_that_leads_to_itself_ends() {
+fn a_redirect_loop_ends_with_an_error() {
     let upstream = Upstream::start(|call| call.respond("307 Temporary Redirect", &[("Location", "/mcp")], ""));
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &[&upstream.host(), "redirect"]);
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "redirect"]);
     bridge.finish();
     assert!(upstream.requests().len() <= 20, "{}", upstream.requests().len());
 }
 
 #[test]
-fn a_redirect_without_a_place_is_an_error() {
+fn a_redirect_without_a_location_is_an_error() {
     let upstream = Upstream::start(|call| call.respond("302 Found", &[], ""));
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &[&upstream.host(), "redirect"]);
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "redirect"]);
     bridge.finish();
 }
 
 #[test]
-fn an_http_sse_stream_may_be_redirected_on_its_origin() {
-    // A GET can become the GET that 303 asks for.
+fn an_http_sse_stream_may_be_redirected_on_the_same_origin() {
+    // A 303 requests a GET, so a GET may follow it.
     for status in ["307 Temporary Redirect", "303 See Other"] {
-        let voice = HttpSse::new("/messages");
+        let sse_server = HttpSse::new("/messages");
         let upstream = Upstream::start(move |call| match (call.request.http_method.as_str(), call.path()) {
             ("GET", "/sse") => call.respond(status, &[("Location", "/sse/")], ""),
-            _ => voice.serve(call),
+            _ => sse_server.serve(call),
         });
         let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--transport", "sse-only"]).start();
-        bridge.shake_hands();
+        bridge.initialize();
         bridge.still_works();
         bridge.finish();
     }

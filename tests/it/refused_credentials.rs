@@ -1,4 +1,4 @@
-//! A static credential that is refused is reported as that, with what to look at; nothing else is tried.
+//! A refused static credential is reported with the setting that holds it, and no login is tried.
 
 use std::io::Write;
 
@@ -14,17 +14,17 @@ fn file(text: &str) -> NamedTempFile {
     file
 }
 
-/// An upstream that refuses every credential, and asks for a login as OAuth servers do.
-fn refusing() -> Upstream {
+/// An upstream that refuses every credential with an OAuth challenge.
+fn refusing_every_credential() -> Upstream {
     Upstream::start(|call| {
-        let challenge = r#"Bearer realm="x", resource_metadata="/.well-known/oauth-protected-resource""#;
+        let challenge = r#"Bearer servers="x", resource_metadata="/.well-known/oauth-protected-resource""#;
         let headers = [("WWW-Authenticate", challenge), ("Content-Type", "application/json")];
         call.respond("401 Unauthorized", &headers, r#"{"code":"UNAUTHENTICATED","message":"key expired"}"#);
     })
 }
 
 #[test]
-fn a_refused_credential_is_reported_as_that_and_nothing_else_is_tried() {
+fn a_refused_credential_is_named_and_no_login_is_tried() {
     let file = file(TOKEN);
     let path = file.path().to_str().unwrap().to_owned();
     let header = format!("Authorization: Bearer {TOKEN}");
@@ -36,91 +36,100 @@ fn a_refused_credential_is_reported_as_that_and_nothing_else_is_tried() {
         (&["--header", "X-Api-Key: ${MY_TOKEN}"], "MY_TOKEN"),
     ];
     for (arguments, culprit) in cases {
-        let upstream = refusing();
+        let upstream = refusing_every_credential();
         let launch = arguments.iter().fold(Bridge::to(&upstream.url("/mcp")), |launch, argument| launch.arg(argument));
         let mut bridge = launch.env("MY_TOKEN", TOKEN).args(["--log-level", "debug"]).secret(TOKEN).start();
         bridge.send(&initialize("1", REVISION));
-        says(&bridge.answer("1"), &[&upstream.host(), "401", culprit]);
+        assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "401", culprit]);
         bridge.finish();
         let tried = upstream.kinds();
         if culprit == "MY_TOKEN" && arguments[1].starts_with("X-") {
-            // A header of its own may be a gateway's, and a login wanted besides: the server is asked, and that is all.
-            assert!(!tried[1..].iter().any(|kind| kind == "initialize" || kind == "POST"), "no login: {tried:?}");
+            // A custom header may be for a gateway, and a login may be needed as well: only the metadata are requested.
+            assert!(
+                !tried[1..].iter().any(|kind| kind == "initialize" || kind == "POST"),
+                "no login is tried: {tried:?}"
+            );
         } else {
-            assert_eq!(tried, ["initialize"], "nothing else is tried");
+            assert_eq!(tried, ["initialize"], "only initialize is sent");
         }
     }
 }
 
 #[test]
-fn a_missing_credential_is_reported_as_that() {
-    let upstream = refusing();
+fn a_missing_credential_is_named() {
+    let upstream = refusing_every_credential();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-env", "MY_TOKEN"]).start();
     bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &[&upstream.host(), "401", "MY_TOKEN"]);
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "401", "MY_TOKEN"]);
     bridge.finish();
 }
 
 #[test]
-fn an_authorization_that_was_left_out_is_named_whatever_other_headers_were_sent() {
-    let upstream = refusing();
+fn an_omitted_authorization_is_named_even_when_other_headers_were_sent() {
+    let upstream = refusing_every_credential();
     for arguments in [
         ["--header", "X-Trace: abcdefgh", "--header", "Authorization: Bearer ${NOPE}"],
         ["--header", "Authorization: Bearer ${NOPE}", "--header", "X-Trace: abcdefgh"],
     ] {
         let mut bridge = Bridge::to(&upstream.url("/mcp")).args(arguments).start();
         bridge.send(&initialize("1", REVISION));
-        says(&bridge.answer("1"), &[&upstream.host(), "401", "authorization", "NOPE"]);
+        assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "401", "authorization", "NOPE"]);
         bridge.finish();
     }
 }
 
 #[test]
-fn an_authorization_is_named_before_any_other_header() {
-    let upstream = refusing();
+fn the_authorization_header_is_named_before_any_other_header() {
+    let upstream = refusing_every_credential();
     let header = format!("Authorization: Bearer {TOKEN}");
     let mut bridge = Bridge::to(&upstream.url("/mcp"))
         .args(["--header", "X-Trace: abcdefgh", "--header", &header])
         .secret(TOKEN)
         .start();
     bridge.send(&initialize("1", REVISION));
-    let answer = bridge.answer("1");
-    says(&answer, &[&upstream.host(), "401", "authorization"]);
-    assert!(!own_error(&answer).to_lowercase().contains("x-trace"), "no credential, so not to blame: {answer}");
+    let answer = bridge.response("1");
+    assert_error_mentions(&answer, &[&upstream.host(), "401", "authorization"]);
+    assert!(
+        !bridge_error(&answer).to_lowercase().contains("x-trace"),
+        "a header that is no credential is not blamed: {answer}"
+    );
     bridge.finish();
 }
 
 #[test]
-fn an_error_object_that_is_no_json_rpc_does_not_lend_us_its_code() {
+fn the_code_of_an_error_object_that_is_not_json_rpc_is_not_used() {
     let upstream = Upstream::start(|call| {
         let body = r#"{"error":{"code":401,"message":"key expired","status":"UNAUTHENTICATED"}}"#;
-        call.respond("401 Unauthorized", &[("Content-Type", "application/json")], body);
+        call.json_with_status("401 Unauthorized", body);
     });
     let header = format!("Authorization: Bearer {TOKEN}");
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--header", &header]).secret(TOKEN).start();
     bridge.send(&initialize("1", REVISION));
-    says(&bridge.answer("1"), &[&upstream.host(), "401", "key expired"]);
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host(), "401", "key expired"]);
     bridge.finish();
 }
 
 #[test]
-fn a_credential_refused_in_the_middle_is_an_error_for_its_request() {
+fn a_credential_refused_during_a_session_is_an_error_for_its_request() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/call", 0) => call.respond(
             "401 Unauthorized",
             &[("WWW-Authenticate", "Bearer error=\"invalid_token\""), ("Content-Type", "application/json")],
             r#"{"code":"UNAUTHENTICATED","message":"key expired"}"#,
         ),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge =
         Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-env", "MY_TOKEN"]).env("MY_TOKEN", TOKEN).start();
-    bridge.shake_hands();
-    says(&bridge.ask("1", "tools/call", "{}"), &[&upstream.host(), "401", "MY_TOKEN", "key expired"]);
+    bridge.initialize();
+    assert_error_mentions(
+        &bridge.request("1", "tools/call", "{}"),
+        &[&upstream.host(), "401", "MY_TOKEN", "key expired"],
+    );
     bridge.still_works();
     bridge.finish();
     assert_eq!(upstream.count("tools/call"), 1);
-    assert_eq!(upstream.count("initialize"), 1, "this 401 does not speak of a session");
+    assert_eq!(upstream.count("initialize"), 1, "this 401 does not mention a session");
 }
 
 #[test]
@@ -128,16 +137,19 @@ fn a_token_file_is_read_again_when_its_token_is_refused() {
     let file = file("old-token\n");
     let upstream = Upstream::start(|call| match (call.kind(), call.header("authorization").unwrap()) {
         ("tools/call", "Bearer old-token") => call.hold(),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge =
         Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-file", file.path().to_str().unwrap()]).start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.send(&request("1", "tools/call", "{}"));
     let call = upstream.take("tools/call");
     std::fs::write(file.path(), "new-token\n").unwrap();
     call.plain("401 Unauthorized", "expired");
-    let answer = bridge.answer("1");
-    assert!(answer == result("1", "{}") || own_error(&answer).contains("401"), "the new token or a report: {answer}");
+    let answer = bridge.response("1");
+    assert!(
+        answer == result("1", "{}") || bridge_error(&answer).contains("401"),
+        "the new token or a report: {answer}"
+    );
     bridge.finish();
 }

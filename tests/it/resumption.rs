@@ -1,13 +1,13 @@
-//! A POST stream that breaks off is taken up again where its events have ids.
+//! A broken POST stream is resumed if its events have ids.
 
 use crate::support::*;
 
-/// A POST stream whose events have ids, ended in this way before its answer, is taken up again with a GET.
-fn resumed_post_stream(end: fn(Events)) {
+/// Ends a POST stream with event ids in this way and asserts that a GET resumes it.
+fn post_stream_is_resumed(end: fn(Events)) {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" if call.header("last-event-id").is_none() => call.plain("405 Method Not Allowed", "resumption only"),
         "GET" | "tools/call" => call.hold(),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
@@ -18,10 +18,10 @@ fn resumed_post_stream(end: fn(Events)) {
     end(events);
 
     let again = upstream.take("GET");
-    assert_eq!(again.header("last-event-id"), Some("é-7"), "the stream is taken up after the last event that came");
+    assert_eq!(again.header("last-event-id"), Some("é-7"), "the stream resumes after the last received event");
     assert_eq!(again.header("mcp-session-id"), Some("session-1"));
     let events = again.sse();
-    // Broken once more; a further event is news, so the resumption goes on from there.
+    // The stream breaks once more after a further event, so the next resumption starts there.
     events.event_with_id("8", &notification("notifications/progress", r#"{"progressToken":1,"progress":2}"#));
     bridge.message("notifications/progress");
     events.cut();
@@ -30,8 +30,8 @@ fn resumed_post_stream(end: fn(Events)) {
     assert_eq!(again.header("last-event-id"), Some("8"));
     let events = again.sse();
     events.event_with_id("9", &result("1", r#"{"n":1.0}"#));
-    assert_eq!(bridge.answer("1"), result("1", r#"{"n":1.0}"#));
-    assert_eq!(upstream.count("tools/call"), 1, "resumed, not sent again");
+    assert_eq!(bridge.response("1"), result("1", r#"{"n":1.0}"#));
+    assert_eq!(upstream.count("tools/call"), 1, "the call is resumed and not sent again");
     drop(events);
     bridge.still_works();
     bridge.finish();
@@ -39,39 +39,39 @@ fn resumed_post_stream(end: fn(Events)) {
 
 #[test]
 fn a_post_stream_with_event_ids_is_resumed_after_an_early_end() {
-    resumed_post_stream(Events::end);
+    post_stream_is_resumed(Events::end);
 }
 
 #[test]
-fn a_post_stream_with_event_ids_is_resumed_after_a_cut() {
-    resumed_post_stream(Events::cut);
+fn a_post_stream_with_event_ids_is_resumed_after_the_connection_closes() {
+    post_stream_is_resumed(Events::cut);
 }
 
 #[test]
 fn a_post_stream_with_event_ids_is_resumed_after_a_reset() {
-    resumed_post_stream(Events::reset);
+    post_stream_is_resumed(Events::reset);
 }
 
 #[test]
-fn a_resumption_that_the_server_refuses_is_an_error_for_the_request() {
-    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+fn a_refused_resumption_is_an_error_for_the_request() {
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let events = upstream.take("tools/call").sse();
     events.chunk("id: 1\nretry: 10\ndata: \n\n");
     events.end();
-    says(&bridge.answer("1"), &[&upstream.host()]);
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host()]);
     assert_eq!(upstream.count("tools/call"), 1);
     bridge.still_works();
     bridge.finish();
 }
 
 #[test]
-fn a_resumption_survives_a_server_that_is_away_for_a_moment() {
+fn a_resumption_survives_a_short_outage() {
     let upstream = Upstream::start(|call| match (call.kind(), call.header("last-event-id").is_some()) {
         ("GET", true) if call.request.header("last-event-id") == Some("1") => call.hold(),
         ("tools/call", _) => call.hold(),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
@@ -80,14 +80,14 @@ fn a_resumption_survives_a_server_that_is_away_for_a_moment() {
     events.cut();
     upstream.take("GET").plain("503 Service Unavailable", "rolling out");
     upstream.take("GET").sse().event(&result("1", "{}"));
-    assert_eq!(bridge.answer("1"), result("1", "{}"));
+    assert_eq!(bridge.response("1"), result("1", "{}"));
     bridge.finish();
 }
 
 #[test]
-fn a_long_call_may_be_polled_for_as_long_as_it_takes() {
+fn a_long_call_may_be_polled_without_limit() {
     let polls = 10;
-    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let polled = std::sync::atomic::AtomicUsize::new(0);
     let upstream = Upstream::start(move |call| match call.kind() {
         "tools/call" => {
             let events = call.sse();
@@ -95,7 +95,7 @@ fn a_long_call_may_be_polled_for_as_long_as_it_takes() {
             events.end();
         }
         "GET" if call.header("last-event-id").is_some() => {
-            let nth = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let nth = polled.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let events = call.sse();
             if nth == polls {
                 events.event(&result("1", r#"{"at":"last"}"#));
@@ -104,14 +104,10 @@ fn a_long_call_may_be_polled_for_as_long_as_it_takes() {
             }
             events.end();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
-    assert_eq!(
-        bridge.answer("1"),
-        result("1", r#"{"at":"last"}"#),
-        "each poll ended in good order, and said when to come"
-    );
+    assert_eq!(bridge.response("1"), result("1", r#"{"at":"last"}"#), "each poll ended cleanly with a retry time");
     bridge.finish();
 }

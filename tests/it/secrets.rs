@@ -1,8 +1,7 @@
-//! Secrets planted wherever a user or a server can put one: none is told in any output, at any level, however a run
+//! Secrets planted wherever a user or a server can put one: no output at any log level contains one, however a run
 //! ends.
 //!
-//! A way to run the bridge is a row of [`WAYS`]; what has an ending of its own is a [`Scene`]. A command that comes
-//! later adds its row.
+//! Each way to give the secrets is a row of [`WAYS`], and each kind of run is a [`Scene`]. A new command adds its row.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::*;
 
-/// Part of every planted secret and of nothing else.
+/// A text that every planted secret contains and nothing else.
 const MARK: &str = "PLANTED";
 
 const PATH: &str = "path-PLANTED-0a1b2c3d";
@@ -28,12 +27,12 @@ const SESSION_ID: &str = "session-PLANTED-0a1b2c3d";
 /// How the bridge gets its bearer token.
 const WAYS: [&str; 3] = ["--bearer-token-env", "--bearer-token-file", "--token-command"];
 
-/// What the server, or whatever is in its place, does.
+/// The behavior of the server, or of the program in its place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scene {
     Orderly,
     Status(&'static str),
-    /// The same once a session is open.
+    /// The same behavior after the session is open.
     StatusOfCall(&'static str),
     RpcError,
     BrokenStream,
@@ -42,10 +41,10 @@ enum Scene {
     HttpSse,
     Unreachable,
     NoTls,
-    /// A proxy that wants other credentials, or is not there.
+    /// A proxy that requires other credentials, or is unreachable.
     Proxy,
     ProxyUnreachable,
-    /// A key that is none.
+    /// A file that is not a key.
     BadKey,
     BadArguments,
 }
@@ -71,14 +70,14 @@ const SCENES: [Scene; 18] = [
     Scene::BadArguments,
 ];
 
-/// All that a server knows and might quote.
+/// Everything that a server receives and may quote.
 fn quotation(call: &Exchange) -> String {
     let headers: Vec<_> = call.request.headers.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let read = QUERY.replace("%2F", "/");
     format!("{} {read} {}", call.path(), headers.join(" "))
 }
 
-/// The same as the inside of a JSON string, its slashes escaped as some write them.
+/// The quotation as the inside of a JSON string, with escaped slashes as some servers write them.
 fn quoted(call: &Exchange) -> String {
     let string = serde_json::json!(quotation(call)).to_string().replace('/', r"\/");
     string[1..string.len() - 1].to_owned()
@@ -88,15 +87,15 @@ fn serve(scene: Scene, call: Exchange) {
     let is_call = call.kind() == "tools/call";
     match (scene, call.kind()) {
         (Scene::Status(status), _) | (Scene::StatusOfCall(status), "tools/call") => {
-            let said = quotation(&call);
+            let quoted_text = quotation(&call);
             let status = format!("{status} {BEARER}");
             let headers = [("WWW-Authenticate", r#"Bearer realm="r", error="x""#), ("Content-Type", "text/plain")];
-            call.respond(&status, &headers, &said);
+            call.respond(&status, &headers, &quoted_text);
         }
         (Scene::Proxy, _) => {
-            let said = quotation(&call);
+            let quoted_text = quotation(&call);
             let challenge = [("Proxy-Authenticate", r#"Basic realm="r""#)];
-            call.respond("407 Proxy Authentication Required", &challenge, &said);
+            call.respond("407 Proxy Authentication Required", &challenge, &quoted_text);
         }
         (Scene::Redirect, _) if call.path().starts_with("/mcp") => {
             let there = format!("/moved/{PATH}?key={QUERY}");
@@ -114,48 +113,48 @@ fn serve(scene: Scene, call: Exchange) {
             call.respond("200 OK", &headers, &answer);
         }
         (Scene::RpcError, _) if is_call => {
-            let said = quoted(&call);
-            let answer = error(&call.id(), -32000, &said);
-            call.respond("400 Bad Request", &[("Content-Type", "application/json")], &answer);
+            let quoted_text = quoted(&call);
+            let answer = error(&call.id(), -32000, &quoted_text);
+            call.json_with_status("400 Bad Request", &answer);
         }
         (Scene::BrokenStream, _) if is_call => {
-            let said = quotation(&call);
+            let quoted_text = quotation(&call);
             let events = call.sse();
-            events.chunk(&format!("data: no JSON, {said}\n\n")).chunk(&format!("data: {{{said}\n\n"));
+            events.chunk(&format!("data: no JSON, {quoted_text}\n\n")).chunk(&format!("data: {{{quoted_text}\n\n"));
             events.cut();
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     }
 }
 
 /// An HTTP+SSE server that names its session in its endpoint.
 fn http_sse() -> Upstream {
-    let voice = HttpSse::new("/messages?sessionId=session-PLANTED-0a1b2c3d");
+    let sse_server = HttpSse::new("/messages?sessionId=session-PLANTED-0a1b2c3d");
     Upstream::start(move |call| match call.kind() {
         "tools/call" => {
-            let said = quotation(&call);
-            call.plain("500 Internal Server Error", &said);
+            let quoted_text = quotation(&call);
+            call.plain("500 Internal Server Error", &quoted_text);
         }
-        _ => voice.serve(call),
+        _ => sse_server.serve(call),
     })
 }
 
-/// What a run left behind: what it said and where.
-struct Told {
+/// The output of a run: each text and its place.
+struct RunOutput {
     places: Vec<(String, String)>,
 }
 
-impl Told {
+impl RunOutput {
     fn assert_nothing(&self, case: &str) {
         for (place, text) in &self.places {
-            // Spelled apart, so that a quotation of half a secret is found too.
+            // A part of the secret is enough, so that a truncated quotation is found too.
             let found = text.find(MARK).map(|at| text[at.saturating_sub(60)..].chars().take(160).collect::<String>());
-            assert!(found.is_none(), "{case}: a secret stands in {place}: …{}…", found.unwrap_or_default());
+            assert!(found.is_none(), "{case}: {place} contains a secret: …{}…", found.unwrap_or_default());
         }
     }
 }
 
-/// Every file below, its name and its text.
+/// Adds the name and text of every file below the directory.
 fn files(directory: &Path, places: &mut Vec<(String, String)>) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
@@ -168,7 +167,7 @@ fn files(directory: &Path, places: &mut Vec<(String, String)>) {
     }
 }
 
-/// The arguments that give each secret by way of a file, a variable or a command.
+/// Adds the arguments that give each secret by a file, a variable or a command.
 fn plant(launch: Launch, way: &str, secrets: &Path) -> Launch {
     let (headers, token) = (secrets.join("headers"), secrets.join("token"));
     std::fs::write(&headers, format!("X-File: {FILE_HEADER}\n")).unwrap();
@@ -186,15 +185,15 @@ fn plant(launch: Launch, way: &str, secrets: &Path) -> Launch {
     }
 }
 
-/// One run with everything planted.
-fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
+/// Runs the program with all secrets planted.
+fn run(scene: Scene, way: &str, level: &[&str]) -> RunOutput {
     let upstream = match scene {
         Scene::HttpSse => http_sse(),
-        _ => Upstream::start(move |call| serve(scene, call)).may_stay_unasked(),
+        _ => Upstream::start(move |call| serve(scene, call)).may_receive_no_request(),
     };
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let closed_port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let base = match scene {
-        Scene::Unreachable => format!("http://{nobody}/mcp"),
+        Scene::Unreachable => format!("http://{closed_port}/mcp"),
         Scene::NoTls => upstream.url("/mcp").replace("http://", "https://"),
         Scene::Proxy | Scene::ProxyUnreachable => "https://host.invalid/mcp".to_owned(),
         Scene::BadArguments => "ftp://127.0.0.1/mcp".to_owned(),
@@ -206,7 +205,7 @@ fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
     let proxy = |host: &str| format!("http://{PROXY_USER}:{PROXY_PASSWORD}@{host}");
     let launch = match scene {
         Scene::Proxy => launch.env("HTTPS_PROXY", &proxy(&upstream.host())),
-        Scene::ProxyUnreachable => launch.env("MCP_FERRY_PROXY", &proxy(&nobody.to_string())),
+        Scene::ProxyUnreachable => launch.env("MCP_FERRY_PROXY", &proxy(&closed_port.to_string())),
         Scene::BadKey => {
             let key = secrets.path().join("key");
             std::fs::write(&key, format!("-----BEGIN PRIVATE KEY-----\n{CLIENT_KEY}\n")).unwrap();
@@ -221,12 +220,12 @@ fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
     let mut places = Vec::new();
     let ended = if matches!(scene, Scene::BadArguments | Scene::BadKey) {
         bridge.close_stdin();
-        bridge.ended()
+        bridge.wait_for_exit()
     } else {
-        bridge.ask("1", "initialize", r#"{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{}}"#);
-        // A string that only looks like one is nobody's business but the client's.
+        bridge.request("1", "initialize", r#"{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{}}"#);
+        // Text of the client that only resembles a secret is not hidden.
         bridge.send(&initialized());
-        bridge.ask("2", "tools/call", r#"{"name":"t"}"#);
+        bridge.request("2", "tools/call", r#"{"name":"t"}"#);
         #[cfg(target_os = "linux")]
         for file in ["cmdline", "comm"] {
             let shown = std::fs::read(format!("/proc/{}/{file}", bridge.process_id())).unwrap();
@@ -235,18 +234,18 @@ fn run(scene: Scene, way: &str, level: &[&str]) -> Told {
         bridge.finish()
     };
     places.push(("stderr".to_owned(), ended.stderr));
-    // The server's own words to the client pass untouched: only errors of our own making are looked at.
+    // Messages of the server pass unchanged, so only the bridge's own errors are checked.
     let own = ended.lines.iter().filter(|line| !(scene == Scene::RpcError && line.contains("-32000")));
     places.push(("stdout".to_owned(), own.cloned().collect()));
     files(home.path(), &mut places);
     files(logs.path(), &mut places);
     let traced = places.iter().any(|(place, text)| place == "trace" && text.contains(r#""what":"start""#));
-    assert!(traced, "{scene:?}: the trace was written at all");
-    Told { places }
+    assert!(traced, "{scene:?}: the trace was written");
+    RunOutput { places }
 }
 
 #[test]
-fn no_secret_is_told_at_any_level_however_a_run_ends() {
+fn no_secret_is_printed_in_any_scene() {
     for (nth, scene) in SCENES.into_iter().enumerate() {
         let way = WAYS[nth % WAYS.len()];
         run(scene, way, &["--log-level", "debug"]).assert_nothing(&format!("{scene:?}, {way}"));
@@ -254,7 +253,7 @@ fn no_secret_is_told_at_any_level_however_a_run_ends() {
 }
 
 #[test]
-fn no_secret_is_told_whichever_way_it_was_given_and_however_little_is_said() {
+fn no_secret_is_printed_at_any_log_level() {
     for way in WAYS {
         for level in [&["--log-level", "error"][..], &["--log-level", "warn"], &["--debug"], &["--silent"]] {
             for scene in [Scene::Status("401 Unauthorized"), Scene::BrokenStream] {

@@ -1,4 +1,4 @@
-//! Tools that the user's rules hide: the client neither sees them nor can call them, whatever it and the server say.
+//! Tool filters: a client can neither list nor call a hidden tool.
 
 use crate::support::*;
 
@@ -6,22 +6,22 @@ fn tool(name: &str, hint: &str) -> String {
     format!(r#"{{"name":"{name}","inputSchema":{{"n":1.0}},"annotations":{{"readOnlyHint":{hint}}}}}"#)
 }
 
-/// The members of a list with a tool that only reads and one that deletes.
-fn two() -> String {
+/// The members of a list with a read-only tool and a tool that deletes.
+fn two_tools() -> String {
     format!(r#"{{"tools":[{} , {}],"x-more":1E2}}"#, tool("delete", "false"), tool("read", "true"))
 }
 
-/// A server that has these two tools.
+/// A server with these two tools.
 fn server() -> Upstream {
     Upstream::start(|call| match call.kind() {
-        "tools/list" => call.result(&two()),
-        _ => call.usual(),
+        "tools/list" => call.result(&two_tools()),
+        _ => call.respond_normally(),
     })
 }
 
 fn bridge<const N: usize>(upstream: &Upstream, rules: [&str; N]) -> Bridge {
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(rules).start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge
 }
 
@@ -29,11 +29,11 @@ fn call(id: &str, name: &str) -> String {
     request(id, "tools/call", &format!(r#"{{"name":"{name}","arguments":{{}}}}"#))
 }
 
-/// Calls a tool that must not be called.
+/// Calls a hidden tool and asserts that the error names the rule.
 #[track_caller]
-fn refused(bridge: &mut Bridge, id: &str, name: &str, why: &str) {
+fn assert_hidden(bridge: &mut Bridge, id: &str, name: &str, why: &str) {
     bridge.send(&call(id, name));
-    let (code, message) = error_of(&bridge.answer(id));
+    let (code, message) = error_of(&bridge.response(id));
     assert_eq!(code, -32602, "the code of a tool that does not exist: {message}");
     assert!(message.starts_with(&format!("Tool \"{name}\" is not available")), "{message}");
     assert!(message.contains(why), "the rule is named: {message}");
@@ -51,39 +51,39 @@ fn a_hidden_tool_is_neither_listed_nor_called() {
         let upstream = server();
         let launch = rules.iter().fold(Bridge::to(&upstream.url("/mcp")), |launch, argument| launch.arg(argument));
         let mut bridge = launch.start();
-        bridge.shake_hands();
+        bridge.initialize();
         let rest = format!(r#"{{"tools":[{}],"x-more":1E2}}"#, tool("read", "true"));
-        assert_eq!(bridge.ask("1", "tools/list", "{}"), result("1", &rest), "the rest to the byte");
-        refused(&mut bridge, "2", "delete", why);
+        assert_eq!(bridge.request("1", "tools/list", "{}"), result("1", &rest), "the rest is unchanged");
+        assert_hidden(&mut bridge, "2", "delete", why);
         bridge.send(&request("3", "tools/call", r#"{"name":"\u0064elete"}"#));
-        assert_eq!(error_of(&bridge.answer("3")).0, -32602, "another spelling is the same name");
+        assert_eq!(error_of(&bridge.response("3")).0, -32602, "an escaped name is the same name");
         bridge.send(&call("4", "read"));
-        assert_eq!(bridge.answer("4"), result("4", "{}"));
+        assert_eq!(bridge.response("4"), result("4", "{}"));
         bridge.finish();
         let calls: Vec<_> = upstream.requests().iter().filter(|it| it.kind == "tools/call").cloned().collect();
-        assert_eq!(calls.len(), 1, "what is hidden is never sent");
+        assert_eq!(calls.len(), 1, "a hidden call is never sent");
         assert_eq!(calls[0].text().trim_end(), call("4", "read"));
     }
 }
 
 #[test]
-fn rules_come_from_the_environment_too() {
+fn rules_can_be_set_in_the_environment() {
     let upstream = server();
     let mut bridge = Bridge::to(&upstream.url("/mcp"))
         .env("MCP_FERRY_IGNORE_TOOL", "delete")
         .env("MCP_FERRY_ALLOW_TOOL", "${user_config.tools}")
         .env("MCP_FERRY_READ_ONLY", "")
         .start();
-    bridge.shake_hands();
-    refused(&mut bridge, "1", "delete", "--ignore-tool");
+    bridge.initialize();
+    assert_hidden(&mut bridge, "1", "delete", "--ignore-tool");
     bridge.send(&call("2", "anything"));
-    assert_eq!(bridge.answer("2"), result("2", "{}"), "what nobody filled in is no rule");
+    assert_eq!(bridge.response("2"), result("2", "{}"), "an empty variable is no rule");
     bridge.finish();
 }
 
 #[test]
-fn lists_are_filtered_on_every_way_and_in_every_shape() {
-    let answer = |id: &str| result(id, &two());
+fn lists_are_filtered_in_every_form_of_response() {
+    let answer = |id: &str| result(id, &two_tools());
     let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
         ("tools/list", 0) => {
             let id = call.id();
@@ -91,7 +91,7 @@ fn lists_are_filtered_on_every_way_and_in_every_shape() {
             events.event(&notification("notifications/x", "{}")).event(&answer(&id));
             events.end();
         }
-        // A stream that breaks before its answer, and the one that resumes it.
+        // A stream that breaks before its response, and the stream that resumes it.
         ("tools/list", 1) => {
             let events = call.sse();
             events.chunk("id: 1\nretry: 10\ndata:\n\n");
@@ -104,19 +104,19 @@ fn lists_are_filtered_on_every_way_and_in_every_shape() {
         }
         ("tools/list", _) => call.json(&format!("[{}]", answer("3"))),
         ("batch", _) => call.json(&format!("[{},{}]", answer("5"), result("4", "{}"))),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--ignore-tool", "delete"]).start();
-    bridge.shake_hands_in("2025-03-26");
+    bridge.initialize_with_revision("2025-03-26");
     let rest = |id: &str| result(id, &format!(r#"{{"tools":[{}],"x-more":1E2}}"#, tool("read", "true")));
     for (id, way) in [("1", "a stream"), ("2", "a resumed stream"), ("3", "an array")] {
-        assert_eq!(bridge.ask(id, "tools/list", "{}"), rest(id), "{way}");
+        assert_eq!(bridge.request(id, "tools/list", "{}"), rest(id), "{way}");
     }
-    bridge.owe("4");
-    bridge.owe("5");
+    bridge.expect_response("4");
+    bridge.expect_response("5");
     bridge.send_raw(format!("[{},{}]\n", request("4", "ping", "{}"), request("5", "tools/list", "{}")).as_bytes());
-    assert_eq!(bridge.answer("5"), rest("5"), "a batch");
-    bridge.answer("4");
+    assert_eq!(bridge.response("5"), rest("5"), "a batch");
+    bridge.response("4");
     bridge.finish();
 }
 
@@ -127,43 +127,43 @@ fn each_page_of_a_list_is_filtered_and_keeps_its_cursor() {
         ("tools/list", "p 2") => {
             call.result(&format!(r#"{{"tools":[{}, {}]}}"#, tool("a", "true"), tool("delete_2", "true")));
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = bridge(&upstream, ["--ignore-tool", "delete_*"]);
-    assert_eq!(bridge.ask("1", "tools/list", "{}"), result("1", r#"{"nextCursor":"p 2","tools":[]}"#));
-    let second = bridge.ask("2", "tools/list", r#"{"cursor":"p 2"}"#);
+    assert_eq!(bridge.request("1", "tools/list", "{}"), result("1", r#"{"nextCursor":"p 2","tools":[]}"#));
+    let second = bridge.request("2", "tools/list", r#"{"cursor":"p 2"}"#);
     assert_eq!(second, result("2", &format!(r#"{{"tools":[{}]}}"#, tool("a", "true"))));
     bridge.finish();
 }
 
 #[test]
-fn of_a_batch_the_hidden_calls_are_answered_here_and_the_rest_goes_on() {
+fn hidden_calls_of_a_batch_are_answered_by_the_bridge_and_the_rest_is_sent() {
     let upstream = Upstream::start(|call| match call.kind() {
         "batch" => call.json(&format!("[{}]", result("2", "{}"))),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--ignore-tool", "delete"]).start();
-    bridge.shake_hands_in("2025-03-26");
+    bridge.initialize_with_revision("2025-03-26");
     let (kept, notice) =
         (request("2", "tools/call", r#"{"name":"read","n":1.0}"#), notification("notifications/x", "{}"));
     let unasked = notification("tools/call", r#"{"name":"delete"}"#);
-    bridge.owe("1");
-    bridge.owe("2");
+    bridge.expect_response("1");
+    bridge.expect_response("2");
     bridge.send_raw(format!("[{}, {kept},{unasked}, {notice}]\n", call("1", "delete")).as_bytes());
-    assert_eq!(error_of(&bridge.answer("1")).0, -32602);
-    assert_eq!(bridge.answer("2"), result("2", "{}"));
+    assert_eq!(error_of(&bridge.response("1")).0, -32602);
+    assert_eq!(bridge.response("2"), result("2", "{}"));
     assert_eq!(upstream.wait_for("batch", 1).text().trim_end(), format!("[{kept},{notice}]"));
-    bridge.owe("3");
-    bridge.owe("4");
+    bridge.expect_response("3");
+    bridge.expect_response("4");
     bridge.send_raw(format!("[{},{}]\n", call("3", "delete"), call("4", "delete")).as_bytes());
     for id in ["3", "4"] {
-        assert_eq!(error_of(&bridge.answer(id)).0, -32602);
+        assert_eq!(error_of(&bridge.response(id)).0, -32602);
     }
     bridge.send_raw(format!("[{unasked}]\n{unasked}\n").as_bytes());
     bridge.still_works();
     bridge.finish();
-    assert_eq!(upstream.count("batch"), 1, "a batch of which nothing is left is not sent: {:?}", upstream.kinds());
-    assert_eq!(upstream.count("tools/call"), 0, "a call that wants no answer is a call: {:?}", upstream.kinds());
+    assert_eq!(upstream.count("batch"), 1, "a batch without remaining messages is not sent: {:?}", upstream.kinds());
+    assert_eq!(upstream.count("tools/call"), 0, "a call without an id is a call too: {:?}", upstream.kinds());
 }
 
 #[test]
@@ -171,126 +171,134 @@ fn a_tool_that_the_server_adds_later_is_hidden_too() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("GET", _) => call.hold(),
         ("tools/list", 0) => call.result(&format!(r#"{{"tools":[{}]}}"#, tool("read", "true"))),
-        // From now on it only pretends to read.
+        // From now on its hint wrongly declares that it only reads.
         ("tools/list", _) => {
             call.result(&format!(r#"{{"tools":[{},{}]}}"#, tool("read", "false"), tool("delete", "false")));
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = bridge(&upstream, ["--read-only"]);
     let events = upstream.take("GET").sse();
-    assert!(bridge.ask("1", "tools/list", "{}").contains("read"));
+    assert!(bridge.request("1", "tools/list", "{}").contains("read"));
     bridge.send(&call("2", "read"));
-    assert_eq!(bridge.answer("2"), result("2", "{}"));
+    assert_eq!(bridge.response("2"), result("2", "{}"));
     events.event(&notification("notifications/tools/list_changed", "{}"));
     bridge.message("notifications/tools/list_changed");
-    refused(&mut bridge, "3", "read", "--read-only");
-    assert_eq!(upstream.count("tools/list"), 2, "after a change the bridge asks anew: {:?}", upstream.kinds());
-    refused(&mut bridge, "4", "delete", "--read-only");
-    assert_eq!(upstream.count("tools/list"), 2, "and knows it from then on: {:?}", upstream.kinds());
-    assert_eq!(bridge.ask("5", "tools/list", "{}"), result("5", r#"{"tools":[]}"#));
+    assert_hidden(&mut bridge, "3", "read", "--read-only");
+    assert_eq!(
+        upstream.count("tools/list"),
+        2,
+        "after a change the bridge requests the list again: {:?}",
+        upstream.kinds()
+    );
+    assert_hidden(&mut bridge, "4", "delete", "--read-only");
+    assert_eq!(upstream.count("tools/list"), 2, "the bridge keeps the list: {:?}", upstream.kinds());
+    assert_eq!(bridge.request("5", "tools/list", "{}"), result("5", r#"{"tools":[]}"#));
     bridge.finish();
     assert_eq!(upstream.count("tools/call"), 1);
 }
 
 #[test]
-fn read_only_asks_for_all_pages_before_the_first_call() {
+fn read_only_requests_all_pages_of_the_tool_list_before_the_first_call() {
     let upstream = Upstream::start(|call| match (call.kind(), call.param("cursor").as_str()) {
         ("tools/list", "") => call.result(&format!(r#"{{"tools":[{}],"nextCursor":"2"}}"#, tool("delete", "false"))),
         ("tools/list", "2") => call.result(&format!(r#"{{"tools":[{}]}}"#, tool("read", "true"))),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = bridge(&upstream, ["--read-only"]);
     bridge.send(&call("1", "read"));
-    assert_eq!(bridge.answer("1"), result("1", "{}"));
-    refused(&mut bridge, "2", "delete", "readOnlyHint");
+    assert_eq!(bridge.response("1"), result("1", "{}"));
+    assert_hidden(&mut bridge, "2", "delete", "readOnlyHint");
     assert_eq!(upstream.count("tools/list"), 2, "one list of two pages is enough: {:?}", upstream.kinds());
-    refused(&mut bridge, "3", "unheard-of", "lists no such tool");
+    assert_hidden(&mut bridge, "3", "unheard-of", "lists no such tool");
     let ended = bridge.finish();
-    assert_eq!(ended.lines.len(), 4, "the bridge's own list is not the client's business: {:?}", ended.lines);
+    assert_eq!(ended.lines.len(), 4, "the response to the bridge's own list is dropped: {:?}", ended.lines);
     assert_eq!(upstream.count("tools/call"), 1);
 }
 
 #[test]
-fn where_the_list_fails_read_only_refuses_and_says_why() {
+fn read_only_refuses_a_call_and_names_the_cause_when_the_list_fails() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/list", 0) => call.error("200 OK", -32603, "out of cheese"),
         ("tools/list", 1) => call.plain("500 Internal Server Error", "no tools today"),
         ("tools/list", 2) => call.plain("200 OK", "a web page"),
-        ("tools/list", _) => call.result(&two()),
-        _ => call.usual(),
+        ("tools/list", _) => call.result(&two_tools()),
+        _ => call.respond_normally(),
     });
     let mut bridge = bridge(&upstream, ["--read-only"]);
-    refused(&mut bridge, "1", "read", "out of cheese");
-    refused(&mut bridge, "2", "read", "no tools today");
-    refused(&mut bridge, "3", "read", "web page");
+    assert_hidden(&mut bridge, "1", "read", "out of cheese");
+    assert_hidden(&mut bridge, "2", "read", "no tools today");
+    assert_hidden(&mut bridge, "3", "read", "web page");
     bridge.send(&call("4", "read"));
-    assert_eq!(bridge.answer("4"), result("4", "{}"), "the next call asks again");
+    assert_eq!(bridge.response("4"), result("4", "{}"), "the next call requests the list again");
     bridge.finish();
     assert_eq!(upstream.count("tools/call"), 1);
 }
 
 #[test]
-fn a_list_without_end_is_not_followed_for_ever() {
+fn the_number_of_requested_list_pages_is_bounded() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/list" => call.result(&format!(r#"{{"tools":[{}],"nextCursor":"again"}}"#, tool("read", "true"))),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = bridge(&upstream, ["--read-only"]);
-    refused(&mut bridge, "1", "read", "1000 pages");
+    assert_hidden(&mut bridge, "1", "read", "1000 pages");
     bridge.finish();
     assert_eq!(upstream.count("tools/list"), 1000);
 }
 
-/// An HTTP+SSE server with the two tools, whose answers come on its stream.
+/// An HTTP+SSE server with the two tools.
 fn http_sse() -> (Upstream, HttpSse) {
-    let voice = HttpSse::new("/messages");
-    let server = voice.clone();
+    let sse_server = HttpSse::new("/messages");
+    let server = sse_server.clone();
     let upstream = Upstream::start(move |call| match call.kind() {
         "tools/list" => {
             let id = call.id();
             call.accepted();
-            server.event(&result(&id, &two()));
+            server.event(&result(&id, &two_tools()));
         }
         _ => server.serve(call),
     });
-    (upstream, voice)
+    (upstream, sse_server)
 }
 
 #[test]
-fn on_http_sse_lists_are_filtered_and_the_bridges_own_finds_its_way() {
-    let (upstream, voice) = http_sse();
+fn lists_are_filtered_over_http_sse() {
+    let (upstream, sse_server) = http_sse();
     let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--read-only"]).start();
-    bridge.shake_hands();
-    refused(&mut bridge, "1", "delete", "--read-only");
+    bridge.initialize();
+    assert_hidden(&mut bridge, "1", "delete", "--read-only");
     bridge.send(&call("2", "read"));
-    assert_eq!(bridge.answer("2"), result("2", "{}"));
+    assert_eq!(bridge.response("2"), result("2", "{}"));
     let rest = format!(r#"{{"tools":[{}],"x-more":1E2}}"#, tool("read", "true"));
-    assert_eq!(bridge.ask("3", "tools/list", "{}"), result("3", &rest));
-    // A session renewed is a server perhaps renewed.
-    voice.cut();
+    assert_eq!(bridge.request("3", "tools/list", "{}"), result("3", &rest));
+    // After a new session the server may be a new version.
+    sse_server.cut();
     bridge.message("notifications/tools/list_changed");
-    refused(&mut bridge, "4", "delete", "--read-only");
+    assert_hidden(&mut bridge, "4", "delete", "--read-only");
     let ended = bridge.finish();
-    assert_eq!(upstream.count("tools/list"), 3, "the bridge's own, the client's, the bridge's own");
+    assert_eq!(upstream.count("tools/list"), 3, "the bridge's list, the client's list, the bridge's list again");
     assert_eq!(upstream.count("tools/call"), 1);
-    assert!(!ended.lines.iter().any(|line| line.contains("mcp-ferry-")), "no answer that nobody asked for");
+    assert!(
+        !ended.lines.iter().any(|line| line.contains("mcp-ferry-")),
+        "the response to the bridge's own list is dropped"
+    );
 }
 
 #[test]
-fn a_stream_that_breaks_under_the_bridges_own_list_is_a_refusal() {
-    let voice = HttpSse::new("/messages");
-    let server = voice.clone();
+fn a_stream_that_breaks_during_the_bridges_own_list_refuses_the_call() {
+    let sse_server = HttpSse::new("/messages");
+    let server = sse_server.clone();
     let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
         ("tools/list", 0) => call.accepted(),
         _ => server.serve(call),
     });
     let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--read-only"]).start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.send(&call("1", "read"));
     upstream.wait_for("tools/list", 1);
-    voice.cut();
-    let (code, message) = error_of(&bridge.answer("1"));
+    sse_server.cut();
+    let (code, message) = error_of(&bridge.response("1"));
     assert!(code == -32602 && message.contains("stream"), "{message}");
     bridge.finish();
     assert_eq!(upstream.count("tools/call"), 0);
@@ -300,16 +308,16 @@ fn a_stream_that_breaks_under_the_bridges_own_list_is_a_refusal() {
 fn a_call_that_waits_for_the_list_can_be_cancelled() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/list", 0) => call.hold(),
-        ("tools/list", _) => call.result(&two()),
-        _ => call.usual(),
+        ("tools/list", _) => call.result(&two_tools()),
+        _ => call.respond_normally(),
     });
     let mut bridge = bridge(&upstream, ["--read-only"]);
     bridge.send(&call("1", "read"));
     let list = upstream.take("tools/list");
     bridge.cancel("1");
-    assert!(list.closed_by_client(), "nobody waits for the list any more");
+    assert!(list.closed_by_client(), "the bridge no longer waits for the list");
     bridge.send(&call("2", "read"));
-    assert_eq!(bridge.answer("2"), result("2", "{}"), "the next call asks for itself");
+    assert_eq!(bridge.response("2"), result("2", "{}"), "the next call requests the list itself");
     bridge.finish();
     assert_eq!(upstream.count("tools/call"), 1);
 }

@@ -1,8 +1,8 @@
-//! A server without a port: behind a socket of this machine. And which addresses a name is reached at.
+//! A server behind a unix socket, and the choice between IPv4 and IPv6 addresses.
 
 use crate::support::*;
 
-/// Leads a socket to this upstream.
+/// A unix socket that forwards to this upstream.
 #[cfg(unix)]
 fn socket_to(upstream: &Upstream) -> (tempfile::TempDir, String) {
     use std::os::unix::net::UnixListener;
@@ -31,10 +31,10 @@ fn socket_to(upstream: &Upstream) -> (tempfile::TempDir, String) {
 
 #[cfg(unix)]
 #[test]
-fn a_server_behind_a_socket_is_reached() {
+fn a_server_behind_a_unix_socket_is_reached() {
     let upstream = Upstream::start(|call| {
         assert_eq!(call.path(), "/mcp");
-        call.usual();
+        call.respond_normally();
     });
     let (_directory, path) = socket_to(&upstream);
     let url = format!("unix://{}#/mcp", path.replace(' ', "%20"));
@@ -44,7 +44,7 @@ fn a_server_behind_a_socket_is_reached() {
         Bridge::to(&url).args(["--proxy", "http://127.0.0.1:9"]),
     ] {
         let mut bridge = launch.start();
-        bridge.shake_hands();
+        bridge.initialize();
         bridge.still_works();
         bridge.finish();
     }
@@ -55,29 +55,32 @@ fn a_server_behind_a_socket_is_reached() {
 
 #[cfg(unix)]
 #[test]
-fn a_socket_that_is_not_there_is_named() {
+fn a_missing_unix_socket_is_named() {
     let mut bridge = Bridge::to("unix:///no/such.sock#/mcp").args(["--patience", "0.1"]).startup_wait("0.1").start();
     bridge.send(&initialize("1", REVISION));
-    bridge.answer("1");
-    says(&bridge.ask("2", "tools/list", "{}"), &["/no/such.sock", "cannot be reached", "No such file"]);
+    bridge.response("1");
+    assert_error_mentions(
+        &bridge.request("2", "tools/list", "{}"),
+        &["/no/such.sock", "cannot be reached", "No such file"],
+    );
     bridge.finish();
 }
 
 #[cfg(windows)]
 #[test]
-fn a_socket_is_a_pipe_on_windows() {
+fn a_unix_socket_path_is_refused_on_windows_with_a_hint_to_named_pipes() {
     let mut bridge = Bridge::to("http://localhost/mcp").args(["--unix-socket", r"C:\mcp.sock"]).start();
-    let ended = bridge.ended();
+    let ended = bridge.wait_for_exit();
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains(r"\\.\pipe\NAME"), "{}", ended.stderr);
 }
 
 #[test]
-fn only_addresses_of_the_wanted_family_are_used() {
-    let upstream = Upstream::usual();
+fn ipv4_and_ipv6_restrict_the_addresses_used() {
+    let upstream = Upstream::well_behaved();
     let port = upstream.host().rsplit(':').next().unwrap().to_owned();
     let mut bridge = Bridge::to(&format!("http://localhost:{port}/mcp")).arg("--ipv4").start();
-    bridge.shake_hands();
+    bridge.initialize();
     bridge.finish();
     for (url, flag, words) in [
         (format!("http://127.0.0.1:{port}/mcp"), "--ipv6", "127.0.0.1 has no IPv6 address"),
@@ -85,7 +88,7 @@ fn only_addresses_of_the_wanted_family_are_used() {
     ] {
         let mut bridge = Bridge::to(&url).arg(flag).start();
         bridge.send(&initialize("1", REVISION));
-        says(&bridge.answer("1"), &[words, flag]);
+        assert_error_mentions(&bridge.response("1"), &[words, flag]);
         bridge.finish();
     }
 }

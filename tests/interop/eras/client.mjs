@@ -1,8 +1,8 @@
-// The TypeScript SDKs' clients before any of the servers here: each feature directly, where they can, and through mcp-ferry.
+// The TypeScript SDKs' clients with each of these servers: each feature directly, where that is possible, and through mcp-ferry.
 //
 //   node client.mjs FERRY      reads jobs, one in a line: { client, server, era, url, flags, home }
 //
-// Writes one line for a job: { feature: { ferry, direct } }, null where it went well, else what went wrong.
+// Writes one line for a job: { feature: { ferry, direct } }, null if the feature works, otherwise the failure.
 
 import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
@@ -12,7 +12,7 @@ import { Client as FirstClient } from "@modelcontextprotocol/sdk/client/index.js
 import { StdioClientTransport as FirstStdio } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport as FirstHttp } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import * as types from "@modelcontextprotocol/sdk/types.js";
-import { hearing } from "../heard.mjs";
+import { receivedMessages } from "../received_messages.mjs";
 import content from "./content.json" with { type: "json" };
 
 const [ferry] = process.argv.slice(2);
@@ -21,10 +21,10 @@ const PATIENCE = 15; // seconds
 const ROOTS = [{ uri: "file:///interop/one", name: "one" }];
 const INFO = { name: "interop", version: "1.0.0" };
 const OFFERS = { roots: {}, sampling: {}, elicitation: { form: {}, url: {} } };
-// The first SDK takes a stream that ended with an error answer for a broken one, resumes it, and hears everything twice.
+// The first SDK treats a stream that ended with an error response as broken, resumes it, and receives everything twice.
 const reconnectionOptions = { maxRetries: 0, initialReconnectionDelay: 1, maxReconnectionDelay: 1, reconnectionDelayGrowFactor: 1 };
 
-let left; // the signal of who leaves in the middle of a question
+let left; // the signal of a client that cancels during an input request
 
 const answers = {
   "roots/list": () => ({ roots: ROOTS }),
@@ -42,7 +42,7 @@ const SCHEMAS = {
 };
 
 const PEERS = {
-  // The second major version: of either era, or of whichever the server has.
+  // The second major version: of one era, or of the server's era.
   second: {
     make: (mode) => new second.Client(INFO, { versionNegotiation: { mode: mode === "modern" ? { pin: MODERN } : mode }, capabilities: OFFERS }),
     handle: (client, method, answer) => client.setRequestHandler(method, ({ params }) => answer(params)),
@@ -51,7 +51,7 @@ const PEERS = {
     call: (client, params, options) => client.callTool(params, options),
     list: (client, method, params) => client.request({ method, params }),
   },
-  // The first, which knows the legacy era alone.
+  // The first major version, which only supports the legacy era.
   first: {
     make: () => new FirstClient(INFO, { capabilities: OFFERS }),
     handle: (client, method, answer) => client.setRequestHandler(SCHEMAS[method], ({ params }) => answer(params)),
@@ -64,7 +64,7 @@ const PEERS = {
 
 async function open(peer, mode, transport) {
   const client = peer.make(mode);
-  const { seen, note, until } = hearing(PATIENCE);
+  const { seen, note, until } = receivedMessages(PATIENCE);
   for (const [method, answer] of Object.entries(answers)) {
     peer.handle(client, method, async (params) => {
       note(method, params);
@@ -73,7 +73,7 @@ async function open(peer, mode, transport) {
   }
   client.fallbackNotificationHandler = async ({ method, params }) => note(method, params);
   await client.connect(transport);
-  // A client forgets a call's last progress when the answer is on its heels, and has codes of its own for errors: look
+  // A client drops a call's last progress if the response follows immediately, and changes error codes: record both
   // before it does.
   const deliver = client.transport.onmessage;
   client.transport.onmessage = (message, extra) => {
@@ -99,11 +99,11 @@ async function open(peer, mode, transport) {
 
 const text = ({ content }) => content.map((part) => part.text).join("\n");
 const names = (items) => items.map(({ name }) => name);
-// Questions as they reached the program; a legacy server may leave the mode out.
+// Elicitations as the client received them; a legacy server may omit the mode.
 const question = ({ mode = "form", message, url, requestedSchema }) => ({ mode, message, url, fields: Object.keys(requestedSchema?.properties ?? {}) });
 const form = (message) => ({ mode: "form", message, url: undefined, fields: ["name"] });
 
-// What each step returns must be the same directly; what it asserts holds for every server.
+// The return value of each step must be equal without mcp-ferry; its assertions hold for every server.
 const steps = {
   connect: async ({ client, modern }, { server }) => {
     const { tools, prompts, resources, logging, completions } = client.getServerCapabilities();
@@ -172,7 +172,7 @@ const steps = {
     const asked = since(from, "elicitation/create");
     assert.deepEqual(asked.map(question), [{ mode: "url", message: "log in", url, fields: [] }]);
     if (modern || era === "legacy") return;
-    // The modern era has no name for a page; a legacy client wants one, and to hear of its end.
+    // The modern era has no elicitation id; a legacy client needs one, and a notification of the completion.
     const { elicitationId } = await until("notifications/elicitation/complete", from);
     assert.ok(elicitationId && elicitationId === asked[0].elicitationId);
   },
@@ -220,7 +220,7 @@ const steps = {
     const stop = new AbortController();
     await assert.rejects(call("wait", { key }, { signal: stop.signal, onprogress: () => stop.abort("enough") }), /enough/);
     assert.equal(text(await call("cancelled", { key })), "true");
-    // In the middle of a question, which nobody answers any more.
+    // During an input request, which is never answered.
     const [from, leave] = [seen.length, new AbortController()];
     left = leave.signal;
     const asking = assert.rejects(call("ask", { message: "Wait?" }, { signal: leave.signal }), /enough/);
@@ -260,7 +260,7 @@ const steps = {
   },
 };
 
-// Each step's outcome: its value, or the error.
+// The outcome of each step: its value or the error.
 async function attempt(session, job) {
   const outcomes = {};
   for (const [feature, step] of Object.entries(steps)) {
@@ -296,7 +296,7 @@ async function run(job) {
   const args = [...(mode === "modern" ? ["--client-protocol", "modern"] : []), ...job.flags, job.url];
   const env = { HOME: job.home, PATH: process.env.PATH, MCP_FERRY_HOME: job.home };
   const session = await open(peer, mode, peer.stdio({ command: ferry, args, env, stderr: "inherit" }));
-  // A client that may choose speaks the server's own era.
+  // A client of both eras uses the server's era.
   assert.equal(session.modern, mode === "auto" ? job.era === "modern" : mode === "modern");
   const ferried = await attempt(session, { ...job, key: `${job.client}-${job.server}-${job.era}`.replaceAll(" ", "-") });
   return Object.fromEntries(

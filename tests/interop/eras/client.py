@@ -1,4 +1,4 @@
-"""The Python SDK's client and FastMCP's before any of the servers here, as client.mjs does it: same jobs, same answers.
+"""The Python SDK's client and FastMCP's with each of these servers, like client.mjs: the same jobs, the same results.
 
     client.py FERRY
 """
@@ -36,7 +36,7 @@ def form(message):
     return ("form", message, None, ["name"])
 
 
-# What each step returns must be the same directly; what it asserts holds for every server.
+# The return value of each step must be equal without mcp-ferry; its assertions hold for every server.
 
 
 async def connect(session, job):
@@ -181,7 +181,7 @@ async def cancellation(session, job):
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     equal(await session.text("cancelled", key=job["key"]), "true")
-    # In the middle of a question, which nobody answers any more.
+    # During an input request, which is never answered.
     start = len(session.seen)
     asking = asyncio.create_task(session.text("ask", message="Wait?"))
     await session.until("elicitation", start)
@@ -211,7 +211,7 @@ async def subscriptions(session, job):
         await session.call("change", {"uri": uri})
         await session.until(heard, start, lambda what: what == uri)
         await session.call("change", {"uri": "note://other"})
-    # The client says that it leaves when it comes to it.
+    # The client signals when it is inside the input request.
     await session.call("echo", {"text": "left"})
     await session.call("change", {"uri": uri})
     await session.call("echo", {"text": "after"})

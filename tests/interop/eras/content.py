@@ -1,4 +1,4 @@
-"""What the two Python servers do, apart from how each SDK wants it said: content.json with life in it."""
+"""The behavior of the two Python servers, independent of the SDK: the tools, prompts and resources of content.json."""
 
 import asyncio
 import json
@@ -43,15 +43,15 @@ def words(answer):
     return answer.content.text
 
 
-class Asked(Exception):
-    """Ends a round of the modern era: these questions come first."""
+class InputRequired(Exception):
+    """Ends a round of the modern era: these input requests must be answered first."""
 
     def __init__(self, questions, state):
         self.result = types.InputRequiredResult(input_requests=questions, request_state=state)
 
 
 class Peer:
-    """The client as a tool sees it. `session` is the SDK's; `responses` and `state` are what a later round brings."""
+    """The client as a tool sees it. `session` is the SDK's; `responses` and `state` come with a later round."""
 
     def __init__(self, session, request_id, responses, state):
         self.session, self.request_id = session, request_id
@@ -59,10 +59,10 @@ class Peer:
         self.answers = json.loads(state or "{}") | {name: words(answer) for name, answer in (responses or {}).items()}
 
     async def ask(self, **questions):
-        """Asks all at once; answers in words, under the questions' names."""
+        """Sends all input requests at once; returns the responses as text, by the requests' names."""
         if self.modern:
             if not questions.keys() <= self.answers.keys():
-                raise Asked(questions, json.dumps(self.answers))
+                raise InputRequired(questions, json.dumps(self.answers))
             return self.answers
         metadata = ServerMessageMetadata(related_request_id=self.request_id)
         asked = [self.session.send_request(q, ANSWERS[q.method], metadata=metadata) for q in questions.values()]
@@ -96,7 +96,7 @@ async def rounds(peer, count):
 
 
 async def wait(key):
-    """Ends only by being cancelled."""
+    """Runs until it is cancelled."""
     try:
         await asyncio.Event().wait()
     except BaseException:
@@ -118,7 +118,7 @@ def starting(prefix, words):
 
 
 def note(uri):
-    """What a resource holds, text or bytes in base64; None when there is none."""
+    """The content of a resource, text or base64; None if the resource does not exist."""
     name = re.fullmatch(r"note://([^/]+)", uri)
     if name is None:
         return None

@@ -17,12 +17,12 @@ server = FastMCP(
 
 
 async def answered(ctx, tool, *args):
-    """A tool that asks: the modern era has it return what it asks, the legacy one waits."""
+    """A tool that needs input: in the modern era it returns its input requests, in the legacy era it waits."""
     peer = content.Peer(ctx.session, ctx.request_id, ctx.input_responses, ctx.request_state)
     try:
         return await tool(peer, *args)
-    except content.Asked as asked:
-        return asked.result
+    except content.InputRequired as required:
+        return required.result
 
 
 @server.tool
@@ -113,7 +113,7 @@ async def change(ctx: Context, uri: str) -> str:
 
 
 def held(uri):
-    """The function that FastMCP wants for a resource."""
+    """The function that FastMCP requires for a resource."""
 
     def read():
         text = content.note(uri)

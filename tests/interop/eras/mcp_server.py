@@ -104,8 +104,8 @@ async def call_tool(ctx, params):
     peer = content.Peer(ctx.session, ctx.request_id, params.input_responses, params.request_state)
     try:
         said, error = await call(ctx, params.name, params.arguments or {}, peer), False
-    except content.Asked as asked:
-        return asked.result
+    except content.InputRequired as required:
+        return required.result
     except ValueError as failure:
         said, error = str(failure), True
     text = types.TextContent(type="text", text=said if isinstance(said, str) else json.dumps(said))
@@ -149,7 +149,7 @@ async def unsubscribe(ctx, params):
 
 
 class Changing(Server):
-    """Says in the legacy era too that its lists may change."""
+    """Declares in the legacy era too that its lists may change."""
 
     def create_initialization_options(self, notification_options=None, *args, **kwargs):
         return super().create_initialization_options(NotificationOptions(True, True, True), *args, **kwargs)

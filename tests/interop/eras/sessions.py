@@ -1,4 +1,4 @@
-"""How is each library's client spoken to? All in one way, and everything that they are asked and told is kept."""
+"""One interface to the client of each library, which records every message that the client receives."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ def said(result):
 
 
 class Session:
-    """A client that offers everything, and keeps what it is asked and told, in order of arrival."""
+    """A client with all capabilities that records what it receives, in order of arrival."""
 
     def __init__(self):
         self.seen, self.news = [], asyncio.Event()

@@ -1,6 +1,6 @@
-// What the two TypeScript servers do, apart from their era: content.json with life in it.
+// The behavior of the two TypeScript servers in both eras: the tools, prompts and resources of content.json.
 //
-// `peer` is the client as a tool sees it: `ask` (several questions at once, each under its name), `progress`, `log`,
+// `peer` is the client as a tool sees it: `ask` (several input requests at once, by name), `progress`, `log`,
 // `signal`, `change`.
 
 import content from "./content.json" with { type: "json" };
@@ -82,7 +82,7 @@ export function page(member, cursor) {
   return { [member]: items, ...(next < content[member].length ? { nextCursor: String(next) } : {}) };
 }
 
-// What a resource holds; nothing when there is none.
+// The content of a resource; undefined if it does not exist.
 export function read(uri) {
   const name = /^note:\/\/([^/]+)$/.exec(uri)?.[1];
   if (!name) return undefined;

@@ -1,13 +1,13 @@
-// A server of the modern era alone, built with the official package: prints its address.
+// A server of only the modern era, built with the official package: prints its address.
 
 import { createServer } from "node:http";
 import { toNodeHandler } from "@modelcontextprotocol/node";
 import { ProtocolError, ResourceNotFoundError, Server, createMcpHandler, inputRequired } from "@modelcontextprotocol/server";
 import { complete, content, greet, page, read, tools } from "./tools.mjs";
 
-class Asked extends Error {}
+class InputRequired extends Error {}
 
-// Answers of the rounds before travel in the state; what is not answered yet ends this round.
+// The state carries the responses of earlier rounds; an unanswered input request ends this round.
 function peerOf(mcpReq) {
   const answers = { ...JSON.parse(mcpReq.requestState() ?? "{}"), ...mcpReq.inputResponses };
   const progressToken = mcpReq._meta?.progressToken;
@@ -15,7 +15,7 @@ function peerOf(mcpReq) {
     signal: mcpReq.signal,
     ask: async (inputRequests) => {
       if (Object.keys(inputRequests).every((name) => name in answers)) return answers;
-      throw Object.assign(new Asked(), { result: inputRequired({ inputRequests, requestState: JSON.stringify(answers) }) });
+      throw Object.assign(new InputRequired(), { result: inputRequired({ inputRequests, requestState: JSON.stringify(answers) }) });
     },
     progress: async (told) => {
       if (progressToken !== undefined) await mcpReq.notify({ method: "notifications/progress", params: { progressToken, ...told } });
@@ -41,7 +41,7 @@ function make() {
     try {
       return await tool(params.arguments ?? {}, peerOf(mcpReq));
     } catch (error) {
-      if (error instanceof Asked) return error.result;
+      if (error instanceof InputRequired) return error.result;
       throw error;
     }
   });

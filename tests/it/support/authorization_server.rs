@@ -1,8 +1,8 @@
-//! A protected MCP server and the authorization server it trusts, on two origins, with what attackers and accidents do
-//! to them as rules that a test changes.
+//! A protected MCP server and the authorization server that it trusts, on two origins. A test changes the rules to play
+//! attacks and faults.
 //!
-//! The authorization server asks nobody: who opens its page is logged in and sent back. It rotates refresh tokens,
-//! takes the second use of one for theft and revokes all that came of the same login, as the strictest do.
+//! The authorization server shows no form: it logs in whoever opens its page and redirects back. It rotates refresh
+//! tokens, treats the second use of one as theft and then revokes every token of the same login, as strict servers do.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,69 +10,69 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::ledger::{Grant, Ledger};
+use super::records::{Grant, Records};
 use super::web::{credentials, form, parameter, pkce_challenge, query, with_parameters};
 use super::{Events, Exchange, Upstream, result};
 
 type Edit = dyn Fn(&mut Value) + Send + Sync;
 type Callback = dyn Fn(&mut Vec<(String, String)>) + Send + Sync;
 
-/// What a request to the token endpoint meets.
+/// What happens to a request to the token endpoint.
 pub(crate) enum Fault {
-    /// The answer is on its way and lost: the request has been carried out.
-    LostAnswer,
-    /// The connection ends before anything was done.
+    /// The request is carried out and the response is lost.
+    LostResponse,
+    /// The connection ends before anything happens.
     Cut,
-    /// This status and body, and nothing was done.
+    /// The response has this status and body, and nothing else happens.
     Answer(&'static str, &'static str),
-    /// Sent elsewhere, by a 307 that repeats the request.
+    /// A 307 redirects the request to this address.
     Redirect(String),
-    /// It takes this long.
+    /// The response takes this long.
     Slow(Duration),
-    /// The exchange is left to the test, see `Upstream::take`.
+    /// The test answers the request itself, see `Upstream::take`.
     Held,
 }
 
-/// What the MCP server speaks.
+/// The era of the MCP server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Era {
     Legacy,
     Modern,
 }
 
-/// How the two servers behave. As it comes, well.
+/// How the two servers behave. By default they do everything right.
 pub(crate) struct Rules {
-    /// Of the MCP server.
+    /// The era of the MCP server.
     pub(crate) era: Era,
-    /// `expires_in` of an access token, and for how long it really works.
+    /// `expires_in` of an access token, and how long the server really accepts the token.
     pub(crate) lifetime: (Option<u64>, Duration),
-    /// Whether a login brings a refresh token.
+    /// Whether a login returns a refresh token.
     pub(crate) refreshable: bool,
-    /// For how long the second use of a refresh token is forgiven.
+    /// How long a refresh token may be used a second time.
     pub(crate) grace: Duration,
     /// Changes the protected resource's metadata.
     pub(crate) resource_metadata: Box<Edit>,
     /// Changes the authorization server's metadata.
     pub(crate) metadata: Box<Edit>,
-    /// Changes the answer of the token endpoint.
-    pub(crate) token_answer: Box<Edit>,
-    /// Changes the parameters that the browser brings back.
+    /// Changes the response of the token endpoint.
+    pub(crate) token_response: Box<Edit>,
+    /// Changes the parameters of the callback.
     pub(crate) callback: Box<Callback>,
-    /// The scope that a JSON-RPC method needs beyond being logged in.
-    pub(crate) needs: fn(&str) -> Option<&'static str>,
+    /// The scope that a JSON-RPC method requires in addition to a login.
+    pub(crate) required_scope: fn(&str) -> Option<&'static str>,
     /// What is added to the challenge of a 401.
     pub(crate) challenge: String,
-    /// The body of a 401 comes to no end.
-    pub(crate) unending_refusals: bool,
-    /// Statuses of the next registrations that fail, with their bodies.
+    /// The body of a 401 never ends.
+    pub(crate) endless_401_bodies: bool,
+    /// Statuses and bodies of the next registrations, which fail.
     pub(crate) registration_faults: VecDeque<(&'static str, &'static str)>,
-    /// What the next requests to the token endpoint meet.
+    /// What happens to the next requests to the token endpoint.
     pub(crate) token_faults: VecDeque<Fault>,
 }
 
 impl Rules {
-    /// The person says no.
-    pub(crate) fn denying() -> Self {
+    /// The user denies the login.
+    pub(crate) fn user_denies() -> Self {
         let callback = Box::new(|back: &mut Vec<(String, String)>| {
             back.retain(|(name, _)| name != "code");
             back.push(("error".to_owned(), "access_denied".to_owned()));
@@ -90,11 +90,11 @@ impl Default for Rules {
             grace: Duration::ZERO,
             resource_metadata: Box::new(|_| {}),
             metadata: Box::new(|_| {}),
-            token_answer: Box::new(|_| {}),
+            token_response: Box::new(|_| {}),
             callback: Box::new(|_| {}),
-            needs: |_| None,
+            required_scope: |_| None,
             challenge: String::new(),
-            unending_refusals: false,
+            endless_401_bodies: false,
             registration_faults: VecDeque::new(),
             token_faults: VecDeque::new(),
         }
@@ -102,7 +102,7 @@ impl Default for Rules {
 }
 
 /// The two servers.
-pub(crate) struct Realm {
+pub(crate) struct OauthServers {
     pub(crate) resource: Upstream,
     pub(crate) issuer: Upstream,
     shared: Arc<Shared>,
@@ -110,33 +110,33 @@ pub(crate) struct Realm {
 
 struct Shared {
     rules: Mutex<Rules>,
-    ledger: Mutex<Ledger>,
+    records: Mutex<Records>,
     addresses: Mutex<(String, String)>,
-    unended: Mutex<Vec<Events>>,
+    endless: Mutex<Vec<Events>>,
 }
 
-impl Realm {
+impl OauthServers {
     pub(crate) fn start(rules: Rules) -> Self {
         let shared = Arc::new(Shared {
             rules: Mutex::new(rules),
-            ledger: Mutex::default(),
+            records: Mutex::default(),
             addresses: Mutex::default(),
-            unended: Mutex::default(),
+            endless: Mutex::default(),
         });
-        let (of_issuer, of_resource) = (Arc::clone(&shared), Arc::clone(&shared));
-        let issuer = Upstream::start(move |exchange| of_issuer.authorize(exchange)).may_stay_unasked();
-        let resource = Upstream::start(move |exchange| of_resource.protect(exchange));
+        let (issuer_state, resource_state) = (Arc::clone(&shared), Arc::clone(&shared));
+        let issuer = Upstream::start(move |exchange| issuer_state.authorize(exchange)).may_receive_no_request();
+        let resource = Upstream::start(move |exchange| resource_state.protect(exchange));
         *shared.addresses.lock().unwrap() = (issuer.url(""), resource.url(""));
         Self { resource, issuer, shared }
     }
 
-    /// Both as they come, the MCP server of this era.
-    pub(crate) fn of(era: Era) -> Self {
+    /// Both servers with the default rules and an MCP server of this era.
+    pub(crate) fn of_era(era: Era) -> Self {
         Self::start(Rules { era, ..Rules::default() })
     }
 
-    /// Both as they come.
-    pub(crate) fn usual() -> Self {
+    /// Both servers with the default rules.
+    pub(crate) fn well_behaved() -> Self {
         Self::start(Rules::default())
     }
 
@@ -149,13 +149,13 @@ impl Realm {
         self.shared.rules.lock().unwrap()
     }
 
-    /// What the authorization server has done so far.
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.shared.ledger.lock().unwrap()
+    /// What the authorization server has issued and received so far.
+    pub(crate) fn records(&self) -> MutexGuard<'_, Records> {
+        self.shared.records.lock().unwrap()
     }
 
-    /// The next requests to the token endpoint meet these.
-    pub(crate) fn meets(&self, faults: impl IntoIterator<Item = Fault>) {
+    /// Sets what happens to the next requests to the token endpoint.
+    pub(crate) fn queue_token_faults(&self, faults: impl IntoIterator<Item = Fault>) {
         self.rules().token_faults.extend(faults);
     }
 }
@@ -169,7 +169,7 @@ impl Shared {
         self.addresses.lock().unwrap().1.clone()
     }
 
-    /// The MCP server: its metadata, and behind the token what `Exchange::usual` does.
+    /// The MCP server: its metadata, and for a valid token the responses of `Exchange::respond_normally`.
     fn protect(&self, exchange: Exchange) {
         let (issuer, resource) = (self.issuer(), self.resource());
         if exchange.path().starts_with("/.well-known/oauth-protected-resource") {
@@ -185,22 +185,23 @@ impl Shared {
             return exchange.plain("404 Not Found", "");
         }
         let bearer = exchange.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        let scope = bearer.and_then(|token| self.ledger.lock().unwrap().scope_of(token));
+        let scope = bearer.and_then(|token| self.records.lock().unwrap().scope_of(token));
         let rules = self.rules.lock().unwrap();
         let metadata = format!(r#"resource_metadata="{resource}/.well-known/oauth-protected-resource/mcp""#);
         let Some(scope) = scope else {
             let error = if bearer.is_some() { r#"error="invalid_token", "# } else { "" };
             let challenge = format!("Bearer {error}{metadata}{}", rules.challenge);
-            let is_unending = rules.unending_refusals;
+            let is_endless = rules.endless_401_bodies;
             drop(rules);
             let headers = [("WWW-Authenticate", &challenge[..])];
-            if is_unending {
-                self.unended.lock().unwrap().push(exchange.begin("401 Unauthorized", &headers));
+            if is_endless {
+                self.endless.lock().unwrap().push(exchange.start_response("401 Unauthorized", &headers));
                 return;
             }
             return exchange.respond("401 Unauthorized", &headers, "");
         };
-        let needed = (rules.needs)(exchange.kind()).filter(|needed| !scope.split(' ').any(|have| have == *needed));
+        let needed =
+            (rules.required_scope)(exchange.kind()).filter(|needed| !scope.split(' ').any(|have| have == *needed));
         let era = rules.era;
         drop(rules);
         if let Some(needed) = needed {
@@ -216,13 +217,13 @@ impl Shared {
         match (exchange.kind(), era) {
             ("tools/list", Era::Modern) => exchange.complete(tools),
             ("tools/call", Era::Modern) => exchange.complete(r#""content":[{"type":"text","text":"looked"}]"#),
-            (_, Era::Modern) => exchange.modern(),
+            (_, Era::Modern) => exchange.respond_as_modern(),
             ("tools/list", _) => exchange.result(&format!("{{{tools}}}")),
             ("tools/call", _) => {
                 let answer = result(&exchange.id(), r#"{"content":[{"type":"text","text":"looked"}]}"#);
                 exchange.json(&answer);
             }
-            _ => exchange.usual(),
+            _ => exchange.respond_normally(),
         }
     }
 
@@ -241,11 +242,11 @@ impl Shared {
             "/authorize" => self.log_in(exchange),
             "/token" => self.token(exchange),
             "/device" => {
-                let answer = self.ledger.lock().unwrap().grant_device(form(&exchange.request.body), &self.issuer());
+                let answer = self.records.lock().unwrap().grant_device(form(&exchange.request.body), &self.issuer());
                 exchange.json(&answer.to_string());
             }
             "/revoke" => {
-                self.ledger.lock().unwrap().revocations.push(form(&exchange.request.body));
+                self.records.lock().unwrap().revocations.push(form(&exchange.request.body));
                 exchange.respond("200 OK", &[], "");
             }
             _ => exchange.plain("404 Not Found", ""),
@@ -273,35 +274,35 @@ impl Shared {
 
     fn register(&self, exchange: Exchange) {
         if let Some((status, body)) = self.rules.lock().unwrap().registration_faults.pop_front() {
-            return exchange.respond(status, &[("Content-Type", "application/json")], body);
+            return exchange.json_with_status(status, body);
         }
         let mut client: Value = serde_json::from_slice(&exchange.request.body).expect("a registration is JSON");
-        let mut ledger = self.ledger.lock().unwrap();
-        client["client_id"] = json!(format!("client-{}", ledger.registrations.len() + 1));
-        ledger.registrations.push(client.clone());
-        drop(ledger);
-        exchange.respond("201 Created", &[("Content-Type", "application/json")], &client.to_string());
+        let mut records = self.records.lock().unwrap();
+        client["client_id"] = json!(format!("client-{}", records.registrations.len() + 1));
+        records.registrations.push(client.clone());
+        drop(records);
+        exchange.json_with_status("201 Created", &client.to_string());
     }
 
-    /// The authorization endpoint: nothing is asked, the browser is sent back with a code.
+    /// The authorization endpoint: redirects the browser back with a code at once.
     fn log_in(&self, exchange: Exchange) {
-        let asked = query(exchange.path());
-        let given = |name: &str| parameter(&asked, name).unwrap_or_default();
-        let mut ledger = self.ledger.lock().unwrap();
-        if !ledger.knows_client(&given("client_id"), &given("redirect_uri")) {
-            drop(ledger);
-            let error = r#"{"error":"invalid_client","error_description":"nobody of that name"}"#;
-            return exchange.respond("400 Bad Request", &[("Content-Type", "application/json")], error);
+        let parameters = query(exchange.path());
+        let given = |name: &str| parameter(&parameters, name).unwrap_or_default();
+        let mut records = self.records.lock().unwrap();
+        if !records.knows_client(&given("client_id"), &given("redirect_uri")) {
+            drop(records);
+            let error = r#"{"error":"invalid_client","error_description":"no such client"}"#;
+            return exchange.json_with_status("400 Bad Request", error);
         }
-        assert_eq!(given("response_type"), "code", "the one response type there is");
-        assert_eq!(given("code_challenge_method"), "S256", "PKCE always, and never plain");
-        let code = ledger.grant_code(&asked);
-        drop(ledger);
+        assert_eq!(given("response_type"), "code", "the only response type of OAuth 2.1");
+        assert_eq!(given("code_challenge_method"), "S256", "PKCE is always used, with S256");
+        let code = records.grant_code(&parameters);
+        drop(records);
         let mut back =
             vec![("code".to_owned(), code), ("state".to_owned(), given("state")), ("iss".to_owned(), self.issuer())];
         (self.rules.lock().unwrap().callback)(&mut back);
-        let place = with_parameters(&given("redirect_uri"), &back);
-        exchange.respond("302 Found", &[("Location", &place)], "");
+        let location = with_parameters(&given("redirect_uri"), &back);
+        exchange.respond("302 Found", &[("Location", &location)], "");
     }
 
     fn token(&self, exchange: Exchange) {
@@ -309,12 +310,12 @@ impl Shared {
         match fault {
             Some(Fault::Cut) => exchange.cut(),
             Some(Fault::Answer(status, body)) => {
-                exchange.respond(status, &[("Content-Type", "application/json")], body);
+                exchange.json_with_status(status, body);
             }
-            Some(Fault::Redirect(place)) => {
-                exchange.respond("307 Temporary Redirect", &[("Location", &place)], "");
+            Some(Fault::Redirect(location)) => {
+                exchange.respond("307 Temporary Redirect", &[("Location", &location)], "");
             }
-            Some(Fault::LostAnswer) => {
+            Some(Fault::LostResponse) => {
                 drop(self.grant(&exchange));
                 exchange.cut();
             }
@@ -323,54 +324,56 @@ impl Shared {
             }
             Some(Fault::Slow(time)) => {
                 std::thread::sleep(time);
-                self.answer_token(exchange);
+                self.respond_with_token(exchange);
             }
-            None => self.answer_token(exchange),
+            None => self.respond_with_token(exchange),
         }
     }
 
-    fn answer_token(&self, exchange: Exchange) {
+    fn respond_with_token(&self, exchange: Exchange) {
         let (status, body) = match self.grant(&exchange) {
             Ok(mut answer) => {
-                (self.rules.lock().unwrap().token_answer)(&mut answer);
+                (self.rules.lock().unwrap().token_response)(&mut answer);
                 ("200 OK", answer)
             }
             Err(error) => ("400 Bad Request", json!({ "error": error })),
         };
-        exchange.respond(status, &[("Content-Type", "application/json")], &body.to_string());
+        exchange.json_with_status(status, &body.to_string());
     }
 
-    /// What a good authorization server makes of this request.
+    /// The response of a correct authorization server.
     fn grant(&self, exchange: &Exchange) -> Result<Value, &'static str> {
-        let mut asked = form(&exchange.request.body);
-        // RFC 6749 section 2.3.1: a client with a secret may say in the header who it is.
+        let mut parameters = form(&exchange.request.body);
+        // RFC 6749 section 2.3.1: a client with a secret may authenticate with the header.
         if let Some(basic) = exchange.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
             let (id, secret) = credentials(basic);
-            asked.extend([("client_id".to_owned(), id), ("client_secret".to_owned(), secret)]);
+            parameters.extend([("client_id".to_owned(), id), ("client_secret".to_owned(), secret)]);
         }
-        let given = |name: &str| parameter(&asked, name).unwrap_or_default();
-        let mut ledger = self.ledger.lock().unwrap();
-        ledger.token_requests.push(asked.clone());
+        let given = |name: &str| parameter(&parameters, name).unwrap_or_default();
+        let mut records = self.records.lock().unwrap();
+        records.token_requests.push(parameters.clone());
         let rules = self.rules.lock().unwrap();
         let login = match given("grant_type").as_str() {
             "authorization_code" => {
-                let login = ledger.redeem(&given("code")).ok_or("invalid_grant")?;
-                let verified = pkce_challenge(&given("code_verifier")) == login.asked("code_challenge");
-                let same = given("redirect_uri") == login.asked("redirect_uri")
-                    && given("client_id") == login.asked("client_id");
+                let login = records.redeem_code(&given("code")).ok_or("invalid_grant")?;
+                let verified = pkce_challenge(&given("code_verifier")) == login.parameter("code_challenge");
+                let same = given("redirect_uri") == login.parameter("redirect_uri")
+                    && given("client_id") == login.parameter("client_id");
                 if !verified || !same {
                     return Err("invalid_grant");
                 }
                 login
             }
-            "urn:ietf:params:oauth:grant-type:device_code" => ledger.redeem_device(&given("device_code"))?,
-            "client_credentials" => ledger.trust(&asked),
-            "refresh_token" => ledger.spend(&given("refresh_token"), rules.grace).ok_or("invalid_grant")?,
+            "urn:ietf:params:oauth:grant-type:device_code" => records.redeem_device(&given("device_code"))?,
+            "client_credentials" => records.grant_client_credentials(&parameters),
+            "refresh_token" => {
+                records.use_refresh_token(&given("refresh_token"), rules.grace).ok_or("invalid_grant")?
+            }
             _ => return Err("unsupported_grant_type"),
         };
         let grant = Grant { lifetime: rules.lifetime.1, refreshable: rules.refreshable, since: Instant::now() };
-        let (access, refresh) = ledger.issue(&login, &grant);
-        let mut answer = json!({ "access_token": access, "token_type": "Bearer", "scope": login.asked("scope") });
+        let (access, refresh) = records.issue(&login, &grant);
+        let mut answer = json!({ "access_token": access, "token_type": "Bearer", "scope": login.parameter("scope") });
         if let Some(seconds) = rules.lifetime.0 {
             answer["expires_in"] = json!(seconds);
         }

@@ -1,5 +1,5 @@
-//! The program that starts the bridge: it writes lines to its stdin, waits for lines on its stdout, and keeps the
-//! accounts.
+//! The client that starts the bridge: it writes lines to the bridge's stdin, waits for lines on its stdout, and checks
+//! at the end that every request was answered exactly once.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Child;
@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::accounts::Accounts;
+use super::expectations::Expectations;
 use super::launch::Launch;
 use super::{DEADLINE, REVISION, Upstream, initialize, initialized, peek, request};
 
-/// What the reading threads have heard so far.
+/// What the reading threads have read so far.
 #[derive(Default)]
-struct Heard {
+struct Output {
     lines: Vec<String>,
-    /// How many of the lines the test has looked at, by place.
+    /// For each line, whether a test has already received it.
     taken: Vec<bool>,
     stderr: String,
     stdout_ended: bool,
@@ -24,15 +24,15 @@ struct Heard {
 }
 
 #[derive(Default)]
-struct Ears {
-    heard: Mutex<Heard>,
+struct SharedOutput {
+    output: Mutex<Output>,
     changed: Condvar,
-    /// Whoever holds it keeps the next line unread.
+    /// While a test holds this lock, the next line stays unread.
     may_read: Mutex<()>,
 }
 
-/// How a run ended.
-pub(crate) struct Ended {
+/// How the bridge ended.
+pub(crate) struct Exit {
     pub(crate) code: Option<i32>,
     pub(crate) lines: Vec<String>,
     pub(crate) stderr: String,
@@ -44,15 +44,15 @@ pub(crate) struct Ended {
 pub(crate) struct Bridge {
     child: Child,
     stdin: Option<mpsc::Sender<Vec<u8>>>,
-    ears: Arc<Ears>,
-    accounts: Accounts,
-    asked_to_end: Option<Instant>,
-    settled: bool,
+    shared: Arc<SharedOutput>,
+    expectations: Expectations,
+    end_requested: Option<Instant>,
+    is_checked: bool,
     _home: TempDir,
 }
 
 impl Bridge {
-    /// A bridge to this URL, still to be started.
+    /// A bridge to this URL, not started yet.
     pub(crate) fn to(url: &str) -> Launch {
         Self::bare().arg(url)
     }
@@ -62,18 +62,18 @@ impl Bridge {
         Launch::default()
     }
 
-    /// A bridge to this upstream's `/mcp` that has shaken hands.
+    /// A bridge to this upstream's `/mcp` with an open session.
     pub(crate) fn connected(upstream: &Upstream) -> Self {
         let mut bridge = Self::to(&upstream.url("/mcp")).start();
-        bridge.shake_hands();
+        bridge.initialize();
         bridge
     }
 
     pub(super) fn new(mut child: Child, launch: Launch, home: TempDir) -> Self {
-        let ears = Arc::new(Ears::default());
+        let shared = Arc::new(SharedOutput::default());
         let (stdin, lines) = mpsc::channel::<Vec<u8>>();
         let mut pipe = child.stdin.take().unwrap();
-        // A bridge that does not read must not stop the test from noticing it.
+        // A thread of its own: a bridge that does not read must not block the test.
         std::thread::spawn(move || {
             for bytes in lines {
                 if pipe.write_all(&bytes).and_then(|()| pipe.flush()).is_err() {
@@ -82,116 +82,116 @@ impl Bridge {
             }
         });
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let listener = Arc::clone(&ears);
+        let reading = Arc::clone(&shared);
         std::thread::spawn(move || {
             let mut reader = BufReader::with_capacity(1 << 20, stdout);
             let mut line = Vec::new();
-            // Framed messages end without a newline.
+            // Messages with `Content-Length` framing end without a newline.
             let end = if launch.framed { b'}' } else { b'\n' };
             while reader.read_until(end, &mut line).is_ok_and(|read| read > 0) {
                 let text = String::from_utf8(std::mem::take(&mut line)).expect("stdout is UTF-8");
-                let mut heard = listener.heard.lock().unwrap();
-                heard.lines.push(text);
-                heard.taken.push(false);
-                listener.changed.notify_all();
-                if Some(heard.lines.len()) == launch.hang_up_after {
+                let mut output = reading.output.lock().unwrap();
+                output.lines.push(text);
+                output.taken.push(false);
+                reading.changed.notify_all();
+                if Some(output.lines.len()) == launch.close_stdout_after {
                     break;
                 }
-                drop(heard);
-                drop(listener.may_read.lock());
+                drop(output);
+                drop(reading.may_read.lock());
             }
             drop(reader);
-            listener.heard.lock().unwrap().stdout_ended = true;
-            listener.changed.notify_all();
+            reading.output.lock().unwrap().stdout_ended = true;
+            reading.changed.notify_all();
         });
-        let listener = Arc::clone(&ears);
+        let reading = Arc::clone(&shared);
         std::thread::spawn(move || {
-            if launch.stderr_unread {
-                // Its end must not hang on a reader either: what is in the pipe is looked at when all is over.
-                let heard = listener.heard.lock().unwrap();
-                drop(listener.changed.wait_while(heard, |heard| !heard.stdout_ended).unwrap());
+            if launch.leave_stderr_unread {
+                // The bridge must end although nothing reads stderr, so the pipe is read only after the end of stdout.
+                let output = reading.output.lock().unwrap();
+                drop(reading.changed.wait_while(output, |output| !output.stdout_ended).unwrap());
             }
             let mut reader = BufReader::new(stderr);
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = reader.read(&mut bytes) {
-                listener.heard.lock().unwrap().stderr += &String::from_utf8_lossy(&bytes[..read]);
-                listener.changed.notify_all();
+                reading.output.lock().unwrap().stderr += &String::from_utf8_lossy(&bytes[..read]);
+                reading.changed.notify_all();
             }
-            listener.heard.lock().unwrap().stderr_ended = true;
-            listener.changed.notify_all();
+            reading.output.lock().unwrap().stderr_ended = true;
+            reading.changed.notify_all();
         });
         Self {
             child,
             stdin: Some(stdin),
-            ears,
-            accounts: Accounts { secrets: launch.secrets, ..Accounts::default() },
-            asked_to_end: None,
-            settled: false,
+            shared,
+            expectations: Expectations { secrets: launch.secrets, ..Expectations::default() },
+            end_requested: None,
+            is_checked: false,
             _home: home,
         }
     }
 
-    /// Bytes as they are; what must be answered is the test's own business.
+    /// Writes bytes as they are. The test declares the responses that it expects.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
-        // A bridge that has gone is noticed by whoever waits for its answer.
+        // A test that waits for a response notices when the bridge has ended.
         drop(self.stdin.as_ref().expect("an open stdin").send(bytes.to_vec()));
     }
 
-    /// One line; if it is a request, its answer is due exactly once.
+    /// Writes one line. If it is a request, exactly one response is expected.
     pub(crate) fn send(&mut self, line: &str) {
-        let said = peek(line.as_bytes());
-        if let (Some(id), Some(_)) = (said.id, said.method) {
-            self.owe(&id);
+        let seen = peek(line.as_bytes());
+        if let (Some(id), Some(_)) = (seen.id, seen.method) {
+            self.expect_response(&id);
         }
         self.send_raw(format!("{line}\n").as_bytes());
     }
 
-    /// From now on an answer to this id is due (once more).
-    pub(crate) fn owe(&mut self, id: &str) {
-        *self.accounts.due.entry(id.to_owned()).or_default() += 1;
+    /// Expects one more response to this id.
+    pub(crate) fn expect_response(&mut self, id: &str) {
+        *self.expectations.responses.entry(id.to_owned()).or_default() += 1;
     }
 
-    /// Cancels a request: from now on it need not be answered.
+    /// Cancels a request: from now on its response is optional.
     pub(crate) fn cancel(&mut self, id: &str) {
-        self.accounts.cancelled.push(id.to_owned());
+        self.expectations.cancelled.push(id.to_owned());
         let params = format!(r#"{{"requestId":{id},"reason":"changed my mind"}}"#);
         self.send(&super::notification("notifications/cancelled", &params));
     }
 
-    /// `initialize`, its answer, `notifications/initialized`. Gives the answer.
-    pub(crate) fn shake_hands(&mut self) -> String {
-        self.shake_hands_in(REVISION)
+    /// Opens a session: `initialize`, its response, `notifications/initialized`. Returns the response.
+    pub(crate) fn initialize(&mut self) -> String {
+        self.initialize_with_revision(REVISION)
     }
 
-    pub(crate) fn shake_hands_in(&mut self, revision: &str) -> String {
+    pub(crate) fn initialize_with_revision(&mut self, revision: &str) -> String {
         self.send(&initialize(r#""hello""#, revision));
-        let answer = self.answer(r#""hello""#);
+        let answer = self.response(r#""hello""#);
         assert!(answer.contains(r#""result""#), "initialize should succeed: {answer}");
         self.send(&initialized());
         answer
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its response.
     #[track_caller]
-    pub(crate) fn ask(&mut self, id: &str, method: &str, params: &str) -> String {
+    pub(crate) fn request(&mut self, id: &str, method: &str, params: &str) -> String {
         self.send(&request(id, method, params));
-        self.answer(id)
+        self.response(id)
     }
 
-    /// Shows that the way to the upstream and back is open, and that what was due before has been done.
+    /// Asserts that a further request succeeds, so that everything before it has been processed.
     #[track_caller]
     pub(crate) fn still_works(&mut self) {
-        let id = format!(r#""still works {}""#, self.accounts.due.len());
-        let answer = self.ask(&id, "tools/list", "{}");
-        assert!(answer.contains(r#""result""#), "the next request should simply work: {answer}");
+        let id = format!(r#""still works {}""#, self.expectations.responses.len());
+        let answer = self.request(&id, "tools/list", "{}");
+        assert!(answer.contains(r#""result""#), "the next request should succeed: {answer}");
     }
 
-    /// Waits for the answer to this id, given in its own letters. Without the line's end.
+    /// Waits for the response to this id, which is given as raw JSON. Returns the line without its newline.
     #[track_caller]
-    pub(crate) fn answer(&mut self, id: &str) -> String {
-        self.line_where(&format!("the answer to {id}"), |line| {
-            let said = peek(line.as_bytes());
-            said.is_answer && said.id.as_deref() == Some(id)
+    pub(crate) fn response(&mut self, id: &str) -> String {
+        self.line_where(&format!("the response to {id}"), |line| {
+            let seen = peek(line.as_bytes());
+            seen.is_response && seen.id.as_deref() == Some(id)
         })
     }
 
@@ -201,61 +201,62 @@ impl Bridge {
         self.line_where(method, |line| peek(line.as_bytes()).method.as_deref() == Some(method))
     }
 
-    /// Waits for a line that is so; each line is given once.
+    /// Waits for a line that `matches` and that no earlier call has returned.
     #[track_caller]
-    pub(crate) fn line_where(&mut self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
-        let mut looked_at = 0;
-        self.wait(what, |heard| {
-            let found = (looked_at..heard.lines.len()).find(|&place| !heard.taken[place] && is_so(&heard.lines[place]));
-            looked_at = heard.lines.len();
+    pub(crate) fn line_where(&mut self, what: &str, matches: impl Fn(&str) -> bool) -> String {
+        let mut searched = 0;
+        self.wait(what, |output| {
+            let found =
+                (searched..output.lines.len()).find(|&place| !output.taken[place] && matches(&output.lines[place]));
+            searched = output.lines.len();
             let place = found?;
-            heard.taken[place] = true;
-            Some(heard.lines[place].trim_end_matches(['\n', '\r']).to_owned())
+            output.taken[place] = true;
+            Some(output.lines[place].trim_end_matches(['\n', '\r']).to_owned())
         })
     }
 
-    /// Waits until stdout, whatever its framing, holds this text.
+    /// Waits until stdout, with any framing, holds this text.
     #[track_caller]
     pub(crate) fn raw_output(&mut self, what: &str, text: &str) -> String {
-        self.wait(what, |heard| {
-            let all = heard.lines.concat();
+        self.wait(what, |output| {
+            let all = output.lines.concat();
             all.contains(text).then_some(all)
         })
     }
 
     /// Waits until stderr holds this text.
     #[track_caller]
-    pub(crate) fn logged(&mut self, text: &str) {
-        self.wait(text, |heard| heard.stderr.contains(text).then_some(()));
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        self.wait(text, |output| output.stderr.contains(text).then_some(()));
     }
 
-    /// While this runs the client reads at most one more line.
+    /// Runs `act` while the client reads at most one more line.
     pub(crate) fn without_reading<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
-        let ears = Arc::clone(&self.ears);
-        let _unread = ears.may_read.lock().unwrap();
+        let shared = Arc::clone(&self.shared);
+        let _unread = shared.may_read.lock().unwrap();
         act(self)
     }
 
-    /// The lines so far, looked at or not.
+    /// All lines so far.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.ears.heard.lock().unwrap().lines.clone()
+        self.shared.output.lock().unwrap().lines.clone()
     }
 
     #[track_caller]
-    fn wait<T>(&self, what: &str, mut find: impl FnMut(&mut Heard) -> Option<T>) -> T {
+    fn wait<T>(&self, what: &str, mut find: impl FnMut(&mut Output) -> Option<T>) -> T {
         let give_up = Instant::now() + DEADLINE;
-        let mut heard = self.ears.heard.lock().unwrap();
+        let mut output = self.shared.output.lock().unwrap();
         loop {
-            if let Some(found) = find(&mut heard) {
+            if let Some(found) = find(&mut output) {
                 return found;
             }
             let left = give_up.saturating_duration_since(Instant::now());
-            if left.is_zero() || (heard.stdout_ended && heard.stderr_ended) {
-                let ended = if heard.stdout_ended { "; it has ended" } else { "" };
-                drop(heard);
-                panic!("the client waited in vain for {what}{ended}");
+            if left.is_zero() || (output.stdout_ended && output.stderr_ended) {
+                let ended = if output.stdout_ended { "; the bridge has ended" } else { "" };
+                drop(output);
+                panic!("the client did not receive {what}{ended}");
             }
-            heard = self.ears.changed.wait_timeout(heard, left).unwrap().0;
+            output = self.shared.changed.wait_timeout(output, left).unwrap().0;
         }
     }
 
@@ -263,38 +264,38 @@ impl Bridge {
         self.child.id()
     }
 
-    /// Ends it as a host does that has lost its patience: nothing is due any more.
+    /// Kills the process. No response is expected any more.
     pub(crate) fn kill(&mut self) {
-        self.settled = true;
+        self.is_checked = true;
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
-        self.asked_to_end.get_or_insert_with(Instant::now);
+        self.end_requested.get_or_insert_with(Instant::now);
     }
 
     #[cfg(unix)]
     pub(crate) fn signal(&mut self, signal: rustix::process::Signal) {
         let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
         rustix::process::kill_process(id, signal).unwrap();
-        self.asked_to_end.get_or_insert_with(Instant::now);
+        self.end_requested.get_or_insert_with(Instant::now);
     }
 
-    /// Ends stdin, waits for an orderly end, and settles the accounts.
+    /// Closes stdin, waits for exit status 0, and checks the expected responses.
     #[track_caller]
-    pub(crate) fn finish(mut self) -> Ended {
+    pub(crate) fn finish(mut self) -> Exit {
         self.close_stdin();
-        let ended = self.ended();
-        assert_eq!(ended.code, Some(0), "the end of stdin is an orderly end; stderr: {}", ended.stderr);
-        ended
+        let exit = self.wait_for_exit();
+        assert_eq!(exit.code, Some(0), "the bridge exits with 0 at the end of stdin; stderr: {}", exit.stderr);
+        exit
     }
 
-    /// Waits for the end, whatever brings it, and settles the accounts.
+    /// Waits for the process to end and checks the expected responses.
     #[track_caller]
-    pub(crate) fn ended(&mut self) -> Ended {
-        let started = self.asked_to_end.unwrap_or_else(Instant::now);
+    pub(crate) fn wait_for_exit(&mut self) -> Exit {
+        let started = self.end_requested.unwrap_or_else(Instant::now);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
@@ -303,28 +304,28 @@ impl Bridge {
             std::thread::sleep(Duration::from_millis(2));
         };
         let took = started.elapsed();
-        self.settled = true;
-        let (lines, stderr) = self.wait("the end of stdout and stderr", |heard| {
-            (heard.stdout_ended && heard.stderr_ended).then(|| (heard.lines.clone(), heard.stderr.clone()))
+        self.is_checked = true;
+        let (lines, stderr) = self.wait("the end of stdout and stderr", |output| {
+            (output.stdout_ended && output.stderr_ended).then(|| (output.lines.clone(), output.stderr.clone()))
         });
-        self.accounts.settle(&lines, &stderr);
-        Ended { code: status.code(), lines, stderr, took }
+        self.expectations.check(&lines, &stderr);
+        Exit { code: status.code(), lines, stderr, took }
     }
 }
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        if !self.settled && !std::thread::panicking() {
+        if !self.is_checked && !std::thread::panicking() {
             self.close_stdin();
-            let ended = self.ended();
-            assert_eq!(ended.code, Some(0), "the end of stdin is an orderly end; stderr: {}", ended.stderr);
+            let exit = self.wait_for_exit();
+            assert_eq!(exit.code, Some(0), "the bridge exits with 0 at the end of stdin; stderr: {}", exit.stderr);
         }
         drop(self.child.kill());
         drop(self.child.wait());
         if std::thread::panicking() {
-            let heard = self.ears.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let lines: Vec<_> = heard.lines.iter().map(|line| line.chars().take(400).collect::<String>()).collect();
-            eprintln!("the bridge's stdout: {lines:#?}\nits stderr: {}", heard.stderr);
+            let output = self.shared.output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let lines: Vec<_> = output.lines.iter().map(|line| line.chars().take(400).collect::<String>()).collect();
+            eprintln!("the bridge's stdout: {lines:#?}\nand its stderr: {}", output.stderr);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One request that waits for its answer, and the ways, good and bad, of giving it one.
+//! One HTTP request that waits for its response, and every way, right or wrong, of responding.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -9,13 +9,13 @@ use std::sync::mpsc::Sender;
 use super::upstream::State;
 use super::{DEADLINE, REVISION, Request, error, initialize_result, result};
 
-/// The session id that `Exchange::usual` gives out.
+/// The session id that `Exchange::respond_normally` assigns.
 pub(crate) const SESSION: &str = "session-1";
 
-/// What the connection does once an exchange is over.
+/// What the connection does after an exchange.
 pub(super) enum After {
     NextRequest,
-    /// A request that follows is lost, as where the connection has ended without the other side's knowing yet.
+    /// The next request is lost, as when the connection has ended and the other side does not know it yet.
     Lost,
     Close,
     Reset,
@@ -23,9 +23,9 @@ pub(super) enum After {
 
 pub(crate) struct Exchange {
     pub(crate) request: Arc<Request>,
-    /// How many of this kind came before.
+    /// How many requests of this kind came before.
     pub(crate) nth: usize,
-    wire: Wire,
+    connection: Connection,
     state: Arc<State>,
 }
 
@@ -37,7 +37,7 @@ impl Exchange {
         state: Arc<State>,
         done: Sender<After>,
     ) -> Self {
-        Self { request, nth, wire: Wire { stream: Some(stream), done, is_last: false }, state }
+        Self { request, nth, connection: Connection { stream: Some(stream), done, loses_next: false }, state }
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -52,46 +52,47 @@ impl Exchange {
         self.request.header(name)
     }
 
-    /// The request's id in its own letters; nothing where there is none.
+    /// The request's id as raw JSON; empty if it has no id.
     pub(crate) fn id(&self) -> String {
         self.request.id.clone().unwrap_or_default()
     }
 
-    /// A member of `params` that is a string; nothing where there is none.
+    /// A string member of `params`; empty if it is absent.
     pub(crate) fn param(&self, name: &str) -> String {
         let message: serde_json::Value = serde_json::from_slice(&self.request.body).unwrap_or_default();
         message["params"][name].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The connection has no other answer than the one to this exchange, which does not say so.
-    pub(crate) fn the_last(mut self) -> Self {
-        self.wire.is_last = true;
+    /// The connection answers this exchange and no later one, and the response does not announce that.
+    pub(crate) fn lose_next_request(mut self) -> Self {
+        self.connection.loses_next = true;
         self
     }
 
-    /// Leaves the exchange to the test, see `Upstream::take`.
+    /// Keeps the exchange for the test, see `Upstream::take`.
     pub(crate) fn hold(self) {
         let state = Arc::clone(&self.state);
         state.hold(self);
     }
 
     pub(crate) fn respond(self, status: &str, headers: &[(&str, &str)], body: &str) {
-        let mut head = format!("HTTP/1.1 {status}\r\n");
-        for (name, value) in headers {
-            write!(head, "{name}: {value}\r\n").unwrap();
-        }
-        // A 204 has no body, and says so by having no length either.
+        let mut head = head(status, headers);
+        // A 204 has neither a body nor a length.
         if !status.starts_with("204") {
             write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
         }
         head += "\r\n";
-        self.wire.write(head.as_bytes());
-        self.wire.write(body.as_bytes());
-        self.wire.finish(After::NextRequest);
+        self.connection.write(head.as_bytes());
+        self.connection.write(body.as_bytes());
+        self.connection.finish(After::NextRequest);
     }
 
     pub(crate) fn json(self, body: &str) {
-        self.respond("200 OK", &[("Content-Type", "application/json")], body);
+        self.json_with_status("200 OK", body);
+    }
+
+    pub(crate) fn json_with_status(self, status: &str, body: &str) {
+        self.respond(status, &[("Content-Type", "application/json")], body);
     }
 
     pub(crate) fn result(self, members: &str) {
@@ -101,7 +102,7 @@ impl Exchange {
 
     pub(crate) fn error(self, status: &str, code: i64, message: &str) {
         let answer = error(&self.id(), code, message);
-        self.respond(status, &[("Content-Type", "application/json")], &answer);
+        self.json_with_status(status, &answer);
     }
 
     pub(crate) fn accepted(self) {
@@ -112,24 +113,30 @@ impl Exchange {
         self.respond(status, &[("Content-Type", "text/plain")], body);
     }
 
-    /// `initialize` answered as a server does that keeps this session.
+    /// Answers `initialize` and assigns this session id.
     pub(crate) fn open_session(self, session: &str) {
         let answer = result(&self.id(), &initialize_result(REVISION));
         self.respond("200 OK", &[("Content-Type", "application/json"), ("Mcp-Session-Id", session)], &answer);
     }
 
-    /// What an honest, simple server does: a session, empty results, no GET stream.
-    pub(crate) fn usual(self) {
+    /// Answers `initialize` and assigns the session id `session-1`, `session-2`, … by the number of the request.
+    pub(crate) fn open_numbered_session(self) {
+        let session = format!("session-{}", self.nth + 1);
+        self.open_session(&session);
+    }
+
+    /// Responds as a simple, correct server: a session, empty results, no GET stream.
+    pub(crate) fn respond_normally(self) {
         match self.request.kind.as_str() {
             "initialize" => self.open_session(SESSION),
             "GET" => self.plain("405 Method Not Allowed", "no stream here"),
             "DELETE" => self.respond("200 OK", &[], ""),
-            _ if self.request.id.is_some() && self.request.kind != "answer" => self.result("{}"),
+            _ if self.request.id.is_some() && self.request.kind != "response" => self.result("{}"),
             _ => self.accepted(),
         }
     }
 
-    /// Begins a stream of events.
+    /// Starts a stream of events.
     pub(crate) fn sse(self) -> Events {
         self.sse_with(&[])
     }
@@ -139,53 +146,58 @@ impl Exchange {
         self.chunked(&[&kind, headers].concat())
     }
 
-    /// Begins a body that comes in pieces.
+    /// Starts a body that is sent in pieces.
     pub(crate) fn chunked(self, headers: &[(&str, &str)]) -> Events {
-        self.begin("200 OK", headers)
+        self.start_response("200 OK", headers)
     }
 
-    /// Begins a response with this status; its body stays open until the test ends it.
-    pub(crate) fn begin(self, status: &str, headers: &[(&str, &str)]) -> Events {
-        let mut head = format!("HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n");
-        for (name, value) in headers {
-            write!(head, "{name}: {value}\r\n").unwrap();
-        }
-        head += "\r\n";
-        self.wire.write(head.as_bytes());
-        Events { wire: self.wire }
+    /// Starts a response with this status; its body stays open until the test ends it.
+    pub(crate) fn start_response(self, status: &str, headers: &[(&str, &str)]) -> Events {
+        let head = head(status, headers) + "Transfer-Encoding: chunked\r\n\r\n";
+        self.connection.write(head.as_bytes());
+        Events { connection: self.connection }
     }
 
-    /// These bytes instead of a response, then the end of the connection.
+    /// Sends these bytes instead of a response and closes the connection.
     pub(crate) fn raw(self, bytes: &[u8]) {
-        self.wire.write(bytes);
-        self.wire.finish(After::Close);
+        self.connection.write(bytes);
+        self.connection.finish(After::Close);
     }
 
-    /// The connection ends without a response.
+    /// Closes the connection without a response.
     pub(crate) fn cut(self) {
-        self.wire.finish(After::Close);
+        self.connection.finish(After::Close);
     }
 
-    /// The connection is reset without a response.
+    /// Resets the connection without a response.
     pub(crate) fn reset(self) {
-        self.wire.reset();
+        self.connection.reset();
     }
 
     /// Waits until the other side has closed the connection.
     pub(crate) fn closed_by_client(&self) -> bool {
-        self.wire.closed_by_client()
+        self.connection.closed_by_client()
     }
 }
 
-/// A stream of server-sent events that has begun. Dropped, it breaks off.
+/// The status line and these headers.
+fn head(status: &str, headers: &[(&str, &str)]) -> String {
+    let mut head = format!("HTTP/1.1 {status}\r\n");
+    for (name, value) in headers {
+        write!(head, "{name}: {value}\r\n").unwrap();
+    }
+    head
+}
+
+/// A started stream of server-sent events. Dropping it closes the connection in the middle of the stream.
 pub(crate) struct Events {
-    wire: Wire,
+    connection: Connection,
 }
 
 impl Events {
-    /// One chunk, as it is.
+    /// Sends one chunk as it is.
     pub(crate) fn chunk(&self, text: &str) -> &Self {
-        self.wire.write(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
+        self.connection.write(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
         self
     }
 
@@ -197,38 +209,38 @@ impl Events {
         self.chunk(&format!("id: {id}\ndata: {data}\n\n"))
     }
 
-    /// The stream ends as it should.
+    /// Ends the stream correctly.
     pub(crate) fn end(self) {
-        self.wire.write(b"0\r\n\r\n");
-        self.wire.finish(After::NextRequest);
+        self.connection.write(b"0\r\n\r\n");
+        self.connection.finish(After::NextRequest);
     }
 
-    /// The connection ends in the middle of the stream.
+    /// Closes the connection in the middle of the stream.
     pub(crate) fn cut(self) {
-        self.wire.finish(After::Close);
+        self.connection.finish(After::Close);
     }
 
-    /// The connection is reset in the middle of the stream.
+    /// Resets the connection in the middle of the stream.
     pub(crate) fn reset(self) {
-        self.wire.reset();
+        self.connection.reset();
     }
 
     /// Waits until the other side has closed the connection.
     pub(crate) fn closed_by_client(&self) -> bool {
-        self.wire.closed_by_client()
+        self.connection.closed_by_client()
     }
 }
 
-/// The socket of one exchange; dropped before it finished, it closes the connection.
-struct Wire {
+/// The socket of one exchange. Dropping it before `finish` closes the connection.
+struct Connection {
     stream: Option<Arc<TcpStream>>,
     done: Sender<After>,
-    is_last: bool,
+    loses_next: bool,
 }
 
-impl Wire {
+impl Connection {
     fn write(&self, bytes: &[u8]) {
-        // A peer that has gone is the test's business, not a fault of this side.
+        // The client may have closed the connection; the test decides whether that is right.
         if let Some(stream) = &self.stream {
             drop((&**stream).write_all(bytes));
         }
@@ -236,7 +248,7 @@ impl Wire {
 
     fn finish(mut self, after: After) {
         self.stream = None;
-        let is_lost = self.is_last && matches!(after, After::NextRequest);
+        let is_lost = self.loses_next && matches!(after, After::NextRequest);
         drop(self.done.send(if is_lost { After::Lost } else { after }));
     }
 
@@ -252,7 +264,7 @@ impl Wire {
             return false;
         };
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        // Zero bytes are an orderly end, an error other than the time limit an abrupt one.
+        // Zero bytes mean a clean end; an error other than the time limit means a reset.
         match (&**stream).read(&mut [0]) {
             Ok(read) => read == 0,
             Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
@@ -260,7 +272,7 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
             drop(stream.shutdown(Shutdown::Both));

@@ -1,4 +1,4 @@
-//! An https server with whatever is right or wrong with its certificate, and the authority that vouches for it.
+//! An https server with a valid or invalid certificate, and the certificate authority that signs it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -12,10 +12,10 @@ use tempfile::NamedTempFile;
 
 use super::{Bridge, Launch, peek, result};
 
-/// Who signs certificates.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// A certificate authority.
+pub(crate) struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
+impl CertificateAuthority {
     pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -27,19 +27,19 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A file with its certificate.
+    /// A file with the authority's certificate.
     pub(crate) fn file(&self) -> NamedTempFile {
         file(&self.pem())
     }
 
-    /// A certificate and its key, as PEM.
-    pub(crate) fn vouch(&self, params: &CertificateParams) -> (String, String) {
+    /// A signed certificate and its key, as PEM.
+    pub(crate) fn sign(&self, params: &CertificateParams) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
     }
 }
 
-/// A file that is there as long as the value.
+/// A file that exists as long as the returned value.
 pub(crate) fn file(content: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(content.as_bytes()).unwrap();
@@ -50,31 +50,31 @@ pub(crate) fn path(file: &NamedTempFile) -> &str {
     file.path().to_str().unwrap()
 }
 
-/// What a server is like.
-pub(crate) struct Making {
+/// The TLS settings of a server.
+pub(crate) struct TlsOptions {
     pub(crate) params: CertificateParams,
     pub(crate) versions: &'static [&'static SupportedProtocolVersion],
-    /// It serves none but those with a certificate from its own authority.
-    pub(crate) wants_certificate: bool,
-    /// Its certificate is its own authority.
-    pub(crate) signs_itself: bool,
+    /// Whether clients must show a certificate of the server's own authority.
+    pub(crate) requires_client_certificate: bool,
+    /// Whether the certificate is signed by its own key.
+    pub(crate) self_signed_certificate: bool,
 }
 
-/// A server on a port of its own, and the authority that vouches for it.
+/// A server on its own port, and the certificate authority that signs its certificate.
 pub(crate) struct Https {
     pub(crate) port: u16,
-    pub(crate) authority: Authority,
-    /// Its own certificate.
+    pub(crate) authority: CertificateAuthority,
+    /// The server's certificate, as PEM.
     pub(crate) certificate: String,
 }
 
 impl Https {
     pub(crate) fn start(names: &[&str]) -> Self {
-        Self::made(names, |_| {})
+        Self::with_options(names, |_| {})
     }
 
-    pub(crate) fn made(names: &[&str], change: impl FnOnce(&mut Making)) -> Self {
-        let authority = Authority::new("Example Private CA");
+    pub(crate) fn with_options(names: &[&str], change: impl FnOnce(&mut TlsOptions)) -> Self {
+        let authority = CertificateAuthority::new("Example Private CA");
         let (config, certificate) = Self::config(&authority, names, change);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -88,28 +88,28 @@ impl Https {
     }
 
     pub(crate) fn config(
-        authority: &Authority,
+        authority: &CertificateAuthority,
         names: &[&str],
-        change: impl FnOnce(&mut Making),
+        change: impl FnOnce(&mut TlsOptions),
     ) -> (Arc<ServerConfig>, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut making = Making {
+        let mut options = TlsOptions {
             params: CertificateParams::new(names).unwrap(),
             versions: rustls::DEFAULT_VERSIONS,
-            wants_certificate: false,
-            signs_itself: false,
+            requires_client_certificate: false,
+            self_signed_certificate: false,
         };
-        change(&mut making);
+        change(&mut options);
         let key = KeyPair::generate().unwrap();
-        let certificate = if making.signs_itself {
-            making.params.self_signed(&key).unwrap()
+        let certificate = if options.self_signed_certificate {
+            options.params.self_signed(&key).unwrap()
         } else {
-            making.params.signed_by(&key, &authority.0).unwrap()
+            options.params.signed_by(&key, &authority.0).unwrap()
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let config = config.with_protocol_versions(making.versions).unwrap();
-        let config = if making.wants_certificate {
+        let config = config.with_protocol_versions(options.versions).unwrap();
+        let config = if options.requires_client_certificate {
             let mut roots = RootCertStore::empty();
             roots.add(authority.0.der().clone()).unwrap();
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
@@ -133,8 +133,8 @@ impl Https {
     }
 }
 
-/// Answers each request until the client has enough, or has refused the certificate. The answer to a request tells how
-/// it was asked for.
+/// Answers each request until the client closes the connection or refuses the certificate. The result contains the
+/// request target.
 fn serve(stream: impl Read + Write) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {

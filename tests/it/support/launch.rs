@@ -1,4 +1,4 @@
-//! Starting the bridge: arguments, an environment with nothing else in it, a home of its own.
+//! Starts the bridge with given arguments, only the given environment, and its own home directory.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,17 +8,17 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Bridge, Conversation, REVISION, initialize};
+use super::{Bridge, InteractiveCommand, REVISION, initialize};
 
-/// How the bridge is to be started.
+/// How to start the bridge.
 #[derive(Default)]
 pub(crate) struct Launch {
     arguments: Vec<OsString>,
     environment: BTreeMap<String, OsString>,
     pub(super) secrets: Vec<String>,
-    pub(super) hang_up_after: Option<usize>,
+    pub(super) close_stdout_after: Option<usize>,
     pub(super) framed: bool,
-    pub(super) stderr_unread: bool,
+    pub(super) leave_stderr_unread: bool,
 }
 
 impl Launch {
@@ -37,26 +37,26 @@ impl Launch {
         self
     }
 
-    /// Another directory for what is kept between two runs.
+    /// Sets the directory for files that are kept between runs.
     pub(crate) fn home(mut self, home: &Path) -> Self {
         self.environment.insert("MCP_FERRY_HOME".to_owned(), home.into());
         self
     }
 
-    /// Seconds until a first message is answered without the upstream's word.
+    /// Sets the seconds after which the first message is answered without the upstream.
     pub(crate) fn startup_wait(self, seconds: &str) -> Self {
         self.args(["--startup-wait", seconds])
     }
 
-    /// Something that may be said to the upstream and to nobody else.
+    /// Declares a text that only the upstream may receive.
     pub(crate) fn secret(mut self, secret: &str) -> Self {
         self.secrets.push(secret.to_owned());
         self
     }
 
     /// The client closes the bridge's stdout after this many lines.
-    pub(crate) fn hang_up_after(mut self, lines: usize) -> Self {
-        self.hang_up_after = Some(lines);
+    pub(crate) fn close_stdout_after(mut self, lines: usize) -> Self {
+        self.close_stdout_after = Some(lines);
         self
     }
 
@@ -67,8 +67,8 @@ impl Launch {
     }
 
     /// The client keeps the bridge's stderr open and never reads it.
-    pub(crate) fn stderr_unread(mut self) -> Self {
-        self.stderr_unread = true;
+    pub(crate) fn leave_stderr_unread(mut self) -> Self {
+        self.leave_stderr_unread = true;
         self
     }
 
@@ -79,26 +79,28 @@ impl Launch {
         Bridge::new(command.spawn().unwrap(), self, home)
     }
 
-    /// A command that is no bridge: to its end, with this on its stdin.
+    /// Runs a command other than the bridge to its end, with this on its stdin.
     pub(crate) fn run(mut self, stdin: &str) -> Output {
         let home = TempDir::new().unwrap();
         let mut command = self.command(&home);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // A command that does not ask may have ended by now.
+        // A command that does not read stdin may have ended by now.
         drop(child.stdin.take().unwrap().write_all(stdin.as_bytes()));
         child.wait_with_output().unwrap()
     }
 
-    /// A command that is talked to.
-    pub(crate) fn converse(mut self) -> Conversation {
+    /// Starts a command that reads further lines from the test.
+    pub(crate) fn start_interactive(mut self) -> InteractiveCommand {
         let home = TempDir::new().unwrap();
         let mut command = self.command(&home);
-        Conversation::new(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        InteractiveCommand::new(
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(),
+        )
     }
 
     fn command(&mut self, home: &TempDir) -> Command {
         self.environment.entry("MCP_FERRY_HOME".to_owned()).or_insert_with(|| home.path().join("ferry").into());
-        // A loaded machine must not turn an upstream's real answer into a made-up one where that is not the question.
+        // On a loaded machine the bridge must not answer with its placeholder unless a test is about that.
         self.environment.entry("MCP_FERRY_STARTUP_WAIT".to_owned()).or_insert_with(|| "15".into());
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ferry"));
         command.args(&self.arguments).env_clear().env("HOME", home.path()).env("USERPROFILE", home.path());
@@ -112,11 +114,11 @@ impl Launch {
     }
 }
 
-/// `initialize` over this launch, and its answer.
-pub(crate) fn first_answer(launch: Launch) -> String {
+/// Starts the bridge, sends `initialize` and returns the response.
+pub(crate) fn initialize_response(launch: Launch) -> String {
     let mut bridge = launch.start();
     bridge.send(&initialize("1", REVISION));
-    let answer = bridge.answer("1");
+    let answer = bridge.response("1");
     bridge.finish();
     answer
 }

@@ -1,11 +1,11 @@
-//! One person's machine: what is kept between two programs, and the browser they share.
+//! One user's machine: the home directory and the browser that several programs share.
 
 use std::path::Path;
 use std::process::Output;
 
 use tempfile::TempDir;
 
-use super::{Bridge, Browser, Launch, Realm};
+use super::{Bridge, Browser, Launch, OauthServers};
 
 pub(crate) struct Machine {
     home: TempDir,
@@ -13,25 +13,25 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// A person sits at it and agrees to everything.
-    pub(crate) fn attended() -> Self {
-        Self { home: TempDir::new().unwrap(), browser: Browser::attended() }
+    /// A machine whose user follows every login to its end.
+    pub(crate) fn with_user() -> Self {
+        Self { home: TempDir::new().unwrap(), browser: Browser::with_user() }
     }
 
-    /// Nobody sits at it.
-    pub(crate) fn unattended() -> Self {
-        Self { home: TempDir::new().unwrap(), browser: Browser::unattended() }
+    /// A machine without a user.
+    pub(crate) fn without_user() -> Self {
+        Self { home: TempDir::new().unwrap(), browser: Browser::without_user() }
     }
 
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Any program on it.
+    /// Any program on this machine.
     pub(crate) fn launch(&self) -> Launch {
         let browser = self.browser.program();
         let home = self.home.path();
-        // Long enough for a server on this machine, short enough for a login that nobody has made.
+        // Long enough for a server on this machine, and a test that waits for a login does not take long.
         Bridge::bare()
             .home(&home.join("ferry"))
             .env("HOME", home.to_str().unwrap())
@@ -40,32 +40,29 @@ impl Machine {
             .env("MCP_FERRY_STARTUP_WAIT", "0.5")
     }
 
-    /// A bridge to this realm's MCP server.
-    pub(crate) fn bridge(&self, realm: &Realm) -> Launch {
-        self.launch().arg(&realm.url())
+    /// A bridge to this MCP server.
+    pub(crate) fn bridge(&self, servers: &OauthServers) -> Launch {
+        self.launch().arg(&servers.url())
     }
 
-    /// A bridge that has shaken hands and, by a call, logged in.
+    /// A bridge with an open session that has logged in through a call.
     #[track_caller]
-    pub(crate) fn logged_in(&self, realm: &Realm) -> Bridge {
-        let mut bridge = self.bridge(realm).start();
-        bridge.shake_hands();
-        looks(&mut bridge, "1");
+    pub(crate) fn logged_in(&self, servers: &OauthServers) -> Bridge {
+        let mut bridge = self.bridge(servers).start();
+        bridge.initialize();
+        call_succeeds(&mut bridge, "1");
         bridge
     }
 
-    /// A command, to its end, with this on its stdin.
+    /// Runs a command to its end, with this on its stdin.
     pub(crate) fn run<const N: usize>(&self, arguments: [&str; N], stdin: &str) -> Output {
         self.launch().args(arguments).run(stdin)
     }
 }
 
-/// Calls the realm's tool; the result must be the tool's own.
+/// Calls the server's tool and asserts that the result is the tool's own.
 #[track_caller]
-pub(crate) fn looks(bridge: &mut Bridge, id: &str) {
-    let answer = bridge.ask(id, "tools/call", r#"{"name":"look","arguments":{}}"#);
-    assert!(
-        answer.contains(r#""text":"looked""#),
-        "the call should come through once somebody has logged in: {answer}"
-    );
+pub(crate) fn call_succeeds(bridge: &mut Bridge, id: &str) {
+    let answer = bridge.request(id, "tools/call", r#"{"name":"look","arguments":{}}"#);
+    assert!(answer.contains(r#""text":"looked""#), "the call should succeed after the login: {answer}");
 }

@@ -1,19 +1,19 @@
-//! What a client of the modern era (2026-07-28) says.
+//! The messages of a client of the modern era (2026-07-28).
 
 use serde_json::Value;
 
 use super::{Bridge, Upstream, value};
 
-/// The capabilities its requests declare unless a test says otherwise.
+/// The capabilities that its requests declare by default.
 pub(crate) const CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
 
 /// A modern request; `members` are those of its `params` besides `_meta`.
-pub(crate) fn modern(id: &str, method: &str, members: &str) -> String {
-    modern_with(id, method, members, CAPABILITIES, "")
+pub(crate) fn modern_request(id: &str, method: &str, members: &str) -> String {
+    modern_request_with(id, method, members, CAPABILITIES, "")
 }
 
-/// The same with these capabilities, and further members of `_meta`.
-pub(crate) fn modern_with(id: &str, method: &str, members: &str, capabilities: &str, meta: &str) -> String {
+/// A modern request with these capabilities and further members of `_meta`.
+pub(crate) fn modern_request_with(id: &str, method: &str, members: &str, capabilities: &str, meta: &str) -> String {
     let comma = |text: &str| if text.is_empty() { String::new() } else { format!("{text},") };
     let (members, meta) = (comma(members), comma(meta));
     let params = format!(
@@ -23,15 +23,15 @@ pub(crate) fn modern_with(id: &str, method: &str, members: &str, capabilities: &
 }
 
 impl Bridge {
-    /// A bridge before this upstream's `/mcp`, which is legacy by the user's word as its client is modern.
+    /// A bridge to this upstream's `/mcp` whose options declare a modern client and a legacy server.
     pub(crate) fn modern(upstream: &Upstream) -> Self {
         Self::to(&upstream.url("/mcp")).args(["--client-protocol", "modern", "--protocol", "legacy"]).start()
     }
 
-    /// Sends a modern request and waits for its answer.
+    /// Sends a modern request and waits for its response.
     #[track_caller]
-    pub(crate) fn ask_modern(&mut self, id: &str, method: &str, members: &str) -> Value {
-        self.send(&modern(id, method, members));
-        value(&self.answer(id))
+    pub(crate) fn request_modern(&mut self, id: &str, method: &str, members: &str) -> Value {
+        self.send(&modern_request(id, method, members));
+        value(&self.response(id))
     }
 }

@@ -1,7 +1,7 @@
-//! An upstream under the test's control to the byte: a thread for each connection, a closure for each request.
+//! An upstream whose every byte a test controls: one thread for each connection, one call of a closure for each request.
 //!
-//! Assertions live in the closure; a panic there fails the test when the upstream is dropped, and so does an upstream
-//! that was never asked.
+//! The closure makes assertions. When the upstream is dropped, a panic in the closure fails the test, and so does an
+//! upstream that received no request.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -17,16 +17,16 @@ use socket2::{Domain, Socket, Type};
 use super::exchange::{After, Exchange};
 use super::{DEADLINE, peek};
 
-/// One request as it came.
+/// One received request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) http_method: String,
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// The JSON-RPC method, `answer`, `batch` or `other`; of anything but a POST the HTTP method.
+    /// For a POST the JSON-RPC method, `response`, `batch` or `other`; otherwise the HTTP method.
     pub(crate) kind: String,
-    /// The JSON-RPC id in its own letters.
+    /// The JSON-RPC id as raw JSON.
     pub(crate) id: Option<String>,
 }
 
@@ -55,15 +55,15 @@ impl Request {
         }
         let mut request = Self { http_method, path, headers, body: Vec::new(), kind: String::new(), id: None };
         request.body = request.read_body(reader)?;
-        let said = peek(&request.body);
-        request.kind = match (request.http_method.as_str(), said.method) {
+        let seen = peek(&request.body);
+        request.kind = match (request.http_method.as_str(), seen.method) {
             ("POST", Some(method)) => method,
-            ("POST", None) if said.is_answer => "answer".to_owned(),
-            ("POST", None) if said.is_array => "batch".to_owned(),
+            ("POST", None) if seen.is_response => "response".to_owned(),
+            ("POST", None) if seen.is_array => "batch".to_owned(),
             ("POST", None) => "other".to_owned(),
             (method, _) => method.to_owned(),
         };
-        request.id = said.id;
+        request.id = seen.id;
         Some(request)
     }
 
@@ -93,7 +93,7 @@ impl Request {
 type Handler = dyn Fn(Exchange) + Send + Sync;
 
 #[derive(Default)]
-struct Book {
+struct Recorded {
     requests: Vec<Arc<Request>>,
     held: Vec<Exchange>,
     open: HashMap<usize, Arc<TcpStream>>,
@@ -105,47 +105,47 @@ struct Book {
 /// What the threads of one upstream share.
 pub(super) struct State {
     handler: Box<Handler>,
-    book: Mutex<Book>,
+    recorded: Mutex<Recorded>,
     changed: Condvar,
-    /// How often this upstream was stopped: a connection of an earlier time has no place in the present.
+    /// How often this upstream was stopped. A connection accepted before a stop is dropped.
     stops: AtomicUsize,
 }
 
 impl State {
     /// Keeps an exchange until the test takes it.
     pub(super) fn hold(&self, exchange: Exchange) {
-        self.book.lock().unwrap().held.push(exchange);
+        self.recorded.lock().unwrap().held.push(exchange);
         self.changed.notify_all();
     }
 
     fn serve(self: &Arc<Self>, stream: TcpStream, accepted_after: usize) {
         let stream = Arc::new(stream);
         let number = {
-            let mut book = self.book.lock().unwrap();
+            let mut recorded = self.recorded.lock().unwrap();
             if self.stops.load(Ordering::SeqCst) != accepted_after {
                 return;
             }
-            book.connections += 1;
-            let number = book.connections;
-            book.open.insert(number, Arc::clone(&stream));
+            recorded.connections += 1;
+            let number = recorded.connections;
+            recorded.open.insert(number, Arc::clone(&stream));
             number
         };
         let mut reader = BufReader::with_capacity(1 << 16, &*stream);
         while let Some(request) = Request::read(&mut reader) {
             let request = Arc::new(request);
             let nth = {
-                let mut book = self.book.lock().unwrap();
-                let nth = book.requests.iter().filter(|earlier| earlier.kind == request.kind).count();
-                book.requests.push(Arc::clone(&request));
+                let mut recorded = self.recorded.lock().unwrap();
+                let nth = recorded.requests.iter().filter(|earlier| earlier.kind == request.kind).count();
+                recorded.requests.push(Arc::clone(&request));
                 nth
             };
             self.changed.notify_all();
             let (done, after) = mpsc::channel();
             let exchange = Exchange::new(request, nth, Arc::clone(&stream), Arc::clone(self), done);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.handler)(exchange))) {
-                let words = panic.downcast_ref::<String>().cloned();
-                let words = words.or_else(|| panic.downcast_ref::<&str>().map(|&words| words.to_owned()));
-                self.book.lock().unwrap().failures.push(words.unwrap_or_default());
+                let message = panic.downcast_ref::<String>().cloned();
+                let message = message.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+                self.recorded.lock().unwrap().failures.push(message.unwrap_or_default());
             }
             match after.recv() {
                 Ok(After::NextRequest) => {}
@@ -154,33 +154,33 @@ impl State {
                     break;
                 }
                 Ok(After::Reset) => {
-                    self.book.lock().unwrap().open.remove(&number);
+                    self.recorded.lock().unwrap().open.remove(&number);
                     return;
                 }
                 _ => break,
             }
         }
         drop(stream.shutdown(Shutdown::Both));
-        let mut book = self.book.lock().unwrap();
-        book.open.remove(&number);
-        book.closed += 1;
+        let mut recorded = self.recorded.lock().unwrap();
+        recorded.open.remove(&number);
+        recorded.closed += 1;
         self.changed.notify_all();
     }
 }
 
-/// A listening (or not yet listening) upstream on a port of its own.
+/// An upstream on its own port, listening or not yet listening.
 pub(crate) struct Upstream {
     address: SocketAddr,
     state: Arc<State>,
-    /// Bound but not listening: the port stays ours, and refuses connections while no other socket listens there. Only
-    /// Linux lets two of our sockets have it, the next listener among them; elsewhere it is bound anew.
+    /// A bound socket that does not listen: it reserves the port, which refuses connections while no other socket
+    /// listens there. Only Linux lets a listener bind the port as well; elsewhere the port is bound again.
     reserved: Option<Socket>,
     acceptor: Option<JoinHandle<()>>,
-    may_stay_unasked: bool,
+    may_receive_no_request: bool,
 }
 
 impl Upstream {
-    /// An upstream that listens.
+    /// A listening upstream.
     pub(crate) fn start(handler: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
         let mut upstream = Self::offline(handler);
         upstream.listen();
@@ -189,26 +189,38 @@ impl Upstream {
 
     /// An upstream whose port refuses connections until `listen`.
     pub(crate) fn offline(handler: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
-        let reserved = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let reserved = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = reserved.local_addr().unwrap().as_socket().unwrap();
         let state = State {
             handler: Box::new(handler),
-            book: Mutex::default(),
+            recorded: Mutex::default(),
             changed: Condvar::new(),
             stops: AtomicUsize::new(0),
         };
-        Self { address, state: Arc::new(state), reserved: Some(reserved), acceptor: None, may_stay_unasked: false }
+        Self {
+            address,
+            state: Arc::new(state),
+            reserved: Some(reserved),
+            acceptor: None,
+            may_receive_no_request: false,
+        }
     }
 
-    /// The server most tests want: everything as `Exchange::usual` has it.
-    pub(crate) fn usual() -> Self {
-        Self::start(Exchange::usual)
+    /// An upstream that answers everything with `Exchange::respond_normally`.
+    pub(crate) fn well_behaved() -> Self {
+        Self::start(Exchange::respond_normally)
+    }
+
+    /// An upstream that holds requests of these kinds for the test and answers all others with
+    /// `Exchange::respond_normally`.
+    pub(crate) fn holding<const N: usize>(kinds: [&'static str; N]) -> Self {
+        Self::start(move |call| if kinds.contains(&call.kind()) { call.hold() } else { call.respond_normally() })
     }
 
     pub(crate) fn listen(&mut self) {
-        assert!(self.acceptor.is_none(), "an upstream listens once");
-        let socket = self.reserved.take().map_or_else(|| bound(self.address), Ok).unwrap();
-        self.reserved = bound(self.address).ok();
+        assert!(self.acceptor.is_none(), "the upstream already listens");
+        let socket = self.reserved.take().map_or_else(|| bind(self.address), Ok).unwrap();
+        self.reserved = bind(self.address).ok();
         socket.listen(1024).unwrap();
         let (listener, state) = (TcpListener::from(socket), Arc::clone(&self.state));
         let stops = self.state.stops.load(Ordering::SeqCst);
@@ -225,30 +237,31 @@ impl Upstream {
         }));
     }
 
-    /// Cuts every connection; from now on the port refuses new ones.
+    /// Closes every connection; from now on the port refuses new ones.
     pub(crate) fn stop(&mut self) {
-        idle();
+        pause();
         self.state.stops.fetch_add(1, Ordering::SeqCst);
         drop(TcpStream::connect(self.address));
         self.acceptor.take().expect("a listening upstream").join().unwrap();
-        // A program that is being started at this moment holds a copy of the listener until it runs.
+        // A process that another test is starting may hold a copy of the listener for a moment.
         let give_up = Instant::now() + DEADLINE;
         while TcpStream::connect(self.address).is_ok() {
             assert!(Instant::now() < give_up, "the port should refuse connections by now");
         }
         self.disconnect();
-        idle();
+        pause();
     }
 
-    /// Cuts every connection, and goes on listening.
+    /// Closes every connection and keeps listening.
     pub(crate) fn disconnect(&self) {
-        for stream in self.state.book.lock().unwrap().open.values() {
+        for stream in self.state.recorded.lock().unwrap().open.values() {
             drop(stream.shutdown(Shutdown::Both));
         }
     }
 
-    pub(crate) fn may_stay_unasked(mut self) -> Self {
-        self.may_stay_unasked = true;
+    /// Allows this upstream to receive no request at all.
+    pub(crate) fn may_receive_no_request(mut self) -> Self {
+        self.may_receive_no_request = true;
         self
     }
 
@@ -261,10 +274,10 @@ impl Upstream {
     }
 
     pub(crate) fn requests(&self) -> Vec<Arc<Request>> {
-        self.state.book.lock().unwrap().requests.clone()
+        self.state.recorded.lock().unwrap().requests.clone()
     }
 
-    /// `initialize`, `notifications/initialized`, `GET`, … in the order in which they came.
+    /// `initialize`, `notifications/initialized`, `GET`, … in the order of arrival.
     pub(crate) fn kinds(&self) -> Vec<String> {
         self.requests().iter().map(|request| request.kind.clone()).collect()
     }
@@ -273,45 +286,47 @@ impl Upstream {
         self.requests().iter().filter(|request| request.kind == kind).count()
     }
 
-    /// Waits for the n-th (from 1) request of this kind.
+    /// Waits for the n-th request of this kind, counted from 1.
     #[track_caller]
     pub(crate) fn wait_for(&self, kind: &str, n: usize) -> Arc<Request> {
-        self.wait(&format!("{kind} number {n}"), |book| {
-            book.requests.iter().filter(|request| request.kind == kind).nth(n - 1).cloned()
+        self.wait(&format!("{kind} number {n}"), |recorded| {
+            recorded.requests.iter().filter(|request| request.kind == kind).nth(n - 1).cloned()
         })
     }
 
-    /// Waits until this many connections have been closed by this side, and a moment longer.
+    /// Waits until this upstream has closed this many connections, and a moment longer.
     #[track_caller]
     pub(crate) fn wait_for_closed(&self, connections: usize) {
-        self.wait(&format!("{connections} closed connections"), |book| (book.closed >= connections).then_some(()));
-        idle();
+        self.wait(&format!("{connections} closed connections"), |recorded| {
+            (recorded.closed >= connections).then_some(())
+        });
+        pause();
     }
 
     /// Takes the oldest exchange of this kind that the handler holds.
     #[track_caller]
     pub(crate) fn take(&self, kind: &str) -> Exchange {
-        self.wait(&format!("{kind} to be held"), |book| {
-            let place = book.held.iter().position(|exchange| exchange.request.kind == kind)?;
-            Some(book.held.remove(place))
+        self.wait(&format!("{kind} to be held"), |recorded| {
+            let place = recorded.held.iter().position(|exchange| exchange.request.kind == kind)?;
+            Some(recorded.held.remove(place))
         })
     }
 
     #[track_caller]
-    fn wait<T>(&self, what: &str, mut find: impl FnMut(&mut Book) -> Option<T>) -> T {
+    fn wait<T>(&self, what: &str, mut find: impl FnMut(&mut Recorded) -> Option<T>) -> T {
         let give_up = Instant::now() + DEADLINE;
-        let mut book = self.state.book.lock().unwrap();
+        let mut recorded = self.state.recorded.lock().unwrap();
         loop {
-            if let Some(found) = find(&mut book) {
+            if let Some(found) = find(&mut recorded) {
                 return found;
             }
             let left = give_up.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let kinds: Vec<_> = book.requests.iter().map(|request| request.kind.clone()).collect();
-                drop(book);
-                panic!("the upstream waited in vain for {what}; it saw {kinds:?}");
+                let kinds: Vec<_> = recorded.requests.iter().map(|request| request.kind.clone()).collect();
+                drop(recorded);
+                panic!("the upstream did not see {what}; it saw {kinds:?}");
             }
-            book = self.state.changed.wait_timeout(book, left).unwrap().0;
+            recorded = self.state.changed.wait_timeout(recorded, left).unwrap().0;
         }
     }
 }
@@ -322,26 +337,26 @@ impl Drop for Upstream {
             self.stop();
         }
         // Exchanges own the state that holds them.
-        let held = std::mem::take(&mut self.state.book.lock().unwrap().held);
+        let held = std::mem::take(&mut self.state.recorded.lock().unwrap().held);
         drop(held);
         if std::thread::panicking() {
             return;
         }
-        let book = self.state.book.lock().unwrap();
-        let (failures, asked) = (book.failures.clone(), !book.requests.is_empty());
-        drop(book);
+        let recorded = self.state.recorded.lock().unwrap();
+        let (failures, was_used) = (recorded.failures.clone(), !recorded.requests.is_empty());
+        drop(recorded);
         assert!(failures.is_empty(), "in the upstream's handler: {failures:#?}");
-        assert!(asked || self.may_stay_unasked, "the upstream was never asked");
+        assert!(was_used || self.may_receive_no_request, "the upstream received no request");
     }
 }
 
-/// A connection that ends within the millisecond of its use may take a request with it, and nobody can tell; one that
-/// ends when it has been idle must not.
-fn idle() {
+/// Lets connections become idle. A connection that ends within a millisecond of its use may lose a request; one that ends
+/// while it is idle must not.
+fn pause() {
     std::thread::sleep(Duration::from_millis(2));
 }
 
-fn bound(address: SocketAddr) -> std::io::Result<Socket> {
+fn bind(address: SocketAddr) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     // On Windows this option would let two sockets share the port.
     #[cfg(unix)]
@@ -350,11 +365,11 @@ fn bound(address: SocketAddr) -> std::io::Result<Socket> {
     Ok(socket)
 }
 
-/// An address where connections neither succeed nor fail, because the listener's queue is full. It lasts as long as
-/// what fills it.
+/// An address where connections neither succeed nor fail because the listener's queue is full, as long as the returned
+/// sockets exist.
 #[cfg(target_os = "linux")]
-pub(crate) fn black_hole() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
-    let hole = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+pub(crate) fn hanging_address() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
+    let hole = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     hole.listen(0).unwrap();
     let address = hole.local_addr().unwrap().as_socket().unwrap();
     let filling = std::iter::from_fn(|| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok());

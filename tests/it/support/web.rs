@@ -1,19 +1,8 @@
-//! Queries and forms, and a browser: a program for BROWSER that notes what it is given, and a person who follows it.
+//! Queries, forms, and the encodings and hashes of logins.
 
-use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write as _};
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
 use url::form_urlencoded;
 
-use super::DEADLINE;
-use super::ledger::Parameters;
+use super::records::Parameters;
 
 /// The parameters of a path or URL.
 pub(crate) fn query(url: &str) -> Parameters {
@@ -35,7 +24,7 @@ pub(crate) fn with_parameters(url: &str, parameters: &Parameters) -> String {
 
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Id and secret of a `Basic` header.
+/// The client id and secret of a `Basic` header.
 pub(super) fn credentials(basic: &str) -> (String, String) {
     let digits = basic.trim_end_matches('=').bytes().map(|letter| match letter {
         b'+' => 62,
@@ -66,7 +55,7 @@ pub(super) fn pkce_challenge(verifier: &str) -> String {
     text
 }
 
-/// RFC 1321, in hexadecimal: the names of another bridge's files are made of it.
+/// RFC 1321, in hexadecimal: mcp-remote names its files by this hash.
 pub(crate) fn md5(text: &str) -> String {
     const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
     let mut state = [0x6745_2301_u32, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
@@ -95,165 +84,4 @@ pub(crate) fn md5(text: &str) -> String {
     }
     let digits = state.iter().flat_map(|word| word.to_le_bytes()).flat_map(|byte| [byte >> 4, byte & 15]);
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
-}
-
-/// One answer to a GET.
-#[derive(Debug, Clone)]
-pub(crate) struct Page {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-impl Page {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
-        lines.filter(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
-    }
-}
-
-/// A GET over plain HTTP. `headers` stand in place of ours; nothing comes where nobody listens.
-pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Option<Page> {
-    let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("the tests' pages are http: {url}"));
-    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let address = host.replace("localhost", "127.0.0.1");
-    let mut stream = TcpStream::connect(&address).ok()?;
-    stream.set_read_timeout(Some(DEADLINE)).ok()?;
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let mut head = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        write!(head, "Host: {host}\r\n").unwrap();
-    }
-    for (name, value) in headers {
-        write!(head, "{name}: {value}\r\n").unwrap();
-    }
-    stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        reader.read_line(&mut head).ok().filter(|read| *read > 0)?;
-    }
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    let mut page = Page { status, head, body: String::new() };
-    // A server may keep the connection although we do not.
-    let length = page.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(u64::MAX);
-    reader.take(length).read_to_string(&mut page.body).ok()?;
-    Some(page)
-}
-
-/// Follows a URL through its redirects to the last page.
-pub(crate) fn follow(url: &str) -> Option<Page> {
-    let mut next = url.to_owned();
-    for _ in 0..10 {
-        let page = get(&next, &[])?;
-        match page.header("location") {
-            Some(place) if (300..400).contains(&page.status) => place.clone_into(&mut next),
-            _ => return Some(page),
-        }
-    }
-    panic!("a redirect without end: {next}");
-}
-
-/// Follows a URL as soon as somebody listens at its end.
-#[track_caller]
-pub(crate) fn follow_when_heard(url: &str) -> Page {
-    until(&format!("somebody should listen at the end of {url}"), || follow(url))
-}
-
-/// Looks until there is something. Neither files nor ports of other programs tell when they change.
-#[track_caller]
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let give_up = Instant::now() + DEADLINE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < give_up, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// What a machine's BROWSER does: a program notes each URL it is given.
-pub(crate) struct Browser {
-    home: TempDir,
-    closed: Arc<AtomicBool>,
-    person: Option<JoinHandle<Vec<Option<Page>>>>,
-}
-
-impl Browser {
-    /// One before which nobody sits.
-    pub(crate) fn unattended() -> Self {
-        let browser = Self { home: TempDir::new().unwrap(), closed: Arc::default(), person: None };
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let script = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >> '{}'\n", browser.notes().display());
-            std::fs::write(browser.program(), script).unwrap();
-            std::fs::set_permissions(browser.program(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        #[cfg(windows)]
-        std::fs::write(browser.program(), format!("@echo %~1>>\"{}\"\r\n", browser.notes().display())).unwrap();
-        browser
-    }
-
-    /// One before which somebody sits who follows every tab to its end.
-    pub(crate) fn attended() -> Self {
-        let mut browser = Self::unattended();
-        let (notes, closed) = (browser.notes(), Arc::clone(&browser.closed));
-        browser.person = Some(std::thread::spawn(move || {
-            let mut pages = Vec::new();
-            loop {
-                let last = closed.load(Ordering::SeqCst);
-                for url in lines(&notes).into_iter().skip(pages.len()) {
-                    pages.push(follow(&url));
-                }
-                if last {
-                    return pages;
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }));
-        browser
-    }
-
-    /// What BROWSER names.
-    pub(crate) fn program(&self) -> PathBuf {
-        self.home.path().join(if cfg!(windows) { "browser.cmd" } else { "browser" })
-    }
-
-    fn notes(&self) -> PathBuf {
-        self.home.path().join("tabs")
-    }
-
-    /// What was opened so far.
-    pub(crate) fn tabs(&self) -> Vec<String> {
-        lines(&self.notes())
-    }
-
-    /// Waits for the n-th tab (from 1).
-    #[track_caller]
-    pub(crate) fn tab(&self, n: usize) -> String {
-        until(&format!("tab number {n} should have been opened"), || self.tabs().into_iter().nth(n - 1))
-    }
-
-    /// What the person saw at the end of each tab.
-    pub(crate) fn pages(mut self) -> Vec<Option<Page>> {
-        self.closed.store(true, Ordering::SeqCst);
-        self.person.take().expect("a person").join().unwrap()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        self.closed.store(true, Ordering::SeqCst);
-        if let Some(person) = self.person.take() {
-            drop(person.join());
-        }
-    }
-}
-
-fn lines(notes: &std::path::Path) -> Vec<String> {
-    // A line that is being written is not there yet.
-    let text = std::fs::read_to_string(notes).unwrap_or_default();
-    text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(|line| line.trim_end().to_owned()).collect()
 }

@@ -1,6 +1,6 @@
 //! A server of both eras, built with the Rust SDK: prints its address.
 //!
-//! What it offers stands in ../eras/content.json; results are made from JSON, as the SDK reads them.
+//! Its tools, prompts and resources are in ../eras/content.json; the SDK parses results from JSON.
 
 #![allow(deprecated, reason = "logging is part of both eras")]
 
@@ -27,9 +27,9 @@ type Context = RequestContext<RoleServer>;
 static CONTENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../eras/content.json")).expect("content.json is JSON"));
 
-/// One for each session of the legacy era, and for each request of the modern one.
+/// One handler for each legacy session and for each modern request.
 struct Server {
-    /// The address of a resource that has changed, to all subscriptions of the modern era.
+    /// Sends the URI of a changed resource to all modern subscriptions.
     changed: broadcast::Sender<String>,
     level: Mutex<String>,
     subscribed: Mutex<Vec<String>>,
@@ -39,7 +39,7 @@ fn made<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
     serde_json::from_value(value).map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
-/// A result as the modern era has it; for the legacy one the SDK takes away what is too much.
+/// A modern result; for the legacy era the SDK removes the modern members.
 fn result<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
     value["resultType"] = json!("complete");
     made(value)
@@ -68,7 +68,7 @@ impl ServerHandler for Server {
                 "resources": { "listChanged": true, "subscribe": true },
             },
         }))
-        .expect("what the server says of itself")
+        .expect("the server's information")
     }
 
     async fn list_tools(
@@ -164,7 +164,7 @@ impl ServerHandler for Server {
                 () = context.cancelled() => return Ok(()),
                 uri = changes.recv() => uri.map_err(|error| ErrorData::internal_error(error.to_string(), None))?,
             };
-            // What a subscription did not ask for is refused here, which is as good.
+            // The server filters notifications that a subscription did not request.
             let _ = sink.notify_tool_list_changed().await;
             let _ = sink.notify_prompt_list_changed().await;
             let _ = sink.notify_resource_list_changed().await;

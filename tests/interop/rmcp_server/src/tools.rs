@@ -1,4 +1,4 @@
-//! What the tools do.
+//! The behavior of the tools.
 
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex};
@@ -16,10 +16,10 @@ use crate::{Context, Server, made};
 const LEVELS: [&str; 4] = ["debug", "info", "warning", "error"];
 static CANCELLED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-/// Why a tool has not answered.
+/// Why a tool has no result.
 enum Stop {
-    /// These questions come first; the answers so far are the state.
-    Asked(Value, String),
+    /// These input requests must be answered first; the state holds the responses so far.
+    InputRequired(Value, String),
     Failed(ErrorData),
 }
 
@@ -40,7 +40,7 @@ struct Peer<'a> {
     server: &'a Server,
     context: &'a Context,
     modern: bool,
-    /// What the rounds before and this one have brought, in words.
+    /// The responses of all rounds so far, as text.
     answers: Map<String, Value>,
 }
 
@@ -60,7 +60,7 @@ pub async fn call(
     let said = match peer.call(&request.name, &given).await {
         Ok(said) => said,
         Err(Stop::Failed(error)) => return Err(error),
-        Err(Stop::Asked(questions, state)) => {
+        Err(Stop::InputRequired(questions, state)) => {
             return Ok(InputRequiredResult::new(Some(made(questions)?), Some(state)).into());
         }
     };
@@ -97,14 +97,14 @@ impl Peer<'_> {
         })
     }
 
-    /// Asks all at once, and has the answers in words.
+    /// Sends all input requests at once and returns the responses as text.
     async fn ask(&self, questions: &[(&str, Value)]) -> Result<Vec<String>, Stop> {
         if self.modern {
             let known: Option<Vec<_>> =
                 questions.iter().map(|(name, _)| Some(self.answers.get(*name)?.as_str()?.to_owned())).collect();
             return known.ok_or_else(|| {
                 let questions = questions.iter().map(|(name, question)| ((*name).to_owned(), question.clone()));
-                Stop::Asked(Value::Object(questions.collect()), json!(self.answers).to_string())
+                Stop::InputRequired(Value::Object(questions.collect()), json!(self.answers).to_string())
             });
         }
         let asked = questions.iter().map(async |(_, question)| {
@@ -149,8 +149,8 @@ impl Peer<'_> {
             self.context.peer.notify_logging_message(made(message)?).await?;
         }
         if !self.modern {
-            // The SDK sends them on the session's stream, beside the answer's, and who wants them for this call alone
-            // cannot have them after it.
+            // The SDK sends them on the session's stream, beside the response's stream, so a client that wants them for this
+            // call alone might get them after its result.
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         Ok(json!("logged"))
@@ -166,7 +166,7 @@ impl Peer<'_> {
     async fn change(&self, uri: &str) -> Result<Value, Stop> {
         let peer = &self.context.peer;
         if self.modern {
-            let _ = self.server.changed.send(uri.to_owned()); // an error says that nobody listens
+            let _ = self.server.changed.send(uri.to_owned()); // an error means that there is no subscription
             return Ok(json!("changed"));
         }
         peer.notify_tool_list_changed().await?;
@@ -209,7 +209,7 @@ fn roots() -> Value {
     json!({ "method": "roots/list" })
 }
 
-/// An answer to any of these.
+/// A response to any of these requests.
 fn words(answer: &Value) -> String {
     if let Some(action) = answer["action"].as_str() {
         return answer["content"]["name"].as_str().map_or_else(|| action.to_owned(), |name| format!("{action} {name}"));

@@ -1,7 +1,7 @@
-// What a client is asked and told, for whoever waits for some of it.
+// Records the requests and notifications that a client receives, and waits for one of them.
 
-// `seconds`: how long anything is waited for.
-export function hearing(seconds = 20) {
+// `seconds`: how long `until` waits.
+export function receivedMessages(seconds = 20) {
   const seen = []; // { kind, params }, in order of arrival
   const waiting = new Set();
   const note = (kind, params) => {
@@ -9,7 +9,7 @@ export function hearing(seconds = 20) {
     for (const check of waiting) check();
   };
 
-  // Resolves with the first thing of this kind, from now on or since `from`, that fits.
+  // Resolves with the first matching message of this kind that arrives from now on or since `from`.
   const until = (kind, from = seen.length, fits = () => true) =>
     new Promise((resolve, reject) => {
       const check = () => {

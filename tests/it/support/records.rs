@@ -1,4 +1,4 @@
-//! What the tests' authorization server has issued, and to whom.
+//! What the tests' authorization server has received and issued.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::web::parameter;
 
-/// Names and values in the order in which they came.
+/// Names and values in the order of arrival.
 pub(crate) type Parameters = Vec<(String, String)>;
 
-/// One login of a person, from which all its tokens come.
+/// One login of a user; every token belongs to one.
 #[derive(Debug, Clone)]
 pub(super) struct Login {
     number: usize,
@@ -19,12 +19,12 @@ pub(super) struct Login {
 
 impl Login {
     /// A parameter of the authorization request.
-    pub(super) fn asked(&self, name: &str) -> String {
+    pub(super) fn parameter(&self, name: &str) -> String {
         parameter(&self.request, name).unwrap_or_default()
     }
 }
 
-/// What an access token is worth.
+/// How the tokens of one response behave.
 pub(super) struct Grant {
     pub(super) lifetime: Duration,
     pub(super) refreshable: bool,
@@ -38,8 +38,9 @@ struct Token {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    /// Each registration as it was answered.
+/// Everything that the authorization server has received and issued.
+pub(crate) struct Records {
+    /// The response to each registration.
     pub(crate) registrations: Vec<Value>,
     /// Authorization requests that led to a code.
     pub(crate) logins: Vec<Parameters>,
@@ -47,9 +48,9 @@ pub(crate) struct Ledger {
     pub(crate) token_requests: Vec<Parameters>,
     /// Requests to the revocation endpoint.
     pub(crate) revocations: Vec<Parameters>,
-    /// How often a refresh token brought new tokens.
+    /// How often a refresh token was exchanged for new tokens.
     pub(crate) refreshes: usize,
-    /// How often a refresh token came a second time.
+    /// How often a refresh token was used again too late.
     pub(crate) reuses: usize,
     /// Every secret ever issued.
     pub(crate) secrets: Vec<String>,
@@ -59,7 +60,7 @@ pub(crate) struct Ledger {
     refresh: HashMap<String, (Login, Option<Instant>)>,
 }
 
-impl Ledger {
+impl Records {
     pub(super) fn knows_client(&self, id: &str, redirect_uri: &str) -> bool {
         if id.starts_with("given-") || id.starts_with("https://") {
             return true;
@@ -77,17 +78,17 @@ impl Ledger {
         code
     }
 
-    pub(super) fn redeem(&mut self, code: &str) -> Option<Login> {
+    pub(super) fn redeem_code(&mut self, code: &str) -> Option<Login> {
         self.codes.remove(code)
     }
 
-    /// A program that logs in as itself.
-    pub(super) fn trust(&mut self, request: &Parameters) -> Login {
+    /// The client credentials grant.
+    pub(super) fn grant_client_credentials(&mut self, request: &Parameters) -> Login {
         self.logins.push(request.clone());
         Login { number: self.logins.len(), request: request.clone() }
     }
 
-    /// RFC 8628 section 3.2. Nobody has typed the code yet.
+    /// RFC 8628 section 3.2. The user has not typed the code yet.
     pub(super) fn grant_device(&mut self, request: Parameters, issuer: &str) -> Value {
         self.logins.push(request.clone());
         let code = self.secret("device");
@@ -101,24 +102,24 @@ impl Ledger {
         })
     }
 
-    /// Somebody types the code before the second poll.
+    /// The user types the code before the second poll.
     pub(super) fn redeem_device(&mut self, code: &str) -> Result<Login, &'static str> {
         let (login, polls) = self.devices.get_mut(code).ok_or("invalid_grant")?;
         *polls += 1;
         if *polls == 1 { Err("authorization_pending") } else { Ok(login.clone()) }
     }
 
-    /// Uses a refresh token up; a second use ends the whole login.
-    pub(super) fn spend(&mut self, token: &str, grace: Duration) -> Option<Login> {
-        let (login, spent) = self.refresh.get_mut(token)?;
+    /// Uses up a refresh token; a second use after the grace period ends the whole login.
+    pub(super) fn use_refresh_token(&mut self, token: &str, grace: Duration) -> Option<Login> {
+        let (login, used_at) = self.refresh.get_mut(token)?;
         let login = login.clone();
-        if spent.is_some_and(|spent| spent.elapsed() >= grace) {
+        if used_at.is_some_and(|used_at| used_at.elapsed() >= grace) {
             self.reuses += 1;
             self.refresh.retain(|_, (other, _)| other.number != login.number);
             self.access.retain(|_, other| other.login.number != login.number);
             return None;
         }
-        spent.get_or_insert_with(Instant::now);
+        used_at.get_or_insert_with(Instant::now);
         self.refreshes += 1;
         Some(login)
     }
@@ -133,14 +134,14 @@ impl Ledger {
         (access, refresh)
     }
 
-    /// What this access token is good for, if it is good.
+    /// The scope of this access token, if the token is valid.
     pub(super) fn scope_of(&self, token: &str) -> Option<String> {
         let token = self.access.get(token)?;
-        (Instant::now() < token.ends).then(|| token.login.asked("scope"))
+        (Instant::now() < token.ends).then(|| token.login.parameter("scope"))
     }
 
-    /// A client and a login that came about without us: id, access token, refresh token.
-    pub(crate) fn elsewhere(&mut self, redirect_uri: &str) -> (String, String, String) {
+    /// Issues tokens to a client other than the bridge: client id, access token, refresh token.
+    pub(crate) fn issue_to_another_client(&mut self, redirect_uri: &str) -> (String, String, String) {
         let id = format!("client-{}", self.registrations.len() + 1);
         self.registrations.push(json!({ "client_id": id, "redirect_uris": [redirect_uri] }));
         let request = vec![("client_id".to_owned(), id.clone()), ("redirect_uri".to_owned(), redirect_uri.to_owned())];
@@ -150,13 +151,13 @@ impl Ledger {
         (id, access, refresh.unwrap_or_default())
     }
 
-    /// From now on no access token of today is good, though none has expired.
-    pub(crate) fn refuse_access_tokens(&mut self) {
+    /// Invalidates all access tokens issued so far, before they expire.
+    pub(crate) fn invalidate_access_tokens(&mut self) {
         self.access.clear();
     }
 
-    /// The database is lost: clients, codes, tokens.
-    pub(crate) fn forget(&mut self) {
+    /// Loses all clients, codes and tokens.
+    pub(crate) fn lose_database(&mut self) {
         self.registrations.clear();
         self.codes.clear();
         self.access.clear();

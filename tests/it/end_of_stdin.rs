@@ -1,33 +1,28 @@
-//! The end of stdin, in every state: prompt, orderly, nothing left behind.
+//! The end of stdin in every state: the bridge exits quickly with status 0 and leaves no session behind.
 
 use crate::support::*;
 
-/// An upstream that leaves requests of this kind to the test.
-fn holding(kind: &'static str) -> Upstream {
-    Upstream::start(move |call| if call.kind() == kind { call.hold() } else { call.usual() })
-}
-
 #[test]
-fn before_the_first_message() {
-    gone_within(AT_ONCE, || {
-        let upstream = Upstream::usual().may_stay_unasked();
+fn stdin_ends_before_the_first_message() {
+    exits_within(AT_ONCE, || {
+        let upstream = Upstream::well_behaved().may_receive_no_request();
         let ended = Bridge::to(&upstream.url("/mcp")).start().finish();
-        assert!(upstream.requests().is_empty(), "nobody asked for anything: {:?}", upstream.kinds());
+        assert!(upstream.requests().is_empty(), "no request was needed: {:?}", upstream.kinds());
         assert_eq!((ended.lines.len(), ended.stderr.as_str()), (0, ""));
         ended
     });
 }
 
 #[test]
-fn before_the_first_message_with_the_server_offline() {
-    let upstream = Upstream::offline(Exchange::usual).may_stay_unasked();
-    gone_within(AT_ONCE, || Bridge::to(&upstream.url("/mcp")).start().finish());
+fn stdin_ends_before_the_first_message_while_the_server_is_offline() {
+    let upstream = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
+    exits_within(AT_ONCE, || Bridge::to(&upstream.url("/mcp")).start().finish());
 }
 
 #[test]
-fn when_idle() {
-    gone_within(AT_ONCE, || {
-        let upstream = holding("GET");
+fn stdin_ends_while_the_session_is_idle() {
+    exits_within(AT_ONCE, || {
+        let upstream = Upstream::holding(["GET"]);
         let mut bridge = Bridge::connected(&upstream);
         let _get = upstream.take("GET").sse();
         bridge.still_works();
@@ -38,53 +33,53 @@ fn when_idle() {
 }
 
 #[test]
-fn with_a_stream_still_open_whose_answer_has_come() {
-    gone_within(AT_ONCE, || {
-        let upstream = holding("tools/call");
+fn stdin_ends_while_an_answered_stream_is_still_open() {
+    exits_within(AT_ONCE, || {
+        let upstream = Upstream::holding(["tools/call"]);
         let mut bridge = Bridge::connected(&upstream);
         bridge.send(&request("1", "tools/call", "{}"));
         let events = upstream.take("tools/call").sse();
         events.event(&result("1", "{}"));
-        bridge.answer("1");
+        bridge.response("1");
         bridge.finish()
     });
 }
 
 #[test]
-fn during_initialize() {
-    gone_within(1500 + 1000, || {
-        let upstream = holding("initialize");
+fn stdin_ends_during_initialize() {
+    exits_within(1500 + 1000, || {
+        let upstream = Upstream::holding(["initialize"]);
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
         bridge.send(&initialize("1", REVISION));
         let _held = upstream.take("initialize");
         let ended = bridge.finish();
-        own_error(&ended.lines[0]);
+        bridge_error(&ended.lines[0]);
         ended
     });
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn while_connecting_to_a_black_hole() {
-    let (address, _waiting) = black_hole();
-    gone_within(1500, || {
+fn stdin_ends_while_the_connection_attempt_hangs() {
+    let (address, _waiting) = hanging_address();
+    exits_within(1500, || {
         let mut bridge = Bridge::to(&format!("http://{address}/mcp")).startup_wait("0.2").start();
         bridge.send(&initialize("1", REVISION));
-        bridge.answer("1");
+        bridge.response("1");
         bridge.send(&request("2", "tools/list", "{}"));
         let ended = bridge.finish();
-        own_error(ended.lines.last().unwrap());
+        bridge_error(ended.lines.last().unwrap());
         ended
     });
 }
 
 #[test]
-fn while_offline_with_requests_waiting() {
-    let upstream = Upstream::offline(Exchange::usual).may_stay_unasked();
-    gone_within(1500, || {
+fn stdin_ends_while_requests_wait_for_an_offline_server() {
+    let upstream = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
+    exits_within(1500, || {
         let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("0.2").start();
         bridge.send(&initialize("1", REVISION));
-        bridge.answer("1");
+        bridge.response("1");
         for id in ["2", "3"] {
             bridge.send(&request(id, "tools/list", "{}"));
         }
@@ -93,37 +88,37 @@ fn while_offline_with_requests_waiting() {
 }
 
 #[test]
-fn with_a_request_in_flight_that_is_answered_soon() {
-    let upstream = holding("tools/call");
+fn stdin_ends_just_before_a_request_is_answered() {
+    let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
     bridge.send(&request("1", "tools/call", "{}"));
     let call = upstream.take("tools/call");
     bridge.close_stdin();
     call.result(r#"{"in":"time"}"#);
-    assert_eq!(bridge.answer("1"), result("1", r#"{"in":"time"}"#), "what is nearly done is waited for");
+    assert_eq!(bridge.response("1"), result("1", r#"{"in":"time"}"#), "a response that arrives soon is delivered");
     bridge.finish();
     let kinds = upstream.kinds();
-    assert_eq!(kinds.last().unwrap(), "DELETE", "the session is closed when all is done: {kinds:?}");
+    assert_eq!(kinds.last().unwrap(), "DELETE", "the session is closed last: {kinds:?}");
 }
 
 #[test]
-fn with_a_request_in_flight_that_is_never_answered() {
-    gone_within(1500, || {
-        let upstream = holding("tools/call");
+fn stdin_ends_while_a_request_is_never_answered() {
+    exits_within(1500, || {
+        let upstream = Upstream::holding(["tools/call"]);
         let mut bridge = Bridge::connected(&upstream);
         bridge.send(&request("1", "tools/call", "{}"));
         let _call = upstream.take("tools/call");
         let ended = bridge.finish();
-        own_error(ended.lines.last().unwrap());
+        bridge_error(ended.lines.last().unwrap());
         assert_eq!(upstream.count("DELETE"), 1);
         ended
     });
 }
 
 #[test]
-fn with_a_question_to_the_client_open() {
-    gone_within(AT_ONCE, || {
-        let upstream = holding("GET");
+fn stdin_ends_while_a_server_request_awaits_the_client() {
+    exits_within(AT_ONCE, || {
+        let upstream = Upstream::holding(["GET"]);
         let mut bridge = Bridge::connected(&upstream);
         let get = upstream.take("GET").sse();
         get.event(&request("1", "sampling/createMessage", "{}"));
@@ -133,8 +128,8 @@ fn with_a_question_to_the_client_open() {
 }
 
 #[test]
-fn right_after_the_last_message() {
-    let upstream = Upstream::usual();
+fn stdin_ends_right_after_the_last_message() {
+    let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
     bridge.send(&initialize("1", REVISION));
     bridge.send(&initialized());
@@ -142,12 +137,12 @@ fn right_after_the_last_message() {
     bridge.send(&notification("notifications/x", "{}"));
     let ended = bridge.finish();
     assert!(ended.lines.iter().any(|line| *line == format!("{}\n", result("2", "{}"))), "{:?}", ended.lines);
-    assert_eq!(upstream.count("notifications/x"), 1, "a notification is carried too: {:?}", upstream.kinds());
+    assert_eq!(upstream.count("notifications/x"), 1, "the notification is sent too: {:?}", upstream.kinds());
 }
 
 #[test]
-fn while_the_endpoint_of_http_sse_is_awaited() {
-    gone_within(1500, || {
+fn stdin_ends_while_the_http_sse_endpoint_is_awaited() {
+    exits_within(1500, || {
         let upstream = Upstream::start(|call| match call.kind() {
             "GET" => call.hold(),
             _ => call.plain("405 Method Not Allowed", ""),
@@ -160,9 +155,9 @@ fn while_the_endpoint_of_http_sse_is_awaited() {
 }
 
 #[test]
-fn with_a_server_that_does_not_answer_delete() {
-    gone_within(1000, || {
-        let upstream = holding("DELETE");
+fn stdin_ends_and_the_server_does_not_answer_delete() {
+    exits_within(1000, || {
+        let upstream = Upstream::holding(["DELETE"]);
         let mut bridge = Bridge::connected(&upstream);
         bridge.still_works();
         let ended = bridge.finish();
@@ -172,21 +167,21 @@ fn with_a_server_that_does_not_answer_delete() {
 }
 
 #[test]
-fn with_a_server_that_refuses_delete() {
+fn stdin_ends_and_the_server_refuses_delete() {
     let upstream = Upstream::start(|call| match call.kind() {
         "DELETE" => call.plain("405 Method Not Allowed", "sessions end by themselves"),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::connected(&upstream);
     bridge.still_works();
     let ended = bridge.finish();
-    assert_eq!(ended.stderr, "", "nothing a person need know");
+    assert_eq!(ended.stderr, "", "a user need not know about the 405");
 }
 
 #[test]
-fn with_a_server_that_has_gone() {
-    gone_within(1000, || {
-        let mut upstream = Upstream::usual();
+fn stdin_ends_after_the_server_has_stopped() {
+    exits_within(1000, || {
+        let mut upstream = Upstream::well_behaved();
         let mut bridge = Bridge::connected(&upstream);
         bridge.still_works();
         upstream.stop();

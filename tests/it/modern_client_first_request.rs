@@ -1,64 +1,67 @@
-//! When is a modern client before a legacy upstream translated, and when is it left to fall back by itself?
+//! When is a modern client of a legacy upstream translated, and when does it fall back to `initialize` by itself?
 
 use std::sync::Arc;
 
 use crate::support::*;
 
-/// A server that wants a handshake, in the words of the most common one.
+/// A server that requires `initialize`, with the error of the most common implementation.
 fn legacy(call: Exchange) {
     if call.header("mcp-session-id").is_none() && !["initialize", "GET"].contains(&call.kind()) {
         return call.error("400 Bad Request", -32000, "Bad Request: No valid session ID provided");
     }
-    call.usual();
+    call.respond_normally();
 }
 
-/// What the server took, without what it refused for lack of a session.
-fn taken(upstream: &Upstream, kind: &str) -> Vec<Arc<Request>> {
+/// The requests that the server accepted, without those that it rejected for lack of a session.
+fn accepted_requests(upstream: &Upstream, kind: &str) -> Vec<Arc<Request>> {
     let requests = upstream.requests().into_iter().filter(|request| request.kind == kind);
     requests.filter(|request| request.header("mcp-session-id").is_some()).collect()
 }
 
 #[test]
-fn a_modern_request_as_the_first_message_is_translated_by_one_initialize() {
+fn a_modern_first_request_to_a_legacy_server_sends_one_initialize() {
     let upstream = Upstream::start(legacy);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    let answer = bridge.ask_modern("1", "tools/list", "");
-    assert_eq!(answer["result"]["resultType"], "complete", "a modern result says its type: {answer}");
-    bridge.ask_modern("2", "tools/list", "");
+    let answer = bridge.request_modern("1", "tools/list", "");
+    assert_eq!(answer["result"]["resultType"], "complete", "a modern result has a type: {answer}");
+    bridge.request_modern("2", "tools/list", "");
     assert_eq!(upstream.count("initialize"), 1, "one session serves all requests of one kind");
     let initialize = value(upstream.wait_for("initialize", 1).text());
     let params = &initialize["params"];
-    assert_eq!(params["clientInfo"]["name"], "a-modern-client", "the session is opened in the client's name");
-    assert_eq!(params["capabilities"], value(CAPABILITIES), "and with its capabilities");
-    assert_eq!(params["protocolVersion"], "2025-11-25", "in the latest legacy revision");
+    assert_eq!(params["clientInfo"]["name"], "a-modern-client", "the session is opened with the client's information");
+    assert_eq!(params["capabilities"], value(CAPABILITIES), "the session is opened with the client's capabilities");
+    assert_eq!(params["protocolVersion"], "2025-11-25", "the session is opened in the latest legacy revision");
     let kinds = upstream.kinds();
     let place = |kind: &str| kinds.iter().rposition(|have| have == kind);
-    assert!(place("notifications/initialized") < place("tools/list"), "the handshake goes first: {kinds:?}");
-    let requests = taken(&upstream, "tools/list");
+    assert!(place("notifications/initialized") < place("tools/list"), "initialized precedes the requests: {kinds:?}");
+    let requests = accepted_requests(&upstream, "tools/list");
     let request = &requests[0];
     assert_eq!(requests.len(), 2, "each request is carried out once");
-    assert_eq!(request.header("mcp-protocol-version"), Some(REVISION), "the negotiated revision goes along");
+    assert_eq!(request.header("mcp-protocol-version"), Some(REVISION), "the header carries the negotiated revision");
     assert_eq!(request.header("mcp-session-id"), Some("session-1"));
     bridge.finish();
-    assert_eq!(upstream.count("DELETE"), 1, "the session ends with the client");
+    assert_eq!(upstream.count("DELETE"), 1, "the session is deleted at the end");
 }
 
 #[test]
-fn after_a_refused_discover_initialize_passes_and_a_modern_request_is_translated() {
+fn after_a_refused_discover_initialize_passes_and_modern_requests_are_translated() {
     for modern_goes_on in [false, true] {
         let upstream = Upstream::start(legacy);
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-        let refused = bridge.ask_modern("0", "server/discover", "");
-        assert_eq!(refused["error"]["code"], -32601, "who can fall back is let: {refused}");
+        let refused = bridge.request_modern("0", "server/discover", "");
+        assert_eq!(refused["error"]["code"], -32601, "the client may fall back to initialize: {refused}");
         if modern_goes_on {
-            bridge.ask_modern("1", "tools/list", "");
-            let discovered = bridge.ask_modern("2", "server/discover", "");
-            assert!(discovered["result"]["capabilities"]["tools"].is_object(), "now it is known: {discovered}");
+            bridge.request_modern("1", "tools/list", "");
+            let discovered = bridge.request_modern("2", "server/discover", "");
+            assert!(
+                discovered["result"]["capabilities"]["tools"].is_object(),
+                "now the client is known to be modern: {discovered}"
+            );
         } else {
-            bridge.shake_hands();
+            bridge.initialize();
             bridge.still_works();
             let text = upstream.wait_for("initialize", 1).text().to_owned();
-            assert_eq!(text, initialize(r#""hello""#, REVISION), "what passes through passes untouched");
+            assert_eq!(text, initialize(r#""hello""#, REVISION), "initialize passes byte for byte");
         }
         bridge.finish();
         assert_eq!(upstream.count("initialize"), 1);
@@ -66,10 +69,10 @@ fn after_a_refused_discover_initialize_passes_and_a_modern_request_is_translated
 }
 
 #[test]
-fn a_client_that_is_modern_by_the_users_word_discovers_the_server() {
+fn a_client_declared_modern_can_discover_a_legacy_server() {
     let upstream = Upstream::start(legacy);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--client-protocol", "modern"]).start();
-    let answer = bridge.ask_modern(r#""d""#, "server/discover", "");
+    let answer = bridge.request_modern(r#""d""#, "server/discover", "");
     let result = &answer["result"];
     assert_eq!(result["resultType"], "complete");
     assert_eq!(result["supportedVersions"], value(r#"["2026-07-28"]"#));
@@ -77,55 +80,55 @@ fn a_client_that_is_modern_by_the_users_word_discovers_the_server() {
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "an-upstream");
     assert_eq!(result["instructions"], "mind the gap");
     assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&value("0"), &value(r#""private""#)));
-    bridge.ask_modern("2", "tools/list", "");
+    bridge.request_modern("2", "tools/list", "");
     bridge.finish();
     assert_eq!(upstream.count("initialize"), 1, "the session that discover opened is used");
 }
 
 #[test]
-fn a_client_that_is_legacy_by_the_users_word_is_not_translated() {
+fn a_client_declared_legacy_is_not_translated() {
     let upstream = Upstream::start(legacy);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--client-protocol", "legacy"]).start();
-    let request = modern("1", "tools/list", "");
+    let request = modern_request("1", "tools/list", "");
     bridge.send(&request);
-    bridge.answer("1");
+    bridge.response("1");
     assert_eq!(upstream.wait_for("tools/list", 1).text(), request);
     bridge.finish();
 }
 
 #[test]
-fn a_modern_request_says_a_revision_and_capabilities_that_can_be() {
-    let upstream = Upstream::start(legacy).may_stay_unasked();
+fn a_modern_request_with_invalid_meta_is_refused() {
+    let upstream = Upstream::start(legacy).may_receive_no_request();
     let mut bridge = Bridge::modern(&upstream);
-    let of_1900 = modern("1", "tools/list", "").replace("2026-07-28", "1900-01-01");
+    let of_1900 = modern_request("1", "tools/list", "").replace("2026-07-28", "1900-01-01");
     bridge.send(&of_1900);
-    let refused = value(&bridge.answer("1"));
+    let refused = value(&bridge.response("1"));
     assert_eq!(refused["error"]["code"], -32022, "{refused}");
     assert_eq!(refused["error"]["data"]["supported"], value(r#"["2026-07-28"]"#));
     assert_eq!(refused["error"]["data"]["requested"], "1900-01-01");
-    bridge.send(&modern("2", "tools/list", "").replace("clientCapabilities", "nothing"));
-    assert_eq!(error_of(&bridge.answer("2")).0, -32602, "required members of _meta are required");
-    assert_eq!(error_of(&bridge.ask("3", "tools/list", "{}")).0, -32602);
-    bridge.send(&modern_with("4", "tools/list", "", "{}", r#""io.modelcontextprotocol/logLevel":"loud""#));
-    assert_eq!(error_of(&bridge.answer("4")).0, -32602, "there is no such level");
+    bridge.send(&modern_request("2", "tools/list", "").replace("clientCapabilities", "nothing"));
+    assert_eq!(error_of(&bridge.response("2")).0, -32602, "required members of _meta are required");
+    assert_eq!(error_of(&bridge.request("3", "tools/list", "{}")).0, -32602);
+    bridge.send(&modern_request_with("4", "tools/list", "", "{}", r#""io.modelcontextprotocol/logLevel":"loud""#));
+    assert_eq!(error_of(&bridge.response("4")).0, -32602, "the log level is unknown");
     bridge.finish();
 }
 
 #[test]
-fn a_server_that_refuses_the_session_is_heard_and_asked_again() {
+fn a_refused_initialize_is_reported_and_tried_again_by_the_next_request() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", 0) => call.error("400 Bad Request", -32000, "not today"),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::modern(&upstream);
-    let refused = bridge.ask_modern("1", "tools/list", "");
-    assert_eq!(refused["error"]["message"], "not today", "the server's own error is the answer: {refused}");
-    assert!(bridge.ask_modern("2", "tools/list", "")["result"].is_object(), "the next request tries again");
+    let refused = bridge.request_modern("1", "tools/list", "");
+    assert_eq!(refused["error"]["message"], "not today", "the client gets the server's own error: {refused}");
+    assert!(bridge.request_modern("2", "tools/list", "")["result"].is_object(), "the next request tries again");
     bridge.finish();
 }
 
 #[test]
-fn a_server_that_would_rather_speak_an_older_revision_is_greeted_in_that() {
+fn a_server_that_requires_an_older_revision_gets_an_initialize_in_that_revision() {
     let upstream = Upstream::start(|call| {
         if call.kind() == "initialize" && !call.request.text().contains("2025-03-26") {
             let body = format!(
@@ -134,26 +137,26 @@ fn a_server_that_would_rather_speak_an_older_revision_is_greeted_in_that() {
             );
             return call.json(&body);
         }
-        call.usual();
+        call.respond_normally();
     });
     let mut bridge = Bridge::modern(&upstream);
-    assert!(bridge.ask_modern("1", "tools/list", "")["result"].is_object());
+    assert!(bridge.request_modern("1", "tools/list", "")["result"].is_object());
     bridge.finish();
     assert_eq!(upstream.count("initialize"), 2);
 }
 
 #[test]
-fn a_server_out_of_reach_is_named_to_who_ends_the_input_right_behind() {
-    let upstream = Upstream::offline(legacy).may_stay_unasked();
+fn an_unreachable_server_is_named_when_stdin_ends_after_the_request() {
+    let upstream = Upstream::offline(legacy).may_receive_no_request();
     let mut bridge = Bridge::modern(&upstream);
-    bridge.send(&modern("1", "tools/list", ""));
+    bridge.send(&modern_request("1", "tools/list", ""));
     bridge.close_stdin();
-    says(&bridge.answer("1"), &[&upstream.host()]);
+    assert_error_mentions(&bridge.response("1"), &[&upstream.host()]);
     bridge.finish();
 }
 
 #[test]
-fn a_server_that_is_slow_is_discovered_by_what_was_known_of_it() {
+fn discover_of_a_slow_server_is_answered_from_the_stored_result() {
     let home = tempfile::tempdir().unwrap();
     let mut upstream = Upstream::offline(legacy);
     let start = |upstream: &Upstream| {
@@ -161,16 +164,16 @@ fn a_server_that_is_slow_is_discovered_by_what_was_known_of_it() {
         launch.home(home.path()).startup_wait("0.2").start()
     };
     let mut bridge = start(&upstream);
-    let answer = bridge.ask_modern("1", "server/discover", "");
-    assert!(answer["result"]["capabilities"]["tools"].is_object(), "a first answer comes in time: {answer}");
-    bridge.send(&modern("2", "tools/list", ""));
+    let answer = bridge.request_modern("1", "server/discover", "");
+    assert!(answer["result"]["capabilities"]["tools"].is_object(), "the first response comes in time: {answer}");
+    bridge.send(&modern_request("2", "tools/list", ""));
     upstream.listen();
-    bridge.answer("2");
+    bridge.response("2");
     bridge.finish();
 }
 
 #[test]
-fn a_call_that_may_have_been_carried_out_is_not_sent_again() {
+fn a_call_that_may_have_been_executed_is_not_sent_again() {
     type Answer = fn(Exchange);
     let answers: [Answer; 7] = [
         |call| call.json(r#"{"jsonrpc":"2.0","id":1,"result":{"n":NaN}}"#),
@@ -187,12 +190,12 @@ fn a_call_that_may_have_been_carried_out_is_not_sent_again() {
         for is_modern in [false, true] {
             let upstream = Upstream::start(move |call| match call.kind() {
                 "tools/call" => answer(call),
-                _ if is_modern => call.modern(),
-                _ => call.legacy_only(),
+                _ if is_modern => call.respond_as_modern(),
+                _ => call.respond_as_legacy_only(),
             });
             let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-            bridge.send(&modern_request("1", "tools/call", r#""name":"pay","#));
-            error_of(&bridge.answer("1"));
+            bridge.send(&minimal_modern_request("1", "tools/call", r#""name":"pay","#));
+            error_of(&bridge.response("1"));
             bridge.finish();
             assert_eq!(upstream.count("tools/call"), 1, "{which}, modern: {is_modern}: {:?}", upstream.kinds());
         }
@@ -200,7 +203,7 @@ fn a_call_that_may_have_been_carried_out_is_not_sent_again() {
 }
 
 #[test]
-fn a_call_that_is_refused_for_want_of_a_session_is_sent_in_one() {
+fn a_call_refused_for_lack_of_a_session_is_sent_again_in_a_session() {
     for (status, code, why) in [
         ("400 Bad Request", -32603, "Session ID missing"),
         ("200 OK", -32002, "Server not initialized"),
@@ -208,48 +211,51 @@ fn a_call_that_is_refused_for_want_of_a_session_is_sent_in_one() {
     ] {
         let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
             ("tools/call" | "server/discover", None) => call.error(status, code, why),
-            _ => call.usual(),
+            _ => call.respond_normally(),
         });
         let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-        let answer = bridge.ask_modern("1", "tools/call", r#""name":"t""#);
+        let answer = bridge.request_modern("1", "tools/call", r#""name":"t""#);
         assert_eq!(answer["result"]["resultType"], "complete", "{status}, {code}: {answer}");
         bridge.finish();
     }
 }
 
 #[test]
-fn a_server_that_asks_in_a_call_without_a_session_is_told_that_nobody_can_be_asked() {
+fn a_server_request_during_a_call_without_a_session_is_refused() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/call", 0) => call.hold(),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
-    bridge.send(&modern_request("1", "tools/call", r#""name":"t","#));
+    bridge.send(&minimal_modern_request("1", "tools/call", r#""name":"t","#));
     let events = upstream.take("tools/call").sse();
     events.event(&request("7", "elicitation/create", r#"{"message":"who?"}"#));
-    let told = upstream.wait_for("answer", 1);
-    assert_eq!(error_of(told.text()).0, -32601, "{}", told.text());
+    let reply = upstream.wait_for("response", 1);
+    assert_eq!(error_of(reply.text()).0, -32601, "{}", reply.text());
     events.event(&result("1", r#"{"content":[]}"#));
-    bridge.answer("1");
-    bridge.ask_modern("2", "tools/list", "");
+    bridge.response("1");
+    bridge.request_modern("2", "tools/list", "");
     bridge.finish();
-    assert_eq!(upstream.count("initialize"), 1, "only a legacy server asks, so what follows has a session");
+    assert_eq!(upstream.count("initialize"), 1, "only a legacy server sends requests, so later calls use a session");
 }
 
 #[test]
-fn the_batch_of_a_modern_client_is_taken_apart() {
+fn a_batch_of_a_modern_client_is_split_into_single_requests() {
     for is_modern in [false, true] {
-        let upstream = Upstream::start(move |call| if is_modern { call.modern() } else { call.legacy_only() });
+        let upstream =
+            Upstream::start(
+                move |call| if is_modern { call.respond_as_modern() } else { call.respond_as_legacy_only() },
+            );
         let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--client-protocol", "modern"]).start();
-        let elements = [modern_request("1", "tools/list", ""), modern_request("2", "tools/list", "")];
-        bridge.owe("1");
-        bridge.owe("2");
+        let elements = [minimal_modern_request("1", "tools/list", ""), minimal_modern_request("2", "tools/list", "")];
+        bridge.expect_response("1");
+        bridge.expect_response("2");
         bridge.send(&format!("[{}]", elements.join(",")));
         for id in ["1", "2"] {
-            let answer = value(&bridge.answer(id));
+            let answer = value(&bridge.response(id));
             assert!(answer["result"].is_object(), "modern: {is_modern}: {answer}");
         }
         bridge.finish();
-        assert_eq!(upstream.count("batch"), 0, "the era knows none");
+        assert_eq!(upstream.count("batch"), 0, "the modern era has no batches");
     }
 }

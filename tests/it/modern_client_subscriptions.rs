@@ -1,4 +1,4 @@
-//! `subscriptions/listen` before a legacy server: its GET stream, and `resources/subscribe`.
+//! `subscriptions/listen` of a modern client becomes the GET stream and `resources/subscribe` of a legacy server.
 
 use serde_json::{Value, json};
 
@@ -13,14 +13,14 @@ fn subscription(line: &str) -> Value {
 }
 
 #[test]
-fn what_the_server_can_tell_is_acknowledged_and_told_under_the_subscriptions_id() {
+fn supported_notifications_are_acknowledged_and_carry_the_subscription_id() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => call.hold(),
         "resources/subscribe" if call.param("uri") == "c:d" => call.error("200 OK", -32602, "no such resource"),
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::modern(&upstream);
-    bridge.send(&modern(r#""l""#, "subscriptions/listen", ALL));
+    bridge.send(&modern_request(r#""l""#, "subscriptions/listen", ALL));
     let acknowledged = bridge.message("notifications/subscriptions/acknowledged");
     assert_eq!(subscription(&acknowledged), "l");
     let agreed = &value(&acknowledged)["params"]["notifications"];
@@ -38,44 +38,50 @@ fn what_the_server_can_tell_is_acknowledged_and_told_under_the_subscriptions_id(
     assert!(updated.contains(r#""uri":"a:b","v":1.0"#), "{updated}");
     assert_eq!(subscription(&updated), "l");
     bridge.close_stdin();
-    let ended = bridge.ended();
+    let ended = bridge.wait_for_exit();
     let answer = ended.lines.iter().find(|line| line.contains(r#""result""#)).expect("an answer at the end");
     let result = &value(answer)["result"];
-    assert_eq!(result["resultType"], "complete", "a subscription that ends says so");
+    assert_eq!(result["resultType"], "complete", "a subscription ends with a result");
     assert_eq!(result["_meta"]["io.modelcontextprotocol/subscriptionId"], "l");
-    assert!(!ended.lines.iter().any(|line| line.contains("resources/list_changed")), "nobody asked for that");
+    assert!(
+        !ended.lines.iter().any(|line| line.contains("resources/list_changed")),
+        "it is not part of the subscription"
+    );
     assert!(ended.lines.iter().filter(|line| line.contains("resources/updated")).count() == 1);
 }
 
 #[test]
-fn cancelling_undoes_what_nobody_else_wants() {
-    let upstream = Upstream::start(|call| if call.kind() == "GET" { call.hold() } else { call.usual() });
+fn cancelling_a_subscription_keeps_the_resources_of_other_subscriptions() {
+    let upstream = Upstream::holding(["GET"]);
     let mut bridge = Bridge::modern(&upstream);
     let one = r#""notifications":{"resourceSubscriptions":["a:b"]}"#;
     let two = r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["a:b","c:d"]}"#;
-    bridge.send(&modern("1", "subscriptions/listen", one));
+    bridge.send(&modern_request("1", "subscriptions/listen", one));
     bridge.message("notifications/subscriptions/acknowledged");
-    bridge.send(&modern("2", "subscriptions/listen", two));
+    bridge.send(&modern_request("2", "subscriptions/listen", two));
     bridge.message("notifications/subscriptions/acknowledged");
-    assert_eq!(upstream.count("resources/subscribe"), 2, "the server is told of a resource once");
+    assert_eq!(upstream.count("resources/subscribe"), 2, "the server gets one subscription for each resource");
     let stream = upstream.take("GET").sse();
     stream.event(&notification("notifications/resources/updated", r#"{"uri":"a:b"}"#));
-    let mut told = [0, 0].map(|_| subscription(&bridge.message("notifications/resources/updated")).as_u64().unwrap());
-    told.sort_unstable();
-    assert_eq!(told, [1, 2], "each subscription is told under its own id");
+    let mut ids = [0, 0].map(|_| subscription(&bridge.message("notifications/resources/updated")).as_u64().unwrap());
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 2], "each notification carries its subscription's id");
     bridge.cancel("2");
     assert_eq!(value(upstream.wait_for("resources/unsubscribe", 1).text())["params"]["uri"], "c:d");
     bridge.cancel("1");
     assert_eq!(value(upstream.wait_for("resources/unsubscribe", 2).text())["params"]["uri"], "a:b");
     stream.event(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
-    bridge.ask_modern("3", "tools/list", "");
+    bridge.request_modern("3", "tools/list", "");
     let ended = bridge.finish();
-    assert_eq!(upstream.count("notifications/cancelled"), 0, "the server knows of no such request");
-    assert!(!ended.lines.iter().any(|line| line.contains("tools/list_changed")), "what is over is over");
+    assert_eq!(upstream.count("notifications/cancelled"), 0, "the server received no such request");
+    assert!(
+        !ended.lines.iter().any(|line| line.contains("tools/list_changed")),
+        "an ended subscription gets no notification"
+    );
 }
 
 #[test]
-fn what_the_server_cannot_tell_is_not_promised() {
+fn unsupported_notifications_are_not_acknowledged() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {
             let answer = result(
@@ -84,21 +90,21 @@ fn what_the_server_cannot_tell_is_not_promised() {
             );
             call.json(&answer);
         }
-        _ => call.usual(),
+        _ => call.respond_normally(),
     });
     let mut bridge = Bridge::modern(&upstream);
-    bridge.send(&modern("1", "subscriptions/listen", ALL));
+    bridge.send(&modern_request("1", "subscriptions/listen", ALL));
     let acknowledged = bridge.message("notifications/subscriptions/acknowledged");
     assert_eq!(value(&acknowledged)["params"]["notifications"], json!({}));
     assert_eq!(upstream.count("resources/subscribe"), 0);
-    let invalid = bridge.ask_modern("2", "subscriptions/listen", "");
-    assert_eq!(invalid["error"]["code"], -32602, "a subscription to nothing in particular: {invalid}");
+    let invalid = bridge.request_modern("2", "subscriptions/listen", "");
+    assert_eq!(invalid["error"]["code"], -32602, "a subscription without a filter is invalid: {invalid}");
     bridge.finish();
 }
 
 #[test]
-fn a_subscription_is_no_request_that_takes_too_long() {
-    let upstream = Upstream::start(|call| if call.kind() == "tools/call" { call.hold() } else { call.usual() });
+fn request_timeout_does_not_apply_to_subscriptions() {
+    let upstream = Upstream::holding(["tools/call"]);
     let launch = Bridge::to(&upstream.url("/mcp")).args([
         "--client-protocol",
         "modern",
@@ -108,10 +114,10 @@ fn a_subscription_is_no_request_that_takes_too_long() {
         "0.3",
     ]);
     let mut bridge = launch.start();
-    bridge.send(&modern("1", "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+    bridge.send(&modern_request("1", "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
     bridge.message("notifications/subscriptions/acknowledged");
-    bridge.send(&modern("2", "tools/call", r#""name":"t""#));
-    says(&bridge.answer("2"), &["0.3 seconds"]);
+    bridge.send(&modern_request("2", "tools/call", r#""name":"t""#));
+    assert_error_mentions(&bridge.response("2"), &["0.3 seconds"]);
     assert_eq!(value(upstream.wait_for("notifications/cancelled", 1).text())["params"]["requestId"], 2);
     let ended = bridge.finish();
     let ends: Vec<_> = ended.lines.iter().filter(|line| line.contains(r#""id":1"#)).collect();

@@ -96,7 +96,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::message::result_text;
+    use crate::message::result;
 
     #[test]
     fn an_answer_goes_to_the_task_that_waits_for_it() {

@@ -86,7 +86,7 @@ fn a_late_refusal_is_logged_and_the_earlier_subscription_continues() {
     let (_, late) = next_listen(&upstream);
     assert!(bridge.response("1").contains(r#""result":{}"#), "the client gets a response in bounded time");
     late.error("400 Bad Request", -32602, "there is no such resource");
-    bridge.wait_for_log("no changes to no:such are told");
+    bridge.wait_for_log("no changes to no:such are notified");
     subscribe(&mut bridge, "2", "a:b");
     let (wanted, call) = next_listen(&upstream);
     assert_eq!(wanted, value(r#"["a:b"]"#), "a refused resource is dropped");

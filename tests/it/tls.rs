@@ -138,7 +138,7 @@ fn tls_1_2_and_1_3_work_with_and_without_a_client_certificate() {
         let (launch, _authority) = server.trusting_bridge();
         assert_error_mentions(
             &initialize_response(launch),
-            &["localhost wants a certificate from its clients, and none is given", "--client-cert FILE"],
+            &["localhost requires a certificate from its clients, but you have not given any", "--client-cert FILE"],
         );
         let (certificate, key) = server.authority.sign(&CertificateParams::new(Vec::new()).unwrap());
         let (both, certificate, key) = (file(&(key.clone() + &certificate)), file(&certificate), file(&key));

@@ -25,6 +25,7 @@ mod http_sse;
 mod http_sse_broken_streams;
 mod http_sse_responses;
 mod ids;
+mod imports;
 mod limits;
 mod logs;
 mod lost_sessions;

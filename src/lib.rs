@@ -3,56 +3,58 @@
 //! # The way of a message
 //!
 //! ```text
-//!  stdin ─► stdio ─► message ─► bridge ─► upstream ─► its wire: legacy, http_sse, modern ─► http ─► the net
-//! stdout ◄─ stdio ◄──────────── bridge ◄─ upstream ◄─ its wire ◄─ http/sse ◄──────────────────────┘
-//!                                 │          │ ▲
-//!                               tools        │ └─► translate, where client and server are of different eras
-//!                                            ▼
-//!                                          auth: the header for this request, a 401
+//!  stdin ─► stdio ─► message ─► bridge ─► upstream ─► [translator] ─► session ─► transport ─► net
+//! stdout ◄─ stdio ◄──────────── bridge ◄─ upstream ◄─ [translator] ◄─ session ◄─ transport ◄─ net/sse
+//!                                 │                                       │ 401, 403
+//!                               tools                                     ▼
+//!                                                                       auth
 //! ```
 //!
-//! What was typed becomes a [`cli::Cli`], and with environment and files a [`config::Settings`]: what is meant. From
-//! then on a line of the client's becomes a [`message::Message`], which is the line itself and a peeked view of it. The
-//! [`bridge`] owns it while it is in flight and gives each request a task. The task asks the [`upstream::Upstream`] to
-//! carry it: that waits until a session is open, POSTs the text as it is, and reads messages from the body or the event
-//! stream that comes back. What answers nothing goes straight to the client; the answer goes to the bridge, which lets
-//! exactly one through.
+//! What was typed becomes a [`cli::Command`], and with the environment and files the [`config::Settings`]: one group of
+//! options for each room that acts on them. From then on a line of the client becomes a [`message::Message`], which is
+//! the line itself and a peeked view of it. The [`bridge`] owns each request in flight and gives it a task. The task has
+//! the [`upstream::Upstream`] carry the request: that chooses its route, waits until a session is open, POSTs the text
+//! as it is, and reads messages from the body or the event stream of the response. Notifications and requests of the
+//! server go straight to the client; responses go to the bridge, which lets exactly one through for each request.
 //!
-//! Between a client and a server of one era bytes pass untouched. New JSON is written for four things only: our own
-//! errors ([`error::Failure`]), the first answers in the stead of a server that is slow and the news that follow them
-//! (`upstream/first.rs`), the cancellation of a request that has had its time, and an answer that must be given its
-//! request's id. While nobody is logged in, `upstream/sign_in` answers too.
-//!
-//! A client and a server of different eras have a translator between them: [`translate`] says what each means to the
-//! other, `upstream` does it, in `modern/session.rs` for a legacy client and in `translated` for a modern one.
+//! Between a client and a server of the same era bytes pass untouched. Where the eras differ, a machine of [`translate`]
+//! stands in between; `upstream/translator` runs it for a modern client, `upstream/transport/modern/call` for a legacy
+//! one. Besides that the bridge writes only its own errors ([`upstream::Failure`]), responses for a server that is slow
+//! (`upstream/session/placeholder`) or needs a login first (`upstream/login`), the cancellation of a request that took
+//! too long, and the id of a response where the server changed it.
 //!
 //! # Layout
 //!
-//! * [`cli`]: what can a user type?
-//! * [`config`]: what did the user mean?
-//! * [`error`]: how can a run, or a request, end badly?
-//! * [`log`]: how do we speak to people, and what must they not see? `level` says how much, `secret` what not, `trace`
-//!   what went over the wire.
-//! * [`message`]: what is a JSON-RPC message? No I/O.
+//! * [`cli`]: what can be typed? Arguments, environment variables, the configuration file, help.
+//! * [`config`]: what did the user mean? One file for each room that acts.
+//! * [`error`]: how can a run end badly? Exit codes and hints.
+//! * [`log`]: how does the program speak to people, and which secrets must they not see? `trace`: the trace file.
+//! * `files`: private, whole, durable files. The only room that writes to disk, but for the log.
+//! * [`message`]: what is a JSON-RPC message? How is it read, edited and written? No I/O.
 //! * [`stdio`]: lines in, lines out.
-//! * [`bridge`]: who owns a request in flight? `pending` knows each one, `tasks` carry them, `answers` lets one answer
-//!   through, `tool_guard` applies the rules for tools and `tool_list` requests the list that it needs.
-//! * [`upstream`]: the server. `opening` and `era` find out what it speaks, `turned` whether it still does, `gate`
-//!   holds messages until it is known; `legacy`, `http_sse` and `modern` are the transports, `wire` whichever is open;
-//!   `send` sends a request for each, `awaited` reads a stream until its answer, `unanswered` says who waits for whom;
-//!   `lasting` is what a new session must have from the one before; `to_client` is the way back. `first` answers for a
-//!   server that is slow; `sign_in` while nobody is logged in, with `lists` and a `tool`, by a `question` to a `modern`
-//!   client; `memory` knows the server from earlier runs.
-//! * [`net`]: the one HTTP client; `sse` makes events of bytes.
-//! * [`auth`]: which credential does a request get?
-//! * [`command`]: what else does the program do? `login`, `logout`, `status`.
-//! * [`system`]: what do we ask of the operating system?
-//! * `task`: how is asynchronous work started?
-//! * [`tools`]: which of the server's tools may the client see and call? No I/O.
-//! * [`translate`]: what do a client and a server of different eras mean to each other? `to_legacy` translates for a
-//!   modern client, `to_modern` for a legacy one. No I/O.
+//! * [`bridge`]: who owns a request in flight? Exactly one response, timeouts, cancellation, the end.
+//! * [`tools`]: which tools may be listed and called? No I/O.
+//! * [`translate`]: what do a client and a server of different eras mean to each other? `to_modern` is for legacy
+//!   clients, `to_legacy` for modern ones. No I/O.
+//! * [`upstream`]: the server. Its storeys, each on those below it:
+//!   * `mod`, `route`: which way does a message take?
+//!   * `translator`: runs the machine for a modern client and a legacy server.
+//!   * `login`: what does a client get while a login is missing? Its lists, the tool `sign_in`, prompts, waiting.
+//!   * `session`: how is a session opened, and opened anew? `gate` holds messages until then, `negotiation` tries the
+//!     transports, `keep_alive` pings.
+//!   * `era`: evidence, verdict, action: which era does the server speak? A decision list, and its memory on disk.
+//!   * `transport`: legacy Streamable HTTP (`legacy/get_stream`: the GET stream), `http_sse`, `modern` (with its
+//!     subscriptions), and what a new session must have from the one before (`session_state`).
+//!   * `exchange`: one HTTP request: `sender`, `response`, `response_stream`, `backoff`, and `to_client`, the way back.
+//! * [`net`]: the one HTTP client: pool, proxies, TLS (`tls_error`: sentences about certificates), cookies, SSE.
+//! * [`auth`]: which credential does a request get, and what follows a 401 or 403? `oauth/challenge` decides that;
+//!   `login`, `refresh`, `grants` and `discovery` do it; `store` keeps logins, `login_lock` lets one process log in.
+//! * [`command`]: `login`, `logout`, `status`.
+//! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!
-//! Everyone knows `message`; `stdio` and `http` know no MCP; only `bridge` knows both sides.
+//! Everyone knows `message`; `stdio`, `net`, `files` and `log` know no MCP; `auth` knows `net` and `files`, not
+//! `upstream`; only `bridge` knows both sides; nothing knows `command`. A folder's `mod.rs` uses the files of the folder,
+//! and they do not use it. `tests/it/imports.rs` checks that no circle of imports crosses a folder.
 
 pub mod auth;
 pub mod bridge;

@@ -201,7 +201,7 @@ impl Upstream {
             translator.close().await;
         }
         session.close().await;
-        sender.auth().close().await;
+        sender.auth.close().await;
         session.era.memory.flush().await;
     }
 }
@@ -229,7 +229,7 @@ impl Inner {
         if let Outcome::Answer(answer) = &outcome
             && era::is_mistaken_for_legacy(era, message, answer).await
         {
-            log::info!("{} is not legacy; no more is translated", self.sender.host());
+            log::info!("{} is not legacy; no more is translated", self.sender.host);
             self.router.decide(Route::Modern);
             if let Some(answer) = self.carry_as_it_is(message).await? {
                 return Ok(Outcome::Answer(answer));
@@ -259,7 +259,7 @@ impl Inner {
             self.router.decide(Route::Translator);
         }
         self.translator.get_or_init(|| {
-            log::info!("the client is modern and {} is not; translating", self.sender.host());
+            log::info!("the client is modern and {} is not; translating", self.sender.host);
             Translator::start(self.session.link.client.clone(), further_sessions(&self.sender, &self.session.era))
         })
     }

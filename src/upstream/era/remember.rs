@@ -57,7 +57,7 @@ async fn look_for_modern_side(era: Arc<Era>, initialize: Message) {
     tokio::time::sleep(SETTLED).await;
     // A failure shows nothing; the next start asks again.
     let Ok(discovered) = discovered(&era, &initialize).await else { return };
-    let host = era.server.link.sender.host();
+    let host = &era.server.link.sender.host;
     log::debug!("{host} has {} modern side", if discovered.is_some() { "a" } else { "no" });
     match discovered {
         Some(discovered) => {

@@ -4,10 +4,9 @@
 //! * [`response`] reads the response; [`response_stream`] reads an event stream until the response that is awaited on
 //!   it; [`owed`] says whether a message is that response. [`summary`] puts a body into one line for people.
 //! * [`to_client`] delivers messages; [`server_requests`] counts the requests of the server that the client has not
-//!   answered. [`outcome`] is what comes of a request, [`event`] what comes beside it.
+//!   answered. [`outcome`] is what comes of a request and beside it.
 
 pub(super) mod backoff;
-mod event;
 mod outcome;
 pub(super) mod owed;
 pub(super) mod response;
@@ -18,10 +17,8 @@ mod summary;
 mod to_client;
 mod tries;
 
-pub use event::Event;
-pub(super) use event::SessionEvent;
-pub use outcome::Outcome;
-pub(super) use outcome::Reply;
+pub use outcome::{Event, Outcome};
+pub(super) use outcome::{Reply, SessionEvent};
 pub(crate) use sender::post_headers;
 pub(super) use sender::{Sender, Sent, get_headers};
 pub use to_client::ToClient;

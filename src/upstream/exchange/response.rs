@@ -36,7 +36,7 @@ pub(crate) enum Body {
 
 /// Reads a 2xx response.
 pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> Result<Body, Failure> {
-    let host = sender.host();
+    let host = &sender.host;
     let (head, body) = response.into_parts();
     if matches!(head.status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
         // Some servers leave such a body open.
@@ -49,7 +49,7 @@ pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> 
     if has_type(&head.headers, "text/event-stream") {
         return Ok(Body::Events(events(sender, body, Exchange::of(&head.extensions))));
     }
-    let text = net::read(&head.headers, body, sender.limit(), sender.body_timeout()).await;
+    let text = net::read(&head.headers, body, sender.limit, sender.body_timeout).await;
     let text = text.map_err(|error| match error {
         BodyError::TooLong(_) => Failure::TooLarge(format!("{host}: {error}")),
         BodyError::Broken(cause) => {
@@ -86,7 +86,7 @@ fn events(sender: &Sender, body: Incoming, exchange: Option<Exchange>) -> EventS
             SseError::Broken(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string))
         })
     });
-    Box::new(Events::new(chunks.boxed(), sender.limit()).traced(exchange))
+    Box::new(Events::new(chunks.boxed(), sender.limit).traced(exchange))
 }
 
 /// Whether the content type is this one, parameters aside.
@@ -104,10 +104,10 @@ pub(crate) async fn error_response(
     in_session: bool,
 ) -> Result<Message, Failure> {
     let (head, body) = response.into_parts();
-    let (status, host) = (head.status, sender.host().to_owned());
+    let (status, host) = (head.status, sender.host.clone());
     // Asked now, and not when the body is there: a login may have been made by then, and the request shall be sent
     // again, not fail.
-    let wants_login = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth().wants_login();
+    let wants_login = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth.wants_login();
     let reading = net::snippet(body);
     let text = if wants_login {
         tokio::time::timeout(LOGIN_REASON_WAIT, reading).await.unwrap_or_default()
@@ -124,10 +124,10 @@ pub(crate) async fn error_response(
         return Err(Failure::SignIn { host, prompt: None, why: None });
     }
     if status == StatusCode::UNAUTHORIZED {
-        let left_out = sender.auth().left_out();
-        return Err(if sender.auth().is_given() {
+        let left_out = sender.auth.left_out();
+        return Err(if sender.auth.is_given() {
             let rpc = rpc.as_ref().and_then(ErrorObject::of).map(Box::new);
-            Failure::Refused { host, status, summary, source_name: sender.auth().source(), left_out, rpc }
+            Failure::Refused { host, status, summary, source_name: sender.auth.source(), left_out, rpc }
         } else {
             Failure::LoginNeeded { host, status, summary, left_out }
         });

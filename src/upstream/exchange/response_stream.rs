@@ -41,7 +41,7 @@ impl<'a> ResponseStream<'a> {
 
     /// The next message. `is_awaited`: whether the awaited response has this id.
     pub(crate) async fn next(&mut self, is_awaited: &(dyn Fn(&Id) -> bool + Sync)) -> Result<Message, StreamEnd> {
-        let host = self.sender.host();
+        let host = &self.sender.host;
         loop {
             let event = self.next_event().await.map_err(|silent| self.end(silent, false))?;
             match event {

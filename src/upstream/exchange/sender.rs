@@ -33,13 +33,18 @@ pub(crate) struct Sent {
 /// Sends requests to one server. All sessions with the server share it.
 pub(crate) struct Sender {
     http: Http,
-    auth: Authorizer,
-    uri: Uri,
-    host: String,
-    limit: usize,
-    patience: Duration,
+    pub(crate) auth: Authorizer,
+    /// The address that the user gave.
+    pub(crate) uri: Uri,
+    /// Scheme and host: what may be shown.
+    pub(crate) host: String,
+    /// The longest event or body, in bytes.
+    pub(super) limit: usize,
+    /// How long a request waits for a server that cannot be reached.
+    pub(crate) patience: Duration,
     headers_timeout: Option<Duration>,
-    body_timeout: Option<Duration>,
+    /// How long the server may be silent within a response.
+    pub(super) body_timeout: Option<Duration>,
     server_requests: Arc<ServerRequests>,
     /// When the last response came. Every request reads it and every response changes it.
     last_used: Mutex<Instant>,
@@ -59,35 +64,6 @@ impl Sender {
             server_requests,
             last_used: Mutex::new(Instant::now()),
         }
-    }
-
-    /// The address that the user gave.
-    pub(crate) fn uri(&self) -> &Uri {
-        &self.uri
-    }
-
-    /// Scheme and host: what may be shown.
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The longest event or body, in bytes.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
-    }
-
-    /// How long a request waits for a server that cannot be reached.
-    pub(crate) fn patience(&self) -> Duration {
-        self.patience
-    }
-
-    /// How long the server may be silent within a response.
-    pub(crate) fn body_timeout(&self) -> Option<Duration> {
-        self.body_timeout
-    }
-
-    pub(crate) fn auth(&self) -> &Authorizer {
-        &self.auth
     }
 
     /// Waits until a login has been made, for as long as that takes.

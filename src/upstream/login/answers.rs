@@ -48,7 +48,7 @@ pub(super) fn discover_result(state: &LoginState) -> Value {
     let known =
         memory.recall(|record| record.discover.clone().or_else(|| record.initialize.clone().map(of_initialize)));
     let mut result = known.unwrap_or_default();
-    let host = state.sender().host();
+    let host = &state.sender().host;
     result.entry("capabilities").or_insert_with(every_list);
     let meta = result.entry("_meta").or_insert_with(|| json!({}));
     if let Some(meta) = meta.as_object_mut() {

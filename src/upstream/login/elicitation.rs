@@ -44,7 +44,7 @@ pub(super) async fn ask(state: &Arc<LoginState>, prompt: &LoginPrompt) -> Reply 
         "mode": "url",
         "elicitationId": elicitation,
         "url": prompt.url,
-        "message": sentence(state.sender().host(), prompt),
+        "message": sentence(&state.sender().host, prompt),
     });
     let answer = state.session.link.own_requests.wait(Id::from_json(&raw_id));
     outgoing.send_now(message::request(&raw_id, "elicitation/create", &params).into_text());

@@ -34,7 +34,7 @@ pub(super) async fn hold(state: &Arc<LoginState>, request: &Message) -> Result<(
             return false;
         }
         // A login that cannot be begun need not be waited for, and a user who wants errors wants them at once.
-        let is_waited_for = prompt.is_ok() && state.sender().auth().mode() != AuthMode::Error;
+        let is_waited_for = prompt.is_ok() && state.sender().auth.mode() != AuthMode::Error;
         is_waited_for && status.finished(HOLD).await
     };
     let logged_in = tokio::select! {

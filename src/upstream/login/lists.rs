@@ -51,7 +51,7 @@ pub(super) async fn answer_batch_locally(state: &Arc<LoginState>, batch: &[Messa
 /// The tools that the server had when a login was there, and the bridge's own.
 fn tools(state: &LoginState) -> Value {
     let mut tools = state.session.era.memory.recall(|record| record.tools.clone()).unwrap_or_default();
-    tools.push(tool::entry(state.sender().host(), &tools));
+    tools.push(tool::entry(&state.sender().host, &tools));
     Value::Array(tools)
 }
 

@@ -117,7 +117,7 @@ impl LoginSession {
         if !is_modern(request) || !state.is_first_request() {
             return None;
         }
-        match state.sender().auth().mode() {
+        match state.sender().auth.mode() {
             AuthMode::Wait => {
                 state.status().request_login();
                 state.sender().logged_in().await;
@@ -139,7 +139,7 @@ impl LoginSession {
     pub(super) fn note_outcome(&self, request: &Message, outcome: &Outcome) {
         if let Outcome::Answer(answer) = outcome
             && request.method() == Some("tools/list")
-            && self.0.sender().auth().can_log_in()
+            && self.0.sender().auth.can_log_in()
         {
             lists::remember_tools(&self.0, request, answer);
         }

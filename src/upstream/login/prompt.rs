@@ -71,7 +71,7 @@ pub(super) async fn ask(state: &LoginState, request: &Message) -> Option<Message
     }
     let prompt = status.prompt(PROMPT).await.ok().flatten().filter(|prompt| state.is_new_prompt(&prompt.url))?;
     state.set_prompted();
-    let params = json!({ "mode": "url", "url": prompt.url, "message": sentence(state.sender().host(), &prompt) });
+    let params = json!({ "mode": "url", "url": prompt.url, "message": sentence(&state.sender().host, &prompt) });
     let input_request = json!({ "method": "elicitation/create", "params": params });
     let result =
         json!({ "resultType": "input_required", "inputRequests": { KEY: input_request }, "requestState": STATE });

@@ -60,7 +60,7 @@ impl LoginState {
     }
 
     pub(super) fn status(&self) -> &LoginStatus {
-        self.sender().auth().login_status()
+        self.sender().auth.login_status()
     }
 
     /// Counts requests that wait, until the guard is dropped.

@@ -49,7 +49,7 @@ pub(super) fn is_called(state: &LoginState, request: &Message) -> bool {
 /// Answers a call of the tool: with the address, or that the login is made.
 pub(super) async fn call(state: &Arc<LoginState>, request: &Message) -> Message {
     let text = match hold(state, request).await {
-        Ok(()) => format!("Signed in to {}. Its tools work now.", state.sender().host()),
+        Ok(()) => format!("Signed in to {}. Its tools work now.", state.sender().host),
         Err(failure) => format!("{}\nThen call this tool again.", text(&failure)),
     };
     answer(state, request, json!({ "content": [{ "type": "text", "text": text }] }))

@@ -77,14 +77,14 @@ impl Session {
             let Link { sender, .. } = &*session.link;
             let mut answer = pin!(answer);
             let mut answered = tokio::time::timeout(session.era.options.startup_wait, &mut answer).await;
-            if answered.is_err() && sender.auth().is_waited_for() {
+            if answered.is_err() && sender.auth.is_waited_for() {
                 answered = Ok(answer.await);
             }
             match answered {
                 Ok(Ok(answer)) => answer.map(Outcome::Answer),
                 Ok(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
                 Err(_) => {
-                    log::info!("{} has not answered in time; answering initialize for it", sender.host());
+                    log::info!("{} has not answered in time; answering initialize for it", sender.host);
                     let memory = &session.era.memory;
                     Ok(Outcome::Answer(placeholder::initialize_response(&session.link, memory, &message)))
                 }
@@ -166,7 +166,7 @@ impl Session {
         let was_modern = transport.is_modern();
         let is_first = gate.leave(&transport);
         if is_first && let Some(initialize) = link.handshake.initialize() {
-            log::info!("{} speaks another era than before; opening a session anew", link.sender.host());
+            log::info!("{} speaks another era than before; opening a session anew", link.sender.host);
             task::spawn(async move { transport.close().await });
             drop(self.spawn_opener(initialize));
         }
@@ -217,7 +217,7 @@ impl Session {
             drop(self.spawn_opener(initialize));
         }
         let sender = &self.link.sender;
-        self.gate.pass(sender.host(), sender.patience()).await
+        self.gate.pass(&sender.host, sender.patience).await
     }
 
     /// Whether messages go through at once, so that what was sent before may have arrived.

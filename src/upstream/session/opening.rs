@@ -82,7 +82,7 @@ impl Opener {
     async fn attempt(&self) -> Result<Opened, OpenError> {
         let attempt = tokio::time::timeout(SILENT, negotiate(&self.era, &self.initialize)).await;
         attempt.unwrap_or_else(|_| {
-            let host = self.link.sender.host();
+            let host = &self.link.sender.host;
             Err(Failure::Broken(format!("{host} has not answered initialize for {} seconds", SILENT.as_secs())).into())
         })
     }
@@ -112,7 +112,7 @@ impl Opener {
 
     /// A user who pins the era may have pinned the wrong one, which the server's own error does not say.
     fn warn_of_pinned_era(&self, status: StatusCode, error: &Message) {
-        let host = self.link.sender.host();
+        let host = &self.link.sender.host;
         let is_modern = is_modern_error(status, error);
         match self.era.options.protocol {
             Protocol::Legacy if is_modern => {
@@ -131,7 +131,7 @@ impl Opener {
 
     /// Waits until a login has been made, and lets the client wait only if the user wants that.
     async fn wait_for_login(&mut self, is_first: bool) {
-        let auth = self.link.sender.auth();
+        let auth = &self.link.sender.auth;
         match auth.mode() {
             AuthMode::Wait => auth.login_status().request_login(),
             AuthMode::Error => {

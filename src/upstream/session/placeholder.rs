@@ -19,7 +19,7 @@ pub(crate) fn every_list() -> Value {
 
 /// A response to `initialize` in the place of the server's.
 pub(crate) fn initialize_response(link: &Link, memory: &Memory, initialize: &Message) -> Message {
-    let host = link.sender.host();
+    let host = &link.sender.host;
     let requested = Initialize::params(initialize).and_then(|params| params.protocol_version);
     let revision = requested.filter(|requested| LEGACY_REVISIONS.contains(&requested.as_str()));
     let revision = revision.unwrap_or_else(|| LEGACY_REVISIONS[0].to_owned());
@@ -41,9 +41,9 @@ pub(crate) fn initialize_response(link: &Link, memory: &Memory, initialize: &Mes
 /// missing where one is.
 pub(crate) fn promise(link: &Link, result: &mut Value) {
     Capabilities::promise_changes(result);
-    if link.sender.auth().login_status().is_needed() {
+    if link.sender.auth.login_status().is_needed() {
         let known = result["instructions"].as_str().map(|known| format!("\n\n{known}")).unwrap_or_default();
-        result["instructions"] = format!("{}{known}", instructions(link.sender.host())).into();
+        result["instructions"] = format!("{}{known}", instructions(&link.sender.host)).into();
         result["capabilities"]["tools"] = json!({ "listChanged": true });
     }
 }

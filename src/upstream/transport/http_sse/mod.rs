@@ -78,7 +78,7 @@ pub(crate) async fn open(
     if let Kind::Response { is_error: true, .. } = answer.kind() {
         return Err(OpenError::Error(http::StatusCode::OK, answer));
     }
-    log::info!("session opened with {} (HTTP+SSE)", link.sender.host());
+    log::info!("session opened with {} (HTTP+SSE)", link.sender.host);
     transport.initialized.store(true, Ordering::Relaxed);
     transport.stream.send_modify(|stream| stream.endpoint = Some(endpoint));
     *transport.reader.lock() = Some(reader);
@@ -160,11 +160,11 @@ impl HttpSseTransport {
     async fn endpoint(&self, after: u64) -> Result<(u64, Uri), Failure> {
         let mut changes = self.stream.subscribe();
         let open = changes.wait_for(|stream| stream.number > after && stream.endpoint.is_some());
-        match tokio::time::timeout(self.link.sender.patience(), open).await {
+        match tokio::time::timeout(self.link.sender.patience, open).await {
             Ok(Ok(stream)) => stream.endpoint.clone().map(|endpoint| (stream.number, endpoint)).ok_or(Failure::Ending),
             Ok(Err(_)) => Err(Failure::Ending),
             Err(_) => Err(self.stream.borrow().trouble.clone().unwrap_or_else(|| {
-                Failure::NotOpen(format!("the stream from {} broke and has not come back", self.link.sender.host()))
+                Failure::NotOpen(format!("the stream from {} broke and has not come back", self.link.sender.host))
             })),
         }
     }
@@ -173,8 +173,7 @@ impl HttpSseTransport {
     async fn post(&self, endpoint: &Uri, message: &Message) -> Result<Option<Message>, Failure> {
         let sender = &self.link.sender;
         let body = message.text().clone();
-        let Sent { response, .. } =
-            sender.send(Method::POST, endpoint, &post_headers(), body, sender.patience()).await?;
+        let Sent { response, .. } = sender.send(Method::POST, endpoint, &post_headers(), body, sender.patience).await?;
         if !response.status().is_success() {
             return error_response(sender, response, true).await.map(Some);
         }
@@ -183,7 +182,7 @@ impl HttpSseTransport {
         match read_body(sender, response).await {
             Ok(Body::Message(answer)) if matches!(answer.kind(), Kind::Response { .. }) => Ok(Some(answer)),
             Ok(Body::Nothing(_)) => Ok(None),
-            Ok(_) => Err(Failure::Unusable(format!("{} took the message but answered with another", sender.host()))),
+            Ok(_) => Err(Failure::Unusable(format!("{} took the message but answered with another", sender.host))),
             Err(failure) if !is_plain => Err(failure),
             Err(_) => Ok(None),
         }
@@ -199,7 +198,7 @@ impl HttpSseTransport {
             return Ok(answer.with_id(initialize.raw_id().unwrap_or("null")));
         }
         waiting.await.ok_or_else(|| {
-            Failure::Broken(format!("the stream from {} broke before the answer", self.link.sender.host()))
+            Failure::Broken(format!("the stream from {} broke before the answer", self.link.sender.host))
         })
     }
 
@@ -215,7 +214,7 @@ impl HttpSseTransport {
                 number = stream.number;
             });
             self.initializing.fail_all();
-            let host = self.link.sender.host();
+            let host = &self.link.sender.host;
             let lost = Failure::Broken(format!("the stream from {host} broke before the answer: {cause}"));
             self.link.client.send_event(Event::StreamLost(number, lost));
             if !self.initialized.load(Ordering::Relaxed) {
@@ -298,7 +297,7 @@ impl HttpSseTransport {
                 Some(Ok(event)) if event.name == "endpoint" || event.data.is_empty() => continue,
                 Some(Ok(event)) => event,
                 Some(Err(error @ SseError::TooLong { .. })) => {
-                    client.drop_too_long(sender.host(), &error);
+                    client.drop_too_long(&sender.host, &error);
                     continue;
                 }
                 Some(Err(SseError::Broken(cause))) => return cause,

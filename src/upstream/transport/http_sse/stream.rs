@@ -17,27 +17,27 @@ pub(crate) type Opening = (EventStream, Uri);
 
 /// Opens the stream and waits, within `bound`, for its first event, which names the address for messages.
 pub(crate) async fn connect(sender: &Sender, bound: Duration) -> Result<Opening, Failure> {
-    let no_endpoint = || Failure::Unusable(format!("{} opened a stream but named no endpoint on it", sender.host()));
+    let no_endpoint = || Failure::Unusable(format!("{} opened a stream but named no endpoint on it", sender.host));
     let connecting = async {
         let Sent { response, moved } =
-            sender.send(Method::GET, sender.uri(), &get_headers(), Bytes::new(), Duration::ZERO).await?;
+            sender.send(Method::GET, &sender.uri, &get_headers(), Bytes::new(), Duration::ZERO).await?;
         if !response.status().is_success() {
             return Err(Failure::Rpc(error_response(sender, response, false).await?));
         }
         if !has_type(response.headers(), "text/event-stream") {
-            return Err(Failure::Unusable(format!("{} opened no stream", sender.host())));
+            return Err(Failure::Unusable(format!("{} opened no stream", sender.host)));
         }
         let Body::Events(mut events) = read_body(sender, response).await? else { return Err(no_endpoint()) };
         loop {
             match events.next().await {
                 Some(Ok(event)) if event.name == "endpoint" => {
-                    let base = moved.unwrap_or_else(|| sender.uri().clone());
+                    let base = moved.unwrap_or_else(|| sender.uri.clone());
                     let endpoint = endpoint(&base, &event.data).map_err(Failure::Unusable)?;
                     return Ok((events, endpoint));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
-                    return Err(Failure::Broken(format!("the stream from {} broke: {error}", sender.host())));
+                    return Err(Failure::Broken(format!("the stream from {} broke: {error}", sender.host)));
                 }
                 None => return Err(no_endpoint()),
             }

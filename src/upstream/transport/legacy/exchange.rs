@@ -26,7 +26,7 @@ const MOST_EMPTY_RESUMPTIONS: u32 = 8;
 pub(super) async fn post_request(link: &Link, headers: &SessionHeaders, message: &Message) -> Result<Reply, Failure> {
     let sender = &link.sender;
     let body = message.text().clone();
-    let Sent { response, .. } = sender.send(Method::POST, &headers.uri, &headers.post, body, sender.patience()).await?;
+    let Sent { response, .. } = sender.send(Method::POST, &headers.uri, &headers.post, body, sender.patience).await?;
     let status = response.status();
     let mut owed = Owed::by(message);
     if !status.is_success() {
@@ -37,10 +37,10 @@ pub(super) async fn post_request(link: &Link, headers: &SessionHeaders, message:
         };
     }
     let outcome = match read_body(sender, response).await? {
-        Body::Nothing(status) => Err(no_body(sender.host(), status)),
+        Body::Nothing(status) => Err(no_body(&sender.host, status)),
         Body::Message(answer) => {
             let settled = settle(&link.client, &mut owed, answer).await;
-            let misfit = || Err(Failure::Unusable(format!("{} answered another request than this", sender.host())));
+            let misfit = || Err(Failure::Unusable(format!("{} answered another request than this", sender.host)));
             settled.unwrap_or_else(misfit)
         }
         Body::Events(events) => Box::pin(follow(link, headers, events, &mut owed)).await,
@@ -52,7 +52,7 @@ pub(super) async fn post_request(link: &Link, headers: &SessionHeaders, message:
 pub(super) async fn post_notification(link: &Link, headers: &SessionHeaders, message: &Message) -> Result<(), Failure> {
     let sender = &link.sender;
     let body = message.text().clone();
-    let Sent { response, .. } = sender.send(Method::POST, &headers.uri, &headers.post, body, sender.patience()).await?;
+    let Sent { response, .. } = sender.send(Method::POST, &headers.uri, &headers.post, body, sender.patience).await?;
     if !response.status().is_success() {
         return Err(Failure::Rpc(error_response(sender, response, headers.has_session()).await?));
     }
@@ -69,7 +69,7 @@ pub(super) async fn post_notification(link: &Link, headers: &SessionHeaders, mes
 pub(super) async fn only_answer(link: &Link, body: Body, initialize: &Message) -> Result<Message, Failure> {
     let mut owed = Owed::by(initialize);
     let settled = match body {
-        Body::Nothing(status) => return Err(no_body(link.sender.host(), status)),
+        Body::Nothing(status) => return Err(no_body(&link.sender.host, status)),
         Body::Message(answer) => settle(&link.client, &mut owed, answer).await,
         Body::Events(mut events) => {
             let outcome = read(link, &mut events, &mut owed).await.map_err(|end| end.failure)?;
@@ -79,7 +79,7 @@ pub(super) async fn only_answer(link: &Link, body: Body, initialize: &Message) -
     };
     match settled.transpose()? {
         Some(Outcome::Answer(answer)) => Ok(answer),
-        _ => Err(Failure::Unusable(format!("{} answered another request than initialize", link.sender.host()))),
+        _ => Err(Failure::Unusable(format!("{} answered another request than initialize", link.sender.host))),
     }
 }
 
@@ -134,7 +134,7 @@ async fn resume(link: &Link, headers: &SessionHeaders, last_event_id: &str) -> R
     let id = HeaderValue::from_str(last_event_id)
         .map_err(|_| Failure::Broken("the event id cannot stand in a header".to_owned()))?;
     get.insert(LAST_EVENT_ID, id);
-    match sender.send(Method::GET, &headers.uri, &get, Bytes::new(), sender.patience()).await {
+    match sender.send(Method::GET, &headers.uri, &get, Bytes::new(), sender.patience).await {
         Ok(Sent { response, .. }) if response.status() == StatusCode::OK => match read_body(sender, response).await? {
             Body::Events(events) => Ok(Some(events)),
             _ => Err(Failure::Broken("the stream cannot be resumed".to_owned())),

@@ -147,7 +147,7 @@ impl Reader {
                     }
                     Err(error) => log::warn!("the server sent an event that is {error}; it is dropped"),
                 },
-                Some(Err(error @ SseError::TooLong { .. })) => link.client.drop_too_long(link.sender.host(), &error),
+                Some(Err(error @ SseError::TooLong { .. })) => link.client.drop_too_long(&link.sender.host, &error),
                 Some(Err(SseError::Broken(cause))) => {
                     log::debug!("the GET stream broke: {cause}");
                     in_order = false;

@@ -71,7 +71,7 @@ impl LegacyTransport {
 
     /// For a client that never initializes: every message stands alone.
     pub(crate) fn without_session(link: &Arc<Link>) -> Self {
-        Self::new(link, SessionHeaders::new(0, link.sender.uri().clone(), &[]))
+        Self::new(link, SessionHeaders::new(0, link.sender.uri.clone(), &[]))
     }
 
     /// Whether the server has given the session an id.

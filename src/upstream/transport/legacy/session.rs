@@ -49,7 +49,7 @@ pub(super) async fn initialize(
 ) -> Result<(SessionHeaders, Message), OpenError> {
     let sender = &link.sender;
     let body = initialize.text().clone();
-    let Sent { response, moved } = sender.send(Method::POST, sender.uri(), &post_headers(), body, patience).await?;
+    let Sent { response, moved } = sender.send(Method::POST, &sender.uri, &post_headers(), body, patience).await?;
     let status = response.status();
     if !status.is_success() {
         let error = error_response(sender, response, false).await?;
@@ -58,7 +58,7 @@ pub(super) async fn initialize(
     let session_id = response.headers().get(SESSION_ID).cloned();
     session_id.iter().filter_map(|id| id.to_str().ok()).filter(|id| id.len() >= SECRET_ID).for_each(log::hide);
     let body = read_body(sender, response).await?;
-    let uri = moved.unwrap_or_else(|| sender.uri().clone());
+    let uri = moved.unwrap_or_else(|| sender.uri.clone());
     if let (Body::Events(_), Some(id)) = (&body, &session_id) {
         link.handshake.set_early(SessionHeaders::new(generation, uri.clone(), &[(SESSION_ID, id.clone())]));
     }
@@ -74,7 +74,7 @@ pub(super) async fn initialize(
     own.extend(revision.map(|revision| (PROTOCOL_VERSION, revision)));
     let headers = SessionHeaders::new(generation, uri, &own);
     let kind = if headers.has_session() { "stateful" } else { "stateless" };
-    log::info!("session opened with {} ({kind})", sender.host());
+    log::info!("session opened with {} ({kind})", sender.host);
     Ok((headers, answer))
 }
 
@@ -118,8 +118,8 @@ impl LegacySession {
         let Some(request) = link.handshake.initialize() else {
             return Err(Failure::Broken("the session is lost, and there is no initialize to repeat".to_owned()));
         };
-        log::info!("{} has lost the session; opening a new one", link.sender.host());
-        let (headers, answer) = initialize(link, &request, generation, link.sender.patience()).await?;
+        log::info!("{} has lost the session; opening a new one", link.sender.host);
+        let (headers, answer) = initialize(link, &request, generation, link.sender.patience).await?;
         let headers = Arc::new(headers);
         if let Some(initialized) = link.handshake.initialized() {
             post_notification(link, &headers, &initialized).await?;

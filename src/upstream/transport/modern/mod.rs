@@ -34,7 +34,7 @@ pub(crate) async fn open(
     tasks: bool,
 ) -> Result<(Arc<ModernTransport>, Message), OpenError> {
     let raw_id = initialize.raw_id().unwrap_or("null");
-    let host = server.link.sender.host();
+    let host = &server.link.sender.host;
     let (mut client, mut answered) = discover(server, initialize, MODERN_REVISIONS[0], tasks).await?;
     // The server may be one of several behind an address, and the next one may be sounder.
     if let Some(revision) = discover::offered_revision(&answered.answer) {

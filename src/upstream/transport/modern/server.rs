@@ -105,7 +105,7 @@ impl ModernServer {
         let sent = self.send(message).await?;
         if !sent.response.status().is_success() {
             let error = error_response(sender, sent.response, false).await?;
-            return Err(Failure::Unusable(format!("{} refused it: {}", sender.host(), error.text().escape_ascii())));
+            return Err(Failure::Unusable(format!("{} refused it: {}", sender.host, error.text().escape_ascii())));
         }
         Ok(())
     }
@@ -115,8 +115,8 @@ impl ModernServer {
         let sender = &self.link.sender;
         let headers = self.headers(message);
         let moved = self.moved.lock().clone();
-        let uri = moved.as_ref().unwrap_or_else(|| sender.uri());
-        let sent = sender.send(Method::POST, uri, &headers, message.text().clone(), sender.patience()).await?;
+        let uri = moved.as_ref().unwrap_or_else(|| &sender.uri);
+        let sent = sender.send(Method::POST, uri, &headers, message.text().clone(), sender.patience).await?;
         if let Some(moved) = &sent.moved {
             *self.moved.lock() = Some(moved.clone());
         }
@@ -136,7 +136,7 @@ impl ModernServer {
 
     async fn post(&self, message: &Message, passes: &mut Passes<'_>) -> Result<Answered, Failure> {
         let sender = &self.link.sender;
-        let host = sender.host();
+        let host = &sender.host;
         let Some(owed) = OwedResponse::to(message) else {
             return Err(Failure::Unusable("a message that is no request has no response".to_owned()));
         };
@@ -179,7 +179,7 @@ impl ModernServer {
                 return true;
             }
             _ => {
-                let host = self.link.sender.host();
+                let host = &self.link.sender.host;
                 log::warn!("{host} sent a message on a stream that has no place there; it is dropped");
             }
         }
@@ -195,12 +195,12 @@ impl ModernServer {
             "ping" => message::result(raw_id, "{}"),
             _ => message::error(raw_id, code::METHOD_NOT_FOUND, why, None),
         };
-        log::warn!("{} sent the request {method} on a stream without a session; it is refused", sender.host());
+        log::warn!("{} sent the request {method} on a stream without a session; it is refused", sender.host);
         drop(task::spawn(async move {
             let headers = post_headers();
-            let sending = sender.send(Method::POST, sender.uri(), &headers, answer.into_text(), REFUSAL);
+            let sending = sender.send(Method::POST, &sender.uri, &headers, answer.into_text(), REFUSAL);
             if !matches!(tokio::time::timeout(REFUSAL, sending).await, Ok(Ok(_))) {
-                log::warn!("the answer that refuses a request of {} did not arrive", sender.host());
+                log::warn!("the answer that refuses a request of {} did not arrive", sender.host);
             }
         }));
     }
@@ -228,7 +228,7 @@ impl ModernServer {
         struct Tool {
             name: String,
         }
-        log::info!("{} misses a header; listing its tools to learn which", self.link.sender.host());
+        log::info!("{} misses a header; listing its tools to learn which", self.link.sender.host);
         let called = called_tool(call);
         let mut pages = ListPages::for_call(call);
         for _ in 0..MOST_PAGES {

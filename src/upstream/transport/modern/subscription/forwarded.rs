@@ -65,7 +65,7 @@ impl Forwarding<'_> {
                         return Ok(Answered::new(StatusCode::OK, answer.with_id(raw_id)));
                     }
                     if self.acknowledged.is_none() {
-                        let host = server.link.sender.host();
+                        let host = &server.link.sender.host;
                         return Err(Failure::Broken(format!(
                             "the stream from {host} broke before it was acknowledged"
                         )));

@@ -23,7 +23,7 @@ pub(super) async fn open(server: &ModernServer, request: &Message) -> Result<Lis
     match read_body(sender, response).await? {
         Body::Events(events) => Ok(ListenResponse::Stream(events)),
         Body::Message(answer) => Ok(ListenResponse::Answer(Answered::new(status, answer))),
-        Body::Nothing(status) => Err(no_body(sender.host(), status)),
+        Body::Nothing(status) => Err(no_body(&sender.host, status)),
     }
 }
 

@@ -60,7 +60,7 @@ async fn decide_on_answer(era: &Era, request: &Message, answered: Answered) -> R
     let fits = era.is_proven_modern() && !is_legacy_error(status, &answer);
     let mut is_modern = fits || is_recognised(status, &answer);
     // A complete `server/discover` that was refused is answered already.
-    if !is_modern && !(is_discover && is_complete(request)) {
+    if !(is_modern || is_discover && is_complete(request)) {
         match answers_discover(era, request).await {
             Ok(answers) => is_modern = answers,
             Err(_) => return Ok(Some(answer)),

@@ -1,4 +1,4 @@
-//! Does this message answer the request that was POSTed?
+//! Does this message answer the request?
 
 use std::collections::HashMap;
 

@@ -40,7 +40,7 @@ impl Link {
     }
 
     /// Gives a new session what the one before had, by requests that `send` sends in it.
-    pub(crate) async fn replay_state<'a>(&self, send: &Send<'a>) {
+    pub(crate) async fn replay_state(&self, send: &Send<'_>) {
         if let Some(state) = &self.session_state {
             state.replay(&self.own_requests, send).await;
         }

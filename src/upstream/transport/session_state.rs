@@ -70,7 +70,7 @@ impl SessionState {
     /// Requests each setting in a new session, before the client sends anything in it: what the client sets next shall
     /// hold. A setting that the server refuses is given up; one whose request has failed is requested again in the
     /// session after this one.
-    pub(super) async fn replay<'a>(&self, own_requests: &OwnRequests, send: &Send<'a>) {
+    pub(super) async fn replay(&self, own_requests: &OwnRequests, send: &Send<'_>) {
         let settings = self.0.lock().clone();
         let replaying = async {
             for (key, Setting { method, params }) in settings {

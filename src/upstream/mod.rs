@@ -96,7 +96,8 @@ impl Upstream {
             repeated => repeated.and_then(Result::ok),
         };
         let message = repeated.as_ref().unwrap_or(message);
-        if inner.login.may_carry(message) {
+        // A client that sends `server/discover` may fall back to `initialize`, and does not wait for a login.
+        if message.method() == Some("server/discover") || !inner.sender.auth.login_status().is_needed() {
             match inner.carry(message).await {
                 Err(Failure::SignIn { .. }) => {}
                 carried => return carried,
@@ -212,7 +213,9 @@ impl Inner {
             Route::Session => self.session.request(message).await?,
             route => Box::pin(self.carry_modern(route, message)).await?,
         };
-        self.login.note_outcome(message, &outcome);
+        if message.method() == Some("tools/list") {
+            self.login.note_tools(message, &outcome);
+        }
         Ok(outcome)
     }
 

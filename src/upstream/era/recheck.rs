@@ -16,6 +16,9 @@ use crate::upstream::Failure;
 use crate::upstream::exchange::{Outcome, Reply};
 use crate::upstream::transport::Transport;
 
+/// So many errors in a row, with no result between them, that a legacy server may have had a reason for each.
+const MANY: u32 = 3;
+
 /// A server that was asked, and has the era that was found, is not asked again for every error.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -39,29 +42,29 @@ pub(crate) async fn is_mistaken_for_legacy(era: &Era, request: &Message, answer:
     is_modern.unwrap_or(false)
 }
 
-/// Whether what came of a request is nothing for which a server of this session's era has a reason.
+/// Whether what came of a request is nothing for which a server of this session's era has a reason. `count_error`: counts
+/// one more error in a row; in ordinary work a legacy server is never asked.
 pub(crate) fn may_have_changed(
     suspicion: &Suspicion,
     transport: &Transport,
     request: &Message,
     reply: &Result<Reply, Failure>,
+    count_error: impl FnOnce() -> u32,
 ) -> bool {
+    let are_many = || count_error() >= MANY;
     let error = match reply {
         Ok(Reply { outcome: Outcome::Answer(answer), .. }) | Err(Failure::Rpc(answer)) => answer,
         // A 404 is more likely from a proxy while the server is restarted.
         Err(Failure::Status { status: StatusCode::BAD_REQUEST, .. }) => {
             return match transport {
                 Transport::Modern(_) => true,
-                Transport::Legacy(_) => suspicion.are_many(),
+                Transport::Legacy(_) => are_many(),
                 Transport::HttpSse(_) => false,
             };
         }
         _ => return false,
     };
-    let Some(code) = error_code(error) else {
-        suspicion.in_a_row.store(0, Ordering::Relaxed);
-        return false;
-    };
+    let Some(code) = error_code(error) else { return false };
     match transport {
         // The codes with which legacy servers refuse what belongs to no session.
         Transport::Modern(_) => match code {
@@ -71,7 +74,7 @@ pub(crate) fn may_have_changed(
         },
         Transport::Legacy(_) => {
             let is_raised = suspicion.raised.swap(false, Ordering::Relaxed);
-            is_modern_error(StatusCode::OK, error) || is_raised && suspicion.are_many()
+            is_modern_error(StatusCode::OK, error) || is_raised && are_many()
         }
         Transport::HttpSse(_) => false,
     }
@@ -92,7 +95,6 @@ pub(crate) async fn has_changed(era: &Era, transport: &Transport, is_current: im
     let is_another = discovered.is_ok_and(|discovered| discovered.is_some() != transport.is_modern());
     // A server with a modern side may still have its legacy side, and the session on it.
     let has_changed = is_another && (transport.is_modern() || !is_alive(era, transport).await);
-    era.suspicion.in_a_row.store(0, Ordering::Relaxed);
     *showed_nothing = (!has_changed).then(Instant::now);
     has_changed
 }

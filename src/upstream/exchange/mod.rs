@@ -1,21 +1,19 @@
 //! One HTTP exchange with the server, and the way of what it returns to the client. Nothing here knows of sessions.
 //!
 //! * [`sender`] sends a request: its credential, its retries. [`backoff`] says how long to wait between two.
-//! * [`response`] reads the response; [`response_stream`] reads an event stream until the response that is awaited on
-//!   it; [`owed`] says whether a message is that response. [`summary`] puts a body into one line for people.
+//! * [`response`] reads the response, and says which message answers the request; [`response_stream`] reads an event
+//!   stream until then. [`summary`] puts a body into one line for people.
 //! * [`to_client`] delivers messages; [`server_requests`] counts the requests of the server that the client has not
 //!   answered. [`outcome`] is what comes of a request and beside it.
 
 pub(super) mod backoff;
 mod outcome;
-pub(super) mod owed;
 pub(super) mod response;
 pub(super) mod response_stream;
 mod sender;
 mod server_requests;
 mod summary;
 mod to_client;
-mod tries;
 
 pub use outcome::{Event, Outcome};
 pub(super) use outcome::{Reply, SessionEvent};

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::message::{Id, Message};
+use crate::message::{Id, Kind, Message};
 use crate::stdio::Reserved;
 use crate::upstream::Failure;
 
@@ -13,11 +13,18 @@ pub enum Outcome {
     Answer(Message),
     /// The responses to a batch, to be delivered as one.
     Batch(Vec<Message>),
-    /// The responses to a batch have been delivered one by one, as [`Event::Answer`](super::Event::Answer).
+    /// The responses to a batch have been delivered one by one, as [`Event::Answer`].
     Done,
     /// The request was accepted; its response comes on the stream of this number, as
-    /// [`Event::Answer`](super::Event::Answer).
+    /// [`Event::Answer`].
     Elsewhere(u64),
+}
+
+impl Outcome {
+    /// Whether the response is an error.
+    pub(crate) fn is_error(&self) -> bool {
+        matches!(self, Self::Answer(answer) if matches!(answer.kind(), Kind::Response { is_error: true, .. }))
+    }
 }
 
 /// The same as a transport returns it: with the status of the HTTP response, which tells of the server's era.

@@ -37,7 +37,7 @@ impl LoginSession {
 
     /// Carries a request in the session, and by what follows where a login is missing.
     pub(super) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
-        if self.may_carry(message) {
+        if !self.0.status().is_needed() {
             match self.0.session.request(message).await {
                 Err(Failure::SignIn { .. }) => {}
                 carried => return carried,
@@ -47,13 +47,7 @@ impl LoginSession {
         self.request_without_login(message, &|message| Box::pin(async move { session.request(&message).await })).await
     }
 
-    /// Whether a request may go to the server. A client that sends `server/discover` may fall back to `initialize`, and
-    /// does not wait for a login.
-    pub(super) fn may_carry(&self, message: &Message) -> bool {
-        message.method() == Some("server/discover") || !self.0.status().is_needed()
-    }
-
-    /// The same for a request that a modern client has sent again after a prompt, as it was the first time; or its
+    /// A request that a modern client has sent again after a prompt, as it was the first time; or its
     /// response, if the person declined.
     pub(super) async fn repeated(&self, message: &Message) -> Option<Result<Message, Result<Outcome, Failure>>> {
         let repeated = RepeatedRequest::of(message)?;
@@ -136,9 +130,8 @@ impl LoginSession {
     }
 
     /// Keeps the server's tools, for times when a login is missing.
-    pub(super) fn note_outcome(&self, request: &Message, outcome: &Outcome) {
+    pub(super) fn note_tools(&self, request: &Message, outcome: &Outcome) {
         if let Outcome::Answer(answer) = outcome
-            && request.method() == Some("tools/list")
             && self.0.sender().auth.can_log_in()
         {
             lists::remember_tools(&self.0, request, answer);

@@ -13,6 +13,7 @@ pub(super) mod placeholder;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -35,6 +36,8 @@ pub(super) struct Session {
     pub(super) link: Arc<Link>,
     pub(super) era: Arc<Era>,
     gate: Arc<Gate>,
+    /// How many requests in a row were answered with an error that fits either era. Each request changes it.
+    errors_in_a_row: AtomicU32,
 }
 
 impl Session {
@@ -50,7 +53,7 @@ impl Session {
         let server = Arc::new(ModernServer::new(Arc::clone(&link)));
         let interval = options.ping_interval;
         let era = Arc::new(Era::new(options, memory, server, suspicion));
-        let session = Arc::new(Self { link, era, gate: Arc::default() });
+        let session = Arc::new(Self { link, era, gate: Arc::default(), errors_in_a_row: AtomicU32::new(0) });
         if let Some(interval) = interval {
             let session = Arc::clone(&session);
             task::spawn(async move {
@@ -140,14 +143,20 @@ impl Session {
             return Ok(Box::pin(transport.request(message)).await?.outcome);
         };
         let reply = transport.request(message).await;
-        let outcome = self.recheck_era(transport, message, reply).await;
+        let outcome = match reply {
+            Ok(Reply { outcome, .. }) if !outcome.is_error() => {
+                self.errors_in_a_row.store(0, Ordering::Relaxed);
+                Ok(outcome)
+            }
+            failed => Box::pin(self.recheck_era(transport, message, failed)).await,
+        };
         if let Some(state) = &self.link.session_state {
             state.note(message, &outcome);
         }
         outcome
     }
 
-    /// What came of a request. If it was refused because the session is of the wrong era, what came of it in a session
+    /// What came of a request that failed. If it was refused because the session is of the wrong era, what came of it in a session
     /// that fits: a request that is refused so is not carried out.
     async fn recheck_era(
         &self,
@@ -155,12 +164,16 @@ impl Session {
         message: &Message,
         reply: Result<Reply, Failure>,
     ) -> Result<Outcome, Failure> {
-        let Self { link, era, gate } = self;
+        let Self { link, era, gate, errors_in_a_row } = self;
         era.suspicion.note_reply(&reply);
+        let count_error = || errors_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
         if era.options.protocol != Protocol::Auto
-            || !may_have_changed(&era.suspicion, &transport, message, &reply)
-            || !Box::pin(has_changed(era, &transport, || gate.is_at(&transport))).await
+            || !may_have_changed(&era.suspicion, &transport, message, &reply, count_error)
         {
+            return Ok(reply?.outcome);
+        }
+        errors_in_a_row.store(0, Ordering::Relaxed);
+        if !has_changed(era, &transport, || gate.is_at(&transport)).await {
             return Ok(reply?.outcome);
         }
         let was_modern = transport.is_modern();

@@ -154,6 +154,11 @@ impl Account {
         found.map(|_| seen.snapshot.clone())
     }
 
+    /// A copy of the record; empty where there is none.
+    pub(super) async fn record(&self) -> Record {
+        self.snapshot().await.map(|held| held.record.as_ref().clone()).unwrap_or_default()
+    }
+
     /// The generation of the record; 0 where there is no record.
     pub async fn generation(&self) -> u64 {
         self.snapshot().await.map_or(0, |snapshot| snapshot.record.generation)

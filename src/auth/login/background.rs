@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::log_in::log_in;
-use super::options::LoginOptions;
+use super::prompt::LoginOptions;
 use crate::auth::login_context::LoginContext;
 use crate::auth::options::AuthMode;
 use crate::log;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::error::LoginError;
-use super::options::LoginOptions;
-use super::prompt::open_browser;
+use super::prompt::{LoginOptions, open_browser};
 use crate::auth::account::Snapshot;
 use crate::auth::discovery::Discovered;
 use crate::auth::grants::device::{self, DeviceAuthorization, PollResult};
@@ -20,8 +19,7 @@ use crate::log;
 pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) -> Result<Snapshot, LoginError> {
     let login = &context.options.login;
     let discovered = context.discover().await?;
-    let held = context.account.snapshot().await;
-    let record = held.map(|held| held.record.as_ref().clone()).unwrap_or_default();
+    let record = context.account.record().await;
     let begun_at = record.generation;
     let issuer = &discovered.issuer;
     let scope = discovered.scopes.select(login, issuer, record.requested_of(issuer), ScopeAttempt::Full);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::LoginError;
-use super::options::LoginOptions;
+use super::prompt::LoginOptions;
 use crate::auth::account::Snapshot;
 use crate::auth::authorization::{self, AuthorizationCode, PendingAuthorization};
 use crate::auth::callback::{Callback, Redirect};

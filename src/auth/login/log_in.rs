@@ -1,4 +1,5 @@
-//! How is a login made, from the first step to the tokens?
+//! How is a login made, from the first step to the tokens? In one call of the program ([`log_in`]), or in two calls: the
+//! first shows where to sign in ([`begin_only`]), the second brings the address that the browser ended at ([`complete`]).
 //!
 //! One process has the login lock. It shows where to sign in, waits for the browser to come back or for an address that
 //! a person pastes, and exchanges the code. The other processes wait for the tokens that it saves; if it dies, the next
@@ -7,11 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::adjustments::Adjustments;
+use super::begin::{self, Adjustments};
 use super::error::LoginError;
-use super::options::LoginOptions;
-use super::{begin, device, finish, halves, prompt};
+use super::prompt::{self, LoginOptions};
+use super::{device, finish};
 use crate::auth::account::Snapshot;
+use crate::auth::authorization::PendingAuthorization;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, Turn};
 use crate::auth::settings::Grant;
@@ -70,7 +72,7 @@ async fn wait_for_turn(context: &Arc<LoginContext>, seen: u64, options: &mut Log
                 shown = Some(pending.url);
             }
             tokio::select! {
-                Some(text) = options.next_pasted() => match halves::complete_pending(context, &text).await {
+                Some(text) = options.next_pasted() => match complete_pending(context, &text).await {
                     Ok(_) => return,
                     Err(error) => log::notice(&format!("{error}; still waiting")),
                 },
@@ -128,4 +130,51 @@ async fn log_in_by_browser(
         // The person who has just answered in the browser gets the next tab at once.
         options.is_present = true;
     }
+}
+
+/// Begins a login that [`complete`] finishes, perhaps in another process. Returns the address to open. A login that
+/// another process has begun is as good.
+pub(in crate::auth) async fn begin_only(context: &LoginContext) -> Result<String, LoginError> {
+    let limit = context.options.timeout;
+    let seen = context.account.generation().await;
+    let begun_elsewhere = async {
+        while context.login_lock.pending().await.is_none() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    // First without a look at pending logins, which may be left behind.
+    let mut turn = context.login_lock.try_acquire(seen).await?;
+    if turn.is_none() {
+        turn = tokio::select! {
+            biased;
+            turn = context.login_lock.acquire(seen) => Some(turn?),
+            () = begun_elsewhere => None,
+            () = tokio::time::sleep(limit) => return Err(LoginError::TimedOut(limit.as_secs())),
+        };
+    }
+    match turn {
+        Some(Turn::Acquired(guard)) => {
+            let options = LoginOptions { quiet: true, ..LoginOptions::default() };
+            begin::begin(context, &guard, &Adjustments::default(), &options).await?;
+        }
+        Some(Turn::Changed) => return Err(LoginError::Other("another process has just logged in".to_owned())),
+        None => {}
+    }
+    let pending = context.login_lock.pending().await;
+    pending.map(|pending| pending.url).ok_or_else(|| LoginError::Other("the login was not begun".to_owned()))
+}
+
+/// Finishes the login that was begun last, with the address that the browser ended at.
+pub(in crate::auth) async fn complete(context: &Arc<LoginContext>, redirect: &str) -> Result<Snapshot, LoginError> {
+    let logged_in = complete_pending(context, redirect).await?;
+    context.login_lock.remove_pending().await;
+    Ok(logged_in)
+}
+
+/// Finishes the login under way, in whichever process it was begun.
+async fn complete_pending(context: &Arc<LoginContext>, redirect: &str) -> Result<Snapshot, LoginError> {
+    let none = || LoginError::Other("no login has been begun, or it is too long ago".to_owned());
+    let left = context.login_lock.pending().await.ok_or_else(none)?;
+    let pending = PendingAuthorization::from_payload(&left.payload).map_err(|_| none())?;
+    finish::redeem_pasted(context, &pending, redirect).await
 }

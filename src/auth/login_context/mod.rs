@@ -24,7 +24,7 @@ use super::options::Options;
 use super::record::{Client, Issuer, Record};
 use super::scope;
 use super::settings::Grant;
-use super::store::{Identity, Key, KeyParts, Store};
+use super::store::{Key, Store};
 use super::token::Issued;
 use crate::log::{self, Secret};
 use crate::net::{AddressScope, Http, Network};
@@ -66,13 +66,13 @@ impl LoginContext {
         let home = options.home.as_deref()?;
         let server = Url::parse(&options.server.to_string()).ok()?;
         let identity = match (&options.login.client_id, &options.login.client_metadata_url) {
-            (Some(id), _) => Identity::Given(id),
-            (None, Some(url)) => Identity::MetadataDocument(url),
-            (None, None) => Identity::Dynamic,
+            (Some(id), _) => ("given", id.as_str()),
+            (None, Some(url)) => ("document", url.as_str()),
+            (None, None) => ("dynamic", ""),
         };
         let extra = options.login.key_parts();
-        let parts = KeyParts { url: server.as_str(), identity, profile: options.profile.as_deref(), extra: &extra };
-        let account = Account::new(Store::new(home, options.kept_in), Key::new(&parts));
+        let key = Key::new(server.as_str(), identity, options.profile.as_deref(), &extra);
+        let account = Account::new(Store::new(home, options.kept_in), key);
         Some(Self {
             server,
             options: Arc::clone(options),

@@ -2,9 +2,7 @@
 //!
 //! One process holds the login lock, which the kernel releases when that process dies. The others wait until the record
 //! changes or the lock is free. The login that is under way is on disk, so that the next process can bind the same port
-//! and finish the login in the same browser tab.
-
-mod tabs;
+//! and finish the login in the same browser tab. However often programs start, people get few tabs.
 
 use std::time::Duration;
 
@@ -15,13 +13,19 @@ use super::account::Account;
 use super::expiry::now;
 use super::store::{Key, Lock, Store, StoreError};
 use crate::log::{self, Secret};
-use tabs::Tabs;
 
 /// How often waiting processes look.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// After this many seconds an authorization request cannot be finished any more.
 const PENDING_LIFETIME: u64 = 600;
+
+/// A new tab at most this often, in seconds.
+const TAB_PAUSE: u64 = 120;
+
+/// At most this many tabs in an hour.
+const TABS_AN_HOUR: usize = 3;
+const HOUR: u64 = 3600;
 
 /// The files beside the login's record, by their endings.
 const LOCK: &str = "login.lock";
@@ -202,6 +206,30 @@ impl LoginGuard {
     /// The login has ended, successfully or not: removes it from the disk and lets the next process log in.
     pub(super) async fn release(self) {
         self.login.remove_pending().await;
+    }
+}
+
+/// When tabs were opened, in seconds since 1970. This is a file beside the login's record.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Tabs {
+    opened: Vec<u64>,
+}
+
+impl Tabs {
+    /// Adds a tab, and drops those that count no longer.
+    fn count(&mut self, now: u64) {
+        self.opened.retain(|&opened| opened <= now && now - opened < HOUR);
+        self.opened.push(now);
+    }
+
+    /// How long there must be no other tab.
+    fn pause(&self, now: u64) -> Option<Duration> {
+        // A time in the future was written before the clock was set back.
+        let mut ages: Vec<u64> = self.opened.iter().filter_map(|opened| now.checked_sub(*opened)).collect();
+        ages.sort_unstable();
+        let after_last = ages.first().map_or(0, |age| TAB_PAUSE.saturating_sub(*age));
+        let in_the_hour = ages.get(TABS_AN_HOUR - 1).map_or(0, |age| HOUR.saturating_sub(*age));
+        Some(Duration::from_secs(after_last.max(in_the_hour))).filter(|pause| !pause.is_zero())
     }
 }
 

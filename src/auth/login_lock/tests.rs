@@ -8,12 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::auth::record::Record;
-use crate::auth::store::{Identity, KeptIn, Key, KeyParts, Store};
-
-fn account(home: &Path) -> Account {
-    let parts = KeyParts { url: "https://h/mcp", identity: Identity::Dynamic, profile: None, extra: &[] };
-    Account::new(Store::new(home, KeptIn::File), Key::new(&parts))
-}
+use crate::auth::store::KeptIn;
 
 fn pending() -> PendingLogin {
     PendingLogin {
@@ -28,7 +23,8 @@ fn pending() -> PendingLogin {
 }
 
 fn login_lock(home: &Path) -> LoginLock {
-    LoginLock::new(account(home))
+    let key = Key::new("https://h/mcp", ("dynamic", ""), None, &[]);
+    LoginLock::new(Account::new(Store::new(home, KeptIn::File), key))
 }
 
 async fn own(login: &LoginLock) -> LoginGuard {
@@ -45,16 +41,9 @@ async fn one_owns_the_login_and_the_others_hear_of_its_end() {
     let guard = own(&owner).await;
     guard.save_pending(pending()).await.unwrap();
     assert_eq!(waiter.pending().await.as_ref(), Some(&pending()), "whoever waits can say where to sign in");
-    let save = async {
-        owner
-            .account
-            .transact(|mut transaction| async move { transaction.save(Record::default()).await })
-            .await
-            .unwrap()
-            .unwrap();
-    };
-    let (turn, ()) = tokio::join!(waiter.acquire(0), save);
-    assert!(matches!(turn, Ok(Turn::Changed)));
+    let save = owner.account.transact(|mut transaction| async move { transaction.save(Record::default()).await });
+    let (turn, saved) = tokio::join!(waiter.acquire(0), save);
+    assert!(matches!((turn, saved), (Ok(Turn::Changed), Ok(Ok(_)))));
     guard.release().await;
     assert_eq!(waiter.pending().await, None);
     assert!(matches!(waiter.acquire(0).await, Ok(Turn::Changed)), "who comes late logs in no more");
@@ -96,9 +85,9 @@ async fn tabs_are_counted_across_processes() {
 fn a_tab_in_two_minutes_and_three_in_an_hour() {
     let pause = |opened: &[u64], now| Tabs { opened: opened.to_vec() }.pause(now).map_or(0, |pause| pause.as_secs());
     assert_eq!(pause(&[], 10_000), 0);
-    assert_eq!(pause(&[10_000], 10_000), tabs::TAB_PAUSE);
+    assert_eq!(pause(&[10_000], 10_000), TAB_PAUSE);
     assert_eq!(pause(&[9_000, 9_880], 10_000), 0);
-    assert_eq!(pause(&[9_000, 9_400, 9_800], 10_000), tabs::HOUR - 1000);
+    assert_eq!(pause(&[9_000, 9_400, 9_800], 10_000), HOUR - 1000);
     assert_eq!(pause(&[5_000, 9_400, 9_800], 10_000), 0);
     assert_eq!(pause(&[99_999], 10_000), 0, "a clock that was set back locks nobody out");
 }

@@ -314,7 +314,7 @@ impl OAuth {
 
 /// Sends the record's refresh token to the authorization server.
 async fn send_refresh_token(context: &LoginContext, record: &Record) -> Result<Issued, RefreshFailure> {
-    let incomplete = || RefreshFailure::Dead { reason: "what is kept of the login is not complete".to_owned() };
+    let incomplete = || RefreshFailure::Dead("what is kept of the login is not complete".to_owned());
     let (Some(issuer), Some(client), Some(tokens)) = (&record.issuer, &record.client, &record.tokens) else {
         return Err(incomplete());
     };

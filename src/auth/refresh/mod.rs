@@ -4,8 +4,6 @@
 //! keeps this order: take the lock; read the record again; see whether a refresh is still needed; note on disk that the
 //! token is about to be sent; send the token; keep the new tokens; only then use them and release the lock.
 
-mod error;
-mod notes;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -15,19 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::account::{Account, Snapshot, Transaction};
-use super::expiry::Freshness;
-use super::record::{Record, Tokens};
+use super::expiry::{Freshness, now};
+use super::record::{Record, RefusedRefresh, Tokens, fingerprint};
 use super::scope::covers;
 use super::store::StoreError;
 use super::token::Issued;
-use crate::log;
-use notes::usable_refresh_token;
+use crate::log::{self, Secret};
 use state::{RefreshState, SharedRefresh};
 
-pub(super) use error::{RefreshError, RefreshFailure};
+pub(super) use state::{RefreshError, RefreshFailure};
 
 /// When a token is sent again whose fate is not known: servers accept the same token twice for a short while, so that a
 /// lost answer does not end the login.
@@ -35,6 +33,14 @@ const SEND_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_se
 
 /// How long requests wait for pauses in all, of a `Retry-After` or after a failure, before they fail.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A refusal that is not known to be final is taken to be final after this many refusals, over this many seconds at
+/// least.
+const MOST_REFUSALS: u32 = 3;
+const REFUSED_FOR: u64 = 60;
+
+/// Sends the refresh token of a record.
+type SendToken = dyn Fn(Record) -> BoxFuture<'static, Result<Issued, RefreshFailure>> + Send + Sync;
 
 /// Why a refresh is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +52,7 @@ pub(super) enum Reason {
 }
 
 /// Refreshes one login. Clones refresh the same login.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Refresher {
     account: Account,
     /// Requests read it to share a refresh; whoever begins or ends a refresh changes it.
@@ -63,17 +69,16 @@ impl Refresher {
     /// fate is not known.
     ///
     /// Requests that call this at the same time share one refresh. A caller that is cancelled stops nothing.
-    pub(super) async fn refresh<F, Fut>(
+    pub(super) async fn refresh<Fut>(
         &self,
         seen: &Snapshot,
         reason: Reason,
-        send: F,
+        send: impl Fn(Record) -> Fut + Send + Sync + 'static,
     ) -> Result<Snapshot, RefreshError>
     where
-        F: Fn(Record) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Issued, RefreshFailure>> + Send + 'static,
     {
-        let send = Arc::new(send);
+        let send: Arc<SendToken> = Arc::new(move |record| send(record).boxed());
         let shared = self.shared(seen, reason, &send).await.await?;
         if has_other_token(&shared.record, &seen.record, reason) {
             return Ok(shared);
@@ -83,11 +88,7 @@ impl Refresher {
     }
 
     /// The running refresh, or one that begins now.
-    async fn shared<F, Fut>(&self, seen: &Snapshot, reason: Reason, send: &Arc<F>) -> SharedRefresh
-    where
-        F: Fn(Record) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Issued, RefreshFailure>> + Send + 'static,
-    {
+    async fn shared(&self, seen: &Snapshot, reason: Reason, send: &Arc<SendToken>) -> SharedRefresh {
         let newest = self.account.snapshot().await;
         let mut state = self.state.lock();
         if let Some(running) = state.running(seen.record.generation) {
@@ -116,16 +117,12 @@ impl Refresher {
             work.await.unwrap_or(Err(StoreError::CutOff.into()))
         };
         let refresh = refresh.boxed().shared();
-        state.begin(seen.record.generation, refresh.clone());
+        state.current = Some((seen.record.generation, refresh.clone()));
         refresh
     }
 
     /// One refresh, from the lock to the new tokens.
-    async fn run<F, Fut>(&self, seen: &Snapshot, reason: Reason, send: &F) -> Result<Snapshot, RefreshError>
-    where
-        F: Fn(Record) -> Fut,
-        Fut: Future<Output = Result<Issued, RefreshFailure>>,
-    {
+    async fn run(&self, seen: &Snapshot, reason: Reason, send: &SendToken) -> Result<Snapshot, RefreshError> {
         let mut transaction = self.account.begin().await?;
         loop {
             let newest = self.account.snapshot().await;
@@ -134,29 +131,31 @@ impl Refresher {
                 return Ok(newest);
             }
             let token = usable_refresh_token(&transaction.record)?;
-            notes::note_start(&mut transaction, &token).await;
+            note_start(&mut transaction, &token).await;
             let failure = match send_repeatedly(send, &transaction.record).await {
                 Ok(issued) => return keep_full_scope(&mut transaction, send, issued).await,
                 Err(failure) => failure,
             };
             let why = match failure {
-                RefreshFailure::Dead { reason } => reason,
-                RefreshFailure::Refused { reason } if notes::note_refusal(&mut transaction, &token).await => reason,
-                RefreshFailure::Refused { reason } | RefreshFailure::Unknown { reason } => {
+                RefreshFailure::Dead(reason) => reason,
+                RefreshFailure::Refused(reason) if note_refusal(&mut transaction, &token).await => reason,
+                RefreshFailure::Refused(reason) | RefreshFailure::Unknown(reason) => {
                     return Err(self.state.lock().temporary(reason, None));
                 }
-                RefreshFailure::Temporary { reason, retry_after } => {
+                RefreshFailure::Temporary(reason, retry_after) => {
                     return Err(self.state.lock().temporary(reason, retry_after));
                 }
-                RefreshFailure::ClientUnknown { reason } => {
-                    notes::keep_unknown_client(&mut transaction, &token).await;
+                RefreshFailure::ClientUnknown(reason) => {
+                    let client = transaction.record.client.as_ref();
+                    transaction.record.dead_client = client.map(|client| client.client_id.clone());
+                    keep_dead_token(&mut transaction, &token).await;
                     return Err(RefreshError::ClientUnknown(reason));
                 }
             };
             // A process of another version may refresh without the lock: then the record has another token now.
             transaction.read_again().await?;
             if usable_refresh_token(&transaction.record).is_ok_and(|newest| newest == token) {
-                notes::keep_dead_token(&mut transaction, &token).await;
+                keep_dead_token(&mut transaction, &token).await;
                 return Err(RefreshError::LoginNeeded(why));
             }
         }
@@ -175,21 +174,15 @@ fn is_as_good_as_refreshed(newest: &Snapshot, seen: &Snapshot, reason: Reason) -
 }
 
 /// Sends the refresh token, and sends it again while its fate is not known or the server is in trouble.
-async fn send_repeatedly<F, Fut>(send: &F, record: &Record) -> Result<Issued, RefreshFailure>
-where
-    F: Fn(Record) -> Fut,
-    Fut: Future<Output = Result<Issued, RefreshFailure>>,
-{
+async fn send_repeatedly(send: &SendToken, record: &Record) -> Result<Issued, RefreshFailure> {
     let mut patience = PATIENCE;
     for pause in SEND_AGAIN {
         let asked = match send(record.clone()).await {
-            Err(RefreshFailure::Unknown { reason }) => {
+            Err(RefreshFailure::Unknown(reason)) => {
                 log::info!("a refresh was not answered ({reason}); the same token is tried again");
                 None
             }
-            Err(RefreshFailure::Temporary { reason, retry_after })
-                if retry_after.is_none_or(|asked| asked <= patience) =>
-            {
+            Err(RefreshFailure::Temporary(reason, retry_after)) if retry_after.unwrap_or_default() <= patience => {
                 log::info!("a refresh failed ({reason}); it is tried again");
                 retry_after
             }
@@ -204,30 +197,94 @@ where
 
 /// Keeps the new tokens. If they have less scope than the old ones, because the refresh named no scope, then refreshes
 /// once more with the scope named. The tokens of the first refresh are kept before the second one is sent.
-async fn keep_full_scope<F, Fut>(
+async fn keep_full_scope(
     transaction: &mut Transaction,
-    send: &F,
+    send: &SendToken,
     issued: Issued,
-) -> Result<Snapshot, RefreshError>
-where
-    F: Fn(Record) -> Fut,
-    Fut: Future<Output = Result<Issued, RefreshFailure>>,
-{
+) -> Result<Snapshot, RefreshError> {
     let before = transaction.record.tokens.as_ref().filter(|tokens| !tokens.refresh_with_scope);
     let granted = before.and_then(|tokens| tokens.scope.clone());
     let is_narrower = |granted: &String| issued.tokens.scope.as_deref().is_some_and(|now| !covers(now, granted));
-    let Some(granted) = granted.filter(is_narrower) else { return notes::keep(transaction, issued).await };
+    let Some(granted) = granted.filter(is_narrower) else { return keep(transaction, issued).await };
     let mut narrower = issued;
     narrower.tokens.refresh_with_scope = true;
-    let kept = notes::keep(transaction, narrower).await?;
+    let kept = keep(transaction, narrower).await?;
     let (Ok(token), Some(tokens)) = (usable_refresh_token(&transaction.record), transaction.record.tokens.clone())
     else {
         return Ok(kept);
     };
-    notes::note_start(transaction, &token).await;
+    note_start(transaction, &token).await;
     let full = Record { tokens: Some(Tokens { scope: Some(granted), ..tokens }), ..transaction.record.clone() };
     match send_repeatedly(send, &full).await {
-        Ok(issued) => notes::keep(transaction, issued).await,
+        Ok(issued) => keep(transaction, issued).await,
         Err(_) => Ok(kept),
     }
+}
+
+/// The refresh token that may be sent.
+fn usable_refresh_token(record: &Record) -> Result<Secret, RefreshError> {
+    if record.logged_out {
+        return Err(logged_out());
+    }
+    let token = record.tokens.as_ref().and_then(|tokens| tokens.refresh_token.clone());
+    let token = token.ok_or_else(|| RefreshError::LoginNeeded("there is no refresh token".to_owned()))?;
+    if record.dead_refresh.as_deref() == Some(&fingerprint(&token)) {
+        return Err(RefreshError::LoginNeeded("its refresh token is not accepted any more".to_owned()));
+    }
+    Ok(token)
+}
+
+fn logged_out() -> RefreshError {
+    RefreshError::LoginNeeded("it was logged out".to_owned())
+}
+
+/// Notes that this token is about to be sent: the next process knows it if this one is killed.
+async fn note_start(transaction: &mut Transaction, token: &Secret) {
+    let fingerprint = fingerprint(token);
+    if transaction.record.refresh_started.as_ref().is_some_and(|(earlier, _)| *earlier == fingerprint) {
+        log::info!("an earlier refresh was cut off; the same token is tried again");
+    }
+    note(transaction, Record { refresh_started: Some((fingerprint, now())), ..transaction.record.clone() }).await;
+}
+
+/// Counts a refusal that may be temporary. True once the token has been refused too often, and for too long.
+async fn note_refusal(transaction: &mut Transaction, token: &Secret) -> bool {
+    let fingerprint = fingerprint(token);
+    let before = transaction.record.refused_refresh.clone().filter(|before| before.fingerprint == fingerprint);
+    let mut refused = before.unwrap_or(RefusedRefresh { fingerprint, since: now(), times: 0 });
+    refused.times += 1;
+    let is_final = refused.times >= MOST_REFUSALS && now().saturating_sub(refused.since) >= REFUSED_FOR;
+    note(transaction, Record { refused_refresh: Some(refused), ..transaction.record.clone() }).await;
+    is_final
+}
+
+async fn note(transaction: &mut Transaction, record: Record) {
+    if let Err(error) = transaction.note(record).await {
+        log::warn!("{error}; {}", error.hint());
+    }
+}
+
+/// Keeps that this refresh token is dead. The access token stays: it may be good for a while yet.
+async fn keep_dead_token(transaction: &mut Transaction, token: &Secret) {
+    let dead_refresh = Some(fingerprint(token));
+    let record = Record { dead_refresh, refresh_started: None, ..transaction.record.clone() };
+    transaction.keep(record).await;
+}
+
+/// Keeps new tokens, with what they do not repeat of the old ones.
+async fn keep(transaction: &mut Transaction, issued: Issued) -> Result<Snapshot, RefreshError> {
+    let before = transaction.record.clone();
+    transaction.read_again().await?;
+    if transaction.record.logged_out {
+        return Err(logged_out());
+    }
+    let mut record = Record { dead_refresh: None, refused_refresh: None, ..before };
+    let old = record.tokens.take();
+    issued.write_to(&mut record);
+    if let (Some(tokens), Some(old)) = (&mut record.tokens, old) {
+        tokens.refresh_token = tokens.refresh_token.take().or(old.refresh_token);
+        tokens.id_token = tokens.id_token.take().or(old.id_token);
+        tokens.scope = tokens.scope.take().or(old.scope);
+    }
+    Ok(transaction.keep(record).await)
 }

@@ -1,12 +1,12 @@
 //! Which refresh is running in this process, and how did the last ones end?
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, Shared};
 
-use super::error::RefreshError;
 use crate::auth::account::Snapshot;
+use crate::auth::store::StoreError;
+use crate::auth::token::TokenError;
 
 /// After a failure there is no refresh for this long, then for twice as long, up to the limit.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -15,6 +15,62 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest `Retry-After` that is obeyed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
+/// Why the authorization server issued no tokens for a refresh token. The texts are for people and without secrets.
+#[derive(Debug)]
+pub(in crate::auth) enum RefreshFailure {
+    /// `invalid_grant` or its equivalent: this refresh token is of no use any more.
+    Dead(String),
+    /// `invalid_client`: the authorization server does not know our registration any more.
+    ClientUnknown(String),
+    /// 429, 5xx, or the request was not sent: a later refresh may succeed. With the server's `Retry-After`.
+    Temporary(String, Option<Duration>),
+    /// Another OAuth error, which may be temporary or final. Time tells.
+    Refused(String),
+    /// The token was sent, and no answer came: the server may have used it up or not.
+    Unknown(String),
+}
+
+impl From<TokenError> for RefreshFailure {
+    fn from(error: TokenError) -> Self {
+        let reason = error.to_string();
+        if error.client_is_unknown() {
+            Self::ClientUnknown(reason)
+        } else if error.is_invalid_grant() || matches!(error, TokenError::NoRefreshToken) {
+            Self::Dead(reason)
+        } else if error.has_unknown_outcome() {
+            Self::Unknown(reason)
+        } else if matches!(error, TokenError::ErrorResponse(_)) && !error.is_temporary() {
+            Self::Refused(reason)
+        } else {
+            Self::Temporary(reason, error.retry_after())
+        }
+    }
+}
+
+/// Why there is no new access token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(in crate::auth) enum RefreshError {
+    /// There is no refresh token, or only one that is dead.
+    #[error("the login has ended: {0}")]
+    LoginNeeded(String),
+    /// The registration is gone at the authorization server, and the login with it.
+    #[error("the authorization server does not know this client any more: {0}")]
+    ClientUnknown(String),
+    /// A later refresh may succeed, after this pause; the login is kept.
+    #[error("the login could not be renewed now: {reason}")]
+    Temporary { reason: String, retry_after: Duration },
+    /// The store, or its lock.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RefreshError {
+    /// Whether only a new login helps.
+    pub(in crate::auth) fn needs_login(&self) -> bool {
+        matches!(self, Self::LoginNeeded(_) | Self::ClientUnknown(_))
+    }
+}
+
 /// A refresh that several requests wait for.
 pub(super) type SharedRefresh = Shared<BoxFuture<'static, Result<Snapshot, RefreshError>>>;
 
@@ -22,7 +78,7 @@ pub(super) type SharedRefresh = Shared<BoxFuture<'static, Result<Snapshot, Refre
 #[derive(Default)]
 pub(super) struct RefreshState {
     /// The refresh that was begun last, and the generation of the record that it began from.
-    current: Option<(u64, SharedRefresh)>,
+    pub(super) current: Option<(u64, SharedRefresh)>,
     /// No refresh before then, and why.
     pause: Option<(Instant, String)>,
     /// Temporary failures in a row.
@@ -34,11 +90,6 @@ impl RefreshState {
     pub(super) fn running(&self, generation: u64) -> Option<SharedRefresh> {
         let (begun_from, refresh) = self.current.as_ref()?;
         (*begun_from >= generation && refresh.peek().is_none()).then(|| refresh.clone())
-    }
-
-    /// Notes that a refresh of a record of this generation begins.
-    pub(super) fn begin(&mut self, generation: u64, refresh: SharedRefresh) {
-        self.current = Some((generation, refresh));
     }
 
     /// How long there must be no refresh yet, and why.
@@ -64,11 +115,5 @@ impl RefreshState {
             }
             _ => self.failures = 0,
         }
-    }
-}
-
-impl fmt::Debug for RefreshState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshState").field("failures", &self.failures).finish_non_exhaustive()
     }
 }

@@ -8,25 +8,13 @@ use std::path::PathBuf;
 pub enum StoreError {
     /// A file of the store.
     #[error("the login cannot be kept in {}: {cause}", .path.display())]
-    Write {
-        /// Which file.
-        path: PathBuf,
-        /// The system's error.
-        cause: String,
-        /// The kind of that error, for the hint.
-        kind: ErrorKind,
-    },
+    Write { path: PathBuf, cause: String, kind: ErrorKind },
     /// Another process holds the lock for too long.
     #[error("another mcp-ferry has been busy with this login for {0} seconds")]
     Busy(u64),
     /// The login is kept in another place than `--token-store` names.
     #[error("this login is kept in the {there}, and --token-store says {here}")]
-    KeptElsewhere {
-        /// Where it is.
-        there: &'static str,
-        /// Where `--token-store` says.
-        here: &'static str,
-    },
+    KeptElsewhere { there: &'static str, here: &'static str },
     /// The system's keychain.
     #[error("the keychain cannot be used: {0}")]
     Keychain(String),

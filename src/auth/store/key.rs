@@ -2,48 +2,21 @@
 
 use crate::files::hex;
 
-/// Our client identity at the authorization server: another identity is another login.
-#[derive(Debug, Clone, Copy)]
-pub enum Identity<'a> {
-    /// A client id that the user gave.
-    Given(&'a str),
-    /// The URL of a client ID metadata document.
-    MetadataDocument(&'a str),
-    /// A client id from dynamic registration.
-    Dynamic,
-}
-
-/// Two logins that differ in any of these are two logins.
-#[derive(Debug, Clone, Copy)]
-pub struct KeyParts<'a> {
-    /// The MCP server's address as the `url` crate writes it, without a fragment.
-    pub url: &'a str,
-    /// Our client identity.
-    pub identity: Identity<'a>,
-    /// The user's own name for this login, where there are several.
-    pub profile: Option<&'a str>,
-    /// Parameters that change the token: `resource`, `audience`, …
-    pub extra: &'a [(String, String)],
-}
-
 /// The name of a login's files: a hash, because the address may hold a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key(pub(super) String);
 
 impl Key {
-    /// The key of the login with these parts.
-    pub fn new(parts: &KeyParts) -> Self {
-        let (kind, identity) = match parts.identity {
-            Identity::Given(id) => ("given", id),
-            Identity::MetadataDocument(url) => ("document", url),
-            Identity::Dynamic => ("dynamic", ""),
-        };
-        let mut extra: Vec<&(String, String)> = Vec::new();
-        for part in parts.extra {
-            extra.insert(extra.partition_point(|before| *before <= part), part);
-        }
+    /// The key of the login with these parts; another part is another login.
+    ///
+    /// `url` is the MCP server's address as the `url` crate writes it, without a fragment. `identity` is the kind of our
+    /// client identity at the authorization server, and what the user gave for it. `profile` is the user's name for this
+    /// login, where there are several. `extra` are the parameters that change the token: `resource`, `audience`, …
+    pub fn new(url: &str, identity: (&str, &str), profile: Option<&str>, extra: &[(String, String)]) -> Self {
+        let mut extra: Vec<_> = extra.iter().collect();
+        extra.sort();
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
-        let fixed = [parts.url, kind, identity, parts.profile.unwrap_or_default()];
+        let fixed = [url, identity.0, identity.1, profile.unwrap_or_default()];
         for part in fixed.into_iter().chain(extra.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()])) {
             // Each with its length: otherwise two parts could look like one.
             digest.update(&(part.len() as u64).to_be_bytes());

@@ -11,27 +11,6 @@ use super::error::StoreError;
 /// Whether this system has a keychain that we can use.
 pub(super) const EXISTS: bool = cfg!(any(target_os = "macos", windows));
 
-/// The part of a record that stays in the file.
-#[cfg(any(target_os = "macos", windows))]
-fn open_part(record: &Record) -> Record {
-    Record {
-        generation: record.generation,
-        logins: record.logins,
-        server: record.server.clone(),
-        issuer: record.issuer.clone(),
-        requested_scope: record.requested_scope.clone(),
-        refresh_started: record.refresh_started.clone(),
-        dead_refresh: record.dead_refresh.clone(),
-        dead_client: record.dead_client.clone(),
-        refused_refresh: record.refused_refresh.clone(),
-        refused_access: record.refused_access.clone(),
-        logged_out: record.logged_out,
-        client: None,
-        tokens: None,
-        dpop_key: None,
-    }
-}
-
 #[cfg(any(target_os = "macos", windows))]
 pub(super) use system::{read, write};
 
@@ -43,7 +22,7 @@ mod system {
     use keyring_core::api::CredentialStoreApi;
     use keyring_core::{Entry, Error};
 
-    use super::{Record, StoreError, open_part};
+    use super::{Record, StoreError};
 
     const SERVICE: &str = "mcp-ferry";
 
@@ -98,7 +77,7 @@ mod system {
             }
             Ok(())
         })?;
-        Ok(open_part(record))
+        Ok(Record { client: None, tokens: None, dpop_key: None, ..record.clone() })
     }
 
     #[cfg(target_os = "macos")]
@@ -147,7 +126,7 @@ mod nowhere {
         Err(StoreError::Keychain("this system has no keychain".to_owned()))
     }
 
-    pub(in super::super) fn write(_: &str, _: &Record) -> Result<Record, StoreError> {
-        Err(StoreError::Keychain("this system has no keychain".to_owned()))
+    pub(in super::super) fn write(key: &str, record: &Record) -> Result<Record, StoreError> {
+        read(key, record.clone())
     }
 }

@@ -63,10 +63,8 @@ struct Lockable {
 impl Lockable {
     fn new(path: &Path) -> Self {
         let mut lockable = Self { file: None, elsewhere: elsewhere(path) };
-        match open(path) {
-            Ok(file) => lockable.file = Some(file),
-            Err(error) => lockable.give_up(&error),
-        }
+        let opened = open(path).map(|file| lockable.file = Some(file));
+        opened.unwrap_or_else(|error| lockable.give_up(&error));
         lockable
     }
 

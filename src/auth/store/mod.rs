@@ -8,21 +8,23 @@ mod key;
 mod keychain;
 mod lock;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::record::Record;
 use crate::files::{Stamp, replace};
 use crate::log;
 
 pub(super) use error::StoreError;
-pub(super) use key::{Identity, Key, KeyParts};
+pub(super) use key::Key;
 pub(super) use lock::Lock;
 
 /// The version of the file format. A file with another one was written by another version of this program.
-const FORMAT: u32 = 1;
+const FORMAT: u64 = 1;
 
 /// Where the secrets of a record are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,10 +49,7 @@ impl KeptIn {
     }
 
     fn name(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Keychain => "keychain",
-        }
+        if self == Self::File { "file" } else { "keychain" }
     }
 }
 
@@ -64,16 +63,10 @@ pub struct Store {
 /// The file of one login.
 #[derive(Debug, Serialize, Deserialize)]
 struct Envelope {
-    format: u32,
+    format: u64,
     #[serde(default)]
     kept_in: KeptIn,
     record: Record,
-}
-
-/// The part that a file of any format has.
-#[derive(Deserialize)]
-struct Cover {
-    format: u32,
 }
 
 impl Store {
@@ -88,30 +81,21 @@ impl Store {
     }
 
     /// The keys of all logins, those under way included.
-    pub fn keys(&self) -> Vec<Key> {
+    pub fn keys(&self) -> BTreeSet<Key> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut keys = Vec::new();
-        for name in names {
-            if let Some((key, end)) = name.split_once('.')
-                && end.ends_with("json")
-                && let Some(key) = Key::parse(key)
-                && let Err(at) = keys.binary_search(&key)
-            {
-                keys.insert(at, key);
-            }
-        }
-        keys
+        let key = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let (key, end) = name.split_once('.')?;
+            Key::parse(key).filter(|_| end.ends_with("json"))
+        };
+        entries.filter_map(key).collect()
     }
 
     /// Every login that can be read.
     pub fn list(&self) -> Vec<(Key, Record)> {
-        let read = |key: Key| match self.read(&key) {
-            Ok(record) => Some((key, record?)),
-            Err(error) => {
-                log::warn!("{error}");
-                None
-            }
+        let read = |key: Key| {
+            let record = self.read(&key).inspect_err(|error| log::warn!("{error}")).ok()??;
+            Some((key, record))
         };
         self.keys().into_iter().filter_map(read).collect()
     }
@@ -127,16 +111,13 @@ impl Store {
                 return Ok(None);
             }
         };
-        let cover = serde_json::from_slice::<Cover>(&bytes);
-        let envelope = match cover {
-            Ok(Cover { format }) if format != FORMAT => {
-                log::warn!("the login in {} is of another version of this program; it is not used", path.display());
-                return Ok(None);
-            }
-            _ => serde_json::from_slice::<Envelope>(&bytes),
-        };
         // Without the parser's error, which may quote secrets from the file.
-        let Ok(envelope) = envelope else {
+        let file: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if file["format"].as_u64().is_some_and(|format| format != FORMAT) {
+            log::warn!("the login in {} is of another version of this program; it is not used", path.display());
+            return Ok(None);
+        }
+        let Ok(envelope) = serde_json::from_value::<Envelope>(file) else {
             log::warn!("the login in {} is damaged; it is not used", path.display());
             return Ok(None);
         };

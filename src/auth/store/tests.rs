@@ -7,12 +7,7 @@ use crate::auth::record::{Client, Tokens};
 use crate::log::Secret;
 
 fn key(profile: &str) -> Key {
-    Key::new(&KeyParts {
-        url: "https://mcp.example.com/mcp",
-        identity: Identity::Dynamic,
-        profile: Some(profile),
-        extra: &[],
-    })
+    Key::new("https://mcp.example.com/mcp", ("dynamic", ""), Some(profile), &[])
 }
 
 fn store(home: &Path) -> Store {
@@ -85,20 +80,18 @@ fn a_login_of_another_place_is_not_mistaken_for_none() {
 fn whatever_differs_in_a_login_differs_in_its_key() {
     let extra = [("audience".to_owned(), "a".to_owned()), ("x".to_owned(), "y".to_owned())];
     let turned = [extra[1].clone(), extra[0].clone()];
-    let base = KeyParts { url: "https://h/mcp", identity: Identity::Dynamic, profile: None, extra: &[] };
-    let others = [
-        KeyParts { url: "https://h/mcp/", ..base },
-        KeyParts { identity: Identity::Given("c"), ..base },
-        KeyParts { identity: Identity::MetadataDocument("c"), ..base },
-        KeyParts { profile: Some("work"), ..base },
-        KeyParts { extra: &extra, ..base },
-        KeyParts { extra: &extra[..1], ..base },
+    let (url, dynamic) = ("https://h/mcp", ("dynamic", ""));
+    let keys = [
+        Key::new(url, dynamic, None, &[]),
+        Key::new("https://h/mcp/", dynamic, None, &[]),
+        Key::new(url, ("given", "c"), None, &[]),
+        Key::new(url, ("document", "c"), None, &[]),
+        Key::new(url, dynamic, Some("work"), &[]),
+        Key::new(url, dynamic, None, &extra),
+        Key::new(url, dynamic, None, &extra[..1]),
     ];
-    let mut keys: Vec<Key> = others.iter().chain([&base]).map(Key::new).collect();
-    keys.sort();
-    keys.dedup();
-    assert_eq!(keys.len(), others.len() + 1);
-    assert_eq!(Key::new(&KeyParts { extra: &turned, ..base }), Key::new(&others[4]), "their order is nobody's wish");
+    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
+    assert_eq!(Key::new(url, dynamic, None, &turned), keys[5], "their order is nobody's wish");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::*;
 const HOME: &str = "MCP_FERRY_TEST_REFRESH_HOME";
 const TASK: &str = "MCP_FERRY_TEST_REFRESH_TASK";
 
-fn process(home: &Path, task: &str) -> Child {
+fn child(home: &Path, task: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "auth::refresh::tests::processes::in_another_process", "--nocapture", "--test-threads=1"]);
     command.env(HOME, home).env(TASK, task).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
@@ -25,9 +25,8 @@ async fn in_another_process() {
     let (Some(home), Ok(task)) = (std::env::var_os(HOME).map(std::path::PathBuf::from), std::env::var(TASK)) else {
         return;
     };
-    let account = account(&home);
-    let refresher = Refresher::new(account.clone());
-    let seen = account.snapshot().await.unwrap();
+    let refresher = process(&home);
+    let seen = refresher.account.snapshot().await.unwrap();
     // Past the harness, which holds what tests print.
     writeln!(std::io::stdout(), "ready").unwrap();
     std::io::stdin().read_line(&mut String::new()).unwrap();
@@ -42,19 +41,19 @@ async fn in_another_process() {
             // Each token once, as a strict server has it.
             match fs::File::create_new(home.join(token.expose())) {
                 Ok(_) => Ok(issued(tokens(2, Some(3600)))),
-                Err(_) => Err(RefreshFailure::Dead { reason: "used twice".to_owned() }),
+                Err(_) => Err(RefreshFailure::Dead("used twice".to_owned())),
             }
         }
     };
     let renewed = refresher.refresh(&seen, Reason::Refused, spend).await.unwrap();
-    assert_eq!(access(&renewed), "access-2");
+    assert_eq!(access_of(&renewed), "access-2");
 }
 
 #[tokio::test]
 async fn processes_that_race_spend_one_token() {
-    let home = tempfile::tempdir().unwrap();
-    logged_in(home.path(), None).await;
-    let mut children: Vec<Child> = (0..4).map(|_| process(home.path(), "race")).collect();
+    let login = Login::new(None).await;
+    let home = login.home.path();
+    let mut children: Vec<Child> = (0..4).map(|_| child(home, "race")).collect();
     for child in &mut children {
         heard(child, "ready");
     }
@@ -64,21 +63,19 @@ async fn processes_that_race_spend_one_token() {
     for mut child in children {
         assert!(child.wait().unwrap().success(), "each has the new token, and none was refused");
     }
-    assert!(home.path().join("refresh-1").exists());
-    assert_eq!(account(home.path()).generation().await, 2, "one refresh");
+    assert!(home.join("refresh-1").exists());
+    assert_eq!(login.refresher.account.generation().await, 2, "one refresh");
 }
 
 #[tokio::test]
 async fn a_process_killed_in_mid_refresh_lets_go_and_its_token_is_tried_again() {
-    let home = tempfile::tempdir().unwrap();
-    let (refresher, seen) = logged_in(home.path(), None).await;
-    let mut child = process(home.path(), "hang");
+    let login = Login::new(None).await;
+    let mut child = child(login.home.path(), "hang");
     heard(&mut child, "ready");
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     heard(&mut child, "spending");
-    assert!(refresher.account.snapshot().await.unwrap().record.refresh_started.is_some());
+    assert!(login.refresher.account.snapshot().await.unwrap().record.refresh_started.is_some());
     child.kill().unwrap();
     child.wait().unwrap();
-    let renewed = refresher.refresh(&seen, Reason::Refused, issuer(&Arc::default())).await.unwrap();
-    assert_eq!(access(&renewed), "access-2");
+    assert_eq!(access_of(&login.refresh(next).await.unwrap()), "access-2");
 }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::expiry::{Expiry, Freshness, Now};
@@ -78,8 +78,8 @@ struct Inner {
     /// Held by the one transaction of this process. Between transactions it holds the kernel's lock only while a record
     /// could not be saved: other processes must not send the old refresh token in the meantime.
     gate: Arc<tokio::sync::Mutex<Option<Lock>>>,
-    /// How many tasks must not be cut off. Each such task counts itself; the end of the process waits for zero.
-    running: watch::Sender<usize>,
+    /// Each task that must not be cut off holds a receiver; the end of the process waits until there is no receiver.
+    running: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -94,13 +94,8 @@ struct Seen {
 impl Account {
     /// The login with this key in this store.
     pub fn new(store: Store, key: Key) -> Self {
-        Self(Arc::new(Inner {
-            store,
-            key,
-            seen: Mutex::default(),
-            gate: Arc::default(),
-            running: watch::Sender::new(0),
-        }))
+        let running = watch::Sender::new(());
+        Self(Arc::new(Inner { store, key, seen: Mutex::default(), gate: Arc::default(), running }))
     }
 
     /// The key of the login, which names its files and its ports.
@@ -115,13 +110,7 @@ impl Account {
 
     /// The login, read again if its file has changed. Cheap enough for every request.
     pub async fn snapshot(&self) -> Option<Snapshot> {
-        match self.read().await {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                log::warn!("{error}");
-                None
-            }
-        }
+        self.read().await.inspect_err(|error| log::warn!("{error}")).ok().flatten()
     }
 
     /// [`Account::snapshot`] with the reason why there is no record. Each error is returned once for each state of the
@@ -130,7 +119,7 @@ impl Account {
         // One system call, which the system answers from memory: another thread would cost more.
         let stamp = self.0.store.stamp(&self.0.key);
         {
-            let seen = self.seen();
+            let seen = self.0.seen.lock();
             if seen.is_read && seen.stamp == stamp {
                 return Ok(seen.snapshot.clone());
             }
@@ -141,7 +130,7 @@ impl Account {
     /// Reads the file even if it seems to be unchanged.
     pub(super) async fn read_again(&self) -> Result<Option<Snapshot>, StoreError> {
         let (stamp, found) = self.on_disk(|store, key| (store.stamp(key), store.read(key))).await?;
-        let mut seen = self.seen();
+        let mut seen = self.0.seen.lock();
         seen.is_read = true;
         seen.stamp = stamp;
         let held = seen.snapshot.as_ref().map_or(0, |held| held.record.generation);
@@ -189,7 +178,7 @@ impl Account {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
-        let running = Running::new(self.clone());
+        let running = self.0.running.subscribe();
         task::spawn(async move {
             let done = work.await;
             drop(running);
@@ -200,10 +189,9 @@ impl Account {
     /// For the end of the process: waits for running work, and tries once more to save an unsaved record. Not longer
     /// than the limit.
     pub async fn settle(&self, limit: Duration) {
-        let mut running = self.0.running.subscribe();
         let settled = async {
-            running.wait_for(|running| *running == 0).await.ok();
-            if self.seen().unsaved {
+            self.0.running.closed().await;
+            if self.0.seen.lock().unsaved {
                 self.save_again().await;
             }
         };
@@ -241,42 +229,23 @@ impl Account {
     fn publish(&self, record: Record, unsaved: bool) -> Snapshot {
         let snapshot = Snapshot::new(record);
         let stamp = self.0.store.stamp(&self.0.key);
-        *self.seen() = Seen { is_read: true, stamp, snapshot: Some(snapshot.clone()), unsaved };
+        *self.0.seen.lock() = Seen { is_read: true, stamp, snapshot: Some(snapshot.clone()), unsaved };
         snapshot
     }
 
     /// Whether every record is saved now.
     async fn save_again(&self) -> bool {
         let mut gate = self.0.gate.clone().lock_owned().await;
-        let unsaved = { Some(self.seen()).filter(|seen| seen.unsaved).and_then(|seen| seen.snapshot.clone()) };
+        let unsaved = { Some(self.0.seen.lock()).filter(|seen| seen.unsaved).and_then(|seen| seen.snapshot.clone()) };
         let Some(snapshot) = unsaved else { return true };
-        if self.write(snapshot.record.as_ref().clone()).await.is_err() {
+        let record = snapshot.record.as_ref().clone();
+        if self.write(record.clone()).await.is_err() {
             return false;
         }
-        self.publish(snapshot.record.as_ref().clone(), false);
+        self.publish(record, false);
         log::warn!("the login is saved now");
         gate.take();
         true
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.seen.lock()
-    }
-}
-
-/// Counts one running task for as long as this value lives.
-struct Running(Account);
-
-impl Running {
-    fn new(account: Account) -> Self {
-        account.0.running.send_modify(|running| *running += 1);
-        Self(account)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.0.running.send_modify(|running| *running -= 1);
     }
 }
 
@@ -300,9 +269,7 @@ impl Transaction {
     /// Writes the record as the next generation. After an error the old record is in force.
     pub async fn save(&mut self, record: Record) -> Result<Snapshot, StoreError> {
         let record = self.next(record).await;
-        self.account.write(record.clone()).await?;
-        self.record = record.clone();
-        Ok(self.account.publish(record, false))
+        self.note(record).await
     }
 
     /// Writes the record as the next generation; if that fails, keeps it in memory and tries again until it is written.
@@ -331,11 +298,10 @@ impl Transaction {
     }
 
     /// Writes a note that changes nothing for those who use the login: the generation stays.
-    pub(super) async fn note(&mut self, record: Record) -> Result<(), StoreError> {
+    pub(super) async fn note(&mut self, record: Record) -> Result<Snapshot, StoreError> {
         self.account.write(record.clone()).await?;
         self.record = record.clone();
-        self.account.publish(record, false);
-        Ok(())
+        Ok(self.account.publish(record, false))
     }
 
     /// Numbers a record: newer than ours, and newer than what a process of another version may have written without
@@ -350,7 +316,7 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if !self.account.seen().unsaved {
+        if !self.account.0.seen.lock().unsaved {
             self.gate.take();
         }
     }

@@ -12,9 +12,9 @@ pub struct LoginStatus {
     /// Refused requests and the background login write it; clients that wait for a login read it.
     state: watch::Sender<State>,
     /// A client that needs the login notifies it; the background login waits for it.
-    requested: Notify,
+    pub(super) requested: Notify,
     /// A client whose first message needs the login notifies it; the background login waits for it.
-    first_message: Notify,
+    pub(super) first_message: Notify,
     /// There is a login, and only one with more scope is missing: most requests do not need it. Refused requests write
     /// it; each request reads it.
     partial: AtomicBool,
@@ -84,19 +84,9 @@ impl LoginStatus {
         self.first_message.notified().now_or_never();
     }
 
-    /// Waits until a client's first message has needed the login.
-    pub(super) async fn first_message(&self) {
-        self.first_message.notified().await;
-    }
-
     /// A client's first message needs the login. The client may have come only to look.
     pub fn note_first_message(&self) {
         self.first_message.notify_one();
-    }
-
-    /// Waits until a client needs the login.
-    pub(super) async fn requested(&self) {
-        self.requested.notified().await;
     }
 
     /// A client needs the login now. A login that failed is tried again.
@@ -123,39 +113,33 @@ impl LoginStatus {
 
     /// Waits for the login. False if there is none after `limit`.
     pub async fn logged_in(&self, limit: Duration) -> bool {
-        let mut state = self.state.subscribe();
-        let logged_in = state.wait_for(|state| *state == State::NotNeeded);
-        tokio::time::timeout(limit, logged_in).await.is_ok()
+        self.wait_for(limit, |state| *state == State::NotNeeded).await.is_some()
     }
 
     /// Waits until the login has succeeded or failed. False if it has failed, or has not ended after `limit`.
     pub async fn finished(&self, limit: Duration) -> bool {
-        let mut state = self.state.subscribe();
-        let settled = state.wait_for(|state| matches!(state, State::NotNeeded | State::Failed(_)));
-        tokio::time::timeout(limit, settled)
-            .await
-            .is_ok_and(|state| state.is_ok_and(|state| *state == State::NotNeeded))
+        let ended = self.wait_for(limit, |state| matches!(state, State::NotNeeded | State::Failed(_))).await;
+        ended == Some(State::NotNeeded)
     }
 
     /// Waits until a login has failed.
     pub async fn failed(&self) {
-        let mut state = self.state.subscribe();
-        if state.wait_for(|state| matches!(state, State::Failed(_))).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.wait_for(Duration::MAX, |state| matches!(state, State::Failed(_))).await;
     }
 
     /// Where a person can sign in, once that is known, or after `limit`; `Err` says why the login failed.
     pub async fn prompt(&self, limit: Duration) -> Result<Option<LoginPrompt>, String> {
-        let mut state = self.state.subscribe();
-        let settled = state.wait_for(|state| *state != State::Needed);
-        match tokio::time::timeout(limit, settled).await {
-            Ok(Ok(state)) => match &*state {
-                State::Prompt(prompt) => Ok(Some(prompt.clone())),
-                State::Failed(why) => Err(why.clone()),
-                State::NotNeeded | State::Needed => Ok(None),
-            },
+        match self.wait_for(limit, |state| *state != State::Needed).await {
+            Some(State::Prompt(prompt)) => Ok(Some(prompt)),
+            Some(State::Failed(why)) => Err(why),
             _ => Ok(None),
         }
+    }
+
+    /// The first state of this kind; `None` if there is none within `limit`.
+    async fn wait_for(&self, limit: Duration, is_wanted: impl Fn(&State) -> bool) -> Option<State> {
+        let mut states = self.state.subscribe();
+        let wanted = tokio::time::timeout(limit, states.wait_for(|state| is_wanted(state))).await;
+        wanted.ok()?.ok().map(|state| state.clone())
     }
 }

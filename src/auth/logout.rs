@@ -18,7 +18,7 @@ const NOTICED: Duration = Duration::from_secs(3);
 
 /// Ends a login, and one that is under way. True if the authorization server has revoked its tokens. If it does not, or
 /// cannot be reached, the login is ended all the same.
-pub(super) async fn log_out(context: &Arc<LoginContext>, account: &Account) -> Result<bool, StoreError> {
+pub(crate) async fn log_out(context: &Arc<LoginContext>, account: &Account) -> Result<bool, StoreError> {
     let _no_login_begins = LoginLock::new(account.clone()).cancel_pending(NOTICED).await;
     if account.read().await?.is_none() {
         return Ok(false);

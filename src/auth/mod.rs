@@ -7,7 +7,7 @@
 //!
 //! # Layout
 //!
-//! * `options`, `settings`, `headers`: what the user said.
+//! * `settings`, `headers`: what the user said.
 //! * `static_credential`: a token from a variable, a file, a command.
 //! * `oauth`: the login as requests use it. It stands on `login_context`, which logins and refreshes share; `refresh`,
 //!   `login` and `logout` can each be read from top to bottom; `login_status` connects a login with the clients that wait
@@ -42,7 +42,6 @@ mod login_status;
 mod logout;
 mod metadata;
 mod oauth;
-mod options;
 mod page;
 mod record;
 mod refresh;
@@ -71,17 +70,17 @@ pub use expiry::now;
 pub use headers::Headers;
 pub use jwt::Signer;
 pub use login::{LoginError, LoginOptions};
+pub(crate) use login::{begin_login, complete_login, log_in, prepare_login};
 pub use login_lock::LoginLock;
 pub use login_status::{LoginPrompt, LoginStatus};
+pub(crate) use logout::log_out;
 pub use oauth::OAuth;
-pub use options::{AuthMode, Options};
 pub use record::Record;
-pub use settings::{DpopChoice, Enterprise, Grant, Login, ResourceChoice};
+pub use settings::{AuthMode, DpopChoice, Enterprise, Grant, Login, Options, ResourceChoice};
 pub use static_credential::Credential;
 pub use store::KeptIn;
 
 /// Gives requests their credential.
-#[derive(Debug)]
 pub struct Authorizer {
     options: Arc<Options>,
     source: Source,
@@ -90,17 +89,12 @@ pub struct Authorizer {
 }
 
 /// Where the `Authorization` header comes from.
-#[derive(Debug)]
 enum Source {
     /// From the user's headers, or there is none.
     Headers,
     Static(StaticCredential),
     Login(OAuth),
 }
-
-/// Tells which token a request went out with, for the time when the server refuses it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenId(u64);
 
 impl Authorizer {
     /// For these options.
@@ -127,12 +121,12 @@ impl Authorizer {
 
     /// The state of the login.
     pub fn login_status(&self) -> &LoginStatus {
-        self.oauth().map_or(&self.not_needed, OAuth::login_status)
+        self.oauth().map_or(&self.not_needed, |oauth| &oauth.context.login_status)
     }
 
     /// What to do while there is no login.
     pub fn mode(&self) -> AuthMode {
-        self.oauth().map_or(AuthMode::Off, OAuth::mode)
+        self.oauth().map_or(AuthMode::Off, |oauth| oauth.context.options.mode)
     }
 
     /// Whether a login is missing, and the user wants every request to wait for it.
@@ -158,41 +152,41 @@ impl Authorizer {
         self.options.headers.left_out.join("; ")
     }
 
-    /// Adds the user's headers and the credential to the headers of a request.
-    pub async fn authorize(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<TokenId, AuthError> {
+    /// Adds the user's headers and the credential to the headers of a request. Returns what tells its token from others.
+    pub async fn authorize(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<u64, AuthError> {
         self.options.headers.write_to(headers);
         // Boxed, because this is a part of every request's future.
         match &self.source {
-            Source::Headers => Ok(TokenId(0)),
+            Source::Headers => Ok(0),
             Source::Static(credential) => {
                 let (header, serial) = Box::pin(credential.header()).await?;
                 headers.insert(AUTHORIZATION, header);
-                Ok(TokenId(serial))
+                Ok(serial)
             }
-            Source::Login(oauth) => Box::pin(oauth.authorize(method, uri, headers)).await.map(TokenId),
+            Source::Login(oauth) => Box::pin(oauth.authorize(method, uri, headers)).await,
         }
     }
 
     /// The server answered a request with this token, and did not refuse the token.
-    pub fn accepted(&self, token: TokenId) {
+    pub fn accepted(&self, token: u64) {
         if let Some(oauth) = self.oauth() {
-            oauth.accepted(token.0);
+            oauth.accepted(token);
         }
     }
 
     /// The server refused a request with this token. True if there is another credential to try now.
     pub async fn challenge(
         &self,
-        token: TokenId,
+        token: u64,
         uri: &Uri,
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Result<bool, AuthError> {
         match &self.source {
             Source::Headers => Ok(false),
-            Source::Static(credential) if status == StatusCode::UNAUTHORIZED => credential.challenge(token.0).await,
+            Source::Static(credential) if status == StatusCode::UNAUTHORIZED => credential.challenge(token).await,
             Source::Static(_) => Ok(false),
-            Source::Login(oauth) => oauth.challenge(token.0, uri, status, headers).await,
+            Source::Login(oauth) => oauth.challenge(token, uri, status, headers).await,
         }
     }
 
@@ -204,7 +198,7 @@ impl Authorizer {
 
     /// Whether a person can help against a refusal by logging in.
     pub fn wants_login(&self) -> bool {
-        self.oauth().is_some_and(|oauth| oauth.login_status().is_wanted())
+        self.login_status().is_wanted()
     }
 
     /// Waits for a refresh that has begun: its tokens must not be lost.

@@ -141,9 +141,9 @@ pub struct Client {
 
 impl Client {
     /// Whether it must be registered again before use: its secret has expired, or the redirect URI is not registered.
-    pub fn needs_new_registration(&self, redirect_uri: Option<&str>, now: u64) -> bool {
+    pub fn needs_new_registration(&self, redirect_uri: &str, now: u64) -> bool {
         let expired = self.client_secret_expires_at.is_some_and(|end| end != 0 && end <= now);
-        let unknown = redirect_uri.is_some_and(|uri| !self.redirect_uris.iter().any(|known| known == uri));
+        let unknown = !self.redirect_uris.iter().any(|known| known == redirect_uri);
         self.origin == Origin::Dynamic && (expired || unknown)
     }
 }

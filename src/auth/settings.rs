@@ -1,11 +1,19 @@
-//! What did the user say about logging in?
+//! What did the user say about credentials and logins?
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::callback::CallbackSettings;
+use super::headers::Headers;
 use super::jwt::Signer;
 use super::static_credential::Credential;
+use super::store::KeptIn;
 use crate::log::Secret;
+use crate::net::Network;
 
 /// Our name where the user gives no other; shown on consent pages.
 const CLIENT_NAME: &str = "mcp-ferry";
@@ -22,6 +30,50 @@ const RESERVED: [&str; 8] = [
     "request",
     "request_uri",
 ];
+
+/// The options of the command line that are about credentials and logins.
+#[derive(Debug)]
+pub struct Options {
+    /// The MCP server's endpoint.
+    pub server: Uri,
+    /// The user's headers, for the origin of this server only.
+    pub headers: Headers,
+    /// The source of the bearer token, if it is not one of `headers`.
+    pub credential: Option<Credential>,
+    /// What to do when a login is needed.
+    pub mode: AuthMode,
+    /// Options about the authorization server.
+    pub login: Login,
+    /// Options about the redirect from the browser.
+    pub callback: CallbackSettings,
+    /// How long a person may take to log in.
+    pub timeout: Duration,
+    /// Where the login's secrets are kept.
+    pub kept_in: KeptIn,
+    /// The user's name for this login, where one server has several.
+    pub profile: Option<String>,
+    /// The URL as the user typed it: mcp-remote derives file names from it.
+    pub typed_url: String,
+    /// The values of `--header` as the user typed them: mcp-remote derives file names from them too.
+    pub typed_headers: Vec<String>,
+    /// How connections are made.
+    pub network: Network,
+    /// The folder of logins; `None` if there is no home directory.
+    pub home: Option<PathBuf>,
+}
+
+/// What to do when a login is needed (`--auth`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Answer the client at once, open a browser when a request needs the login, and go on after the login.
+    Auto,
+    /// Let the client wait for the login.
+    Wait,
+    /// Answer the client at once with the address to log in at.
+    Error,
+    /// Never log in.
+    Off,
+}
 
 /// What the user said about logging in. `default()`: nothing.
 #[derive(Debug, Default)]
@@ -131,10 +183,8 @@ impl ResourceChoice {
 impl Login {
     /// `--authorize-param name=value`.
     pub fn parse_authorize_param(text: &str) -> Result<(String, String), String> {
-        let (name, value) = text.split_once('=').ok_or("a parameter is given as name=value")?;
-        if name.is_empty() {
-            return Err("a parameter is given as name=value".to_owned());
-        }
+        let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+        let (name, value) = pair.ok_or("a parameter is given as name=value")?;
         if RESERVED.contains(&name) {
             return Err(format!("{name} is set by the login itself"));
         }
@@ -159,11 +209,8 @@ impl Login {
     /// `--issuer` and `--token-endpoint`: https, or http on this machine.
     pub fn parse_issuer(text: &str) -> Result<String, String> {
         let url = Url::parse(text).map_err(|error| error.to_string())?;
-        match url.scheme() {
-            "https" => Ok(text.to_owned()),
-            "http" if super::web_url::is_loopback(&url) => Ok(text.to_owned()),
-            _ => Err("it is an https URL".to_owned()),
-        }
+        let usable = url.scheme() == "https" || url.scheme() == "http" && super::web_url::is_loopback(&url);
+        if usable { Ok(text.to_owned()) } else { Err("it is an https URL".to_owned()) }
     }
 
     /// `--static-oauth-client-info`: a JSON object with `client_id`, and perhaps `client_secret`,
@@ -189,22 +236,25 @@ impl Login {
 
     /// The options that make the tokens of one login differ from another's.
     pub(super) fn key_parts(&self) -> Vec<(String, String)> {
-        let mut parts = self.authorize_params.clone();
-        parts.extend(self.scope.iter().map(|scope| ("scope".to_owned(), scope.clone())));
-        parts.extend(self.issuer.iter().map(|issuer| ("issuer".to_owned(), issuer.clone())));
-        match &self.resource {
-            ResourceChoice::Discovered => {}
-            ResourceChoice::Given(resource) => parts.push(("resource".to_owned(), resource.clone())),
-            ResourceChoice::Off => parts.push(("resource".to_owned(), String::new())),
-        }
+        let resource = match &self.resource {
+            ResourceChoice::Discovered => None,
+            ResourceChoice::Given(resource) => Some(resource.as_str()),
+            ResourceChoice::Off => Some(""),
+        };
         let grant = match &self.grant {
             Grant::AuthorizationCode | Grant::Device => "person",
             Grant::ClientCredentials => "client",
             Grant::Enterprise(_) => "enterprise",
             Grant::Workload(_) => "workload",
         };
-        parts.push(("grant".to_owned(), grant.to_owned()));
-        parts
+        let own = [
+            ("scope", self.scope.as_deref()),
+            ("issuer", self.issuer.as_deref()),
+            ("resource", resource),
+            ("grant", Some(grant)),
+        ];
+        let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+        self.authorize_params.iter().cloned().chain(own).collect()
     }
 
     /// Our name for registrations.

@@ -20,22 +20,11 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub enum Credential {
     /// `--bearer-token-env`. It is read once: an environment does not change.
-    Environment {
-        /// The variable's name.
-        variable: String,
-        /// Its value.
-        token: Secret,
-    },
+    Environment { variable: String, token: Secret },
     /// `--bearer-token-file`.
-    File {
-        /// As the user typed it.
-        path: PathBuf,
-    },
-    /// `--token-command`.
-    Command {
-        /// The program and its arguments; at least the program.
-        argv: Vec<String>,
-    },
+    File { path: PathBuf },
+    /// `--token-command`: the program and its arguments.
+    Command { argv: Vec<String> },
 }
 
 /// The credential, with the token that was read last.
@@ -107,27 +96,33 @@ impl Credential {
                 let (path, shown) = (path.clone(), path.display().to_string());
                 let read = task::blocking(move || std::fs::read_to_string(path).map_err(|error| error.to_string()));
                 let read = read.await.unwrap_or_else(|| Err("the read was cut off".to_owned()));
-                (read.map_err(|cause| AuthError::File { path: shown.clone(), cause })?, shown)
+                (read.map_err(|cause| AuthError::NoToken(format!("cannot read {shown}: {cause}")))?, shown)
             }
             Self::Command { argv } => (run(argv).await?, "--token-command".to_owned()),
         };
         let token = Secret::new(bare_token(&text));
-        if token.expose().is_empty() { Err(AuthError::NoToken(source)) } else { Ok(token) }
+        if token.expose().is_empty() { Err(no_usable_token(&source)) } else { Ok(token) }
     }
 
     async fn read(&self, serial: u64) -> Result<Token, AuthError> {
         let token = self.token().await?;
-        let header = authorization("Bearer", &token).ok_or_else(|| AuthError::NoToken("its source".to_owned()))?;
+        let header = authorization("Bearer", &token).ok_or_else(|| no_usable_token("its source"))?;
         Ok(Token { header, serial })
     }
+}
+
+/// The error for a text that is no token, from this source.
+pub(super) fn no_usable_token(source: &str) -> AuthError {
+    AuthError::NoToken(format!("the text from {source} is empty or cannot stand in a header"))
 }
 
 /// Runs the command and returns what it prints. It does not get our stdin, which belongs to the protocol; its stderr is
 /// dropped, because it may hold secrets.
 async fn run(argv: &[String]) -> Result<String, AuthError> {
-    let program = argv.first().cloned().unwrap_or_default();
-    let failed = |cause: String| AuthError::Command { program: program.clone(), cause };
-    let mut command = tokio::process::Command::new(&program);
+    let program = argv.first().map_or("", String::as_str);
+    // Without the arguments, which may be secret.
+    let failed = |cause: String| AuthError::NoToken(format!("{program} of --token-command {cause}"));
+    let mut command = tokio::process::Command::new(program);
     command.args(argv.get(1..).unwrap_or_default()).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = match tokio::time::timeout(COMMAND_LIMIT, command.output()).await {
         Ok(output) => output.map_err(|error| failed(format!("cannot be run: {error}")))?,

@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::output::{login_failed, oauth, say, say_event, shown};
-use crate::auth::{AuthError, Grant, LoginOptions, OAuth, Snapshot};
+use super::output::{oauth, say, say_event, shown};
+use crate::auth::{self, AuthError, Grant, LoginOptions, OAuth, Snapshot};
 use crate::cli::LoginCommand;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
@@ -34,10 +34,10 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
     let oauth = oauth(settings)?;
     let host = net::origin(&settings.upstream.uri);
     if let Some(redirect) = &typed.complete {
-        let held = oauth.complete_login(redirect).await.map_err(|error| login_failed(&error))?;
+        let held = auth::complete_login(&oauth.context, redirect).await?;
         return Ok(signed_in(&oauth, &held, typed, &host));
     }
-    let held = oauth.account().snapshot().await.filter(|held| !typed.force && held.is_good());
+    let held = oauth.context.account.snapshot().await.filter(|held| !typed.force && held.is_good());
     let probe = probe(settings, held.as_ref().map(|_| &oauth)).await?;
     if let (Some(held), Probe::Other(status)) = (held, &probe) {
         return already_signed_in(&oauth, held, *status, typed, &host).await;
@@ -55,13 +55,10 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
     }
     let pasted = pasted_lines(typed);
     let options = LoginOptions { opens: !typed.no_browser, asked_for: true, pasted, ..LoginOptions::default() };
-    let logging_in = oauth.log_in(options);
-    let printing = print_url(&oauth, typed.json, &host);
     let held = tokio::select! {
-        held = logging_in => held,
-        never = printing => match never {},
+        held = auth::log_in(&oauth.context, options) => held?,
+        never = print_url(&oauth, typed.json, &host) => match never {},
     };
-    let held = held.map_err(|error| login_failed(&error))?;
     Ok(signed_in(&oauth, &held, typed, &host))
 }
 
@@ -79,7 +76,7 @@ async fn already_signed_in(
             hint: "try again later, or log in anew with --force".to_owned(),
         });
     }
-    let held = oauth.account().snapshot().await.unwrap_or(held);
+    let held = oauth.context.account.snapshot().await.unwrap_or(held);
     say_event(typed.json, &format!("already signed in to {host}"), &login_event("already_signed_in", oauth, &held));
     Ok(Exit::Orderly)
 }
@@ -90,7 +87,7 @@ async fn wants_login(oauth: &OAuth, probe: &Probe, host: &str) -> Result<bool, E
         Probe::Unauthorized(headers) => Some(headers),
         Probe::Other(_) => None,
     };
-    let wants_login = oauth.prepare_login(refused).await.map_err(|error| login_failed(&error))?;
+    let wants_login = auth::prepare_login(&oauth.context, refused).await?;
     match probe {
         Probe::Other(status) if !wants_login && !status.is_success() => Err(Error::Login {
             cause: format!("{host} answers {status}, and does not say that it wants a login"),
@@ -102,7 +99,7 @@ async fn wants_login(oauth: &OAuth, probe: &Probe, host: &str) -> Result<bool, E
 
 /// Prints where to sign in; another call of the program completes the login.
 async fn begin_login(oauth: &OAuth, typed: &LoginCommand, host: &str) -> Result<Exit, Error> {
-    let url = oauth.begin_login().await.map_err(|error| login_failed(&error))?;
+    let url = auth::begin_login(&oauth.context).await?;
     let server = &typed.url;
     let words =
         format!("{url}\n\nthen run: mcp-ferry login {server} --complete 'the address that the browser ends at'");
@@ -120,7 +117,7 @@ fn signed_in(oauth: &OAuth, held: &Snapshot, typed: &LoginCommand, host: &str) -
 }
 
 fn login_event(name: &str, oauth: &OAuth, held: &Snapshot) -> serde_json::Value {
-    let mut event = shown(&held.record, &oauth.account().store().path(oauth.account().key()));
+    let mut event = shown(&held.record, &oauth.context.account.store().path(oauth.context.account.key()));
     event["event"] = name.into();
     event
 }
@@ -129,7 +126,7 @@ fn login_event(name: &str, oauth: &OAuth, held: &Snapshot) -> serde_json::Value 
 async fn print_url(oauth: &OAuth, json: bool, host: &str) -> std::convert::Infallible {
     let mut printed = None;
     loop {
-        if let Ok(Some(prompt)) = oauth.login_status().prompt(std::time::Duration::MAX).await
+        if let Ok(Some(prompt)) = oauth.context.login_status.prompt(std::time::Duration::MAX).await
             && json
             && printed.as_ref() != Some(&prompt.url)
         {

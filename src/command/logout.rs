@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::output::{oauth, say_event};
-use crate::auth::{Account, LoginLock, Snapshot};
+use crate::auth::{self, Account, LoginError, LoginLock, Snapshot};
 use crate::cli::LogoutCommand;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
@@ -11,10 +11,10 @@ use crate::error::{Error, Exit};
 pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<Exit, Error> {
     let named = oauth(settings)?;
     let accounts = if typed.all {
-        let store = named.account().store();
+        let store = named.context.account.store();
         store.keys().into_iter().map(|key| Account::new(store.clone(), key)).collect()
     } else {
-        vec![named.account().clone()]
+        vec![named.context.account.clone()]
     };
     let mut count = 0;
     for account in accounts {
@@ -22,8 +22,7 @@ pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<Ex
         if signed_in.is_none() && LoginLock::new(account.clone()).pending().await.is_none() {
             continue;
         }
-        let out = named.log_out(&account).await;
-        let revoked = out.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
+        let revoked = auth::log_out(&named.context, &account).await.map_err(LoginError::from)?;
         count += 1;
         let Some(held) = signed_in else {
             say_event(typed.json, "the login that was under way is given up", &json!({ "event": "login_given_up" }));

@@ -55,9 +55,11 @@ fn has_ended(record: &Record, ends: Option<u64>) -> bool {
     is_over && !record.is_renewable()
 }
 
-/// The error of a login, as the error that ends the program.
-pub(super) fn login_failed(error: &LoginError) -> Error {
-    Error::Login { cause: error.to_string(), hint: error.hint() }
+/// The error of a login ends the program. (Here, because `error` knows no login.)
+impl From<LoginError> for Error {
+    fn from(error: LoginError) -> Self {
+        Self::Login { cause: error.to_string(), hint: error.hint() }
+    }
 }
 
 /// The login of these settings.

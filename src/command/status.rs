@@ -10,7 +10,7 @@ use crate::error::{Error, Exit};
 
 pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Error> {
     let oauth = oauth(settings)?;
-    let account = oauth.account();
+    let account = &oauth.context.account;
     let logins = match &typed.url {
         Some(_) => {
             let held = account.snapshot().await;

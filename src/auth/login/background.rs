@@ -1,19 +1,58 @@
 //! When does a login begin by itself? When a request needs it, or when a client whose first message needed it still
 //! runs after a while. Programs often start the bridge only to look, and end it again; requests that the bridge makes
-//! by itself open no tab.
+//! by itself open no tab. Where a login would not help, none begins.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::log_in::log_in;
 use super::prompt::LoginOptions;
+use crate::auth::discovery::Discovered;
 use crate::auth::login_context::LoginContext;
-use crate::auth::options::AuthMode;
+use crate::auth::metadata::Metadata;
+use crate::auth::settings::AuthMode;
 use crate::log;
 use crate::task;
 
 /// A client that still runs this long after its first message is one that somebody uses.
 const IN_USE: Duration = Duration::from_secs(2);
+
+/// How long a refused request may look for an authorization server: the client's first message waits for it.
+const LOOK: Duration = Duration::from_millis(1500);
+
+/// Whether a login is of no use, because no authorization server issues tokens for this server: it wants a key that the
+/// user has to give.
+pub(in crate::auth) async fn is_login_useless(context: &LoginContext) -> bool {
+    tokio::time::timeout(LOOK, has_no_authorization_server(context)).await.unwrap_or_default()
+}
+
+async fn has_no_authorization_server(context: &LoginContext) -> bool {
+    match context.discover().await {
+        Ok(discovered) => {
+            let is_guessed = !discovered.issuer.metadata.contains_key("issuer");
+            is_guessed && !is_authorization_server(context, &discovered).await
+        }
+        Err(error) => {
+            // The login reports this error to those who want to log in.
+            if error.is_temporary() {
+                log::info!("{error}");
+            } else {
+                log::warn!("{error}");
+            }
+            false
+        }
+    }
+}
+
+/// Whether a server without any metadata issues tokens itself (2025-03-26). Many that only want a key challenge with
+/// `Bearer` too.
+async fn is_authorization_server(context: &LoginContext, discovered: &Discovered) -> bool {
+    let is_challenged = context.requirement.lock().challenge.is_some();
+    match Metadata::of(&discovered.issuer).token_endpoint().filter(|_| is_challenged) {
+        Some(endpoint) => context.fetch().await.is_endpoint(endpoint).await,
+        None => false,
+    }
+}
 
 /// Notes that a login is needed, and starts the one task that sees to it, unless it runs already. With `step_up` only
 /// some requests need the login.
@@ -29,11 +68,11 @@ async fn log_in_when_needed(context: Arc<LoginContext>) {
     loop {
         let seen = context.requirement.lock().seen;
         let in_use = async {
-            context.login_status.first_message().await;
+            context.login_status.first_message.notified().await;
             tokio::time::sleep(IN_USE).await;
         };
         tokio::select! {
-            () = context.login_status.requested() => {}
+            () = context.login_status.requested.notified() => {}
             () = in_use, if context.options.mode == AuthMode::Auto => {}
             () = logged_in_elsewhere(&context, seen) => break,
         }

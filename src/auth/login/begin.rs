@@ -81,7 +81,7 @@ pub(super) async fn begin(
     let scope = discovered.scopes.select(login, &discovered.issuer, previous, adjustments.attempt);
     let is_refused = login.client_id.is_some() || adjustments.register_anew;
     let registered = record.registered_with(&discovered.issuer).filter(|_| !is_refused);
-    let mut client = match registered.filter(|client| !client.needs_new_registration(Some(&redirect_uri), now())) {
+    let mut client = match registered.filter(|client| !client.needs_new_registration(&redirect_uri, now())) {
         Some(client) => client.clone(),
         None => register(context, &discovered, &record, adjustments, &redirect_uri).await?,
     };

@@ -1,5 +1,5 @@
 //! How is a login made, from the first step to the tokens? In one call of the program ([`log_in`]), or in two calls: the
-//! first shows where to sign in ([`begin_only`]), the second brings the address that the browser ended at ([`complete`]).
+//! first shows where to sign in ([`begin_login`]), the second brings the address that the browser ended at ([`complete_login`]).
 //!
 //! One process has the login lock. It shows where to sign in, waits for the browser to come back or for an address that
 //! a person pastes, and exchanges the code. The other processes wait for the tokens that it saves; if it dies, the next
@@ -8,12 +8,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
+
 use super::begin::{self, Adjustments};
 use super::error::LoginError;
 use super::prompt::{self, LoginOptions};
 use super::{device, finish};
 use crate::auth::account::Snapshot;
 use crate::auth::authorization::PendingAuthorization;
+use crate::auth::challenge::Challenge;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, Turn};
 use crate::auth::settings::Grant;
@@ -27,10 +30,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const MOST_ATTEMPTS: usize = 6;
 
 /// Logs in, or waits until another process has logged in.
-pub(in crate::auth) async fn log_in(
-    context: &Arc<LoginContext>,
-    mut options: LoginOptions,
-) -> Result<Snapshot, LoginError> {
+pub(crate) async fn log_in(context: &Arc<LoginContext>, mut options: LoginOptions) -> Result<Snapshot, LoginError> {
     let limit = context.options.timeout;
     let logging_in = async {
         let mut seen = context.requirement.lock().seen;
@@ -54,6 +54,22 @@ pub(in crate::auth) async fn log_in(
         }
     };
     tokio::time::timeout(limit, logging_in).await.unwrap_or(Err(LoginError::TimedOut(limit.as_secs())))
+}
+
+/// For a person who wants to log in. `refusal` are the headers with which the server refused a request without a login;
+/// `None` if it did not. False if nothing shows that the server has logins.
+pub(crate) async fn prepare_login(context: &LoginContext, refusal: Option<&HeaderMap>) -> Result<bool, LoginError> {
+    context.require(refusal.and_then(Challenge::read), None).await;
+    let logins = context.account.record().await.logins;
+    context.requirement.lock().logins = Some(logins);
+    let discovered = context.discover().await;
+    if refusal.is_some() {
+        return discovered.map(|_| true).map_err(Into::into);
+    }
+    // Some servers refuse no request before a tool is called, and name the issuer in their metadata.
+    Ok(discovered.is_ok_and(|discovered| {
+        discovered.issuer.metadata.contains_key("issuer") && discovered.issuer.resource.is_some()
+    }))
 }
 
 /// Waits for the login lock. Meanwhile shows where to sign in for the login of another process; an address that a
@@ -132,9 +148,9 @@ async fn log_in_by_browser(
     }
 }
 
-/// Begins a login that [`complete`] finishes, perhaps in another process. Returns the address to open. A login that
+/// Begins a login that [`complete_login`] finishes, perhaps in another process. Returns the address to open. A login that
 /// another process has begun is as good.
-pub(in crate::auth) async fn begin_only(context: &LoginContext) -> Result<String, LoginError> {
+pub(crate) async fn begin_login(context: &LoginContext) -> Result<String, LoginError> {
     let limit = context.options.timeout;
     let seen = context.account.generation().await;
     let begun_elsewhere = async {
@@ -165,7 +181,7 @@ pub(in crate::auth) async fn begin_only(context: &LoginContext) -> Result<String
 }
 
 /// Finishes the login that was begun last, with the address that the browser ended at.
-pub(in crate::auth) async fn complete(context: &Arc<LoginContext>, redirect: &str) -> Result<Snapshot, LoginError> {
+pub(crate) async fn complete_login(context: &Arc<LoginContext>, redirect: &str) -> Result<Snapshot, LoginError> {
     let logged_in = complete_pending(context, redirect).await?;
     context.login_lock.remove_pending().await;
     Ok(logged_in)

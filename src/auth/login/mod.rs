@@ -1,5 +1,5 @@
 //! How does somebody log in? [`log_in`] waits for the result; [`begin_in_background`] leaves the login to a task;
-//! [`begin_only`] and [`complete`] are the two halves of a login that two calls of the program make.
+//! [`begin_login`] and [`complete_login`] are the two halves of a login that two calls of the program make.
 
 mod background;
 mod begin;
@@ -12,5 +12,5 @@ mod prompt;
 pub use error::LoginError;
 pub use prompt::LoginOptions;
 
-pub(super) use background::begin_in_background;
-pub(super) use log_in::{begin_only, complete, log_in};
+pub(super) use background::{begin_in_background, is_login_useless};
+pub(crate) use log_in::{begin_login, complete_login, log_in, prepare_login};

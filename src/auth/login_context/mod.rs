@@ -5,7 +5,6 @@ mod fingerprints;
 mod requirement;
 
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -20,10 +19,9 @@ use super::dpop::Dpop;
 use super::fetch::Fetch;
 use super::login_lock::LoginLock;
 use super::login_status::LoginStatus;
-use super::options::Options;
 use super::record::{Client, Issuer, Record};
 use super::scope;
-use super::settings::Grant;
+use super::settings::{Grant, Options};
 use super::store::{Key, Store};
 use super::token::Issued;
 use crate::log::{self, Secret};
@@ -32,14 +30,14 @@ use fingerprints::TokenFingerprints;
 use requirement::Requirement;
 
 /// What the logins to one MCP server share. Requests, the task that waits for a login, and refreshes hold it.
-pub(super) struct LoginContext {
+pub(crate) struct LoginContext {
     /// The endpoint of the MCP server.
     pub(super) server: Url,
     pub(super) options: Arc<Options>,
-    pub(super) account: Account,
+    pub(crate) account: Account,
     pub(super) login_lock: LoginLock,
     /// Whoever logs in writes it; whoever waits for a login reads it.
-    pub(super) login_status: LoginStatus,
+    pub(crate) login_status: LoginStatus,
     /// A refused request writes it; a login reads it to see what it must bring, and writes who issues tokens.
     pub(super) requirement: Mutex<Requirement>,
     pub(super) fingerprints: TokenFingerprints,
@@ -52,12 +50,6 @@ pub(super) struct LoginContext {
     http: Http,
     /// The client for authorization servers. The first login makes it.
     fetch: OnceCell<Fetch>,
-}
-
-impl fmt::Debug for LoginContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginContext").field("login_status", &self.login_status).finish_non_exhaustive()
-    }
 }
 
 impl LoginContext {

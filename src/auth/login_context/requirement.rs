@@ -21,7 +21,7 @@ pub(in crate::auth) struct Requirement {
     /// The fingerprint of the token that was refused; 0 if there was none.
     refused: u64,
     /// How many logins there were when a person asked for another one. A refresh is not a login.
-    logins: Option<u64>,
+    pub(in crate::auth) logins: Option<u64>,
     /// The scope that the next token must have, or must have been asked for with.
     scope: Option<String>,
     /// The scopes that earlier logins were made for, because requests were refused for lack of them.
@@ -31,18 +31,9 @@ pub(in crate::auth) struct Requirement {
 impl Requirement {
     /// Another token than the one that is held, and for a step-up a token with this scope.
     pub(super) fn set(&mut self, challenge: Option<Challenge>, scope: Option<String>, seen: u64, refused: u64) {
+        let step_ups = std::mem::take(&mut self.step_ups);
         // The MCP server may have another authorization server since (SEP-2352).
-        self.discovered = None;
-        self.challenge = challenge;
-        self.seen = seen;
-        self.refused = refused;
-        self.logins = None;
-        self.scope = scope;
-    }
-
-    /// Another login than the ones made so far: a person asks for it.
-    pub(in crate::auth) fn require_login_after(&mut self, logins: u64) {
-        self.logins = Some(logins);
+        *self = Self { challenge, scope, seen, refused, step_ups, discovered: None, logins: None };
     }
 
     /// Whether this login is enough: not every change of the record is.

@@ -3,55 +3,44 @@
 //! A request that needs a new token refreshes it. A login that needs a person is left to one background task.
 
 mod take_over;
-mod token_headers;
-mod usefulness;
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use url::Url;
 
-use super::account::{Account, Snapshot};
+use super::account::Snapshot;
 use super::challenge::Challenge;
 use super::error::AuthError;
 use super::expiry::Freshness;
-use super::grants;
-use super::login::{self, LoginError, LoginOptions};
+use super::headers::authorization;
+use super::login::{begin_in_background, is_login_useless};
 use super::login_context::LoginContext;
-use super::login_status::LoginStatus;
-use super::logout;
-use super::options::{AuthMode, Options};
-use super::record::{Record, fingerprint};
+use super::record::{Record, Tokens, fingerprint};
 use super::refresh::{Reason, RefreshError, RefreshFailure, Refresher};
-use super::store::StoreError;
+use super::settings::Options;
+use super::static_credential::no_usable_token;
 use super::token::{self, Issued, TokenEndpoint};
+use super::{dpop, grants};
 use crate::log;
 use crate::net::Http;
 
 /// How long the end of the process waits for a refresh that has been sent.
 const LAST_REFRESH: Duration = Duration::from_secs(10);
 
-/// How long a refused request may look for an authorization server: the client's first message waits for it.
-const LOOK: Duration = Duration::from_millis(1500);
-
 /// The login of one server, as requests use it.
 pub struct OAuth {
-    context: Arc<LoginContext>,
+    /// What requests share with logins and logouts.
+    pub(crate) context: Arc<LoginContext>,
     refresher: Refresher,
     /// Whether a login of mcp-remote was looked for. The first refused request sets it.
     has_looked_for_import: AtomicBool,
     /// Whether there is no login and the server has not asked for one: then requests need not look for a login. A request
     /// sets it; a refusal clears it.
     is_unneeded: AtomicBool,
-}
-
-impl fmt::Debug for OAuth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuth").field("context", &self.context).finish_non_exhaustive()
-    }
 }
 
 impl OAuth {
@@ -64,21 +53,6 @@ impl OAuth {
             has_looked_for_import: AtomicBool::new(false),
             is_unneeded: AtomicBool::new(false),
         })
-    }
-
-    /// The state of the login.
-    pub fn login_status(&self) -> &LoginStatus {
-        &self.context.login_status
-    }
-
-    /// What the user wants done while there is no login.
-    pub(super) fn mode(&self) -> AuthMode {
-        self.context.options.mode
-    }
-
-    /// The login as it is kept.
-    pub fn account(&self) -> &Account {
-        &self.context.account
     }
 
     /// Lets running work finish.
@@ -122,9 +96,38 @@ impl OAuth {
             return Ok(0);
         }
         if let Some(tokens) = &held.record.tokens {
-            token_headers::add(&self.context, &held.record, tokens, method, uri, headers)?;
+            self.add_token(&held.record, tokens, method, uri, headers)?;
         }
         Ok(self.context.fingerprints.of(&held.record))
+    }
+
+    /// Puts the record's token into the headers of a request, with the proof that the token is ours.
+    fn add_token(
+        &self,
+        record: &Record,
+        tokens: &Tokens,
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+    ) -> Result<(), AuthError> {
+        let unusable = || no_usable_token("the authorization server");
+        let id_token = tokens.id_token.as_ref().filter(|_| self.context.options.login.use_id_token);
+        let token = id_token.unwrap_or(&tokens.access_token);
+        let mut scheme = "Bearer";
+        // An ID token is not bound to a key.
+        if id_token.is_none()
+            && tokens.token_type.eq_ignore_ascii_case("DPoP")
+            && let Some(dpop) = self.context.dpop(record).map_err(|error| AuthError::NoLogin(error.to_string()))?
+        {
+            scheme = "DPoP";
+            let url = Url::parse(&uri.to_string()).map_err(|_| unusable())?;
+            let proof = dpop.proof(method, &url, Some(token)).map_err(|error| AuthError::NoLogin(error.to_string()))?;
+            let mut proof = HeaderValue::try_from(proof).map_err(|_| unusable())?;
+            proof.set_sensitive(true);
+            headers.insert(dpop::PROOF, proof);
+        }
+        headers.insert(AUTHORIZATION, authorization(scheme, token).ok_or_else(unusable)?);
+        Ok(())
     }
 
     async fn refresh(&self, held: &Snapshot, reason: Reason) -> Result<Snapshot, RefreshError> {
@@ -201,9 +204,8 @@ impl OAuth {
         if !context.needs_a_person() {
             return grants::obtain_tokens(context, seen).await.map(|_| true);
         }
-        let is_login_useless = tokio::time::timeout(LOOK, usefulness::is_login_useless(context)).await;
-        if !is_login_useless.unwrap_or_default() {
-            login::begin_in_background(context, false);
+        if !is_login_useless(context).await {
+            begin_in_background(context, false);
         }
         Ok(false)
     }
@@ -231,7 +233,7 @@ impl OAuth {
             context.requirement.lock().note_step_up();
             return grants::obtain_tokens(context, seen).await.map(|_| true);
         }
-        login::begin_in_background(context, true);
+        begin_in_background(context, true);
         Ok(false)
     }
 
@@ -247,7 +249,7 @@ impl OAuth {
             return Err(AuthError::NoLogin(why));
         }
         context.require(challenge, None).await;
-        login::begin_in_background(context, false);
+        begin_in_background(context, false);
         context.login_status.fail(why);
         Ok(false)
     }
@@ -268,47 +270,6 @@ impl OAuth {
         if let Ok(Err(error)) | Err(error) = noted.await {
             log::debug!("{error}");
         }
-    }
-}
-
-/// For people who log in and out by a command.
-impl OAuth {
-    /// Logs in, or waits until another process has logged in.
-    pub async fn log_in(&self, options: LoginOptions) -> Result<Snapshot, LoginError> {
-        login::log_in(&self.context, options).await
-    }
-
-    /// Begins a login that [`OAuth::complete_login`] finishes, perhaps in another process. Returns the address to open.
-    pub async fn begin_login(&self) -> Result<String, LoginError> {
-        login::begin_only(&self.context).await
-    }
-
-    /// Finishes the login that was begun last, with the address that the browser ended at.
-    pub async fn complete_login(&self, redirect: &str) -> Result<Snapshot, LoginError> {
-        login::complete(&self.context, redirect).await
-    }
-
-    /// Ends a login of the same store, and one that is under way. True if the authorization server has revoked its
-    /// tokens.
-    pub async fn log_out(&self, account: &Account) -> Result<bool, StoreError> {
-        logout::log_out(&self.context, account).await
-    }
-
-    /// For a person who wants to log in. `refusal` are the headers with which the server refused a request without a
-    /// login; `None` if it did not. False if nothing shows that the server has logins.
-    pub async fn prepare_login(&self, refusal: Option<&HeaderMap>) -> Result<bool, LoginError> {
-        let context = &self.context;
-        context.require(refusal.and_then(Challenge::read), None).await;
-        let logins = context.account.snapshot().await.map_or(0, |held| held.record.logins);
-        context.requirement.lock().require_login_after(logins);
-        let discovered = context.discover().await;
-        if refusal.is_some() {
-            return discovered.map(|_| true).map_err(Into::into);
-        }
-        // Some servers refuse no request before a tool is called, and name the issuer in their metadata.
-        Ok(discovered.is_ok_and(|discovered| {
-            discovered.issuer.metadata.contains_key("issuer") && discovered.issuer.resource.is_some()
-        }))
     }
 }
 

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use crate::auth::import;
 use crate::auth::login_context::LoginContext;
-use crate::auth::options::Options;
 use crate::auth::record::Record;
-use crate::auth::settings::ResourceChoice;
+use crate::auth::settings::{Options, ResourceChoice};
 use crate::log;
 use crate::task;
 
@@ -35,18 +34,12 @@ pub(super) async fn take_over(context: &LoginContext) -> bool {
 
 /// The login that mcp-remote keeps for this server.
 fn find(options: &Options) -> Option<Record> {
-    let pair = |header: &String| {
-        let (name, value) = header.split_once(':')?;
-        Some((name.to_owned(), value.trim_start().to_owned()))
-    };
-    let headers: Vec<_> = options.typed_headers.iter().filter_map(pair).collect();
+    let pairs = options.typed_headers.iter().filter_map(|header| header.split_once(':'));
+    let headers: Vec<_> = pairs.map(|(name, value)| (name.to_owned(), value.trim_start().to_owned())).collect();
     let login = &options.login;
     let typed = import::McpRemoteOptions {
         url: &options.typed_url,
-        resource: match &login.resource {
-            ResourceChoice::Given(resource) => Some(resource),
-            ResourceChoice::Discovered | ResourceChoice::Off => None,
-        },
+        resource: if let ResourceChoice::Given(resource) = &login.resource { Some(resource) } else { None },
         authorize_params: &login.authorize_params,
         headers: &headers,
         client_metadata_url: login.client_metadata_url.as_deref(),

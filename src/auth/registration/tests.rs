@@ -181,6 +181,6 @@ fn a_client_is_registered_again_only_for_a_reason() {
         (client(Origin::Given, Some(1)), URIS[1], false),
         (client(Origin::MetadataDocument, None), URIS[1], false),
     ] {
-        assert_eq!(client.needs_new_registration(Some(uri), 100), due, "{client:?}");
+        assert_eq!(client.needs_new_registration(uri, 100), due, "{client:?}");
     }
 }

@@ -141,51 +141,33 @@ mod tests {
         Now { wall: Duration::from_secs(wall), boot: Duration::from_secs(boot) }
     }
 
-    #[test]
-    fn a_token_is_due_before_its_end_and_expired_after() {
-        let expiry = Expiry::new(&tokens(Some(3600)), at(1_000_000, 50));
-        let after = |seconds: u64| expiry.freshness(at(1_000_000 + seconds, 50 + seconds));
-        assert_eq!(after(0), Freshness::Good);
-        assert_eq!(after(3539), Freshness::Good, "the margin is never more than a minute");
-        assert_eq!(after(3560), Freshness::Due, "nor, with its jitter, less than 45 seconds");
-        assert_eq!(after(3600), Freshness::Expired);
+    /// The freshness of a token, first seen 50 s after boot, when the two clocks show these times.
+    fn freshness(lifetime: Option<u64>, seen_at: u64, wall: u64, boot: u64) -> Freshness {
+        Expiry::new(&tokens(lifetime), at(seen_at, 50)).freshness(at(wall, boot))
     }
 
     #[test]
-    fn a_short_token_is_not_refreshed_at_every_use() {
-        let expiry = Expiry::new(&tokens(Some(5)), at(1_000_000, 50));
-        assert_eq!(expiry.freshness(at(1_000_003, 53)), Freshness::Good, "a fifth of the lifetime is the margin");
+    fn a_token_expires_by_either_clock() {
+        let (hour, begin) = (Some(3600), 1_000_000);
+        for (wall, boot, expected, why) in [
+            (begin, 50, Freshness::Good, "a new token"),
+            (begin + 3539, 3589, Freshness::Good, "the margin is never more than a minute"),
+            (begin + 3560, 3610, Freshness::Due, "nor, with its jitter, less than 45 seconds"),
+            (begin + 3600, 3650, Freshness::Expired, "its end"),
+            (begin + 3700, 60, Freshness::Expired, "the wall clock jumped ahead"),
+            (begin + 10, 4000, Freshness::Expired, "somebody set the wall clock back a little"),
+            (begin / 2, 100, Freshness::Good, "a wall clock before the token says nothing"),
+            (begin / 2, 3700, Freshness::Expired, "the other clock still knows"),
+        ] {
+            assert_eq!(freshness(hour, begin, wall, boot), expected, "{why}");
+        }
+        assert_eq!(freshness(hour, begin / 2, begin / 2 + 10, 99_999), Freshness::Good, "used until it is refused");
     }
 
     #[test]
-    fn a_token_without_a_lifetime_is_used_until_it_is_refused() {
-        let expiry = Expiry::new(&tokens(None), at(9_000_000, 50));
-        assert_eq!(expiry.freshness(at(99_000_000, 50)), Freshness::Good);
-    }
-
-    #[test]
-    fn either_clock_may_say_that_it_is_over() {
-        let expiry = Expiry::new(&tokens(Some(3600)), at(1_000_000, 50));
-        assert_eq!(expiry.freshness(at(1_003_700, 60)), Freshness::Expired, "the wall clock jumped ahead");
-        assert_eq!(
-            expiry.freshness(at(1_000_010, 4000)),
-            Freshness::Expired,
-            "somebody set the wall clock back a little"
-        );
-    }
-
-    #[test]
-    fn a_wall_clock_before_the_token_says_nothing() {
-        let expiry = Expiry::new(&tokens(Some(3600)), at(500_000, 50));
-        assert_eq!(expiry.freshness(at(500_010, 99_999)), Freshness::Good, "used until it is refused");
-        let expiry = Expiry::new(&tokens(Some(3600)), at(1_000_000, 50));
-        assert_eq!(expiry.freshness(at(500_000, 100)), Freshness::Good);
-        assert_eq!(expiry.freshness(at(500_000, 3700)), Freshness::Expired, "the other clock still knows");
-    }
-
-    #[test]
-    fn absurd_lifetimes_do_not_overflow() {
-        let expiry = Expiry::new(&tokens(Some(u64::MAX)), at(1_000_000, 50));
-        assert_eq!(expiry.freshness(at(2_000_000, 1_000_050)), Freshness::Good);
+    fn unusual_lifetimes_make_sense() {
+        assert_eq!(freshness(Some(5), 1_000_000, 1_000_003, 53), Freshness::Good, "a fifth of it is the margin");
+        assert_eq!(freshness(None, 9_000_000, 99_000_000, 50), Freshness::Good, "used until it is refused");
+        assert_eq!(freshness(Some(u64::MAX), 1_000_000, 2_000_000, 1_000_050), Freshness::Good, "nothing overflows");
     }
 }

@@ -20,27 +20,30 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub enum Credential {
     /// `--bearer-token-env`. It is read once: an environment does not change.
-    Environment { variable: String, token: Secret },
+    Environment {
+        /// The variable's name.
+        variable: String,
+        /// Its value.
+        token: Secret,
+    },
     /// `--bearer-token-file`.
-    File { path: PathBuf },
-    /// `--token-command`: the program and its arguments.
-    Command { argv: Vec<String> },
+    File {
+        /// As the user typed it.
+        path: PathBuf,
+    },
+    /// `--token-command`.
+    Command {
+        /// The program and its arguments.
+        argv: Vec<String>,
+    },
 }
 
 /// The credential, with the token that was read last.
-#[derive(Debug)]
 pub(super) struct StaticCredential {
     credential: Credential,
-    /// Requests read it; the first request, and one whose token was refused, replace it. Locked while the source is read,
-    /// so that the other requests wait for the new token.
-    token: Mutex<Option<Token>>,
-}
-
-#[derive(Debug, Clone)]
-struct Token {
-    header: HeaderValue,
-    /// Counts how often the source was read.
-    serial: u64,
+    /// The header with the token, and how often the source was read before. Requests read it; the first request, and one
+    /// whose token was refused, replace it. Locked while the source is read, so that other requests wait for the token.
+    token: Mutex<Option<(HeaderValue, u64)>>,
 }
 
 impl StaticCredential {
@@ -62,10 +65,9 @@ impl StaticCredential {
         let mut token = self.token.lock().await;
         let current = match token.take() {
             Some(current) => current,
-            None => self.credential.read(0).await?,
+            None => (self.credential.read().await?, 0),
         };
-        let Token { header, serial } = token.insert(current).clone();
-        Ok((header, serial))
+        Ok(token.insert(current).clone())
     }
 
     /// The server refused the token with this serial. True if there is another token to try now, read here or by a
@@ -75,14 +77,11 @@ impl StaticCredential {
             return Ok(false);
         }
         let mut token = self.token.lock().await;
-        let Some(current) = &*token else { return Ok(true) };
-        if current.serial != serial {
-            return Ok(true);
-        }
-        let next = self.credential.read(current.serial + 1).await?;
+        let Some((header, _)) = token.as_ref().filter(|(_, current)| *current == serial) else { return Ok(true) };
+        let next = self.credential.read().await?;
         // An unchanged file has no newer token. A command may have renewed what stands behind the same token.
-        let is_new = next.header != current.header || matches!(self.credential, Credential::Command { .. });
-        *token = Some(next);
+        let is_new = next != *header || matches!(self.credential, Credential::Command { .. });
+        *token = Some((next, serial + 1));
         Ok(is_new)
     }
 }
@@ -104,10 +103,8 @@ impl Credential {
         if token.expose().is_empty() { Err(no_usable_token(&source)) } else { Ok(token) }
     }
 
-    async fn read(&self, serial: u64) -> Result<Token, AuthError> {
-        let token = self.token().await?;
-        let header = authorization("Bearer", &token).ok_or_else(|| no_usable_token("its source"))?;
-        Ok(Token { header, serial })
+    async fn read(&self) -> Result<HeaderValue, AuthError> {
+        authorization("Bearer", &self.token().await?).ok_or_else(|| no_usable_token("its source"))
     }
 }
 

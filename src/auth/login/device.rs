@@ -5,11 +5,10 @@ use std::sync::Arc;
 use super::error::LoginError;
 use super::prompt::{LoginOptions, open_browser};
 use crate::auth::account::Snapshot;
-use crate::auth::discovery::Discovered;
 use crate::auth::grants::device::{self, DeviceAuthorization, PollResult};
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_status::LoginPrompt;
-use crate::auth::record::{Client, Record};
+use crate::auth::record::Record;
 use crate::auth::registration::{self, RegistrationRequest};
 use crate::auth::scope::ScopeAttempt;
 use crate::auth::token::{Issued, TokenEndpoint};
@@ -23,12 +22,26 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
     let begun_at = record.generation;
     let issuer = &discovered.issuer;
     let scope = discovered.scopes.select(login, issuer, record.requested_of(issuer), ScopeAttempt::Full);
-    let client = client(context, &discovered, &record).await?;
-    let dpop = context.dpop(&record).map_err(LoginError::other)?;
     let fetch = context.fetch().await;
+    let client = match record.registered_with(issuer) {
+        Some(client) => client.clone(),
+        None => {
+            let scope = discovered.scopes.to_register(login, issuer, record.requested_of(issuer));
+            let redirect_uris = &[];
+            let wanted = RegistrationRequest { redirect_uris, scope: scope.as_deref(), skip_metadata_document: false };
+            registration::register(fetch, issuer, login, wanted).await?
+        }
+    };
+    let dpop = context.dpop(&record).map_err(LoginError::other)?;
     let endpoint = TokenEndpoint { fetch, issuer, client: &client, login, dpop: dpop.as_deref() };
     let device = device::authorize(endpoint, scope.as_deref()).await?;
-    show(context, &device, options).await;
+    let url = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
+    context.login_status.set_prompt(LoginPrompt { url: url.clone(), code: Some(device.user_code.clone()) });
+    let server = context.shown_server();
+    log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
+    if options.opens && options.asked_for {
+        open_browser(url).await;
+    }
     let tokens = poll(device, endpoint).await?;
     let (context, issuer) = (Arc::clone(context), issuer.clone());
     let account = context.account.clone();
@@ -41,28 +54,6 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
         Ok(transaction.keep(record).await)
     });
     kept.await?
-}
-
-/// The client that an earlier run registered, or a new one.
-async fn client(context: &LoginContext, discovered: &Discovered, record: &Record) -> Result<Client, LoginError> {
-    let (login, issuer) = (&context.options.login, &discovered.issuer);
-    if let Some(client) = record.registered_with(issuer) {
-        return Ok(client.clone());
-    }
-    let scope = discovered.scopes.to_register(login, issuer, record.requested_of(issuer));
-    let wanted = RegistrationRequest { redirect_uris: &[], scope: scope.as_deref(), skip_metadata_document: false };
-    Ok(registration::register(context.fetch().await, issuer, login, wanted).await?)
-}
-
-/// Shows the code, and the page to type it in at.
-async fn show(context: &LoginContext, device: &DeviceAuthorization, options: &LoginOptions) {
-    let url = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
-    context.login_status.set_prompt(LoginPrompt { url: url.clone(), code: Some(device.user_code.clone()) });
-    let server = context.shown_server();
-    log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
-    if options.opens && options.asked_for {
-        open_browser(url).await;
-    }
 }
 
 /// Polls until a person has typed the code in, for as long as the code is valid.

@@ -44,13 +44,8 @@ pub(super) async fn show(
     options: &LoginOptions,
 ) {
     context.login_status.set_prompt(LoginPrompt { url: url.to_owned(), code: None });
-    let may_open = options.opens
-        && if options.asked_for {
-            guard.count_tab().await;
-            true
-        } else {
-            options.is_present || guard.claim_tab().await.is_ok()
-        };
+    let is_unlimited = options.is_present && !options.asked_for;
+    let may_open = options.opens && (is_unlimited || guard.claim_tab(options.asked_for).await.is_ok());
     if !options.quiet {
         let short = options.asked_for.then(|| callback.start_url());
         tell(context, url, short, may_open, options).await;

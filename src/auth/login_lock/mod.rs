@@ -178,28 +178,25 @@ impl LoginGuard {
         self.login.account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending)).await?
     }
 
-    /// Counts a tab if one may be opened; `Err` is how long there must be no tab. For a person who asks for a login
-    /// there is no limit, and [`LoginGuard::count_tab`] is enough.
-    pub(super) async fn claim_tab(&self) -> Result<(), Duration> {
-        let tabs = self.login.account.on_disk(|store, key| store.read_beside::<Tabs>(key, TABS)).await;
-        match tabs.ok().flatten().unwrap_or_default().pause(now()) {
-            Some(pause) => Err(pause),
-            None => {
-                self.count_tab().await;
+    /// Counts a tab that is about to be opened: if the process is killed then, the tab is counted. `Err` is how long there
+    /// must be no tab; for a person who asks for a login there is no limit.
+    pub(super) async fn claim_tab(&self, asked_for: bool) -> Result<(), Duration> {
+        let claim = move |store: &Store, key: &Key| {
+            let mut tabs: Tabs = store.read_beside(key, TABS).unwrap_or_default();
+            match tabs.pause(now()).filter(|_| !asked_for) {
+                Some(pause) => Ok(Err(pause)),
+                None => {
+                    tabs.count(now());
+                    store.write_beside(key, TABS, &tabs).map(Ok)
+                }
+            }
+        };
+        match self.login.account.on_disk(claim).await {
+            Ok(Ok(claimed)) => claimed,
+            Ok(Err(error)) | Err(error) => {
+                log::warn!("{error}; {}", error.hint());
                 Ok(())
             }
-        }
-    }
-
-    /// Counts a tab that is about to be opened: if the process is killed then, the tab is counted.
-    pub(super) async fn count_tab(&self) {
-        let count = |store: &Store, key: &Key| {
-            let mut tabs: Tabs = store.read_beside(key, TABS).unwrap_or_default();
-            tabs.count(now());
-            store.write_beside(key, TABS, &tabs)
-        };
-        if let Ok(Err(error)) | Err(error) = self.login.account.on_disk(count).await {
-            log::warn!("{error}; {}", error.hint());
         }
     }
 

@@ -75,9 +75,9 @@ async fn tabs_are_counted_across_processes() {
     let home = tempfile::tempdir().unwrap();
     let guard = own(&login_lock(home.path())).await;
     guard.save_pending(pending()).await.unwrap();
-    assert!(guard.claim_tab().await.is_ok());
+    assert!(guard.claim_tab(false).await.is_ok());
     guard.release().await;
-    let left = own(&login_lock(home.path())).await.claim_tab().await.unwrap_err();
+    let left = own(&login_lock(home.path())).await.claim_tab(false).await.unwrap_err();
     assert!(left > Duration::from_secs(100), "the next process waits its two minutes: {left:?}");
 }
 
@@ -100,7 +100,7 @@ async fn in_another_process() {
     let Some(home) = std::env::var_os(HOME).map(std::path::PathBuf::from) else { return };
     let guard = own(&login_lock(&home)).await;
     guard.save_pending(pending()).await.unwrap();
-    guard.claim_tab().await.unwrap();
+    guard.claim_tab(false).await.unwrap();
     writeln!(std::io::stdout(), "owner").unwrap();
     std::future::pending::<()>().await;
 }
@@ -122,5 +122,5 @@ async fn a_killed_owner_s_login_is_taken_over_without_a_new_tab() {
     let Ok(Turn::Acquired(guard)) = turn else { panic!("the kernel takes the lock from the dead") };
     let taken = heir.pending().await.expect("the login under way is on disk");
     assert_eq!((taken.state.as_str(), taken.port, &taken.payload), ("st", 4000, &json!({"issuer": "https://as"})));
-    assert!(guard.claim_tab().await.is_err(), "its tab is still open");
+    assert!(guard.claim_tab(false).await.is_err(), "its tab is still open");
 }

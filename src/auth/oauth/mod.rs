@@ -159,10 +159,9 @@ impl OAuth {
         }
         match status {
             StatusCode::UNAUTHORIZED => self.unauthorized(fingerprint, challenge).await,
-            StatusCode::FORBIDDEN => match challenge.filter(Challenge::is_insufficient_scope) {
-                Some(challenge) => self.insufficient_scope(fingerprint, challenge).await,
-                None => Ok(false),
-            },
+            StatusCode::FORBIDDEN if challenge.as_ref().is_some_and(Challenge::is_insufficient_scope) => {
+                self.insufficient_scope(fingerprint, challenge.unwrap_or_default()).await
+            }
             _ => Ok(false),
         }
     }
@@ -179,8 +178,15 @@ impl OAuth {
             if context.fingerprints.refuse(fingerprint, &held.record)
                 && let Some(tokens) = &held.record.tokens
             {
-                let issuer = held.record.issuer.clone().unwrap_or_default();
-                return self.give_up(challenge, token::explain_refused_token(&issuer, tokens)).await;
+                let why = token::explain_refused_token(&held.record.issuer.clone().unwrap_or_default(), tokens);
+                if !context.needs_a_person() {
+                    return Err(AuthError::NoLogin(why));
+                }
+                // New tokens do not help: only a person begins another login.
+                context.require(challenge, None).await;
+                begin_in_background(context, false);
+                context.login_status.fail(why);
+                return Ok(false);
             }
         }
         match held {
@@ -193,7 +199,10 @@ impl OAuth {
                 }
                 Err(error) => return Err(AuthError::Temporary(error.to_string())),
             },
-            held if held.as_ref().is_none_or(|held| held.record.generation == 0) && self.import().await => {
+            held if held.as_ref().is_none_or(|held| held.record.generation == 0)
+                && !self.has_looked_for_import.swap(true, Ordering::Relaxed)
+                && take_over::take_over(context).await =>
+            {
                 return Ok(true);
             }
             _ => {}
@@ -234,23 +243,6 @@ impl OAuth {
             return grants::obtain_tokens(context, seen).await.map(|_| true);
         }
         begin_in_background(context, true);
-        Ok(false)
-    }
-
-    /// Looks for a login of mcp-remote, once in the life of this process.
-    async fn import(&self) -> bool {
-        !self.has_looked_for_import.swap(true, Ordering::Relaxed) && take_over::take_over(&self.context).await
-    }
-
-    /// New tokens do not help: lets only a person begin another login.
-    async fn give_up(&self, challenge: Option<Challenge>, why: String) -> Result<bool, AuthError> {
-        let context = &self.context;
-        if !context.needs_a_person() {
-            return Err(AuthError::NoLogin(why));
-        }
-        context.require(challenge, None).await;
-        begin_in_background(context, false);
-        context.login_status.fail(why);
         Ok(false)
     }
 

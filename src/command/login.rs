@@ -2,29 +2,24 @@
 
 use std::io::{BufRead, IsTerminal};
 
-use http::{HeaderMap, Method, StatusCode};
+use http::response::Parts;
+use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::output::{oauth, say, say_event, shown};
+use super::output::{login_failed, oauth, say, say_event, shown};
 use crate::auth::{self, AuthError, Grant, LoginOptions, OAuth, Snapshot};
 use crate::cli::LoginCommand;
 use crate::config::Settings;
-use crate::error::{Error, Exit};
+use crate::error::Error;
 use crate::net::{self, ResponseOrRedirect};
 
 /// How often `initialize` may be sent: to where the server redirects it, and with another token.
 const MOST_REQUESTS: usize = 5;
 
-/// How the server answers `initialize`.
-enum Probe {
-    /// With 401, and these headers.
-    Unauthorized(HeaderMap),
-    /// With another status.
-    Other(StatusCode),
-}
+const TRY_LATER: &str = "try again later, or log in anew with --force";
 
-pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exit, Error> {
+pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<(), Error> {
     if typed.no_wait && matches!(settings.auth.login.grant, Grant::Device) {
         return Err(Error::Usage(
             "--no-wait is for a login in a browser, which --complete finishes; one on another device is waited for"
@@ -35,20 +30,32 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
     let host = net::origin(&settings.upstream.uri);
     if let Some(redirect) = &typed.complete {
         let held = auth::complete_login(&oauth.context, redirect).await?;
-        return Ok(signed_in(&oauth, &held, typed, &host));
+        signed_in(&oauth, &held, typed, &host);
+        return Ok(());
     }
     let held = oauth.context.account.snapshot().await.filter(|held| !typed.force && held.is_good());
-    let probe = probe(settings, held.as_ref().map(|_| &oauth)).await?;
-    if let (Some(held), Probe::Other(status)) = (held, &probe) {
-        return already_signed_in(&oauth, held, *status, typed, &host).await;
+    let Parts { status, headers, .. } = probe(settings, held.as_ref().map(|_| &oauth)).await?;
+    let refusal = Some(&headers).filter(|_| status == StatusCode::UNAUTHORIZED);
+    if let (Some(held), None) = (held, refusal) {
+        // The server has not refused the token of the login.
+        if status.is_server_error() {
+            let cause = format!("{host} answers {status}, so it is not known whether the login is still good");
+            return Err(login_failed(cause, TRY_LATER));
+        }
+        let held = oauth.context.account.snapshot().await.unwrap_or(held);
+        let event = login_event("already_signed_in", &oauth, &held);
+        say_event(typed.json, &format!("already signed in to {host}"), &event);
+        return Ok(());
     }
-    if !wants_login(&oauth, &probe, &host).await? {
-        say_event(
-            typed.json,
-            &format!("{host} wants no login"),
-            &json!({ "event": "no_login_wanted", "server": host }),
-        );
-        return Ok(Exit::Orderly);
+    if !auth::prepare_login(&oauth.context, refusal).await? {
+        // Nothing shows that the server wants a login; then it must have answered with success.
+        if refusal.is_none() && !status.is_success() {
+            let cause = format!("{host} answers {status}, and does not say that it wants a login");
+            return Err(login_failed(cause, "check the URL; some servers have their endpoint at /mcp or /sse"));
+        }
+        let event = json!({ "event": "no_login_wanted", "server": host });
+        say_event(typed.json, &format!("{host} wants no login"), &event);
+        return Ok(());
     }
     if typed.no_wait {
         return begin_login(&oauth, typed, &host).await;
@@ -59,61 +66,26 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<Exi
         held = auth::log_in(&oauth.context, options) => held?,
         never = print_url(&oauth, typed.json, &host) => match never {},
     };
-    Ok(signed_in(&oauth, &held, typed, &host))
-}
-
-/// There is a login, and the server has not refused its token.
-async fn already_signed_in(
-    oauth: &OAuth,
-    held: Snapshot,
-    status: StatusCode,
-    typed: &LoginCommand,
-    host: &str,
-) -> Result<Exit, Error> {
-    if status.is_server_error() {
-        return Err(Error::Login {
-            cause: format!("{host} answers {status}, so it is not known whether the login is still good"),
-            hint: "try again later, or log in anew with --force".to_owned(),
-        });
-    }
-    let held = oauth.context.account.snapshot().await.unwrap_or(held);
-    say_event(typed.json, &format!("already signed in to {host}"), &login_event("already_signed_in", oauth, &held));
-    Ok(Exit::Orderly)
-}
-
-/// Whether the server wants a login. If nothing shows that it does, it must have answered with success.
-async fn wants_login(oauth: &OAuth, probe: &Probe, host: &str) -> Result<bool, Error> {
-    let refused = match probe {
-        Probe::Unauthorized(headers) => Some(headers),
-        Probe::Other(_) => None,
-    };
-    let wants_login = auth::prepare_login(&oauth.context, refused).await?;
-    match probe {
-        Probe::Other(status) if !wants_login && !status.is_success() => Err(Error::Login {
-            cause: format!("{host} answers {status}, and does not say that it wants a login"),
-            hint: "check the URL; some servers have their endpoint at /mcp or /sse".to_owned(),
-        }),
-        _ => Ok(wants_login),
-    }
+    signed_in(&oauth, &held, typed, &host);
+    Ok(())
 }
 
 /// Prints where to sign in; another call of the program completes the login.
-async fn begin_login(oauth: &OAuth, typed: &LoginCommand, host: &str) -> Result<Exit, Error> {
+async fn begin_login(oauth: &OAuth, typed: &LoginCommand, host: &str) -> Result<(), Error> {
     let url = auth::begin_login(&oauth.context).await?;
     let server = &typed.url;
     let words =
         format!("{url}\n\nthen run: mcp-ferry login {server} --complete 'the address that the browser ends at'");
     say_event(typed.json, &words, &json!({ "event": "authorization_url", "url": url, "server": host }));
-    Ok(Exit::Orderly)
+    Ok(())
 }
 
-fn signed_in(oauth: &OAuth, held: &Snapshot, typed: &LoginCommand, host: &str) -> Exit {
+fn signed_in(oauth: &OAuth, held: &Snapshot, typed: &LoginCommand, host: &str) {
     let mut words = format!("signed in to {host}");
     if held.record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_none()) {
         words.push_str("; the authorization server issued no refresh token, so the login ends when the token expires");
     }
     say_event(typed.json, &words, &login_event("signed_in", oauth, held));
-    Exit::Orderly
 }
 
 fn login_event(name: &str, oauth: &OAuth, held: &Snapshot) -> serde_json::Value {
@@ -157,7 +129,7 @@ fn pasted_lines(typed: &LoginCommand) -> Option<mpsc::Receiver<String>> {
 }
 
 /// Sends `initialize`, as a client would, with a login or without, to see whether the server wants a login.
-async fn probe(settings: &Settings, login: Option<&OAuth>) -> Result<Probe, Error> {
+async fn probe(settings: &Settings, login: Option<&OAuth>) -> Result<Parts, Error> {
     let mut headers = crate::upstream::post_headers();
     for (name, value) in &settings.auth.headers.map {
         headers.append(name.clone(), value.clone());
@@ -167,10 +139,7 @@ async fn probe(settings: &Settings, login: Option<&OAuth>) -> Result<Probe, Erro
     let body = crate::message::request("1", "initialize", &params).into_text();
     let mut uri = settings.upstream.uri.clone();
     let client = settings.http()?;
-    let no_token = |error: AuthError| Error::Login {
-        cause: error.to_string(),
-        hint: "try again later, or log in anew with --force".to_owned(),
-    };
+    let no_token = |error: AuthError| login_failed(error.to_string(), TRY_LATER);
     for _ in 0..MOST_REQUESTS {
         let mut headers = headers.clone();
         let fingerprint = match login {
@@ -178,25 +147,22 @@ async fn probe(settings: &Settings, login: Option<&OAuth>) -> Result<Probe, Erro
             None => 0,
         };
         let sent = client.send(Method::POST, &uri, headers, body.clone()).await;
-        let sent = sent.map_err(|error| Error::Login { cause: error.to_string(), hint: error.hint().to_owned() })?;
-        match sent {
-            ResponseOrRedirect::Redirect(next) => uri = next,
-            ResponseOrRedirect::Response(response) if response.status() == StatusCode::UNAUTHORIZED => {
-                if let Some(oauth) = login
-                    && oauth
-                        .challenge(fingerprint, &uri, response.status(), response.headers())
-                        .await
-                        .map_err(no_token)?
-                {
-                    continue;
-                }
-                return Ok(Probe::Unauthorized(response.headers().clone()));
+        let sent = sent.map_err(|error| login_failed(error.to_string(), error.hint()))?;
+        let (head, _) = match sent {
+            ResponseOrRedirect::Redirect(next) => {
+                uri = next;
+                continue;
             }
-            ResponseOrRedirect::Response(response) => return Ok(Probe::Other(response.status())),
+            ResponseOrRedirect::Response(response) => response.into_parts(),
+        };
+        let has_other_token = match login.filter(|_| head.status == StatusCode::UNAUTHORIZED) {
+            Some(oauth) => oauth.challenge(fingerprint, &uri, head.status, &head.headers).await.map_err(no_token)?,
+            None => false,
+        };
+        if !has_other_token {
+            return Ok(head);
         }
     }
-    Err(Error::Login {
-        cause: format!("{} redirects in a circle, or refuses every token", net::origin(&settings.upstream.uri)),
-        hint: "check the URL".to_owned(),
-    })
+    let host = net::origin(&settings.upstream.uri);
+    Err(login_failed(format!("{host} redirects in a circle, or refuses every token"), "check the URL"))
 }

@@ -6,9 +6,9 @@ use super::output::{oauth, say_event};
 use crate::auth::{self, Account, LoginError, LoginLock, Snapshot};
 use crate::cli::LogoutCommand;
 use crate::config::Settings;
-use crate::error::{Error, Exit};
+use crate::error::Error;
 
-pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<Exit, Error> {
+pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<(), Error> {
     let named = oauth(settings)?;
     let accounts = if typed.all {
         let store = named.context.account.store();
@@ -36,5 +36,5 @@ pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<Ex
     if count == 0 {
         say_event(typed.json, "nobody was signed in", &json!({ "event": "not_signed_in" }));
     }
-    Ok(Exit::Orderly)
+    Ok(())
 }

@@ -55,10 +55,15 @@ fn has_ended(record: &Record, ends: Option<u64>) -> bool {
     is_over && !record.is_renewable()
 }
 
+/// A login failed, or is not known to be good.
+pub(super) fn login_failed(cause: String, hint: &str) -> Error {
+    Error::Login { cause, hint: hint.to_owned() }
+}
+
 /// The error of a login ends the program. (Here, because `error` knows no login.)
 impl From<LoginError> for Error {
     fn from(error: LoginError) -> Self {
-        Self::Login { cause: error.to_string(), hint: error.hint() }
+        login_failed(error.to_string(), &error.hint())
     }
 }
 

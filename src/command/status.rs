@@ -6,9 +6,9 @@ use super::output::{oauth, say, shown};
 use crate::auth::now;
 use crate::cli::StatusCommand;
 use crate::config::Settings;
-use crate::error::{Error, Exit};
+use crate::error::Error;
 
-pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Error> {
+pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<(), Error> {
     let oauth = oauth(settings)?;
     let account = &oauth.context.account;
     let logins = match &typed.url {
@@ -32,22 +32,22 @@ pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<Ex
             say(&sentence(login));
         }
     }
-    Ok(Exit::Orderly)
+    Ok(())
 }
 
 fn sentence(login: &Value) -> String {
     let text = |name: &str| login[name].as_str().unwrap_or_default().to_owned();
-    let mut lines = vec![text("server")];
-    let mut add = |what: &str, text: String| {
-        if !text.is_empty() {
-            lines.push(format!("  {what:<10} {text}"));
-        }
-    };
-    add("issuer", text("issuer"));
-    add("scopes", text("scope"));
-    add("state", state(login));
-    add("stored in", text("storedIn"));
-    lines.join("\n")
+    let mut lines = text("server");
+    let details = [
+        ("issuer", text("issuer")),
+        ("scopes", text("scope")),
+        ("state", state(login)),
+        ("stored in", text("storedIn")),
+    ];
+    for (what, text) in details.iter().filter(|(_, text)| !text.is_empty()) {
+        lines.push_str(&format!("\n  {what:<10} {text}"));
+    }
+    lines
 }
 
 fn state(login: &Value) -> String {

@@ -122,19 +122,9 @@ fn boot() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::Secret;
 
     fn tokens(lifetime: Option<u64>) -> Tokens {
-        Tokens {
-            access_token: Secret::new("a"),
-            token_type: "Bearer".to_owned(),
-            refresh_token: None,
-            id_token: None,
-            scope: None,
-            obtained_at: 1_000_000,
-            lifetime,
-            refresh_with_scope: false,
-        }
+        Tokens { obtained_at: 1_000_000, lifetime, ..crate::auth::tests::access_token("a") }
     }
 
     fn at(wall: u64, boot: u64) -> Now {

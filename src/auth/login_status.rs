@@ -60,12 +60,10 @@ impl LoginStatus {
         })
     }
 
-    /// A person can sign in there.
     pub(super) fn set_prompt(&self, prompt: LoginPrompt) {
         self.state.send_replace(State::Prompt(prompt));
     }
 
-    /// The login failed.
     pub(super) fn fail(&self, why: String) {
         self.clear_requests();
         self.state.send_replace(State::Failed(why));

@@ -264,26 +264,21 @@ impl Login {
 
     /// Whether the settings fit each other; if not, a sentence about what to change.
     pub fn check(&self) -> Result<(), String> {
-        if self.client_secret.is_some() && self.client_id.is_none() {
-            return Err("a client secret needs --client-id".to_owned());
-        }
-        if self.client_key.is_some() && self.client_id.is_none() {
-            return Err("--private-key needs --client-id".to_owned());
-        }
-        let by_hand = matches!(self.grant, Grant::AuthorizationCode | Grant::Device);
-        if self.token_endpoint.is_some() && by_hand {
-            return Err("--token-endpoint is only for logins without a person, such as --client-credentials".to_owned());
-        }
-        let authenticated = self.client_id.is_some() && (self.client_secret.is_some() || self.client_key.is_some());
-        match self.grant {
-            Grant::ClientCredentials if !authenticated => {
-                Err("--client-credentials needs --client-id and a client secret or --private-key".to_owned())
+        let is_named = self.client_id.is_some();
+        let is_authenticated = self.client_secret.is_some() || self.client_key.is_some();
+        let fault = match self.grant {
+            _ if self.client_secret.is_some() && !is_named => "a client secret needs --client-id",
+            _ if self.client_key.is_some() && !is_named => "--private-key needs --client-id",
+            Grant::AuthorizationCode | Grant::Device if self.token_endpoint.is_some() => {
+                "--token-endpoint is only for logins without a person, such as --client-credentials"
             }
-            Grant::Enterprise(_) if self.client_id.is_none() => {
-                Err("a login by the company's identity provider needs --client-id".to_owned())
+            Grant::ClientCredentials if !is_authenticated => {
+                "--client-credentials needs --client-id and a client secret or --private-key"
             }
-            _ => Ok(()),
-        }
+            Grant::Enterprise(_) if !is_named => "a login by the company's identity provider needs --client-id",
+            _ => return Ok(()),
+        };
+        Err(fault.to_owned())
     }
 }
 

@@ -37,17 +37,16 @@ pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<()
 
 fn sentence(login: &Value) -> String {
     let text = |name: &str| login[name].as_str().unwrap_or_default().to_owned();
-    let mut lines = text("server");
+    let mut lines = vec![text("server")];
     let details = [
         ("issuer", text("issuer")),
         ("scopes", text("scope")),
         ("state", state(login)),
         ("stored in", text("storedIn")),
     ];
-    for (what, text) in details.iter().filter(|(_, text)| !text.is_empty()) {
-        lines.push_str(&format!("\n  {what:<10} {text}"));
-    }
-    lines
+    let details = details.iter().filter(|(_, text)| !text.is_empty());
+    lines.extend(details.map(|(what, text)| format!("  {what:<10} {text}")));
+    lines.join("\n")
 }
 
 fn state(login: &Value) -> String {

@@ -59,7 +59,6 @@ impl Adjustments {
     }
 }
 
-/// Begins a login.
 pub(super) async fn begin(
     context: &LoginContext,
     guard: &LoginGuard,

@@ -1,8 +1,7 @@
 //! What do logins to one MCP server share? Who the server is, what the user wants, the login as it is kept, and what
 //! this process has learnt.
 
-mod fingerprints;
-mod requirement;
+mod refusals;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,12 +25,10 @@ use super::store::{Key, Store};
 use super::token::Issued;
 use crate::log::{self, Secret};
 use crate::net::{AddressScope, Http, Network};
-use fingerprints::TokenFingerprints;
-use requirement::Requirement;
+use refusals::{Requirement, TokenFingerprints};
 
 /// What the logins to one MCP server share. Requests, the task that waits for a login, and refreshes hold it.
 pub(crate) struct LoginContext {
-    /// The endpoint of the MCP server.
     pub(super) server: Url,
     pub(super) options: Arc<Options>,
     pub(crate) account: Account,
@@ -157,7 +154,6 @@ impl LoginContext {
         Ok(Some(dpop))
     }
 
-    /// The `DPoP` key that was used last.
     pub(super) fn last_dpop(&self) -> Option<Arc<Dpop>> {
         self.dpop.lock().as_ref().map(|(_, dpop)| Arc::clone(dpop))
     }

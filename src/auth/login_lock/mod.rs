@@ -213,7 +213,6 @@ struct Tabs {
 }
 
 impl Tabs {
-    /// Adds a tab, and drops those that count no longer.
     fn count(&mut self, now: u64) {
         self.opened.retain(|&opened| opened <= now && now - opened < HOUR);
         self.opened.push(now);

@@ -1,8 +1,6 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -90,37 +88,4 @@ fn a_tab_in_two_minutes_and_three_in_an_hour() {
     assert_eq!(pause(&[9_000, 9_400, 9_800], 10_000), HOUR - 1000);
     assert_eq!(pause(&[5_000, 9_400, 9_800], 10_000), 0);
     assert_eq!(pause(&[99_999], 10_000), 0, "a clock that was set back locks nobody out");
-}
-
-const HOME: &str = "MCP_FERRY_TEST_LOGIN_LOCK_HOME";
-
-/// Does nothing unless it was started by the test below.
-#[tokio::test]
-async fn in_another_process() {
-    let Some(home) = std::env::var_os(HOME).map(std::path::PathBuf::from) else { return };
-    let guard = own(&login_lock(&home)).await;
-    guard.save_pending(pending()).await.unwrap();
-    guard.claim_tab(false).await.unwrap();
-    writeln!(std::io::stdout(), "owner").unwrap();
-    std::future::pending::<()>().await;
-}
-
-#[tokio::test]
-async fn a_killed_owner_s_login_is_taken_over_without_a_new_tab() {
-    let home = tempfile::tempdir().unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "auth::login_lock::tests::in_another_process", "--nocapture", "--test-threads=1"]);
-    let mut owner = command.env(HOME, home.path()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().ends_with("owner")));
-    let heir = login_lock(home.path());
-    let kill = async {
-        owner.kill().unwrap();
-        owner.wait().unwrap();
-    };
-    let (turn, ()) = tokio::join!(heir.acquire(0), kill);
-    let Ok(Turn::Acquired(guard)) = turn else { panic!("the kernel takes the lock from the dead") };
-    let taken = heir.pending().await.expect("the login under way is on disk");
-    assert_eq!((taken.state.as_str(), taken.port, &taken.payload), ("st", 4000, &json!({"issuer": "https://as"})));
-    assert!(guard.claim_tab(false).await.is_err(), "its tab is still open");
 }

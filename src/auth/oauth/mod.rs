@@ -55,12 +55,10 @@ impl OAuth {
         })
     }
 
-    /// Lets running work finish.
     pub(super) async fn close(&self) {
         self.context.account.settle(LAST_REFRESH).await;
     }
 
-    /// Notes that the server has accepted this token.
     pub(super) fn accepted(&self, fingerprint: u64) {
         if self.context.fingerprints.accept(fingerprint) {
             self.context.login_lock.uncount_tab();
@@ -265,7 +263,6 @@ impl OAuth {
     }
 }
 
-/// Sends the record's refresh token to the authorization server.
 async fn send_refresh_token(context: &LoginContext, record: &Record) -> Result<Issued, RefreshFailure> {
     let incomplete = || RefreshFailure::Dead("what is kept of the login is not complete".to_owned());
     let (Some(issuer), Some(client), Some(tokens)) = (&record.issuer, &record.client, &record.tokens) else {

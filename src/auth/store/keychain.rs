@@ -116,17 +116,11 @@ mod system {
 }
 
 #[cfg(not(any(target_os = "macos", windows)))]
-pub(super) use nowhere::{read, write};
+pub(super) fn read(_: &str, _: Record) -> Result<Record, StoreError> {
+    Err(StoreError::Keychain("this system has no keychain".to_owned()))
+}
 
 #[cfg(not(any(target_os = "macos", windows)))]
-mod nowhere {
-    use super::{Record, StoreError};
-
-    pub(in super::super) fn read(_: &str, _: Record) -> Result<Record, StoreError> {
-        Err(StoreError::Keychain("this system has no keychain".to_owned()))
-    }
-
-    pub(in super::super) fn write(key: &str, record: &Record) -> Result<Record, StoreError> {
-        read(key, record.clone())
-    }
+pub(super) fn write(key: &str, record: &Record) -> Result<Record, StoreError> {
+    read(key, record.clone())
 }

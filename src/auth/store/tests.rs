@@ -4,6 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::auth::record::{Client, Tokens};
+use crate::auth::tests::access_token;
 use crate::log::Secret;
 
 fn key(profile: &str) -> Key {
@@ -15,16 +16,8 @@ fn store(home: &Path) -> Store {
 }
 
 fn record(generation: u64) -> Record {
-    let tokens = Tokens {
-        access_token: Secret::new("access-marked-secret"),
-        token_type: "Bearer".to_owned(),
-        refresh_token: Some(Secret::new("refresh-marked-secret")),
-        id_token: None,
-        scope: None,
-        obtained_at: 1,
-        lifetime: Some(3600),
-        refresh_with_scope: false,
-    };
+    let refresh_token = Some(Secret::new("refresh-marked-secret"));
+    let tokens = Tokens { refresh_token, lifetime: Some(3600), ..access_token("access-marked-secret") };
     Record { generation, tokens: Some(tokens), client: Some(Client::default()), ..Record::default() }
 }
 

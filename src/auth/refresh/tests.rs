@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-mod processes;
-
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +8,7 @@ use std::time::Instant;
 use super::*;
 use crate::auth::record::Client;
 use crate::auth::store::{KeptIn, Key, Lock, Store};
+use crate::auth::tests::access_token;
 use crate::auth::token::AuthMethod;
 
 fn key() -> Key {
@@ -22,14 +21,11 @@ fn store(home: &Path) -> Store {
 
 fn tokens(serial: u64, lifetime: Option<u64>) -> Tokens {
     Tokens {
-        access_token: Secret::new(format!("access-{serial}")),
-        token_type: "Bearer".to_owned(),
         refresh_token: Some(Secret::new(format!("refresh-{serial}"))),
-        id_token: None,
         scope: Some("all".to_owned()),
         obtained_at: now(),
         lifetime,
-        refresh_with_scope: false,
+        ..access_token(&format!("access-{serial}"))
     }
 }
 
@@ -75,8 +71,8 @@ impl Login {
         reason: Reason,
         answer: impl Fn(Record, usize) -> Result<Issued, RefreshFailure> + Send + Sync + 'static,
     ) -> Result<Snapshot, RefreshError> {
-        let sent = self.sent.clone();
-        let send = move |record| std::future::ready(answer(record, sent.fetch_add(1, Ordering::Relaxed)));
+        let count = self.sent.clone();
+        let send = move |record| std::future::ready(answer(record, count.fetch_add(1, Ordering::Relaxed)));
         process.refresh(&self.seen, reason, send).await
     }
 
@@ -93,6 +89,7 @@ impl Login {
 }
 
 /// The next tokens for each refresh token.
+#[allow(clippy::unnecessary_wraps)]
 fn next(record: Record, _: usize) -> Result<Issued, RefreshFailure> {
     let sent = record.tokens.unwrap().refresh_token.unwrap();
     let serial: u64 = sent.expose().strip_prefix("refresh-").unwrap().parse().unwrap();
@@ -140,13 +137,13 @@ async fn a_token_that_is_not_due_any_more_is_adopted() {
 #[tokio::test]
 async fn a_caller_who_goes_away_stops_nothing() {
     let Login { home, refresher, seen, .. } = Login::new(None).await;
-    let (sent, sending) = tokio::sync::oneshot::channel();
+    let (begun, beginning) = tokio::sync::oneshot::channel();
     let (answer, answered) = tokio::sync::oneshot::channel::<()>();
-    let channels = std::sync::Mutex::new(Some((sent, answered)));
+    let channels = std::sync::Mutex::new(Some((begun, answered)));
     let send = move |_| {
-        let (sent, answered) = channels.lock().unwrap().take().unwrap();
+        let (begun, answered) = channels.lock().unwrap().take().unwrap();
         async move {
-            sent.send(()).unwrap();
+            begun.send(()).unwrap();
             answered.await.unwrap();
             Ok(issued(tokens(2, None)))
         }
@@ -155,7 +152,7 @@ async fn a_caller_who_goes_away_stops_nothing() {
         let refresher = refresher.clone();
         async move { refresher.refresh(&seen, Reason::Refused, send).await }
     });
-    sending.await.unwrap();
+    beginning.await.unwrap();
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
     let started = process(home.path()).account.snapshot().await.unwrap().record.refresh_started.is_some();

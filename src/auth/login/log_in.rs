@@ -1,5 +1,6 @@
 //! How is a login made, from the first step to the tokens? In one call of the program ([`log_in`]), or in two calls: the
-//! first shows where to sign in ([`begin_login`]), the second brings the address that the browser ended at ([`complete_login`]).
+//! first shows where to sign in ([`begin_login`]), the second brings the address that the browser ended at
+//! ([`complete_login`]).
 //!
 //! One process has the login lock. It shows where to sign in, waits for the browser to come back or for an address that
 //! a person pastes, and exchanges the code. The other processes wait for the tokens that it saves; if it dies, the next

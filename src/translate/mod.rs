@@ -4,7 +4,7 @@ mod capabilities;
 mod protocol;
 #[cfg(test)]
 mod test_support;
-pub mod to_legacy;
+pub(crate) mod to_legacy;
 pub mod to_modern;
 
 pub(crate) use protocol::{CACHEABLE, LEGACY_REVISIONS, LISTS, MODERN_REVISIONS, meta};

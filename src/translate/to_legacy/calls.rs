@@ -1,8 +1,7 @@
 //! What becomes of a request that the server must answer, through all its rounds?
 
-use super::exchanges::{self, Exchange, Exchanges, Waiter};
-use super::input_requests::{InputRequests, Secrets};
-use super::input_responses::InputResponses;
+use super::exchanges::{Exchange, Exchanges, Waiter};
+use super::input_requests;
 use super::outbox::{ClientRequest, Outbox};
 use super::requests::ModernRequest;
 use super::responses::{missing_capability, required_urls};
@@ -10,31 +9,25 @@ use super::sessions::Sessions;
 use crate::message::{Message, cancelled};
 use crate::translate::capabilities;
 
-/// The exchanges with the server, and what it needs from the client for them.
+/// Makes text that nobody can guess.
+pub(crate) type Secrets = Box<dyn FnMut() -> String + Send>;
+
+/// The exchanges with the server.
 pub(super) struct Calls {
     pub(super) exchanges: Exchanges,
-    pub(super) input_requests: InputRequests,
+    secrets: Secrets,
 }
 
 impl Calls {
     pub(super) fn new(secrets: Secrets) -> Self {
-        Self { exchanges: Exchanges::default(), input_requests: InputRequests::new(secrets) }
+        Self { exchanges: Exchanges::default(), secrets }
     }
 
-    /// Takes a request. It [`begin`](Self::begin)s when its session is open. Returns its number.
-    pub(super) fn add(
-        &mut self,
-        message: &Message,
-        request: ModernRequest,
-        session: u64,
-        sessions: &Sessions,
-        out: &mut Outbox,
-    ) -> u64 {
+    /// Takes a request. It [`begin`](Self::begin)s when its session is open.
+    pub(super) fn add(&mut self, exchange: Exchange, out: &mut Outbox) -> ClientRequest {
         let number = out.next_number();
-        let capabilities = sessions.get(session).map(|session| session.capabilities.clone()).unwrap_or_default();
-        out.client_requests.insert(request.id.clone(), ClientRequest::Exchange(number));
-        self.exchanges.insert(number, Exchange::new(message, request, session, capabilities));
-        number
+        self.exchanges.insert(number, exchange);
+        ClientRequest::Exchange(number)
     }
 
     /// Sends a request as soon as the server sends the log messages that it wants.
@@ -75,7 +68,7 @@ impl Calls {
         let Some(exchange) = self.exchanges.responded(number) else { return };
         if exchange.client.is_none() {
             exchange.response = Some(response.clone());
-            return self.input_requests.pass_on(number, &self.exchanges, out);
+            return input_requests::pass_on(number, &mut self.exchanges, out);
         }
         let urls = required_urls(response);
         if exchange.subject.is_none() || urls.is_empty() {
@@ -86,7 +79,7 @@ impl Calls {
             return self.answer(number, error.as_ref().unwrap_or(response), sessions, out);
         }
         exchange.response = Some(response.clone());
-        self.input_requests.add_urls(number, urls);
+        input_requests::add_urls(exchange, urls);
         self.put_input_requests(number, out);
     }
 
@@ -99,15 +92,15 @@ impl Calls {
         let response = error.as_ref().unwrap_or(response);
         let modern = server.and_then(|server| server.modern_response(response, &exchange.method, &client.raw_id));
         out.answer(modern.unwrap_or_else(|| response.with_id(&client.raw_id)));
-        let requests = self.input_requests.take(number);
         let why = "the request that this belongs to is answered";
-        self.input_requests.release(exchange.session, requests, why, &self.exchanges, out);
+        input_requests::release(exchange.input_requests, why, &mut self.exchanges, out);
     }
 
     /// Answers the client's request with all input requests that the server has sent for it.
     pub(super) fn put_input_requests(&mut self, number: u64, out: &mut Outbox) {
-        self.input_requests.put(number, &mut self.exchanges, out);
-        if let Some(oldest) = self.input_requests.oldest_of_too_many() {
+        let Some(exchange) = self.exchanges.get_mut(number) else { return };
+        input_requests::put(number, exchange, &mut self.secrets, out);
+        if let Some(oldest) = self.exchanges.oldest_of_too_many() {
             self.give_up_held(oldest, out);
         }
     }
@@ -121,7 +114,7 @@ impl Calls {
         sessions: &mut Sessions,
         out: &mut Outbox,
     ) {
-        let number = self.input_requests.held_with(state);
+        let number = self.exchanges.held_with(state);
         let exchange = number.and_then(|number| Some((number, self.exchanges.get_mut(number)?)));
         let Some((number, exchange)) = exchange else {
             let why = "the requestState is unknown, or has expired; send the request again without it";
@@ -130,8 +123,7 @@ impl Calls {
         if exchange.method != request.method || exchange.subject != request.subject {
             return out.invalid_params(&request.raw_id, "the requestState belongs to a different request");
         }
-        let keys = self.input_requests.of(number).iter().map(|request| &*request.key);
-        let responses = match InputResponses::read(request.input_responses.as_deref(), keys) {
+        let responses = match input_requests::responses(request.input_responses.as_deref(), exchange) {
             Ok(responses) => responses,
             // The state stays valid: the client may retry with better responses.
             Err(why) => return out.invalid_params(&request.raw_id, &why),
@@ -140,13 +132,12 @@ impl Calls {
         exchange.log_level = request.log_level;
         exchange.capabilities = serde_json::from_str(&request.capabilities).ok();
         exchange.client = Some(Waiter { raw_id: request.raw_id, token: request.progress_token });
-        if let Some(held) = self.input_requests.take_held(number) {
-            exchanges::release_id(number, &held.request, out);
-        }
+        exchange.end_hold(number, out);
         out.client_requests.insert(request.id, ClientRequest::Exchange(number));
         sessions.touch(session, out.now);
-        let is_declined = self.input_requests.reply(number, &responses, &self.exchanges, out);
-        let is_impossible = self.input_requests.reject_lacking(number, &mut self.exchanges, out);
+        let is_declined = input_requests::reply(number, &responses, &mut self.exchanges, out);
+        let exchange = self.exchanges.get_mut(number);
+        let is_impossible = exchange.is_some_and(|exchange| input_requests::reject_lacking(exchange, out));
         self.update_log_level(session, sessions, out);
         self.proceed(number, (!is_declined && !is_impossible).then_some(message), sessions, out);
     }
@@ -163,22 +154,18 @@ impl Calls {
         if let Some(request) = request.filter(|_| needed_urls) {
             // The server may accept the request now.
             exchange.request = Some(request.clone());
-            let (session, requests) = (exchange.session, self.input_requests.take(number));
+            let requests = std::mem::take(&mut exchange.input_requests);
             let why = "the request that this belongs to is sent once more";
-            self.input_requests.release(session, requests, why, &self.exchanges, out);
+            input_requests::release(requests, why, &mut self.exchanges, out);
             return self.begin(number, sessions, out);
         }
         self.answer(number, &response, sessions, out);
     }
 
-    /// The client has cancelled its request. `message`: its `notifications/cancelled`, if it sent one.
-    pub(super) fn cancel(&mut self, number: u64, message: Option<&Message>, out: &mut Outbox) {
-        self.end(number, message, "the client has gone", out);
-    }
-
     /// The client has had its time to retry.
     pub(super) fn held_due(&mut self, number: u64, out: &mut Outbox) {
-        if self.input_requests.is_overdue(number, out.now) {
+        let held = self.exchanges.get(number).and_then(|exchange| exchange.held.as_ref());
+        if held.is_some_and(|held| held.until <= out.now) {
             self.give_up_held(number, out);
         }
     }
@@ -188,14 +175,13 @@ impl Calls {
         self.end(number, None, "the client has not come back", out);
     }
 
-    fn end(&mut self, number: u64, message: Option<&Message>, reason: &str, out: &mut Outbox) {
+    /// Ends a request without an answer. `message`: the client's `notifications/cancelled`, if it sent one.
+    pub(super) fn end(&mut self, number: u64, message: Option<&Message>, reason: &str, out: &mut Outbox) {
         let Some(mut exchange) = self.exchanges.remove(number) else { return };
-        if let Some(held) = self.input_requests.take_held(number) {
-            exchanges::release_id(number, &held.request, out);
-        }
-        let requests = self.input_requests.take(number);
-        self.input_requests.release(exchange.session, requests, reason, &self.exchanges, out);
-        exchanges::cancel(&mut exchange, message, reason, out);
+        exchange.end_hold(number, out);
+        let requests = std::mem::take(&mut exchange.input_requests);
+        input_requests::release(requests, reason, &mut self.exchanges, out);
+        exchange.cancel(message, reason, out);
     }
 
     /// The client's response to a server's request cannot be delivered. The server would wait for it in vain, so the
@@ -206,16 +192,6 @@ impl Calls {
         exchange.missing = None;
         out.cancel(exchange.session, &raw_id, cancelled(&raw_id, "what was asked for cannot be delivered"));
         self.responded(number, error, sessions, out);
-    }
-
-    /// The session of this request was refused. Returns the id of the client's request.
-    pub(super) fn drop_unopened(&mut self, number: u64) -> Option<Box<str>> {
-        Some(self.exchanges.remove(number)?.client?.raw_id)
-    }
-
-    /// The server has cancelled a request of its own.
-    pub(super) fn input_request_cancelled(&mut self, session: u64, message: &Message) {
-        self.input_requests.cancelled(session, message, &self.exchanges);
     }
 
     pub(super) fn is_in(&self, session: u64) -> bool {

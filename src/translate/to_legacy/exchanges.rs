@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use super::log_level::Level;
-use super::notifications::{cancelled, with_progress_token};
 use super::outbox::{Action, ClientRequest, Outbox, ServerRequest};
-use super::requests::{ModernRequest, legacy_request};
+use super::requests::{ModernRequest, cancelled, legacy_request, with_progress_token};
 use crate::message::{Id, Message};
 use crate::translate::capabilities;
 
+/// The highest number of exchanges that wait for input responses, because a client may never send them.
+const MOST_HELD: usize = 1024;
+
 /// One request of the client's, until the server's response has reached the client, with all its rounds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Exchange {
     pub(super) session: u64,
     pub(super) method: Box<str>,
@@ -36,6 +39,36 @@ pub(super) struct Exchange {
     pub(super) missing: Option<&'static str>,
     /// The server's response, if it came while `client` was `None`, or if it requires URLs to be visited first.
     pub(super) response: Option<Message>,
+    /// What the server needs from the client for this exchange, and has not got yet.
+    pub(super) input_requests: Vec<InputRequest>,
+    /// `Some` while the exchange waits for the client's retry.
+    pub(super) held: Option<Held>,
+}
+
+/// Something that the server needs from the client.
+#[derive(Debug)]
+pub(super) struct InputRequest {
+    pub(super) session: u64,
+    /// Its key in `inputRequests`.
+    pub(super) key: String,
+    /// The id of the server's request. `None` if it came in an error, which needs no reply.
+    pub(super) raw_id: Option<Box<str>>,
+    /// Its value in `inputRequests`, JSON text.
+    pub(super) text: String,
+    /// The capability that the client must declare.
+    pub(super) needs: &'static str,
+    /// If it came on the stream of the whole session, it may belong to another exchange: until when others are gathered.
+    pub(super) shared: Option<Instant>,
+}
+
+/// The client's request was answered with input requests.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The `requestState` with which the client retries.
+    pub(super) state: String,
+    /// The id of the request that was answered.
+    pub(super) request: Id,
+    pub(super) until: Instant,
 }
 
 /// A request of the client's that waits for a response.
@@ -77,14 +110,10 @@ impl Exchange {
             method: request.method,
             subject: request.subject,
             request: Some(message.clone()),
-            raw_id: None,
-            token: None,
             log_level: request.log_level,
             client: Some(Waiter { raw_id: request.raw_id, token: request.progress_token }),
             session_capabilities: capabilities,
-            capabilities: None,
-            missing: None,
-            response: None,
+            ..Self::default()
         }
     }
 
@@ -98,6 +127,22 @@ impl Exchange {
     pub(super) fn lacks(&self, needed: &'static str) -> Option<&'static str> {
         let declared = [Some(&*self.session_capabilities), self.capabilities.as_ref()];
         declared.into_iter().flatten().find_map(|declared| capabilities::missing(declared, needed))
+    }
+
+    /// Cancels the request at the server, if it is there. `by_client`: the client's own `notifications/cancelled`.
+    pub(super) fn cancel(&mut self, by_client: Option<&Message>, reason: &str, out: &mut Outbox) {
+        if let Some(raw_id) = self.raw_id.take() {
+            out.cancel(self.session, &raw_id, cancelled(by_client, &raw_id, reason));
+        }
+    }
+
+    /// The exchange waits for no retry any more: the id of the client's request does not stand for it.
+    pub(super) fn end_hold(&mut self, number: u64, out: &mut Outbox) {
+        let exchange = ClientRequest::Exchange(number);
+        // A later request may have the same id.
+        if let Some(held) = self.held.take().filter(|held| out.client_requests.get(&held.request) == Some(&exchange)) {
+            out.client_requests.remove(&held.request);
+        }
     }
 
     fn wants_log(&self, level: Level) -> bool {
@@ -120,6 +165,25 @@ impl Exchanges {
 
     pub(super) fn in_session(&self, session: u64) -> impl Iterator<Item = (u64, &Exchange)> {
         self.all.iter().filter(move |(_, one)| one.session == session).map(|(number, one)| (*number, one))
+    }
+
+    pub(super) fn in_session_mut(&mut self, session: u64) -> impl Iterator<Item = (u64, &mut Exchange)> {
+        self.all.iter_mut().filter(move |(_, one)| one.session == session).map(|(number, one)| (*number, one))
+    }
+
+    /// The exchange that waits for a retry with this state.
+    pub(super) fn held_with(&self, state: &str) -> Option<u64> {
+        self.held().find(|(_, held)| held.state == state).map(|(number, _)| number)
+    }
+
+    /// The exchange that has waited longest for a retry, if too many wait.
+    pub(super) fn oldest_of_too_many(&self) -> Option<u64> {
+        let oldest = self.held().min_by_key(|(number, held)| (held.until, *number));
+        oldest.filter(|_| self.held().count() > MOST_HELD).map(|(number, _)| number)
+    }
+
+    fn held(&self) -> impl Iterator<Item = (u64, &Held)> {
+        self.all.iter().filter_map(|(number, one)| Some((*number, one.held.as_ref()?)))
     }
 
     /// Sends the request to the server. Its id and progress token stay those of the client, unless another exchange uses
@@ -200,20 +264,5 @@ impl Exchanges {
         if is_wanted {
             out.push(Action::Deliver(message.clone()));
         }
-    }
-}
-
-/// Cancels the request at the server, if it is there. `by_client`: the client's own `notifications/cancelled`.
-pub(super) fn cancel(exchange: &mut Exchange, by_client: Option<&Message>, reason: &str, out: &mut Outbox) {
-    if let Some(raw_id) = exchange.raw_id.take() {
-        out.cancel(exchange.session, &raw_id, cancelled(by_client, &raw_id, reason));
-    }
-}
-
-/// The id of the client's request does not stand for this exchange any more.
-pub(super) fn release_id(number: u64, id: &Id, out: &mut Outbox) {
-    // A later request may have the same id.
-    if matches!(out.client_requests.get(id), Some(ClientRequest::Exchange(of)) if *of == number) {
-        out.client_requests.remove(id);
     }
 }

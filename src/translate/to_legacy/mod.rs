@@ -9,9 +9,7 @@
 mod calls;
 mod exchanges;
 mod input_requests;
-mod input_responses;
 mod log_level;
-mod notifications;
 mod outbox;
 mod requests;
 mod resources;
@@ -27,18 +25,17 @@ use serde_json::Value;
 
 use crate::message::{self, Id, Kind, Message, cancelled_id, code};
 use calls::Calls;
-use exchanges::{Origin, Stream};
+use exchanges::{Exchange, Origin, Stream};
 use outbox::{ClientRequest, Outbox, ServerRequest, Timer};
 use requests::{ModernRequest, legacy_notification};
-use sessions::{Sessions, Waiting};
+use sessions::Sessions;
 use subscriptions::Subscriptions;
 
-pub use input_requests::Secrets;
-pub use outbox::Action;
-pub use requests::{is_complete, is_modern};
+pub(crate) use outbox::Action;
+pub(crate) use requests::{is_complete, is_modern};
 
 /// The machine. It routes each event to the part that it concerns.
-pub struct ToLegacy {
+pub(crate) struct ToLegacy {
     sessions: Sessions,
     calls: Calls,
     subscriptions: Subscriptions,
@@ -47,7 +44,7 @@ pub struct ToLegacy {
 
 impl ToLegacy {
     /// `secrets` makes the `requestState` that comes with input requests.
-    pub fn new(secrets: Secrets, now: Instant) -> Self {
+    pub(crate) fn new(secrets: calls::Secrets, now: Instant) -> Self {
         Self {
             sessions: Sessions::default(),
             calls: Calls::new(secrets),
@@ -57,23 +54,23 @@ impl ToLegacy {
     }
 
     /// What must be done because of the events since the last call, in order.
-    pub fn actions(&mut self) -> Vec<Action> {
+    pub(crate) fn actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.out.actions)
     }
 
     /// When [`time_passed`](Self::time_passed) has something to do.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.out.deadline()
     }
 
     /// The client has sent a request. No other request with its id is in flight.
-    pub fn client_request(&mut self, message: &Message, now: Instant) {
+    pub(crate) fn client_request(&mut self, message: &Message, now: Instant) {
         self.out.now = now;
         self.take_request(message, false);
     }
 
     /// The client has sent a `subscriptions/listen`, which is already acknowledged.
-    pub fn acknowledged_listen(&mut self, message: &Message, now: Instant) {
+    pub(crate) fn acknowledged_listen(&mut self, message: &Message, now: Instant) {
         self.out.now = now;
         self.take_request(message, true);
     }
@@ -93,55 +90,62 @@ impl ToLegacy {
                 hint: try again when some of their requests are answered";
             return out.answer(message::error(&request.raw_id, code::INTERNAL_ERROR, why, None));
         };
-        let waiting = match &*request.method {
-            "server/discover" => {
-                out.client_requests.insert(request.id, ClientRequest::Discover(session));
-                Waiting::Discover(request.raw_id)
-            }
-            "subscriptions/listen" => match subscriptions.add(message, request, session, is_acknowledged, out) {
-                Some(number) => Waiting::Subscription(number),
-                None => return,
+        let (id, raw_id) = (request.id.clone(), request.raw_id.clone());
+        let request = match &*request.method {
+            "server/discover" => ClientRequest::Discover(out.next_number()),
+            "subscriptions/listen" => match subscriptions.add(message, session, is_acknowledged, out) {
+                Some(subscription) => subscription,
+                None => return out.invalid_params(&raw_id, "the subscription names no notifications"),
             },
-            _ => Waiting::Exchange(calls.add(message, request, session, sessions, out)),
+            _ => {
+                let capabilities = sessions.get(session).map(|session| session.capabilities.clone());
+                calls.add(Exchange::new(message, request, session, capabilities.unwrap_or_default()), out)
+            }
         };
-        if let Some(ready) = sessions.wait_until_open(session, waiting) {
-            self.begin(session, ready);
+        out.client_requests.insert(id, request);
+        match sessions.waiting(session) {
+            Some(waiting) => waiting.push((raw_id, request)),
+            None => self.begin(session, &raw_id, request),
         }
     }
 
     /// The session is open: begins what was to wait for that.
-    fn begin(&mut self, session: u64, ready: Waiting) {
+    fn begin(&mut self, session: u64, raw_id: &str, request: ClientRequest) {
         let Self { sessions, calls, subscriptions, out } = self;
-        match ready {
-            Waiting::Discover(raw_id) => sessions.answer_discover(session, &raw_id, out),
-            Waiting::Exchange(number) => calls.begin(number, sessions, out),
-            Waiting::Subscription(number) => subscriptions.start(number, sessions, out),
+        match request {
+            ClientRequest::Discover(_) => {
+                if let Some(session) = sessions.get(session).filter(|_| out.is_open(raw_id, request)) {
+                    out.answer(message::result(raw_id, &session.server.discover_result()));
+                }
+            }
+            ClientRequest::Exchange(number) => calls.begin(number, sessions, out),
+            ClientRequest::Subscription(number) => subscriptions.start(number, sessions, out),
         }
     }
 
     /// The client has sent `notifications/cancelled`.
-    pub fn client_cancelled(&mut self, message: &Message) {
+    pub(crate) fn client_cancelled(&mut self, message: &Message) {
         if let Some(id) = cancelled_id(message) {
             self.cancel(&id, Some(message));
         }
     }
 
     /// The response to this request of the client's is not needed any more.
-    pub fn request_dropped(&mut self, id: &Id) {
+    pub(crate) fn request_dropped(&mut self, id: &Id) {
         self.cancel(id, None);
     }
 
     fn cancel(&mut self, id: &Id, message: Option<&Message>) {
         let Self { sessions, calls, subscriptions, out } = self;
         match out.client_requests.remove(id) {
-            Some(ClientRequest::Exchange(number)) => calls.cancel(number, message, out),
+            Some(ClientRequest::Exchange(number)) => calls.end(number, message, "the client has gone", out),
             Some(ClientRequest::Subscription(number)) => subscriptions.cancel(number, sessions, out),
             Some(ClientRequest::Discover(_)) | None => {}
         }
     }
 
     /// The client has sent a notification that is not a cancellation.
-    pub fn client_notification(&mut self, message: &Message) {
+    pub(crate) fn client_notification(&mut self, message: &Message) {
         match message.kind() {
             Kind::Notification { method } if &**method != "notifications/initialized" => {}
             Kind::Notification { .. } => return,
@@ -157,7 +161,7 @@ impl ToLegacy {
     }
 
     /// The server has answered a request, or the caller answers it with an error instead.
-    pub fn server_response(&mut self, session: u64, response: &Message, now: Instant) {
+    pub(crate) fn server_response(&mut self, session: u64, response: &Message, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
         out.now = now;
         let Kind::Response { id, is_error } = response.kind() else { return };
@@ -180,7 +184,7 @@ impl ToLegacy {
     }
 
     /// The server has sent a request or a notification. `during`: the request on whose stream it came, if it is known.
-    pub fn server_message(&mut self, session: u64, during: Option<&Id>, message: &Message, now: Instant) {
+    pub(crate) fn server_message(&mut self, session: u64, during: Option<&Id>, message: &Message, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
         out.now = now;
         let stream = match during.map(|id| out.server_requests.get(&(session, id.clone()))) {
@@ -192,12 +196,12 @@ impl ToLegacy {
         match message.kind() {
             Kind::Request { .. } => {
                 let declared = sessions.get(session).map_or(&Value::Null, |session| &*session.capabilities);
-                calls.input_requests.receive(origin, declared, message, &mut calls.exchanges, out);
+                input_requests::receive(origin, declared, message, &mut calls.exchanges, out);
             }
             Kind::Notification { method } => match &**method {
                 "notifications/progress" => calls.exchanges.deliver_progress(session, message, out),
                 "notifications/message" => calls.exchanges.deliver_log(origin, message, out),
-                "notifications/cancelled" => calls.input_request_cancelled(session, message),
+                "notifications/cancelled" => input_requests::cancelled(session, message, &mut calls.exchanges),
                 "notifications/tools/list_changed"
                 | "notifications/prompts/list_changed"
                 | "notifications/resources/list_changed"
@@ -211,40 +215,39 @@ impl ToLegacy {
     }
 
     /// A [`Reply`](Action::Reply) for this exchange cannot be delivered.
-    pub fn reply_undeliverable(&mut self, exchange: u64, error: &Message, now: Instant) {
+    pub(crate) fn reply_undeliverable(&mut self, exchange: u64, error: &Message, now: Instant) {
         self.out.now = now;
         self.calls.reply_undeliverable(exchange, error, &self.sessions, &mut self.out);
     }
 
     /// The server has answered `initialize` with a result.
-    pub fn session_opened(&mut self, session: u64, response: &Message, now: Instant) {
+    pub(crate) fn session_opened(&mut self, session: u64, response: &Message, now: Instant) {
         self.out.now = now;
         let Some(waiting) = self.sessions.opened(session, response) else { return };
-        for ready in waiting {
-            self.begin(session, ready);
+        for (raw_id, request) in waiting {
+            self.begin(session, &raw_id, request);
         }
         self.calls.update_log_level(session, &mut self.sessions, &mut self.out);
     }
 
     /// The server has not answered `initialize` yet. This result stands in for its own meanwhile.
-    pub fn session_opened_provisionally(&mut self, session: u64, response: &Message, now: Instant) {
-        if self.sessions.is_opening(session) {
+    pub(crate) fn session_opened_provisionally(&mut self, session: u64, response: &Message, now: Instant) {
+        if self.sessions.waiting(session).is_some() {
             self.session_opened(session, response, now);
         }
     }
 
     /// The server has refused to open the session. The requests that waited for it are answered with the error.
-    pub fn session_refused(&mut self, session: u64, error: &Message) {
+    pub(crate) fn session_refused(&mut self, session: u64, error: &Message) {
         let Self { sessions, calls, subscriptions, out } = self;
         let Some(waiting) = sessions.refused(session, error, out) else { return };
-        for waiting in waiting {
-            let raw_id = match waiting {
-                Waiting::Discover(raw_id) => Some(raw_id),
-                Waiting::Exchange(number) => calls.drop_unopened(number),
-                Waiting::Subscription(number) => subscriptions.drop_unopened(number),
-            };
-            // The client may have cancelled it.
-            if let Some(raw_id) = raw_id.filter(|raw_id| out.client_requests.contains_key(&Id::from_json(raw_id))) {
+        for (raw_id, request) in waiting {
+            match request {
+                ClientRequest::Discover(_) => {}
+                ClientRequest::Exchange(number) => drop(calls.exchanges.remove(number)),
+                ClientRequest::Subscription(number) => subscriptions.drop_unopened(number),
+            }
+            if out.is_open(&raw_id, request) {
                 out.answer(error.with_id(&raw_id));
             }
         }
@@ -253,7 +256,7 @@ impl ToLegacy {
 
     /// The server has lost the session, and it was opened again: the log level and the resource subscriptions are
     /// requested again.
-    pub fn session_reopened(&mut self, number: u64, now: Instant) {
+    pub(crate) fn session_reopened(&mut self, number: u64, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
         out.now = now;
         let Some(session) = sessions.get_mut(number) else { return };
@@ -264,7 +267,7 @@ impl ToLegacy {
     }
 
     /// Does what is due.
-    pub fn time_passed(&mut self, now: Instant) {
+    pub(crate) fn time_passed(&mut self, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
         out.now = now;
         while let Some(timer) = out.take_due() {
@@ -282,7 +285,7 @@ impl ToLegacy {
     }
 
     /// The client's input has ended: its subscriptions end with a result.
-    pub fn end_of_input(&mut self) {
+    pub(crate) fn end_of_input(&mut self) {
         self.subscriptions.end(&self.sessions, &mut self.out);
     }
 }

@@ -10,55 +10,22 @@ pub(super) const OWN_REQUEST: Duration = Duration::from_secs(10);
 
 /// What the caller must do. Each session has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Open a session with this `initialize`, then send `initialized`.
-    Open {
-        /// A new session, or one that was closed because its server prefers another revision.
-        session: u64,
-        /// The request of the handshake.
-        initialize: Message,
-        /// The notification of the handshake.
-        initialized: Message,
-    },
+pub(crate) enum Action {
+    /// Open a session with this `initialize`, then send `initialized`. It is a new session, or one that was closed because
+    /// its server prefers another revision.
+    Open { session: u64, initialize: Message, initialized: Message },
     /// Close a session. Nothing more is sent in it.
-    Close {
-        /// The session.
-        session: u64,
-    },
-    /// Send a request. It needs exactly one [`server_response`](super::ToLegacy::server_response), unless it is
-    /// cancelled.
-    Request {
-        /// The session.
-        session: u64,
-        /// A request whose id no other request in flight has in this session.
-        message: Message,
-    },
+    Close { session: u64 },
+    /// Send a request whose id no other request in flight has in this session. It needs exactly one
+    /// [`server_response`](super::ToLegacy::server_response), unless it is cancelled.
+    Request { session: u64, message: Message },
     /// Send a notification, or the bridge's own response to a request from the server.
-    Notify {
-        /// The session.
-        session: u64,
-        /// The message.
-        message: Message,
-    },
+    Notify { session: u64, message: Message },
     /// Send the client's response to a request from the server. If it cannot be delivered, call
-    /// [`reply_undeliverable`](super::ToLegacy::reply_undeliverable).
-    Reply {
-        /// The session.
-        session: u64,
-        /// The number of the client's request that waits for it.
-        exchange: u64,
-        /// The response.
-        message: Message,
-    },
-    /// Tell the server that the response to this request is not needed any more, then drop the request.
-    Cancel {
-        /// The session.
-        session: u64,
-        /// The request's id in it.
-        id: Id,
-        /// `notifications/cancelled`.
-        message: Message,
-    },
+    /// [`reply_undeliverable`](super::ToLegacy::reply_undeliverable) with the number of the exchange.
+    Reply { session: u64, exchange: u64, message: Message },
+    /// Send this `notifications/cancelled`: the response to the request is not needed any more. Then drop the request.
+    Cancel { session: u64, id: Id, message: Message },
     /// Send the client the one response to its request.
     Answer(Message),
     /// Send the client a notification.
@@ -67,10 +34,9 @@ pub enum Action {
     Warn(String),
 }
 
-/// What a request from the client has become.
-#[derive(Debug, Clone, Copy)]
+/// What a request from the client has become. Each has a number of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientRequest {
-    /// `server/discover`, which waits for this session.
     Discover(u64),
     Exchange(u64),
     Subscription(u64),
@@ -154,6 +120,11 @@ impl Outbox {
         let (at, timer) = self.timers.first().copied().filter(|(at, _)| *at <= self.now)?;
         self.timers.remove(&(at, timer));
         Some(timer)
+    }
+
+    /// Whether this request still waits: the client may have cancelled it, and may have used its id again.
+    pub(super) fn is_open(&self, raw_id: &str, request: ClientRequest) -> bool {
+        self.client_requests.get(&Id::from_json(raw_id)) == Some(&request)
     }
 
     /// Sends the client the response to its request.

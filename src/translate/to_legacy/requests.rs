@@ -1,4 +1,4 @@
-//! What does a modern request contain, and how is it written for a legacy server?
+//! What does a modern request contain, and how are requests and notifications written for the other side?
 
 use serde_json::json;
 
@@ -28,13 +28,13 @@ pub(super) struct ModernRequest {
 }
 
 /// Whether this is a modern request: one that names its revision in `_meta`.
-pub fn is_modern(message: &Message) -> bool {
+pub(crate) fn is_modern(message: &Message) -> bool {
     // A cheap test for the many that are not.
     message.as_str().contains(meta::PROTOCOL_VERSION) && has_meta(message, &[meta::PROTOCOL_VERSION])
 }
 
 /// Whether it has all that the modern era requires of a request, so that an error tells something about the server.
-pub fn is_complete(message: &Message) -> bool {
+pub(crate) fn is_complete(message: &Message) -> bool {
     has_meta(message, &[meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES])
 }
 
@@ -141,4 +141,27 @@ fn without_modern_members(
     param_changes.extend(meta.as_ref().map(|meta| ("_meta", meta.change_or_remove(&of_meta))));
     changes.push(("params", Change::Within(&params, &param_changes)));
     Some(message.edited(&members, &changes))
+}
+
+/// `notifications/cancelled` for a request to the server: the client's own, if it sent one.
+pub(super) fn cancelled(by_client: Option<&Message>, raw_id: &str, reason: &str) -> Message {
+    let translated = by_client.and_then(|message| legacy_notification(message, Some(raw_id)));
+    translated.unwrap_or_else(|| message::cancelled(raw_id, reason))
+}
+
+/// A progress notification with the token that the client knows.
+pub(super) fn with_progress_token(message: &Message, token: &str) -> Option<Message> {
+    let members = message.members()?;
+    let params = members.object("params")?;
+    Some(message.edited(&members, &[("params", Change::Within(&params, &[("progressToken", Change::Set(token))]))]))
+}
+
+/// A notification with the id of the subscription to which it belongs.
+pub(super) fn with_subscription_id(message: &Message, raw_id: &str) -> Option<Message> {
+    let (members, empty) = (message.members()?, Members::of("{}")?);
+    let params = Members::of(members.get("params").unwrap_or("{}"))?;
+    let meta = params.object("_meta").unwrap_or(empty);
+    let of_meta = [(meta::SUBSCRIPTION_ID, Change::Set(raw_id))];
+    let of_params = [("_meta", Change::Within(&meta, &of_meta))];
+    Some(message.edited(&members, &[("params", Change::Within(&params, &of_params))]))
 }

@@ -12,7 +12,7 @@ use super::outbox::{Action, ClientRequest, Outbox, Timer};
 use super::requests::ModernRequest;
 use super::resources::Resources;
 use super::responses::{self, Server};
-use crate::message::{self, Change, Id, Members, Message, quoted};
+use crate::message::{self, Change, Members, Message, quoted};
 use crate::translate::protocol::LATEST_LEGACY;
 
 /// How long a session that is not the last one used may stay idle.
@@ -20,6 +20,9 @@ pub(super) const IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// The highest number of sessions at a time.
 const MOST_SESSIONS: usize = 8;
+
+/// The client's requests that wait for a session to open, with their ids.
+pub(super) type Waiting = Vec<(Box<str>, ClientRequest)>;
 
 /// The sessions with the server.
 #[derive(Default)]
@@ -33,20 +36,11 @@ pub(super) struct Session {
     /// The request of the handshake, until the server has asked for another revision.
     initialize: Option<Message>,
     /// What waits for the session to open; `None` once it is open.
-    waiting: Option<Vec<Waiting>>,
+    waiting: Option<Waiting>,
     pub(super) server: Server,
     pub(super) log_level: LogLevel,
     pub(super) resources: Resources,
     last_used: Instant,
-}
-
-/// What is done when the session is open.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    /// A `server/discover` with this id.
-    Discover(Box<str>),
-    Exchange(u64),
-    Subscription(u64),
 }
 
 impl Sessions {
@@ -92,14 +86,29 @@ impl Sessions {
             out.close(oldest);
         }
         let number = out.next_number();
-        self.0.insert(number, Session::new(capabilities, out.now));
+        let own_info = concat!(r#"{"name":"mcp-ferry","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+        let info = request.client_info.as_deref().filter(|info| Members::of(info).is_some()).unwrap_or(own_info);
+        let declared = &request.capabilities;
+        let params =
+            format!(r#"{{"protocolVersion":"{LATEST_LEGACY}","capabilities":{declared},"clientInfo":{info}}}"#);
+        let initialize = message::request(&format!("\"mcp-ferry {number}\""), "initialize", &params);
+        let session = Session {
+            capabilities: Arc::new(capabilities),
+            initialize: Some(initialize.clone()),
+            waiting: Some(Vec::new()),
+            server: Server::default(),
+            log_level: LogLevel::default(),
+            resources: Resources::default(),
+            last_used: out.now,
+        };
+        self.0.insert(number, session);
         // A single session never counts as idle.
         if self.0.len() > 1 {
             for (number, session) in &self.0 {
                 out.set_timer(session.last_used + IDLE, Timer::Idle(*number));
             }
         }
-        self.open(number, request, out);
+        push_open(number, initialize, out);
         Some(number)
     }
 
@@ -114,37 +123,13 @@ impl Sessions {
         Some(*number)
     }
 
-    fn open(&mut self, number: u64, request: &ModernRequest, out: &mut Outbox) {
-        let own_info = concat!(r#"{"name":"mcp-ferry","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
-        let info = request.client_info.as_deref().filter(|info| Members::of(info).is_some()).unwrap_or(own_info);
-        let params = format!(
-            r#"{{"protocolVersion":"{LATEST_LEGACY}","capabilities":{},"clientInfo":{info}}}"#,
-            request.capabilities
-        );
-        let initialize = message::request(&format!("\"mcp-ferry {number}\""), "initialize", &params);
-        if let Some(session) = self.0.get_mut(&number) {
-            session.initialize = Some(initialize.clone());
-        }
-        push_open(number, initialize, out);
-    }
-
-    /// Returns what can be done at once because the session is open. Else it waits.
-    pub(super) fn wait_until_open(&mut self, number: u64, waiting: Waiting) -> Option<Waiting> {
-        match self.0.get_mut(&number)?.waiting.as_mut() {
-            Some(queue) => {
-                queue.push(waiting);
-                None
-            }
-            None => Some(waiting),
-        }
-    }
-
-    pub(super) fn is_opening(&self, number: u64) -> bool {
-        self.0.get(&number).is_some_and(|session| session.waiting.is_some())
+    /// The requests that wait for the session to open; `None` once it is open.
+    pub(super) fn waiting(&mut self, number: u64) -> Option<&mut Waiting> {
+        self.0.get_mut(&number)?.waiting.as_mut()
     }
 
     /// The server has answered `initialize`. Returns what has waited for that; `None`: there is no such session.
-    pub(super) fn opened(&mut self, number: u64, response: &Message) -> Option<Vec<Waiting>> {
+    pub(super) fn opened(&mut self, number: u64, response: &Message) -> Option<Waiting> {
         let session = self.0.get_mut(&number)?;
         if let Some(server) = Server::of(response) {
             session.server = server;
@@ -155,7 +140,7 @@ impl Sessions {
 
     /// The server has refused the session. If the error names another revision, `initialize` is sent once more with that
     /// one. Else the session is removed; returns what has waited for it.
-    pub(super) fn refused(&mut self, number: u64, error: &Message, out: &mut Outbox) -> Option<Vec<Waiting>> {
+    pub(super) fn refused(&mut self, number: u64, error: &Message, out: &mut Outbox) -> Option<Waiting> {
         let initialize = self.0.get_mut(&number).and_then(|session| session.initialize.take());
         if let Some(initialize) = initialize
             && let Some(revision) = responses::preferred_revision(error)
@@ -166,17 +151,6 @@ impl Sessions {
             return None;
         }
         Some(self.0.remove(&number)?.waiting.unwrap_or_default())
-    }
-
-    /// Answers a `server/discover` with the server's result of `initialize`.
-    pub(super) fn answer_discover(&self, number: u64, raw_id: &str, out: &mut Outbox) {
-        let request = out.client_requests.get(&Id::from_json(raw_id));
-        // The client may have cancelled it, and may have used its id again.
-        if let (Some(ClientRequest::Discover(of)), Some(session)) = (request, self.get(number))
-            && *of == number
-        {
-            out.answer(message::result(raw_id, &session.server.discover_result()));
-        }
     }
 
     /// Closes a session that is idle while another was used later. The one that was used last stays open, because its
@@ -190,20 +164,6 @@ impl Sessions {
             out.close(number);
         } else if self.0.len() > 1 {
             out.set_timer(out.now.max(used) + IDLE, Timer::Idle(number));
-        }
-    }
-}
-
-impl Session {
-    fn new(capabilities: Value, now: Instant) -> Self {
-        Self {
-            capabilities: Arc::new(capabilities),
-            initialize: None,
-            waiting: Some(Vec::new()),
-            server: Server::default(),
-            log_level: LogLevel::default(),
-            resources: Resources::default(),
-            last_used: now,
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::notifications::with_subscription_id;
 use super::outbox::{Action, ClientRequest, OWN_REQUEST, Outbox, Timer};
-use super::requests::ModernRequest;
+use super::requests::with_subscription_id;
 use super::sessions::Sessions;
 use crate::message::{self, Id, Message, quoted};
 use crate::translate::protocol::{LISTS, meta};
@@ -17,7 +16,6 @@ pub(super) struct Subscriptions(BTreeMap<u64, Subscription>);
 #[derive(Debug)]
 struct Subscription {
     session: u64,
-    id: Id,
     raw_id: Box<str>,
     /// The capabilities whose lists it is about.
     lists: Vec<&'static str>,
@@ -35,25 +33,20 @@ impl Subscriptions {
         self.0.values().any(|subscription| subscription.session == session)
     }
 
-    /// Takes a `subscriptions/listen`. Returns its number; `None`: it was invalid, and is answered.
+    /// Takes a `subscriptions/listen`. `None`: it has no filter.
     pub(super) fn add(
         &mut self,
         message: &Message,
-        request: ModernRequest,
         session: u64,
         is_acknowledged: bool,
         out: &mut Outbox,
-    ) -> Option<u64> {
-        let Some(filter) = message.params().and_then(|params| params.object("notifications")) else {
-            out.invalid_params(&request.raw_id, "the subscription names no notifications");
-            return None;
-        };
+    ) -> Option<ClientRequest> {
+        let filter = message.params()?.object("notifications")?;
         let lists = LISTS.iter().filter(|(_, member)| filter.get(member) == Some("true")).map(|(list, _)| *list);
         let resources = filter.get("resourceSubscriptions").and_then(|raw| serde_json::from_str(raw).ok());
         let subscription = Subscription {
             session,
-            id: request.id.clone(),
-            raw_id: request.raw_id,
+            raw_id: message.raw_id().unwrap_or("null").into(),
             lists: lists.collect(),
             requested: resources.unwrap_or_default(),
             pending: Vec::new(),
@@ -62,8 +55,7 @@ impl Subscriptions {
         };
         let number = out.next_number();
         self.0.insert(number, subscription);
-        out.client_requests.insert(request.id, ClientRequest::Subscription(number));
-        Some(number)
+        Some(ClientRequest::Subscription(number))
     }
 
     /// The session is open: asks the server for the resources.
@@ -197,9 +189,9 @@ impl Subscriptions {
         }
     }
 
-    /// The session of this subscription was refused. Returns the id of its request.
-    pub(super) fn drop_unopened(&mut self, number: u64) -> Option<Box<str>> {
-        self.0.remove(&number).map(|subscription| subscription.raw_id)
+    /// The session of this subscription was refused.
+    pub(super) fn drop_unopened(&mut self, number: u64) {
+        self.0.remove(&number);
     }
 
     /// The session was lost and opened again: the server is asked again for the resources.
@@ -214,7 +206,7 @@ impl Subscriptions {
     /// The client's input has ended: each subscription gets its result.
     pub(super) fn end(&mut self, sessions: &Sessions, out: &mut Outbox) {
         for subscription in std::mem::take(&mut self.0).into_values() {
-            if out.client_requests.contains_key(&subscription.id)
+            if out.client_requests.contains_key(&Id::from_json(&subscription.raw_id))
                 && let Some(session) = sessions.get(subscription.session)
             {
                 let result = session.server.listen_result(&subscription.raw_id);

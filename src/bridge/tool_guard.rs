@@ -39,7 +39,7 @@ impl ToolGuard {
 
     /// The bridge's own requests for a list. Their answers are not for the client.
     pub(super) fn own_requests(&self) -> &OwnRequests {
-        self.0.list.requests()
+        &self.0.list.requests
     }
 
     /// The requests in a message whose answers list tools.

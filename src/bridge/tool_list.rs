@@ -22,17 +22,13 @@ const ATTEMPTS: usize = 3;
 /// Requests the list. However many calls need it, one request at a time is sent.
 #[derive(Default)]
 pub(super) struct ToolList {
-    requests: OwnRequests,
+    pub(super) requests: OwnRequests,
     /// Why the last attempt failed, and when. The call that requests the list holds the lock; the other calls wait for
     /// the lock, and take that attempt's result.
     last_failure: tokio::sync::Mutex<Option<(Instant, String)>>,
 }
 
 impl ToolList {
-    pub(super) fn requests(&self) -> &OwnRequests {
-        &self.requests
-    }
-
     /// Requests the list for this call, and adds it to the filter. An error is a sentence that says why it failed.
     pub(super) async fn learn(
         &self,

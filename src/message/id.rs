@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A request id: a string, a number, or another value, which is invalid but may be sent. `1` and `"1"` differ. `1`,
 /// `1.0` and `1e0` are equal, and so are two spellings of one string, because servers parse an id and write it again.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(Box<str>);
 
 impl Id {
@@ -58,12 +58,6 @@ fn whole_number(raw: &str) -> Option<String> {
 
 /// As JSON, so that `92` and `"92"` differ in a log.
 impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

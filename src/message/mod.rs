@@ -94,15 +94,6 @@ impl Message {
         Self::peek(text)
     }
 
-    /// An element of a batch. A batch in a batch is invalid; reading it would need a stack as deep as the text.
-    fn element(text: Bytes) -> Result<Self, NotJson> {
-        if text.starts_with(b"[") {
-            Ok(Self { text, kind: Kind::Invalid(None), id_at: None })
-        } else {
-            Self::peek(text)
-        }
-    }
-
     /// A message that the bridge has written. The id is the first member after `jsonrpc`.
     fn built(text: String, kind: Kind, raw_id: Option<&str>) -> Self {
         const BEFORE_ID: usize = r#"{"jsonrpc":"2.0","id":"#.len();
@@ -113,12 +104,13 @@ impl Message {
     fn peek(text: Bytes) -> Result<Self, NotJson> {
         let json = std::str::from_utf8(&text).map_err(|error| NotJson(error.to_string()))?;
         if json.starts_with('[') {
-            let kind = peek::elements(json)
-                .map_err(|error| NotJson(error.to_string()))?
-                .into_iter()
-                .map(|element| Self::element(text.slice_ref(element.as_bytes())))
-                .collect::<Result<Vec<_>, _>>()
-                .map(Kind::Batch)?;
+            let elements = peek::elements(json).map_err(|error| NotJson(error.to_string()))?;
+            let elements = elements.into_iter().map(|element| match text.slice_ref(element.as_bytes()) {
+                // A batch in a batch is invalid; reading it would need a stack as deep as the text.
+                text if text.starts_with(b"[") => Ok(Self { text, kind: Kind::Invalid(None), id_at: None }),
+                text => Self::peek(text),
+            });
+            let kind = Kind::Batch(elements.collect::<Result<_, _>>()?);
             return Ok(Self { text, kind, id_at: None });
         }
         let peeked = peek::object(json).map_err(|error| NotJson(error.to_string()))?;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::members::raw_members;
+use super::members::{raw_members, unescaped};
 use super::scan;
 
 /// The members that routing needs. If a member occurs twice, the last one counts, as in most parsers.
@@ -21,7 +21,7 @@ impl<'a> Peeked<'a> {
     fn take(&mut self, name: &str, raw: &'a str) {
         match name {
             "id" => self.id = Some(raw),
-            "method" => self.method = string(raw),
+            "method" => self.method = unescaped(raw),
             "result" => self.has_result = true,
             // Some servers write `"error": null` beside a result.
             "error" => self.has_error = raw != "null",
@@ -51,9 +51,4 @@ pub(super) fn object(json: &str) -> serde_json::Result<Peeked<'_>> {
 pub(crate) fn elements(json: &str) -> serde_json::Result<Vec<&str>> {
     let elements: Vec<&RawValue> = serde_json::from_str(json)?;
     Ok(elements.into_iter().map(RawValue::get).collect())
-}
-
-fn string(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }

@@ -1,8 +1,8 @@
 //! How are the few parts of a message read that the bridge itself needs?
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::{Id, Kind, Message};
 
@@ -19,11 +19,7 @@ pub struct ErrorObject {
 impl ErrorObject {
     /// The `error` of this message; `None` where it has none.
     pub fn of(message: &Message) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Response {
-            error: ErrorObject,
-        }
-        message.read::<Response>().map(|response| response.error)
+        member(message, "error")
     }
 }
 
@@ -55,24 +51,16 @@ pub struct Initialize {
 impl Initialize {
     /// The `params` of an `initialize` request.
     pub fn params(request: &Message) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Request {
-            params: Initialize,
-        }
-        request.read::<Request>().map(|request| request.params)
+        member(request, "params")
     }
 
     /// The `result` of its response.
     pub fn result(response: &Message) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Response {
-            result: Box<RawValue>,
-        }
-        let result = response.read::<Response>()?.result;
-        // A derived type would accept an array in the place of an object.
-        if !result.get().starts_with('{') {
-            return None;
-        }
-        serde_json::from_str(result.get()).ok()
+        member(response, "result")
     }
+}
+
+/// Reads a member whose value is an object. A derived type would accept an array, too.
+fn member<T: DeserializeOwned>(message: &Message, name: &str) -> Option<T> {
+    serde_json::from_str(message.members()?.get(name).filter(|value| value.starts_with('{'))?).ok()
 }

@@ -4,15 +4,16 @@
 //! end can take them at once, they are written right here: waking the writing thread costs more than the rest of a
 //! call. What could block goes to that thread.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-use crate::log::trace;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+use crate::log::trace;
 
 /// Room for lines that wait for the client to read, in KiB. If a client stops reading, the streams that its lines come
 /// from stop, and the bridge goes on.
@@ -130,7 +131,7 @@ impl Outgoing {
     /// Writes a line that has its room.
     pub fn commit(&self, line: Reserved) {
         trace::to_client(&line.text);
-        let mut gathered = self.0.gathered();
+        let mut gathered = self.0.gathered.lock();
         if line.text.len() > GATHERED {
             self.0.hand_on(&mut gathered);
             return self.0.to_thread(Item::Line(line));
@@ -180,12 +181,12 @@ impl Outgoing {
 
     /// Whether gathered lines wait for a flush.
     pub fn is_gathering(&self) -> bool {
-        !self.0.gathered().bytes.is_empty()
+        !self.0.gathered.lock().bytes.is_empty()
     }
 
     /// Writes the gathered lines, or gives them to the writing thread.
     pub fn flush(&self) {
-        let mut gathered = self.0.gathered();
+        let mut gathered = self.0.gathered.lock();
         if gathered.bytes.is_empty() {
             return;
         }
@@ -201,26 +202,18 @@ impl Outgoing {
     /// Ends the writing: lines committed before are written, later lines are not.
     pub fn finish(&self) {
         self.flush();
-        if !self.0.never_started() {
+        // A thread that was never started can no longer be started.
+        if self.0.start.lock().take().is_none() {
             self.0.to_thread(Item::End);
         }
     }
 }
 
 impl Shared {
-    fn gathered(&self) -> MutexGuard<'_, Gathered> {
-        self.gathered.lock()
-    }
-
     fn hand_on(&self, gathered: &mut Gathered) {
         if !gathered.bytes.is_empty() {
             self.to_thread(Item::Batch(std::mem::take(gathered)));
         }
-    }
-
-    /// Whether the thread was never started. Then it can no longer be started.
-    fn never_started(&self) -> bool {
-        self.start.lock().take().is_some()
     }
 
     fn to_thread(&self, item: Item) {

@@ -1,6 +1,6 @@
 //! What becomes of a request that the server must answer, through all its rounds?
 
-use super::exchanges::{Exchange, Exchanges, Waiter};
+use super::exchanges::{Exchanges, Waiter};
 use super::input_requests;
 use super::outbox::{ClientRequest, Outbox};
 use super::requests::ModernRequest;
@@ -23,13 +23,6 @@ impl Calls {
         Self { exchanges: Exchanges::default(), secrets }
     }
 
-    /// Takes a request. It [`begin`](Self::begin)s when its session is open.
-    pub(super) fn add(&mut self, exchange: Exchange, out: &mut Outbox) -> ClientRequest {
-        let number = out.next_number();
-        self.exchanges.insert(number, exchange);
-        ClientRequest::Exchange(number)
-    }
-
     /// Sends a request as soon as the server sends the log messages that it wants.
     pub(super) fn begin(&mut self, number: u64, sessions: &mut Sessions, out: &mut Outbox) {
         let Some(exchange) = self.exchanges.get(number) else { return };
@@ -38,7 +31,7 @@ impl Calls {
         if exchange.log_level.is_none() || !session.server.can("logging", None) {
             return self.exchanges.send(number, out);
         }
-        session.log_level.wait(number);
+        session.log_level.waiting.push(number);
         self.update_log_level(session_number, sessions, out);
     }
 
@@ -134,7 +127,9 @@ impl Calls {
         exchange.client = Some(Waiter { raw_id: request.raw_id, token: request.progress_token });
         exchange.end_hold(number, out);
         out.client_requests.insert(request.id, ClientRequest::Exchange(number));
-        sessions.touch(session, out.now);
+        if let Some(session) = sessions.get_mut(session) {
+            session.last_used = out.now;
+        }
         let is_declined = input_requests::reply(number, &responses, &mut self.exchanges, out);
         let exchange = self.exchanges.get_mut(number);
         let is_impossible = exchange.is_some_and(|exchange| input_requests::reject_lacking(exchange, out));

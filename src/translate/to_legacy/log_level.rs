@@ -24,7 +24,7 @@ pub(super) struct LogLevel {
     /// The `logging/setLevel` in flight. There is only one, because a server may carry out two in the wrong order.
     pending: Option<SetLevel>,
     /// The exchanges that are sent when the server sends the log messages that they want.
-    waiting: Vec<u64>,
+    pub(super) waiting: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -53,11 +53,6 @@ impl LogLevel {
         if let Some(pending) = &mut self.pending {
             pending.level = None;
         }
-    }
-
-    /// This exchange waits for its log level.
-    pub(super) fn wait(&mut self, exchange: u64) {
-        self.waiting.push(exchange);
     }
 
     /// Asks the server for this level, unless it has that level or has yet to answer an earlier request.

@@ -99,7 +99,10 @@ impl ToLegacy {
             },
             _ => {
                 let capabilities = sessions.get(session).map(|session| session.capabilities.clone());
-                calls.add(Exchange::new(message, request, session, capabilities.unwrap_or_default()), out)
+                let exchange = Exchange::new(message, request, session, capabilities.unwrap_or_default());
+                let number = out.next_number();
+                calls.exchanges.insert(number, exchange);
+                ClientRequest::Exchange(number)
             }
         };
         out.client_requests.insert(id, request);

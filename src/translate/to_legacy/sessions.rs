@@ -40,7 +40,7 @@ pub(super) struct Session {
     pub(super) server: Server,
     pub(super) log_level: LogLevel,
     pub(super) resources: Resources,
-    last_used: Instant,
+    pub(super) last_used: Instant,
 }
 
 impl Sessions {
@@ -55,12 +55,6 @@ impl Sessions {
     /// The session that was used last.
     pub(super) fn newest(&self) -> Option<u64> {
         self.0.iter().max_by_key(|(_, session)| session.last_used).map(|(number, _)| *number)
-    }
-
-    pub(super) fn touch(&mut self, number: u64, now: Instant) {
-        if let Some(session) = self.0.get_mut(&number) {
-            session.last_used = now;
-        }
     }
 
     /// The session for this request; it is opened if it does not exist. `None`: too many sessions are in use. `is_busy`:

@@ -111,7 +111,7 @@ impl Call {
             _ => match result.get("resultType").map(unquoted).as_deref() {
                 None | Some("complete") => Ok(self.complete(response)),
                 Some("input_required") => self.input_required(context, &result),
-                Some("task") if context.client.takes_tasks() => self.became_task(context, &result),
+                Some("task") if context.client.takes_tasks => self.became_task(context, &result),
                 Some(other) => Err(invalid(&format!("the result type {other} is unknown, or was not negotiated"))),
             },
         };
@@ -213,7 +213,7 @@ impl Call {
                 task.is_updating = true;
                 Step::post(task.update(context), Duration::ZERO)
             }
-            State::Task(task) => Step::wait(Some(task.interval())),
+            State::Task(task) => Step::wait(Some(task.interval)),
             State::InputRequired(..) | State::Sent | State::Over => Step::wait(None),
         }
     }
@@ -238,7 +238,7 @@ impl Call {
     fn task_response(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, CallError> {
         let State::Task(task) = &mut self.state else { return Ok(Step::wait(None)) };
         if task.is_updating {
-            let interval = task.interval();
+            let interval = task.interval;
             return Ok(self.poll(context, interval));
         }
         let news = task.new_status_text(result);
@@ -275,7 +275,7 @@ impl Call {
         let to_client = self.progress.notification(news).into_iter().chain(requests).collect();
         let step = match &self.state {
             State::Task(task) if task.input_requests.is_settled() && !task.input_requests.has_responses() => {
-                let interval = task.interval();
+                let interval = task.interval;
                 self.poll(context, interval)
             }
             _ => self.proceed(context),

@@ -18,7 +18,8 @@ pub(crate) struct Client {
     info: Option<Box<str>>,
     capabilities: Box<str>,
     log_level: Option<Box<str>>,
-    takes_tasks: bool,
+    /// Whether the server may answer its calls with tasks.
+    pub(super) takes_tasks: bool,
 }
 
 /// A request that the bridge answers, because a modern server does not have its method.
@@ -65,11 +66,6 @@ impl Client {
     /// The legacy revision that the client asked for.
     pub(crate) fn revision(&self) -> &str {
         &self.revision
-    }
-
-    /// Whether the server may answer its calls with tasks.
-    pub(crate) fn takes_tasks(&self) -> bool {
-        self.takes_tasks
     }
 
     /// The client's message with the `_meta` that a modern server requires, with these changes of its `params`, and with

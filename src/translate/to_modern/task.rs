@@ -22,7 +22,8 @@ const MOST_FAILED_POLLS: u32 = 6;
 pub(super) struct Task {
     /// JSON text.
     id: String,
-    interval: Duration,
+    /// The time between two polls.
+    pub(super) interval: Duration,
     status_text: Option<String>,
     /// The keys of the input requests that the client got. The server repeats them until they are answered.
     pub(super) known_keys: HashSet<String>,
@@ -101,11 +102,6 @@ impl Task {
     /// The pause before the first poll. A task that does not just work is polled at once.
     pub(super) fn first_pause(&self, result: &Members<'_>) -> Duration {
         if result.string("status").as_deref() == Some("working") { self.interval } else { Duration::ZERO }
-    }
-
-    /// The time between two polls.
-    pub(super) fn interval(&self) -> Duration {
-        self.interval
     }
 
     /// A poll has failed. Returns the pause before the next one; `None`: too many have failed.

@@ -90,7 +90,7 @@ impl Run {
 #[test]
 fn the_result_of_discover_becomes_that_of_initialize() {
     let discovered = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{ "listChanged":true},"extensions":{"io.modelcontextprotocol/tasks":{},"io.modelcontextprotocol/ui":{"a":1.0}}},"instructions":"i","ttlMs":5,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1.0","x":1.0},"other":1.0}}"#;
-    let to_client = discover::initialize_result(discovered, "2025-06-18", "host").unwrap();
+    let to_client = results::initialize_result(discovered, "2025-06-18", "host").unwrap();
     assert_eq!(
         serde_json::from_str::<Value>(&to_client).unwrap(),
         json!({
@@ -104,12 +104,12 @@ fn the_result_of_discover_becomes_that_of_initialize() {
     assert!(to_client.contains(r#"{ "listChanged":true}"#), "the spelling stays: {to_client}");
     let bare = r#"{"supportedVersions":["2026-07-28"],"capabilities":{}}"#;
     let to_client: Value =
-        serde_json::from_str(&discover::initialize_result(bare, "1999-01-01", "host").unwrap()).unwrap();
+        serde_json::from_str(&results::initialize_result(bare, "1999-01-01", "host").unwrap()).unwrap();
     assert_eq!(
         (&to_client["protocolVersion"], &to_client["serverInfo"]["name"]),
         (&json!("2025-11-25"), &json!("host"))
     );
-    assert_eq!(discover::initialize_result("{}", "2025-06-18", "host"), None, "not a result of server/discover");
+    assert_eq!(results::initialize_result("{}", "2025-06-18", "host"), None, "not a result of server/discover");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::files;
 use crate::log;
-use crate::translate::to_modern::discover;
+use crate::translate::to_modern::results;
 
 /// After this the era and the transport are found out anew.
 const FINDINGS_HOLD: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -90,7 +90,7 @@ impl Record {
             return Some(Value::Object(initialize.clone()));
         }
         let discovered = serde_json::to_string(self.discover.as_ref()?).ok()?;
-        serde_json::from_str(&discover::initialize_result(&discovered, revision, name)?).ok()
+        serde_json::from_str(&results::initialize_result(&discovered, revision, name)?).ok()
     }
 }
 

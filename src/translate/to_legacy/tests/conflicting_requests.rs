@@ -37,7 +37,7 @@ fn refusal(id: &str) -> Message {
 
 #[test]
 fn one_log_level_is_requested_at_a_time_and_the_wanted_one_last() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let (method, level, first) = only_sent(&run.ask(&modern("1", "tools/list", "", ERROR)));
     assert_eq!((&*method, &*level), ("logging/setLevel", "error"));
     assert_eq!(sent(&run.ask(&modern("2", "tools/list", "", DEBUG))), [], "the server has yet to answer the first one");
@@ -52,7 +52,7 @@ fn one_log_level_is_requested_at_a_time_and_the_wanted_one_last() {
 
 #[test]
 fn a_request_waits_if_its_log_level_may_be_about_to_change() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let (_, _, debug) = only_sent(&run.ask(&modern("1", "tools/list", "", DEBUG)));
     run.server_response(1, &ok(&debug));
     run.server_response(1, &ok("1"));
@@ -67,7 +67,7 @@ fn a_request_waits_if_its_log_level_may_be_about_to_change() {
 
 #[test]
 fn a_request_does_not_wait_for_ever_for_its_log_level() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let (_, _, never) = only_sent(&run.ask(&modern("1", "tools/list", "", ERROR)));
     run.ask(&modern("2", "tools/list", "", DEBUG));
     assert_eq!(sent(&run.pass_time(OWN_REQUEST / 2)), []);
@@ -80,7 +80,7 @@ fn a_request_does_not_wait_for_ever_for_its_log_level() {
 
 #[test]
 fn a_server_that_opens_late_is_asked_for_the_log_level_then() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     run.machine.client_request(&modern("1", "tools/list", "", DEBUG), run.now);
     run.machine.actions();
     run.machine.session_opened_provisionally(1, &message_result("\"initialize\"", SERVER), run.now);
@@ -93,7 +93,7 @@ fn a_server_that_opens_late_is_asked_for_the_log_level_then() {
 
 #[test]
 fn a_reopened_session_is_asked_for_the_log_level_of_requests_in_flight() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let (_, _, level) = only_sent(&run.ask(&modern("1", "tools/list", "", DEBUG)));
     assert_eq!(only_sent(&run.server_response(1, &ok(&level))).0, "tools/list");
     run.machine.session_reopened(1, run.now);
@@ -107,7 +107,7 @@ fn a_reopened_session_is_asked_for_the_log_level_of_requests_in_flight() {
 
 #[test]
 fn a_resource_is_subscribed_to_again_after_the_unsubscribe_is_answered() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let (_, _, subscribe) = only_sent(&run.ask(&listen("1", "a:b")));
     assert_eq!(acknowledged_resources(&run.server_response(1, &ok(&subscribe))), json!(["a:b"]));
     run.machine.client_cancelled(&cancellation("1"));
@@ -122,7 +122,7 @@ fn a_resource_is_subscribed_to_again_after_the_unsubscribe_is_answered() {
 
 #[test]
 fn a_subscription_that_is_cancelled_early_is_unsubscribed_after_the_subscribe_is_answered() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let (_, _, subscribe) = only_sent(&run.ask(&listen("1", "a:b")));
     run.machine.client_cancelled(&cancellation("1"));
     assert_eq!(sent(&run.machine.actions()), [], "it might overtake the subscribe");
@@ -133,7 +133,7 @@ fn a_subscription_that_is_cancelled_early_is_unsubscribed_after_the_subscribe_is
 #[test]
 fn a_resource_is_not_acknowledged_before_the_server_agrees() {
     for refused in [false, true] {
-        let mut run = Run::new();
+        let mut run = Run::default();
         let (_, _, subscribe) = only_sent(&run.ask(&listen("1", "a:b")));
         let second = run.ask(&listen("2", "a:b"));
         assert!(sent(&second).is_empty() && delivered(&second).is_empty(), "{second:?}");
@@ -155,7 +155,7 @@ fn a_resource_is_not_acknowledged_before_the_server_agrees() {
 
 #[test]
 fn a_server_that_does_not_answer_an_unsubscribe_is_asked_for_the_resource_again() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let (_, _, subscribe) = only_sent(&run.ask(&listen("1", "a:b")));
     run.server_response(1, &ok(&subscribe));
     run.machine.client_cancelled(&cancellation("1"));
@@ -173,7 +173,7 @@ fn a_server_that_does_not_answer_an_unsubscribe_is_asked_for_the_resource_again(
 
 #[test]
 fn a_resource_that_is_being_subscribed_to_is_subscribed_to_in_the_reopened_session() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let (_, _, before) = only_sent(&run.ask(&listen("1", "a:b")));
     run.machine.session_reopened(1, run.now);
     assert_eq!(sent(&run.machine.actions()), []);

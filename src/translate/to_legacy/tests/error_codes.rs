@@ -12,7 +12,7 @@ fn a_code_that_the_modern_era_forbids_is_replaced() {
         ("vendor/method", ""),
     ] {
         for (code, modern_code) in [(-32002, -32602), (-32042, -32603), (-32000, -32000)] {
-            let mut run = Run::new();
+            let mut run = Run::default();
             let (session, _) = sent(&run.ask(&modern("1", method, params, "")))[0];
             let error = format!(r#"{{"code":{code},"message":"m","data":{{"uri":"a:b"}}}}"#);
             let answer = message(format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#));
@@ -33,7 +33,7 @@ fn a_server_request_that_the_client_cannot_answer_is_rejected_with_the_right_cod
         (r#"{"elicitation":{"url":{}}}"#, r#""method":"elicitation/create","params":{}"#, -32602),
         (CAPABILITIES, r#""method":"vendor/question","params":{}"#, -32601),
     ] {
-        let mut run = Run::new();
+        let mut run = Run::default();
         let call = modern("1", "tools/call", r#""name":"t""#, "").as_str().replace(CAPABILITIES, declared);
         let (session, _) = sent(&run.ask(&message(call)))[0];
         let refused = run.server_message(session, Some("1"), &format!(r#"{{"jsonrpc":"2.0","id":"q",{question}}}"#));

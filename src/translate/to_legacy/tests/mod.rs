@@ -54,11 +54,13 @@ struct Run {
     now: Instant,
 }
 
-impl Run {
-    fn new() -> Self {
+impl Default for Run {
+    fn default() -> Self {
         Self { machine: machine(), now: Instant::now() }
     }
+}
 
+impl Run {
     fn ask(&mut self, message: &Message) -> Vec<Action> {
         self.machine.client_request(message, self.now);
         let actions = self.machine.actions();
@@ -125,7 +127,7 @@ fn delivered(actions: &[Action]) -> Vec<Value> {
 
 #[test]
 fn an_exchange_that_is_held_for_too_long_is_cancelled_at_the_server() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let (session, call) = sent(&run.ask(&modern("1", "tools/call", r#""name":"t""#, "")))[0].clone();
     assert_eq!(call["id"], 1);
     run.server_message(session, Some("1"), r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#);
@@ -143,7 +145,7 @@ fn an_exchange_that_is_held_for_too_long_is_cancelled_at_the_server() {
 
 #[test]
 fn many_exchanges_are_held_at_once() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let mut states = Vec::new();
     for n in 0..500 {
         let (session, _) = sent(&run.ask(&modern(&n.to_string(), "tools/call", r#""name":"t""#, "")))[0].clone();
@@ -169,7 +171,7 @@ fn a_client_gets_only_elicitation_modes_that_it_declares() {
         (r#"{"url":{}}"#, r#""mode":"url","#, true),
         (r#"{"url":{}}"#, r#""mode":"form","#, false),
     ] {
-        let mut run = Run::new();
+        let mut run = Run::default();
         let declared = format!(r#"{{"elicitation":{declared}}}"#);
         let call = modern("1", "tools/call", r#""name":"t""#, "");
         let call = message(String::from_utf8(call.text().to_vec()).unwrap().replace(CAPABILITIES, &declared));
@@ -183,7 +185,7 @@ fn a_client_gets_only_elicitation_modes_that_it_declares() {
 
 #[test]
 fn an_id_and_a_token_that_a_held_exchange_uses_are_replaced() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let call = |id: &str| modern(id, "tools/call", r#""name":"t""#, r#""progressToken":7"#);
     let (session, _) = sent(&run.ask(&call("1")))[0].clone();
     run.server_message(session, Some("1"), r#"{"jsonrpc":"2.0","id":9,"method":"roots/list"}"#);
@@ -232,22 +234,6 @@ fn few_sessions_stay_open_and_the_oldest_unused_is_closed_first() {
     assert_eq!(left, 7, "all idle sessions are closed but the one that was used last");
 }
 
-#[test]
-fn a_reopened_session_gets_its_subscriptions_and_log_level_again() {
-    let mut run = Run::new();
-    let listen = r#""notifications":{"resourceSubscriptions":["a:b"]}"#;
-    let (session, subscribe) = sent(&run.ask(&modern("1", "subscriptions/listen", listen, "")))[0].clone();
-    run.server_response(session, &message_result(&subscribe["id"].to_string(), "{}"));
-    let level = r#""io.modelcontextprotocol/logLevel":"info""#;
-    let (_, set_level) = sent(&run.ask(&modern("2", "tools/list", "", level)))[0].clone();
-    assert_eq!(set_level["method"], "logging/setLevel");
-    run.server_response(session, &message_result(&set_level["id"].to_string(), "{}"));
-    run.server_response(session, &message_result("2", "{}"));
-    run.machine.session_reopened(session, run.now);
-    assert_eq!(sent(&run.machine.actions())[0].1["method"], "resources/subscribe");
-    assert_eq!(sent(&run.ask(&modern("3", "tools/list", "", level)))[0].1["method"], "logging/setLevel");
-}
-
 fn unusual_members() -> impl Strategy<Value = String> {
     test_support::members(r#"{"_meta":{"io.modelcontextprotocol/logLevel":1}}"#)
 }
@@ -258,7 +244,7 @@ proptest! {
     #[test]
     fn a_request_loses_its_modern_members_and_nothing_else(params in unusual_members(), meta in unusual_members()) {
         let request = modern("7", "vendor/method", &params, &meta);
-        let sent = sent(&Run::new().ask(&request));
+        let sent = sent(&Run::default().ask(&request));
         let mut expected = value(&request);
         let members = expected["params"]["_meta"].as_object_mut().unwrap();
         members.retain(|name, _| !name.starts_with("io.modelcontextprotocol/"));
@@ -266,7 +252,7 @@ proptest! {
             expected["params"].as_object_mut().unwrap().remove("_meta");
         }
         prop_assert_eq!(&sent[0].1, &expected);
-        let mut run = Run::new();
+        let mut run = Run::default();
         run.machine.client_request(&request, run.now);
         run.machine.session_opened(1, &message_result("0", SERVER), run.now);
         let text = run.machine.actions().into_iter().find_map(|action| match action {
@@ -279,7 +265,7 @@ proptest! {
 
     #[test]
     fn a_result_gains_its_modern_members_and_loses_nothing(result in unusual_members(), meta in unusual_members()) {
-        let mut run = Run::new();
+        let mut run = Run::default();
         let (session, _) = sent(&run.ask(&modern("7", "tools/list", "", "")))[0].clone();
         let whole = if result.is_empty() { format!(r#"{{"_meta":{{{meta}}}}}"#) } else { format!(r#"{{{result}, "_meta":{{{meta}}}}}"#) };
         let actions = run.server_response(session, &message_result("7", &whole));
@@ -296,7 +282,7 @@ proptest! {
 
 #[test]
 fn a_removed_method_is_unknown() {
-    let mut run = Run::new();
+    let mut run = Run::default();
     for method in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
         let actions = run.ask(&modern("1", method, "", ""));
         assert_eq!(only_answer(&actions)["error"]["code"], -32601, "{method}");
@@ -307,7 +293,7 @@ fn a_removed_method_is_unknown() {
 #[test]
 fn an_input_request_from_the_shared_stream_outlives_the_request_that_it_was_given_to() {
     for cancelled in [false, true] {
-        let mut run = Run::new();
+        let mut run = Run::default();
         let [(session, _)] = sent(&run.ask(&modern("1", "tools/call", r#""name":"a""#, "")))[..] else { panic!() };
         run.ask(&modern("2", "tools/call", r#""name":"b""#, ""));
         run.server_message(session, None, r#"{"jsonrpc":"2.0","id":9,"method":"roots/list"}"#);
@@ -331,7 +317,7 @@ fn an_error_after_a_rejected_server_request_names_the_missing_capability() {
         (r#""error":{"code":-32603,"message":"sampling failed"}"#, json!(-32021)),
         (r#""result":{"content":[]}"#, json!(null)),
     ] {
-        let mut run = Run::new();
+        let mut run = Run::default();
         let call = modern("1", "tools/call", r#""name":"t""#, "").as_str().replace(CAPABILITIES, r#"{"roots":{}}"#);
         let (session, _) = sent(&run.ask(&message(call)))[0];
         let refused = run.server_message(

@@ -10,7 +10,7 @@ proptest! {
     /// Each request of either side gets one response, and no id is in flight twice.
     #[test]
     fn every_request_gets_one_response(script in proptest::collection::vec((0u8..12, any::<u8>()), 0..120)) {
-        let mut model = Model::new();
+        let mut model = Model::default();
         for (act, which) in script {
             model.step(act, usize::from(which));
         }
@@ -19,6 +19,7 @@ proptest! {
 }
 
 /// A client and a server that count what they are owed.
+#[derive(Default)]
 struct Model {
     run: Run,
     next: u64,
@@ -37,21 +38,6 @@ struct Model {
 }
 
 impl Model {
-    fn new() -> Self {
-        Self {
-            run: Run::new(),
-            next: 0,
-            asked: Vec::new(),
-            wanted: Vec::new(),
-            serving: Vec::new(),
-            server_requests: Vec::new(),
-            subscribed: BTreeSet::new(),
-            listens: Vec::new(),
-            open: HashSet::new(),
-            answers: 0,
-        }
-    }
-
     fn step(&mut self, act: u8, which: usize) {
         self.next += 1;
         let id = self.next;

@@ -18,7 +18,7 @@ use super::open_error::OpenError;
 use crate::log;
 use crate::message::{self, Message};
 use crate::translate::MODERN_REVISIONS;
-use crate::translate::to_modern::{Client, discover as discover_messages, results};
+use crate::translate::to_modern::{Client, results};
 use crate::upstream::Failure;
 
 pub(crate) use discover::{is_discover_result, is_modern_revision};
@@ -45,7 +45,7 @@ pub(crate) async fn open(
     }
     let unusable = || Failure::Unusable(format!("{host} answered server/discover with something else"));
     let discovered = answered.result().filter(|result| is_discover_result(result)).ok_or_else(unusable)?;
-    let result = discover_messages::initialize_result(discovered, client.revision(), host).ok_or_else(unusable)?;
+    let result = results::initialize_result(discovered, client.revision(), host).ok_or_else(unusable)?;
     log::info!("{host} is modern and the client is not; translating");
     let transport = Arc::new(ModernTransport::new(server, client, discovered));
     Ok((transport, message::result(raw_id, &result)))
@@ -58,7 +58,7 @@ async fn discover(
     tasks: bool,
 ) -> Result<(Client, Answered), Failure> {
     let client = Client::of(initialize, revision, tasks);
-    let request = discover_messages::request(&client, &server.link.own_requests.next_id());
+    let request = client.request(&server.link.own_requests.next_id(), "server/discover", "{}");
     let answered = server.request(&request, &mut |_| true).await?;
     Ok((client, answered))
 }

@@ -101,8 +101,7 @@ impl Answers {
         Some((self.pending.take_all_of(ticket), Failure::Broken(incomplete)))
     }
 
-    /// A request or a batch has taken too long: answers it. Returns, for each request, its task and the cancellation
-    /// for the server.
+    /// Answers what has taken too long. Returns each request's task, and the cancellation for the server.
     pub(super) fn time_out(&mut self, ticket: Ticket, limit: Duration) -> Vec<(AbortHandle, Message)> {
         let requests = self.pending.take_all_of(ticket);
         let failure = Failure::TimedOut(limit);
@@ -115,7 +114,6 @@ impl Answers {
         cancellations
     }
 
-    /// Writes the one answer to a request.
     fn write(&self, request: &Request, answer: &Message, line: Reserved) {
         self.outgoing.commit(match self.without_hidden(request, answer) {
             Some(text) => line.with_text(text),
@@ -128,7 +126,6 @@ impl Answers {
         Some(self.guard.as_ref()?.filter_list(request.list?, answer)?.into_text())
     }
 
-    /// Answers these requests with an error.
     pub(super) fn fail(&self, requests: impl IntoIterator<Item = Request>, failure: &Failure) {
         for request in requests {
             self.outgoing.send_now(failure.answer(&request.raw_id).into_text());

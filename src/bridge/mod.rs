@@ -31,8 +31,7 @@ use pending::{Pending, Ticket};
 use tasks::Tasks;
 use tool_guard::ToolGuard;
 
-/// How long the bridge waits for requests in flight after the end of input. Clients kill a program that takes two
-/// seconds.
+/// How long requests may take after the end of input. Clients kill a program that takes two seconds.
 const DRAIN: Duration = Duration::from_millis(1500);
 
 /// How long a client may take to read the last answers.
@@ -104,7 +103,7 @@ impl Bridge {
         let guard = filter.map(|filter| ToolGuard::new(filter, events.clone()));
         let upstream = connect(ToClient::new(outgoing.clone(), events, changes));
         Self {
-            tasks: Tasks::new(upstream.clone()),
+            tasks: Tasks::new(upstream.clone(), outgoing.clone(), guard.clone()),
             upstream,
             answers: Answers { pending: Pending::default(), outgoing, guard: guard.clone() },
             guard,
@@ -113,8 +112,7 @@ impl Bridge {
         }
     }
 
-    /// The loop. It runs until `end`, or until the client has ended and every request is answered, or has had the time
-    /// to be answered.
+    /// The loop. It runs until `end`, or until the client has ended and its requests have had their time.
     async fn carry(
         &mut self,
         mut incoming: mpsc::Receiver<Line>,
@@ -158,7 +156,6 @@ impl Bridge {
         self.answers.pending.len() > 0 && self.tasks.running.len() <= self.answers.pending.len()
     }
 
-    /// Takes a line from the client.
     fn receive(&mut self, line: Line) {
         match line {
             Line::Text(text) => match Message::parse(text) {
@@ -179,7 +176,6 @@ impl Bridge {
         }
     }
 
-    /// Sends a message on its way to the server.
     fn route(&mut self, message: Message) {
         let message = match &self.guard {
             Some(guard) if message.requests().is_empty() => match guard.filter_notification(message) {
@@ -250,12 +246,11 @@ impl Bridge {
         if let Some(limit) = self.limit.filter(|_| !is_handshake && method != "subscriptions/listen") {
             self.deadlines.push_back((Instant::now() + limit, ticket));
         }
-        let outgoing = &self.answers.outgoing;
         let task = if is_handshake {
             self.guard.iter().for_each(ToolGuard::new_session);
-            self.tasks.initialize(ticket, message, outgoing)
+            self.tasks.initialize(ticket, message)
         } else {
-            self.tasks.request(ticket, message, outgoing, self.guard.as_ref())
+            self.tasks.request(ticket, message)
         };
         self.answers.pending.insert(ticket, ids, lists, &task);
     }

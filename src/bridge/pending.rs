@@ -22,7 +22,6 @@ pub(super) struct Pending {
     lost: Option<(u64, Failure)>,
 }
 
-/// A request in flight.
 #[derive(Debug)]
 pub(super) struct Request {
     /// Its id as spelled.
@@ -76,8 +75,7 @@ impl Pending {
         self.requests.remove(id)
     }
 
-    /// The request for an answer whose server could not read the request's id, or read it as a double. On a shared
-    /// stream the request is certain only if no other request fits.
+    /// The request for an answer whose id the server changed. It is certain only if no other request fits.
     pub(super) fn take_inexact(&mut self, answer: &Message) -> Option<Request> {
         let Kind::Response { id, is_error } = answer.kind() else { return None };
         // Also those that are not known to be answered on a stream: an answer may come before the 202 that says so.
@@ -89,8 +87,7 @@ impl Pending {
         }
     }
 
-    /// The request that a task's answer belongs to; `None` if it is no longer in flight. Looks at no other request:
-    /// thousands may be in flight.
+    /// The request that a task's answer belongs to, if in flight. Looks at no other: thousands may be in flight.
     pub(super) fn take_answered(&mut self, ticket: Ticket, answer: &Message) -> Option<Request> {
         let Kind::Response { id, .. } = answer.kind() else { return None };
         let request = self.requests.remove(id)?;
@@ -102,13 +99,11 @@ impl Pending {
         None
     }
 
-    /// The requests that this task has left unanswered.
     pub(super) fn take_all_of(&mut self, ticket: Ticket) -> Vec<Request> {
         self.take_where(|request| request.ticket == ticket)
     }
 
-    /// A task has ended, and its answers come on this stream. If the stream is lost already, returns the requests and
-    /// the reason.
+    /// A task's answers come on this stream. If it is lost already, returns the requests and the reason.
     pub(super) fn expect_on_stream(&mut self, ticket: Ticket, stream: u64) -> Option<(Vec<Request>, Failure)> {
         if let Some((_, failure)) = self.lost.clone().filter(|(lost, _)| *lost >= stream) {
             return Some((self.take_all_of(ticket), failure));
@@ -127,7 +122,6 @@ impl Pending {
         self.take_where(|request| request.stream.is_some_and(|number| number <= stream))
     }
 
-    /// The requests that fit.
     pub(super) fn take_where(&mut self, fits: impl Fn(&Request) -> bool) -> Vec<Request> {
         self.requests.extract_if(|_, request| fits(request)).map(|(_, request)| request).collect()
     }

@@ -19,41 +19,33 @@ const NOTIFICATION: Duration = Duration::from_secs(30);
 /// The tasks that carry messages to the server. Dropping a task drops its HTTP exchange.
 pub(super) struct Tasks {
     upstream: Upstream,
+    outgoing: Outgoing,
+    guard: Option<ToolGuard>,
     pub(super) running: JoinSet<TaskEnd>,
-    /// The queue of the task that POSTs notifications. That task starts with the first notification; without the queue
-    /// it ends when it has sent those that wait.
+    /// The queue of the task that POSTs notifications. Without the queue, the task ends when it has sent them.
     pub(super) notifications: Option<mpsc::UnboundedSender<Message>>,
 }
 
-/// How a task ended.
 pub(super) enum TaskEnd {
     /// The task of a request or a batch. An outcome that is written to the client has its room.
     Request(Ticket, Result<(Outcome, Option<Reserved>), Failure>),
-    /// The task of a message that gets no answer.
     Notification,
 }
 
 impl Tasks {
-    pub(super) fn new(upstream: Upstream) -> Self {
-        Self { upstream, running: JoinSet::new(), notifications: None }
+    pub(super) fn new(upstream: Upstream, outgoing: Outgoing, guard: Option<ToolGuard>) -> Self {
+        Self { upstream, outgoing, guard, running: JoinSet::new(), notifications: None }
     }
 
-    /// Opens a session with the client's `initialize`.
-    pub(super) fn initialize(&mut self, ticket: Ticket, message: Message, outgoing: &Outgoing) -> AbortHandle {
-        let outgoing = outgoing.clone();
+    pub(super) fn initialize(&mut self, ticket: Ticket, message: Message) -> AbortHandle {
+        let outgoing = self.outgoing.clone();
         let outcome = self.upstream.initialize(message);
         self.spawn(async move { TaskEnd::Request(ticket, reserve(&outgoing, outcome.await).await) })
     }
 
     /// Sends a request or a batch to the server, past the guard.
-    pub(super) fn request(
-        &mut self,
-        ticket: Ticket,
-        message: Message,
-        outgoing: &Outgoing,
-        guard: Option<&ToolGuard>,
-    ) -> AbortHandle {
-        let (upstream, outgoing, guard) = (self.upstream.clone(), outgoing.clone(), guard.cloned());
+    pub(super) fn request(&mut self, ticket: Ticket, message: Message) -> AbortHandle {
+        let (upstream, outgoing, guard) = (self.upstream.clone(), self.outgoing.clone(), self.guard.clone());
         self.spawn(async move {
             let outcome = match guard {
                 // Boxed, or every request's task would have its size.
@@ -78,7 +70,7 @@ impl Tasks {
     }
 
     fn notifications(&mut self) -> &mpsc::UnboundedSender<Message> {
-        let Self { upstream, running, notifications } = self;
+        let Self { upstream, running, notifications, .. } = self;
         notifications.get_or_insert_with(|| {
             let (sender, mut queue) = mpsc::unbounded_channel::<Message>();
             let upstream = upstream.clone();

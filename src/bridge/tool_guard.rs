@@ -56,11 +56,12 @@ impl ToolGuard {
 
     /// The part of a message without requests that may go to the server.
     pub(super) fn filter_notification(&self, message: Message) -> Option<Message> {
-        let judged = self.judge(message, "this call has no id, and no list has shown that its tool is read-only");
-        for (_, why) in judged.refused {
+        let why_unknown = "this call has no id, and no list has shown that its tool is read-only";
+        let (passed, refused) = self.judge(message, why_unknown);
+        for (_, why) in refused {
             log::warn!("{why}");
         }
-        judged.passed
+        passed
     }
 
     /// Sends a request to the server if it may pass, or the part of a batch that may pass.
@@ -77,7 +78,7 @@ impl ToolGuard {
             why_unknown = why;
         }
         let is_batch = matches!(message.kind(), Kind::Batch(_));
-        let Judged { passed, refused } = self.judge(message, &why_unknown);
+        let (passed, refused) = self.judge(message, &why_unknown);
         for (id, why) in refused {
             match id {
                 Some(id) if is_batch => drop(self.0.events.send(Event::Undeliverable(id, Failure::Hidden(why)))),
@@ -100,8 +101,8 @@ impl ToolGuard {
         elements(message).iter().find(|one| matches!(filter.judge(one), Verdict::NeedList(_))).cloned()
     }
 
-    /// Applies the rules to a message, or to each element of a batch. `why_unknown`: why no list has shown a tool.
-    fn judge(&self, message: Message, why_unknown: &str) -> Judged {
+    /// The part of a message or batch that the rules let pass, and the rest. `why_unknown`: why no list has shown a tool.
+    fn judge(&self, message: Message, why_unknown: &str) -> (Option<Message>, Refused) {
         let filter = self.0.filter.lock();
         let (mut passed, mut refused) = (Vec::new(), Vec::new());
         let is_batch = matches!(message.kind(), Kind::Batch(_));
@@ -122,16 +123,12 @@ impl ToolGuard {
             all if all == elements(&message).len() => Some(message),
             _ => Some(message::batch(&passed)),
         };
-        Judged { passed, refused }
+        (passed, refused)
     }
 }
 
-/// What the rules make of a message.
-struct Judged {
-    passed: Option<Message>,
-    /// The id of each request that must not go to the server, and why. A refused notification has no id.
-    refused: Vec<(Option<Id>, String)>,
-}
+/// The id of each request that must not go to the server, and why. A refused notification has no id.
+type Refused = Vec<(Option<Id>, String)>;
 
 /// The elements of a batch, or the message alone.
 fn elements(message: &Message) -> &[Message] {

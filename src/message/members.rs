@@ -26,7 +26,6 @@ struct Member<'a> {
 /// A change of one member.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Change<'c> {
-    /// Removes the member.
     Remove,
     /// Gives the member this value (JSON text), whether it exists or not.
     Set(&'c str),
@@ -75,7 +74,6 @@ impl<'a> Members<'a> {
         self.members.iter().map(|member| (&*member.name, &self.text[member.value.clone()]))
     }
 
-    /// Whether the object has no members.
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

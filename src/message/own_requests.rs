@@ -36,16 +36,14 @@ impl OwnRequests {
         format!("{}{}\"", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Waits for the answer to the request with this id, from now on: call it before the request is sent. Only one
-    /// task may wait for an id.
+    /// Waits for the answer from now on: call it before the request is sent, and once for an id.
     pub(crate) fn wait(&self, id: Id) -> Waiting<'_> {
         let (sender, answer) = oneshot::channel();
         self.waiting.lock().insert(id.clone(), sender);
         Waiting { requests: self, id, answer }
     }
 
-    /// Hands this message to the task that waits for it. True if it answers a request of the bridge's own, also if no
-    /// task waits for that any more.
+    /// Hands this message to the task that waits for it. True for any answer to one of the bridge's requests.
     pub(crate) fn answer(&self, message: &Message) -> bool {
         let Kind::Response { id, .. } = message.kind() else { return false };
         match self.waiting.lock().remove(id) {

@@ -8,8 +8,7 @@
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// Calls `member` with the name of each member of the object and the text of its value. `None`: the scan gave up,
-/// perhaps after some members.
+/// Calls `member` with each name and value. `None`: the scan gave up, perhaps after some members.
 pub(super) fn members<'a>(json: &'a str, mut member: impl FnMut(&'a str, &'a str)) -> Option<()> {
     let mut scan = Scan { json, at: 0 };
     scan.token().filter(|byte| *byte == b'{')?;
@@ -127,7 +126,6 @@ impl<'a> Scan<'a> {
         self.token()
     }
 
-    /// Reads the rest of a string with its end.
     fn string(&mut self) -> Option<()> {
         loop {
             self.at += plain(self.rest());

@@ -15,8 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::log::trace;
 
-/// Room for lines that wait for the client to read, in KiB. If a client stops reading, the streams that its lines come
-/// from stop, and the bridge goes on.
+/// Room for waiting lines, in KiB. If a client stops reading, the streams that its lines come from stop.
 const ROOM_KIB: u32 = 16 * 1024;
 
 /// Lines up to this size are gathered; to copy a longer one would cost more than a write.

@@ -2,14 +2,14 @@
 
 use crate::message::{Members, Message};
 
-/// What a message does with the server's tools.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ToolUse {
     /// Nothing. Or it is a call without a name, which the server answers with an error.
     Nothing,
     /// It lists the tools. `first_page` is false where it has a cursor.
-    List { first_page: bool },
-    /// It calls the tool of this name.
+    List {
+        first_page: bool,
+    },
     Call(String),
     /// It is a call, but different servers may read different tools in it. Why, as the end of "because …".
     Ambiguous(&'static str),

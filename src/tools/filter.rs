@@ -84,8 +84,7 @@ impl Filter {
         }
     }
 
-    /// Learns from the answer to `tools/list`. Returns it without the hidden tools; `None` if none of its tools is
-    /// hidden.
+    /// Learns from the answer to `tools/list`. Returns it without the hidden tools; `None` if none is hidden.
     pub fn filter_list(&mut self, request: ListRequest, answer: &Message) -> Option<Message> {
         if self.rules.read_only {
             self.learn(request, list::read_only(answer.as_str()));
@@ -95,7 +94,7 @@ impl Filter {
 
     /// Learns from a list that the bridge requested itself; false if the tools have changed since it began.
     pub fn learn_all(&mut self, own: OwnList) -> bool {
-        self.learn(ListRequest { changes: own.changes, first_page: true }, own.read_only)
+        self.learn(own.request, own.read_only)
     }
 
     fn learn(&mut self, request: ListRequest, shown: ReadOnly) -> bool {
@@ -116,15 +115,15 @@ impl Filter {
 
     /// Begins a list that the bridge requests itself.
     pub fn own_list(&self) -> OwnList {
-        OwnList { changes: self.changes.count(), read_only: ReadOnly::new() }
+        let request = ListRequest { changes: self.changes.count(), first_page: true };
+        OwnList { request, read_only: ReadOnly::new() }
     }
 }
 
 /// What all pages of a list show that the bridge requests itself.
 #[derive(Debug)]
 pub struct OwnList {
-    /// The count of changes when it began.
-    changes: u64,
+    request: ListRequest,
     read_only: ReadOnly,
 }
 

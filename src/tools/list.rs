@@ -10,7 +10,6 @@ use crate::message::{Members, elements};
 /// The names of tools, and whether each tool is read-only. Of two tools with one name both must be.
 pub(super) type ReadOnly = HashMap<String, bool>;
 
-/// One tool of a list.
 struct Tool {
     /// Several where the member is given several times.
     names: Vec<String>,
@@ -52,8 +51,7 @@ pub(super) fn read_only(answer: &str) -> ReadOnly {
     read_only
 }
 
-/// The answer without the tools that the rules hide; `None` if they hide none of its tools. The tool named `own_tool`
-/// is always shown.
+/// The answer without hidden tools; `None` if it has none. The tool named `own_tool` is always shown.
 pub(super) fn without_hidden(answer: &str, rules: &Rules, own_tool: Option<&str>) -> Option<String> {
     let cuts: Vec<_> = lists(answer).into_iter().flat_map(|list| cuts(answer, list, rules, own_tool)).collect();
     if cuts.is_empty() {

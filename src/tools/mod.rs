@@ -6,7 +6,6 @@
 
 mod call;
 mod filter;
-mod glob;
 mod list;
 mod pages;
 
@@ -14,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use filter::{Filter, ListRequest, OwnList, Verdict, not_available};
-pub use glob::Glob;
 pub use pages::ListPages;
 
 /// What `--allow-tool`, `--ignore-tool` and `--read-only` mean together.
@@ -39,10 +37,47 @@ impl Rules {
     /// Why no tool of this name may be used, whatever its annotations say.
     fn against(&self, name: &str) -> Option<String> {
         if let Some(glob) = self.ignore.iter().find(|glob| glob.matches(name)) {
-            return Some(format!("--ignore-tool {glob} hides it"));
+            return Some(format!("--ignore-tool {} hides it", glob.typed));
         }
         let unlisted = !self.allow.is_empty() && !self.allow.iter().any(|glob| glob.matches(name));
         unlisted.then(|| "no --allow-tool allows it".to_owned())
+    }
+}
+
+/// A pattern for a tool's whole name. `*` matches any number of characters; case is ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob {
+    typed: String,
+    /// The texts between the stars, in lower case. There is at least one.
+    parts: Vec<String>,
+}
+
+impl Glob {
+    /// Reads what was typed.
+    pub fn parse(typed: &str) -> Result<Self, String> {
+        if typed.trim().is_empty() {
+            return Err("a pattern for tools is empty; `*` matches all tools".to_owned());
+        }
+        let parts = typed.trim().to_lowercase().split('*').map(str::to_owned).collect();
+        Ok(Self { typed: typed.trim().to_owned(), parts })
+    }
+
+    /// Whether the pattern matches the whole name.
+    pub fn matches(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        let Some((first, others)) = self.parts.split_first() else { return false };
+        let Some((last, between)) = others.split_last() else { return name == *first };
+        let Some(mut rest) = name.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str())) else {
+            return false;
+        };
+        // The first match of each part leaves the most text for the parts after it.
+        between.iter().all(|part| match rest.split_once(part.as_str()) {
+            Some((_, after)) => {
+                rest = after;
+                true
+            }
+            None => false,
+        })
     }
 }
 

@@ -5,8 +5,7 @@ use crate::message::{self, Change, Members, Message};
 /// Names the task that a message belongs to (2025-11-25, "Tasks").
 const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
-/// The pages of a list of tools that is requested for one call. Also the modern era, where each request says who
-/// sends it, takes such a request: it has the call's `_meta`.
+/// The pages of a list that is requested for a call, with that call's `_meta`, as the modern era requires.
 #[derive(Debug)]
 pub struct ListPages {
     /// The call's `_meta` without what belongs to that call alone; `None` where nothing is left of it.
@@ -36,8 +35,7 @@ impl ListPages {
         message::request(raw_id, "tools/list", params.as_deref().unwrap_or("{}"))
     }
 
-    /// Goes on to the page after the one with this answer; false if there is none. Some servers end the list with an
-    /// empty cursor.
+    /// Goes on to the next page; false if there is none. Some servers end the list with an empty cursor.
     pub fn advance(&mut self, answer: &Message) -> bool {
         let result = Members::of(answer.as_str()).and_then(|answer| answer.object("result"));
         let cursor = result.and_then(|result| result.get("nextCursor"));

@@ -7,8 +7,7 @@ use crate::message::Members;
 /// Elicitation that sends the user to a URL.
 pub(super) const URL: &str = "elicitation.url";
 
-/// The capability that a request with this method and these `params` needs: `sampling`, `elicitation.form`. `None` for a
-/// request that no client can answer.
+/// The capability that a request needs: `sampling`, `elicitation.form`. `None`: no client can answer it.
 pub(super) fn needed(method: &str, params: Option<&Members<'_>>) -> Option<&'static str> {
     match method {
         "sampling/createMessage" => Some("sampling"),

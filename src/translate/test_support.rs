@@ -1,6 +1,18 @@
-//! Test support: members whose bytes would change if they were parsed and written again.
+//! Test support: messages, and members whose bytes would change if they were parsed and written again.
+
+#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+
+use crate::message::Message;
+
+pub(super) fn message(text: impl Into<String>) -> Message {
+    Message::parse(text.into()).unwrap()
+}
+
+pub(super) fn value(message: &Message) -> serde_json::Value {
+    serde_json::from_slice(message.text()).unwrap()
+}
 
 const VALUES: [&str; 5] = ["1.0", "12345678901234567890123", r#""\u0041""#, "[ ]", "null"];
 

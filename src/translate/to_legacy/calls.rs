@@ -12,7 +12,6 @@ use crate::translate::capabilities;
 /// Makes text that nobody can guess.
 pub(crate) type Secrets = Box<dyn FnMut() -> String + Send>;
 
-/// The exchanges with the server.
 pub(super) struct Calls {
     pub(super) exchanges: Exchanges,
     secrets: Secrets,
@@ -46,7 +45,6 @@ impl Calls {
         }
     }
 
-    /// The server has not answered `logging/setLevel` in time.
     pub(super) fn log_level_due(&mut self, session: u64, sessions: &mut Sessions, out: &mut Outbox) {
         let log_level = sessions.get_mut(session).map(|session| &mut session.log_level);
         let Some(ready) = log_level.and_then(|log_level| log_level.expire(session, out)) else { return };
@@ -76,7 +74,6 @@ impl Calls {
         self.put_input_requests(number, out);
     }
 
-    /// Gives the client the server's response.
     fn answer(&mut self, number: u64, response: &Message, sessions: &Sessions, out: &mut Outbox) {
         let Some(exchange) = self.exchanges.remove(number) else { return };
         let Some(client) = &exchange.client else { return };
@@ -137,8 +134,7 @@ impl Calls {
         self.proceed(number, (!is_declined && !is_impossible).then_some(message), sessions, out);
     }
 
-    /// Asks the client for what is still missing, sends the request again, or gives the client a response that came
-    /// meanwhile. `request`: the retry, if the user has visited all URLs that an error named.
+    /// Goes on after a retry. `request`: the retry, if the user has visited all URLs that an error named.
     fn proceed(&mut self, number: u64, request: Option<&Message>, sessions: &mut Sessions, out: &mut Outbox) {
         let Some(exchange) = self.exchanges.get_mut(number) else { return };
         let Some(response) = exchange.response.take() else {
@@ -179,8 +175,7 @@ impl Calls {
         exchange.cancel(message, reason, out);
     }
 
-    /// The client's response to a server's request cannot be delivered. The server would wait for it in vain, so the
-    /// client's request ends with this error.
+    /// The server would wait in vain for a response, so the client's request ends with this error.
     pub(super) fn reply_undeliverable(&mut self, number: u64, error: &Message, sessions: &Sessions, out: &mut Outbox) {
         let Some(exchange) = self.exchanges.get_mut(number) else { return };
         let Some(raw_id) = exchange.raw_id.take() else { return };

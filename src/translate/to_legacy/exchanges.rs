@@ -117,8 +117,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the client may be sent input requests: the specification allows it only for some methods, and only while
-    /// the server works on the response.
+    /// Whether the specification allows input requests: for some methods, and only while the server works.
     pub(super) fn takes_input_requests(&self) -> bool {
         self.subject.is_some() && self.raw_id.is_some()
     }
@@ -186,8 +185,7 @@ impl Exchanges {
         self.all.iter().filter_map(|(number, one)| Some((*number, one.held.as_ref()?)))
     }
 
-    /// Sends the request to the server. Its id and progress token stay those of the client, unless another exchange uses
-    /// them at the server.
+    /// Sends the request. It keeps its id and progress token, unless another exchange uses them at the server.
     pub(super) fn send(&mut self, number: u64, out: &mut Outbox) {
         let own = format!("\"mcp-ferry {}\"", out.next_number());
         let Some(exchange) = self.all.get_mut(&number) else { return };

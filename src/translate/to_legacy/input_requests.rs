@@ -75,7 +75,6 @@ pub(super) fn add_urls(exchange: &mut Exchange, urls: Vec<String>) {
     }));
 }
 
-/// The server has cancelled a request.
 pub(super) fn cancelled(session: u64, message: &Message, exchanges: &mut Exchanges) {
     let Some(id) = cancelled_id(message) else { return };
     for (_, exchange) in exchanges.in_session_mut(session) {
@@ -158,8 +157,7 @@ pub(super) fn reject_lacking(exchange: &mut Exchange, out: &mut Outbox) -> bool 
     is_url
 }
 
-/// The exchange of these requests has ended. A request that may belong to another exchange is given to that one; the
-/// others are rejected.
+/// Their exchange has ended. A request that may belong to another exchange is given to it; others are rejected.
 pub(super) fn release(requests: Vec<InputRequest>, why: &str, exchanges: &mut Exchanges, out: &mut Outbox) {
     for request in requests {
         match (next_exchange(&request, exchanges), &request.raw_id) {
@@ -201,7 +199,6 @@ fn reject_for_lack(session: u64, raw_id: &str, lacks: &str, out: &mut Outbox) {
     out.reject(session, raw_id, code, &format!("the client does not declare {lacks}"));
 }
 
-/// A server's request as `inputRequests` has it.
 fn input_request(request: &Message) -> Option<String> {
     let method = quoted(request.method()?);
     let Some(params) = request.params() else { return Some(format!(r#"{{"method":{method}}}"#)) };

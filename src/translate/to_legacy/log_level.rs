@@ -82,8 +82,7 @@ impl LogLevel {
         }
     }
 
-    /// Gives up a request that the server has not answered in time. Returns the exchanges that waited: to carry them is
-    /// more important than log messages. `None`: it is not yet time.
+    /// Gives up the request if it is overdue. Returns the exchanges that waited: they matter more than the log.
     pub(super) fn expire(&mut self, session: u64, out: &mut Outbox) -> Option<Vec<u64>> {
         let pending = self.pending.take_if(|pending| pending.until <= out.now)?;
         self.current = pending.level;

@@ -60,23 +60,14 @@ impl ToLegacy {
 
     /// When [`time_passed`](Self::time_passed) has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.out.deadline()
+        self.out.timers.first().map(|(at, _)| *at)
     }
 
-    /// The client has sent a request. No other request with its id is in flight.
-    pub(crate) fn client_request(&mut self, message: &Message, now: Instant) {
-        self.out.now = now;
-        self.take_request(message, false);
-    }
-
-    /// The client has sent a `subscriptions/listen`, which is already acknowledged.
-    pub(crate) fn acknowledged_listen(&mut self, message: &Message, now: Instant) {
-        self.out.now = now;
-        self.take_request(message, true);
-    }
-
-    fn take_request(&mut self, message: &Message, is_acknowledged: bool) {
+    /// The client has sent a request. No other request with its id is in flight. `is_acknowledged`: it is a
+    /// `subscriptions/listen` whose acknowledgement the client has.
+    pub(crate) fn client_request(&mut self, message: &Message, is_acknowledged: bool, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
+        out.now = now;
         let mut request = match ModernRequest::read(message) {
             Ok(request) => request,
             Err(error) => return out.answer(error),
@@ -93,10 +84,13 @@ impl ToLegacy {
         let (id, raw_id) = (request.id.clone(), request.raw_id.clone());
         let request = match &*request.method {
             "server/discover" => ClientRequest::Discover(out.next_number()),
-            "subscriptions/listen" => match subscriptions.add(message, session, is_acknowledged, out) {
-                Some(subscription) => subscription,
-                None => return out.invalid_params(&raw_id, "the subscription names no notifications"),
-            },
+            "subscriptions/listen" => {
+                let number = out.next_number();
+                if subscriptions.add(number, message, session, is_acknowledged).is_none() {
+                    return out.invalid_params(&raw_id, "the subscription names no notifications");
+                }
+                ClientRequest::Subscription(number)
+            }
             _ => {
                 let capabilities = sessions.get(session).map(|session| session.capabilities.clone());
                 let exchange = Exchange::new(message, request, session, capabilities.unwrap_or_default());
@@ -129,16 +123,12 @@ impl ToLegacy {
     /// The client has sent `notifications/cancelled`.
     pub(crate) fn client_cancelled(&mut self, message: &Message) {
         if let Some(id) = cancelled_id(message) {
-            self.cancel(&id, Some(message));
+            self.request_dropped(&id, Some(message));
         }
     }
 
-    /// The response to this request of the client's is not needed any more.
-    pub(crate) fn request_dropped(&mut self, id: &Id) {
-        self.cancel(id, None);
-    }
-
-    fn cancel(&mut self, id: &Id, message: Option<&Message>) {
+    /// The response to this request is not needed any more. `message`: the client's `notifications/cancelled`.
+    pub(crate) fn request_dropped(&mut self, id: &Id, message: Option<&Message>) {
         let Self { sessions, calls, subscriptions, out } = self;
         match out.client_requests.remove(id) {
             Some(ClientRequest::Exchange(number)) => calls.end(number, message, "the client has gone", out),
@@ -257,8 +247,7 @@ impl ToLegacy {
         out.push(Action::Close { session });
     }
 
-    /// The server has lost the session, and it was opened again: the log level and the resource subscriptions are
-    /// requested again.
+    /// A lost session was opened again: the log level and the resource subscriptions are requested again.
     pub(crate) fn session_reopened(&mut self, number: u64, now: Instant) {
         let Self { sessions, calls, subscriptions, out } = self;
         out.now = now;

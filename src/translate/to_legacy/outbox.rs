@@ -13,24 +13,42 @@ pub(super) const OWN_REQUEST: Duration = Duration::from_secs(10);
 pub(crate) enum Action {
     /// Open a session with this `initialize`, then send `initialized`. It is a new session, or one that was closed because
     /// its server prefers another revision.
-    Open { session: u64, initialize: Message, initialized: Message },
+    Open {
+        session: u64,
+        initialize: Message,
+        initialized: Message,
+    },
     /// Close a session. Nothing more is sent in it.
-    Close { session: u64 },
+    Close {
+        session: u64,
+    },
     /// Send a request whose id no other request in flight has in this session. It needs exactly one
     /// [`server_response`](super::ToLegacy::server_response), unless it is cancelled.
-    Request { session: u64, message: Message },
+    Request {
+        session: u64,
+        message: Message,
+    },
     /// Send a notification, or the bridge's own response to a request from the server.
-    Notify { session: u64, message: Message },
+    Notify {
+        session: u64,
+        message: Message,
+    },
     /// Send the client's response to a request from the server. If it cannot be delivered, call
     /// [`reply_undeliverable`](super::ToLegacy::reply_undeliverable) with the number of the exchange.
-    Reply { session: u64, exchange: u64, message: Message },
+    Reply {
+        session: u64,
+        exchange: u64,
+        message: Message,
+    },
     /// Send this `notifications/cancelled`: the response to the request is not needed any more. Then drop the request.
-    Cancel { session: u64, id: Id, message: Message },
+    Cancel {
+        session: u64,
+        id: Id,
+        message: Message,
+    },
     /// Send the client the one response to its request.
     Answer(Message),
-    /// Send the client a notification.
     Deliver(Message),
-    /// Write a warning to the log.
     Warn(String),
 }
 
@@ -46,7 +64,6 @@ pub(super) enum ClientRequest {
 #[derive(Debug)]
 pub(super) enum ServerRequest {
     Exchange(u64),
-    /// `logging/setLevel`.
     LogLevel,
     /// `resources/subscribe` or `resources/unsubscribe` for this URI.
     Resource(String),
@@ -61,9 +78,7 @@ pub(super) enum Timer {
     Held(u64),
     /// This subscription is acknowledged with what the server has agreed to.
     Acknowledge(u64),
-    /// The server has not answered `logging/setLevel` in this session.
     LogLevel(u64),
-    /// This session may be idle.
     Idle(u64),
 }
 
@@ -73,7 +88,7 @@ pub(super) struct Outbox {
     pub(super) now: Instant,
     pub(super) actions: Vec<Action>,
     /// Some have become pointless since they were set; those do nothing when they are due.
-    timers: BTreeSet<(Instant, Timer)>,
+    pub(super) timers: BTreeSet<(Instant, Timer)>,
     /// The client's requests in flight, and those that were answered with input requests.
     pub(super) client_requests: HashMap<Id, ClientRequest>,
     /// The requests in flight at the server, by session and id.
@@ -111,11 +126,6 @@ impl Outbox {
         self.timers.insert((at, timer));
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
-    }
-
-    /// The next timer that is due.
     pub(super) fn take_due(&mut self) -> Option<Timer> {
         let (at, timer) = self.timers.first().copied().filter(|(at, _)| *at <= self.now)?;
         self.timers.remove(&(at, timer));
@@ -135,12 +145,10 @@ impl Outbox {
         self.push(Action::Answer(response));
     }
 
-    /// Answers the client's request with "invalid params".
     pub(super) fn invalid_params(&mut self, raw_id: &str, why: &str) {
         self.answer(message::error(raw_id, code::INVALID_PARAMS, why, None));
     }
 
-    /// Sends the server a request.
     pub(super) fn request(&mut self, session: u64, raw_id: &str, message: Message, purpose: ServerRequest) {
         self.server_requests.insert((session, Id::from_json(raw_id)), purpose);
         self.push(Action::Request { session, message });

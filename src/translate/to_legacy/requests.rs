@@ -22,7 +22,6 @@ pub(super) struct ModernRequest {
     pub(super) capabilities: Box<str>,
     pub(super) log_level: Option<Level>,
     pub(super) progress_token: Option<Box<str>>,
-    /// The `requestState` that came with the input requests.
     pub(super) state: Option<String>,
     pub(super) input_responses: Option<Box<str>>,
 }
@@ -111,8 +110,7 @@ fn subject(method: &str, params: &Members<'_>) -> Option<String> {
     }
 }
 
-/// The request for a legacy server: with this id and progress token, without the members that only the modern era
-/// knows. Every other byte stays.
+/// The request for a legacy server, with this id and progress token. Every byte that is not modern stays.
 pub(super) fn legacy_request(message: &Message, raw_id: &str, token: Option<&str>) -> Option<Message> {
     let token = token.map(|token| ("progressToken", Change::Set(token)));
     without_modern_members(message, Some(("id", Change::Set(raw_id))), None, token)
@@ -149,14 +147,12 @@ pub(super) fn cancelled(by_client: Option<&Message>, raw_id: &str, reason: &str)
     translated.unwrap_or_else(|| message::cancelled(raw_id, reason))
 }
 
-/// A progress notification with the token that the client knows.
 pub(super) fn with_progress_token(message: &Message, token: &str) -> Option<Message> {
     let members = message.members()?;
     let params = members.object("params")?;
     Some(message.edited(&members, &[("params", Change::Within(&params, &[("progressToken", Change::Set(token))]))]))
 }
 
-/// A notification with the id of the subscription to which it belongs.
 pub(super) fn with_subscription_id(message: &Message, raw_id: &str) -> Option<Message> {
     let (members, empty) = (message.members()?, Members::of("{}")?);
     let params = Members::of(members.get("params").unwrap_or("{}"))?;

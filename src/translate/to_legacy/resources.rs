@@ -9,8 +9,7 @@ use crate::message::quoted;
 #[derive(Debug, Default)]
 pub(super) struct Resources(HashMap<String, State>);
 
-/// The state of one subscription. There is at most one request in flight for a resource, because a server may carry out
-/// two in the wrong order.
+/// One request at a time is in flight for a resource: a server may carry out two in the wrong order.
 #[derive(Debug)]
 enum State {
     /// `resources/subscribe` is in flight.

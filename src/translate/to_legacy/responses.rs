@@ -49,7 +49,6 @@ impl Server {
         Some(meta.unwrap_or(&empty).with(&[(meta::SERVER_INFO, Change::Default(info))]))
     }
 
-    /// The result of `server/discover`.
     pub(super) fn discover_result(&self) -> String {
         // The tasks of 2025-11-25 differ from those of the modern era, which are an extension.
         let capabilities = self.raw_capabilities.as_deref().and_then(Members::of);
@@ -67,7 +66,6 @@ impl Server {
         result + "}"
     }
 
-    /// The result that ends a subscription.
     pub(super) fn listen_result(&self, raw_id: &str) -> String {
         let id = format!(r#"{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID);
         let meta = Members::of(&id).and_then(|id| self.meta_with_info(Some(&id))).unwrap_or_else(|| id.clone());
@@ -112,8 +110,7 @@ pub(super) fn preferred_revision(error: &Message) -> Option<&'static str> {
     LEGACY_REVISIONS.into_iter().skip(1).find(|revision| supported.iter().any(|supported| supported == revision))
 }
 
-/// The modern error for a server that failed because the client lacks a capability (`sampling`, `elicitation.url`).
-/// `None` for a result: the server did not need the capability.
+/// The modern error for a failure without this capability (`elicitation.url`). `None` for a result.
 pub(super) fn missing_capability(response: &Message, capability: &str) -> Option<Message> {
     let error = response.members()?.object("error")?;
     let why = error.string("message").unwrap_or_default();

@@ -24,11 +24,9 @@ const MOST_SESSIONS: usize = 8;
 /// The client's requests that wait for a session to open, with their ids.
 pub(super) type Waiting = Vec<(Box<str>, ClientRequest)>;
 
-/// The sessions with the server.
 #[derive(Default)]
 pub(super) struct Sessions(BTreeMap<u64, Session>);
 
-/// A session with the server.
 #[derive(Debug)]
 pub(super) struct Session {
     /// The client's capabilities in this session.
@@ -52,13 +50,11 @@ impl Sessions {
         self.0.get_mut(&number)
     }
 
-    /// The session that was used last.
     pub(super) fn newest(&self) -> Option<u64> {
         self.0.iter().max_by_key(|(_, session)| session.last_used).map(|(number, _)| *number)
     }
 
-    /// The session for this request; it is opened if it does not exist. `None`: too many sessions are in use. `is_busy`:
-    /// whether a session has exchanges or subscriptions.
+    /// The session for this request, which may be new. `None`: too many sessions have exchanges or subscriptions.
     pub(super) fn find_or_open(
         &mut self,
         request: &ModernRequest,
@@ -106,8 +102,7 @@ impl Sessions {
         Some(number)
     }
 
-    /// A session in which the server requests nothing that this client cannot answer, though it may request less than it
-    /// could.
+    /// A session in which the server requests nothing that this client cannot answer, though perhaps too little.
     fn substitute(&mut self, request: &ModernRequest, capabilities: &Value, now: Instant) -> Option<u64> {
         // Only a request with a subject can be answered with input requests.
         let serves = |session: &Session| request.subject.is_none() || is_part_of(&session.capabilities, capabilities);
@@ -117,7 +112,6 @@ impl Sessions {
         Some(*number)
     }
 
-    /// The requests that wait for the session to open; `None` once it is open.
     pub(super) fn waiting(&mut self, number: u64) -> Option<&mut Waiting> {
         self.0.get_mut(&number)?.waiting.as_mut()
     }
@@ -132,8 +126,7 @@ impl Sessions {
         Some(session.waiting.take().unwrap_or_default())
     }
 
-    /// The server has refused the session. If the error names another revision, `initialize` is sent once more with that
-    /// one. Else the session is removed; returns what has waited for it.
+    /// If the error names another revision, `initialize` is sent again with it. Else returns what has waited.
     pub(super) fn refused(&mut self, number: u64, error: &Message, out: &mut Outbox) -> Option<Waiting> {
         let initialize = self.0.get_mut(&number).and_then(|session| session.initialize.take());
         if let Some(initialize) = initialize
@@ -147,8 +140,7 @@ impl Sessions {
         Some(self.0.remove(&number)?.waiting.unwrap_or_default())
     }
 
-    /// Closes a session that is idle while another was used later. The one that was used last stays open, because its
-    /// server may keep state in it.
+    /// Closes an idle session. The one that was used last stays open, because its server may keep state in it.
     pub(super) fn close_if_idle(&mut self, number: u64, is_busy: bool, out: &mut Outbox) {
         let Some(session) = self.get(number) else { return };
         let used = session.last_used;
@@ -177,7 +169,6 @@ fn is_part_of(part: &Value, whole: &Value) -> bool {
     }
 }
 
-/// This `initialize` for another revision.
 fn with_revision(initialize: &Message, revision: &str) -> Option<Message> {
     let members = initialize.members()?;
     let params = members.object("params")?;

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::outbox::{Action, ClientRequest, OWN_REQUEST, Outbox, Timer};
+use super::outbox::{Action, OWN_REQUEST, Outbox, Timer};
 use super::requests::with_subscription_id;
 use super::sessions::Sessions;
 use crate::message::{self, Id, Message, quoted};
 use crate::translate::protocol::{LISTS, meta};
 
-/// The client's subscriptions.
 #[derive(Default)]
 pub(super) struct Subscriptions(BTreeMap<u64, Subscription>);
 
@@ -34,13 +33,7 @@ impl Subscriptions {
     }
 
     /// Takes a `subscriptions/listen`. `None`: it has no filter.
-    pub(super) fn add(
-        &mut self,
-        message: &Message,
-        session: u64,
-        is_acknowledged: bool,
-        out: &mut Outbox,
-    ) -> Option<ClientRequest> {
+    pub(super) fn add(&mut self, number: u64, message: &Message, session: u64, is_acknowledged: bool) -> Option<()> {
         let filter = message.params()?.object("notifications")?;
         let lists = LISTS.iter().filter(|(_, member)| filter.get(member) == Some("true")).map(|(list, _)| *list);
         let resources = filter.get("resourceSubscriptions").and_then(|raw| serde_json::from_str(raw).ok());
@@ -53,9 +46,8 @@ impl Subscriptions {
             agreed: Vec::new(),
             is_acknowledged,
         };
-        let number = out.next_number();
         self.0.insert(number, subscription);
-        Some(ClientRequest::Subscription(number))
+        Some(())
     }
 
     /// The session is open: asks the server for the resources.
@@ -88,7 +80,6 @@ impl Subscriptions {
         session.resources.update(number, uri, is_wanted, out);
     }
 
-    /// The server has answered a `resources/subscribe` or `resources/unsubscribe`.
     pub(super) fn resource_answered(
         &mut self,
         number: u64,
@@ -189,7 +180,6 @@ impl Subscriptions {
         }
     }
 
-    /// The session of this subscription was refused.
     pub(super) fn drop_unopened(&mut self, number: u64) {
         self.0.remove(&number);
     }

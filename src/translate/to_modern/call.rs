@@ -25,7 +25,6 @@ const INVALID_RESPONSE: i64 = -31006;
 /// A request of the client's.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// As the client sent it.
     request: Message,
     raw_id: Box<str>,
     method: Box<str>,
@@ -38,10 +37,8 @@ pub(crate) struct Call {
 
 #[derive(Debug)]
 enum State {
-    /// The request is at the server.
     Sent,
-    /// The server's input requests are at the client. The server gets its `requestState` (JSON text) back with the
-    /// responses.
+    /// The input requests are at the client. The server gets its `requestState` (JSON text) back.
     InputRequired(InputRequests, Option<String>),
     Task(Box<Task>),
     /// The server has nothing more to do.
@@ -56,15 +53,12 @@ pub(crate) struct Step {
     pub(crate) next: Next,
 }
 
-/// What comes after that.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// Send this to the server after a pause. Then call [`Call::server_response`] or [`Call::server_unreachable`].
     Post(Message, Duration),
-    /// Wait for a response from the client, and call [`Call::client_response`]. If there is a time, call
-    /// [`Call::timeout`] after it.
+    /// Wait for [`Call::client_response`]. If there is a time, call [`Call::timeout`] after it.
     Wait(Option<Duration>),
-    /// Send the client this response.
     Answer(Message),
 }
 
@@ -77,7 +71,6 @@ struct Progress {
 }
 
 impl Call {
-    /// Starts with the client's request.
     pub(crate) fn start(context: ClientContext<'_>, request: &Message) -> (Self, Step) {
         let raw_id: Box<str> = request.raw_id().unwrap_or("null").into();
         let meta = request.params().and_then(|params| params.object("_meta"));
@@ -96,7 +89,7 @@ impl Call {
         };
         let own_id = (!is_modern_id(&call.raw_id)).then(|| context.ids.next_id());
         let message = context.client.with_meta(request, own_id.as_deref(), &[]);
-        (call, Step::post(message, Duration::ZERO))
+        (call, Next::Post(message, Duration::ZERO).into())
     }
 
     /// The server has answered the last [`Next::Post`].
@@ -118,12 +111,11 @@ impl Call {
         step.unwrap_or_else(|error| self.fail(&error))
     }
 
-    /// The client has answered one of the input requests.
     pub(crate) fn client_response(&mut self, context: ClientContext<'_>, response: &Message) -> Step {
         let input_requests = match &mut self.state {
             State::InputRequired(input_requests, _) => input_requests,
             State::Task(task) => &mut task.input_requests,
-            State::Sent | State::Over => return Step::wait(None),
+            State::Sent | State::Over => return Next::Wait(None).into(),
         };
         match input_requests.client_response(response) {
             Ok(url) => self.visited.extend(url),
@@ -154,7 +146,8 @@ impl Call {
             Kind::Notification { method } if &**method == "notifications/progress" => {
                 let progress = message.params().and_then(|params| params.get("progress")?.parse::<f64>().ok());
                 // Progress must grow, but the server begins again in each round.
-                let grows = self.progress.grows(progress);
+                let grows = progress.is_none_or(|progress| progress > self.progress.last);
+                self.progress.last = self.progress.last.max(progress.unwrap_or(f64::NEG_INFINITY));
                 grows || self.rounds + self.bare_rounds == 0
             }
             Kind::Notification { .. } => true,
@@ -162,8 +155,7 @@ impl Call {
         }
     }
 
-    /// The client has its response, or does not wait for it any more. Returns what the client and the server must still
-    /// be sent.
+    /// The call is over. Returns what the client and the server must still be sent.
     pub(crate) fn close(&mut self, context: ClientContext<'_>) -> (Vec<Message>, Option<Message>) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::InputRequired(mut input_requests, _) => (input_requests.cancel(), None),
@@ -207,14 +199,14 @@ impl Call {
                 ];
                 let retry = context.client.with_meta(&self.request, Some(&context.ids.next_id()), &changes);
                 self.state = State::Sent;
-                Step::post(retry, pause(self.bare_rounds))
+                Next::Post(retry, pause(self.bare_rounds)).into()
             }
             State::Task(task) if task.input_requests.is_settled() && task.input_requests.has_responses() => {
                 task.is_updating = true;
-                Step::post(task.update(context), Duration::ZERO)
+                Next::Post(task.update(context), Duration::ZERO).into()
             }
-            State::Task(task) => Step::wait(Some(task.interval)),
-            State::InputRequired(..) | State::Sent | State::Over => Step::wait(None),
+            State::Task(task) => Next::Wait(Some(task.interval)).into(),
+            State::InputRequired(..) | State::Sent | State::Over => Next::Wait(None).into(),
         }
     }
 
@@ -229,14 +221,14 @@ impl Call {
 
     /// Asks for the state of the task after a pause.
     fn poll(&mut self, context: ClientContext<'_>, pause: Duration) -> Step {
-        let State::Task(task) = &mut self.state else { return Step::wait(None) };
+        let State::Task(task) = &mut self.state else { return Next::Wait(None).into() };
         task.is_updating = false;
-        Step::post(task.request(context, "tasks/get"), pause)
+        Next::Post(task.request(context, "tasks/get"), pause).into()
     }
 
     /// The server has answered `tasks/get` or `tasks/update`.
     fn task_response(&mut self, context: ClientContext<'_>, result: &Members<'_>) -> Result<Step, CallError> {
-        let State::Task(task) = &mut self.state else { return Ok(Step::wait(None)) };
+        let State::Task(task) = &mut self.state else { return Ok(Next::Wait(None).into()) };
         if task.is_updating {
             let interval = task.interval;
             return Ok(self.poll(context, interval));
@@ -308,35 +300,21 @@ impl Call {
     }
 
     fn answer(&self, response: &Message) -> Step {
-        Step::answer(results::legacy_response(&self.method, response, &self.raw_id))
+        Next::Answer(results::legacy_response(&self.method, response, &self.raw_id)).into()
     }
 
     fn fail(&self, CallError(code, why): &CallError) -> Step {
-        Step::answer(message::error(&self.raw_id, *code, why, None))
+        Next::Answer(message::error(&self.raw_id, *code, why, None)).into()
     }
 }
 
-impl Step {
-    fn answer(response: Message) -> Self {
-        Self { to_client: Vec::new(), next: Next::Answer(response) }
-    }
-
-    fn post(message: Message, pause: Duration) -> Self {
-        Self { to_client: Vec::new(), next: Next::Post(message, pause) }
-    }
-
-    fn wait(until: Option<Duration>) -> Self {
-        Self { to_client: Vec::new(), next: Next::Wait(until) }
+impl From<Next> for Step {
+    fn from(next: Next) -> Self {
+        Self { to_client: Vec::new(), next }
     }
 }
 
 impl Progress {
-    fn grows(&mut self, progress: Option<f64>) -> bool {
-        let grows = progress.is_none_or(|progress| progress > self.last);
-        self.last = self.last.max(progress.unwrap_or(f64::NEG_INFINITY));
-        grows
-    }
-
     /// The status text of a task as progress.
     fn notification(&mut self, text: Option<String>) -> Option<Message> {
         let (token, text) = (self.token.as_ref()?, text?);

@@ -10,7 +10,6 @@ use crate::translate::protocol::{LOG_LEVELS, TASKS, meta};
 /// What a legacy client sent in `initialize`, and the log level that it set.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    /// The legacy revision that the client asked for.
     revision: String,
     /// The modern revision of the requests to the server.
     modern_revision: &'static str,
@@ -25,11 +24,8 @@ pub(crate) struct Client {
 /// A request that the bridge answers, because a modern server does not have its method.
 #[derive(Debug)]
 pub(crate) enum LocalAnswer {
-    /// The response.
     Answer(Message),
-    /// The client subscribes to this resource.
     Subscribe(String),
-    /// The client unsubscribes from this resource.
     Unsubscribe(String),
 }
 
@@ -68,8 +64,7 @@ impl Client {
         &self.revision
     }
 
-    /// The client's message with the `_meta` that a modern server requires, with these changes of its `params`, and with
-    /// another id if `raw_id` is given. Every other byte stays.
+    /// The message with the `_meta` that a modern server requires, these `params`, and another id if one is given.
     pub(crate) fn with_meta(&self, message: &Message, raw_id: Option<&str>, changes: &[(&str, Change<'_>)]) -> Message {
         let Some(members) = message.members() else { return message.clone() };
         let empty = || Members::of("{}");

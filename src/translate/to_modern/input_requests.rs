@@ -47,8 +47,7 @@ impl VisitedUrl {
 pub(super) struct CallError(pub(super) i64, pub(super) String);
 
 impl InputRequests {
-    /// Takes the server's input requests whose key `is_new`. Returns the requests for the client. `visited`: the URLs
-    /// that the user has visited in this call, and need not visit again.
+    /// Takes the requests whose key `is_new`; returns those for the client. It need not visit a `visited` URL again.
     pub(super) fn put(
         &mut self,
         context: ClientContext<'_>,
@@ -89,7 +88,6 @@ impl InputRequests {
         self.open.is_empty()
     }
 
-    /// Whether there are responses for the server.
     pub(super) fn has_responses(&self) -> bool {
         !self.responses.is_empty()
     }
@@ -148,7 +146,6 @@ fn local_response(
     Err(CallError(code::METHOD_NOT_FOUND, format!("the server needs {method}, which this client does not declare")))
 }
 
-/// The URL to which an elicitation sends the user, and its message.
 fn url_and_message(params: &Members<'_>) -> Option<String> {
     if params.string("mode").as_deref() != Some("url") {
         return None;

@@ -17,8 +17,7 @@ pub(crate) struct NotificationFilter {
 }
 
 impl NotificationFilter {
-    /// All changes of lists that the server declares: a legacy client gets them without a subscription. `discovered`: the
-    /// result of `server/discover`.
+    /// All changes of lists that this result of `server/discover` declares: a legacy client gets them all.
     pub(crate) fn of(discovered: &str) -> Self {
         let capabilities = Members::of(discovered).and_then(|result| result.object("capabilities"));
         let declares = |capability: &str, member: &str| {
@@ -91,8 +90,7 @@ impl NotificationFilter {
         json!({ "notifications": filter }).to_string()
     }
 
-    /// Notifications for everything that may have changed while there was no subscription. `subscription`: the id of the
-    /// client's `subscriptions/listen`, if it sent one.
+    /// Notifications for all that may have changed meanwhile, with this subscription id if the client subscribed.
     pub(crate) fn missed(&self, subscription: Option<&str>) -> Vec<Message> {
         let meta = subscription.map(|raw_id| format!(r#""_meta":{{"{}":{raw_id}}}"#, meta::SUBSCRIPTION_ID));
         let params =
@@ -121,7 +119,6 @@ pub(crate) enum SubscriptionEvent {
     Acknowledged(Option<String>),
     /// A notification, without its subscription id, for a legacy client.
     Notification(Message),
-    /// The subscription has ended.
     Ended,
     /// A message that has no place there.
     Other,

@@ -77,8 +77,7 @@ fn with_changes<T>(method: &str, result: &Members<'_>, write: impl FnOnce(&[(&st
     is_changed.then(|| write(&changes))
 }
 
-/// The tools without output schemas that are not objects. A legacy client would refuse the whole list because of one.
-/// `None`: nothing changes.
+/// The tools without modern schemas, because of which a legacy client would refuse the list. `None`: no change.
 fn without_modern_schemas(tools: &str) -> Option<String> {
     let tools: Vec<&RawValue> = serde_json::from_str(tools).ok()?;
     let mut is_changed = false;

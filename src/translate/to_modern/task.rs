@@ -22,7 +22,6 @@ const MOST_FAILED_POLLS: u32 = 6;
 pub(super) struct Task {
     /// JSON text.
     id: String,
-    /// The time between two polls.
     pub(super) interval: Duration,
     status_text: Option<String>,
     /// The keys of the input requests that the client got. The server repeats them until they are answered.

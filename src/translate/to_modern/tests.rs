@@ -5,18 +5,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::message::{self, Kind, Message, OwnRequests};
-use crate::translate::test_support;
+use crate::translate::test_support::{self, message, value};
 
 const CAPABILITIES: &str =
     r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true},"tasks":{"list":{}}}"#;
-
-fn message(text: impl Into<String>) -> Message {
-    Message::parse(text.into()).unwrap()
-}
-
-fn value(message: &Message) -> Value {
-    serde_json::from_slice(message.text()).unwrap()
-}
 
 fn client(revision: &str) -> Client {
     let params = format!(

@@ -77,12 +77,12 @@ impl Driver {
             Command::Request(message, number, answer) => {
                 let Kind::Request { id, .. } = message.kind() else { return };
                 self.waiting.insert(id.clone(), (number, answer));
-                self.machine.client_request(&message, now());
+                self.machine.client_request(&message, false, now());
             }
             Command::Listen(message, number, answer) => {
                 let Kind::Request { id, .. } = message.kind() else { return };
                 self.waiting.insert(id.clone(), (number, answer));
-                self.machine.acknowledged_listen(&message, now());
+                self.machine.client_request(&message, true, now());
             }
             Command::Notify(message) if message.method() == Some("notifications/cancelled") => {
                 self.machine.client_cancelled(&message);
@@ -91,7 +91,7 @@ impl Driver {
             Command::Abandon(id, number) => {
                 if self.waiting.get(&id).is_some_and(|(waiting, _)| *waiting == number) {
                     self.waiting.remove(&id);
-                    self.machine.request_dropped(&id);
+                    self.machine.request_dropped(&id, None);
                 }
             }
             Command::EndOfInput | Command::Close(_) => self.machine.end_of_input(),

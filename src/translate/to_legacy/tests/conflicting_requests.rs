@@ -81,7 +81,7 @@ fn a_request_does_not_wait_for_ever_for_its_log_level() {
 #[test]
 fn a_server_that_opens_late_is_asked_for_the_log_level_then() {
     let mut run = Run::default();
-    run.machine.client_request(&modern("1", "tools/list", "", DEBUG), run.now);
+    run.machine.client_request(&modern("1", "tools/list", "", DEBUG), false, run.now);
     run.machine.actions();
     run.machine.session_opened_provisionally(1, &message_result("\"initialize\"", SERVER), run.now);
     assert_eq!(only_sent(&run.machine.actions()).0, "logging/setLevel");
@@ -118,16 +118,6 @@ fn a_resource_is_subscribed_to_again_after_the_unsubscribe_is_answered() {
     let (method, uri, again) = only_sent(&run.server_response(1, &ok(&unsubscribe)));
     assert_eq!((&*method, &*uri), ("resources/subscribe", "a:b"));
     assert_eq!(acknowledged_resources(&run.server_response(1, &ok(&again))), json!(["a:b"]));
-}
-
-#[test]
-fn a_subscription_that_is_cancelled_early_is_unsubscribed_after_the_subscribe_is_answered() {
-    let mut run = Run::default();
-    let (_, _, subscribe) = only_sent(&run.ask(&listen("1", "a:b")));
-    run.machine.client_cancelled(&cancellation("1"));
-    assert_eq!(sent(&run.machine.actions()), [], "it might overtake the subscribe");
-    let (method, uri, _) = only_sent(&run.server_response(1, &ok(&subscribe)));
-    assert_eq!((&*method, &*uri), ("resources/unsubscribe", "a:b"));
 }
 
 #[test]

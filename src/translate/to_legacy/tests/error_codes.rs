@@ -24,19 +24,24 @@ fn a_code_that_the_modern_era_forbids_is_replaced() {
 }
 
 #[test]
-fn a_server_request_that_the_client_cannot_answer_is_rejected_with_the_right_code() {
+fn a_server_request_that_the_client_does_not_declare_is_rejected_with_the_right_code() {
     for (declared, question, code) in [
-        ("{}", r#""method":"roots/list""#, -32601),
-        ("{}", r#""method":"sampling/createMessage","params":{}"#, -32601),
-        ("{}", r#""method":"elicitation/create","params":{"mode":"url"}"#, -32601),
-        (r#"{"elicitation":{}}"#, r#""method":"elicitation/create","params":{"mode":"url"}"#, -32602),
-        (r#"{"elicitation":{"url":{}}}"#, r#""method":"elicitation/create","params":{}"#, -32602),
-        (CAPABILITIES, r#""method":"vendor/question","params":{}"#, -32601),
+        ("{}", r#""method":"roots/list""#, Some(-32601)),
+        ("{}", r#""method":"sampling/createMessage","params":{}"#, Some(-32601)),
+        ("{}", r#""method":"elicitation/create","params":{"mode":"url"}"#, Some(-32601)),
+        (r#"{"elicitation":{}}"#, r#""method":"elicitation/create","params":{"mode":"form"}"#, None),
+        (r#"{"elicitation":{}}"#, r#""method":"elicitation/create","params":{}"#, None),
+        (r#"{"elicitation":{}}"#, r#""method":"elicitation/create","params":{"mode":"url"}"#, Some(-32602)),
+        (r#"{"elicitation":{"form":{}}}"#, r#""method":"elicitation/create","params":{"mode":"url"}"#, Some(-32602)),
+        (r#"{"elicitation":{"url":{}}}"#, r#""method":"elicitation/create","params":{"mode":"url"}"#, None),
+        (r#"{"elicitation":{"url":{}}}"#, r#""method":"elicitation/create","params":{}"#, Some(-32602)),
+        (CAPABILITIES, r#""method":"vendor/question","params":{}"#, Some(-32601)),
     ] {
         let mut run = Run::default();
         let call = modern("1", "tools/call", r#""name":"t""#, "").as_str().replace(CAPABILITIES, declared);
         let (session, _) = sent(&run.ask(&message(call)))[0];
         let refused = run.server_message(session, Some("1"), &format!(r#"{{"jsonrpc":"2.0","id":"q",{question}}}"#));
-        assert_eq!(sent(&refused)[0].1["error"]["code"], code, "{declared} {question}");
+        let rejection = sent(&refused).first().and_then(|(_, sent)| sent["error"]["code"].as_i64());
+        assert_eq!(rejection, code, "{declared} {question}");
     }
 }

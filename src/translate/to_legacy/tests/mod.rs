@@ -17,14 +17,10 @@ use super::outbox::OWN_REQUEST;
 use super::sessions::IDLE;
 use super::*;
 use crate::message::result as message_result;
-use crate::translate::test_support;
+use crate::translate::test_support::{self, message, value};
 
 const CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
 const SERVER: &str = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"logging":{}},"serverInfo":{"name":"s","version":"1"}}"#;
-
-fn message(text: impl Into<String>) -> Message {
-    Message::parse(text.into()).unwrap()
-}
 
 /// A modern request; `params` are its members but `_meta`, `meta` the members of that but the required ones.
 fn modern(id: &str, method: &str, params: &str, meta: &str) -> Message {
@@ -33,10 +29,6 @@ fn modern(id: &str, method: &str, params: &str, meta: &str) -> Message {
     message(format!(
         r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{CAPABILITIES}{meta}}}}}}}"#
     ))
-}
-
-fn value(message: &Message) -> Value {
-    serde_json::from_slice(message.text()).unwrap()
 }
 
 fn machine() -> ToLegacy {
@@ -62,7 +54,7 @@ impl Default for Run {
 
 impl Run {
     fn ask(&mut self, message: &Message) -> Vec<Action> {
-        self.machine.client_request(message, self.now);
+        self.machine.client_request(message, false, self.now);
         let actions = self.machine.actions();
         match actions.first() {
             Some(Action::Open { session, .. }) => {
@@ -162,28 +154,6 @@ fn many_exchanges_are_held_at_once() {
 }
 
 #[test]
-fn a_client_gets_only_elicitation_modes_that_it_declares() {
-    for (declared, mode, is_asked) in [
-        ("{}", r#""mode":"form","#, true),
-        ("{}", "", true),
-        ("{}", r#""mode":"url","#, false),
-        (r#"{"form":{}}"#, r#""mode":"url","#, false),
-        (r#"{"url":{}}"#, r#""mode":"url","#, true),
-        (r#"{"url":{}}"#, r#""mode":"form","#, false),
-    ] {
-        let mut run = Run::default();
-        let declared = format!(r#"{{"elicitation":{declared}}}"#);
-        let call = modern("1", "tools/call", r#""name":"t""#, "");
-        let call = message(String::from_utf8(call.text().to_vec()).unwrap().replace(CAPABILITIES, &declared));
-        let (session, _) = sent(&run.ask(&call))[0].clone();
-        let question =
-            format!(r#"{{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{{{mode}"message":"m"}}}}"#);
-        let refused = !sent(&run.server_message(session, Some("1"), &question)).is_empty();
-        assert_eq!(!refused, is_asked, "{declared} {mode}");
-    }
-}
-
-#[test]
 fn an_id_and_a_token_that_a_held_exchange_uses_are_replaced() {
     let mut run = Run::default();
     let call = |id: &str| modern(id, "tools/call", r#""name":"t""#, r#""progressToken":7"#);
@@ -216,7 +186,7 @@ fn few_sessions_stay_open_and_the_oldest_unused_is_closed_first() {
     };
     let mut closed = Vec::new();
     for n in 0..10 {
-        machine.client_request(&with(n), now + Duration::from_secs(n.into()));
+        machine.client_request(&with(n), false, now + Duration::from_secs(n.into()));
         for action in machine.actions() {
             match action {
                 Action::Open { session, .. } => {
@@ -253,7 +223,7 @@ proptest! {
         }
         prop_assert_eq!(&sent[0].1, &expected);
         let mut run = Run::default();
-        run.machine.client_request(&request, run.now);
+        run.machine.client_request(&request, false, run.now);
         run.machine.session_opened(1, &message_result("0", SERVER), run.now);
         let text = run.machine.actions().into_iter().find_map(|action| match action {
             Action::Request { message, .. } => Some(String::from_utf8(message.text().to_vec()).unwrap()),

@@ -83,7 +83,7 @@ impl Model {
             _ => "",
         };
         self.asked.push((id, method.to_owned()));
-        self.run.machine.client_request(&modern(&id.to_string(), method, params, level), self.run.now);
+        self.run.machine.client_request(&modern(&id.to_string(), method, params, level), false, self.run.now);
         let actions = self.run.machine.actions();
         self.take(actions);
     }

@@ -79,7 +79,6 @@ fn unbuffered_stdout() -> std::io::Result<std::fs::File> {
     std::io::stdout().as_fd().try_clone_to_owned().map(Into::into)
 }
 
-/// Stdout without the buffer of the standard library, which searches every byte for line ends.
 #[cfg(windows)]
 fn unbuffered_stdout() -> std::io::Result<std::fs::File> {
     use std::os::windows::io::AsHandle;

@@ -1,11 +1,12 @@
-//! Which tools does the answer to `tools/list` show, and what is its text without some of them?
+//! Which tools does the answer to `tools/list` show, what is its text without some of them, and how does the bridge
+//! request it itself?
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Rules;
 use super::call::string;
-use crate::message::{Members, elements};
+use crate::message::{self, Change, Members, Message, elements};
 
 /// The names of tools, and whether each tool is read-only. Of two tools with one name both must be.
 pub(super) type ReadOnly = HashMap<String, bool>;
@@ -43,7 +44,7 @@ impl Tool {
 /// Which tools of an answer are read-only, hidden tools among them.
 pub(super) fn read_only(answer: &str) -> ReadOnly {
     let mut read_only = ReadOnly::new();
-    for tool in lists(answer).into_iter().flat_map(tools).map(Tool::read) {
+    for tool in lists(answer).into_iter().flat_map(|list| elements(list).unwrap_or_default()).map(Tool::read) {
         for name in tool.names {
             *read_only.entry(name).or_insert(true) &= tool.is_read_only;
         }
@@ -73,17 +74,13 @@ fn lists(answer: &str) -> Vec<&str> {
     answer.all("result").into_iter().filter_map(Members::of).flat_map(|result| result.all("tools")).collect()
 }
 
-fn tools(list: &str) -> Vec<&str> {
-    elements(list).unwrap_or_default()
-}
-
 /// The parts of `answer` to leave out so that `list`, which is a part of it, shows only visible tools.
 fn cuts(answer: &str, list: &str, rules: &Rules, own_tool: Option<&str>) -> Vec<Range<usize>> {
     let place = |part: &str| {
         let start = part.as_ptr() as usize - answer.as_ptr() as usize;
         start..start + part.len()
     };
-    let tools = tools(list);
+    let tools = elements(list).unwrap_or_default();
     let places: Vec<_> = tools.iter().map(|tool| place(tool)).collect();
     let mut kept_any = false;
     let mut cuts = Vec::new();
@@ -100,4 +97,44 @@ fn cuts(answer: &str, list: &str, rules: &Rules, own_tool: Option<&str>) -> Vec<
         }
     }
     cuts
+}
+
+/// Names the task that a message belongs to (2025-11-25, "Tasks").
+const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
+/// The pages of a list that is requested for a call, with that call's `_meta`, as the modern era requires.
+#[derive(Debug)]
+pub struct ListPages {
+    /// The call's `_meta` without what belongs to that call alone; `None` where nothing is left of it.
+    meta: Option<String>,
+    /// The next page, as the server spells it.
+    cursor: Option<String>,
+}
+
+impl ListPages {
+    /// Stands before the first page.
+    pub fn for_call(call: &Message) -> Self {
+        let shared = |meta: Members<'_>| {
+            let meta = meta.with(&[("progressToken", Change::Remove), (RELATED_TASK, Change::Remove)]);
+            Members::of(&meta).is_some_and(|meta| !meta.is_empty()).then_some(meta)
+        };
+        let params = Members::of(call.as_str()).and_then(|call| call.object("params"));
+        Self { meta: params.and_then(|params| params.object("_meta")).and_then(shared), cursor: None }
+    }
+
+    /// The request for the page.
+    pub fn request(&self, raw_id: &str) -> Message {
+        let meta = self.meta.iter().map(|meta| format!(r#""_meta":{meta}"#));
+        let cursor = self.cursor.iter().map(|cursor| format!(r#""cursor":{cursor}"#));
+        let params = meta.chain(cursor).collect::<Vec<_>>().join(",");
+        message::request(raw_id, "tools/list", &format!("{{{params}}}"))
+    }
+
+    /// Goes on to the next page; false if there is none. Some servers end the list with an empty cursor.
+    pub fn advance(&mut self, answer: &Message) -> bool {
+        let result = Members::of(answer.as_str()).and_then(|answer| answer.object("result"));
+        let cursor = result.and_then(|result| result.get("nextCursor"));
+        self.cursor = cursor.filter(|cursor| !matches!(*cursor, "null" | r#""""#)).map(str::to_owned);
+        self.cursor.is_some()
+    }
 }

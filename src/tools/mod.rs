@@ -7,13 +7,12 @@
 mod call;
 mod filter;
 mod list;
-mod pages;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use filter::{Filter, ListRequest, OwnList, Verdict, not_available};
-pub use pages::ListPages;
+pub use list::ListPages;
 
 /// What `--allow-tool`, `--ignore-tool` and `--read-only` mean together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -161,11 +161,7 @@ fn read_only_requires_the_literal_hint() {
         assert_eq!(shown(&mut filter, &tool) == tool, visible, "{annotations}");
         assert_eq!(filter.judge(&call(r#"{"name":"t"}"#)) == Verdict::Pass, visible, "{annotations}");
     }
-    assert_eq!(
-        shown(&mut filter(rules(&[], &[], true)), r#"[{"name":"t"}]"#),
-        "[]",
-        "without annotations there is no hint"
-    );
+    assert_eq!(shown(&mut filter(rules(&[], &[], true)), r#"[{"name":"t"}]"#), "[]", "no annotations, no hint");
 }
 
 #[test]

@@ -35,11 +35,10 @@ pub(super) fn receive(
         return out.warn(format!("the server requested {method}, which clients do not have"));
     };
     let due = out.now + GATHER;
-    let shared = matches!(origin.stream, Stream::Shared).then_some(due);
-    let number = match origin.stream {
-        Stream::Exchange(number) => Some(number),
-        Stream::OwnRequest => None,
-        Stream::Shared => exchanges.most_likely(session, needs),
+    let (number, shared) = match origin.stream {
+        Stream::Exchange(number) => (Some(number), None),
+        Stream::OwnRequest => (None, None),
+        Stream::Shared => (exchanges.most_likely(session, needs), Some(due)),
     };
     let mut exchange = number.and_then(|number| exchanges.get_mut(number));
     let lacks = match &exchange {

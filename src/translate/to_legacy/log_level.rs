@@ -16,7 +16,6 @@ impl Level {
     }
 }
 
-/// The log level of a session.
 #[derive(Debug, Default)]
 pub(super) struct LogLevel {
     /// The last level that the server has answered.

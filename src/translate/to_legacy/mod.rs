@@ -238,7 +238,7 @@ impl ToLegacy {
             match request {
                 ClientRequest::Discover(_) => {}
                 ClientRequest::Exchange(number) => drop(calls.exchanges.remove(number)),
-                ClientRequest::Subscription(number) => subscriptions.drop_unopened(number),
+                ClientRequest::Subscription(number) => subscriptions.cancel(number, sessions, out),
             }
             if out.is_open(&raw_id, request) {
                 out.answer(error.with_id(&raw_id));

@@ -69,7 +69,6 @@ pub(super) enum ServerRequest {
     Resource(String),
 }
 
-/// What becomes due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// The client is sent the input requests of this exchange.
@@ -116,7 +115,6 @@ impl Outbox {
         self.push(Action::Warn(text));
     }
 
-    /// A number that was not used before.
     pub(super) fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::outbox::{Outbox, ServerRequest};
 use crate::message::quoted;
 
-/// The resource subscriptions of a session.
 #[derive(Debug, Default)]
 pub(super) struct Resources(HashMap<String, State>);
 
@@ -56,13 +55,11 @@ impl Resources {
 
     /// The session was lost and opened again: the new one has no subscriptions.
     pub(super) fn session_reopened(&mut self) {
-        self.0.retain(|_, state| match state {
-            State::Subscribing(raw_id) => {
+        self.0.retain(|_, state| {
+            if let State::Subscribing(raw_id) = state {
                 *state = State::Unsubscribing(std::mem::take(raw_id));
-                true
             }
-            State::Subscribed => false,
-            State::Unsubscribing(_) => true,
+            !matches!(state, State::Subscribed)
         });
     }
 }

@@ -29,7 +29,6 @@ pub(super) struct Sessions(BTreeMap<u64, Session>);
 
 #[derive(Debug)]
 pub(super) struct Session {
-    /// The client's capabilities in this session.
     pub(super) capabilities: Arc<Value>,
     /// The request of the handshake, until the server has asked for another revision.
     initialize: Option<Message>,

@@ -180,10 +180,6 @@ impl Subscriptions {
         }
     }
 
-    pub(super) fn drop_unopened(&mut self, number: u64) {
-        self.0.remove(&number);
-    }
-
     /// The session was lost and opened again: the server is asked again for the resources.
     pub(super) fn session_reopened(&self, session: u64, sessions: &mut Sessions, out: &mut Outbox) {
         let subscriptions = self.0.values().filter(|subscription| subscription.session == session);

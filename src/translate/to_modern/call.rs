@@ -28,7 +28,10 @@ pub(crate) struct Call {
     request: Message,
     raw_id: Box<str>,
     method: Box<str>,
-    progress: Progress,
+    /// JSON text.
+    progress_token: Option<Box<str>>,
+    /// The progress that the client has been sent.
+    last_progress: f64,
     rounds: u32,
     bare_rounds: u32,
     visited: Vec<VisitedUrl>,
@@ -62,14 +65,6 @@ pub(crate) enum Next {
     Answer(Message),
 }
 
-/// The progress that the client has been sent.
-#[derive(Debug)]
-struct Progress {
-    /// JSON text.
-    token: Option<Box<str>>,
-    last: f64,
-}
-
 impl Call {
     pub(crate) fn start(context: ClientContext<'_>, request: &Message) -> (Self, Step) {
         let raw_id: Box<str> = request.raw_id().unwrap_or("null").into();
@@ -77,10 +72,8 @@ impl Call {
         let call = Self {
             request: request.clone(),
             method: request.method().unwrap_or_default().into(),
-            progress: Progress {
-                token: meta.and_then(|meta| meta.get("progressToken").map(Box::from)),
-                last: f64::NEG_INFINITY,
-            },
+            progress_token: meta.and_then(|meta| meta.get("progressToken").map(Box::from)),
+            last_progress: f64::NEG_INFINITY,
             rounds: 0,
             bare_rounds: 0,
             visited: Vec::new(),
@@ -146,8 +139,8 @@ impl Call {
             Kind::Notification { method } if &**method == "notifications/progress" => {
                 let progress = message.params().and_then(|params| params.get("progress")?.parse::<f64>().ok());
                 // Progress must grow, but the server begins again in each round.
-                let grows = progress.is_none_or(|progress| progress > self.progress.last);
-                self.progress.last = self.progress.last.max(progress.unwrap_or(f64::NEG_INFINITY));
+                let grows = progress.is_none_or(|progress| progress > self.last_progress);
+                self.last_progress = self.last_progress.max(progress.unwrap_or(f64::NEG_INFINITY));
                 grows || self.rounds + self.bare_rounds == 0
             }
             Kind::Notification { .. } => true,
@@ -215,7 +208,7 @@ impl Call {
         let news = task.new_status_text(result);
         let pause = task.first_pause(result);
         self.state = State::Task(Box::new(task));
-        let to_client = self.progress.notification(news).into_iter().collect();
+        let to_client = self.task_progress(news).into_iter().collect();
         Ok(Step { to_client, ..self.poll(context, pause) })
     }
 
@@ -264,7 +257,7 @@ impl Call {
     }
 
     fn task_goes_on(&mut self, context: ClientContext<'_>, news: Option<String>, requests: Vec<Message>) -> Step {
-        let to_client = self.progress.notification(news).into_iter().chain(requests).collect();
+        let to_client = self.task_progress(news).into_iter().chain(requests).collect();
         let step = match &self.state {
             State::Task(task) if task.input_requests.is_settled() && !task.input_requests.has_responses() => {
                 let interval = task.interval;
@@ -299,6 +292,15 @@ impl Call {
         self.answer(response)
     }
 
+    /// The status text of a task as progress.
+    fn task_progress(&mut self, text: Option<String>) -> Option<Message> {
+        let (token, text) = (self.progress_token.as_ref()?, text?);
+        self.last_progress = if self.last_progress.is_finite() { self.last_progress + 1.0 } else { 1.0 };
+        let (progress, text) = (self.last_progress, json!(text));
+        let params = format!(r#"{{"progressToken":{token},"progress":{progress},"message":{text}}}"#);
+        Some(message::notification("notifications/progress", &params))
+    }
+
     fn answer(&self, response: &Message) -> Step {
         Next::Answer(results::legacy_response(&self.method, response, &self.raw_id)).into()
     }
@@ -311,16 +313,6 @@ impl Call {
 impl From<Next> for Step {
     fn from(next: Next) -> Self {
         Self { to_client: Vec::new(), next }
-    }
-}
-
-impl Progress {
-    /// The status text of a task as progress.
-    fn notification(&mut self, text: Option<String>) -> Option<Message> {
-        let (token, text) = (self.token.as_ref()?, text?);
-        self.last = if self.last.is_finite() { self.last + 1.0 } else { 1.0 };
-        let params = format!(r#"{{"progressToken":{token},"progress":{},"message":{}}}"#, self.last, json!(text));
-        Some(message::notification("notifications/progress", &params))
     }
 }
 

@@ -10,8 +10,8 @@ use crate::translate::protocol::{LOG_LEVELS, TASKS, meta};
 /// What a legacy client sent in `initialize`, and the log level that it set.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    revision: String,
-    /// The modern revision of the requests to the server.
+    /// The legacy revision that the client asked for.
+    pub(crate) revision: String,
     modern_revision: &'static str,
     /// JSON text, as are `capabilities` and `log_level`.
     info: Option<Box<str>>,
@@ -57,11 +57,6 @@ impl Client {
             log_level: None,
             takes_tasks,
         }
-    }
-
-    /// The legacy revision that the client asked for.
-    pub(crate) fn revision(&self) -> &str {
-        &self.revision
     }
 
     /// The message with the `_meta` that a modern server requires, these `params`, and another id if one is given.

@@ -19,7 +19,6 @@ pub(super) struct InputRequests {
 
 #[derive(Debug)]
 struct InputRequest {
-    id: Id,
     raw_id: String,
     key: String,
     method: String,
@@ -78,7 +77,7 @@ impl InputRequests {
             let id = url.iter().map(|url| ("elicitationId", Change::Default(&url.elicitation_id))).collect::<Vec<_>>();
             let params = params.map_or_else(|| "{}".to_owned(), |params| params.with(&id));
             to_client.push(message::request(&raw_id, &method, &params));
-            self.open.push(InputRequest { id: Id::from_json(&raw_id), raw_id, key: key.to_owned(), method, url });
+            self.open.push(InputRequest { raw_id, key: key.to_owned(), method, url });
         }
         Ok(to_client)
     }
@@ -95,7 +94,9 @@ impl InputRequests {
     /// The client has answered a request, one of these or another. Returns the URL that the user has accepted to visit.
     pub(super) fn client_response(&mut self, response: &Message) -> Result<Option<VisitedUrl>, CallError> {
         let Kind::Response { id, is_error } = response.kind() else { return Ok(None) };
-        let Some(place) = self.open.iter().position(|request| request.id == *id) else { return Ok(None) };
+        let Some(place) = self.open.iter().position(|request| Id::from_json(&request.raw_id) == *id) else {
+            return Ok(None);
+        };
         let InputRequest { key, method, url, .. } = self.open.remove(place);
         let members = response.members();
         let result = members.as_ref().filter(|_| !is_error).and_then(|members| members.get("result"));
@@ -121,7 +122,6 @@ impl InputRequests {
         format!("{{{}}}", responses.collect::<Vec<_>>().join(","))
     }
 
-    /// Cancels the requests at the client.
     pub(super) fn cancel(&mut self) -> Vec<Message> {
         let open = self.open.drain(..);
         open.map(|request| message::cancelled(&request.raw_id, "the call that needed it is over")).collect()

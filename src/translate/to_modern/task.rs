@@ -17,7 +17,6 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
 /// The highest number of polls in a row that may fail.
 const MOST_FAILED_POLLS: u32 = 6;
 
-/// A task at the server.
 #[derive(Debug)]
 pub(super) struct Task {
     /// JSON text.

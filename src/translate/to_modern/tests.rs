@@ -97,10 +97,8 @@ fn the_result_of_discover_becomes_that_of_initialize() {
     let bare = r#"{"supportedVersions":["2026-07-28"],"capabilities":{}}"#;
     let to_client: Value =
         serde_json::from_str(&results::initialize_result(bare, "1999-01-01", "host").unwrap()).unwrap();
-    assert_eq!(
-        (&to_client["protocolVersion"], &to_client["serverInfo"]["name"]),
-        (&json!("2025-11-25"), &json!("host"))
-    );
+    assert_eq!(to_client["protocolVersion"], "2025-11-25");
+    assert_eq!(to_client["serverInfo"]["name"], "host");
     assert_eq!(results::initialize_result("{}", "2025-06-18", "host"), None, "not a result of server/discover");
 }
 

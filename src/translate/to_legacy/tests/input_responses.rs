@@ -100,11 +100,7 @@ fn a_client_that_declares_less_in_its_retry_is_sent_less() {
         assert_eq!(run.pass_time(GATHER), []);
         let failed = message(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no roots"}}"#);
         let response = only_answer(&run.server_response(session, &failed));
-        assert_eq!(
-            response["error"]["data"]["requiredCapabilities"],
-            json!({ "roots": {} }),
-            "and the client the reason: {response}"
-        );
+        assert_eq!(response["error"]["data"]["requiredCapabilities"], json!({ "roots": {} }), "the client's reason");
     }
 }
 

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod conflicting_requests;
-mod error_codes;
 mod input_responses;
 mod model;
 
@@ -146,11 +145,7 @@ fn many_exchanges_are_held_at_once() {
         states.push(only_answer(&run.pass_time(GATHER))["result"]["requestState"].clone());
     }
     let back = run.ask(&modern("1000", "tools/call", &format!(r#""name":"t","requestState":{}"#, states[0]), ""));
-    assert_eq!(
-        only_answer(&back)["result"]["resultType"],
-        "input_required",
-        "nothing was answered, so the input requests come again"
-    );
+    assert_eq!(only_answer(&back)["result"]["resultType"], "input_required", "the input requests come again");
 }
 
 #[test]
@@ -167,11 +162,7 @@ fn an_id_and_a_token_that_a_held_exchange_uses_are_replaced() {
         format!(r#"{{"method":"notifications/progress","params":{{"progressToken":{token},"progress":1.0}}}}"#);
     assert_eq!(delivered(&run.server_message(session, None, &progress))[0]["params"]["progressToken"], 7);
     let held = r#"{"method":"notifications/progress","params":{"progressToken":7,"progress":1}}"#;
-    assert_eq!(
-        delivered(&run.server_message(session, None, held)),
-        [] as [Value; 0],
-        "the held request gets no progress"
-    );
+    assert!(delivered(&run.server_message(session, None, held)).is_empty(), "the held request gets no progress");
     let answer = message_result(&again["id"].to_string(), r#"{"content":[]}"#);
     assert_eq!(only_answer(&run.server_response(session, &answer))["id"], 1);
 }
@@ -181,8 +172,8 @@ fn few_sessions_stay_open_and_the_oldest_unused_is_closed_first() {
     let mut machine = machine();
     let now = Instant::now();
     let with = |n: u32| {
-        let text = String::from_utf8(modern(&n.to_string(), "server/discover", "", "").text().to_vec()).unwrap();
-        message(text.replace(CAPABILITIES, &format!(r#"{{"experimental":{{"n":{n}}}}}"#)))
+        let discover = modern(&n.to_string(), "server/discover", "", "");
+        message(discover.as_str().replace(CAPABILITIES, &format!(r#"{{"experimental":{{"n":{n}}}}}"#)))
     };
     let mut closed = Vec::new();
     for n in 0..10 {
@@ -302,5 +293,49 @@ fn an_error_after_a_rejected_server_request_names_the_missing_capability() {
         if response["error"].is_object() {
             assert_eq!(response["error"]["data"]["requiredCapabilities"], json!({ "sampling": {} }));
         }
+    }
+}
+
+#[test]
+fn a_code_that_the_modern_era_forbids_is_replaced() {
+    for (method, params) in [
+        ("tools/call", r#""name":"t""#),
+        ("prompts/get", r#""name":"t""#),
+        ("resources/read", r#""uri":"a:b""#),
+        ("tools/list", ""),
+        ("vendor/method", ""),
+    ] {
+        for (code, modern_code) in [(-32002, -32602), (-32042, -32603), (-32000, -32000)] {
+            let mut run = Run::default();
+            let (session, _) = sent(&run.ask(&modern("1", method, params, "")))[0];
+            let error = format!(r#"{{"code":{code},"message":"m","data":{{"uri":"a:b"}}}}"#);
+            let answer = message(format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#));
+            let response = only_answer(&run.server_response(session, &answer));
+            let expected = json!({ "code": modern_code, "message": "m", "data": { "uri": "a:b" } });
+            assert_eq!(response["error"], expected, "{method}: only the code changes");
+        }
+    }
+}
+
+#[test]
+fn a_server_request_that_the_client_does_not_declare_is_rejected_with_the_right_code() {
+    for (declared, question, code) in [
+        ("{}", r#""method":"roots/list""#, Some(-32601)),
+        ("{}", r#""method":"sampling/createMessage","params":{}"#, Some(-32601)),
+        ("{}", r#""method":"elicitation/create","params":{"mode":"url"}"#, Some(-32601)),
+        (r#"{"elicitation":{}}"#, r#""method":"elicitation/create","params":{"mode":"form"}"#, None),
+        (r#"{"elicitation":{}}"#, r#""method":"elicitation/create","params":{}"#, None),
+        (r#"{"elicitation":{}}"#, r#""method":"elicitation/create","params":{"mode":"url"}"#, Some(-32602)),
+        (r#"{"elicitation":{"form":{}}}"#, r#""method":"elicitation/create","params":{"mode":"url"}"#, Some(-32602)),
+        (r#"{"elicitation":{"url":{}}}"#, r#""method":"elicitation/create","params":{"mode":"url"}"#, None),
+        (r#"{"elicitation":{"url":{}}}"#, r#""method":"elicitation/create","params":{}"#, Some(-32602)),
+        (CAPABILITIES, r#""method":"vendor/question","params":{}"#, Some(-32601)),
+    ] {
+        let mut run = Run::default();
+        let call = modern("1", "tools/call", r#""name":"t""#, "").as_str().replace(CAPABILITIES, declared);
+        let (session, _) = sent(&run.ask(&message(call)))[0];
+        let refused = run.server_message(session, Some("1"), &format!(r#"{{"jsonrpc":"2.0","id":"q",{question}}}"#));
+        let rejection = sent(&refused).first().and_then(|(_, sent)| sent["error"]["code"].as_i64());
+        assert_eq!(rejection, code, "{declared} {question}");
     }
 }

@@ -51,15 +51,10 @@ impl Model {
             8 => self.retry(which),
             9 => self.cancel(which),
             10 => {
-                let session = self.open.iter().nth(which % self.open.len().max(1)).copied();
-                if let Some(session) = session {
-                    let actions = self.run.server_message(
-                        session,
-                        None,
-                        r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#,
-                    );
-                    self.take(actions);
-                }
+                let Some(session) = self.open.iter().nth(which % self.open.len().max(1)) else { return };
+                let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+                let actions = self.run.server_message(*session, None, changed);
+                self.take(actions);
             }
             _ => {
                 let actions = self.run.pass_time(Duration::from_secs(if which.is_multiple_of(20) { 4000 } else { 1 }));
@@ -165,10 +160,8 @@ impl Model {
                     let id = request["id"].clone();
                     let twice = self.serving.iter().any(|(of, serving, _)| *of == session && *serving == id);
                     assert!(!twice, "{id} is in flight already");
-                    assert!(
-                        request["params"].get("requestState").is_none()
-                            && request["params"].get("inputResponses").is_none()
-                    );
+                    let modern = ["requestState", "inputResponses"].map(|name| request["params"].get(name));
+                    assert_eq!(modern, [None, None]);
                     let changes = |request: &Value| {
                         let level = (request["method"] == "logging/setLevel").then_some("level");
                         request["params"]["uri"].as_str().or(level).map(str::to_owned)
@@ -180,10 +173,8 @@ impl Model {
                 }
                 Action::Notify { session, message } | Action::Reply { session, message, .. } => {
                     let reply = value(&message);
-                    let place = self
-                        .server_requests
-                        .iter()
-                        .position(|server_request| *server_request == (session, reply["id"].clone()));
+                    let request = (session, reply["id"].clone());
+                    let place = self.server_requests.iter().position(|open| *open == request);
                     self.server_requests.swap_remove(place.expect("one reply to each server request"));
                 }
                 Action::Cancel { session, message, .. } => {

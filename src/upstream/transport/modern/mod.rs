@@ -45,7 +45,7 @@ pub(crate) async fn open(
     }
     let unusable = || Failure::Unusable(format!("{host} answered server/discover with something else"));
     let discovered = answered.result().filter(|result| is_discover_result(result)).ok_or_else(unusable)?;
-    let result = results::initialize_result(discovered, client.revision(), host).ok_or_else(unusable)?;
+    let result = results::initialize_result(discovered, &client.revision, host).ok_or_else(unusable)?;
     log::info!("{host} is modern and the client is not; translating");
     let transport = Arc::new(ModernTransport::new(server, client, discovered));
     Ok((transport, message::result(raw_id, &result)))

@@ -55,7 +55,7 @@ impl ModernTransport {
     }
 
     async fn batch(&self, elements: &[Message]) -> Outcome {
-        let joined = self.caller.client.lock().revision() == WITH_BATCHES;
+        let joined = self.caller.client.lock().revision == WITH_BATCHES;
         self.batched.lock().retain(|_, keep| !keep.is_closed());
         let answers = elements.iter().map(|element| async move {
             let Kind::Request { id, .. } = element.kind() else {

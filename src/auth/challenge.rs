@@ -164,8 +164,6 @@ fn is_known_scheme(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use http::HeaderValue;
     use proptest::prelude::*;
 

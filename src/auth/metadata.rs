@@ -16,8 +16,7 @@ pub(super) fn text<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&
 
 /// The texts in an array member of a JSON object.
 pub(super) fn list(document: &Map<String, Value>, name: &str) -> Vec<String> {
-    let array = document.get(name).and_then(Value::as_array);
-    array.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    Metadata(document).array(name).unwrap_or_default().into_iter().map(str::to_owned).collect()
 }
 
 /// Makes metadata for a server that has no metadata document.
@@ -36,69 +35,24 @@ impl<'a> Metadata<'a> {
         Self(&issuer.metadata)
     }
 
-    fn text(self, name: &str) -> Option<&'a str> {
+    /// A text member, if it is not empty.
+    pub(super) fn text(self, name: &str) -> Option<&'a str> {
         text(self.0, name)
     }
 
-    fn array(self, name: &str) -> Option<Vec<&'a str>> {
+    /// The texts of an array member; `None` if there is no such array.
+    pub(super) fn array(self, name: &str) -> Option<Vec<&'a str>> {
         Some(self.0.get(name)?.as_array()?.iter().filter_map(Value::as_str).collect())
     }
 
-    fn flag(self, name: &str) -> bool {
+    /// Whether a member is `true`.
+    pub(super) fn flag(self, name: &str) -> bool {
         self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
-    }
-
-    /// The issuer identifier, byte for byte.
-    pub(super) fn issuer(self) -> Option<&'a str> {
-        self.text("issuer")
-    }
-
-    pub(super) fn authorization_endpoint(self) -> Option<&'a str> {
-        self.text("authorization_endpoint")
-    }
-
-    pub(super) fn token_endpoint(self) -> Option<&'a str> {
-        self.text("token_endpoint")
-    }
-
-    /// RFC 7591.
-    pub(super) fn registration_endpoint(self) -> Option<&'a str> {
-        self.text("registration_endpoint")
-    }
-
-    /// RFC 7009.
-    pub(super) fn revocation_endpoint(self) -> Option<&'a str> {
-        self.text("revocation_endpoint")
-    }
-
-    /// RFC 8628.
-    pub(super) fn device_authorization_endpoint(self) -> Option<&'a str> {
-        self.text("device_authorization_endpoint")
     }
 
     /// The scopes of all resources together.
     pub(super) fn scopes_supported(self) -> Vec<&'a str> {
         self.array("scopes_supported").unwrap_or_default()
-    }
-
-    /// PKCE methods; `None` if the metadata do not mention PKCE.
-    pub(super) fn code_challenge_methods(self) -> Option<Vec<&'a str>> {
-        self.array("code_challenge_methods_supported")
-    }
-
-    /// How clients may authenticate at the token endpoint; `None` if the metadata do not list methods.
-    pub(super) fn token_endpoint_auth_methods(self) -> Option<Vec<&'a str>> {
-        self.array("token_endpoint_auth_methods_supported")
-    }
-
-    /// Whether a client ID may be the URL of a client ID metadata document.
-    pub(super) fn supports_client_id_metadata_documents(self) -> bool {
-        self.flag("client_id_metadata_document_supported")
-    }
-
-    /// Whether authorization responses have `iss` (RFC 9207).
-    pub(super) fn sends_iss(self) -> bool {
-        self.flag("authorization_response_iss_parameter_supported")
     }
 
     /// Whether the server binds tokens to ES256 keys, the only ones that we make (RFC 9449 section 5.1).
@@ -125,7 +79,7 @@ impl Vendor {
     /// Recognized by the host of an endpoint, not by a name in the metadata.
     pub(super) fn of(issuer: &Issuer) -> Self {
         let metadata = Metadata::of(issuer);
-        let endpoint = metadata.authorization_endpoint().or(metadata.token_endpoint());
+        let endpoint = metadata.text("authorization_endpoint").or(metadata.text("token_endpoint"));
         let url = endpoint.and_then(|endpoint| Url::parse(endpoint).ok());
         match url.as_ref().and_then(Url::host_str) {
             Some("login.microsoftonline.com" | "login.microsoftonline.us" | "login.partner.microsoftonline.cn") => {

@@ -186,7 +186,11 @@ fn other_refusals_of_a_proxy_are_reported_with_their_cause() {
             "http",
             "requires a login by NTLM (407)",
         ),
-        (ProxyBehavior::Refuses("HTTP/1.1 401 Unauthorized\r\n\r\n"), "http", "requires a user name and password (401)"),
+        (
+            ProxyBehavior::Refuses("HTTP/1.1 401 Unauthorized\r\n\r\n"),
+            "http",
+            "requires a user name and password (401)",
+        ),
         (ProxyBehavior::Refuses("SSH-2.0-OpenSSH_9.2\r\n\r\n"), "http", "does not answer as an HTTP proxy does"),
         (ProxyBehavior::SocksRefuses(2), "socks5h", "does not allow connections to it"),
         (ProxyBehavior::SocksRefuses(4), "socks5h", "finds no such host"),

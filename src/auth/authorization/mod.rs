@@ -6,10 +6,8 @@ mod request;
 mod response;
 
 pub(super) use client_check::knows_client;
-pub(super) use request::AuthorizationError;
-pub(super) use request::{AuthorizationRequest, PendingAuthorization, start};
-pub(super) use response::{AuthorizationCode, check_response};
-pub(super) use response::{AuthorizationResponseError, Retry};
+pub(super) use request::{AuthorizationError, AuthorizationRequest};
+pub(super) use response::{AuthorizationResponseError, Retry, code};
 
 #[cfg(test)]
 mod tests;

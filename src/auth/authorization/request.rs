@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use crate::auth::crypto::CryptoError;
-use crate::auth::crypto::{random_text, sha256_base64url};
+use crate::auth::crypto::{CryptoError, random_text, sha256_base64url};
 use crate::auth::dpop::Dpop;
 use crate::auth::metadata::{Metadata, OFFLINE_ACCESS, Vendor};
 use crate::auth::record::{Client, Issuer};
@@ -17,25 +16,9 @@ use crate::log::Secret;
 /// The parameters of an authorization request whose values only we may choose.
 const OWN_PARAMETERS: [&str; 5] = ["state", "client_id", "redirect_uri", "response_type", "code_challenge"];
 
-/// The input of an authorization request.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::auth) struct AuthorizationRequest<'a> {
-    pub issuer: &'a Issuer,
-    pub client: &'a Client,
-    pub login: &'a Login,
-    /// One of the redirect URIs that the client is registered with.
-    pub redirect_uri: &'a str,
-    /// As [`crate::auth::scope::Scopes::select`] returns it.
-    pub scope: Option<&'a str>,
-    /// Which attempt at a scope this is.
-    pub attempt: ScopeAttempt,
-    /// The key that the tokens will be bound to, if any.
-    pub dpop_key: Option<&'a Secret>,
-}
-
-/// A login that was started: all that this or another process needs to finish it. As secret as a token.
+/// An authorization request: all that this or another process needs to finish its login. As secret as a token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(in crate::auth) struct PendingAuthorization {
+pub(in crate::auth) struct AuthorizationRequest {
     /// Connects the authorization response to this login.
     pub state: Secret,
     /// The code verifier of PKCE (RFC 7636).
@@ -43,23 +26,16 @@ pub(in crate::auth) struct PendingAuthorization {
     /// The authorization server as discovered before the redirect; no redirect changes it.
     pub issuer: Issuer,
     pub client: Client,
+    /// One of the redirect URIs that the client is registered with.
     pub redirect_uri: String,
-    /// The scope of the request.
+    /// As [`crate::auth::scope::Scopes::select`] returns it.
     #[serde(default)]
     pub scope: Option<String>,
-    /// Which attempt at a scope this was.
     #[serde(default)]
     pub attempt: ScopeAttempt,
     /// The key that the tokens will be bound to.
     #[serde(default)]
     pub dpop_key: Option<Secret>,
-}
-
-impl PendingAuthorization {
-    /// Reads one that was stored. It goes through its JSON text, because some of its parts can only be read from text.
-    pub(in crate::auth) fn from_payload(payload: &Value) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(payload.to_string().as_bytes())
-    }
 }
 
 /// Why no login can be started.
@@ -91,55 +67,56 @@ impl AuthorizationError {
     }
 }
 
-/// Returns the URL for the browser, and what must be kept until the browser comes back.
-pub(in crate::auth) fn start(
-    request: AuthorizationRequest<'_>,
-) -> Result<(String, PendingAuthorization), AuthorizationError> {
-    let metadata = Metadata::of(request.issuer);
-    let supports_s256 = metadata.code_challenge_methods().is_some_and(|methods| methods.contains(&"S256"));
-    if !supports_s256 && !request.login.assume_pkce {
-        return Err(AuthorizationError::NoPkce(request.issuer.issuer.clone()));
+impl AuthorizationRequest {
+    /// A request with a new `state` and a new verifier.
+    pub(in crate::auth) fn new(issuer: Issuer, client: Client, redirect_uri: String) -> Result<Self, CryptoError> {
+        let (state, verifier) = (Secret::new(random_text()?), Secret::new(random_text()?));
+        let attempt = ScopeAttempt::default();
+        Ok(Self { state, verifier, issuer, client, redirect_uri, scope: None, attempt, dpop_key: None })
     }
-    let endpoint = metadata.authorization_endpoint();
-    let endpoint = endpoint.ok_or_else(|| AuthorizationError::NoEndpoint(request.issuer.issuer.clone()))?;
-    let url = check_url(endpoint, false)?;
-    let pending = PendingAuthorization {
-        state: Secret::new(random_text()?),
-        verifier: Secret::new(random_text()?),
-        issuer: request.issuer.clone(),
-        client: request.client.clone(),
-        redirect_uri: request.redirect_uri.to_owned(),
-        scope: request.scope.map(str::to_owned),
-        attempt: request.attempt,
-        dpop_key: request.dpop_key.cloned(),
-    };
-    Ok((with_parameters(url, &parameters(&pending, request.login)?)?, pending))
-}
 
-fn parameters(pending: &PendingAuthorization, login: &Login) -> Result<Vec<(String, String)>, AuthorizationError> {
-    let mut parameters = vec![
-        ("response_type", "code".to_owned()),
-        ("client_id", pending.client.client_id.clone()),
-        ("redirect_uri", pending.redirect_uri.clone()),
-        ("state", pending.state.expose().to_owned()),
-        ("code_challenge", sha256_base64url(pending.verifier.expose())),
-        ("code_challenge_method", "S256".to_owned()),
-    ];
-    let mut add = |name, value: Option<String>| parameters.extend(value.map(|value| (name, value)));
-    add("scope", pending.scope.clone());
-    add("resource", pending.issuer.resource.clone());
-    if let Some(key) = &pending.dpop_key {
-        add("dpop_jkt", Some(Dpop::new(key)?.thumbprint()));
+    /// Reads a stored request. It goes through its JSON text, because some of its parts can only be read from text.
+    pub(in crate::auth) fn from_payload(payload: &Value) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(payload.to_string().as_bytes())
     }
-    let google = Vendor::of(&pending.issuer) == Vendor::Google;
-    add("access_type", google.then(|| "offline".to_owned()));
-    // OIDC Core section 11: without consent there is no offline access.
-    let offline = pending.scope.as_deref().is_some_and(|scope| covers(scope, OFFLINE_ACCESS));
-    add("prompt", (google || offline).then(|| "consent".to_owned()));
-    // A parameter of the user's replaces ours of the same name.
-    parameters.retain(|(name, _)| !login.authorize_params.iter().any(|(given, _)| given == name));
-    let ours = parameters.into_iter().map(|(name, value)| (name.to_owned(), value));
-    Ok(ours.chain(login.authorize_params.iter().cloned()).collect())
+
+    /// The URL for the browser.
+    pub(in crate::auth) fn url(&self, login: &Login) -> Result<String, AuthorizationError> {
+        let (metadata, issuer) = (Metadata::of(&self.issuer), &self.issuer.issuer);
+        let methods = metadata.array("code_challenge_methods_supported").unwrap_or_default();
+        if !methods.contains(&"S256") && !login.assume_pkce {
+            return Err(AuthorizationError::NoPkce(issuer.clone()));
+        }
+        let endpoint = metadata.text("authorization_endpoint");
+        let endpoint = endpoint.ok_or_else(|| AuthorizationError::NoEndpoint(issuer.clone()))?;
+        with_parameters(check_url(endpoint, false)?, &self.parameters(login)?)
+    }
+
+    fn parameters(&self, login: &Login) -> Result<Vec<(String, String)>, AuthorizationError> {
+        let mut parameters = vec![
+            ("response_type", "code".to_owned()),
+            ("client_id", self.client.client_id.clone()),
+            ("redirect_uri", self.redirect_uri.clone()),
+            ("state", self.state.expose().to_owned()),
+            ("code_challenge", sha256_base64url(self.verifier.expose())),
+            ("code_challenge_method", "S256".to_owned()),
+        ];
+        let mut add = |name, value: Option<String>| parameters.extend(value.map(|value| (name, value)));
+        add("scope", self.scope.clone());
+        add("resource", self.issuer.resource.clone());
+        if let Some(key) = &self.dpop_key {
+            add("dpop_jkt", Some(Dpop::new(key)?.thumbprint()));
+        }
+        let google = Vendor::of(&self.issuer) == Vendor::Google;
+        add("access_type", google.then(|| "offline".to_owned()));
+        // OIDC Core section 11: without consent there is no offline access.
+        let offline = self.scope.as_deref().is_some_and(|scope| covers(scope, OFFLINE_ACCESS));
+        add("prompt", (google || offline).then(|| "consent".to_owned()));
+        // A parameter of the user's replaces ours of the same name.
+        parameters.retain(|(name, _)| !login.authorize_params.iter().any(|(given, _)| given == name));
+        let ours = parameters.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Ok(ours.chain(login.authorize_params.iter().cloned()).collect())
+    }
 }
 
 /// Adds the parameters after the endpoint's own query. The endpoint's path and query stay as they are, so that nothing

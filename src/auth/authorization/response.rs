@@ -1,24 +1,15 @@
 //! Does an authorization response belong to our login, and does it bring a code?
 
-use url::form_urlencoded;
-
-use super::request::PendingAuthorization;
-use crate::auth::crypto::is_equal;
+use super::request::AuthorizationRequest;
+use crate::auth::callback::Redirect;
 use crate::auth::metadata::{Metadata, rejects_resource};
 use crate::auth::record::{Client, Origin};
 use crate::auth::scope::{ScopeAttempt, covers};
 use crate::log::{Secret, redact};
 
-/// An authorization code: good for one token request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::auth) struct AuthorizationCode(pub(in crate::auth) Secret);
-
 /// An authorization response without a code that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorizationResponseError {
-    /// Its `state` is missing or another one. It is ignored, and the login goes on.
-    #[error("this response does not belong to the login that is waiting")]
-    WrongState,
     /// The `state` is ours, but `iss` is not our authorization server (RFC 9207). No other parameter is used or shown.
     #[error("the response does not come from the authorization server {expected:?}{}", found_issuer(.found.as_deref()))]
     WrongIssuer {
@@ -35,9 +26,6 @@ pub enum AuthorizationResponseError {
         /// How one more login may succeed.
         retry: Option<Retry>,
     },
-    /// Neither code nor error, or several.
-    #[error("the response has no authorization code")]
-    NoCode,
 }
 
 impl AuthorizationResponseError {
@@ -45,7 +33,7 @@ impl AuthorizationResponseError {
     pub fn retry(&self) -> Option<Retry> {
         match self {
             Self::Refused { retry, .. } => *retry,
-            _ => None,
+            Self::WrongIssuer { .. } => None,
         }
     }
 }
@@ -71,64 +59,50 @@ fn in_brackets(description: Option<&str>) -> String {
     description.map(|text| format!(" ({text})")).unwrap_or_default()
 }
 
-/// Checks the query of a redirect: first that `state` is ours, then that `iss` is right, and only then code or error.
-pub(in crate::auth) fn check_response(
-    pending: &PendingAuthorization,
-    query: &str,
-) -> Result<AuthorizationCode, AuthorizationResponseError> {
-    // The first value, and whether there are more. RFC 6749 section 3.1 allows one; with two, other programs might read
-    // another one than we do.
-    let parameter = |name: &str| {
-        let mut values =
-            form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name).map(|(_, value)| value);
-        let first = values.next().map(std::borrow::Cow::into_owned);
-        (first, values.next().is_some())
-    };
-    match parameter("state") {
-        (Some(state), false) if is_equal(&state, pending.state.expose()) => {}
-        _ => return Err(AuthorizationResponseError::WrongState),
-    }
-    let expected = &pending.issuer.issuer;
-    match parameter("iss") {
+/// The authorization code of a redirect, which is good for one token request. `iss` is checked before an error is read.
+pub(in crate::auth) fn code(
+    request: &AuthorizationRequest,
+    redirect: &Redirect,
+) -> Result<Secret, AuthorizationResponseError> {
+    let expected = &request.issuer.issuer;
+    match (redirect.first("iss"), redirect.get("iss")) {
         // Compared byte for byte: issuers that only look alike are different issuers.
-        (Some(iss), false) if iss == *expected => {}
-        (None, _) if !Metadata::of(&pending.issuer).sends_iss() => {}
+        (_, Some(iss)) if iss == expected => {}
+        (None, _) if !Metadata::of(&request.issuer).flag("authorization_response_iss_parameter_supported") => {}
         (found, _) => {
-            let found = found.map(|found| redact(&found));
+            let found = found.map(redact);
             return Err(AuthorizationResponseError::WrongIssuer { expected: expected.clone(), found });
         }
     }
-    match (parameter("error"), parameter("code")) {
-        ((Some(error), _), _) => {
-            let description = parameter("error_description").0;
-            Err(AuthorizationResponseError::Refused {
-                retry: retry(pending, &error, description.as_deref().unwrap_or_default()),
-                error: redact(&error),
-                description: description.as_deref().map(redact),
-            })
-        }
-        (_, (Some(code), false)) if !code.is_empty() => Ok(AuthorizationCode(Secret::new(code))),
-        _ => Err(AuthorizationResponseError::NoCode),
-    }
+    let Some(error) = redirect.first("error") else {
+        // A redirect without an error has a code.
+        return Ok(Secret::new(redirect.get("code").unwrap_or_default()));
+    };
+    let description = redirect.first("error_description");
+    Err(AuthorizationResponseError::Refused {
+        retry: retry(request, error, description.unwrap_or_default()),
+        error: redact(error),
+        description: description.map(redact),
+    })
 }
 
 /// Each change leads to a request that was not sent before, so that retries end; the caller limits them too.
-fn retry(pending: &PendingAuthorization, error: &str, description: &str) -> Option<Retry> {
-    let metadata = Metadata::of(&pending.issuer);
-    let resource = pending.issuer.resource.is_some();
+fn retry(request: &AuthorizationRequest, error: &str, description: &str) -> Option<Retry> {
+    let metadata = Metadata::of(&request.issuer);
+    let resource = request.issuer.resource.is_some();
     if resource && rejects_resource(description) {
         return Some(Retry::NoResource);
     }
     match error {
-        "invalid_scope" => match &pending.scope {
+        "invalid_scope" => match &request.scope {
             None if metadata.scopes_supported().is_empty() => None,
             None => Some(Retry::Scope(ScopeAttempt::IssuerScopes)),
-            Some(scope) if is_registered_for_less(&pending.client, scope) => Some(Retry::Register),
-            Some(scope) => pending.attempt.after_invalid_scope(scope).map(Retry::Scope),
+            Some(scope) if is_registered_for_less(&request.client, scope) => Some(Retry::Register),
+            Some(scope) => request.attempt.after_invalid_scope(scope).map(Retry::Scope),
         },
-        "invalid_target" if resource && pending.issuer.other_resource.is_some() => Some(Retry::OtherResource),
-        "invalid_client" | "unauthorized_client" if pending.client.origin != Origin::Given => Some(Retry::Register),
-        "invalid_request" if pending.client.origin == Origin::MetadataDocument => Some(Retry::Register),
+        "invalid_target" if resource && request.issuer.other_resource.is_some() => Some(Retry::OtherResource),
+        "invalid_client" | "unauthorized_client" if request.client.origin != Origin::Given => Some(Retry::Register),
+        "invalid_request" if request.client.origin == Origin::MetadataDocument => Some(Retry::Register),
         _ => None,
     }
 }

@@ -23,10 +23,15 @@ pub(in crate::auth) enum PasteError {
 impl Redirect {
     /// Reads the query of a request, if it has this `state`.
     pub(super) fn parse(query: &str, state: &str) -> Option<Self> {
-        let redirect = Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect());
-        let states: Vec<&str> = redirect.all("state").collect();
-        let [given] = states[..] else { return None };
-        (is_equal(given, state) && redirect.has_result()).then_some(redirect)
+        Self::read(query).of_login(state).filter(Self::has_result)
+    }
+
+    fn read(query: &str) -> Self {
+        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    fn of_login(self, state: &str) -> Option<Self> {
+        self.get("state").is_some_and(|given| is_equal(given, state)).then_some(self)
     }
 
     /// Reads what a person pastes: the whole address, its query, or a bare code.
@@ -36,9 +41,9 @@ impl Redirect {
             Some((_, query)) => query.split('#').next().unwrap_or_default(),
             None => text,
         };
-        let redirect = Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+        let redirect = Self::read(query);
         if redirect.has_result() {
-            return Self::parse(query, state).ok_or(PasteError::AnotherLogin);
+            return redirect.of_login(state).ok_or(PasteError::AnotherLogin);
         }
         let is_code = text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains("://");
         if !is_code || redirect.get("state").is_some() {
@@ -47,7 +52,13 @@ impl Redirect {
         Ok(Self(vec![("code".to_owned(), text.to_owned())]))
     }
 
-    /// A parameter, if it occurs exactly once.
+    /// The first value of a parameter.
+    pub(in crate::auth) fn first(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// A parameter, if it occurs exactly once: of two values, other programs might read another one than we do (RFC 6749
+    /// section 3.1).
     pub(in crate::auth) fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.all(name);
         let value = values.next()?;
@@ -63,7 +74,7 @@ impl Redirect {
     pub(in crate::auth) fn query(&self, state: &str) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(&self.0);
-        if self.get("state").is_none() {
+        if self.is_bare() {
             query.append_pair("state", state);
         }
         query.finish()
@@ -88,7 +99,6 @@ impl fmt::Debug for Redirect {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use tokio::net::TcpStream;

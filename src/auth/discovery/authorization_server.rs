@@ -83,7 +83,7 @@ async fn read_metadata(
                     detail = format!(": the document at {} has no endpoints", without_query(&from));
                     continue;
                 }
-                match Metadata::new(&metadata).issuer() {
+                match Metadata::new(&metadata).text("issuer") {
                     // Later, `iss` is compared with the spelling of the metadata.
                     Some(found) if is_same_issuer(found, expected) => {
                         return Ok(Issuer { issuer: found.to_owned(), metadata, ..Issuer::default() });
@@ -126,7 +126,7 @@ fn metadata_urls(fetch: &Fetch, identifier: &str) -> Result<Vec<String>, Discove
 
 fn has_endpoints(metadata: Metadata<'_>, login: &Login) -> bool {
     let needs_browser = matches!(login.grant, Grant::AuthorizationCode);
-    metadata.token_endpoint().is_some() && (!needs_browser || metadata.authorization_endpoint().is_some())
+    metadata.text("token_endpoint").is_some() && (!needs_browser || metadata.text("authorization_endpoint").is_some())
 }
 
 /// Whether two issuers are equal but for one slash at the end. RFC 8414 section 3.3 does not allow this difference, but

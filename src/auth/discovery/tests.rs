@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use serde_json::{Value, json};
 
 use super::*;
@@ -122,14 +120,17 @@ async fn a_failing_server_gets_a_second_request_and_no_default_endpoints() {
 async fn a_server_of_2025_03_26_is_its_own_issuer() {
     let server = documents(vec![(OAUTH, metadata("@/oauth", "@"))]).await;
     let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
-    assert_eq!(Metadata::of(&discovered.issuer).token_endpoint().unwrap(), format!("{}/oauth/token", server.origin));
+    assert_eq!(
+        Metadata::of(&discovered.issuer).text("token_endpoint").unwrap(),
+        format!("{}/oauth/token", server.origin)
+    );
     assert_eq!(discovered.issuer.resource, None, "2025-03-26 has no resource parameter");
     let versions: Vec<_> = server.seen().iter().map(|seen| seen.header("mcp-protocol-version").is_some()).collect();
     assert_eq!(versions, [false, false, true]);
     let no_metadata = documents(Vec::new()).await;
     let discovered = discover_at(&no_metadata, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(
-        Metadata::of(&discovered.issuer).authorization_endpoint().unwrap(),
+        Metadata::of(&discovered.issuer).text("authorization_endpoint").unwrap(),
         format!("{}/authorize", no_metadata.origin)
     );
     let listed = documents(vec![(RESOURCE, prm("@", "@"))]).await;
@@ -276,5 +277,5 @@ fn a_given_token_endpoint_needs_no_discovery() {
     let login = Login { grant: Grant::ClientCredentials, ..Login::default() };
     let discovered = from_token_endpoint(&Url::parse("https://h/mcp").unwrap(), "https://as.example/x/token", &login);
     assert_eq!(discovered.issuer.issuer, "https://as.example");
-    assert_eq!(Metadata::of(&discovered.issuer).token_endpoint(), Some("https://as.example/x/token"));
+    assert_eq!(Metadata::of(&discovered.issuer).text("token_endpoint"), Some("https://as.example/x/token"));
 }

@@ -46,7 +46,7 @@ pub(in crate::auth) async fn authorize(
     scope: Option<&str>,
 ) -> Result<DeviceAuthorization, TokenError> {
     let metadata = Metadata::of(endpoint.issuer);
-    let address = metadata.device_authorization_endpoint();
+    let address = metadata.text("device_authorization_endpoint");
     let address = address.ok_or_else(|| TokenError::NoDeviceEndpoint(endpoint.issuer.issuer.clone()))?;
     let mut form = Vec::new();
     form.extend(scope.map(|scope| ("scope", scope)));

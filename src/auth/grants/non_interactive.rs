@@ -4,18 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{client_credentials, id_jag, jwt_bearer};
 use crate::auth::account::Snapshot;
 use crate::auth::dpop::Dpop;
 use crate::auth::error::AuthError;
 use crate::auth::expiry::Freshness;
 use crate::auth::login_context::LoginContext;
-use crate::auth::record::Record;
+use crate::auth::metadata;
+use crate::auth::record::{Client, Issuer, Origin, Record};
 use crate::auth::registration::{self, RegistrationRequest};
 use crate::auth::scope::ScopeAttempt;
-use crate::auth::settings::Grant;
+use crate::auth::settings::{Enterprise, Grant, Login};
 use crate::auth::token::{Issued, TokenEndpoint, TokenError};
-use crate::log;
+use crate::log::{self, Secret};
 
 /// The waits before a request that failed is sent again.
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
@@ -97,14 +97,65 @@ async fn request_tokens_once(
     scope: Option<&str>,
 ) -> Result<Result<Issued, TokenError>, AuthError> {
     Ok(match &context.options.login.grant {
-        Grant::Workload(token) => jwt_bearer::request_tokens(endpoint, &token.token().await?, scope).await,
+        Grant::Workload(token) => exchange_jwt(endpoint, &token.token().await?, scope).await,
         Grant::Enterprise(provider) => {
             let issuer = endpoint.issuer;
             let resource = issuer.resource.as_deref().or(issuer.other_resource.as_deref());
             let resource = resource.unwrap_or(context.server.as_str());
             let subject_token = provider.subject_token.token().await?;
-            id_jag::request_tokens(endpoint, provider, &subject_token, resource, scope).await
+            exchange_id_token(endpoint, provider, &subject_token, resource, scope).await
         }
-        _ => client_credentials::request_tokens(endpoint, scope).await,
+        _ => as_client(endpoint, scope).await,
     })
+}
+
+/// Requests tokens in the client's own name (RFC 6749 section 4.4, and its MCP extension).
+pub(super) async fn as_client(endpoint: TokenEndpoint<'_>, scope: Option<&str>) -> Result<Issued, TokenError> {
+    let mut issued = endpoint.request_with_scope(&[("grant_type", "client_credentials")], scope).await?;
+    // RFC 6749 section 4.4.3: the server should send no refresh token. It would be one more secret without a use.
+    issued.tokens.refresh_token = None;
+    Ok(issued)
+}
+
+/// Exchanges a JWT of another issuer for tokens (RFC 7523 section 2.1): an ID-JAG, or what a platform issues to a
+/// workload. An error is final: no other assertion and no other grant is tried.
+pub(super) async fn exchange_jwt(
+    endpoint: TokenEndpoint<'_>,
+    assertion: &Secret,
+    scope: Option<&str>,
+) -> Result<Issued, TokenError> {
+    let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion.expose())];
+    endpoint.request_with_scope(&form, scope).await
+}
+
+/// The company's identity provider exchanges the person's ID token for an Identity Assertion JWT Authorization Grant
+/// (ID-JAG, RFC 8693), and the MCP server's authorization server, `endpoint`, exchanges that for tokens. `resource`: the
+/// MCP server's resource identifier (RFC 9728).
+pub(super) async fn exchange_id_token(
+    endpoint: TokenEndpoint<'_>,
+    provider: &Enterprise,
+    id_token: &Secret,
+    resource: &str,
+    scope: Option<&str>,
+) -> Result<Issued, TokenError> {
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("requested_token_type", "urn:ietf:params:oauth:token-type:id-jag"),
+        ("audience", &endpoint.issuer.issuer),
+        ("resource", resource),
+        ("subject_token", id_token.expose()),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+    ];
+    // The provider has its own client and secret; neither side gets credentials for the other.
+    let metadata = metadata::document(&[("token_endpoint", provider.token_endpoint.as_str().into())]);
+    let issuer = Issuer { issuer: provider.token_endpoint.clone(), metadata, ..Issuer::default() };
+    let client = Client {
+        client_id: provider.client_id.clone(),
+        client_secret: provider.client_secret.clone(),
+        origin: Origin::Given,
+        ..Client::default()
+    };
+    let exchange = TokenEndpoint { issuer: &issuer, client: &client, login: &Login::default(), dpop: None, ..endpoint };
+    let assertion = exchange.request_with_scope(&form, scope).await?.tokens.access_token;
+    exchange_jwt(endpoint, &assertion, scope).await
 }

@@ -1,11 +1,9 @@
-#![allow(clippy::unwrap_used)]
-
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::device::{self, PollResult};
-use super::{client_credentials, id_jag, jwt_bearer};
+use super::non_interactive::{as_client, exchange_id_token, exchange_jwt};
 use crate::auth::Credential;
 use crate::auth::jwt::{Signer, claims};
 use crate::auth::record::{Client, Issuer, Origin};
@@ -40,7 +38,7 @@ async fn a_client_obtains_tokens_as_itself() {
     let login = Login { client_key: Some(Signer::from_pem(KEY, None).unwrap()), ..Login::default() };
     let by_key = client(None);
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &by_key, login: &login, dpop: None };
-    let got = client_credentials::request_tokens(endpoint, Some("a")).await.unwrap();
+    let got = as_client(endpoint, Some("a")).await.unwrap();
     assert_eq!((got.tokens.scope.as_deref(), got.tokens.refresh_token), (Some("a"), None));
     let form = server.seen()[0].form();
     assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
@@ -52,7 +50,7 @@ async fn a_client_obtains_tokens_as_itself() {
     );
     let (by_secret, login) = (client(Some("the-client-secret")), Login::default());
     let endpoint = TokenEndpoint { client: &by_secret, login: &login, ..endpoint };
-    client_credentials::request_tokens(endpoint, None).await.unwrap();
+    as_client(endpoint, None).await.unwrap();
     let seen = &server.seen()[1];
     assert!(seen.header("authorization").unwrap().starts_with("Basic "));
     assert_eq!((seen.form()["grant_type"].as_str(), seen.form().get("scope")), ("client_credentials", None));
@@ -67,7 +65,7 @@ async fn a_workload_sends_one_request_only() {
         let server = server(error).await;
         let issuer = issuer(&server.origin, json!({}));
         let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
-        let result = jwt_bearer::request_tokens(endpoint, &Secret::new("the.workload.jwt"), Some("a")).await;
+        let result = exchange_jwt(endpoint, &Secret::new("the.workload.jwt"), Some("a")).await;
         assert_eq!(result.is_err(), error.is_some());
         assert_eq!(server.seen().len(), 1, "no retry, no other grant after {error:?}");
         let form = server.seen()[0].form();
@@ -93,7 +91,7 @@ async fn an_identity_provider_authorizes_a_person() {
         subject_token: Credential::File { path: PathBuf::from("unused") },
     };
     let subject = Secret::new("the.id.token");
-    let got = id_jag::request_tokens(endpoint, &idp, &subject, "https://h/mcp", None).await.unwrap();
+    let got = exchange_id_token(endpoint, &idp, &subject, "https://h/mcp", None).await.unwrap();
     assert_eq!(got.tokens.access_token.expose(), "issued-token");
     let form = provider.seen()[0].form();
     for (name, value) in [
@@ -175,7 +173,7 @@ async fn a_request_can_be_part_of_a_spawned_task() {
         let (fetch, issuer) = (fetch(), issuer(&origin, json!({})));
         let (login, client) = (Login::default(), client(None));
         let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
-        client_credentials::request_tokens(endpoint, None).await.is_ok()
+        as_client(endpoint, None).await.is_ok()
     });
     assert!(task.await.unwrap());
 }

@@ -3,7 +3,7 @@
 
 use super::error::LoginError;
 use super::prompt::{self, LoginOptions};
-use crate::auth::authorization::{self, AuthorizationRequest, PendingAuthorization, Retry};
+use crate::auth::authorization::{self, AuthorizationError, AuthorizationRequest, Retry};
 use crate::auth::callback::{Callback, ExpectedRedirect, Listener};
 use crate::auth::crypto::random_text;
 use crate::auth::discovery::Discovered;
@@ -36,7 +36,7 @@ pub(super) struct Adjustments {
 
 impl Adjustments {
     /// Changes what was refused. False if another attempt would be refused in the same way.
-    pub(super) fn adjust(&mut self, error: &LoginError, pending: &PendingAuthorization) -> bool {
+    pub(super) fn adjust(&mut self, error: &LoginError, pending: &AuthorizationRequest) -> bool {
         self.register_anew = false;
         let retry = match error {
             LoginError::Redirect(error) => error.retry(),
@@ -64,7 +64,7 @@ pub(super) async fn begin(
     guard: &LoginGuard,
     adjustments: &Adjustments,
     options: &LoginOptions,
-) -> Result<(Callback, PendingAuthorization), LoginError> {
+) -> Result<(Callback, AuthorizationRequest), LoginError> {
     let login = &context.options.login;
     let mut discovered = context.discover().await?;
     if adjustments.other_resource {
@@ -80,7 +80,7 @@ pub(super) async fn begin(
     let scope = discovered.scopes.select(login, &discovered.issuer, previous, adjustments.attempt);
     let is_refused = login.client_id.is_some() || adjustments.register_anew;
     let registered = record.registered_with(&discovered.issuer).filter(|_| !is_refused);
-    let mut client = match registered.filter(|client| !client.needs_new_registration(&redirect_uri, now())) {
+    let client = match registered.filter(|client| !client.needs_new_registration(&redirect_uri, now())) {
         Some(client) => client.clone(),
         None => register(context, &discovered, &record, adjustments, &redirect_uri).await?,
     };
@@ -89,28 +89,20 @@ pub(super) async fn begin(
         Some(key) => Some(key.clone()),
         None => Some(Dpop::generate().map_err(LoginError::other)?),
     };
-    let request = |client: &Client| {
-        authorization::start(AuthorizationRequest {
-            issuer: &discovered.issuer,
-            client,
-            login,
-            redirect_uri: &redirect_uri,
-            scope: scope.as_deref(),
-            attempt: adjustments.attempt,
-            dpop_key: dpop_key.as_ref(),
-        })
-    };
-    let (mut url, mut pending) = request(&client)?;
+    let pending = AuthorizationRequest::new(discovered.issuer.clone(), client, redirect_uri.clone());
+    let mut pending = pending.map_err(AuthorizationError::from)?;
+    (pending.scope, pending.attempt, pending.dpop_key) = (scope, adjustments.attempt, dpop_key);
+    let mut url = pending.url(login)?;
     // An authorization server that has lost our registration refuses this request, which is sent without a browser.
-    if client.origin == Origin::Dynamic
-        && !context.known_clients.lock().contains(&client.client_id)
+    if pending.client.origin == Origin::Dynamic
+        && !context.known_clients.lock().contains(&pending.client.client_id)
         && matches!(authorization::knows_client(context.fetch().await, &url).await, Ok(false))
     {
         log::info!("the authorization server has lost our registration; registering again");
-        client = register(context, &discovered, &record, adjustments, &redirect_uri).await?;
-        (url, pending) = request(&client)?;
+        pending.client = register(context, &discovered, &record, adjustments, &redirect_uri).await?;
+        url = pending.url(login)?;
     }
-    context.known_clients.lock().insert(client.client_id);
+    context.known_clients.lock().insert(pending.client.client_id.clone());
     let start = random_text().map_err(LoginError::other)?[..12].to_owned();
     let state = pending.state.expose().to_owned();
     let saved = guard.save_pending(PendingLogin {
@@ -134,8 +126,8 @@ pub(super) async fn take_over(
     guard: &LoginGuard,
     left: PendingLogin,
     options: &LoginOptions,
-) -> Result<Option<(Callback, PendingAuthorization)>, LoginError> {
-    let Ok(pending) = PendingAuthorization::from_payload(&left.payload) else { return Ok(None) };
+) -> Result<Option<(Callback, AuthorizationRequest)>, LoginError> {
+    let Ok(pending) = AuthorizationRequest::from_payload(&left.payload) else { return Ok(None) };
     let mut settings = context.options.callback.clone();
     settings.port = Some(left.port);
     let Ok(listener) = Listener::bind(&settings, &[]) else { return Ok(None) };

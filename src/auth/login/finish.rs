@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::LoginError;
 use super::prompt::LoginOptions;
 use crate::auth::account::Snapshot;
-use crate::auth::authorization::{self, AuthorizationCode, PendingAuthorization};
+use crate::auth::authorization::{self, AuthorizationRequest};
 use crate::auth::callback::{Callback, Redirect};
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::PendingLogin;
@@ -25,7 +25,7 @@ const SEND_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_se
 pub(super) async fn finish(
     context: &Arc<LoginContext>,
     callback: &mut Callback,
-    pending: &PendingAuthorization,
+    pending: &AuthorizationRequest,
     options: &mut LoginOptions,
 ) -> Result<Snapshot, LoginError> {
     let state = pending.state.expose();
@@ -56,7 +56,7 @@ pub(super) async fn finish(
 
 /// Finishes a login whose redirect had arrived when its process was killed. Its code may have been used.
 pub(super) async fn resume(context: &Arc<LoginContext>, left: &PendingLogin) -> Result<Snapshot, LoginError> {
-    let pending = PendingAuthorization::from_payload(&left.payload).map_err(LoginError::other)?;
+    let pending = AuthorizationRequest::from_payload(&left.payload).map_err(LoginError::other)?;
     let query = left.redirect.as_ref().map_or("", Secret::expose);
     let redirect = Redirect::pasted(query, &left.state).map_err(LoginError::other)?;
     redeem(context, &pending, &redirect).await
@@ -84,7 +84,7 @@ pub(super) async fn answer_browser(
 /// not enough where the authorization server names itself in the address.
 pub(super) async fn redeem_pasted(
     context: &Arc<LoginContext>,
-    pending: &PendingAuthorization,
+    pending: &AuthorizationRequest,
     text: &str,
 ) -> Result<Snapshot, LoginError> {
     let redirect = Redirect::pasted(text, pending.state.expose()).map_err(LoginError::other)?;
@@ -100,10 +100,10 @@ pub(super) async fn redeem_pasted(
 /// used.
 async fn redeem(
     context: &Arc<LoginContext>,
-    pending: &PendingAuthorization,
+    pending: &AuthorizationRequest,
     redirect: &Redirect,
 ) -> Result<Snapshot, LoginError> {
-    let code = authorization::check_response(pending, &redirect.query(pending.state.expose()))?;
+    let code = authorization::code(pending, redirect)?;
     let (context, pending) = (Arc::clone(context), pending.clone());
     let account = context.account.clone();
     let exchanged = account.transact(async move |mut transaction| {
@@ -133,8 +133,8 @@ async fn redeem(
 /// accepted it already returns an error, and nothing is lost.
 async fn exchange(
     endpoint: TokenEndpoint<'_>,
-    pending: &PendingAuthorization,
-    code: &AuthorizationCode,
+    pending: &AuthorizationRequest,
+    code: &Secret,
 ) -> Result<Issued, TokenError> {
     for pause in SEND_AGAIN {
         match endpoint.exchange(pending, code).await {

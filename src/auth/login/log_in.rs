@@ -16,7 +16,7 @@ use super::error::LoginError;
 use super::prompt::{self, LoginOptions};
 use super::{device, finish};
 use crate::auth::account::Snapshot;
-use crate::auth::authorization::PendingAuthorization;
+use crate::auth::authorization::AuthorizationRequest;
 use crate::auth::challenge::Challenge;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, Turn};
@@ -192,6 +192,6 @@ pub(crate) async fn complete_login(context: &Arc<LoginContext>, redirect: &str) 
 async fn complete_pending(context: &Arc<LoginContext>, redirect: &str) -> Result<Snapshot, LoginError> {
     let none = || LoginError::Other("no login has been begun, or it is too long ago".to_owned());
     let left = context.login_lock.pending().await.ok_or_else(none)?;
-    let pending = PendingAuthorization::from_payload(&left.payload).map_err(|_| none())?;
+    let pending = AuthorizationRequest::from_payload(&left.payload).map_err(|_| none())?;
     finish::redeem_pasted(context, &pending, redirect).await
 }

@@ -45,7 +45,7 @@ pub struct PendingLogin {
     pub(super) start: String,
     /// Seconds since 1970.
     pub(super) begun_at: u64,
-    /// [`super::authorization::PendingAuthorization`]: what the protocol needs to finish, such as the PKCE verifier.
+    /// [`super::authorization::AuthorizationRequest`]: what the protocol needs to finish, such as the PKCE verifier.
     #[serde(default)]
     pub(super) payload: Value,
     /// The query that the browser came back with. It is saved before its code is used: if this process is killed then,

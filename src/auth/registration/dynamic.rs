@@ -5,7 +5,7 @@ use url::Url;
 
 use super::error::RegistrationError;
 use crate::auth::fetch::{Fetch, FetchError, Reply};
-use crate::auth::metadata::{self, Metadata};
+use crate::auth::metadata;
 use crate::auth::record::{Client, Issuer, Origin};
 use crate::auth::scope::union;
 use crate::auth::settings::{Grant, Login};
@@ -57,8 +57,7 @@ pub(super) async fn register(
 
 /// Members of RFC 7591 and OIDC Dynamic Client Registration only: some servers refuse unknown members.
 fn client_metadata(issuer: &Issuer, login: &Login, request: RegistrationRequest<'_>) -> Map<String, Value> {
-    let methods = Metadata::of(issuer).token_endpoint_auth_methods();
-    let method = AuthMethod::for_registration(methods.as_deref());
+    let method = AuthMethod::to_register(issuer).unwrap_or(AuthMethod::None);
     let (grants, responses) = match login.grant {
         Grant::Device => (json!([DEVICE_CODE_GRANT, "refresh_token"]), json!([])),
         _ => (json!(["authorization_code", "refresh_token"]), json!(["code"])),
@@ -85,9 +84,8 @@ fn client_metadata(issuer: &Issuer, login: &Login, request: RegistrationRequest<
 fn read(reply: &Reply, document: &Map<String, Value>, issuer: &Issuer) -> Option<Client> {
     let response = reply.status.is_success().then(|| reply.json())??;
     let text = |name: &str| metadata::text(&response, name);
-    let client_id = text("client_id")
-        .map(str::to_owned)
-        .or_else(|| response.get("client_id")?.as_u64().map(|id| id.to_string()))?;
+    let number = || response.get("client_id")?.as_u64().map(|id| id.to_string());
+    let client_id = text("client_id").map(str::to_owned).or_else(number)?;
     let redirect_uris = metadata::list(document, "redirect_uris");
     let registered_uris = metadata::list(&response, "redirect_uris");
     if !registered_uris.is_empty() && registered_uris != redirect_uris {
@@ -95,9 +93,10 @@ fn read(reply: &Reply, document: &Map<String, Value>, issuer: &Issuer) -> Option
         log::warn!("{} registered other redirect URIs than requested: {uris}", reply.host());
     }
     let client_secret = text("client_secret").map(Secret::new);
-    let method = text("token_endpoint_auth_method").unwrap_or_else(|| {
-        let methods = Metadata::of(issuer).token_endpoint_auth_methods();
-        AuthMethod::default_for(methods.as_deref(), client_secret.is_some()).name()
+    let method = text("token_endpoint_auth_method").unwrap_or_else(|| match client_secret {
+        // RFC 8414: the default is Basic.
+        Some(_) => AuthMethod::to_register(issuer).unwrap_or(AuthMethod::ClientSecretBasic).name(),
+        None => AuthMethod::None.name(),
     });
     let scope = text("scope").or_else(|| document.get("scope").and_then(Value::as_str));
     Some(Client {

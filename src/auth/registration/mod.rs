@@ -34,7 +34,7 @@ pub(super) async fn register(
         });
     }
     if let Some(url) = &login.client_metadata_url
-        && metadata.supports_client_id_metadata_documents()
+        && metadata.flag("client_id_metadata_document_supported")
         && !request.skip_metadata_document
     {
         return Ok(Client {
@@ -45,7 +45,7 @@ pub(super) async fn register(
             ..Client::default()
         });
     }
-    match metadata.registration_endpoint() {
+    match metadata.text("registration_endpoint") {
         Some(endpoint) => dynamic::register(fetch, endpoint, issuer, login, request).await,
         None => Err(RegistrationError::closed(issuer, request.redirect_uris, String::new())),
     }

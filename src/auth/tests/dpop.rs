@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use http::HeaderValue;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 

@@ -27,11 +27,8 @@ pub(in crate::auth) enum AuthMethod {
     PrivateKeyJwt,
 }
 
-/// What a request needs so that the client is authenticated.
-pub(super) struct ClientAuthentication {
-    pub(super) form: Vec<(&'static str, String)>,
-    pub(super) headers: Vec<(HeaderName, String)>,
-}
+/// What a request needs so that the client is authenticated: parameters of its form, and headers.
+type Authentication = (Vec<(&'static str, String)>, Vec<(HeaderName, String)>);
 
 impl AuthMethod {
     /// The registered name.
@@ -50,23 +47,14 @@ impl AuthMethod {
             .find(|method| method.name() == name)
     }
 
-    /// The method to register with: a public client, if the server allows that.
-    pub(in crate::auth) fn for_registration(supported: Option<&[&str]>) -> Self {
-        Self::first_supported(supported, &[Self::None, Self::ClientSecretPost, Self::ClientSecretBasic])
-            .unwrap_or(Self::None)
+    /// The method to register with: a public client, if the server allows that. Also the method of a registration
+    /// response that names none.
+    pub(in crate::auth) fn to_register(issuer: &Issuer) -> Option<Self> {
+        Self::first_supported(issuer, &[Self::None, Self::ClientSecretPost, Self::ClientSecretBasic])
     }
 
-    /// The method of a registration response that names none. RFC 8414: the default is Basic.
-    pub(in crate::auth) fn default_for(supported: Option<&[&str]>, has_secret: bool) -> Self {
-        if !has_secret {
-            return Self::None;
-        }
-        let order = [Self::None, Self::ClientSecretPost, Self::ClientSecretBasic];
-        Self::first_supported(supported, &order).unwrap_or(Self::ClientSecretBasic)
-    }
-
-    fn first_supported(supported: Option<&[&str]>, order: &[Self]) -> Option<Self> {
-        let supported = supported?;
+    fn first_supported(issuer: &Issuer, order: &[Self]) -> Option<Self> {
+        let supported = Metadata::of(issuer).array("token_endpoint_auth_methods_supported")?;
         order.iter().copied().find(|method| supported.contains(&method.name()))
     }
 
@@ -78,12 +66,11 @@ impl AuthMethod {
         if client.client_secret.is_none() {
             return vec![Self::None];
         }
-        let supported = Metadata::of(issuer).token_endpoint_auth_methods();
         let with_secret = [Self::ClientSecretPost, Self::ClientSecretBasic];
         let registered = client.token_endpoint_auth_method.as_deref().and_then(Self::parse);
         let first = registered
             .filter(|method| *method != Self::PrivateKeyJwt)
-            .or_else(|| Self::first_supported(supported.as_deref(), &with_secret))
+            .or_else(|| Self::first_supported(issuer, &with_secret))
             .unwrap_or(Self::ClientSecretBasic);
         let mut methods = vec![first];
         methods.extend(with_secret.into_iter().filter(|method| *method != first));
@@ -96,7 +83,7 @@ impl AuthMethod {
         issuer: &Issuer,
         client: &Client,
         login: &Login,
-    ) -> Result<ClientAuthentication, TokenError> {
+    ) -> Result<Authentication, TokenError> {
         let id = &client.client_id;
         let secret = client.client_secret.as_ref().map_or("", |secret| secret.expose());
         let mut form = vec![("client_id", id.clone())];
@@ -120,6 +107,6 @@ impl AuthMethod {
                 form.push(("client_assertion", signer.client_assertion(id, &issuer.issuer)?));
             }
         }
-        Ok(ClientAuthentication { form, headers })
+        Ok((form, headers))
     }
 }

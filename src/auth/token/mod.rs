@@ -7,7 +7,7 @@ mod response;
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::authorization::{AuthorizationCode, PendingAuthorization};
+use super::authorization::AuthorizationRequest;
 use super::dpop::{Dpop, PROOF};
 use super::fetch::{Fetch, Reply};
 use super::jwt::claims;
@@ -61,19 +61,15 @@ impl Issued {
 }
 
 impl TokenEndpoint<'_> {
-    /// Exchanges an authorization code (RFC 6749 section 4.1.3). Issuer and client are those of `pending`.
-    pub(super) async fn exchange(
-        &self,
-        pending: &PendingAuthorization,
-        code: &AuthorizationCode,
-    ) -> Result<Issued, TokenError> {
+    /// Exchanges an authorization code (RFC 6749 section 4.1.3). Issuer and client are those of the authorization request.
+    pub(super) async fn exchange(&self, request: &AuthorizationRequest, code: &Secret) -> Result<Issued, TokenError> {
         let form = [
             ("grant_type", "authorization_code"),
-            ("code", code.0.expose()),
-            ("redirect_uri", &pending.redirect_uri),
-            ("code_verifier", pending.verifier.expose()),
+            ("code", code.expose()),
+            ("redirect_uri", &request.redirect_uri),
+            ("code_verifier", request.verifier.expose()),
         ];
-        self.request_tokens(&form, pending.scope.as_deref()).await
+        self.request_tokens(&form, request.scope.as_deref()).await
     }
 
     /// Refreshes the tokens (RFC 6749 section 6). What the response leaves out stays as it was.
@@ -105,7 +101,7 @@ impl TokenEndpoint<'_> {
 
     /// Revokes a token (RFC 7009). False: the authorization server has no revocation endpoint.
     pub(super) async fn revoke(&self, token: &Secret, kind: &str) -> Result<bool, TokenError> {
-        let Some(endpoint) = Metadata::of(self.issuer).revocation_endpoint() else { return Ok(false) };
+        let Some(endpoint) = Metadata::of(self.issuer).text("revocation_endpoint") else { return Ok(false) };
         let form = [("token", token.expose()), ("token_type_hint", kind)];
         let method = *self.auth_methods().first().unwrap_or(&AuthMethod::None);
         let reply = self.post(endpoint, &form, method).await?;
@@ -131,7 +127,7 @@ impl TokenEndpoint<'_> {
         grant: &[(&str, &str)],
         scope: Option<&str>,
     ) -> Result<Issued, TokenError> {
-        let endpoint = Metadata::of(self.issuer).token_endpoint().ok_or(TokenError::NoEndpoint)?;
+        let endpoint = Metadata::of(self.issuer).text("token_endpoint").ok_or(TokenError::NoEndpoint)?;
         let mut methods = self.auth_methods().into_iter();
         let mut method = methods.next().unwrap_or(AuthMethod::None);
         let mut resource = self.issuer.resource.clone();
@@ -210,14 +206,14 @@ impl TokenEndpoint<'_> {
     }
 
     async fn post_once(&self, endpoint: &str, form: &[(&str, &str)], method: AuthMethod) -> Result<Reply, TokenError> {
-        let mut authentication = method.authenticate(self.issuer, self.client, self.login)?;
+        let (authentication, mut headers) = method.authenticate(self.issuer, self.client, self.login)?;
         let mut form = form.to_vec();
-        form.extend(authentication.form.iter().map(|(name, value)| (*name, value.as_str())));
+        form.extend(authentication.iter().map(|(name, value)| (*name, value.as_str())));
         if let Some(dpop) = self.dpop {
             let url = self.fetch.check_url(endpoint)?;
-            authentication.headers.push((PROOF, dpop.proof(&Method::POST, &url, None)?));
+            headers.push((PROOF, dpop.proof(&Method::POST, &url, None)?));
         }
-        Ok(self.fetch.post_form(endpoint, &form, &authentication.headers).await?)
+        Ok(self.fetch.post_form(endpoint, &form, &headers).await?)
     }
 }
 

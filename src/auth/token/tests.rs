@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -7,10 +5,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auth::authorization::{AuthorizationRequest, check_response, start};
 use crate::auth::expiry::now;
 use crate::auth::record::Origin;
-use crate::auth::scope::ScopeAttempt;
 use crate::auth::tests::server::{Answer, Seen, Server, fetch, issuer};
 
 fn client(secret: Option<&str>, method: Option<&str>) -> Client {
@@ -62,26 +58,17 @@ async fn a_code_is_exchanged_with_the_parameters_of_its_login() {
     let server = always(|| good().into()).await;
     let (issuer, client, login) = (issuer(&server.origin, json!({})), client(None, None), Login::default());
     let redirect_uri = "http://127.0.0.1:7777/oauth/callback";
-    let request = AuthorizationRequest {
-        issuer: &issuer,
-        client: &client,
-        login: &login,
-        redirect_uri,
-        scope: Some("a"),
-        attempt: ScopeAttempt::Full,
-        dpop_key: None,
-    };
-    let (_, pending) = start(request).unwrap();
-    let code = check_response(&pending, &format!("code=the-code&state={}", pending.state.expose())).unwrap();
+    let mut request = AuthorizationRequest::new(issuer.clone(), client.clone(), redirect_uri.to_owned()).unwrap();
+    request.scope = Some("a".to_owned());
     let fetch = fetch();
     let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
-    let got = endpoint.exchange(&pending, &code).await.unwrap();
+    let got = endpoint.exchange(&request, &Secret::new("the-code")).await.unwrap();
     let form = server.seen()[0].form();
     for (name, value) in [
         ("grant_type", "authorization_code"),
         ("code", "the-code"),
         ("redirect_uri", redirect_uri),
-        ("code_verifier", pending.verifier.expose()),
+        ("code_verifier", request.verifier.expose()),
         ("client_id", "a b"),
         ("resource", issuer.resource.as_deref().unwrap()),
     ] {

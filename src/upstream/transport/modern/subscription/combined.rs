@@ -112,7 +112,10 @@ impl CombinedSubscription {
                 streams.take_late_response(response).await;
                 self.set_tried(change, &streams.refused);
                 for (uri, failure) in &streams.refused {
-                    log::warn!("no changes to {uri} are notified, although the client subscribed: {}", failure.for_log());
+                    log::warn!(
+                        "no changes to {uri} are notified, although the client subscribed: {}",
+                        failure.for_log()
+                    );
                 }
             }
         }

@@ -3,6 +3,7 @@
 use super::metadata::{Metadata, OFFLINE_ACCESS, Vendor};
 use super::record::{Issuer, Tokens};
 use super::settings::Login;
+use crate::log;
 
 /// The scopes that servers name. A challenge and `scopes_supported` need not have scopes in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,15 +58,13 @@ impl Scopes {
         let metadata = Metadata::of(issuer);
         let vendor = Vendor::of(issuer);
         let supported = self.supported.join(" ");
-        let selected = match attempt {
+        let mut scope = match attempt {
             ScopeAttempt::ChallengeOnly => self.challenged.clone().unwrap_or_default(),
             ScopeAttempt::IssuerScopes => metadata.scopes_supported().join(" "),
-            ScopeAttempt::Full | ScopeAttempt::WithoutOffline => match &self.challenged {
-                Some(challenged) => union(previous.unwrap_or_default(), challenged),
-                None => union(previous.unwrap_or_default(), &supported),
-            },
+            ScopeAttempt::Full | ScopeAttempt::WithoutOffline => {
+                union(previous.unwrap_or_default(), self.challenged.as_ref().unwrap_or(&supported))
+            }
         };
-        let mut scope = selected;
         if scope.is_empty() && vendor == Vendor::Microsoft {
             // Entra refuses requests without a scope; `.default` means all scopes that an administrator has granted.
             scope = issuer.other_resource.as_ref().map(|resource| format!("{resource}/.default")).unwrap_or_default();
@@ -85,11 +84,11 @@ impl Scopes {
     /// The scope of a registration: all scopes that later requests may ask for, because some servers allow a client no
     /// others.
     pub(super) fn to_register(&self, login: &Login, issuer: &Issuer, previous: Option<&str>) -> Option<String> {
+        let selected = self.select(login, issuer, previous, ScopeAttempt::Full);
         if login.scope.is_some() {
-            return self.select(login, issuer, previous, ScopeAttempt::Full);
+            return selected;
         }
-        let selected = self.select(login, issuer, previous, ScopeAttempt::Full).unwrap_or_default();
-        Some(union(&selected, &self.supported.join(" "))).filter(|scope| !scope.is_empty())
+        Some(union(&selected.unwrap_or_default(), &self.supported.join(" "))).filter(|scope| !scope.is_empty())
     }
 }
 
@@ -113,15 +112,15 @@ fn without(scope: &str, left_out: &str) -> String {
     scope.split_ascii_whitespace().filter(|word| *word != left_out).collect::<Vec<_>>().join(" ")
 }
 
-/// A warning for a login without a refresh token.
-pub(super) fn warn_no_refresh_token(tokens: &Tokens, requested: Option<&str>) -> Option<String> {
-    let requested = requested.unwrap_or_default();
-    let hint = if covers(requested, OFFLINE_ACCESS) { "" } else { "; a --scope that includes offline_access may help" };
-    tokens.refresh_token.is_none().then(|| {
-        format!(
+/// Warns of a login without a refresh token.
+pub(super) fn warn_if_no_refresh_token(tokens: &Tokens, requested: Option<&str>) {
+    if tokens.refresh_token.is_none() {
+        let has_offline = covers(requested.unwrap_or_default(), OFFLINE_ACCESS);
+        let hint = if has_offline { "" } else { "; a --scope that includes offline_access may help" };
+        log::warn!(
             "the authorization server issued no refresh token, so you must log in again when this login expires{hint}"
-        )
-    })
+        );
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::auth::crypto::{CryptoError, random_text, sha256_base64url};
 use crate::auth::dpop::Dpop;
+use crate::auth::fetch::{Fetch, Reply};
 use crate::auth::metadata::{Metadata, OFFLINE_ACCESS, Vendor};
 use crate::auth::record::{Client, Issuer};
 use crate::auth::scope::{ScopeAttempt, covers};
@@ -136,4 +137,22 @@ fn with_parameters(mut url: Url, parameters: &[(String, String)]) -> Result<Stri
     drop(query);
     url.set_fragment(None);
     Ok(url.into())
+}
+
+/// Requests the authorization URL once, without cookies, and does not follow redirects. Only worth it for a
+/// registration of an earlier run: the server knows a client that it registered a moment ago.
+pub(in crate::auth) async fn knows_client(fetch: &Fetch, url: &str) -> bool {
+    fetch.get_without_redirects(url).await.map_or(true, |reply| !is_unknown_client(&reply))
+}
+
+/// Whether the page is an error that names an unknown client. Servers have no common form for this error.
+fn is_unknown_client(reply: &Reply) -> bool {
+    if !matches!(reply.status.as_u16(), 400 | 401 | 403 | 404 | 422) || reply.bot_protection().is_some() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(&reply.body).to_ascii_lowercase();
+    let client = ["client_id", "client id", "client", "application"].iter().any(|word| text.contains(word));
+    let errors = ["invalid_client", "unauthorized_client", "invalid client", "unrecognized"];
+    let unknown = ["unknown", "not found", "not registered", "does not exist"];
+    client && errors.iter().chain(&unknown).any(|word| text.contains(word))
 }

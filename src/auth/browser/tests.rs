@@ -13,25 +13,17 @@ fn only_https_and_loopback_urls_are_opened() {
     {
         assert_eq!(BrowserUrl::parse(good).unwrap().as_str(), good);
     }
-    for (bad, why) in [
-        ("javascript:alert(1)", SCHEME),
-        ("file:///etc/passwd", SCHEME),
-        ("data:text/html,x", SCHEME),
-        ("vbscript:x", SCHEME),
-        ("calculator:", SCHEME),
-        ("ms-settings://x", SCHEME),
-        ("http://as.example/", HTTP),
-        ("http://localhost.example/", HTTP),
-        ("https://user@as.example/", USER),
-        ("https://u:p@as.example/", USER),
-        ("http://127.0.0.1.evil.example/", HTTP),
-        ("ms-settings:", SCHEME),
-        ("$(calc)", MALFORMED),
-        ("--help", MALFORMED),
-        ("", MALFORMED),
+    for (why, urls) in [
+        (SCHEME, &["javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "vbscript:x", "ms-settings:"][..]),
+        (SCHEME, &["calculator:", "ms-settings://x"]),
+        (HTTP, &["http://as.example/", "http://localhost.example/", "http://127.0.0.1.evil.example/"]),
+        (USER, &["https://user@as.example/", "https://u:p@as.example/"]),
+        (MALFORMED, &["$(calc)", "--help", ""]),
     ] {
-        let error = BrowserUrl::parse(bad).unwrap_err();
-        assert!(error.why.contains(why), "{bad}: {error}");
+        for bad in urls {
+            let error = BrowserUrl::parse(bad).unwrap_err();
+            assert!(error.why.contains(why), "{bad}: {error}");
+        }
     }
     let long = BrowserUrl::parse(&format!("https://a/{}", "x".repeat(20_000)));
     assert_eq!(long.unwrap_err().why, "it is too long");

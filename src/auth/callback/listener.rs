@@ -41,7 +41,7 @@ fn ports(ports: &[u16]) -> String {
 pub(in crate::auth) struct Listener {
     pub(super) settings: CallbackSettings,
     pub(super) sockets: Vec<TcpListener>,
-    pub(super) port: u16,
+    pub(in crate::auth) port: u16,
 }
 
 impl Listener {
@@ -55,15 +55,6 @@ impl Listener {
             }
         }
         Err(CallbackError::Taken(candidates.to_vec()))
-    }
-
-    pub(in crate::auth) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The redirect URI of this port.
-    pub(in crate::auth) fn redirect_uri(&self) -> String {
-        self.settings.redirect_uri(self.port)
     }
 }
 
@@ -123,24 +114,24 @@ mod tests {
         let settings = CallbackSettings::default();
         let listener = Listener::bind(&settings, &[0]).unwrap();
         for socket in &listener.sockets {
-            assert_eq!(socket.local_addr().unwrap().port(), listener.port());
+            assert_eq!(socket.local_addr().unwrap().port(), listener.port);
         }
-        let taken = Listener::bind(&settings, &[listener.port()]).unwrap_err();
-        assert!(taken.to_string().contains(&listener.port().to_string()), "{taken}");
-        let next = Listener::bind(&settings, &[listener.port(), 0]).unwrap();
-        assert_ne!(next.port(), listener.port(), "the port of another program is not used");
-        assert_eq!(next.redirect_uri(), format!("http://{}:{}/oauth/callback", settings.host, next.port()));
+        let taken = Listener::bind(&settings, &[listener.port]).unwrap_err();
+        assert!(taken.to_string().contains(&listener.port.to_string()), "{taken}");
+        let next = Listener::bind(&settings, &[listener.port, 0]).unwrap();
+        assert_ne!(next.port, listener.port, "the port of another program is not used");
+        assert_eq!(settings.redirect_uri(next.port), format!("http://{}:{}/oauth/callback", settings.host, next.port));
     }
 
     #[test]
     fn the_user_s_port_is_the_only_one_that_is_tried() {
         let other = Listener::bind(&CallbackSettings::default(), &[0]).unwrap();
-        let strict = CallbackSettings { port: Some(other.port()), ..CallbackSettings::default() };
+        let strict = CallbackSettings { port: Some(other.port), ..CallbackSettings::default() };
         assert!(matches!(Listener::bind(&strict, &[0]), Err(CallbackError::Taken(_))));
-        let port = other.port();
+        let port = other.port;
         drop(other);
         assert_eq!(
-            Listener::bind(&strict, &[0]).unwrap().port(),
+            Listener::bind(&strict, &[0]).unwrap().port,
             port,
             "a port is free as soon as its listener is closed"
         );

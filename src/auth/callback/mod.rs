@@ -34,6 +34,8 @@ const PAGE_LIMIT: Duration = Duration::from_secs(2);
 /// A callback server at work. Dropping it closes all its connections.
 #[derive(Debug)]
 pub(super) struct Callback {
+    /// A short address on this machine that redirects to the authorization URL: it fits on one line of a terminal.
+    pub(super) start_url: String,
     responder: Arc<Responder>,
     redirects: mpsc::Receiver<Redirect>,
     pages_written: mpsc::Receiver<Infallible>,
@@ -43,6 +45,7 @@ pub(super) struct Callback {
 impl Callback {
     /// Starts the server. Needs a runtime.
     pub(super) fn start(listener: Listener, expected: ExpectedRedirect) -> std::io::Result<Self> {
+        let start_url = start_url(listener.port, &expected.start);
         let (responder, redirects, pages_written) = Responder::new(listener.settings, listener.port, expected);
         let responder = Arc::new(responder);
         let mut accepting = JoinSet::new();
@@ -50,12 +53,7 @@ impl Callback {
             let socket = tokio::net::TcpListener::from_std(socket)?;
             task::spawn_in(&mut accepting, server::accept(socket, responder.clone()));
         }
-        Ok(Self { responder, redirects, pages_written, _accepting: accepting })
-    }
-
-    /// A short address on this machine that redirects to the authorization URL: it fits on one line of a terminal.
-    pub(super) fn start_url(&self) -> String {
-        self.responder.start_url()
+        Ok(Self { start_url, responder, redirects, pages_written, _accepting: accepting })
     }
 
     /// The redirect with our `state`. Waits without limit; dropping the wait loses nothing.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::redirect::Redirect;
-use super::settings::{CallbackSettings, START, start_url};
+use super::settings::{CallbackSettings, START};
 use crate::auth::crypto::is_equal;
 use crate::auth::page::{Page, set_headers};
 use crate::log;
@@ -56,10 +56,6 @@ impl Responder {
         let (redirects, pages) = (Mutex::new(Some(redirects)), Mutex::new(Some(pages)));
         let responder = Self { settings, port, expected, redirects, page: watch::Sender::new(None), pages };
         (responder, redirected, pages_written)
-    }
-
-    pub(super) fn start_url(&self) -> String {
-        start_url(self.port, &self.expected.start)
     }
 
     pub(super) fn set_page(&self, page: Page) {

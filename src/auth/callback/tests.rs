@@ -7,7 +7,7 @@ use super::*;
 
 fn callback(settings: &CallbackSettings) -> (Callback, u16) {
     let listener = Listener::bind(settings, &[0]).unwrap();
-    let port = listener.port();
+    let port = listener.port;
     let expected = ExpectedRedirect {
         state: "st-1".to_owned(),
         start: "nonce-1".to_owned(),
@@ -114,6 +114,7 @@ async fn the_page_comes_after_the_exchange_and_shows_its_result() {
     let mut page = String::new();
     browser.read_to_string(&mut page).await.unwrap();
     assert!(page.starts_with("HTTP/1.1 400 ") && page.contains("access was denied"), "{page}");
+    assert!(page.contains("Try again."), "{page}");
     for header in [
         "content-security-policy: default-src 'none'",
         "x-content-type-options: nosniff",
@@ -157,7 +158,7 @@ async fn a_browser_that_reads_nothing_does_not_delay_the_end() {
 #[tokio::test]
 async fn the_short_address_redirects_to_the_authorization_url() {
     let (callback, port) = callback(&CallbackSettings::default());
-    assert_eq!(callback.start_url(), format!("http://127.0.0.1:{port}/start/nonce-1"));
+    assert_eq!(callback.start_url, format!("http://127.0.0.1:{port}/start/nonce-1"));
     let answer = get(port, "/start/nonce-1").await;
     assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
     assert!(answer.contains("location: https://as.example/authorize?state=st-1\r\n"), "{answer}");

@@ -38,10 +38,10 @@ pub(super) async fn own(
     fetch: &Fetch,
     identifier: &str,
     may_default: bool,
-    protocol_version: &str,
     login: &Login,
 ) -> Result<Issuer, DiscoveryError> {
-    let version = (HeaderName::from_static("mcp-protocol-version"), protocol_version.to_owned());
+    // Servers of 2025-03-26 expect the header here too.
+    let version = (HeaderName::from_static("mcp-protocol-version"), "2025-11-25".to_owned());
     match read_metadata(fetch, identifier, &[version], login).await {
         Err(DiscoveryError::NoMetadata { detail, .. })
             if may_default && login.issuer.is_none() && !detail.contains(BLOCKED) =>

@@ -17,19 +17,6 @@ use super::settings::{DpopChoice, Login, ResourceChoice};
 
 pub(super) use error::DiscoveryError;
 
-/// What is known before discovery.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct DiscoveryInput<'a> {
-    /// The MCP server's address, as the user gave it.
-    pub server: &'a Url,
-    /// The challenge of its 401 or 403.
-    pub challenge: Option<&'a Challenge>,
-    /// `MCP-Protocol-Version` for servers that are their own authorization server (2025-03-26).
-    pub protocol_version: &'a str,
-    /// The issuer of an earlier login: preferred if the server still lists it.
-    pub earlier_issuer: Option<&'a str>,
-}
-
 /// The result of discovery.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Discovered {
@@ -39,19 +26,21 @@ pub(super) struct Discovered {
     pub dpop: bool,
 }
 
-/// Finds the authorization server and reads its metadata.
+/// Finds the authorization server of the MCP server at this address, and reads its metadata. `challenge`: that of a 401
+/// or 403. `earlier_issuer`: the issuer of an earlier login, which is preferred if the server still lists it.
 pub(super) async fn discover(
     fetch: &Fetch,
-    input: DiscoveryInput<'_>,
+    server: &Url,
+    challenge: Option<&Challenge>,
+    earlier_issuer: Option<&str>,
     login: &Login,
 ) -> Result<Discovered, DiscoveryError> {
-    let challenge_url = input.challenge.and_then(|challenge| challenge.resource_metadata.as_deref());
-    let resource = protected_resource::find(fetch, input.server, challenge_url, login).await?;
+    let challenge_url = challenge.and_then(|challenge| challenge.resource_metadata.as_deref());
+    let resource = protected_resource::find(fetch, server, challenge_url, login).await?;
     let mut issuer = match &resource {
         Some(resource) if !resource.authorization_servers.is_empty() => {
             let mut listed = resource.authorization_servers.clone();
-            // The earlier issuer comes first, unless the user wants another.
-            let first = login.issuer.as_deref().or(input.earlier_issuer);
+            let first = login.issuer.as_deref().or(earlier_issuer);
             if let Some(place) = listed.iter().position(|one| first == Some(one.as_str())) {
                 listed[..=place].rotate_right(1);
             }
@@ -60,18 +49,17 @@ pub(super) async fn discover(
         // Without a listed authorization server, or without resource metadata (2025-03-26), the MCP server is one
         // itself, unless the user names one.
         _ => {
-            let own = login.issuer.clone().unwrap_or_else(|| input.server.origin().ascii_serialization());
-            let may_default = resource.is_none();
-            authorization_server::own(fetch, &own, may_default, input.protocol_version, login).await?
+            let own = login.issuer.clone().unwrap_or_else(|| server.origin().ascii_serialization());
+            authorization_server::own(fetch, &own, resource.is_none(), login).await?
         }
     };
-    set_resource(&mut issuer, resource.as_ref().map(|resource| resource.name.as_str()), input.server, login);
-    let wants_dpop = input.challenge.is_some_and(|challenge| challenge.dpop)
+    set_resource(&mut issuer, resource.as_ref().map(|resource| resource.name.as_str()), server, login);
+    let wants_dpop = challenge.is_some_and(|challenge| challenge.dpop)
         || resource.as_ref().is_some_and(|resource| resource.requires_dpop);
     Ok(Discovered {
         dpop: uses_dpop(&issuer, wants_dpop, login.dpop),
         scopes: Scopes {
-            challenged: input.challenge.and_then(|challenge| challenge.scope.clone()),
+            challenged: challenge.and_then(|challenge| challenge.scope.clone()),
             supported: resource.map(|resource| resource.scopes_supported).unwrap_or_default(),
         },
         issuer,

@@ -19,8 +19,7 @@ async fn with(
     challenge: Option<&Challenge>,
 ) -> Result<Discovered, DiscoveryError> {
     let url = Url::parse(&format!("{}{path}", server.origin)).unwrap();
-    let input = DiscoveryInput { server: &url, challenge, protocol_version: "2025-03-26", earlier_issuer: None };
-    discover(&fetch(), input, login).await
+    discover(&fetch(), &url, challenge, None, login).await
 }
 
 /// A server with these documents, as (path, document); `@` in them is its origin.
@@ -212,9 +211,7 @@ async fn the_first_usable_issuer_is_used() {
     let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(discovered.issuer.issuer, format!("{}/here", server.origin));
     let url = Url::parse(&format!("{}/mcp", server.origin)).unwrap();
-    let earlier_issuer = Some(server.origin.as_str());
-    let input = DiscoveryInput { server: &url, challenge: None, protocol_version: "x", earlier_issuer };
-    let discovered = discover(&fetch(), input, &Login::default()).await.unwrap();
+    let discovered = discover(&fetch(), &url, None, Some(&server.origin), &Login::default()).await.unwrap();
     assert_eq!(discovered.issuer.issuer, server.origin, "the issuer of the earlier login");
 }
 
@@ -250,8 +247,8 @@ async fn an_error_names_a_bot_protection() {
     assert!(error.contains("blocked by bot protection") && error.contains("403"), "{error}");
 }
 
-#[tokio::test]
-async fn tokens_are_bound_to_a_key_if_both_servers_support_it() {
+#[test]
+fn tokens_are_bound_to_a_key_if_both_servers_support_it() {
     let able = json!({"dpop_signing_alg_values_supported": ["ES256"]});
     let (able, unable) = (known("https://as.example", able), known("https://as.example", json!({})));
     for (issuer, wanted, choice, expected) in [
@@ -265,8 +262,8 @@ async fn tokens_are_bound_to_a_key_if_both_servers_support_it() {
     }
 }
 
-#[tokio::test]
-async fn entra_gets_no_resource() {
+#[test]
+fn entra_gets_no_resource() {
     let mut issuer = known("https://login.microsoftonline.com", json!({}));
     set_resource(&mut issuer, Some("api://x"), &Url::parse("https://h/mcp").unwrap(), &Login::default());
     assert_eq!((issuer.resource, issuer.other_resource.as_deref()), (None, Some("api://x")));

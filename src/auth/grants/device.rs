@@ -31,15 +31,6 @@ pub(in crate::auth) struct DeviceAuthorization {
     scope: Option<String>,
 }
 
-/// The result of one poll.
-#[derive(Debug)]
-pub(in crate::auth) enum PollResult {
-    /// Wait for [`DeviceAuthorization::interval`], then poll again.
-    Wait,
-    /// The person has logged in.
-    Issued(Box<Issued>),
-}
-
 /// Sends the device authorization request (RFC 8628 section 3.1).
 pub(in crate::auth) async fn authorize(
     endpoint: TokenEndpoint<'_>,
@@ -71,25 +62,19 @@ pub(in crate::auth) async fn authorize(
 }
 
 impl DeviceAuthorization {
-    /// Asks the server whether the person has logged in (RFC 8628 section 3.4). `access_denied` and `expired_token` are
-    /// errors like others.
-    pub(in crate::auth) async fn poll(&mut self, endpoint: TokenEndpoint<'_>) -> Result<PollResult, TokenError> {
+    /// Asks the server whether the person has logged in (RFC 8628 section 3.4). `None`: wait for the interval, then poll
+    /// again. `access_denied` and `expired_token` are errors like others.
+    pub(in crate::auth) async fn poll(&mut self, endpoint: TokenEndpoint<'_>) -> Result<Option<Issued>, TokenError> {
         let form = [("grant_type", DEVICE_CODE_GRANT), ("device_code", self.device_code.expose())];
         match endpoint.request_tokens(&form, self.scope.as_deref()).await {
-            Ok(issued) => Ok(PollResult::Issued(Box::new(issued))),
-            Err(TokenError::ErrorResponse(response)) if response.error == "authorization_pending" => {
-                Ok(PollResult::Wait)
-            }
-            Err(TokenError::ErrorResponse(response)) if response.error == "slow_down" => {
-                self.interval += INTERVAL;
-                Ok(PollResult::Wait)
-            }
+            Err(TokenError::ErrorResponse(response)) if response.error == "authorization_pending" => {}
+            Err(TokenError::ErrorResponse(response)) if response.error == "slow_down" => self.interval += INTERVAL,
             // Section 3.5: after a lost response, poll less often.
             Err(TokenError::NoResponse(_) | TokenError::Temporary { .. }) => {
                 self.interval = self.interval.saturating_mul(2).min(Duration::from_secs(60));
-                Ok(PollResult::Wait)
             }
-            Err(error) => Err(error),
+            result => return result.map(Some),
         }
+        Ok(None)
     }
 }

@@ -48,7 +48,7 @@ async fn has_no_authorization_server(context: &LoginContext) -> bool {
 /// `Bearer` too.
 async fn is_authorization_server(context: &LoginContext, discovered: &Discovered) -> bool {
     let is_challenged = context.requirement.lock().challenge.is_some();
-    match Metadata::of(&discovered.issuer).token_endpoint().filter(|_| is_challenged) {
+    match Metadata::of(&discovered.issuer).text("token_endpoint").filter(|_| is_challenged) {
         Some(endpoint) => context.fetch().await.is_endpoint(endpoint).await,
         None => false,
     }

@@ -74,7 +74,7 @@ pub(super) async fn begin(
         discovered.issuer.resource = None;
     }
     let listener = Listener::bind(&context.options.callback, &context.account.key().ports())?;
-    let redirect_uri = listener.redirect_uri();
+    let redirect_uri = context.options.callback.redirect_uri(listener.port);
     let record = context.account.record().await;
     let previous = record.requested_of(&discovered.issuer);
     let scope = discovered.scopes.select(login, &discovered.issuer, previous, adjustments.attempt);
@@ -96,7 +96,7 @@ pub(super) async fn begin(
     // An authorization server that has lost our registration refuses this request, which is sent without a browser.
     if pending.client.origin == Origin::Dynamic
         && !context.known_clients.lock().contains(&pending.client.client_id)
-        && matches!(authorization::knows_client(context.fetch().await, &url).await, Ok(false))
+        && !authorization::knows_client(context.fetch().await, &url).await
     {
         log::info!("the authorization server has lost our registration; registering again");
         pending.client = register(context, &discovered, &record, adjustments, &redirect_uri).await?;
@@ -108,7 +108,7 @@ pub(super) async fn begin(
     let saved = guard.save_pending(PendingLogin {
         url: url.clone(),
         state: state.clone(),
-        port: listener.port(),
+        port: listener.port,
         start: start.clone(),
         begun_at: now(),
         payload: serde_json::to_value(&pending).unwrap_or_default(),

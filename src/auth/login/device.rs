@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::LoginError;
 use super::prompt::{LoginOptions, open_browser};
 use crate::auth::account::Snapshot;
-use crate::auth::grants::device::{self, DeviceAuthorization, PollResult};
+use crate::auth::grants::device::{self, DeviceAuthorization};
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_status::LoginPrompt;
 use crate::auth::record::Record;
@@ -63,8 +63,8 @@ async fn poll(mut device: DeviceAuthorization, endpoint: TokenEndpoint<'_>) -> R
         loop {
             tokio::time::sleep(device.interval).await;
             match device.poll(endpoint).await {
-                Ok(PollResult::Issued(tokens)) => return Ok(*tokens),
-                Ok(PollResult::Wait) => {}
+                Ok(Some(tokens)) => return Ok(tokens),
+                Ok(None) => {}
                 // The code stays valid: the next poll may succeed.
                 Err(error) if error.is_temporary() || error.has_unknown_outcome() => log::info!("{error}"),
                 Err(error) => return Err(error.into()),

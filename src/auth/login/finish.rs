@@ -120,9 +120,7 @@ async fn redeem(
             dpop: dpop.as_deref(),
         };
         let issued = exchange(endpoint, &pending, &code).await?;
-        if let Some(remark) = scope::warn_no_refresh_token(&issued.tokens, pending.scope.as_deref()) {
-            log::warn!("{remark}");
-        }
+        scope::warn_if_no_refresh_token(&issued.tokens, pending.scope.as_deref());
         let record = context.login_record(record, &pending.issuer, &pending.client, pending.scope.as_deref(), issued);
         Ok::<_, LoginError>(transaction.keep(record).await)
     });

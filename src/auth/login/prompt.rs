@@ -47,7 +47,7 @@ pub(super) async fn show(
     let is_unlimited = options.is_present && !options.asked_for;
     let may_open = options.opens && (is_unlimited || guard.claim_tab(options.asked_for).await.is_ok());
     if !options.quiet {
-        let short = options.asked_for.then(|| callback.start_url());
+        let short = options.asked_for.then(|| callback.start_url.clone());
         tell(context, url, short, may_open, options).await;
     }
 }

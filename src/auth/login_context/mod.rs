@@ -131,13 +131,8 @@ impl LoginContext {
         }
         let held = self.account.snapshot().await;
         let earlier = held.and_then(|held| Some(held.record.issuer.as_ref()?.issuer.clone()));
-        let refusal = discovery::DiscoveryInput {
-            server: &self.server,
-            challenge: challenge.as_ref(),
-            protocol_version: "2025-11-25",
-            earlier_issuer: earlier.as_deref(),
-        };
-        let discovered = discovery::discover(self.fetch().await, refusal, login).await?;
+        let (fetch, challenge) = (self.fetch().await, challenge.as_ref());
+        let discovered = discovery::discover(fetch, &self.server, challenge, earlier.as_deref(), login).await?;
         self.requirement.lock().discovered = Some(discovered.clone());
         Ok(discovered)
     }

@@ -42,31 +42,18 @@ pub(super) enum Page {
     Unfinished,
 }
 
-struct Look {
-    status: StatusCode,
-    kind: &'static str,
-    label: &'static str,
-    sign: &'static str,
-    title: &'static str,
-}
-
 const CHECK: &str = "M15 24.8l6.2 6.2L33.4 18";
 const CROSS: &str = "M17.5 17.5l13 13M30.5 17.5l-13 13";
 const MARK: &str = "M24 14.5v12M24 33v.2";
 const CLOCK: &str = "M24 14v10.5l6.5 4";
 
 impl Page {
-    fn look(&self) -> Look {
-        let (status, kind, label, sign, title) = match self {
-            Self::SignedIn { .. } => (StatusCode::OK, "good", "Done", CHECK, "Signed in"),
-            Self::Failed { .. } => (StatusCode::BAD_REQUEST, "bad", "Failed", CROSS, "Signing in failed"),
-            Self::Retrying { .. } => (StatusCode::BAD_REQUEST, "dull", "Again", MARK, "Please sign in once more"),
-            Self::Unknown => (StatusCode::BAD_REQUEST, "dull", "Unknown", MARK, "This sign-in is unknown"),
-            Self::Unfinished => {
-                (StatusCode::SERVICE_UNAVAILABLE, "dull", "Waiting", CLOCK, "Signing in is not finished")
-            }
-        };
-        Look { status, kind, label, sign, title }
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::SignedIn { .. } => StatusCode::OK,
+            Self::Failed { .. } | Self::Retrying { .. } | Self::Unknown => StatusCode::BAD_REQUEST,
+            Self::Unfinished => StatusCode::SERVICE_UNAVAILABLE,
+        }
     }
 
     fn text(&self) -> String {
@@ -97,7 +84,13 @@ impl Page {
     }
 
     fn html(&self) -> String {
-        let Look { kind, label, sign, title, .. } = self.look();
+        let [kind, label, sign, title] = match self {
+            Self::SignedIn { .. } => ["good", "Done", CHECK, "Signed in"],
+            Self::Failed { .. } => ["bad", "Failed", CROSS, "Signing in failed"],
+            Self::Retrying { .. } => ["dull", "Again", MARK, "Please sign in once more"],
+            Self::Unknown => ["dull", "Unknown", MARK, "This sign-in is unknown"],
+            Self::Unfinished => ["dull", "Waiting", CLOCK, "Signing in is not finished"],
+        };
         let parts = [("{style}", STYLE), ("{kind}", kind), ("{label}", label), ("{sign}", sign), ("{title}", title)];
         let html = parts.iter().fold(TEMPLATE.to_owned(), |html, (name, part)| html.replace(name, part));
         // Last, so that a `{` in a server's text has no effect.
@@ -107,7 +100,7 @@ impl Page {
     /// The page as a response.
     pub(super) fn response(&self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from(self.html()));
-        *response.status_mut() = self.look().status;
+        *response.status_mut() = self.status();
         set_headers(&mut response);
         response
     }
@@ -164,23 +157,6 @@ mod tests {
             !html.contains("http") && !html.contains("<script") && !html.contains("url("),
             "the page loads nothing"
         );
-    }
-
-    #[test]
-    fn each_page_shows_the_result_and_what_to_do() {
-        let signed_in = Page::SignedIn { host: "mcp.example.com".to_owned() };
-        assert!(
-            signed_in.html().contains("You are signed in to <strong>mcp.example.com</strong>. You can close this tab")
-        );
-        assert_eq!(signed_in.response().status(), 200);
-        let failed = Page::Failed {
-            host: "mcp.example.com".to_owned(),
-            reason: "the account has no access".to_owned(),
-            advice: "Ask for access, then sign in again.".to_owned(),
-        };
-        assert!(failed.html().contains("the account has no access"));
-        assert!(failed.html().contains("Ask for access, then sign in again."));
-        assert_eq!(failed.response().status(), 400);
     }
 
     proptest! {

@@ -36,10 +36,10 @@ pub(super) async fn register(
     let mut changed = Vec::new();
     loop {
         let reply = fetch.post_json(endpoint, &document).await.map_err(|error| match error {
-            FetchError::UrlNotAllowed(_) | FetchError::Barred { .. } => RegistrationError::Address(error),
             FetchError::Unreachable(cause) | FetchError::NoResponse(cause) => {
                 RegistrationError::Temporary { cause, retry_after: None }
             }
+            error => RegistrationError::Address(error),
         })?;
         if let Some(client) = read(&reply, &document, issuer) {
             return Ok(client);

@@ -102,9 +102,9 @@ impl AuthMethod {
                 headers.push((AUTHORIZATION, format!("Basic {pair}")));
             }
             Self::PrivateKeyJwt => {
-                let signer = login.client_key.as_ref().ok_or(TokenError::NoKey)?;
                 form.push(("client_assertion_type", CLIENT_ASSERTION_TYPE.to_owned()));
-                form.push(("client_assertion", signer.client_assertion(id, &issuer.issuer)?));
+                let assertion = login.client_key.as_ref().map(|signer| signer.client_assertion(id, &issuer.issuer));
+                form.extend(assertion.transpose()?.map(|assertion| ("client_assertion", assertion)));
             }
         }
         Ok((form, headers))

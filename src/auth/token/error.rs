@@ -29,8 +29,6 @@ pub enum TokenError {
     NoDeviceEndpoint(String),
     #[error("there is no refresh token")]
     NoRefreshToken,
-    #[error("the authorization server requires a signed client assertion, but there is no private key")]
-    NoKey,
     #[error(transparent)]
     Key(#[from] CryptoError),
 }
@@ -152,7 +150,7 @@ impl TokenError {
                 "log in without --device-code; with --no-browser you can paste the address from a browser elsewhere"
             }
             Self::NoRefreshToken => "log in again",
-            Self::NoKey | Self::Key(_) => "set a private key in PEM form with --private-key",
+            Self::Key(_) => "set a private key in PEM form with --private-key",
         }
     }
 }

@@ -220,8 +220,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
         #[test]
         fn a_quoted_value_is_read_completely(value in "[ -~]{1,40}", comma in "(, |,| )") {
             let quoted = value.replace('\\', r"\\").replace('"', "\\\"");

@@ -6,20 +6,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::web_url::{UnsafeUrl, check_url};
 use crate::log;
 use crate::net::{Http, HttpError, PRODUCT, read, retry_after};
 
-/// The limit for one request and its response.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// No document or token should be larger.
 const SIZE_LIMIT: usize = 1024 * 1024;
 
-/// How many redirects of one document are followed.
 const REDIRECTS: usize = 3;
 
 /// How many bytes of an unexpected response are shown.
@@ -63,7 +61,6 @@ impl FetchError {
     }
 }
 
-/// A complete response.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     /// The URL of the response, after redirects.
@@ -80,7 +77,6 @@ impl Fetch {
         Self { http, allow_http }
     }
 
-    /// Checks that a request may go to this URL.
     pub(in crate::auth) fn check_url(&self, url: &str) -> Result<Url, FetchError> {
         Ok(check_url(url, self.allow_http)?)
     }
@@ -121,19 +117,23 @@ impl Fetch {
         form: &[(&str, &str)],
         extra: &[(HeaderName, String)],
     ) -> Result<Reply, FetchError> {
-        let url = self.check_url(url)?;
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let mut headers = headers(extra)?;
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        self.send(Method::POST, url, headers, Bytes::from(body)).await
+        self.post(url, "application/x-www-form-urlencoded", body, headers(extra)?).await
     }
 
-    /// Posts a JSON object.
     pub(super) async fn post_json(&self, url: &str, document: &Map<String, Value>) -> Result<Reply, FetchError> {
+        self.post(url, "application/json", json!(document).to_string(), headers(&[])?).await
+    }
+
+    async fn post(
+        &self,
+        url: &str,
+        kind: &'static str,
+        body: String,
+        mut headers: HeaderMap,
+    ) -> Result<Reply, FetchError> {
         let url = self.check_url(url)?;
-        let mut headers = headers(&[])?;
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = Value::Object(document.clone()).to_string();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         self.send(Method::POST, url, headers, Bytes::from(body)).await
     }
 
@@ -194,7 +194,6 @@ impl Reply {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// The wait of `Retry-After`.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         retry_after(&self.headers)
     }

@@ -137,19 +137,10 @@ fn sec1_to_pkcs8(sec1: &[u8]) -> Vec<u8> {
 }
 
 fn der_element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let significant = &length[length.iter().position(|byte| *byte != 0).unwrap_or(length.len() - 1)..];
-    let mut der = vec![tag];
-    match significant {
-        [short] if *short < 0x80 => der.push(*short),
-        long => {
-            // At most eight bytes.
-            der.push(0x80 | u8::try_from(long.len()).unwrap_or(8));
-            der.extend_from_slice(long);
-        }
-    }
-    der.extend_from_slice(content);
-    der
+    // ring refuses the longer keys of other curves, whatever length is written here.
+    let length = u8::try_from(content.len()).unwrap_or(u8::MAX);
+    let head = if length < 0x80 { vec![tag, length] } else { vec![tag, 0x81, length] };
+    [&head, content].concat()
 }
 
 /// The claims of a token that is a JWT. They are not verified, so only messages and estimates may use them.

@@ -7,7 +7,7 @@ use super::record::Issuer;
 
 /// The members of a metadata document that we use. A member of the wrong type counts as missing.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Metadata<'a>(&'a Map<String, Value>);
+pub(super) struct Metadata<'a>(pub(super) &'a Map<String, Value>);
 
 /// A text member of a JSON object, if it is not empty.
 pub(super) fn text<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -27,15 +27,10 @@ pub(super) fn document(members: &[(&str, Value)]) -> Map<String, Value> {
 }
 
 impl<'a> Metadata<'a> {
-    pub(super) fn new(document: &'a Map<String, Value>) -> Self {
-        Self(document)
-    }
-
     pub(super) fn of(issuer: &'a Issuer) -> Self {
         Self(&issuer.metadata)
     }
 
-    /// A text member, if it is not empty.
     pub(super) fn text(self, name: &str) -> Option<&'a str> {
         text(self.0, name)
     }
@@ -45,19 +40,12 @@ impl<'a> Metadata<'a> {
         Some(self.0.get(name)?.as_array()?.iter().filter_map(Value::as_str).collect())
     }
 
-    /// Whether a member is `true`.
     pub(super) fn flag(self, name: &str) -> bool {
         self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// The scopes of all resources together.
     pub(super) fn scopes_supported(self) -> Vec<&'a str> {
         self.array("scopes_supported").unwrap_or_default()
-    }
-
-    /// Whether the server binds tokens to ES256 keys, the only ones that we make (RFC 9449 section 5.1).
-    pub(super) fn supports_dpop(self) -> bool {
-        self.array("dpop_signing_alg_values_supported").is_some_and(|algorithms| algorithms.contains(&"ES256"))
     }
 }
 

@@ -29,7 +29,6 @@ pub(in crate::auth) struct AuthorizationRequest {
     pub client: Client,
     /// One of the redirect URIs that the client is registered with.
     pub redirect_uri: String,
-    /// As [`crate::auth::scope::Scopes::select`] returns it.
     #[serde(default)]
     pub scope: Option<String>,
     #[serde(default)]
@@ -42,7 +41,6 @@ pub(in crate::auth) struct AuthorizationRequest {
 /// Why no login can be started.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AuthorizationError {
-    /// The metadata lack `code_challenge_methods_supported`, or S256 in it.
     #[error(
         "the metadata of the authorization server {0} do not list PKCE with S256, and a login without PKCE is not safe"
     )]
@@ -81,7 +79,6 @@ impl AuthorizationRequest {
         serde_json::from_slice(payload.to_string().as_bytes())
     }
 
-    /// The URL for the browser.
     pub(in crate::auth) fn url(&self, login: &Login) -> Result<String, AuthorizationError> {
         let (metadata, issuer) = (Metadata::of(&self.issuer), &self.issuer.issuer);
         let methods = metadata.array("code_challenge_methods_supported").unwrap_or_default();

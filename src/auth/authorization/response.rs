@@ -12,12 +12,7 @@ use crate::log::{Secret, redact};
 pub enum AuthorizationResponseError {
     /// The `state` is ours, but `iss` is not our authorization server (RFC 9207). No other parameter is used or shown.
     #[error("the response does not come from the authorization server {expected:?}{}", found_issuer(.found.as_deref()))]
-    WrongIssuer {
-        /// The issuer that the person was sent to.
-        expected: String,
-        /// The `iss` of the response, if there is one.
-        found: Option<String>,
-    },
+    WrongIssuer { expected: String, found: Option<String> },
     #[error("the authorization server refused the login: {error}{}", in_brackets(.description.as_deref()))]
     Refused {
         /// RFC 6749 section 4.1.2.1.

@@ -37,16 +37,13 @@ pub(super) enum Opener {
     Program {
         /// At least the program.
         argv: Vec<String>,
-        /// Variables to set.
         environment: Vec<(&'static str, String)>,
     },
-    /// A function of Windows.
     #[cfg(windows)]
     ShellExecute,
 }
 
 impl Desktop {
-    /// Reads the environment.
     pub(in crate::auth) fn detect() -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_container =

@@ -24,7 +24,6 @@ const LONGEST_URL: usize = 16 * 1024;
 pub(super) struct BrowserUrl(String);
 
 impl BrowserUrl {
-    /// Checks and encodes a URL.
     pub(super) fn parse(text: &str) -> Result<Self, UnsafeUrl> {
         // Even a script that passes the URL to a shell finds no quote and no expression in it.
         let url = check_url(text, false)?;

@@ -7,7 +7,6 @@
 
 mod listener;
 mod redirect;
-mod responder;
 mod server;
 mod settings;
 
@@ -20,11 +19,10 @@ use tokio::task::JoinSet;
 
 use super::page::Page;
 use crate::task;
-use responder::Responder;
 
 pub(super) use listener::{CallbackError, Listener};
 pub(super) use redirect::Redirect;
-pub(super) use responder::ExpectedRedirect;
+pub(super) use server::ExpectedRedirect;
 pub use settings::CallbackSettings;
 pub(super) use settings::start_url;
 
@@ -36,7 +34,7 @@ const PAGE_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Callback {
     /// A short address on this machine that redirects to the authorization URL: it fits on one line of a terminal.
     pub(super) start_url: String,
-    responder: Arc<Responder>,
+    responder: Arc<server::Responder>,
     redirects: mpsc::Receiver<Redirect>,
     pages_written: mpsc::Receiver<Infallible>,
     _accepting: JoinSet<()>,
@@ -46,7 +44,7 @@ impl Callback {
     /// Starts the server. Needs a runtime.
     pub(super) fn start(listener: Listener, expected: ExpectedRedirect) -> std::io::Result<Self> {
         let start_url = start_url(listener.port, &expected.start);
-        let (responder, redirects, pages_written) = Responder::new(listener.settings, listener.port, expected);
+        let (responder, redirects, pages_written) = server::Responder::new(listener.settings, listener.port, expected);
         let responder = Arc::new(responder);
         let mut accepting = JoinSet::new();
         for socket in listener.sockets {
@@ -66,7 +64,8 @@ impl Callback {
 
     /// Sends the browser its page, and closes. Waits a short time for the browser.
     pub(super) async fn respond(mut self, page: Page) {
-        self.responder.set_page(page);
+        self.responder.page.send_replace(Some(page));
+        self.responder.pages.lock().take();
         tokio::time::timeout(PAGE_LIMIT, self.pages_written.recv()).await.ok();
     }
 }

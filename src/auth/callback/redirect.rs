@@ -12,10 +12,8 @@ pub(in crate::auth) struct Redirect(Vec<(String, String)>);
 /// Why a pasted text does not finish this login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::auth) enum PasteError {
-    /// Neither an address with a code or an error, nor a code.
     #[error("the pasted text is neither the address from the browser nor a code")]
     NotARedirect,
-    /// Its `state` is missing or another one.
     #[error("the pasted address belongs to another login; use the address from the tab that was opened last")]
     AnotherLogin,
 }
@@ -52,7 +50,6 @@ impl Redirect {
         Ok(Self(vec![("code".to_owned(), text.to_owned())]))
     }
 
-    /// The first value of a parameter.
     pub(in crate::auth) fn first(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }

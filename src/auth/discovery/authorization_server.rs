@@ -79,11 +79,14 @@ async fn read_metadata(
     for url in metadata_urls(fetch, identifier)? {
         match fetch_document(fetch, &url, headers).await {
             Ok(Document::Found(metadata, from)) => {
-                if !has_endpoints(Metadata::new(&metadata), login) {
+                let document = Metadata(&metadata);
+                let needs_browser = matches!(login.grant, Grant::AuthorizationCode);
+                let has_page = !needs_browser || document.text("authorization_endpoint").is_some();
+                if document.text("token_endpoint").is_none() || !has_page {
                     detail = format!(": the document at {} has no endpoints", without_query(&from));
                     continue;
                 }
-                match Metadata::new(&metadata).text("issuer") {
+                match document.text("issuer") {
                     // Later, `iss` is compared with the spelling of the metadata.
                     Some(found) if is_same_issuer(found, expected) => {
                         return Ok(Issuer { issuer: found.to_owned(), metadata, ..Issuer::default() });
@@ -122,11 +125,6 @@ fn metadata_urls(fetch: &Fetch, identifier: &str) -> Result<Vec<String>, Discove
             format!("{origin}{path}{OAUTH}"),
         ]
     })
-}
-
-fn has_endpoints(metadata: Metadata<'_>, login: &Login) -> bool {
-    let needs_browser = matches!(login.grant, Grant::AuthorizationCode);
-    metadata.text("token_endpoint").is_some() && (!needs_browser || metadata.text("authorization_endpoint").is_some())
 }
 
 /// Whether two issuers are equal but for one slash at the end. RFC 8414 section 3.3 does not allow this difference, but

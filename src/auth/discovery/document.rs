@@ -6,7 +6,7 @@ use http::HeaderName;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::auth::fetch::{Fetch, FetchError, Reply};
+use crate::auth::fetch::{Fetch, FetchError};
 
 /// The wait before a failed request is sent once more.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -28,7 +28,11 @@ pub(super) async fn fetch_document(
     headers: &[(HeaderName, String)],
 ) -> Result<Document, FetchError> {
     let mut reply = fetch.get(url, headers).await;
-    if is_worth_a_retry(&reply) {
+    let may_succeed = match &reply {
+        Ok(reply) => reply.status.is_server_error() && reply.bot_protection().is_none(),
+        Err(error) => matches!(error, FetchError::NoResponse(_)),
+    };
+    if may_succeed {
         tokio::time::sleep(PAUSE).await;
         reply = fetch.get(url, headers).await;
     }
@@ -48,12 +52,5 @@ pub(super) async fn fetch_document(
     match reply.json() {
         Some(document) if status.is_success() => Ok(Document::Found(document, reply.url)),
         _ => Ok(Document::Missing(format!("{described} and no metadata"))),
-    }
-}
-
-fn is_worth_a_retry(reply: &Result<Reply, FetchError>) -> bool {
-    match reply {
-        Ok(reply) => reply.status.is_server_error() && reply.bot_protection().is_none(),
-        Err(error) => matches!(error, FetchError::NoResponse(_)),
     }
 }

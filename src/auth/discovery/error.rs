@@ -5,19 +5,15 @@ use crate::auth::fetch::FetchError;
 /// Why discovery failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DiscoveryError {
-    /// The metadata describe another protected resource (RFC 9728 section 3.3).
     #[error("the metadata at {place} are for the resource {resource:?}, which is not {server:?}")]
     OtherResource { place: String, resource: String, server: String },
-    /// The metadata name another issuer (RFC 8414 section 3.3).
     #[error("the metadata at {place} name the issuer {found:?}, but were requested for the issuer {expected:?}")]
     OtherIssuer {
         place: String,
         /// The issuer that they name; empty if they name none.
         found: String,
-        /// The identifier that led to them.
         expected: String,
     },
-    /// There is an issuer identifier, but its metadata were not found.
     #[error("the authorization server {issuer} has no metadata{detail}")]
     NoMetadata {
         issuer: String,

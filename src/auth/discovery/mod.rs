@@ -82,7 +82,11 @@ fn uses_dpop(issuer: &Issuer, wanted: bool, choice: DpopChoice) -> bool {
         DpopChoice::On => true,
         // A resource that does not know DPoP refuses a bound token, so support by the authorization server alone is not
         // enough.
-        DpopChoice::Auto => wanted && Metadata::of(issuer).supports_dpop(),
+        DpopChoice::Auto => {
+            // ES256 keys are the only ones that we make (RFC 9449 section 5.1).
+            let algorithms = Metadata::of(issuer).array("dpop_signing_alg_values_supported").unwrap_or_default();
+            wanted && algorithms.contains(&"ES256")
+        }
     }
 }
 

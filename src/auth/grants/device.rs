@@ -17,15 +17,11 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// The device authorization response: what the person needs, and what we poll with.
 #[derive(Debug, Clone)]
 pub(in crate::auth) struct DeviceAuthorization {
-    /// The code that the person types in.
     pub user_code: String,
-    /// The page for the code.
     pub verification_uri: String,
     /// The page's address with the code in it, if the server has one.
     pub verification_uri_complete: Option<String>,
-    /// How long the code is valid.
     pub lifetime: Duration,
-    /// How long to wait before each poll.
     pub interval: Duration,
     device_code: Secret,
     scope: Option<String>,

@@ -20,17 +20,11 @@ const LEASE: Duration = Duration::from_secs(30);
 /// replaced.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct McpRemoteOptions<'a> {
-    /// The server's address.
     pub url: &'a str,
-    /// `--resource`.
     pub resource: Option<&'a str>,
-    /// `--authorize-param`s.
     pub authorize_params: &'a [(String, String)],
-    /// `--header`s.
     pub headers: &'a [(String, String)],
-    /// `--client-metadata-url`.
     pub client_metadata_url: Option<&'a str>,
-    /// `--token-endpoint`.
     pub token_endpoint: Option<&'a str>,
 }
 
@@ -113,13 +107,14 @@ fn read(folder: &Path, name: &str) -> Option<Record> {
     let cached = json(&path)?;
     let access_token = text(&cached, "access_token")?;
     super::headers::authorization("Bearer", &Secret::new(access_token))?;
+    let written = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).unwrap_or(UNIX_EPOCH);
     let client = json(&folder.join(format!("{name}_client_info.json")));
     let issuer = text(&cached, "issuer").or_else(|| text(client.as_ref()?, "issuer"));
     Some(Record {
         requested_scope: text(&cached, "requested_scope").map(str::to_owned),
         issuer: issuer.map(|issuer| Issuer { issuer: issuer.to_owned(), ..Issuer::default() }),
         client: client.as_ref().and_then(client_of),
-        tokens: Some(tokens_of(&cached, access_token, modified(&path))),
+        tokens: Some(tokens_of(&cached, access_token, written)),
         ..Record::default()
     })
 }
@@ -131,10 +126,6 @@ fn json(path: &Path) -> Option<Map<String, Value>> {
 /// A member that is a valid number of seconds, or with 1000 `per_second` of milliseconds.
 fn duration(from: &Map<String, Value>, name: &str, per_second: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(from.get(name)?.as_f64()? / per_second).ok()
-}
-
-fn modified(path: &Path) -> SystemTime {
-    std::fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(UNIX_EPOCH)
 }
 
 fn tokens_of(cached: &Map<String, Value>, access_token: &str, written: SystemTime) -> Tokens {

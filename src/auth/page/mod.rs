@@ -30,12 +30,19 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 /// A page of ours. Its texts are plain text, not HTML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Page {
-    /// The login succeeded.
-    SignedIn { host: String },
-    /// The login failed.
-    Failed { host: String, reason: String, advice: String },
+    SignedIn {
+        host: String,
+    },
+    Failed {
+        host: String,
+        reason: String,
+        advice: String,
+    },
     /// The authorization server refused a part of the request. The login goes on in another tab with a changed request.
-    Retrying { host: String, reason: String },
+    Retrying {
+        host: String,
+        reason: String,
+    },
     /// The request belongs to no login that is waiting: it is forged or old, or the page was loaded again.
     Unknown,
     /// The exchange of the code takes longer than a browser should wait.
@@ -97,17 +104,13 @@ impl Page {
         html.replace("{text}", &self.text())
     }
 
-    /// The page as a response.
     pub(super) fn response(&self) -> Response<Bytes> {
-        let mut response = Response::new(Bytes::from(self.html()));
-        *response.status_mut() = self.status();
-        set_headers(&mut response);
-        response
+        response(self.status(), self.html())
     }
 }
 
-/// Sets the headers that every response to a browser has.
-pub(super) fn set_headers(response: &mut Response<Bytes>) {
+/// A response with the headers that every response to a browser has.
+pub(super) fn response(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
     let fixed: [(HeaderName, &str); 5] = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -116,12 +119,13 @@ pub(super) fn set_headers(response: &mut Response<Bytes>) {
         (CACHE_CONTROL, "no-store"),
         (CONNECTION, "close"),
     ];
-    for (name, value) in fixed {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
     if let Ok(policy) = HeaderValue::from_str(&POLICY) {
         response.headers_mut().insert(http::header::CONTENT_SECURITY_POLICY, policy);
     }
+    response
 }
 
 /// A server's text without secrets, escaped for HTML.

@@ -2,7 +2,6 @@
 //! or one from dynamic client registration (RFC 7591), in this order.
 
 mod dynamic;
-mod error;
 
 use super::fetch::Fetch;
 use super::metadata::Metadata;
@@ -10,8 +9,7 @@ use super::record::{Client, Issuer, Origin};
 use super::settings::Login;
 use super::token::AuthMethod;
 
-pub(super) use dynamic::RegistrationRequest;
-pub(super) use error::RegistrationError;
+pub(super) use dynamic::{RegistrationError, RegistrationRequest};
 
 /// Returns the client to use. A client ID is never invented: it comes from the user, a document or the authorization
 /// server.

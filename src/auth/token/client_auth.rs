@@ -12,8 +12,6 @@ use crate::auth::record::{Client, Issuer, Origin};
 use crate::auth::settings::Login;
 use crate::log::hide;
 
-const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
 /// The values of `token_endpoint_auth_method` (RFC 7591) that we support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::auth) enum AuthMethod {
@@ -31,7 +29,9 @@ pub(in crate::auth) enum AuthMethod {
 type Authentication = (Vec<(&'static str, String)>, Vec<(HeaderName, String)>);
 
 impl AuthMethod {
-    /// The registered name.
+    /// The methods that we register, the best first.
+    const REGISTERED: [Self; 3] = [Self::None, Self::ClientSecretPost, Self::ClientSecretBasic];
+
     pub(in crate::auth) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -41,16 +41,10 @@ impl AuthMethod {
         }
     }
 
-    fn parse(name: &str) -> Option<Self> {
-        [Self::None, Self::ClientSecretPost, Self::ClientSecretBasic, Self::PrivateKeyJwt]
-            .into_iter()
-            .find(|method| method.name() == name)
-    }
-
     /// The method to register with: a public client, if the server allows that. Also the method of a registration
     /// response that names none.
     pub(in crate::auth) fn to_register(issuer: &Issuer) -> Option<Self> {
-        Self::first_supported(issuer, &[Self::None, Self::ClientSecretPost, Self::ClientSecretBasic])
+        Self::first_supported(issuer, &Self::REGISTERED)
     }
 
     fn first_supported(issuer: &Issuer, order: &[Self]) -> Option<Self> {
@@ -67,9 +61,10 @@ impl AuthMethod {
             return vec![Self::None];
         }
         let with_secret = [Self::ClientSecretPost, Self::ClientSecretBasic];
-        let registered = client.token_endpoint_auth_method.as_deref().and_then(Self::parse);
-        let first = registered
-            .filter(|method| *method != Self::PrivateKeyJwt)
+        let registered = client.token_endpoint_auth_method.as_deref();
+        let first = Self::REGISTERED
+            .into_iter()
+            .find(|method| registered == Some(method.name()))
             .or_else(|| Self::first_supported(issuer, &with_secret))
             .unwrap_or(Self::ClientSecretBasic);
         let mut methods = vec![first];
@@ -77,7 +72,6 @@ impl AuthMethod {
         methods
     }
 
-    /// Makes the client's part of a request.
     pub(super) fn authenticate(
         self,
         issuer: &Issuer,
@@ -102,7 +96,8 @@ impl AuthMethod {
                 headers.push((AUTHORIZATION, format!("Basic {pair}")));
             }
             Self::PrivateKeyJwt => {
-                form.push(("client_assertion_type", CLIENT_ASSERTION_TYPE.to_owned()));
+                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+                form.push(("client_assertion_type", kind.to_owned()));
                 let assertion = login.client_key.as_ref().map(|signer| signer.client_assertion(id, &issuer.issuer));
                 form.extend(assertion.transpose()?.map(|assertion| ("client_assertion", assertion)));
             }

@@ -9,7 +9,6 @@ use crate::auth::metadata::rejects_resource;
 /// Why there are no tokens. The methods say what happened to the grant or the refresh token.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TokenError {
-    /// The authorization server refused the request.
     #[error("{0}")]
     ErrorResponse(ErrorResponse),
     /// The server failed, is overloaded or cannot be reached; it did not use the grant.
@@ -42,7 +41,6 @@ pub struct ErrorResponse {
     pub status: u16,
     /// `invalid_grant`, …; empty if the response has no such code.
     pub error: String,
-    /// The `error_description`.
     pub description: Option<String>,
 }
 

@@ -40,9 +40,7 @@ pub(super) struct TokenEndpoint<'a> {
 pub(super) struct Issued {
     /// Must be stored before they are used.
     pub tokens: Tokens,
-    /// The authentication that the server accepted.
     pub auth_method: AuthMethod,
-    /// The resource that the server accepted.
     pub resource: Option<String>,
 }
 

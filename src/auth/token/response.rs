@@ -17,12 +17,9 @@ pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
     if !reply.status.is_success() {
         return Err(error_response(reply));
     }
-    let Some(response) = reply.json() else {
-        let host = reply.host();
-        return Err(TokenError::Malformed(format!(
-            "the response of the token endpoint of {host} is not a JSON object"
-        )));
-    };
+    let malformed =
+        |what| TokenError::Malformed(format!("the response of the token endpoint of {} {what}", reply.host()));
+    let response = reply.json().ok_or_else(|| malformed("is not a JSON object"))?;
     // Slack has a member of its own for a person's token.
     let nested =
         response.get("authed_user").and_then(Value::as_object).filter(|user| user.contains_key("access_token"));
@@ -30,20 +27,15 @@ pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
     match text(from, "access_token") {
         Some(token) if text(&response, "error").is_none() => {
             // No request could be sent with a stored token like this.
-            HeaderValue::from_str(token).map_err(|_| {
-                TokenError::Malformed(format!(
-                    "{} issued a token with characters that a header cannot hold",
-                    reply.host()
-                ))
-            })?;
+            if HeaderValue::from_str(token).is_err() {
+                let why = format!("{} issued a token with characters that a header cannot hold", reply.host());
+                return Err(TokenError::Malformed(why));
+            }
             Ok(tokens(from, token))
         }
         // Slack and GitHub send errors with status 200.
         _ if text(&response, "error").is_some() => Err(error_response(reply)),
-        _ => Err(TokenError::Malformed(format!(
-            "the response of the token endpoint of {} has no access token",
-            reply.host()
-        ))),
+        _ => Err(malformed("has no access token")),
     }
 }
 
@@ -109,10 +101,8 @@ pub(super) fn error_response(reply: &Reply) -> TokenError {
         return temporary("received too many requests");
     }
     if status.is_redirection() {
-        let host = reply.host();
-        return TokenError::Malformed(format!(
-            "the token endpoint of {host} redirects; credentials are not sent there"
-        ));
+        let why = format!("the token endpoint of {} redirects; credentials are not sent there", reply.host());
+        return TokenError::Malformed(why);
     }
     let (error, description) = error_and_description(&reply.body);
     if matches!(error.as_str(), "temporarily_unavailable" | "server_error") {

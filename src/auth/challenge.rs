@@ -45,16 +45,16 @@ impl Challenge {
     fn add(&mut self, header: &str) {
         let mut parser = Parser { rest: header };
         let mut is_oauth = false;
-        while let Some(item) = parser.next() {
-            match item {
-                Item::Scheme(name) => {
+        while let Some((name, value)) = parser.next() {
+            match value {
+                Some(value) if is_oauth => self.set(name, value),
+                Some(_) => {}
+                None => {
                     let (bearer, dpop) = (name.eq_ignore_ascii_case("bearer"), name.eq_ignore_ascii_case("dpop"));
                     self.bearer |= bearer;
                     self.dpop |= dpop;
                     is_oauth = bearer || dpop;
                 }
-                Item::Parameter(name, value) if is_oauth => self.set(name, value),
-                Item::Parameter(..) => {}
             }
         }
     }
@@ -73,20 +73,15 @@ impl Challenge {
     }
 }
 
-enum Item<'a> {
-    Scheme(&'a str),
-    Parameter(&'a str, String),
-}
-
 /// Reads one header from its beginning to its end.
 struct Parser<'a> {
     rest: &'a str,
 }
 
 impl<'a> Parser<'a> {
-    /// The next scheme or parameter. Commas separate both, but servers forget them, so that only the `=` after its name
+    /// The next scheme, or parameter with its value. Commas separate both, but servers forget them, so that only the `=` after its name
     /// shows that an item is a parameter.
-    fn next(&mut self) -> Option<Item<'a>> {
+    fn next(&mut self) -> Option<(&'a str, Option<String>)> {
         loop {
             self.rest = self.rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
             let first = self.rest.chars().next()?;
@@ -99,11 +94,10 @@ impl<'a> Parser<'a> {
             let (name, rest) = self.rest.split_at(end);
             if let Some(value) = rest.trim_start().strip_prefix('=') {
                 self.rest = value.trim_start_matches(' ');
-                let value = self.value(name);
-                return Some(Item::Parameter(name, value));
+                return Some((name, Some(self.value(name))));
             }
             self.rest = rest;
-            return Some(Item::Scheme(name));
+            return Some((name, None));
         }
     }
 

@@ -69,14 +69,11 @@ impl Scopes {
             // Entra refuses requests without a scope; `.default` means all scopes that an administrator has granted.
             scope = issuer.other_resource.as_ref().map(|resource| format!("{resource}/.default")).unwrap_or_default();
         }
-        let offline = attempt == ScopeAttempt::Full
-            && metadata.scopes_supported().contains(&OFFLINE_ACCESS)
-            && vendor != Vendor::Google;
-        if offline {
-            scope = union(&scope, OFFLINE_ACCESS);
-        }
         if attempt == ScopeAttempt::WithoutOffline || vendor == Vendor::Google {
-            scope = without(&scope, OFFLINE_ACCESS);
+            let words = scope.split_ascii_whitespace().filter(|word| *word != OFFLINE_ACCESS);
+            scope = words.collect::<Vec<_>>().join(" ");
+        } else if attempt == ScopeAttempt::Full && metadata.scopes_supported().contains(&OFFLINE_ACCESS) {
+            scope = union(&scope, OFFLINE_ACCESS);
         }
         Some(scope).filter(|scope| !scope.is_empty())
     }
@@ -106,10 +103,6 @@ pub(super) fn union(one: &str, other: &str) -> String {
 /// Whether every scope of `wanted` is in `granted`.
 pub(super) fn covers(granted: &str, wanted: &str) -> bool {
     wanted.split_ascii_whitespace().all(|word| granted.split_ascii_whitespace().any(|has| has == word))
-}
-
-fn without(scope: &str, left_out: &str) -> String {
-    scope.split_ascii_whitespace().filter(|word| *word != left_out).collect::<Vec<_>>().join(" ")
 }
 
 /// Warns of a login without a refresh token.

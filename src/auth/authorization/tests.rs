@@ -83,10 +83,7 @@ fn the_endpoint_s_path_and_query_are_not_changed() {
     let endpoint = "https://as.example/realms/a%20b/auth?tenant=x%2Fy&prompt=login#f";
     let server = server(json!({"authorization_endpoint": endpoint}));
     let (url, _) = started(&server, &Login::default(), Some("offline_access")).unwrap();
-    assert!(
-        url.starts_with("https://as.example/realms/a%20b/auth?tenant=x%2Fy&prompt=login&response_type=code&"),
-        "{url}"
-    );
+    assert!(url.starts_with("https://as.example/realms/a%20b/auth?tenant=x%2Fy&prompt=login&response_type="), "{url}");
     assert!(!url.contains('#') && url.matches("prompt=").count() == 1, "{url}");
     let server = issuer("https://as.example", json!({"authorization_endpoint": "https://as.example/a?state=theirs"}));
     assert!(started(&server, &Login::default(), None).is_err(), "the endpoint sets the state");
@@ -102,11 +99,8 @@ fn some_servers_need_more_parameters_for_a_refresh_token() {
     let params = vec![("prompt".to_owned(), "login".to_owned()), ("audience".to_owned(), "x y".to_owned())];
     let login = Login { authorize_params: params, ..Login::default() };
     let (url, _) = started(&google, &login, None).unwrap();
-    assert_eq!(
-        (query(&url)["prompt"].as_str(), query(&url)["audience"].as_str()),
-        ("login", "x y"),
-        "the user's parameters replace ours"
-    );
+    let query = query(&url);
+    assert_eq!((&*query["prompt"], &*query["audience"]), ("login", "x y"), "the user's parameters replace ours");
     assert_eq!(url.matches("prompt=").count(), 1);
 }
 
@@ -158,11 +152,7 @@ fn an_error_leads_to_the_change_for_a_retry() {
     pending.scope = None;
     assert_eq!(retry(&pending, "invalid_scope"), Some(Retry::Scope(ScopeAttempt::IssuerScopes)));
     pending.client.origin = Origin::MetadataDocument;
-    assert_eq!(
-        retry(&pending, "invalid_request"),
-        Some(Retry::Register),
-        "its redirect URIs may be too strict for ports"
-    );
+    assert_eq!(retry(&pending, "invalid_request"), Some(Retry::Register), "its redirect URIs may name a port");
     pending.client.origin = Origin::Given;
     assert_eq!(retry(&pending, "unauthorized_client"), None, "the user's client is not replaced");
 }

@@ -85,22 +85,18 @@ async fn open_with(opener: &Opener, url: &BrowserUrl) -> Result<(), OpenError> {
             // A browser that starts here must survive us, even if the MCP client ends our whole process group.
             #[cfg(unix)]
             command.process_group(0);
-            run(command, program).await
+            let failed = |what: &str| OpenError::Failed(format!("{program} {what}"));
+            let mut child = command.spawn().map_err(|error| failed(&format!("cannot be run: {error}")))?;
+            match tokio::time::timeout(OPENER_LIMIT, child.wait()).await {
+                Ok(Ok(status)) if status.success() => Ok(()),
+                Ok(Ok(status)) => Err(failed(&format!("failed ({status})"))),
+                Ok(Err(error)) => Err(failed(&format!("was lost: {error}"))),
+                // Some programs are the browser itself, so it is left running.
+                Err(_) => Err(OpenError::TimedOut(format!("{program} is still running"))),
+            }
         }
         #[cfg(windows)]
         Opener::ShellExecute => shell_execute(url).await,
-    }
-}
-
-async fn run(mut command: tokio::process::Command, program: &str) -> Result<(), OpenError> {
-    let failed = |what: &str| OpenError::Failed(format!("{program} {what}"));
-    let mut child = command.spawn().map_err(|error| failed(&format!("cannot be run: {error}")))?;
-    match tokio::time::timeout(OPENER_LIMIT, child.wait()).await {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(failed(&format!("failed ({status})"))),
-        Ok(Err(error)) => Err(failed(&format!("was lost: {error}"))),
-        // Some programs are the browser itself, so it is left running.
-        Err(_) => Err(OpenError::TimedOut(format!("{program} is still running"))),
     }
 }
 

@@ -98,8 +98,7 @@ mod programs {
     async fn the_error_names_a_program_that_is_missing() {
         let opener = Opener::Program { argv: vec!["/nowhere/browser".to_owned()], environment: Vec::new() };
         let url = BrowserUrl::parse("https://as.example/").unwrap();
-        assert!(
-            matches!(open_with(&opener, &url).await, Err(OpenError::Failed(why)) if why.contains("/nowhere/browser"))
-        );
+        let result = open_with(&opener, &url).await;
+        assert!(matches!(result, Err(OpenError::Failed(why)) if why.contains("/nowhere/browser")));
     }
 }

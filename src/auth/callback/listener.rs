@@ -130,11 +130,7 @@ mod tests {
         assert!(matches!(Listener::bind(&strict, &[0]), Err(CallbackError::Taken(_))));
         let port = other.port;
         drop(other);
-        assert_eq!(
-            Listener::bind(&strict, &[0]).unwrap().port,
-            port,
-            "a port is free as soon as its listener is closed"
-        );
+        assert_eq!(Listener::bind(&strict, &[0]).unwrap().port, port, "a closed listener's port is free");
     }
 
     #[test]

@@ -195,13 +195,10 @@ async fn serve(mut connection: TcpStream, responder: Arc<Responder>, has_request
     // The page is written, or the browser does not read it.
     drop(writing);
     if served.is_ok() {
-        tokio::time::timeout(LINGER, drain(&mut connection)).await.ok();
+        // Reads until the browser closes the connection. If a connection is closed with unread data, it is reset, and
+        // the browser may lose its page (RFC 9112 section 9.6).
+        let mut rest = [0; 2048];
+        let drain = async { while connection.read(&mut rest).await.is_ok_and(|length| length > 0) {} };
+        tokio::time::timeout(LINGER, drain).await.ok();
     }
-}
-
-/// Reads until the browser closes the connection. If a connection is closed with unread data, it is reset, and the
-/// browser may lose its page (RFC 9112 section 9.6).
-async fn drain(connection: &mut TcpStream) {
-    let mut rest = [0; 2048];
-    while connection.read(&mut rest).await.is_ok_and(|length| length > 0) {}
 }

@@ -85,10 +85,8 @@ async fn the_page_comes_after_the_exchange_and_shows_its_result() {
     browser.write_all(request.as_bytes()).await.unwrap();
     callback.redirected().await;
     let early = browser.try_read(&mut [0]);
-    assert!(
-        early.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
-        "there is no response before the result is known"
-    );
+    let is_open = early.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+    assert!(is_open, "there is no response before the result is known");
     let failed = Page::Failed {
         host: "mcp.example.com".to_owned(),
         reason: "access was denied".to_owned(),

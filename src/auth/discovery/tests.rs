@@ -52,10 +52,7 @@ async fn the_challenge_leads_to_the_issuer() {
     assert_eq!(discovered.scopes.challenged.as_deref(), Some("c"));
     assert_eq!(discovered.scopes.supported, ["a", "b"]);
     for seen in server.seen() {
-        assert!(
-            seen.header("user-agent").unwrap().starts_with("mcp-ferry/"),
-            "firewalls refuse requests without a user agent"
-        );
+        assert!(seen.header("user-agent").unwrap().starts_with("mcp-ferry/"), "firewalls require a user agent");
         assert!(seen.header("accept").is_some() && seen.header("authorization").is_none());
     }
 }
@@ -119,25 +116,17 @@ async fn a_failing_server_gets_a_second_request_and_no_default_endpoints() {
 async fn a_server_of_2025_03_26_is_its_own_issuer() {
     let server = documents(vec![(OAUTH, metadata("@/oauth", "@"))]).await;
     let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
-    assert_eq!(
-        Metadata::of(&discovered.issuer).text("token_endpoint").unwrap(),
-        format!("{}/oauth/token", server.origin)
-    );
+    assert_eq!(discovered.issuer.metadata["token_endpoint"], format!("{}/oauth/token", server.origin));
     assert_eq!(discovered.issuer.resource, None, "2025-03-26 has no resource parameter");
     let versions: Vec<_> = server.seen().iter().map(|seen| seen.header("mcp-protocol-version").is_some()).collect();
     assert_eq!(versions, [false, false, true]);
     let no_metadata = documents(Vec::new()).await;
     let discovered = discover_at(&no_metadata, "/mcp", &Login::default()).await.unwrap();
-    assert_eq!(
-        Metadata::of(&discovered.issuer).text("authorization_endpoint").unwrap(),
-        format!("{}/authorize", no_metadata.origin)
-    );
+    let page = format!("{}/authorize", no_metadata.origin);
+    assert_eq!(discovered.issuer.metadata["authorization_endpoint"], page);
     let listed = documents(vec![(RESOURCE, prm("@", "@"))]).await;
     let error = discover_at(&listed, "/mcp", &Login::default()).await.unwrap_err();
-    assert!(
-        matches!(error, DiscoveryError::NoMetadata { .. }),
-        "no default endpoints if there are resource metadata: {error}"
-    );
+    assert!(matches!(error, DiscoveryError::NoMetadata { .. }), "there are resource metadata: {error}");
 }
 
 #[tokio::test]

@@ -43,11 +43,7 @@ async fn a_client_obtains_tokens_as_itself() {
     let form = server.seen()[0].form();
     assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     let assertion = claims(&form["client_assertion"]).unwrap();
-    assert_eq!(
-        (&assertion["iss"], &assertion["aud"]),
-        (&json!("me"), &json!(server.origin)),
-        "the audience is the issuer"
-    );
+    assert_eq!((&assertion["iss"], &assertion["aud"]), (&json!("me"), &json!(server.origin)), "RFC 7523 section 3");
     let (by_secret, login) = (client(Some("the-client-secret")), Login::default());
     let endpoint = TokenEndpoint { client: &by_secret, login: &login, ..endpoint };
     as_client(endpoint, None).await.unwrap();

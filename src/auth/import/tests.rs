@@ -32,8 +32,9 @@ fn add(cache: &Path, folder: &str, options: &McpRemoteOptions, access_token: &st
     fs::write(folder.join(format!("{}_client_info.json", name(options))), client).unwrap();
 }
 
-fn access(found: Option<Record>) -> Option<String> {
-    Some(found?.tokens.unwrap().access_token.expose().to_owned())
+/// The access token of the login that is found.
+fn found(cache: &tempfile::TempDir, options: &McpRemoteOptions) -> Option<String> {
+    Some(find(cache.path(), options)?.tokens.unwrap().access_token.expose().to_owned())
 }
 
 #[test]
@@ -73,17 +74,14 @@ fn the_newest_directory_and_the_exact_name_come_first() {
     let alone = plain();
     let slash = McpRemoteOptions { url: "http://127.0.0.1:7107/mcp/", ..McpRemoteOptions::default() };
     let cache = cached("mcp-remote-0.1.9", &options, "oldest");
-    assert_eq!(access(find(cache.path(), &options)).as_deref(), Some("oldest"));
+    assert_eq!(found(&cache, &options).as_deref(), Some("oldest"));
     add(cache.path(), "mcp-remote-0.1.37", &slash, "newer");
-    assert_eq!(
-        access(find(cache.path(), &options)).as_deref(),
-        Some("newer"),
-        "37 is newer than 9; a slash at the end means the same server"
-    );
+    // 37 is newer than 9; a slash at the end means the same server.
+    assert_eq!(found(&cache, &options).as_deref(), Some("newer"));
     add(cache.path(), "mcp-remote-v1", &alone, "without headers");
-    assert_eq!(access(find(cache.path(), &options)).as_deref(), Some("without headers"));
+    assert_eq!(found(&cache, &options).as_deref(), Some("without headers"));
     add(cache.path(), "mcp-remote-v1", &options, "exact");
-    assert_eq!(access(find(cache.path(), &options)).as_deref(), Some("exact"));
+    assert_eq!(found(&cache, &options).as_deref(), Some("exact"));
 }
 
 #[test]
@@ -98,9 +96,9 @@ fn damaged_or_missing_files_give_no_login() {
         assert_eq!(find(cache.path(), &options), None, "{damaged}");
     }
     fs::write(&path, r#"{"access_token":"t","token_type":"Bearer"}"#).unwrap();
-    assert_eq!(access(find(cache.path(), &options)).as_deref(), Some("t"), "an access token is enough");
+    assert_eq!(found(&cache, &options).as_deref(), Some("t"), "an access token is enough");
     fs::write(&path, r#"{"access_token":"t","expires_in":-1e300,"expires_at":1e300}"#).unwrap();
-    assert!(access(find(cache.path(), &options)).is_some(), "impossible numbers are ignored");
+    assert!(found(&cache, &options).is_some(), "impossible numbers are ignored");
 }
 
 #[test]
@@ -112,9 +110,9 @@ fn a_login_that_mcp_remote_is_refreshing_is_not_imported() {
     fs::write(&lease, format!(r#"{{"pid":1,"nonce":"n","at":{now}}}"#)).unwrap();
     assert_eq!(find(cache.path(), &options), None);
     fs::write(&lease, format!(r#"{{"pid":1,"nonce":"n","at":{}}}"#, now - 60_000)).unwrap();
-    assert!(access(find(cache.path(), &options)).is_some(), "the lease has expired");
+    assert!(found(&cache, &options).is_some(), "the lease has expired");
     for never in ["1e22", "1e300", "-5", "\"soon\"", "null"] {
         fs::write(&lease, format!(r#"{{"pid":1,"nonce":"n","at":{never}}}"#)).unwrap();
-        assert!(access(find(cache.path(), &options)).is_some(), "an impossible time is ignored: {never}");
+        assert!(found(&cache, &options).is_some(), "an impossible time is ignored: {never}");
     }
 }

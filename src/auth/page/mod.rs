@@ -157,10 +157,7 @@ mod tests {
         let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, style.as_bytes()));
         assert!(policy.contains(&format!("style-src 'sha256-{hash}'")), "{policy}");
         assert!(policy.starts_with("default-src 'none'; "), "{policy}");
-        assert!(
-            !html.contains("http") && !html.contains("<script") && !html.contains("url("),
-            "the page loads nothing"
-        );
+        assert!(!html.contains("http") && !html.contains("<script") && !html.contains("url("), "nothing is loaded");
     }
 
     proptest! {

@@ -47,11 +47,8 @@ fn after_a_refused_scope_a_smaller_one_is_requested() {
     }
     assert_eq!(requested, ["p a offline_access", "p a", "a"]);
     assert_eq!(select(ScopeAttempt::IssuerScopes).as_deref(), Some("x offline_access"));
-    assert_eq!(
-        ScopeAttempt::Full.after_invalid_scope("p a"),
-        Some(ScopeAttempt::ChallengeOnly),
-        "no scope is requested twice"
-    );
+    // No scope is requested twice.
+    assert_eq!(ScopeAttempt::Full.after_invalid_scope("p a"), Some(ScopeAttempt::ChallengeOnly));
 }
 
 #[test]

@@ -41,7 +41,6 @@ impl Dpop {
         Ok(Secret::new(STANDARD_NO_PAD.encode(document)))
     }
 
-    /// Reads the key of a record.
     pub(super) fn new(key: &Secret) -> Result<Self, CryptoError> {
         let damaged = || CryptoError::Key("the DPoP key of this login is damaged".to_owned());
         let der = STANDARD_NO_PAD.decode(key.expose()).map_err(|_| damaged())?;

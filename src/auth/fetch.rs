@@ -142,7 +142,13 @@ impl Fetch {
         let host = crate::net::origin(&uri);
         log::debug!("{method} {host}{}", url.path());
         let exchange = async {
-            let response = self.http.request(&method, &uri, headers, body).await.map_err(|error| failed(&error))?;
+            let response = self.http.request(&method, &uri, headers, body).await.map_err(|error| match error {
+                HttpError::Connect { permanent: true, hint, .. } => {
+                    FetchError::Barred { cause: error.to_string(), hint }
+                }
+                HttpError::Connect { .. } => FetchError::Unreachable(error.to_string()),
+                _ => FetchError::NoResponse(error.to_string()),
+            })?;
             let (head, body) = response.into_parts();
             let body = read(&head.headers, body, SIZE_LIMIT, None).await;
             let body = body
@@ -153,14 +159,6 @@ impl Fetch {
         tokio::time::timeout(TIME_LIMIT, exchange).await.unwrap_or_else(|_| {
             Err(FetchError::NoResponse(format!("{host} did not answer within {} seconds", TIME_LIMIT.as_secs())))
         })
-    }
-}
-
-fn failed(error: &HttpError) -> FetchError {
-    match error {
-        HttpError::Connect { permanent: true, hint, .. } => FetchError::Barred { cause: error.to_string(), hint },
-        HttpError::Connect { .. } => FetchError::Unreachable(error.to_string()),
-        _ => FetchError::NoResponse(error.to_string()),
     }
 }
 

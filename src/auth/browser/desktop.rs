@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 /// Browsers that need a terminal: we have none for them.
 const TEXT_BROWSERS: [&str; 7] = ["lynx", "w3m", "links", "links2", "elinks", "www-browser", "browsh"];
 
-/// The systems that open browsers differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum System {
     Linux,
@@ -30,7 +29,6 @@ pub(in crate::auth) struct Desktop {
     is_container: bool,
 }
 
-/// One way to open a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Opener {
     /// A program. `%s` in its arguments is replaced by the URL; without `%s` the URL is the last argument.

@@ -55,7 +55,6 @@ pub(in crate::auth) struct ExpectedRedirect {
     pub url: String,
 }
 
-/// Answers the requests of all connections.
 #[derive(Debug)]
 pub(super) struct Responder {
     settings: CallbackSettings,

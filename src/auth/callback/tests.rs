@@ -16,13 +16,22 @@ fn callback(settings: &CallbackSettings) -> (Callback, u16) {
     (Callback::start(listener, expected).unwrap(), port)
 }
 
-/// Sends a request with this first line and host, and returns the whole response.
-async fn ask(port: u16, line: &str, host: &str) -> String {
+/// Sends a request with this first line and host.
+async fn send(port: u16, line: &str, host: &str) -> TcpStream {
     let mut connection = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     connection.write_all(format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.unwrap();
+    connection
+}
+
+/// Reads the whole response.
+async fn read(mut connection: TcpStream) -> String {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+async fn ask(port: u16, line: &str, host: &str) -> String {
+    read(send(port, line, host).await).await
 }
 
 async fn get(port: u16, path: &str) -> String {
@@ -65,24 +74,24 @@ async fn a_host_name_that_is_not_ours_gets_400() {
 }
 
 #[tokio::test]
-async fn every_host_name_of_this_machine_is_ours() {
+async fn the_short_address_redirects_at_every_host_name_of_this_machine() {
     let bind = Some("127.0.0.2".parse().unwrap());
     let settings = CallbackSettings { bind, host: "box.example".to_owned(), ..CallbackSettings::default() };
     // Not every system allows listening on 127.0.0.2.
     let settings = if Listener::bind(&settings, &[0]).is_ok() { settings } else { CallbackSettings::default() };
-    let (_callback, port) = callback(&settings);
+    let (callback, port) = callback(&settings);
+    assert_eq!(callback.start_url, format!("http://127.0.0.1:{port}/start/nonce-1"));
     for name in settings.names() {
         let answer = ask(port, "GET /start/nonce-1", &format!("{name}:{port}")).await;
         assert!(answer.starts_with("HTTP/1.1 303 "), "{name}: {answer}");
+        assert!(answer.contains("location: https://as.example/authorize?state=st-1\r\n"), "{answer}");
     }
 }
 
 #[tokio::test]
 async fn the_page_comes_after_the_exchange_and_shows_its_result() {
     let (mut callback, port) = callback(&CallbackSettings::default());
-    let mut browser = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request = format!("GET /oauth/callback?code=c&state=st-1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
-    browser.write_all(request.as_bytes()).await.unwrap();
+    let browser = send(port, "GET /oauth/callback?code=c&state=st-1", &format!("127.0.0.1:{port}")).await;
     callback.redirected().await;
     let early = browser.try_read(&mut [0]);
     let is_open = early.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
@@ -93,8 +102,7 @@ async fn the_page_comes_after_the_exchange_and_shows_its_result() {
         advice: "Try again.".to_owned(),
     };
     callback.respond(failed).await;
-    let mut page = String::new();
-    browser.read_to_string(&mut page).await.unwrap();
+    let page = read(browser).await;
     assert!(page.starts_with("HTTP/1.1 400 ") && page.contains("access was denied"), "{page}");
     assert!(page.contains("Try again."), "{page}");
     for header in [
@@ -129,21 +137,10 @@ async fn a_repeated_request_gets_the_page_too_and_the_code_is_used_once() {
 async fn a_browser_that_reads_nothing_does_not_delay_the_end() {
     let (mut callback, port) = callback(&CallbackSettings::default());
     let _idle = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let mut slow = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request = format!("GET /oauth/callback?code=c&state=st-1 HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
-    slow.write_all(request.as_bytes()).await.unwrap();
+    let _slow = send(port, "GET /oauth/callback?code=c&state=st-1", &format!("localhost:{port}")).await;
     callback.redirected().await;
     let answered = tokio::time::timeout(Duration::from_secs(10), callback.respond(signed_in())).await;
     assert!(answered.is_ok());
-}
-
-#[tokio::test]
-async fn the_short_address_redirects_to_the_authorization_url() {
-    let (callback, port) = callback(&CallbackSettings::default());
-    assert_eq!(callback.start_url, format!("http://127.0.0.1:{port}/start/nonce-1"));
-    let answer = get(port, "/start/nonce-1").await;
-    assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
-    assert!(answer.contains("location: https://as.example/authorize?state=st-1\r\n"), "{answer}");
 }
 
 #[tokio::test]
@@ -191,8 +188,7 @@ async fn malformed_and_too_long_requests_get_an_error_and_long_ones_are_read() {
     let head = format!("POST /oauth/callback HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000\r\n\r\n");
     poster.write_all(head.as_bytes()).await.unwrap();
     poster.write_all(&vec![b'x'; 100_000]).await.unwrap();
-    let mut answer = String::new();
-    poster.read_to_string(&mut answer).await.unwrap();
+    let answer = read(poster).await;
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
 }
 
@@ -205,7 +201,6 @@ async fn a_head_may_come_in_pieces() {
         browser.write_all(&[byte]).await.unwrap();
         tokio::task::yield_now().await;
     }
-    let mut answer = String::new();
-    browser.read_to_string(&mut answer).await.unwrap();
+    let answer = read(browser).await;
     assert!(answer.starts_with("HTTP/1.1 303 ") && answer.ends_with("\r\n\r\n"), "{answer}");
 }

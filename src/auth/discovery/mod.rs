@@ -17,7 +17,6 @@ use super::settings::{DpopChoice, Login, ResourceChoice};
 
 pub(super) use error::DiscoveryError;
 
-/// The result of discovery.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Discovered {
     pub issuer: Issuer,

@@ -28,7 +28,6 @@ pub(super) struct McpRemoteOptions<'a> {
     pub token_endpoint: Option<&'a str>,
 }
 
-/// The directory of mcp-remote's cache.
 pub(super) fn cache_dir() -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("MCP_REMOTE_CONFIG_DIR").filter(|given| !given.is_empty()) {
         return Some(given.into());
@@ -148,7 +147,6 @@ fn tokens_of(cached: &Map<String, Value>, access_token: &str, written: SystemTim
     }
 }
 
-/// Reads a registration response.
 fn client_of(cached: &Map<String, Value>) -> Option<Client> {
     Some(Client {
         client_id: text(cached, "client_id")?.to_owned(),

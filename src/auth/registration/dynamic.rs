@@ -13,7 +13,6 @@ use crate::auth::settings::{Grant, Login};
 use crate::auth::token::{AuthMethod, DEVICE_CODE_GRANT, seconds};
 use crate::log::{self, Secret, redact};
 
-/// What to register.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::auth) struct RegistrationRequest<'a> {
     /// The redirect URIs, the one in use first. Empty for grants without a redirect.

@@ -14,7 +14,6 @@ use tokio::net::TcpListener;
 use crate::auth::fetch::Fetch;
 use crate::net::{Http, Network, Proxy};
 
-/// One request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -59,15 +58,13 @@ pub(crate) struct Server {
     pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-type Script = dyn FnMut(&Seen, &str) -> Option<Answer> + Send;
-
 impl Server {
     /// `script` gets each request and the server's origin. If it returns `None`, the response is 404.
     pub(crate) async fn start(script: impl FnMut(&Seen, &str) -> Option<Answer> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let server = Self { origin, seen: Arc::default() };
-        let script: Arc<Mutex<Box<Script>>> = Arc::new(Mutex::new(Box::new(script)));
+        let script = Arc::new(Mutex::new(script));
         let this = server.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {

@@ -12,7 +12,6 @@ use crate::auth::metadata::text;
 use crate::auth::record::Tokens;
 use crate::log::{Secret, redact};
 
-/// Reads the tokens of a response.
 pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
     if !reply.status.is_success() {
         return Err(error_response(reply));
@@ -84,7 +83,6 @@ fn own_lifetime(token: &str) -> Option<u64> {
     at("exp")?.checked_sub(at("iat")?).filter(|lifetime| *lifetime > 0)
 }
 
-/// Reads the error of a response that has no tokens.
 pub(super) fn error_response(reply: &Reply) -> TokenError {
     let status = reply.status;
     let temporary = |what: &str| TokenError::Temporary {

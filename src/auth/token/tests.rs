@@ -112,12 +112,10 @@ async fn another_authentication_is_tried_once_and_remembered() {
             let basic = seen.header("authorization").is_some();
             let post = seen.form().contains_key("client_secret");
             assert!(!(basic && post), "RFC 6749 section 2.3: one authentication in a request");
-            let used = if basic {
-                "client_secret_basic"
-            } else if post {
-                "client_secret_post"
-            } else {
-                "none"
+            let used = match (basic, post) {
+                (true, _) => "client_secret_basic",
+                (_, true) => "client_secret_post",
+                _ => "none",
             };
             Some(if used == method { good().into() } else { (401, refuse("invalid_client").1).into() })
         })

@@ -21,9 +21,7 @@ pub(super) fn list(document: &Map<String, Value>, name: &str) -> Vec<String> {
 
 /// Makes metadata for a server that has no metadata document.
 pub(super) fn document(members: &[(&str, Value)]) -> Map<String, Value> {
-    let mut document = Map::new();
-    document.extend(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-    document
+    members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
 impl<'a> Metadata<'a> {

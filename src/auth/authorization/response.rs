@@ -3,7 +3,7 @@
 use super::request::AuthorizationRequest;
 use crate::auth::callback::Redirect;
 use crate::auth::metadata::{Metadata, rejects_resource};
-use crate::auth::record::{Client, Origin};
+use crate::auth::record::Origin;
 use crate::auth::scope::{ScopeAttempt, covers};
 use crate::log::{Secret, redact};
 
@@ -18,13 +18,11 @@ pub enum AuthorizationResponseError {
         /// RFC 6749 section 4.1.2.1.
         error: String,
         description: Option<String>,
-        /// How one more login may succeed.
         retry: Option<Retry>,
     },
 }
 
 impl AuthorizationResponseError {
-    /// How one more login may succeed.
     pub fn retry(&self) -> Option<Retry> {
         match self {
             Self::Refused { retry, .. } => *retry,
@@ -88,11 +86,13 @@ fn retry(request: &AuthorizationRequest, error: &str, description: &str) -> Opti
     if resource && rejects_resource(description) {
         return Some(Retry::NoResource);
     }
+    let registered = request.client.scope.as_deref().filter(|_| request.client.origin == Origin::Dynamic);
     match error {
         "invalid_scope" => match &request.scope {
             None if metadata.scopes_supported().is_empty() => None,
             None => Some(Retry::Scope(ScopeAttempt::IssuerScopes)),
-            Some(scope) if is_registered_for_less(&request.client, scope) => Some(Retry::Register),
+            // Some servers let a client request only the scope that it was registered with.
+            Some(scope) if registered.is_some_and(|registered| !covers(registered, scope)) => Some(Retry::Register),
             Some(scope) => request.attempt.after_invalid_scope(scope).map(Retry::Scope),
         },
         "invalid_target" if resource && request.issuer.other_resource.is_some() => Some(Retry::OtherResource),
@@ -100,9 +100,4 @@ fn retry(request: &AuthorizationRequest, error: &str, description: &str) -> Opti
         "invalid_request" if request.client.origin == Origin::MetadataDocument => Some(Retry::Register),
         _ => None,
     }
-}
-
-/// Some servers let a client request only the scope that it was registered with.
-fn is_registered_for_less(client: &Client, scope: &str) -> bool {
-    client.origin == Origin::Dynamic && client.scope.as_deref().is_some_and(|registered| !covers(registered, scope))
 }

@@ -8,7 +8,6 @@ use url::Url;
 
 use crate::auth::fetch::{Fetch, FetchError};
 
-/// The wait before a failed request is sent once more.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The response to a request for metadata.

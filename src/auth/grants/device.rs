@@ -35,8 +35,7 @@ pub(in crate::auth) async fn authorize(
     let metadata = Metadata::of(endpoint.issuer);
     let address = metadata.text("device_authorization_endpoint");
     let address = address.ok_or_else(|| TokenError::NoDeviceEndpoint(endpoint.issuer.issuer.clone()))?;
-    let mut form = Vec::new();
-    form.extend(scope.map(|scope| ("scope", scope)));
+    let mut form = Vec::from_iter(scope.map(|scope| ("scope", scope)));
     form.extend(endpoint.issuer.resource.as_deref().map(|resource| ("resource", resource)));
     let response = endpoint.post_to(address, &form).await?;
     let text = |name: &str| metadata::text(&response, name);

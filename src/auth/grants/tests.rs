@@ -19,7 +19,6 @@ fn client(secret: Option<&str>) -> Client {
     Client { client_id: "me".to_owned(), client_secret, origin: Origin::Given, ..Client::default() }
 }
 
-/// Issues a token, or sends this error.
 async fn server(error: Option<&'static str>) -> Server {
     Server::start(move |_: &Seen, _: &str| {
         Some(match error {

@@ -95,8 +95,7 @@ fn name(options: &McpRemoteOptions) -> String {
 
 /// The text of `JSON.stringify` for an object with sorted names.
 fn object(pairs: &[(String, String)]) -> Option<String> {
-    let mut sorted = Map::new();
-    sorted.extend(pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    let sorted: Map<_, _> = pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     (!sorted.is_empty()).then(|| Value::Object(sorted).to_string())
 }
 

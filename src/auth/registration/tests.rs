@@ -13,7 +13,6 @@ async fn registered(server: &Server, more: Value, login: &Login) -> Result<Clien
     register(&fetch(), &issuer(&server.origin, more), login, request).await
 }
 
-/// Answers each registration by what it asks for.
 async fn server(mut answer: impl FnMut(&Map<String, Value>) -> (u16, Value) + Send + 'static) -> Server {
     Server::start(move |seen: &Seen, _: &str| Some(answer(&seen.json()).into())).await
 }

@@ -102,7 +102,6 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Methods and targets, in order.
     pub(crate) fn targets(&self) -> Vec<String> {
         self.seen().iter().map(|seen| format!("{} {}", seen.method, seen.target)).collect()
     }

@@ -1,15 +1,9 @@
 //! Which commands can a user type? Without a command's name, the program is the bridge itself.
 
-use clap::{Args, Parser};
+use clap::Parser;
 
-use super::connection::Connection;
-use super::credentials::Credentials;
-use super::logging::Logging;
-use super::login::Login;
-use super::network::Network;
-use super::option::complete;
-use super::tools::Tools;
-use super::value::OptionValue;
+use super::option::{OptionValue, complete};
+use super::options::Options;
 
 /// What the program was told to do.
 #[derive(Debug)]
@@ -135,29 +129,6 @@ pub struct StatusCommand {
     /// The options that every command has.
     #[command(flatten)]
     pub options: Options,
-}
-
-/// The options that every command has.
-#[derive(Debug, Args)]
-pub struct Options {
-    /// Headers and tokens that the user has.
-    #[command(flatten)]
-    pub credentials: Credentials,
-    /// Transport, protocol and time limits.
-    #[command(flatten)]
-    pub connection: Connection,
-    /// Proxies, certificates, addresses.
-    #[command(flatten)]
-    pub network: Network,
-    /// Which tools exist for the client.
-    #[command(flatten)]
-    pub tools: Tools,
-    /// How a login goes.
-    #[command(flatten)]
-    pub login: Login,
-    /// Which events are shown or written.
-    #[command(flatten)]
-    pub logging: Logging,
 }
 
 const AFTER_HELP: &str = "\

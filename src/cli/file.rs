@@ -100,8 +100,7 @@ fn tables<'a>(
 }
 
 fn parse_url(typed: &str) -> Option<Url> {
-    let expanded = text::expand(typed, |name| std::env::var(name).ok()).ok()?;
-    Url::parse(expanded.trim()).ok()
+    Url::parse(text::expand(typed).ok()?.trim()).ok()
 }
 
 /// Whether an entry is for this address: the same path or one above it. An entry with a query is for that query only,

@@ -2,11 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::option::options;
-use super::value::one_of;
-use crate::auth::AuthMode;
-use crate::auth::DpopChoice;
-use crate::auth::KeptIn;
+use super::option::{one_of, options};
+use crate::auth::{AuthMode, DpopChoice, KeptIn};
 
 options! {
     /// The client's registration, the tokens to request, and where the browser returns to.

@@ -10,27 +10,18 @@
 
 mod arguments;
 mod command;
-mod connection;
-mod credentials;
 mod file;
-mod logging;
 mod login;
-mod network;
 mod option;
+mod options;
 mod parse;
 mod split_header;
 mod text;
-mod tools;
-mod value;
 
-pub use command::{Cli, Command, LoginCommand, LogoutCommand, Options, StatusCommand};
-pub use connection::Connection;
-pub use credentials::Credentials;
-pub use logging::Logging;
+pub use command::{Cli, Command, LoginCommand, LogoutCommand, StatusCommand};
 pub use login::Login;
-pub use network::Network;
+pub use options::{Connection, Credentials, Logging, Network, Options, Tools};
 pub use parse::{ParseError, Parsed, parse};
-pub use tools::Tools;
 
 pub(crate) use split_header::is_auth_scheme;
 pub(crate) use text::{expand, is_unset, is_variable_name, variables};

@@ -5,8 +5,12 @@ pub(crate) fn is_unset(value: &str) -> bool {
     value.trim().is_empty() || value.contains("${user_config.")
 }
 
-/// Replaces each `${VAR}` by the variable's value. `Err` names the first variable that is not set.
-pub(crate) fn expand(text: &str, look_up: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+/// Replaces each `${VAR}` by the value of that environment variable. `Err` names the first variable that is not set.
+pub(crate) fn expand(text: &str) -> Result<String, String> {
+    expand_with(text, |name| std::env::var(name).ok())
+}
+
+fn expand_with(text: &str, look_up: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -58,7 +62,7 @@ mod tests {
             ("${NONE}", Err("NONE")),
         ] {
             let expanded = expanded.map(str::to_owned).map_err(str::to_owned);
-            assert_eq!(expand(text, look_up), expanded, "{text}");
+            assert_eq!(expand_with(text, look_up), expanded, "{text}");
         }
     }
 }

@@ -6,46 +6,41 @@ use http::Uri;
 
 use super::credentials;
 use super::login::{invalid, login, parsed};
-use super::sources::Sources;
 use super::text::given;
 use crate::auth::{CallbackSettings, Options};
 use crate::cli;
 use crate::error::Error;
-use crate::log;
 use crate::net::Network;
+use crate::{log, system};
 
 /// The shortest time for a person to log in. Other bridges limit something else with `--auth-timeout`, and their users
 /// have shorter values for it.
 const SHORTEST_LOGIN: Duration = Duration::from_secs(180);
 
-/// What the credentials are for.
-pub(super) struct Target<'a> {
-    /// The server's address as it was typed.
-    pub(super) url: &'a str,
-    pub(super) server: Uri,
-    /// The callback's port, if it was typed behind the address.
-    pub(super) port: Option<u16>,
-    pub(super) network: Network,
-}
-
-/// The options of credentials and logins.
-pub(super) fn options(target: Target<'_>, options: &cli::Options, sources: &Sources) -> Result<Options, Error> {
+/// The options of credentials and logins. `url` and `port` are what was typed as the server and the callback's port.
+pub(super) fn options(
+    url: &str,
+    port: Option<u16>,
+    server: Uri,
+    network: Network,
+    options: &cli::Options,
+) -> Result<Options, Error> {
     let typed = &options.login;
-    let mut headers = credentials::headers(&options.credentials, sources);
+    let mut headers = credentials::headers(&options.credentials)?;
     Ok(Options {
-        server: target.server,
-        credential: credentials::bearer_token(&options.credentials, sources, &mut headers)?,
+        server,
+        credential: credentials::bearer_token(&options.credentials, &mut headers)?,
         headers,
         mode: typed.auth,
-        login: login(typed, sources)?,
-        callback: callback(typed, target.port, options.connection.allow_http)?,
+        login: login(typed)?,
+        callback: callback(typed, port, options.connection.allow_http)?,
         timeout: Duration::from_secs_f64(typed.auth_timeout).max(SHORTEST_LOGIN),
         kept_in: typed.token_store.check().map_err(invalid("--token-store"))?,
         profile: given(typed.profile.as_ref()).map(str::to_owned),
-        typed_url: target.url.to_owned(),
+        typed_url: url.to_owned(),
         typed_headers: options.credentials.header.clone(),
-        network: target.network,
-        home: sources.home.clone(),
+        network,
+        home: system::home(),
     })
 }
 

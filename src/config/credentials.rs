@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use http::{HeaderName, HeaderValue};
 
-use super::sources::Sources;
-use super::text::{given, names_a_variable, split_command};
+use super::sources::{read_file, variable};
+use super::text::{each_given, given, names_a_variable, split_command};
 use crate::auth::{Credential, Headers};
 use crate::cli::{self, Credentials};
 use crate::error::Error;
@@ -13,21 +13,21 @@ use crate::log::{self, Secret};
 
 /// The headers of `--header` and `--header-file`, with the values of their variables. A header that is not valid, or
 /// whose value or variable is not set, is left out with a warning.
-pub(super) fn headers(typed: &Credentials, sources: &Sources) -> Headers {
+pub(super) fn headers(typed: &Credentials) -> Result<Headers, Error> {
     let mut headers = Headers::default();
     for header in typed.header.iter().filter(|header| !cli::is_unset(header) || header.contains(':')) {
-        add(&mut headers, header, "--header", sources);
+        add(&mut headers, header, "--header");
     }
-    for (path, text) in &sources.header_files {
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            add(&mut headers, line, path, sources);
+    for path in each_given(&typed.header_file) {
+        for line in read_file(path)?.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            add(&mut headers, line, path);
         }
     }
-    headers
+    Ok(headers)
 }
 
 /// Adds one header. `origin` is the option or the file that it comes from.
-fn add(headers: &mut Headers, header: &str, origin: &str, sources: &Sources) {
+fn add(headers: &mut Headers, header: &str, origin: &str) {
     let parsed =
         header.split_once(':').and_then(|(name, value)| Some((HeaderName::try_from(name.trim()).ok()?, value.trim())));
     let Some((name, value)) = parsed else {
@@ -39,7 +39,7 @@ fn add(headers: &mut Headers, header: &str, origin: &str, sources: &Sources) {
     if belongs_to_the_protocol(&name) {
         return leave_out("the protocol sets it itself");
     }
-    let expanded = match sources.expand(value) {
+    let expanded = match cli::expand(value) {
         Err(variable) => return leave_out(&format!("the environment variable {variable} is not set")),
         Ok(expanded) if cli::is_unset(&expanded) || cli::is_auth_scheme(&expanded) => {
             return leave_out("its value is not set");
@@ -74,11 +74,7 @@ fn belongs_to_the_protocol(name: &HeaderName) -> bool {
 }
 
 /// The source of the bearer token. A variable that is not set is a warning, and noted in `headers`.
-pub(super) fn bearer_token(
-    typed: &Credentials,
-    sources: &Sources,
-    headers: &mut Headers,
-) -> Result<Option<Credential>, Error> {
+pub(super) fn bearer_token(typed: &Credentials, headers: &mut Headers) -> Result<Option<Credential>, Error> {
     let mut found = Vec::new();
     if let Some(command) = given(typed.token_command.as_ref()) {
         let argv = split_command(command);
@@ -88,6 +84,8 @@ pub(super) fn bearer_token(
         found.push(Credential::Command { argv });
     }
     if let Some(path) = given(typed.bearer_token_file.as_ref()) {
+        // This file is read again when a token is needed; now, a wrong path is an error at once.
+        read_file(path)?;
         found.push(Credential::File { path: PathBuf::from(path) });
     }
     match given(typed.bearer_token_env.as_ref()) {
@@ -97,12 +95,12 @@ pub(super) fn bearer_token(
             let why = "--bearer-token-env needs the name of an environment variable, but its value is not such a name";
             headers.leave_out(format!("no bearer token is sent: {why}"));
         }
-        Some(variable) => match sources.variable(variable) {
+        Some(name) => match variable(name) {
             Some(value) => {
-                found.push(Credential::Environment { token: Secret::new(value), variable: variable.to_owned() });
+                found.push(Credential::Environment { token: Secret::new(value), variable: name.to_owned() });
             }
             None => headers.leave_out(format!(
-                "no bearer token is sent: the environment variable {variable} of --bearer-token-env is not set"
+                "no bearer token is sent: the environment variable {name} of --bearer-token-env is not set"
             )),
         },
     }
@@ -130,7 +128,7 @@ mod tests {
             "X C: d",
             "Authorization:Bearer",
         ] {
-            add(&mut headers, header, "--header", &Sources::default());
+            add(&mut headers, header, "--header");
         }
         assert_eq!(headers.map.len(), 1);
         assert_eq!(headers.map["x-c"], "c");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::sources::Sources;
+use super::sources::{document, named_file, variable};
 use super::text::{each_given, given, names_a_variable};
 use crate::auth::{Credential, Enterprise, Grant, Login, ResourceChoice, Signer};
 use crate::cli;
@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::log::{self, Secret};
 
 /// The settings of logins.
-pub(super) fn login(typed: &cli::Login, sources: &Sources) -> Result<Login, Error> {
-    let mut login = client(typed, sources)?;
+pub(super) fn login(typed: &cli::Login) -> Result<Login, Error> {
+    let mut login = client(typed)?;
     login.resource = match typed.resource.as_ref() {
         _ if typed.disable_resource_parameter => ResourceChoice::Off,
         // An empty value is a choice too; only a placeholder counts as not given.
@@ -27,33 +27,32 @@ pub(super) fn login(typed: &cli::Login, sources: &Sources) -> Result<Login, Erro
     login.token_endpoint = parsed(typed.token_endpoint.as_ref(), "--token-endpoint", Login::parse_issuer)?;
     login.assume_pkce = typed.assume_pkce;
     login.use_id_token = typed.use_id_token;
-    login.grant = grant(typed, sources)?;
+    login.grant = grant(typed)?;
     login.dpop = typed.dpop;
     login.check().map_err(Error::Usage)?;
     Ok(login)
 }
 
 /// The client's name, registration and authentication. An option of its own takes the place of a document's member.
-fn client(typed: &cli::Login, sources: &Sources) -> Result<Login, Error> {
+fn client(typed: &cli::Login) -> Result<Login, Error> {
     let text = |typed: &Option<String>| given(typed.as_ref()).map(str::to_owned);
     let mut login = Login { client_name: text(&typed.client_name), scope: text(&typed.scope), ..Login::default() };
-    if let Some(json) = &sources.client_info {
-        let invalid = invalid_document("--static-oauth-client-info", typed.static_oauth_client_info.as_ref());
-        login.set_client_info(&expanded(json, sources)?).map_err(invalid)?;
+    let (info, metadata) = (typed.static_oauth_client_info.as_ref(), typed.static_oauth_client_metadata.as_ref());
+    if let Some(json) = document(info)? {
+        login.set_client_info(&json).map_err(invalid_document("--static-oauth-client-info", info))?;
     }
-    if let Some(json) = &sources.client_metadata {
-        let invalid = invalid_document("--static-oauth-client-metadata", typed.static_oauth_client_metadata.as_ref());
-        login.set_client_metadata(&expanded(json, sources)?).map_err(invalid)?;
+    if let Some(json) = document(metadata)? {
+        login.set_client_metadata(&json).map_err(invalid_document("--static-oauth-client-metadata", metadata))?;
     }
     login.client_id = text(&typed.client_id).or(login.client_id);
-    let secret = match &sources.client_secret {
+    let secret = match named_file(typed.client_secret_file.as_ref())? {
         Some(secret) => Some(Secret::new(secret.trim())),
-        None => secret_variable(typed.client_secret_env.as_ref(), "--client-secret-env", sources)?,
+        None => secret_variable(typed.client_secret_env.as_ref(), "--client-secret-env")?,
     };
     login.client_secret = secret.or(login.client_secret);
-    if let Some(pem) = &sources.private_key {
+    if let Some(pem) = named_file(typed.private_key.as_ref())? {
         let path = typed.private_key.as_deref().unwrap_or_default();
-        let signer = Signer::from_pem(pem, text(&typed.private_key_id));
+        let signer = Signer::from_pem(&pem, text(&typed.private_key_id));
         login.client_key = Some(signer.map_err(|error| Error::Usage(format!("--private-key {path}: {error}")))?);
     }
     login.client_metadata_url =
@@ -61,26 +60,20 @@ fn client(typed: &cli::Login, sources: &Sources) -> Result<Login, Error> {
     Ok(login)
 }
 
-fn expanded(json: &str, sources: &Sources) -> Result<String, Error> {
-    sources.expand(json).map_err(|variable| {
-        Error::Usage(format!("the client's JSON needs the environment variable {variable}, which is not set"))
-    })
-}
-
 /// The secret in the variable that the option names.
-fn secret_variable(name: Option<&String>, option: &str, sources: &Sources) -> Result<Option<Secret>, Error> {
+fn secret_variable(name: Option<&String>, option: &str) -> Result<Option<Secret>, Error> {
     let Some(name) = given(name) else { return Ok(None) };
     if !names_a_variable(name) {
         log::hide(name);
         return Err(Error::Usage(format!("{option} needs the name of an environment variable, not the secret itself")));
     }
-    match sources.variable(name) {
+    match variable(name) {
         Some(value) => Ok(Some(Secret::new(value.trim()))),
         None => Err(Error::Usage(format!("the environment variable {name} of {option} is not set"))),
     }
 }
 
-fn grant(typed: &cli::Login, sources: &Sources) -> Result<Grant, Error> {
+fn grant(typed: &cli::Login) -> Result<Grant, Error> {
     let file = |path: &Option<String>| given(path.as_ref()).map(|path| Credential::File { path: PathBuf::from(path) });
     if let Some(workload) = file(&typed.workload_token_file) {
         return Ok(Grant::Workload(workload));
@@ -92,7 +85,7 @@ fn grant(typed: &cli::Login, sources: &Sources) -> Result<Grant, Error> {
         return Ok(Grant::Enterprise(Enterprise {
             token_endpoint,
             client_id: client_id.to_owned(),
-            client_secret: secret_variable(typed.idp_client_secret_env.as_ref(), "--idp-client-secret-env", sources)?,
+            client_secret: secret_variable(typed.idp_client_secret_env.as_ref(), "--idp-client-secret-env")?,
             subject_token: file(&typed.idp_token_file).ok_or_else(|| needs("--idp-token-file"))?,
         }));
     }

@@ -1,8 +1,7 @@
 //! What did the user mean? A typed command becomes [`Settings`], once. `sources` reads the environment and the files that
-//! options name; all else here is pure, with one file for each room that acts on settings.
+//! options name.
 
 mod auth;
-mod bridge;
 mod credentials;
 mod log;
 mod login;
@@ -10,16 +9,19 @@ mod net;
 mod server;
 mod sources;
 mod text;
-mod upstream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-pub use log::log_options;
+use http::Uri;
 
-use crate::cli::Options;
+use crate::cli::{Connection, Options, Tools};
 use crate::error::Error;
 use crate::net::{Http, socket_url};
-use sources::Sources;
+use crate::tools::Rules;
+use crate::{bridge, system, upstream};
+
+pub use log::log_options;
 
 /// The settings of a run, by the room that acts on them.
 #[derive(Debug)]
@@ -27,16 +29,15 @@ pub struct Settings {
     /// Credentials, logins, and how connections are made.
     pub auth: Arc<crate::auth::Options>,
     /// The server.
-    pub upstream: crate::upstream::Options,
+    pub upstream: upstream::Options,
     /// The client's requests.
-    pub bridge: crate::bridge::Options,
+    pub bridge: bridge::Options,
 }
 
 impl Settings {
     /// Reads what the options name, and makes the settings. `url` is the server's address as it was typed, `port` the
     /// callback's port behind it.
     pub fn new(url: &str, port: Option<u16>, options: &Options) -> Result<Self, Error> {
-        let sources = Sources::read(options)?;
         let mut network = net::network(options)?;
         let server = match socket_url(url.trim()) {
             Some(parsed) => {
@@ -45,13 +46,14 @@ impl Settings {
                 endpoint
             }
             // A request over a socket stays on this machine and needs no encryption.
-            None => server::address(url, options.connection.allow_http || network.unix_socket.is_some(), &sources)?,
+            None => server::address(url, options.connection.allow_http || network.unix_socket.is_some())
+                .map_err(Error::Usage)?,
         };
-        let target = auth::Target { url, server: server.clone(), port, network };
+        let limit = time_limit(options.connection.request_timeout);
         Ok(Self {
-            auth: Arc::new(auth::options(target, options, &sources)?),
-            upstream: upstream::options(server, &options.connection, &sources),
-            bridge: bridge::options(options)?,
+            auth: Arc::new(auth::options(url, port, server.clone(), network, options)?),
+            upstream: upstream_options(server, &options.connection),
+            bridge: bridge::Options { limit, tools: rules(&options.tools).map_err(Error::Usage)? },
         })
     }
 
@@ -62,4 +64,32 @@ impl Settings {
         http.prepare(&self.upstream.uri);
         Ok(http)
     }
+}
+
+fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
+    let idle = time_limit(typed.idle_timeout);
+    upstream::Options {
+        uri,
+        transport: typed.transport,
+        protocol: typed.protocol,
+        client_protocol: typed.client_protocol,
+        tasks: !typed.no_tasks,
+        startup_wait: Duration::from_secs_f64(typed.startup_wait),
+        patience: Duration::from_secs_f64(typed.patience),
+        headers_timeout: time_limit(typed.headers_timeout).or(idle),
+        body_timeout: time_limit(typed.body_timeout).or(idle),
+        ping_interval: time_limit(typed.ping_interval).filter(|_| typed.keep_alive),
+        max_message: typed.max_message_size as usize * 1024 * 1024,
+        home: system::home(),
+    }
+}
+
+fn rules(typed: &Tools) -> Result<Option<Rules>, String> {
+    let globs = |typed: &[String]| text::each_given(typed).map(str::to_owned).collect::<Vec<_>>();
+    Rules::parse(&globs(&typed.allow_tool), &globs(&typed.ignore_tool), typed.read_only)
+}
+
+/// 0 means no limit.
+fn time_limit(seconds: f64) -> Option<Duration> {
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
 }

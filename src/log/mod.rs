@@ -6,11 +6,9 @@
 
 mod file;
 mod level;
-mod macros;
 mod queue;
 mod secret;
 mod sinks;
-mod timestamp;
 pub mod trace;
 
 use std::path::PathBuf;
@@ -20,8 +18,7 @@ use file::LogFile;
 use sinks::Sinks;
 
 pub use level::Level;
-pub(crate) use level::is_enabled;
-pub(crate) use macros::{at, debug, error, info, warn};
+pub(crate) use level::{at, debug, error, info, is_enabled, warn};
 pub use secret::{Secret, hide, hide_url, longest_secret, redact};
 pub(crate) use sinks::write_line;
 pub use sinks::{fatal_error, notice};

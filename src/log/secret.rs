@@ -11,8 +11,9 @@ const SHORTEST_SECRET: usize = 6;
 /// so that no line can miss a secret.
 static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
-/// A value that must not be shown.
-#[derive(Clone, PartialEq, Eq)]
+/// A value that must not be shown. It is serialized only for private files: the records of logins.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "String")]
 pub struct Secret(String);
 
 impl Secret {
@@ -29,16 +30,9 @@ impl Secret {
     }
 }
 
-/// Only for private files: the records of logins.
-impl serde::Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Secret {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self::new(value)
     }
 }
 

@@ -147,7 +147,7 @@ fn host(uri: &Uri) -> Option<String> {
 
 /// Whether no third party can read the request: over https, and within this machine.
 fn is_safe(uri: &Uri) -> bool {
-    is_https(uri) || is_loopback(uri)
+    is_https(uri) || is_loopback(uri.host().unwrap_or_default())
 }
 
 /// Whether a `Domain` is the host or a domain above it; an empty one is ignored.

@@ -34,8 +34,8 @@ pub(super) fn bare_host(uri: &Uri) -> &str {
 }
 
 /// Whether the host is this machine.
-pub(super) fn is_loopback(uri: &Uri) -> bool {
-    let host = bare_host(uri);
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost"
         || name.ends_with(".localhost")

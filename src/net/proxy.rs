@@ -98,7 +98,7 @@ impl EnvProxies {
 
     /// Whether this server is reached directly: no proxy elsewhere can reach this machine's own loopback.
     fn is_bypassed(&self, uri: &Uri) -> bool {
-        is_loopback(uri) || is_excepted(&self.exceptions, uri)
+        is_loopback(uri.host().unwrap_or_default()) || is_excepted(&self.exceptions, uri)
     }
 
     #[cfg(any(target_os = "macos", windows))]

@@ -16,39 +16,15 @@ const HIDDEN: &str = "***";
 const DEPTH: usize = 4;
 
 /// Names of headers, members and parameters, in lower case and without `-` and `_`.
-const SECRET_NAMES: [&str; 27] = [
-    "accesstoken",
-    "actortoken",
-    "apikey",
-    "assertion",
-    "authorization",
-    "clientassertion",
-    "clientsecret",
-    "code",
-    "codeverifier",
-    "cookie",
-    "devicecode",
-    "dpop",
-    "idtoken",
-    "idtokenhint",
-    "mcpsessionid",
-    "password",
-    "privatekey",
-    "proxyauthorization",
-    "refreshtoken",
-    "registrationaccesstoken",
-    "secret",
-    "sessionid",
-    "setcookie",
-    "softwarestatement",
-    "subjecttoken",
-    "token",
-    "usercode",
-];
+const SECRET_NAMES: &str = "\
+    accesstoken actortoken apikey assertion authorization clientassertion clientsecret code codeverifier \
+    cookie devicecode dpop idtoken idtokenhint mcpsessionid password privatekey proxyauthorization \
+    refreshtoken registrationaccesstoken secret sessionid setcookie softwarestatement subjecttoken token \
+    usercode";
 
 fn is_secret(name: &str) -> bool {
     let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect();
-    SECRET_NAMES.contains(&plain.as_str())
+    SECRET_NAMES.split(' ').any(|name| name == plain)
 }
 
 /// Scheme, host and port, with the path and query without secrets.
@@ -209,7 +185,7 @@ mod tests {
         fn no_text_causes_a_panic_and_a_text_without_secrets_is_unchanged(given in "[\\PC\\\\\"{}\\[\\]:,=]{0,60}") {
             let cleaned = text(&given);
             let names = given.to_ascii_lowercase().replace(['-', '_'], "");
-            if !SECRET_NAMES.iter().any(|name| names.contains(name)) && !given.contains('\\') {
+            if !SECRET_NAMES.split(' ').any(|name| names.contains(name)) && !given.contains('\\') {
                 prop_assert_eq!(cleaned, given);
             }
         }

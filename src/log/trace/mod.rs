@@ -21,7 +21,7 @@ use serde_json::json;
 use super::file::LogFile;
 use super::queue::Queue;
 use super::secret::longest_secret;
-use super::timestamp::timestamp;
+use super::sinks::timestamp;
 
 /// How many records, and bytes of their texts, may wait to be written.
 const RECORDS_WAITING: usize = 4096;
@@ -55,19 +55,17 @@ impl Exchange {
 struct Record {
     time: SystemTime,
     exchange: Option<Exchange>,
-    what: What,
+    what: &'static str,
+    details: Details,
     text: Bytes,
 }
 
 /// Still with its secrets: the thread that writes removes them.
-enum What {
-    Start,
-    FromClient,
-    ToClient,
+enum Details {
+    None,
+    Program,
     Request(Method, Uri, HeaderMap),
     Response(StatusCode, HeaderMap),
-    Failed,
-    Body,
     Event { name: String, id: Option<String> },
     Lost(u64),
 }
@@ -76,13 +74,13 @@ enum What {
 pub(super) fn start(mut file: LogFile) {
     let waiting = Arc::new(AtomicUsize::new(0));
     let written = Arc::clone(&waiting);
-    let lost = |count| Record { time: SystemTime::now(), exchange: None, what: What::Lost(count), text: Bytes::new() };
+    let lost = |count| Record::new(None, "lost", Details::Lost(count), Bytes::new());
     let queue = Queue::new(RECORDS_WAITING, lost, move |record: &Record| {
         file.append(record.line().as_bytes());
         written.fetch_sub(record.text.len(), Ordering::AcqRel);
     });
     if TRACE.set(Trace { queue, waiting, exchanges: AtomicU64::new(0) }).is_ok() {
-        record(None, What::Start, Bytes::new);
+        record(None, "start", Details::Program, Bytes::new);
     }
 }
 
@@ -93,58 +91,60 @@ pub(super) fn flush(timeout: Duration) {
 
 /// Records a line from the client.
 pub fn from_client(line: &[u8]) {
-    record(None, What::FromClient, || Bytes::copy_from_slice(line));
+    record(None, "from client", Details::None, || Bytes::copy_from_slice(line));
 }
 
 /// Records a line to the client.
 pub fn to_client(line: &Bytes) {
-    record(None, What::ToClient, || line.clone());
+    record(None, "to client", Details::None, || line.clone());
 }
 
 /// Records a request before it is sent. Returns `None` without a trace.
 pub fn request(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Option<Exchange> {
     let trace = TRACE.get()?;
     let exchange = Some(Exchange(trace.exchanges.fetch_add(1, Ordering::Relaxed) + 1));
-    record(exchange, What::Request(method.clone(), uri.clone(), headers.clone()), || body.clone());
+    record(exchange, "request", Details::Request(method.clone(), uri.clone(), headers.clone()), || body.clone());
     exchange
 }
 
 /// Records the head of a response, and adds the [`Exchange`] to its extensions for the reader of its body.
 pub fn response<T>(exchange: Option<Exchange>, response: &mut Response<T>) {
     let Some(exchange) = exchange else { return };
-    record(Some(exchange), What::Response(response.status(), response.headers().clone()), Bytes::new);
+    let details = Details::Response(response.status(), response.headers().clone());
+    record(Some(exchange), "response", details, Bytes::new);
     response.extensions_mut().insert(exchange);
 }
 
 /// Records that a request has no response.
 pub fn failed(exchange: Option<Exchange>, error: &dyn Display) {
     if exchange.is_some() {
-        record(exchange, What::Failed, || error.to_string().into());
+        record(exchange, "failed", Details::None, || error.to_string().into());
     }
 }
 
 /// Records a body that was read as a whole.
 pub fn body(exchange: Option<Exchange>, body: &[u8]) {
     if exchange.is_some() {
-        record(exchange, What::Body, || Bytes::copy_from_slice(body));
+        record(exchange, "body", Details::None, || Bytes::copy_from_slice(body));
     }
 }
 
 /// Records an event of a stream, and the last event id so far.
 pub fn event(exchange: Option<Exchange>, name: &str, data: &Bytes, id: Option<&str>) {
     if exchange.is_some() {
-        record(exchange, What::Event { name: name.to_owned(), id: id.map(str::to_owned) }, || data.clone());
+        let details = Details::Event { name: name.to_owned(), id: id.map(str::to_owned) };
+        record(exchange, "event", details, || data.clone());
     }
 }
 
-fn record(exchange: Option<Exchange>, what: What, text: impl FnOnce() -> Bytes) {
+fn record(exchange: Option<Exchange>, what: &'static str, details: Details, text: impl FnOnce() -> Bytes) {
     let Some(trace) = TRACE.get() else { return };
     let text = text();
     let size = text.len();
     // A text that is larger than the limit is accepted when no other is waiting.
     let before = trace.waiting.fetch_add(size, Ordering::AcqRel);
     let fits = before == 0 || before + size <= BYTES_WAITING;
-    if !fits || !trace.queue.push(Record { time: SystemTime::now(), exchange, what, text }) {
+    if !fits || !trace.queue.push(Record::new(exchange, what, details, text)) {
         trace.waiting.fetch_sub(size, Ordering::AcqRel);
         if !fits {
             trace.queue.count_lost(1);
@@ -153,6 +153,10 @@ fn record(exchange: Option<Exchange>, what: What, text: impl FnOnce() -> Bytes) 
 }
 
 impl Record {
+    fn new(exchange: Option<Exchange>, what: &'static str, details: Details, text: Bytes) -> Self {
+        Self { time: SystemTime::now(), exchange, what, details, text }
+    }
+
     /// The record as a line of the file.
     fn line(&self) -> String {
         let mut line = format!(r#"{{"time":"{}","pid":{}"#, timestamp(self.time), std::process::id());
@@ -162,39 +166,30 @@ impl Record {
         if let Some(Exchange(number)) = self.exchange {
             member("exchange", json!(number));
         }
-        match &self.what {
-            What::Start => {
-                member("what", json!("start"));
+        member("what", json!(self.what));
+        match &self.details {
+            Details::None => {}
+            Details::Program => {
                 member("version", json!(env!("CARGO_PKG_VERSION")));
                 member("platform", json!(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)));
                 member("arguments", json!(argument_names(std::env::args())));
             }
-            What::FromClient => member("what", json!("from client")),
-            What::ToClient => member("what", json!("to client")),
-            What::Request(method, uri, headers) => {
-                member("what", json!("request"));
+            Details::Request(method, uri, headers) => {
                 member("method", json!(method.as_str()));
                 member("url", json!(clean::uri(uri)));
                 member("headers", json!(clean::headers(headers)));
             }
-            What::Response(status, headers) => {
-                member("what", json!("response"));
+            Details::Response(status, headers) => {
                 member("status", json!(status.as_u16()));
                 member("headers", json!(clean::headers(headers)));
             }
-            What::Failed => member("what", json!("failed")),
-            What::Body => member("what", json!("body")),
-            What::Event { name, id } => {
-                member("what", json!("event"));
+            Details::Event { name, id } => {
                 member("event", json!(clean::text(name)));
                 if let Some(id) = id {
                     member("id", json!(clean::text(id)));
                 }
             }
-            What::Lost(count) => {
-                member("what", json!("lost"));
-                member("records", json!(count));
-            }
+            Details::Lost(count) => member("records", json!(count)),
         }
         if !self.text.is_empty() {
             member("size", json!(self.text.len()));
@@ -244,7 +239,8 @@ mod tests {
         let record = Record {
             time: SystemTime::UNIX_EPOCH,
             exchange: Some(Exchange(3)),
-            what: What::Request(Method::POST, Uri::from_static("http://me:pw@h:1/p?token=abc&n=1"), headers),
+            what: "request",
+            details: Details::Request(Method::POST, Uri::from_static("http://me:pw@h:1/p?token=abc&n=1"), headers),
             text: Bytes::from_static(b"{\"n\":1.0}"),
         };
         let line = record.line();

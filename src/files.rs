@@ -93,35 +93,25 @@ pub(crate) fn create_missing(folder: &Path) -> io::Result<()> {
     builder.recursive(true).create(folder)
 }
 
-/// Creates a folder that only the user can read. Restricts an existing one: its permissions may come from a backup.
-#[cfg(unix)]
+/// Creates a folder that only the user can read. Restricts an existing one: its permissions may come from a backup. On
+/// Windows only the user can read a folder in the user's profile.
 pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     create_missing(folder)?;
-    let mut permissions = std::fs::metadata(folder)?.permissions();
-    if permissions.mode() & 0o077 != 0 {
-        permissions.set_mode(0o700);
-        std::fs::set_permissions(folder, permissions)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mut permissions = std::fs::metadata(folder)?.permissions();
+        if permissions.mode() & 0o077 != 0 {
+            permissions.set_mode(0o700);
+            std::fs::set_permissions(folder, permissions)?;
+        }
     }
     Ok(())
 }
 
-/// Only the user can read a folder in the user's profile.
-#[cfg(windows)]
-pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
-    create_missing(folder)
-}
-
-#[cfg(unix)]
-fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    file.persist(path)?;
-    Ok(())
-}
-
-/// Virus scanners and indexers open a new file for a moment, and in that time it cannot be renamed.
-#[cfg(windows)]
+/// On Windows, virus scanners and indexers open a new file for a moment, and in that time it cannot be renamed.
 fn persist(mut file: NamedTempFile, path: &Path) -> io::Result<()> {
-    const TRIES: u32 = 40;
+    const TRIES: u32 = if cfg!(windows) { 40 } else { 1 };
     for _ in 1..TRIES {
         match file.persist(path) {
             Ok(_) => return Ok(()),
@@ -135,33 +125,24 @@ fn persist(mut file: NamedTempFile, path: &Path) -> io::Result<()> {
 }
 
 /// Some file systems, network file systems on macOS above all, do not support this. The file is written all the same.
-#[cfg(unix)]
 fn sync(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
     use rustix::io::Errno;
     match file.sync_all() {
-        Err(error) => match Errno::from_io_error(&error) {
-            Some(errno) if [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&errno) => Ok(()),
-            _ => Err(error),
-        },
-        Ok(()) => Ok(()),
+        #[cfg(unix)]
+        Err(error)
+            if Errno::from_io_error(&error)
+                .is_some_and(|errno| [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&errno)) =>
+        {
+            Ok(())
+        }
+        result => result,
     }
 }
 
-#[cfg(windows)]
-fn sync(file: &File) -> io::Result<()> {
-    file.sync_all()
-}
-
-/// The new name is part of the folder, which must be written too.
-#[cfg(unix)]
+/// The new name is part of the folder, which must be written too. NTFS has a journal for names.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    sync(&File::open(folder)?)
-}
-
-/// NTFS has a journal for names.
-#[cfg(windows)]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+    if cfg!(windows) { Ok(()) } else { sync(&File::open(folder)?) }
 }
 
 /// The name of a file that belongs to this text: the first 16 bytes of its SHA-256 in hexadecimal, because the text may

@@ -70,7 +70,9 @@ impl Sorter<'_> {
                 self.sorted.options.push(arg);
             } else if let Some(option) = find_option(self.command, &arg) {
                 let command = self.command;
-                let next = args.next_if(|next| takes_value(option) && !has_value(&arg) && !is_option(command, next));
+                let next = args.next_if(|next| {
+                    option.get_action().takes_values() && !has_value(&arg) && !is_option(command, next)
+                });
                 self.option(option, arg, next);
             } else {
                 after_unknown = true;
@@ -94,7 +96,7 @@ impl Sorter<'_> {
 
     fn option(&mut self, option: &Arg, arg: OsString, value: Option<OsString>) {
         let name = option.get_long().unwrap_or_default().to_owned();
-        if !takes_value(option) {
+        if !option.get_action().takes_values() {
             let is_on = match arg.to_str().and_then(|arg| arg.split_once('=')) {
                 None => true,
                 Some((_, value)) => !["", "0", "false", "no", "off"].iter().any(|off| value.eq_ignore_ascii_case(off)),
@@ -159,10 +161,6 @@ fn leading_port(text: &str) -> Option<u16> {
 fn looks_like_an_address(arg: &OsStr) -> bool {
     let text = arg.to_string_lossy();
     text.contains("://") || text.contains("${")
-}
-
-fn takes_value(option: &Arg) -> bool {
-    matches!(option.get_action(), ArgAction::Set | ArgAction::Append)
 }
 
 fn has_value(arg: &OsStr) -> bool {

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Command};
@@ -32,7 +33,10 @@ pub(super) fn read(url: Option<&str>, command: &Command) -> Result<FileOptions, 
     let shown = path.display().to_string();
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if is_absent(&error) => return Ok(FileOptions::default()),
+        // There is no such file, or no folder for it.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(FileOptions::default());
+        }
         Err(error) => return Err(Error::File { path: shown, cause: error.to_string() }),
     };
     options(&text, url, command).map_err(|cause| Error::Configuration { path: shown, cause })
@@ -40,11 +44,6 @@ pub(super) fn read(url: Option<&str>, command: &Command) -> Result<FileOptions, 
 
 fn path() -> Option<PathBuf> {
     system::home().map(|home| home.join("config.toml"))
-}
-
-/// Whether there is no such file, or no folder for it.
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 /// The error of an option in the file whose value clap rejects. The value, which may be a secret, is not shown.
@@ -117,7 +116,6 @@ fn covers(entry: &Url, wanted: &Url) -> bool {
 impl FileOptions {
     /// Adds a table's options, without those that a more specific table has.
     fn add(&mut self, table: &Table, prefix: &str, command: &Command) -> Result<(), String> {
-        let mut found = Vec::new();
         for (name, item) in table.iter().filter(|(name, _)| *name != "servers") {
             let place = format!("{prefix}{name}");
             let mut options =
@@ -130,15 +128,13 @@ impl FileOptions {
                 continue;
             };
             let id = option.get_id().to_string();
-            if self.found.contains(&id) {
+            if !self.found.insert(id.clone()) {
                 continue;
             }
             let value = item.as_value().ok_or_else(|| format!("{place} must be a value, not a table"))?;
             let arguments = arguments(name, option.get_action(), value).map_err(|why| format!("{place} {why}"))?;
             self.options.extend(arguments.into_iter().map(|argument| (id.clone(), argument)));
-            found.push(id);
         }
-        self.found.extend(found);
         Ok(())
     }
 }

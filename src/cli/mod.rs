@@ -34,18 +34,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definitions_are_sound_and_every_option_has_its_variable() {
-        let commands = [Cli::command(), LoginCommand::command(), LogoutCommand::command(), StatusCommand::command()];
-        for command in commands {
-            command.clone().debug_assert();
-            for option in command.get_arguments().filter(|option| option.get_long().is_some()) {
-                let variable = format!("MCP_FERRY_{}", option.get_id().as_str().to_ascii_uppercase());
-                assert_eq!(option.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));
-            }
-        }
-    }
-
-    #[test]
     fn lenient_options_exist() {
         let command = Cli::command();
         for lenient in LENIENT {

@@ -112,27 +112,3 @@ pub(super) fn bearer_token(typed: &Credentials, headers: &mut Headers) -> Result
     }
     Ok(found.into_iter().next())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn header_values_that_are_not_set_are_not_sent() {
-        let mut headers = Headers::default();
-        for header in [
-            "Authorization: Bearer ${NEVER_SET}",
-            "X-A: ${user_config.a}",
-            "X-B:",
-            "X-C:c",
-            "X C: d",
-            "Authorization:Bearer",
-        ] {
-            add(&mut headers, header, "--header");
-        }
-        assert_eq!(headers.map.len(), 1);
-        assert_eq!(headers.map["x-c"], "c");
-        assert!(headers.map["x-c"].is_sensitive());
-        assert_eq!((headers.sources.len(), headers.left_out.len()), (1, 4));
-    }
-}

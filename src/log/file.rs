@@ -102,24 +102,6 @@ mod tests {
             file.append(line.as_bytes());
         }
         assert_eq!((read(&path), read(&numbered(&path))), ("four\n".to_owned(), "three\n".to_owned()));
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(
-                std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-                0o600,
-                "only its owner can read it"
-            );
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_full_at_the_start_is_rotated() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("log");
-        std::fs::write(&path, "0123456789a").unwrap();
-        LogFile::open(&path, Some(10)).unwrap().append(b"new\n");
-        assert_eq!((read(&path).as_str(), read(&numbered(&path)).as_str()), ("new\n", "0123456789a"));
     }
 
     #[test]

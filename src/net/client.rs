@@ -148,15 +148,10 @@ fn check_proxy_login(uri: &Uri, proxy: &NamedProxy, response: &Response<Incoming
 /// The address of a same-origin redirect; `None` for any other response. 303 demands a GET, so it is followed only from
 /// a GET.
 fn redirect(method: &Method, from: &Uri, response: &Response<Incoming>) -> Result<Option<Uri>, HttpError> {
-    let keeps_method = [
-        StatusCode::MOVED_PERMANENTLY,
-        StatusCode::FOUND,
-        StatusCode::TEMPORARY_REDIRECT,
-        StatusCode::PERMANENT_REDIRECT,
-    ];
-    let see_other = response.status() == StatusCode::SEE_OTHER && method == Method::GET;
-    if !keeps_method.contains(&response.status()) && !see_other {
-        return Ok(None);
+    match response.status().as_u16() {
+        301 | 302 | 307 | 308 => {}
+        303 if method == Method::GET => {}
+        _ => return Ok(None),
     }
     let refuse = |why: String| HttpError::Redirect { host: origin(from), why };
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());

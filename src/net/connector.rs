@@ -28,8 +28,7 @@ use super::proxy::{NamedProxy, Proxies};
 use super::proxy_url::ProxyProtocol;
 use super::stream::Stream;
 use super::tls::Tls;
-use super::tunnel::{self, Target};
-use super::{socket, tls_error};
+use super::{socket, tls_error, tunnel};
 
 /// The time without traffic after which TCP checks whether the peer is still there, and how often it checks again: a
 /// connection that was lost while a laptop slept, or in a router, is noticed within a minute and a half.
@@ -150,11 +149,11 @@ impl Routes {
             return Ok(stream.forwarded());
         }
         let mut stream = TokioIo::new(stream);
-        let target = Target { host: uri.host().unwrap_or_default().to_owned(), port: port(uri) };
+        let (host, port) = (uri.host().unwrap_or_default(), port(uri));
         match proxy.url.protocol {
-            ProxyProtocol::Http => tunnel::http_connect(&mut stream, &proxy, &target).await?,
-            ProxyProtocol::Socks5h => tunnel::socks5(&mut stream, &proxy, &target).await?,
-            ProxyProtocol::Socks5 => tunnel::socks5(&mut stream, &proxy, &self.resolve(target).await).await?,
+            ProxyProtocol::Http => tunnel::http_connect(&mut stream, &proxy, host, port).await?,
+            ProxyProtocol::Socks5h => tunnel::socks5(&mut stream, &proxy, host, port).await?,
+            ProxyProtocol::Socks5 => tunnel::socks5(&mut stream, &proxy, &self.resolve(host).await, port).await?,
         }
         Ok(stream.into_inner())
     }
@@ -172,14 +171,12 @@ impl Routes {
         Ok(Stream::direct(stream))
     }
 
-    /// Resolves the target's name for a SOCKS proxy. The proxy may still know a name that is unknown here.
-    async fn resolve(&self, target: Target) -> Target {
-        let Ok(name) = target.host.parse::<Name>() else { return target };
+    /// Resolves the server's name for a SOCKS proxy. The proxy may still know a name that is unknown here.
+    async fn resolve(&self, host: &str) -> String {
+        let Ok(name) = host.parse::<Name>() else { return host.to_owned() };
         let addresses = Resolver::new(self.proxy_admission).call(name).await;
-        match addresses.ok().and_then(|mut addresses| addresses.next()) {
-            Some(address) => Target { host: address.ip().to_string(), ..target },
-            None => target,
-        }
+        let address = addresses.ok().and_then(|mut addresses| addresses.next());
+        address.map_or_else(|| host.to_owned(), |address| address.ip().to_string())
     }
 
     fn unreachable(&self, peer: &impl Display, error: &(dyn std::error::Error + 'static), uri: &Uri) -> BoxError {

@@ -110,42 +110,20 @@ fn socket_and_endpoint(path: &str, endpoint: &str, is_pipe: bool) -> Result<(Pat
 
 /// Why the user's options cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NetworkError {
-    /// A file that cannot be read.
-    #[error("cannot read {path}: {cause}")]
-    File {
-        /// As it was given.
-        path: String,
-        /// The system's error.
-        cause: String,
-    },
-    /// A file whose content cannot be used.
-    #[error("{path} {problem}")]
-    Content {
-        /// As it was given.
-        path: String,
-        /// A clause about the content.
-        problem: String,
-    },
-    /// A key without a certificate.
-    #[error("--client-key is given without --client-cert")]
-    KeyAlone,
-    /// A socket that this system cannot have.
-    #[error("{0}")]
-    Socket(String),
+#[error("{cause}")]
+pub struct NetworkError {
+    cause: String,
+    hint: &'static str,
 }
 
 impl NetworkError {
+    pub(super) fn new(cause: impl Into<String>, hint: &'static str) -> Self {
+        Self { cause: cause.into(), hint }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> &'static str {
-        match self {
-            Self::File { .. } => "check that the file exists and that this user may read it",
-            Self::Content { .. } => {
-                "give another file; certificates and keys are read as PEM: text between BEGIN and END lines"
-            }
-            Self::KeyAlone => "name the certificate that belongs to the key",
-            Self::Socket(_) => r"on Windows, name a pipe: \\.\pipe\NAME",
-        }
+        self.hint
     }
 }
 

@@ -88,12 +88,15 @@ fn private_key(path: &Path, bytes: &[u8], missing: &str) -> Result<PrivateKeyDer
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
-    std::fs::read(path)
-        .map_err(|error| NetworkError::File { path: path.display().to_string(), cause: error.to_string() })
+    std::fs::read(path).map_err(|error| {
+        let hint = "check that the file exists and that this user may read it";
+        NetworkError::new(format!("cannot read {}: {error}", path.display()), hint)
+    })
 }
 
 fn content(path: &Path, problem: &str) -> NetworkError {
-    NetworkError::Content { path: path.display().to_string(), problem: problem.to_owned() }
+    let hint = "give another file; certificates and keys are read as PEM: text between BEGIN and END lines";
+    NetworkError::new(format!("{} {problem}", path.display()), hint)
 }
 
 #[cfg(test)]

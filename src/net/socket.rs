@@ -8,11 +8,13 @@ use super::error::BoxError;
 use super::network::NetworkError;
 use super::stream::Stream;
 
+const SOCKET_HINT: &str = r"on Windows, name a pipe: \\.\pipe\NAME";
+
 /// Whether this system can have such a socket.
 #[cfg(unix)]
 pub(super) fn check(path: &Path) -> Result<(), NetworkError> {
     if path.as_os_str().is_empty() {
-        return Err(NetworkError::Socket("--unix-socket names no socket".to_owned()));
+        return Err(NetworkError::new("--unix-socket names no socket", SOCKET_HINT));
     }
     Ok(())
 }
@@ -29,9 +31,8 @@ pub(super) fn check(path: &Path) -> Result<(), NetworkError> {
     if text.to_ascii_lowercase().replace('/', r"\").starts_with(r"\\.\pipe\") {
         return Ok(());
     }
-    Err(NetworkError::Socket(format!(
-        "{text} is not the name of a pipe; Unix-domain sockets are not supported on Windows"
-    )))
+    let cause = format!("{text} is not the name of a pipe; Unix-domain sockets are not supported on Windows");
+    Err(NetworkError::new(cause, SOCKET_HINT))
 }
 
 /// Waits while all instances of the pipe are in use: one becomes free when a client ends.

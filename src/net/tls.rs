@@ -39,7 +39,10 @@ impl Tls {
         }
         let certificate = match (&network.client_cert, &network.client_key) {
             (Some(certificate), key) => Some(pem::client_certificate(certificate, key.as_deref())?),
-            (None, Some(_)) => return Err(NetworkError::KeyAlone),
+            (None, Some(_)) => {
+                let hint = "name the certificate that belongs to the key";
+                return Err(NetworkError::new("--client-key is given without --client-cert", hint));
+            }
             (None, None) => None,
         };
         let identity = Arc::new(ClientIdentity::new(certificate));

@@ -92,16 +92,16 @@ pub(super) fn certificate_refused(
     };
     let (cause, hint) = match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            let cause = if certificate.has_expired() {
-                format!("the certificate of {host} expired on {}", certificate.not_after())
+            let cause = if certificate.has_expired {
+                format!("the certificate of {host} expired on {}", certificate.not_after)
             } else {
                 format!("a certificate that signs for {host} has expired")
             };
             (cause, TIME_HINT)
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            let cause = if certificate.is_not_valid_yet() {
-                format!("the certificate of {host} is not valid before {}", certificate.not_before())
+            let cause = if certificate.is_not_valid_yet {
+                format!("the certificate of {host} is not valid before {}", certificate.not_before)
             } else {
                 format!("a certificate that signs for {host} is not valid yet")
             };

@@ -20,20 +20,14 @@ const KIND_HINT: &str = "check the proxy's address and its protocol: http://, ht
 const BASIC_HINT: &str =
     "this program supports only Basic; a local proxy such as px or cntlm can translate to the other";
 
-/// The far end of a tunnel: a name or an address (IPv6 in brackets), and a port.
-#[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub(super) host: String,
-    pub(super) port: u16,
-}
-
-/// Opens a tunnel through an HTTP proxy. After success the stream leads to the target.
+/// Opens a tunnel through an HTTP proxy. After success the stream leads to the host: a name or an address (IPv6 in
+/// brackets).
 pub(super) async fn http_connect(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     proxy: &NamedProxy,
-    target: &Target,
+    host: &str,
+    port: u16,
 ) -> Result<(), ConnectError> {
-    let Target { host, port } = target;
     let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n").into_bytes();
     if let Some(value) = proxy.url.authorization() {
         request.extend_from_slice(b"Proxy-Authorization: ");
@@ -102,11 +96,12 @@ async fn request_head(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), reques
 const NO_PASSWORD: u8 = 0;
 const USER_AND_PASSWORD: u8 = 2;
 
-/// Opens a tunnel through a SOCKS5 proxy. After success the stream leads to the target.
+/// Opens a tunnel through a SOCKS5 proxy. After success the stream leads to the host.
 pub(super) async fn socks5(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     proxy: &NamedProxy,
-    target: &Target,
+    host: &str,
+    port: u16,
 ) -> Result<(), ConnectError> {
     let broken = |error: std::io::Error| ConnectError::temporary(format!("{proxy} ended the connection: {error}"));
     let refused = |problem: &str, hint| Err(ConnectError::permanent(format!("{proxy} {problem}"), hint));
@@ -127,7 +122,7 @@ pub(super) async fn socks5(
         (5, ..) => return refused("does not accept a login with user name and password", REFUSED_HINT),
         _ => return refused("does not answer as a SOCKS5 proxy does", KIND_HINT),
     }
-    let request = [&[5, 1, 0][..], &address(&target.host), &target.port.to_be_bytes()].concat();
+    let request = [&[5, 1, 0][..], &address(host), &port.to_be_bytes()].concat();
     let [_, status, _, kind] = exchange(stream, &request).await.map_err(broken)?;
     let temporary = |problem: &str| Err(ConnectError::temporary(format!("{proxy} {problem}")));
     // RFC 1928, section 6.

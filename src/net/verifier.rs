@@ -39,8 +39,7 @@ impl Verifier {
     /// is shown by the signature, which the platform's verifier checks in any case.
     fn is_named(&self, presented: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
         self.named.contains(presented)
-            && Certificate::read(presented)
-                .is_some_and(|certificate| !certificate.has_expired() && !certificate.is_not_valid_yet())
+            && Certificate::read(presented).is_some_and(|read| !read.has_expired && !read.is_not_valid_yet)
             && ParsedCertificate::try_from(presented).is_ok_and(|parsed| verify_server_name(&parsed, host).is_ok())
     }
 }

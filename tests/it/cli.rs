@@ -64,9 +64,11 @@ fn version_prints_one_line() {
 
 #[test]
 fn an_invalid_argument_is_named_on_stderr_and_exits_with_2() {
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 9] = [
         (&[], "URL"),
         (&["not a url"], "URL"),
+        (&["${user_config.url}"], "URL"),
+        (&["https://example.invalid/${NEVER_SET}"], "NEVER_SET"),
         (&["ftp://example.invalid/mcp"], "ftp"),
         (&["http://example.invalid/mcp"], "--allow-http"),
         (&["https://example.invalid/mcp", "--startup-wait", "soon"], "soon"),

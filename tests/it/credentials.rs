@@ -138,6 +138,7 @@ fn empty_values_and_placeholders_count_as_not_given() {
         .args(["--header", "X-C: ${user_config.key}"])
         .args(["--header", "X-D: d"])
         .args(["--header", "Authorization: Bearer ${EMPTY}"])
+        .args(["--header", "Authorization: Bearer"])
         .args(["--bearer-token-env", "EMPTY"])
         .env("EMPTY", "")
         .start();

@@ -90,7 +90,8 @@ fn strings(json: &str, depth: usize) -> String {
     let mut rest = json;
     let mut secret = false;
     while let Some(quote) = rest.find('"') {
-        secret &= !ends_value(&rest[..quote]);
+        // A brace or a bracket between two strings ends the value of the last name.
+        secret &= !rest[..quote].contains(['{', '}', ']']);
         cleaned.push_str(&rest[..quote]);
         let body = &rest[quote + 1..];
         let end = end_of_string(body);
@@ -107,11 +108,6 @@ fn strings(json: &str, depth: usize) -> String {
         rest = after;
     }
     cleaned + rest
-}
-
-/// Whether the text between two strings ends the value of the last name.
-fn ends_value(text: &str) -> bool {
-    text.contains(['{', '}', ']'])
 }
 
 fn string_at(string: &str, depth: usize) -> String {
@@ -169,6 +165,11 @@ mod tests {
         ] {
             assert_eq!(text(given), shown);
         }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_user_and_secrets() {
+        assert_eq!(uri(&Uri::from_static("http://me:pw@h:1/p?token=abc&n=1")), "http://h:1/p?token=***&n=1");
     }
 
     #[test]

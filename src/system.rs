@@ -52,18 +52,17 @@ pub fn shutdown() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// Raises the limit on open files: each request in flight is a socket, and on macOS a program begins with a limit of 256.
-#[cfg(unix)]
+/// Windows has no such limit on sockets.
 pub fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    /// More files are never open, and macOS does not accept "unlimited".
-    const ENOUGH: u64 = 10_240;
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH));
-    if limit.current.is_some_and(|current| current < wanted) {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }).ok();
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        /// More files are never open, and macOS does not accept "unlimited".
+        const ENOUGH: u64 = 10_240;
+        let limit = getrlimit(Resource::Nofile);
+        let wanted = limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH));
+        if limit.current.is_some_and(|current| current < wanted) {
+            setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }).ok();
+        }
     }
 }
-
-/// Windows has no such limit on sockets.
-#[cfg(windows)]
-pub fn raise_descriptor_limit() {}

@@ -188,16 +188,17 @@ fn is_option(command: &Command, arg: &OsStr) -> bool {
 /// The option whose name is most like an unknown one, without its dashes, if clap would suggest it.
 pub(super) fn suggestion(command: &Command, unknown: &str) -> Option<String> {
     let error = command.clone().try_get_matches_from(["", &format!("--{unknown}")]).err()?;
-    match error.get(ContextKind::SuggestedArg)? {
-        ContextValue::String(option) => option.strip_prefix("--").map(str::to_owned),
-        _ => None,
-    }
+    context(&error, ContextKind::SuggestedArg)?.strip_prefix("--").map(str::to_owned)
 }
 
 /// The name of the option that clap rejects, with its dashes.
 pub(super) fn invalid_option(error: &clap::Error) -> Option<&str> {
-    match error.get(ContextKind::InvalidArg)? {
-        ContextValue::String(shown) => shown.split_whitespace().next(),
+    context(error, ContextKind::InvalidArg)?.split_whitespace().next()
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text),
         _ => None,
     }
 }

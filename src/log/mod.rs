@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use file::LogFile;
-use sinks::Sinks;
 
 pub use level::Level;
 pub(crate) use level::{at, debug, error, info, is_enabled, warn};
@@ -51,7 +50,7 @@ pub fn start(options: Options) {
     };
     let file = options.file.and_then(|(path, level)| Some((open(path, Some(file::LIMIT))?, level)));
     let trace = options.trace.and_then(|path| open(path, None));
-    if !sinks::set(Sinks::new(options.stderr, file)) {
+    if !sinks::start(options.stderr, file) {
         return;
     }
     if let Some(file) = trace {

@@ -19,22 +19,13 @@ const LINES_WAITING: usize = 256;
 static SINKS: OnceLock<Sinks> = OnceLock::new();
 
 /// Each sink has a thread of its own, because writing to it may block.
-pub(super) struct Sinks {
+struct Sinks {
     stderr: Queue,
     level: Option<Level>,
     file: Option<(Queue, Level)>,
 }
 
 impl Sinks {
-    pub(super) fn new(level: Option<Level>, file: Option<(LogFile, Level)>) -> Self {
-        let lost = |count| file_line("warn", &format!("{count} lines are lost here"));
-        Self {
-            stderr: Queue::new(LINES_WAITING, |_| Vec::new(), |line| drop(std::io::stderr().write_all(line))),
-            level,
-            file: file.map(|(mut file, level)| (Queue::new(LINES_WAITING, lost, move |line| file.append(line)), level)),
-        }
-    }
-
     fn write_to_file(&self, word: &str, text: &str) {
         if let Some((file, _)) = &self.file {
             file.push(file_line(word, text));
@@ -47,10 +38,13 @@ fn file_line(word: &str, text: &str) -> Vec<u8> {
     format!("{} [{}] {word}: {text}\n", timestamp(SystemTime::now()), std::process::id()).into_bytes()
 }
 
-/// Logs to these sinks from now on; false if there are sinks already.
-pub(super) fn set(sinks: Sinks) -> bool {
-    let most_verbose = sinks.level.into_iter().chain(sinks.file.as_ref().map(|(_, level)| *level)).max();
-    let is_first = SINKS.set(sinks).is_ok();
+/// Logs to stderr and this file from now on; false if logging has started already.
+pub(super) fn start(level: Option<Level>, file: Option<(LogFile, Level)>) -> bool {
+    let most_verbose = level.into_iter().chain(file.as_ref().map(|(_, level)| *level)).max();
+    let lost = |count| file_line("warn", &format!("{count} lines are lost here"));
+    let stderr = Queue::new(LINES_WAITING, |_| Vec::new(), |line| drop(std::io::stderr().write_all(line)));
+    let file = file.map(|(mut file, level)| (Queue::new(LINES_WAITING, lost, move |line| file.append(line)), level));
+    let is_first = SINKS.set(Sinks { stderr, level, file }).is_ok();
     if is_first {
         most_verbose.into_iter().for_each(level::enable);
     }

@@ -13,7 +13,7 @@ pub(super) enum Item {
     Blank,
     /// The end of an event that was skipped.
     TooLong {
-        /// As in [`super::event::SseError::TooLong`].
+        /// As in [`super::SseError::TooLong`].
         answer_id: Option<String>,
     },
 }

@@ -2,24 +2,50 @@
 //!
 //! The [`guard`] splits the bytes into whole lines and limits the size of an event. Nearly every event of MCP has one
 //! `data:` line: then its value is the event, as it is in memory, and nothing is left to parse. Several `data:` lines
-//! go one by one through eventsource-stream. Alone that crate would panic on a byte order mark, take quadratic time for
+//! are joined by eventsource-stream. Alone that crate would panic on a byte order mark, take quadratic time for
 //! large events, and lose an `id:` or `retry:` without data.
 
-mod event;
 mod guard;
-mod parser;
 
+use std::borrow::Cow;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{Stream, StreamExt};
+use eventsource_stream::EventStream;
+use futures_util::FutureExt;
+use futures_util::stream::{self, Stream, StreamExt};
 
 use crate::log::trace::{self, Exchange};
-use event::MESSAGE;
 use guard::{Guard, Item};
-use parser::Parser;
 
-pub use event::{Event, SseError};
+/// The name of an event that has no `event:` line.
+const MESSAGE: &str = "message";
+
+/// One event with data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The value of its `event:` line, or else `message`.
+    pub name: Cow<'static, str>,
+    /// Its `data:` lines joined by newlines; UTF-8.
+    pub data: Bytes,
+}
+
+/// Why there is no next event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SseError {
+    /// The event was longer than the limit and was skipped; the stream continues.
+    #[error("an event is longer than {limit} bytes")]
+    TooLong {
+        /// The limit, in bytes.
+        limit: usize,
+        /// If the event was a JSON-RPC response on one line: the id, as it is spelled in the event.
+        answer_id: Option<String>,
+    },
+    /// The stream broke.
+    #[error("{0}")]
+    Broken(String),
+}
 
 /// The events of one response body.
 pub struct Events<S> {
@@ -39,8 +65,8 @@ struct PartialEvent {
     data: Option<Bytes>,
     /// Becomes the last event id when the event is complete.
     id: Option<String>,
-    /// Takes over at the second `data:` line. Boxed: events are moved, and hardly any has a parser.
-    parser: Option<Box<Parser>>,
+    /// The values of its `data:` lines after the first one. Hardly any event has them.
+    more_data: Vec<Bytes>,
 }
 
 impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
@@ -104,8 +130,9 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
                 }
                 let name = event.name.filter(|name| !name.is_empty());
                 let name = name.map_or(MESSAGE.into(), |name| String::from_utf8_lossy(&name).into_owned().into());
-                let data = event.parser.map_or(event.data.map(Ok), |mut parser| parser.finish());
-                data.map(|data| data.map(|data| Event { name, data }))
+                let data = event.data?;
+                let data = if event.more_data.is_empty() { Ok(data) } else { join(data, event.more_data)? };
+                Some(data.map(|data| Event { name, data }))
             }
             Item::TooLong { answer_id } => {
                 self.partial = PartialEvent::default();
@@ -125,14 +152,20 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
                 self.retry = Some(Duration::from_millis(millis));
             }
             (b"event", value) => partial.name = (value != MESSAGE.as_bytes()).then(|| line.slice(value_at..)),
-            (b"data", value) => match (&mut partial.parser, &partial.data) {
-                (Some(parser), _) => parser.add(value),
-                (None, Some(first)) => partial.parser.insert(Box::new(Parser::new(first))).add(value),
-                (None, None) => partial.data = Some(line.slice(value_at..)),
-            },
+            (b"data", _) if partial.data.is_none() => partial.data = Some(line.slice(value_at..)),
+            (b"data", _) => partial.more_data.push(line.slice(value_at..)),
             _ => {}
         }
     }
+}
+
+/// The data of an event with several `data:` lines. The crate gets one line at a time, because it copies the rest of its
+/// input at each line.
+fn join(first: Bytes, more: Vec<Bytes>) -> Option<Result<Bytes, SseError>> {
+    let lines = [first].into_iter().chain(more).map(|value| [b"data: ", &value[..], b"\n"].concat());
+    let lines = lines.chain([b"\n".to_vec()]).map(Ok::<_, Infallible>);
+    let event = EventStream::new(stream::iter(lines)).next().now_or_never()??;
+    Some(event.map(|event| event.data.into()).map_err(|error| SseError::Broken(error.to_string())))
 }
 
 #[cfg(test)]

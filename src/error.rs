@@ -10,22 +10,12 @@ pub enum Error {
     /// Arguments that are not valid, alone or together.
     #[error("{0}")]
     Usage(String),
-    /// A file that cannot be read.
-    #[error("cannot read {path}: {cause}")]
-    File {
-        /// The path as it was typed.
-        path: String,
-        /// The system's error.
-        cause: String,
-    },
-    /// A configuration file that is not valid.
-    #[error("{path} cannot be used: {cause}")]
-    Configuration {
-        /// The file's path.
-        path: String,
-        /// The line or the key at fault, and the reason.
-        cause: String,
-    },
+    /// A file that cannot be read: its path as it was typed, and the system's error.
+    #[error("cannot read {0}: {1}")]
+    File(String, String),
+    /// A configuration file that is not valid: its path, and the line or the key at fault with the reason.
+    #[error("{0} cannot be used: {1}")]
+    Configuration(String, String),
     /// Network settings that cannot be used.
     #[error(transparent)]
     Network(NetworkError),
@@ -47,8 +37,8 @@ impl Error {
     pub fn hint(&self) -> &str {
         match self {
             Self::Usage(_) => "run `mcp-ferry --help` for the arguments and options",
-            Self::File { .. } => "check that the file exists and that this user may read it",
-            Self::Configuration { .. } => "correct the file, or move it away; `mcp-ferry --help` lists its options",
+            Self::File(..) => "check that the file exists and that this user may read it",
+            Self::Configuration(..) => "correct the file, or move it away; `mcp-ferry --help` lists its options",
             Self::Network(error) => error.hint(),
             Self::Login { hint, .. } => hint,
             Self::System(_) => "try again; if the error stays, the machine lacks memory, threads or file descriptors",
@@ -58,7 +48,7 @@ impl Error {
     /// The status this process ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::File { .. } | Self::Configuration { .. } | Self::Network(_) => Exit::Usage,
+            Self::Usage(_) | Self::File(..) | Self::Configuration(..) | Self::Network(_) => Exit::Usage,
             Self::Login { .. } | Self::System(_) => Exit::Failure,
         }
     }

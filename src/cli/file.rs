@@ -37,9 +37,9 @@ pub(super) fn read(url: Option<&str>, command: &Command) -> Result<FileOptions, 
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(FileOptions::default());
         }
-        Err(error) => return Err(Error::File { path: shown, cause: error.to_string() }),
+        Err(error) => return Err(Error::File(shown, error.to_string())),
     };
-    options(&text, url, command).map_err(|cause| Error::Configuration { path: shown, cause })
+    options(&text, url, command).map_err(|cause| Error::Configuration(shown, cause))
 }
 
 fn path() -> Option<PathBuf> {
@@ -50,7 +50,7 @@ fn path() -> Option<PathBuf> {
 pub(super) fn invalid_value(error: &clap::Error) -> Error {
     let option = invalid_option(error).unwrap_or("an option").trim_start_matches("--");
     let path = path().unwrap_or_default().display().to_string();
-    Error::Configuration { path, cause: format!("the value of {option} is not valid") }
+    Error::Configuration(path, format!("the value of {option} is not valid"))
 }
 
 fn options(text: &str, url: Option<&str>, command: &Command) -> Result<FileOptions, String> {

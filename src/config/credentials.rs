@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use http::{HeaderName, HeaderValue};
 
-use super::sources::{read_file, variable};
-use super::text::{each_given, given, names_a_variable, split_command};
+use super::text::{each_given, given, names_a_variable, read_file, split_command, variable};
 use crate::auth::{Credential, Headers};
 use crate::cli::{self, Credentials};
 use crate::error::Error;

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::sources::{document, named_file, variable};
-use super::text::{each_given, given, names_a_variable};
+use super::text::{document, each_given, given, named_file, names_a_variable, variable};
 use crate::auth::{Credential, Enterprise, Grant, Login, ResourceChoice, Signer};
 use crate::cli;
 use crate::error::Error;

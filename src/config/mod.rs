@@ -1,27 +1,23 @@
-//! What did the user mean? A typed command becomes [`Settings`], once. `sources` reads the environment and the files that
+//! What did the user mean? A typed command becomes [`Settings`], once. `text` reads the environment and the files that
 //! options name.
 
 mod auth;
 mod credentials;
-mod log;
 mod login;
-mod net;
 mod server;
-mod sources;
 mod text;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 
-use crate::cli::{Connection, Options, Tools};
+use crate::cli::{Connection, Logging, Options, Tools};
 use crate::error::Error;
 use crate::net::{Http, socket_url};
 use crate::tools::Rules;
-use crate::{bridge, system, upstream};
-
-pub use log::log_options;
+use crate::{bridge, files, log, system, upstream};
 
 /// The settings of a run, by the room that acts on them.
 #[derive(Debug)]
@@ -38,7 +34,7 @@ impl Settings {
     /// Reads what the options name, and makes the settings. `url` is the server's address as it was typed, `port` the
     /// callback's port behind it.
     pub fn new(url: &str, port: Option<u16>, options: &Options) -> Result<Self, Error> {
-        let mut network = net::network(options)?;
+        let mut network = server::network(options)?;
         let server = match socket_url(url.trim()) {
             Some(parsed) => {
                 let (socket, endpoint) = parsed.map_err(Error::Usage)?;
@@ -92,4 +88,19 @@ fn rules(typed: &Tools) -> Result<Option<Rules>, String> {
 /// 0 means no limit.
 fn time_limit(seconds: f64) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// The options of the log. The file of `--debug` is named after a hash of the server's address, which may hold a secret.
+pub fn log_options(url: Option<&str>, typed: &Logging) -> log::Options {
+    let level = if typed.debug { log::Level::Debug } else { typed.log_level };
+    let file = || text::given(typed.log_file.as_ref()).map(PathBuf::from);
+    let debug_file = || {
+        let name = files::hex(&files::sha256(url.unwrap_or_default().as_bytes())[..8]);
+        system::home().filter(|_| typed.debug).map(|home| home.join("logs").join(format!("{name}.log")))
+    };
+    log::Options {
+        stderr: (!typed.silent).then_some(level),
+        file: file().or_else(debug_file).map(|path| (path, level)),
+        trace: text::given(typed.trace_file.as_ref()).map(PathBuf::from),
+    }
 }

@@ -1,6 +1,7 @@
-//! How are typed texts read: values that were not filled in, names of variables, commands?
+//! How are typed texts read: values that were not filled in, commands, and the variables and files that options name?
 
-use crate::cli::{is_unset, is_variable_name};
+use crate::cli::{expand, is_unset, is_variable_name};
+use crate::error::Error;
 
 /// The value of an option, unless it counts as not given.
 pub(super) fn given(typed: Option<&String>) -> Option<&str> {
@@ -18,6 +19,32 @@ pub(super) fn names_a_variable(text: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| text.bytes().any(|byte| kind(&byte));
     let is_token = text.len() > 64 || (text.len() > 20 && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit));
     is_variable_name(text) && !is_token
+}
+
+/// The value of an environment variable, unless it is empty or a placeholder.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !is_unset(value))
+}
+
+/// The text of the file at the path that was typed.
+pub(super) fn named_file(path: Option<&String>) -> Result<Option<String>, Error> {
+    given(path).map(read_file).transpose()
+}
+
+/// JSON as it was typed, or the text of the file whose path follows an `@`; with the values of its variables.
+pub(super) fn document(typed: Option<&String>) -> Result<Option<String>, Error> {
+    let Some(typed) = given(typed) else { return Ok(None) };
+    let json = match typed.trim().strip_prefix('@') {
+        Some(path) => &read_file(path)?,
+        None => typed,
+    };
+    expand(json).map(Some).map_err(|variable| {
+        Error::Usage(format!("the client's JSON needs the environment variable {variable}, which is not set"))
+    })
+}
+
+pub(super) fn read_file(path: &str) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|error| Error::File(path.to_owned(), error.to_string()))
 }
 
 /// Splits a command into program and arguments: at white space, but not within quotes. A backslash escapes the next

@@ -101,13 +101,7 @@ mod tests {
 
     #[test]
     fn times_are_written_as_in_rfc_3339() {
-        for (seconds, written) in [
-            (0, "1970-01-01T00:00:00.007Z"),
-            (951_782_400, "2000-02-29T00:00:00.007Z"),
-            (1_798_761_599, "2026-12-31T23:59:59.007Z"),
-        ] {
-            let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, 7_000_000);
-            assert_eq!(timestamp(time), written);
-        }
+        let time = SystemTime::UNIX_EPOCH + Duration::new(951_782_400, 7_000_000);
+        assert_eq!(timestamp(time), "2000-02-29T00:00:00.007Z");
     }
 }

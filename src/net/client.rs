@@ -16,7 +16,6 @@ use super::cookies::CookieJar;
 use super::error::{HttpError, chain};
 use super::network::{Network, NetworkError};
 use super::origin::origin;
-use super::proxy::NamedProxy;
 use super::{tls_error, tunnel};
 use crate::log::trace;
 
@@ -107,8 +106,10 @@ impl Http {
         let response = self.pool.request(request).await.map_err(|error| self.explain(uri, &error));
         let mut response = response.inspect_err(|error| trace::failed(exchange, error))?;
         trace::response(exchange, &mut response);
-        if let Some(proxy) = &forward_proxy {
-            check_proxy_login(uri, proxy, &response)?;
+        if let (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) = (&forward_proxy, response.status()) {
+            let challenges = response.headers().get_all(PROXY_AUTHENTICATE).iter();
+            let challenges = challenges.filter_map(|value| value.to_str().ok());
+            return Err(HttpError::connect(uri, tunnel::http_refusal(proxy, response.status(), challenges)));
         }
         if let Some(error) = tls_error::refused_in_page(uri, &response, self.connector.identity()) {
             return Err(HttpError::connect(uri, error));
@@ -134,15 +135,6 @@ impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Http")
     }
-}
-
-/// An error if a forward proxy requires a login: then the server never got the request.
-fn check_proxy_login(uri: &Uri, proxy: &NamedProxy, response: &Response<Incoming>) -> Result<(), HttpError> {
-    if response.status() != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-        return Ok(());
-    }
-    let challenges = response.headers().get_all(PROXY_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    Err(HttpError::connect(uri, tunnel::http_refusal(proxy, response.status(), challenges)))
 }
 
 /// The address of a same-origin redirect; `None` for any other response. 303 demands a GET, so it is followed only from

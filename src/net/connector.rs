@@ -26,9 +26,9 @@ use super::network::{AddressScope, Network, NetworkError};
 use super::origin::{is_https, port};
 use super::proxy::{NamedProxy, Proxies};
 use super::proxy_url::ProxyProtocol;
-use super::stream::Stream;
+use super::stream::{Stream, check_socket, connect_socket};
 use super::tls::Tls;
-use super::{socket, tls_error, tunnel};
+use super::{tls_error, tunnel};
 
 /// The time without traffic after which TCP checks whether the peer is still there, and how often it checks again: a
 /// connection that was lost while a laptop slept, or in a router, is noticed within a minute and a half.
@@ -49,7 +49,7 @@ impl Connector {
     /// Reads the environment's proxies, and the files that the settings name; connects to nothing.
     pub(super) fn new(network: &Network) -> Result<Self, NetworkError> {
         if let Some(path) = &network.unix_socket {
-            socket::check(path)?;
+            check_socket(path)?;
         }
         let admission = Admission { family: network.family, address_scope: network.address_scope };
         let proxy_admission = Admission { address_scope: AddressScope::Any, ..admission };
@@ -137,7 +137,7 @@ impl Routes {
     /// A byte stream to the server, still without TLS; or to a proxy that forwards plain HTTP to it.
     async fn open(&self, uri: &Uri) -> Result<Stream, BoxError> {
         if let Some(path) = &self.socket {
-            return socket::connect(path).await.map_err(|error| self.unreachable(&path.display(), &*error, uri));
+            return connect_socket(path).await.map_err(|error| self.unreachable(&path.display(), &*error, uri));
         }
         let Some(proxy) = self.proxies.for_server(uri)? else {
             self.admission.check_literal(uri.host().unwrap_or_default())?;

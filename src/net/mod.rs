@@ -19,7 +19,6 @@ mod origin;
 mod pem;
 mod proxy;
 mod proxy_url;
-mod socket;
 mod sse;
 mod stream;
 mod tls;

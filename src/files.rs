@@ -111,17 +111,16 @@ pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
 
 /// On Windows, virus scanners and indexers open a new file for a moment, and in that time it cannot be renamed.
 fn persist(mut file: NamedTempFile, path: &Path) -> io::Result<()> {
-    const TRIES: u32 = if cfg!(windows) { 40 } else { 1 };
-    for _ in 1..TRIES {
+    let mut retries = if cfg!(windows) { 39 } else { 0 };
+    loop {
         match file.persist(path) {
             Ok(_) => return Ok(()),
-            Err(failed) if failed.error.kind() == io::ErrorKind::PermissionDenied => file = failed.file,
+            Err(failed) if retries > 0 && failed.error.kind() == io::ErrorKind::PermissionDenied => file = failed.file,
             Err(failed) => return Err(failed.error),
         }
+        retries -= 1;
         std::thread::sleep(Duration::from_millis(50));
     }
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Some file systems, network file systems on macOS above all, do not support this. The file is written all the same.

@@ -10,6 +10,10 @@ use crate::cli::{self, Credentials};
 use crate::error::Error;
 use crate::log::{self, Secret};
 
+/// Headers that carry the protocol itself.
+const PROTOCOL_HEADERS: &str = "accept content-type content-length transfer-encoding connection host mcp-session-id \
+    mcp-protocol-version last-event-id";
+
 /// The headers of `--header` and `--header-file`, with the values of their variables. A header that is not valid, or
 /// whose value or variable is not set, is left out with a warning.
 pub(super) fn headers(typed: &Credentials) -> Result<Headers, Error> {
@@ -35,7 +39,7 @@ fn add(headers: &mut Headers, header: &str, origin: &str) {
         return;
     };
     let mut leave_out = |why: &str| headers.leave_out(format!("the header {name} from {origin} is not sent: {why}"));
-    if belongs_to_the_protocol(&name) {
+    if PROTOCOL_HEADERS.split(' ').any(|header| name.as_str() == header) {
         return leave_out("the protocol sets it itself");
     }
     let expanded = match cli::expand(value) {
@@ -54,22 +58,6 @@ fn add(headers: &mut Headers, header: &str, origin: &str) {
     let variables: Vec<_> = cli::variables(value).map(|variable| format!(" (${{{variable}}})")).collect();
     headers.sources.push(format!("{origin} {name}{}", variables.concat()));
     headers.map.append(name, expanded);
-}
-
-/// Whether a header carries the protocol itself.
-fn belongs_to_the_protocol(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "accept"
-            | "content-type"
-            | "content-length"
-            | "transfer-encoding"
-            | "connection"
-            | "host"
-            | "mcp-session-id"
-            | "mcp-protocol-version"
-            | "last-event-id"
-    )
 }
 
 /// The source of the bearer token. A variable that is not set is a warning, and noted in `headers`.

@@ -35,9 +35,7 @@ pub async fn read(
     limit: usize,
     idle: Option<Duration>,
 ) -> Result<Vec<u8>, BodyError> {
-    let content_length =
-        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
-    let content_length: usize = content_length.unwrap_or(0);
+    let content_length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
     if content_length > limit {
         return Err(BodyError::TooLong(limit));
     }

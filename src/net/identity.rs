@@ -21,12 +21,10 @@ impl ClientIdentity {
         Self { certificate, requested: AtomicBool::new(false) }
     }
 
-    /// Whether the user has given a certificate.
     pub(super) fn is_given(&self) -> bool {
         self.certificate.is_some()
     }
 
-    /// Whether a server has asked for a certificate.
     pub(super) fn was_requested(&self) -> bool {
         self.requested.load(Ordering::Relaxed)
     }

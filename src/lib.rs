@@ -26,7 +26,7 @@
 //! # Layout
 //!
 //! * [`cli`]: what can be typed? Arguments, environment variables, the configuration file, help.
-//! * [`config`]: what did the user mean? One file for each room that acts.
+//! * [`config`]: what did the user mean? The settings of each room that acts.
 //! * [`error`]: how can a run end badly? Exit codes and hints.
 //! * [`log`]: how does the program speak to people, and which secrets must they not see? `trace`: the trace file.
 //! * `files`: private, whole, durable files. The only room that writes to disk, but for the log.
@@ -47,8 +47,9 @@
 //!     subscriptions), and what a new session must have from the one before (`session_state`).
 //!   * `exchange`: one HTTP request: `sender`, `response`, `response_stream`, `backoff`, and `to_client`, the way back.
 //! * [`net`]: the one HTTP client: pool, proxies, TLS (`tls_error`: sentences about certificates), cookies, SSE.
-//! * [`auth`]: which credential does a request get, and what follows a 401 or 403? `oauth/challenge` decides that;
-//!   `login`, `refresh`, `grants` and `discovery` do it; `store` keeps logins, `login_lock` lets one process log in.
+//! * [`auth`]: which credential does a request get, and what follows a 401 or 403 (`oauth`)? `login`, `refresh`,
+//!   `grants` and `discovery` make logins; `store` keeps them; `login_lock` lets one process of the machine log in, and
+//!   rations browser tabs.
 //! * [`command`]: `login`, `logout`, `status`.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!

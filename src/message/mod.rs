@@ -12,7 +12,6 @@ mod own_requests;
 mod peek;
 mod read;
 mod reply;
-mod scan;
 
 use std::ops::Range;
 

@@ -12,7 +12,7 @@
 //!
 //! What was typed becomes a [`cli::Command`], and with the environment and files the [`config::Settings`]: one group of
 //! options for each room that acts on them. From then on a line of the client becomes a [`message::Message`], which is
-//! the line itself and a peeked view of it. The [`bridge`] owns each request in flight and gives it a task. The task has
+//! the line itself and the few members that were read from it. The [`bridge`] owns each request in flight and gives it a task. The task has
 //! the [`upstream::Upstream`] carry the request: that chooses its route, waits until a session is open, POSTs the text
 //! as it is, and reads messages from the body or the event stream of the response. Notifications and requests of the
 //! server go straight to the client; responses go to the bridge, which lets exactly one through for each request.
@@ -42,7 +42,7 @@
 //!   * `login`: what does a client get while a login is missing? Its lists, the tool `sign_in`, prompts, waiting.
 //!   * `session`: how is a session opened, and opened anew? `gate` holds messages until then, `negotiation` tries the
 //!     transports, `keep_alive` pings.
-//!   * `era`: evidence, verdict, action: which era does the server speak? A decision list, and its memory on disk.
+//!   * `era`: which era does the server speak? A list of what a response shows and what follows; its memory on disk.
 //!   * `transport`: legacy Streamable HTTP (`legacy/get_stream`: the GET stream), `http_sse`, `modern` (with its
 //!     subscriptions), and what a new session must have from the one before (`session_state`).
 //!   * `exchange`: one HTTP request: `sender`, `response`, `response_stream`, `backoff`, and `to_client`, the way back.
@@ -53,9 +53,9 @@
 //! * [`command`]: `login`, `logout`, `status`.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!
-//! Everyone knows `message`; `stdio`, `net`, `files` and `log` know no MCP; `auth` knows `net` and `files`, not
-//! `upstream`; only `bridge` knows both sides; nothing knows `command`. A folder's `mod.rs` uses the files of the folder,
-//! and they do not use it. `tests/it/imports.rs` checks that no circle of imports crosses a folder.
+//! Every room may import `message`; `stdio`, `net`, `files` and `log` import nothing of MCP; `auth` imports `net` and
+//! `files`, not `upstream`; only `bridge` imports both sides; no room imports `command`. A folder's `mod.rs` imports the
+//! files of the folder, and they do not import it. `tests/it/imports.rs` checks that no circle of imports crosses a folder.
 
 pub mod auth;
 pub mod bridge;

@@ -36,7 +36,7 @@ impl AuthorizationResponseError {
 pub enum Retry {
     /// Request another scope.
     Scope(ScopeAttempt),
-    /// Send [`crate::auth::Issuer::other_resource`] as the resource.
+    /// Send `other_resource` of the issuer as the resource.
     OtherResource,
     /// Send no resource: Entra refuses the parameter.
     NoResource,

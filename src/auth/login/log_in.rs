@@ -1,4 +1,4 @@
-//! How is a login made, from the first step to the tokens? In one call of the program ([`log_in`]), or in two calls: the
+//! How is a login made, from the first step to the tokens? In one call of the program ([`log_in()`]), or in two calls: the
 //! first shows where to sign in ([`begin_login`]), the second brings the address that the browser ended at
 //! ([`complete_login`]).
 //!

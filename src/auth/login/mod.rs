@@ -1,4 +1,4 @@
-//! How does somebody log in? [`log_in`] waits for the result; [`begin_in_background`] leaves the login to a task;
+//! How does somebody log in? [`log_in()`] waits for the result; [`begin_in_background`] leaves the login to a task;
 //! [`begin_login`] and [`complete_login`] are the two halves of a login that two calls of the program make.
 
 mod background;

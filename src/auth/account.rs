@@ -119,7 +119,9 @@ impl Account {
         // One system call, which the system answers from memory: another thread would cost more.
         let stamp = self.0.store.stamp(&self.0.key);
         {
-            let seen = self.0.seen.lock();
+            let mut seen = self.0.seen.lock();
+            // Without a file there is nothing to read, so that most starts need no thread for it.
+            seen.is_read |= stamp.is_none();
             if seen.is_read && seen.stamp == stamp {
                 return Ok(seen.snapshot.clone());
             }

@@ -12,8 +12,43 @@ use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
 
 use super::error::{BoxError, ConnectError};
-use super::network::{AddressScope, Family};
 use super::origin::{bare_host, port};
+
+/// Which family of addresses is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 and IPv6: the address that answers first.
+    Any,
+    /// Only IPv4.
+    V4,
+    /// Only IPv6.
+    V6,
+}
+
+/// Which addresses requests may be sent to. A server must not make this program attack its own network by naming an
+/// address in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressScope {
+    /// Every address: the user has given it.
+    Any,
+    /// Every address that is not link-local: under such addresses clouds offer the credentials of a machine.
+    Local,
+    /// Only public addresses.
+    Public,
+}
+
+impl AddressScope {
+    /// The scope for addresses that this server names: public ones if the server has a public address itself, or else
+    /// those of its own network too.
+    pub async fn around(server: &Uri) -> Self {
+        let Ok(addresses) = tokio::net::lookup_host((bare_host(server), port(server))).await else {
+            return Self::Public;
+        };
+        let mut addresses = addresses.peekable();
+        let is_public = addresses.peek().is_some() && addresses.all(|address| admits(Self::Public, address.ip()));
+        if is_public { Self::Public } else { Self::Local }
+    }
+}
 
 /// The rules for addresses.
 #[derive(Debug, Clone, Copy)]
@@ -55,19 +90,6 @@ impl Admission {
             Ok(address) => self.filter(host, vec![SocketAddr::new(address, 0)]).map(drop),
             Err(_) => Ok(()),
         }
-    }
-}
-
-impl AddressScope {
-    /// The scope for addresses that this server names: public ones if the server has a public address itself, or else
-    /// those of its own network too.
-    pub async fn around(server: &Uri) -> Self {
-        let Ok(addresses) = tokio::net::lookup_host((bare_host(server), port(server))).await else {
-            return Self::Public;
-        };
-        let mut addresses = addresses.peekable();
-        let is_public = addresses.peek().is_some() && addresses.all(|address| admits(Self::Public, address.ip()));
-        if is_public { Self::Public } else { Self::Local }
     }
 }
 

@@ -19,10 +19,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::address::{Admission, Resolver};
+use super::address::{AddressScope, Admission, Resolver};
 use super::error::{BoxError, ConnectError};
 use super::identity::ClientIdentity;
-use super::network::{AddressScope, Network, NetworkError};
+use super::network::{Network, NetworkError};
 use super::origin::{is_https, port};
 use super::proxy::{NamedProxy, Proxies};
 use super::proxy_url::ProxyProtocol;

@@ -26,10 +26,11 @@ mod tls_error;
 mod tunnel;
 mod verifier;
 
+pub use address::{AddressScope, Family};
 pub use body::{BodyError, read, snippet};
 pub use client::{Http, PRODUCT, ResponseOrRedirect, retry_after};
 pub use error::HttpError;
-pub use network::{AddressScope, Family, Network, NetworkError, Proxy, socket_url};
+pub use network::{Network, NetworkError, Proxy, socket_url};
 pub use origin::{host_header, is_loopback, origin};
 pub use proxy_url::ProxyUrl;
 pub use sse::{Event, Events, SseError};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
+use super::address::{AddressScope, Family};
 use super::proxy_url::ProxyUrl;
 
 /// The default of `--connect-timeout`.
@@ -59,29 +60,6 @@ pub enum Proxy {
     Given(ProxyUrl),
     /// No proxy.
     None,
-}
-
-/// Which family of addresses is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4 and IPv6: the address that answers first.
-    Any,
-    /// Only IPv4.
-    V4,
-    /// Only IPv6.
-    V6,
-}
-
-/// Which addresses requests may be sent to. A server must not make this program attack its own network by naming an
-/// address in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AddressScope {
-    /// Every address: the user has given it.
-    Any,
-    /// Every address that is not link-local: under such addresses clouds offer the credentials of a machine.
-    Local,
-    /// Only public addresses.
-    Public,
 }
 
 /// Splits `unix:///path/to.sock#/mcp`, or `pipe:///pipe/name#/mcp` on Windows, into the socket and the address of the

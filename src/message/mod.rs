@@ -184,11 +184,12 @@ impl Message {
         self.members()?.object("params")
     }
 
-    /// This request or response with another id. Some servers answer with the id `null`, or with the nearest double of
-    /// the id; the client would wait for ever if it did not get its own.
+    /// This message with another id, or unchanged if it has no place for one. Some servers answer with the id `null`, or
+    /// with the nearest double of the id; the client would wait for ever if it did not get its own.
     #[must_use]
     pub fn with_id(&self, raw_id: &str) -> Self {
-        if let Kind::Notification { .. } | Kind::Batch(_) | Kind::Invalid(_) = self.kind {
+        // `{}` has no member that the id could stand before.
+        if matches!(self.kind, Kind::Batch(_) | Kind::Invalid(None)) || !self.text.starts_with(b"{") {
             return self.clone();
         }
         let mut text = Vec::with_capacity(self.text.len() + raw_id.len() + 6);

@@ -89,6 +89,22 @@ fn a_response_can_be_given_the_id_of_its_request() {
 }
 
 #[test]
+fn only_a_message_without_a_place_for_an_id_keeps_its_own() {
+    for (text, expected) in [
+        (r#"{"method":"a"}"#, r#"{"id":7,"method":"a"}"#),
+        (r#"{"id":[1]}"#, r#"{"id":7}"#),
+        ("{}", "{}"),
+        ("[]", "[]"),
+        (r#"[{"id":1,"result":{}}]"#, r#"[{"id":1,"result":{}}]"#),
+        ("1", "1"),
+    ] {
+        let changed = parse(text).with_id("7");
+        assert_eq!(changed.text(), expected);
+        assert_eq!(changed, parse(expected), "{text}");
+    }
+}
+
+#[test]
 fn the_id_in_an_oversize_line_is_found_in_any_place() {
     for (text, id) in [
         (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"id":1}}"#, Some("7")),

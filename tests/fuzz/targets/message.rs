@@ -111,6 +111,7 @@ fn with_other_id(message: &Message) {
             assert_eq!(&changed, message);
         }
         assert_eq!(&changed.with_id(raw), &changed, "setting the same id again changes nothing");
+        assert_eq!(Message::parse(changed.text().clone()).ok().as_ref(), Some(&changed), "a parse gives another message");
     }
 }
 

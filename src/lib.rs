@@ -12,10 +12,11 @@
 //!
 //! What was typed becomes a [`cli::Command`], and with the environment and files the [`config::Settings`]: one group of
 //! options for each room that acts on them. From then on a line of the client becomes a [`message::Message`], which is
-//! the line itself and the few members that were read from it. The [`bridge`] owns each request in flight and gives it a task. The task has
-//! the [`upstream::Upstream`] carry the request: that chooses its route, waits until a session is open, POSTs the text
-//! as it is, and reads messages from the body or the event stream of the response. Notifications and requests of the
-//! server go straight to the client; responses go to the bridge, which lets exactly one through for each request.
+//! the line itself and the few members that were read from it. The [`bridge`] owns each request in flight and gives it
+//! a task. The task has the [`upstream::Upstream`] carry the request: that chooses its route, waits until a session is
+//! open, POSTs the text as it is, and reads messages from the body or the event stream of the response. Notifications
+//! and requests of the server go straight to the client; responses go to the bridge, which lets exactly one through for
+//! each request.
 //!
 //! Between a client and a server of the same era bytes pass untouched. Where the eras differ, a machine of [`translate`]
 //! stands in between; `upstream/translator` runs it for a modern client, `upstream/transport/modern/call` for a legacy
@@ -36,7 +37,7 @@
 //! * [`tools`]: which tools may be listed and called? No I/O.
 //! * [`translate`]: what do a client and a server of different eras mean to each other? `to_modern` is for legacy
 //!   clients, `to_legacy` for modern ones. No I/O.
-//! * [`upstream`]: the server. Its storeys, each on those below it:
+//! * [`upstream`]: the server. Its layers, each of which knows only those below it:
 //!   * `mod`, `route`: which way does a message take?
 //!   * `translator`: runs the machine for a modern client and a legacy server.
 //!   * `login`: what does a client get while a login is missing? Its lists, the tool `sign_in`, prompts, waiting.
@@ -54,8 +55,8 @@
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!
 //! Every room may import `message`; `stdio`, `net`, `files` and `log` import nothing of MCP; `auth` imports `net` and
-//! `files`, not `upstream`; only `bridge` imports both sides; no room imports `command`. A folder's `mod.rs` imports the
-//! files of the folder, and they do not import it. `tests/it/imports.rs` checks that no circle of imports crosses a folder.
+//! `files`, not `upstream`; only `bridge` imports both sides; no room imports `command`. `tests/it/imports.rs` checks that
+//! no circle of imports crosses a folder, and that none inside a folder has more than five files.
 
 pub mod auth;
 pub mod bridge;

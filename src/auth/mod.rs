@@ -1,6 +1,6 @@
 //! Which credential does a request get, and what follows when the server refuses it?
 //!
-//! [`Authorizer`] is the door: `authorize` puts a credential into the headers of a request, `challenge` takes a 401 or
+//! [`Authorizer`] is what other rooms use: `authorize` puts a credential into the headers of a request, `challenge` takes a 401 or
 //! 403. A credential is either static ([`Credential`], or a header that the user gave) or that of a login, which is OAuth
 //! 2.1 as the revisions of MCP ask for it. If the server refuses a static credential, that is reported: no browser opens
 //! because a key has expired.

@@ -1,4 +1,5 @@
-//! `Upstream`: the server, whatever it speaks and whatever state it is in. This is the front door of four storeys:
+//! `Upstream`: the server, whatever it speaks and whatever state it is in. The bridge uses only this;
+//! behind it are layers, from top to bottom:
 //!
 //! * [`route`] says which way a message takes: as it is, in the client's [`session`], or through the [`translator`].
 //! * [`login`] answers or holds requests while a login is missing.
@@ -6,7 +7,7 @@
 //! * [`transport`] carries messages by legacy Streamable HTTP, by HTTP+SSE or by modern Streamable HTTP, and
 //!   [`exchange`] is one HTTP exchange of it.
 //!
-//! Each storey knows only those below it.
+//! Each layer knows only those below it.
 
 mod era;
 mod exchange;

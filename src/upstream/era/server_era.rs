@@ -21,7 +21,7 @@ pub(super) enum ServerEra {
     Legacy,
 }
 
-/// What is known of the server's era, and whom to ask. The client's session and the front door share it.
+/// What is known of the server's era, and whom to ask. The client's session and `Upstream` share it.
 pub(crate) struct Era {
     pub(crate) options: Arc<Options>,
     pub(crate) memory: Memory,

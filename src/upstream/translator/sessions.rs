@@ -21,7 +21,7 @@ pub(crate) const CANCEL: std::time::Duration = std::time::Duration::from_secs(5)
 /// Makes a further session with the server, whose messages go this way.
 pub(crate) type Connect = Box<dyn Fn(ToClient) -> LoginSession + Send>;
 
-/// The session that was opened last. The task of the translator sets it; the front door asks it why it is not open yet.
+/// The session that was opened last. The task of the translator sets it; `Upstream` asks it why it is not open yet.
 pub(super) type Newest = Arc<Mutex<Option<LoginSession>>>;
 
 /// Runs what the machine wants done in its sessions.

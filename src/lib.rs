@@ -18,11 +18,11 @@
 //! and requests of the server go straight to the client; responses go to the bridge, which lets exactly one through for
 //! each request.
 //!
-//! Between a client and a server of the same era bytes pass untouched. Where the eras differ, a machine of [`translate`]
-//! stands in between; `upstream/translator` runs it for a modern client, `upstream/transport/modern/call` for a legacy
-//! one. Besides that the bridge writes only its own errors ([`upstream::Failure`]), responses for a server that is slow
-//! (`upstream/session/placeholder`) or needs a login first (`upstream/login`), the cancellation of a request that took
-//! too long, and the id of a response where the server changed it.
+//! Between a client and a server of the same era bytes pass untouched. Where the eras differ, a machine of
+//! [`translate`] stands in between; `upstream/translator` runs it for a modern client, `upstream/transport/modern/call`
+//! for a legacy one. Besides that the bridge writes only its own errors ([`upstream::Failure`]), responses for a server
+//! that is slow (`upstream/session/placeholder`) or needs a login first (`upstream/login`), the cancellation of a
+//! request that took too long, and the id of a response where the server changed it.
 //!
 //! # Layout
 //!
@@ -55,8 +55,8 @@
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!
 //! Every room may import `message`; `stdio`, `net`, `files` and `log` import nothing of MCP; `auth` imports `net` and
-//! `files`, not `upstream`; only `bridge` imports both sides; no room imports `command`. `tests/it/imports.rs` checks that
-//! no circle of imports crosses a folder, and that none inside a folder has more than five files.
+//! `files`, not `upstream`; only `bridge` imports both sides; no room imports `command`. `tests/it/imports.rs` checks
+//! that no circle of imports crosses a folder, and that none inside a folder has more than five files.
 
 pub mod auth;
 pub mod bridge;

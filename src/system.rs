@@ -1,5 +1,5 @@
-//! What does the program need from the operating system, besides files and sockets? The folder for its files, the signals
-//! that end it, and room for many connections.
+//! What does the program need from the operating system, besides files and sockets? The folder for its files, the
+//! signals that end it, and room for many connections.
 
 use std::future::Future;
 use std::io;
@@ -51,8 +51,8 @@ pub fn shutdown() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Raises the limit on open files: each request in flight is a socket, and on macOS a program begins with a limit of 256.
-/// Windows has no such limit on sockets.
+/// Raises the limit on open files: each request in flight is a socket, and on macOS a program begins with a limit of
+/// 256. Windows has no such limit on sockets.
 pub fn raise_descriptor_limit() {
     #[cfg(unix)]
     {

@@ -79,8 +79,8 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// The next scheme, or parameter with its value. Commas separate both, but servers forget them, so that only the `=` after its name
-    /// shows that an item is a parameter.
+    /// The next scheme, or parameter with its value. Commas separate both, but servers forget them, so that only the
+    /// `=` after its name shows that an item is a parameter.
     fn next(&mut self) -> Option<(&'a str, Option<String>)> {
         loop {
             self.rest = self.rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');

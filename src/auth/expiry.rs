@@ -1,8 +1,9 @@
 //! Is an access token still good?
 //!
-//! There are no timers: a sleeping machine would miss them. The token is checked at each use by two clocks, and has expired
-//! if either clock says so. The wall clock is comparable between processes, but people and networks set it. The clock
-//! since boot goes on in sleep and is never set, but measures only from the moment at which this process read the record.
+//! There are no timers: a sleeping machine would miss them. The token is checked at each use by two clocks, and has
+//! expired if either clock says so. The wall clock is comparable between processes, but people and networks set it. The
+//! clock since boot goes on in sleep and is never set, but measures only from the moment at which this process read the
+//! record.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;

@@ -1,20 +1,20 @@
 //! Which credential does a request get, and what follows when the server refuses it?
 //!
-//! [`Authorizer`] is what other rooms use: `authorize` puts a credential into the headers of a request, `challenge` takes a 401 or
-//! 403. A credential is either static ([`Credential`], or a header that the user gave) or that of a login, which is OAuth
-//! 2.1 as the revisions of MCP ask for it. If the server refuses a static credential, that is reported: no browser opens
-//! because a key has expired.
+//! [`Authorizer`] is what other rooms use: `authorize` puts a credential into the headers of a request, `challenge`
+//! takes a 401 or 403. A credential is either static ([`Credential`], or a header that the user gave) or that of a
+//! login, which is OAuth 2.1 as the revisions of MCP ask for it. If the server refuses a static credential, that is
+//! reported: no browser opens because a key has expired.
 //!
 //! # Layout
 //!
 //! * `settings`, `headers`: what the user said.
 //! * `static_credential`: a token from a variable, a file, a command.
 //! * `oauth`: the login as requests use it. It stands on `login_context`, which logins and refreshes share; `refresh`,
-//!   `login` and `logout` can each be read from top to bottom; `login_status` connects a login with the clients that wait
-//!   for it.
+//!   `login` and `logout` can each be read from top to bottom; `login_status` connects a login with the clients that
+//!   wait for it.
 //! * One login for all programs of a machine: `record` is what is kept, `store` is where, `account` is what a process
-//!   knows of it, `login_lock` decides which process logs in, `expiry` knows clocks, `import` reads the login of another
-//!   bridge.
+//!   knows of it, `login_lock` decides which process logs in, `expiry` knows clocks, `import` reads the login of
+//!   another bridge.
 //! * From a challenge to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
 //!   `token`; `grants` without a browser on this machine; signatures: `jwt`, `dpop`, `crypto`; `web_url` checks URLs.
 //!   All requests go through `fetch`, which never sees a header of the user's.
@@ -152,7 +152,8 @@ impl Authorizer {
         self.options.headers.left_out.join("; ")
     }
 
-    /// Adds the user's headers and the credential to the headers of a request. Returns what tells its token from others.
+    /// Adds the user's headers and the credential to the headers of a request. Returns what tells its token from
+    /// others.
     pub async fn authorize(&self, method: &Method, uri: &Uri, headers: &mut HeaderMap) -> Result<u64, AuthError> {
         self.options.headers.write_to(headers);
         // Boxed, because this is a part of every request's future.

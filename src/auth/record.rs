@@ -1,5 +1,5 @@
-//! What is kept of one login? The authorization server, our registration there, and the tokens. This is what the file of
-//! a login holds.
+//! What is kept of one login? The authorization server, our registration there, and the tokens. This is what the file
+//! of a login holds.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -100,7 +100,8 @@ pub struct Login {
     pub authorize_params: Vec<(String, String)>,
     /// `--issuer`: the only authorization server to use.
     pub issuer: Option<String>,
-    /// `--assume-pkce`: the user knows that the authorization server supports PKCE, although its metadata do not say so.
+    /// `--assume-pkce`: the user knows that the authorization server supports PKCE, although its metadata do not say
+    /// so.
     pub assume_pkce: bool,
     /// `--token-endpoint`: there is no discovery. Only for logins without a person.
     pub token_endpoint: Option<String>,

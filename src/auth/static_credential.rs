@@ -41,8 +41,9 @@ pub enum Credential {
 /// The credential, with the token that was read last.
 pub(super) struct StaticCredential {
     credential: Credential,
-    /// The header with the token, and how often the source was read before. Requests read it; the first request, and one
-    /// whose token was refused, replace it. Locked while the source is read, so that other requests wait for the token.
+    /// The header with the token, and how often the source was read before. Requests read it; the first request, and
+    /// one whose token was refused, replace it. Locked while the source is read, so that other requests wait for the
+    /// token.
     token: Mutex<Option<(HeaderValue, u64)>>,
 }
 

@@ -101,7 +101,8 @@ impl ToolGuard {
         elements(message).iter().find(|one| matches!(filter.judge(one), Verdict::NeedList(_))).cloned()
     }
 
-    /// The part of a message or batch that the rules let pass, and the rest. `why_unknown`: why no list has shown a tool.
+    /// The part of a message or batch that the rules let pass, and the rest. `why_unknown`: why no list has shown a
+    /// tool.
     fn judge(&self, message: Message, why_unknown: &str) -> (Option<Message>, Refused) {
         let filter = self.0.filter.lock();
         let (mut passed, mut refused) = (Vec::new(), Vec::new());

@@ -1,6 +1,7 @@
 //! How are variables and unfilled places in typed texts read?
 
-/// Whether a value is empty or a placeholder that the client's program did not fill in. Such a value counts as not given.
+/// Whether a value is empty or a placeholder that the client's program did not fill in. Such a value counts as not
+/// given.
 pub(crate) fn is_unset(value: &str) -> bool {
     value.trim().is_empty() || value.contains("${user_config.")
 }

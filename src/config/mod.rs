@@ -90,7 +90,8 @@ fn time_limit(seconds: f64) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
 }
 
-/// The options of the log. The file of `--debug` is named after a hash of the server's address, which may hold a secret.
+/// The options of the log. The file of `--debug` is named after a hash of the server's address, which may hold a
+/// secret.
 pub fn log_options(url: Option<&str>, typed: &Logging) -> log::Options {
     let level = if typed.debug { log::Level::Debug } else { typed.log_level };
     let file = || text::given(typed.log_file.as_ref()).map(PathBuf::from);

@@ -35,8 +35,8 @@ impl LogFile {
         Ok(file)
     }
 
-    /// Writes a line at once, so that lines of several processes do not mix. An error is ignored, because the log is the
-    /// place where errors are reported.
+    /// Writes a line at once, so that lines of several processes do not mix. An error is ignored, because the log is
+    /// the place where errors are reported.
     pub(super) fn append(&mut self, line: &[u8]) {
         self.rotate_if_full(line.len() as u64);
         if self.file.write_all(line).is_err() {

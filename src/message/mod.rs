@@ -1,8 +1,8 @@
 //! What is a JSON-RPC message? The raw line and a peeked view of it.
 //!
-//! A [`Message`] keeps the text in which it arrived. The bridge reads only what routing needs: kind, id, method. It never
-//! parses a message into a tree and writes the tree out again, so big integers, `1.0`, key order and unknown members
-//! stay as they are, to the byte. Nothing here does I/O.
+//! A [`Message`] keeps the text in which it arrived. The bridge reads only what routing needs: kind, id, method. It
+//! never parses a message into a tree and writes the tree out again, so big integers, `1.0`, key order and unknown
+//! members stay as they are, to the byte. Nothing here does I/O.
 
 pub mod code;
 mod id;
@@ -72,8 +72,8 @@ pub enum Kind {
 pub struct NotJson(String);
 
 impl Message {
-    /// Reads one line or body. Raw newlines, which JSON allows only between tokens, become spaces, so that the text fits
-    /// on one line. White space and a byte order mark around the value are removed. Nothing else is changed.
+    /// Reads one line or body. Raw newlines, which JSON allows only between tokens, become spaces, so that the text
+    /// fits on one line. White space and a byte order mark around the value are removed. Nothing else is changed.
     pub fn parse(text: impl Into<Bytes>) -> Result<Self, NotJson> {
         let mut text: Bytes = text.into();
         if text.starts_with(b"\xEF\xBB\xBF") {
@@ -184,8 +184,8 @@ impl Message {
         self.members()?.object("params")
     }
 
-    /// This message with another id, or unchanged if it has no place for one. Some servers answer with the id `null`, or
-    /// with the nearest double of the id; the client would wait for ever if it did not get its own.
+    /// This message with another id, or unchanged if it has no place for one. Some servers answer with the id `null`,
+    /// or with the nearest double of the id; the client would wait for ever if it did not get its own.
     #[must_use]
     pub fn with_id(&self, raw_id: &str) -> Self {
         // `{}` has no member that the id could stand before.

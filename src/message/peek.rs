@@ -1,8 +1,8 @@
 //! Which top-level members does this JSON text have? It is read once, and no tree is built.
 //!
 //! Every message is scanned here once, so the scan is written for speed: no allocation, eight bytes of a string at a
-//! time. It gives up on rare and invalid text. Then `serde_json` reads the text, and explains what is wrong. So the scan
-//! may give up on valid JSON, but it must not accept invalid JSON.
+//! time. It gives up on rare and invalid text. Then `serde_json` reads the text, and explains what is wrong. So the
+//! scan may give up on valid JSON, but it must not accept invalid JSON.
 
 use std::borrow::Cow;
 

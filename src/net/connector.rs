@@ -1,8 +1,8 @@
 //! How is a connection to a server opened?
 //!
-//! [`Connector`] is what the pool calls. From top to bottom: `connect` opens a byte stream to the server and puts TLS on
-//! it if the server's scheme is https; `open` connects that byte stream, through a socket of this machine, directly, or
-//! through a proxy; `connect_to_proxy` does the first half of the last.
+//! [`Connector`] is what the pool calls. From top to bottom: `connect` opens a byte stream to the server and puts TLS
+//! on it if the server's scheme is https; `open` connects that byte stream, through a socket of this machine, directly,
+//! or through a proxy; `connect_to_proxy` does the first half of the last.
 
 use std::fmt::Display;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Is the server's certificate trusted?
 //!
-//! The platform's verifier decides, with two additions. A refusal becomes a sentence here, because the certificate is at
-//! hand. And a certificate that the user named is accepted as the server's own, not only as an authority's, because
+//! The platform's verifier decides, with two additions. A refusal becomes a sentence here, because the certificate is
+//! at hand. And a certificate that the user named is accepted as the server's own, not only as an authority's, because
 //! many private servers have a single certificate.
 
 use std::sync::Arc;
@@ -35,8 +35,8 @@ impl Verifier {
         Ok(Self { platform, named })
     }
 
-    /// Whether this very certificate was named, is for this host, and has not expired. That the server has the key of it
-    /// is shown by the signature, which the platform's verifier checks in any case.
+    /// Whether this very certificate was named, is for this host, and has not expired. That the server has the key of
+    /// it is shown by the signature, which the platform's verifier checks in any case.
     fn is_named(&self, presented: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
         self.named.contains(presented)
             && Certificate::read(presented).is_some_and(|read| !read.has_expired && !read.is_not_valid_yet)

@@ -18,7 +18,8 @@ use crate::log::trace;
 pub use lines::{Line, Lines};
 pub use outgoing::{Outgoing, Reserved};
 
-/// How many lines may wait between the reading thread and the bridge. The bridge only passes them on, so few are enough.
+/// How many lines may wait between the reading thread and the bridge. The bridge only passes them on, so few are
+/// enough.
 const LINES_WAITING: usize = 256;
 
 /// How much is read at once. The first size is enough for short messages; the second is what a pipe holds.

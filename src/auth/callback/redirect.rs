@@ -54,8 +54,8 @@ impl Redirect {
         self.all(name).next()
     }
 
-    /// A parameter, if it occurs exactly once: of two values, other programs might read another one than we do (RFC 6749
-    /// section 3.1).
+    /// A parameter, if it occurs exactly once: of two values, other programs might read another one than we do (RFC
+    /// 6749 section 3.1).
     pub(in crate::auth) fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.all(name);
         let value = values.next()?;

@@ -57,8 +57,8 @@ pub(in crate::auth) async fn authorize(
 }
 
 impl DeviceAuthorization {
-    /// Asks the server whether the person has logged in (RFC 8628 section 3.4). `None`: wait for the interval, then poll
-    /// again. `access_denied` and `expired_token` are errors like others.
+    /// Asks the server whether the person has logged in (RFC 8628 section 3.4). `None`: wait for the interval, then
+    /// poll again. `access_denied` and `expired_token` are errors like others.
     pub(in crate::auth) async fn poll(&mut self, endpoint: TokenEndpoint<'_>) -> Result<Option<Issued>, TokenError> {
         let form = [("grant_type", DEVICE_CODE_GRANT), ("device_code", self.device_code.expose())];
         match endpoint.request_tokens(&form, self.scope.as_deref()).await {

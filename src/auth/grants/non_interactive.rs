@@ -1,5 +1,5 @@
-//! How does a program obtain tokens without a person? With the client's own credentials, with an ID token for a company's
-//! identity provider, or with a workload's JWT.
+//! How does a program obtain tokens without a person? With the client's own credentials, with an ID token for a
+//! company's identity provider, or with a workload's JWT.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,8 +129,8 @@ pub(super) async fn exchange_jwt(
 }
 
 /// The company's identity provider exchanges the person's ID token for an Identity Assertion JWT Authorization Grant
-/// (ID-JAG, RFC 8693), and the MCP server's authorization server, `endpoint`, exchanges that for tokens. `resource`: the
-/// MCP server's resource identifier (RFC 9728).
+/// (ID-JAG, RFC 8693), and the MCP server's authorization server, `endpoint`, exchanges that for tokens. `resource`:
+/// the MCP server's resource identifier (RFC 9728).
 pub(super) async fn exchange_id_token(
     endpoint: TokenEndpoint<'_>,
     provider: &Enterprise,

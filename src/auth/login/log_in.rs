@@ -1,5 +1,5 @@
-//! How is a login made, from the first step to the tokens? In one call of the program ([`log_in()`]), or in two calls: the
-//! first shows where to sign in ([`begin_login`]), the second brings the address that the browser ended at
+//! How is a login made, from the first step to the tokens? In one call of the program ([`log_in()`]), or in two calls:
+//! the first shows where to sign in ([`begin_login`]), the second brings the address that the browser ended at
 //! ([`complete_login`]).
 //!
 //! One process has the login lock. It shows where to sign in, waits for the browser to come back or for an address that
@@ -149,8 +149,8 @@ async fn log_in_by_browser(
     }
 }
 
-/// Begins a login that [`complete_login`] finishes, perhaps in another process. Returns the address to open. A login that
-/// another process has begun is as good.
+/// Begins a login that [`complete_login`] finishes, perhaps in another process. Returns the address to open. A login
+/// that another process has begun is as good.
 pub(crate) async fn begin_login(context: &LoginContext) -> Result<String, LoginError> {
     let limit = context.options.timeout;
     let seen = context.account.generation().await;

@@ -41,7 +41,8 @@ pub(crate) struct LoginContext {
     /// Client ids that the authorization server knows, seen in this run. Logins add to it; a login that the
     /// authorization server has ended clears it.
     pub(super) known_clients: Mutex<HashSet<String>>,
-    /// The `DPoP` key used last, with the nonces that it learnt. Requests and refreshes read it; a new login replaces it.
+    /// The `DPoP` key used last, with the nonces that it learnt. Requests and refreshes read it; a new login replaces
+    /// it.
     dpop: Mutex<Option<(Secret, Arc<Dpop>)>>,
     /// The client of the MCP server, for want of another.
     http: Http,

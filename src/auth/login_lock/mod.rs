@@ -130,8 +130,8 @@ impl LoginLock {
         self.account.on_disk(save).await.ok();
     }
 
-    /// Ends the login under way, and keeps others from beginning one until the returned lock is dropped. Waits no longer
-    /// than the limit for the process that logs in to notice.
+    /// Ends the login under way, and keeps others from beginning one until the returned lock is dropped. Waits no
+    /// longer than the limit for the process that logs in to notice.
     pub(super) async fn cancel_pending(&self, limit: Duration) -> Option<Lock> {
         self.remove_pending().await;
         let lock = Lock::acquire(&self.account.store().beside(self.account.key(), LOCK), limit).await.ok();
@@ -178,8 +178,8 @@ impl LoginGuard {
         self.login.account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending)).await?
     }
 
-    /// Counts a tab that is about to be opened: if the process is killed then, the tab is counted. `Err` is how long there
-    /// must be no tab; for a person who asks for a login there is no limit.
+    /// Counts a tab that is about to be opened: if the process is killed then, the tab is counted. `Err` is how long
+    /// there must be no tab; for a person who asks for a login there is no limit.
     pub(super) async fn claim_tab(&self, asked_for: bool) -> Result<(), Duration> {
         let claim = move |store: &Store, key: &Key| {
             let mut tabs: Tabs = store.read_beside(key, TABS).unwrap_or_default();

@@ -38,8 +38,8 @@ pub struct OAuth {
     refresher: Refresher,
     /// Whether a login of mcp-remote was looked for. The first refused request sets it.
     has_looked_for_import: AtomicBool,
-    /// Whether there is no login and the server has not asked for one: then requests need not look for a login. A request
-    /// sets it; a refusal clears it.
+    /// Whether there is no login and the server has not asked for one: then requests need not look for a login. A
+    /// request sets it; a refusal clears it.
     is_unneeded: AtomicBool,
 }
 

@@ -1,8 +1,9 @@
 //! How is a refresh token used exactly once?
 //!
-//! Most servers take a refresh token once, and a second use may revoke the whole login. So a refresh ([`Refresher::run`])
-//! keeps this order: take the lock; read the record again; see whether a refresh is still needed; note on disk that the
-//! token is about to be sent; send the token; keep the new tokens; only then use them and release the lock.
+//! Most servers take a refresh token once, and a second use may revoke the whole login. So a refresh
+//! ([`Refresher::run`]) keeps this order: take the lock; read the record again; see whether a refresh is still needed;
+//! note on disk that the token is about to be sent; send the token; keep the new tokens; only then use them and release
+//! the lock.
 
 mod state;
 #[cfg(test)]

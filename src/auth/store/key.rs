@@ -9,9 +9,9 @@ pub struct Key(pub(super) String);
 impl Key {
     /// The key of the login with these parts; another part is another login.
     ///
-    /// `url` is the MCP server's address as the `url` crate writes it, without a fragment. `identity` is the kind of our
-    /// client identity at the authorization server, and what the user gave for it. `profile` is the user's name for this
-    /// login, where there are several. `extra` are the parameters that change the token: `resource`, `audience`, …
+    /// `url` is the MCP server's address as the `url` crate writes it, without a fragment. `identity` is the kind of
+    /// our client identity at the authorization server, and what the user gave for it. `profile` is the user's name for
+    /// this login, where there are several. `extra` are the parameters that change the token: `resource`, `audience`, …
     pub fn new(url: &str, identity: (&str, &str), profile: Option<&str>, extra: &[(String, String)]) -> Self {
         let mut extra: Vec<_> = extra.iter().collect();
         extra.sort();
@@ -25,8 +25,8 @@ impl Key {
         Self(hex(&digest.finish().as_ref()[..16]))
     }
 
-    /// Three ports for the callback, the same ones on every start: an authorization server may accept only the port that
-    /// was registered. Between 3335 and 49150, below what systems hand out to outgoing connections.
+    /// Three ports for the callback, the same ones on every start: an authorization server may accept only the port
+    /// that was registered. Between 3335 and 49150, below what systems hand out to outgoing connections.
     pub fn ports(&self) -> [u16; 3] {
         let word = |at: usize| u16::from_str_radix(self.0.get(at..at + 4).unwrap_or_default(), 16).unwrap_or_default();
         [0, 4, 8].map(|at| 3335 + word(at) % 45_816)

@@ -1,8 +1,8 @@
 //! How is a login kept in the system's keychain?
 //!
-//! Only if the user asks for it, and only on macOS and Windows: on Linux a keychain needs a session, a bus and a window,
-//! and may lose everything at the next boot. The parts that are not secret stay in the login's file, which other
-//! processes watch.
+//! Only if the user asks for it, and only on macOS and Windows: on Linux a keychain needs a session, a bus and a
+//! window, and may lose everything at the next boot. The parts that are not secret stay in the login's file, which
+//! other processes watch.
 
 use crate::auth::record::Record;
 

@@ -81,9 +81,9 @@ impl Lockable {
         }
     }
 
-    /// Network file systems may have no locks (ENOLCK, ENOTSUP), and a read-only one has no file to lock. Without a lock,
-    /// processes still read the record again before they send a refresh token: a race of some milliseconds is left, and
-    /// a warning.
+    /// Network file systems may have no locks (ENOLCK, ENOTSUP), and a read-only one has no file to lock. Without a
+    /// lock, processes still read the record again before they send a refresh token: a race of some milliseconds is
+    /// left, and a warning.
     fn give_up(&mut self, error: &io::Error) {
         self.file = self.elsewhere.take().and_then(|path| open(&path).ok());
         if self.file.is_none() {

@@ -59,7 +59,8 @@ impl Issued {
 }
 
 impl TokenEndpoint<'_> {
-    /// Exchanges an authorization code (RFC 6749 section 4.1.3). Issuer and client are those of the authorization request.
+    /// Exchanges an authorization code (RFC 6749 section 4.1.3). Issuer and client are those of the authorization
+    /// request.
     pub(super) async fn exchange(&self, request: &AuthorizationRequest, code: &Secret) -> Result<Issued, TokenError> {
         let form = [
             ("grant_type", "authorization_code"),

@@ -30,8 +30,8 @@ pub(super) struct Guard {
     /// The current event has had a `data:` line.
     has_data: bool,
     at_start: bool,
-    /// The last line ended in CR, so an LF that follows belongs to it. The guard does not wait for the LF: the last event
-    /// would be delayed.
+    /// The last line ended in CR, so an LF that follows belongs to it. The guard does not wait for the LF: the last
+    /// event would be delayed.
     after_cr: bool,
 }
 

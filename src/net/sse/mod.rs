@@ -159,8 +159,8 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
     }
 }
 
-/// The data of an event with several `data:` lines. The crate gets one line at a time, because it copies the rest of its
-/// input at each line.
+/// The data of an event with several `data:` lines. The crate gets one line at a time, because it copies the rest of
+/// its input at each line.
 fn join(first: Bytes, more: Vec<Bytes>) -> Option<Result<Bytes, SseError>> {
     let lines = [first].into_iter().chain(more).map(|value| [b"data: ", &value[..], b"\n"].concat());
     let lines = lines.chain([b"\n".to_vec()]).map(Ok::<_, Infallible>);

@@ -57,7 +57,8 @@ pub(super) struct InputRequest {
     pub(super) text: String,
     /// The capability that the client must declare.
     pub(super) needs: &'static str,
-    /// If it came on the stream of the whole session, it may belong to another exchange: until when others are gathered.
+    /// If it came on the stream of the whole session, it may belong to another exchange: until when others are
+    /// gathered.
     pub(super) shared: Option<Instant>,
 }
 
@@ -224,8 +225,8 @@ impl Exchanges {
         Some(exchange)
     }
 
-    /// The exchange to which a server's request most likely belongs that came on the stream of the whole session: the last
-    /// one whose client declares the needed capability and waits for a response.
+    /// The exchange to which a server's request most likely belongs that came on the stream of the whole session: the
+    /// last one whose client declares the needed capability and waits for a response.
     pub(super) fn most_likely(&self, session: u64, needed: &'static str) -> Option<u64> {
         let candidates = self.in_session(session).filter(|(_, exchange)| exchange.takes_input_requests());
         let rank = |(number, exchange): &(u64, &Exchange)| {

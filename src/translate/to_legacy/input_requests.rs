@@ -1,5 +1,5 @@
-//! What does the server need from the client before it responds? The client gets these input requests as the response to
-//! its own request ("Multi Round-Trip Requests"), and retries that one with input responses.
+//! What does the server need from the client before it responds? The client gets these input requests as the response
+//! to its own request ("Multi Round-Trip Requests"), and retries that one with input responses.
 
 use std::time::Duration;
 

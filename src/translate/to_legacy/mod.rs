@@ -1,7 +1,7 @@
 //! A modern client at a legacy server, as a state machine.
 //!
-//! Messages and the time go in, [`Action`]s come out. The modern era has no sessions, so the machine opens those that the
-//! server needs: one for each set of capabilities that the client declares. The modern era has no requests from the
+//! Messages and the time go in, [`Action`]s come out. The modern era has no sessions, so the machine opens those that
+//! the server needs: one for each set of capabilities that the client declares. The modern era has no requests from the
 //! server either. If the server sends one while a request of the client's waits, the client's request is answered with
 //! "input required", and the exchange with the server is held until the client retries with input responses ("Multi
 //! Round-Trip Requests"). Nothing here does I/O or reads a clock.

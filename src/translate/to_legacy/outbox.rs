@@ -11,8 +11,8 @@ pub(super) const OWN_REQUEST: Duration = Duration::from_secs(10);
 /// What the caller must do. Each session has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Open a session with this `initialize`, then send `initialized`. It is a new session, or one that was closed because
-    /// its server prefers another revision.
+    /// Open a session with this `initialize`, then send `initialized`. It is a new session, or one that was closed
+    /// because its server prefers another revision.
     Open {
         session: u64,
         initialize: Message,

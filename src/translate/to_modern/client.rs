@@ -44,7 +44,8 @@ impl ClientContext<'_> {
 }
 
 impl Client {
-    /// Reads the client's `initialize`. `takes_tasks`: the server may answer calls with tasks, which the bridge follows.
+    /// Reads the client's `initialize`. `takes_tasks`: the server may answer calls with tasks, which the bridge
+    /// follows.
     pub(crate) fn of(initialize: &Message, modern_revision: &'static str, takes_tasks: bool) -> Self {
         let params = initialize.params();
         let params = params.as_ref();

@@ -1,8 +1,8 @@
 //! A legacy client at a modern server: what each sends, in the form that the other knows. State machines without I/O.
 //!
-//! [`Client`] is what the client sent in `initialize`; every request to the server repeats it. A [`Call`] is one request of the client's until its one
-//! response, through all rounds with the server. [`NotificationFilter`] is the set of notifications that the client
-//! gets. [`results`] translates responses.
+//! [`Client`] is what the client sent in `initialize`; every request to the server repeats it. A [`Call`] is one
+//! request of the client's until its one response, through all rounds with the server. [`NotificationFilter`] is the
+//! set of notifications that the client gets. [`results`] translates responses.
 
 mod call;
 mod client;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::message::{Change, Kind, Members, Message, code, error_code, quoted};
 use crate::translate::protocol::{LATEST_LEGACY, LEGACY_REVISIONS, TASKS, meta};
 
-/// The code of a translated error whose own code only modern clients know. It lies outside the ranges of JSON-RPC and MCP.
+/// The code of a translated error whose own code only modern clients know. It lies outside the ranges of JSON-RPC and
+/// MCP.
 const MODERN_ERROR: i64 = -31013;
 
 /// Translates the result of `server/discover` into that of an `initialize` that asked for this revision; both are JSON

@@ -220,8 +220,9 @@ proptest! {
         prop_assert!(own, "it is still one object");
     }
 
-    /// Whatever the server responds, and in whichever order the client does: each input request comes once, each response
-    /// has its key, the state keeps its spelling, each retry has a new id, and there is one response in the end.
+    /// Whatever the server responds, and in whichever order the client does: each input request comes once, each
+    /// response has its key, the state keeps its spelling, each retry has a new id, and there is one response in the
+    /// end.
     #[test]
     fn a_call_goes_through_all_rounds(script in proptest::collection::vec((server_response(), any::<u64>()), 0..12)) {
         let mut run = Run::of(&request("1", "tools/call", r#"{"name":"t","arguments":{"a":1.0}}"#));

@@ -27,7 +27,8 @@ const MOST_TOOLS: usize = 5000;
 /// How long the end of the process waits for what is being written.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
-/// One server's record. It is read once, at the start; changes are written by threads of their own. Clones are the same.
+/// One server's record. It is read once, at the start; changes are written by threads of their own. Clones are the
+/// same.
 #[derive(Clone)]
 pub(crate) struct Memory(Arc<Inner>);
 

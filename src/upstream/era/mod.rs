@@ -21,9 +21,10 @@
 //! | 11 | the same otherwise | legacy | the client gets it |
 //!
 //! So nothing is sent twice that may have been carried out. [`mod@carry`] is that list. For a legacy client,
-//! `session/negotiation` has the list of what is tried when its session is opened; [`recheck`] says when an open session
-//! is found to be of the wrong era. [`evidence`] reads responses, [`probe`] sends `server/discover`, [`server_era`] holds
-//! the verdict, and [`memory`] keeps it for later runs, with what an opening has shown ([`mod@remember`]).
+//! `session/negotiation` has the list of what is tried when its session is opened; [`recheck`] says when an open
+//! session is found to be of the wrong era. [`evidence`] reads responses, [`probe`] sends `server/discover`,
+//! [`server_era`] holds the verdict, and [`memory`] keeps it for later runs, with what an opening has shown
+//! ([`mod@remember`]).
 
 mod carry;
 mod discover;

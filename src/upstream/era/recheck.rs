@@ -42,8 +42,8 @@ pub(crate) async fn is_mistaken_for_legacy(era: &Era, request: &Message, answer:
     is_modern.unwrap_or(false)
 }
 
-/// Whether what came of a request is nothing for which a server of this session's era has a reason. `count_error`: counts
-/// one more error in a row; in ordinary work a legacy server is never asked.
+/// Whether what came of a request is nothing for which a server of this session's era has a reason. `count_error`:
+/// counts one more error in a row; in ordinary work a legacy server is never asked.
 pub(crate) fn may_have_changed(
     suspicion: &Suspicion,
     transport: &Transport,

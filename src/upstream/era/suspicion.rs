@@ -12,8 +12,8 @@ use crate::upstream::transport::OpenError;
 /// them meets, the request that is translated must know.
 #[derive(Default)]
 pub(crate) struct Suspicion {
-    /// The server has refused an `initialize`, or a request in a session, in a way that fits a modern server too. Set by
-    /// sessions; the next request that is refused clears it.
+    /// The server has refused an `initialize`, or a request in a session, in a way that fits a modern server too. Set
+    /// by sessions; the next request that is refused clears it.
     pub(super) raised: AtomicBool,
     /// Held by the one request that asks the server, of many that are refused at once. When asking last showed nothing.
     pub(super) asking: tokio::sync::Mutex<Option<Instant>>,

@@ -80,8 +80,8 @@ async fn complete(state: Arc<LoginState>, elicitation: String) {
     state.client().deliver_own(complete);
 }
 
-/// The way to the client, if it has declared that it opens addresses; `{}` alone means forms. A modern client is sent no
-/// requests.
+/// The way to the client, if it has declared that it opens addresses; `{}` alone means forms. A modern client is sent
+/// no requests.
 fn can_open(state: &LoginState) -> Option<&Outgoing> {
     let outgoing = state.client().direct()?;
     let initialize = Initialize::params(&state.session.link.handshake.initialize()?)?;

@@ -104,8 +104,8 @@ impl LoginSession {
         not_logged_in(state, message, state.sender().login_needed().await)
     }
 
-    /// A modern client's first request that needs a login is what `initialize` is of a legacy one: it does as the user's
-    /// `--auth` says. `Some`: that answers it.
+    /// A modern client's first request that needs a login is what `initialize` is of a legacy one: it does as the
+    /// user's `--auth` says. `Some`: that answers it.
     async fn first_request(&self, request: &Message, carry: &Carry<'_>) -> Option<Result<Outcome, Failure>> {
         let Self(state) = self;
         if !is_modern(request) || !state.is_first_request() {

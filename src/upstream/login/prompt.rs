@@ -1,6 +1,6 @@
 //! How is a modern client's user sent to the address of a login? By the response to a request that needs one, after
-//! which the client sends the request again ("Multi Round-Trip Requests"). This is never the only way: a client that was
-//! asked once may be held the next time.
+//! which the client sends the request again ("Multi Round-Trip Requests"). This is never the only way: a client that
+//! was asked once may be held the next time.
 
 use std::time::Duration;
 

@@ -68,8 +68,8 @@ impl Session {
     }
 
     /// Begins to open the session with the client's `initialize`. The returned future gives the server's response if
-    /// that comes within the startup wait, else one made from the last that is known; the opening goes on. Messages that
-    /// follow wait for it.
+    /// that comes within the startup wait, else one made from the last that is known; the opening goes on. Messages
+    /// that follow wait for it.
     pub(super) fn initialize(
         self: &Arc<Self>,
         message: Message,
@@ -156,8 +156,8 @@ impl Session {
         outcome
     }
 
-    /// What came of a request that failed. If it was refused because the session is of the wrong era, what came of it in a session
-    /// that fits: a request that is refused so is not carried out.
+    /// What came of a request that failed. If it was refused because the session is of the wrong era, what came of it
+    /// in a session that fits: a request that is refused so is not carried out.
     async fn recheck_era(
         &self,
         transport: Transport,

@@ -63,8 +63,8 @@ pub(super) async fn negotiate(era: &Era, initialize: &Message) -> Result<Opened,
     }
 }
 
-/// A server that is neither legacy nor HTTP+SSE may be modern, behind a proxy that refuses in its own words what it does
-/// not know.
+/// A server that is neither legacy nor HTTP+SSE may be modern, behind a proxy that refuses in its own words what it
+/// does not know.
 async fn modern_after_all(era: &Era, initialize: &Message, refused: OpenError) -> Result<Opened, OpenError> {
     let has_no_rpc =
         matches!(&refused, OpenError::Failure(Failure::Status { status, .. }) if matches!(status.as_u16(), 400 | 405));

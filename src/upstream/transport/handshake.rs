@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use super::session_headers::SessionHeaders;
 use crate::message::Message;
 
-/// The client's `initialize` and `notifications/initialized`. The bridge sets them as they come; whoever opens a session
-/// reads them.
+/// The client's `initialize` and `notifications/initialized`. The bridge sets them as they come; whoever opens a
+/// session reads them.
 #[derive(Default)]
 pub(crate) struct Handshake(Mutex<State>);
 

@@ -42,8 +42,8 @@ pub(crate) struct HttpSseTransport {
     /// The server has answered `initialize`, so that a broken stream is opened again. Set once, by the opening; read by
     /// the task that reads the stream.
     initialized: AtomicBool,
-    /// The last stream whose session the server has lost. A request that finds that out sets it; the task that reads the
-    /// stream then opens another.
+    /// The last stream whose session the server has lost. A request that finds that out sets it; the task that reads
+    /// the stream then opens another.
     lost_session: watch::Sender<u64>,
 }
 

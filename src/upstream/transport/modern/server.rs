@@ -76,8 +76,8 @@ impl ModernServer {
     /// Carries a request, and the notifications that come before its response to the client. Dropped, it closes the
     /// exchange, which cancels the request.
     ///
-    /// A server that misses a header is asked for its tools, because it may want other arguments mirrored than is known,
-    /// and is then sent the request once more: what it refused so it has not carried out.
+    /// A server that misses a header is asked for its tools, because it may want other arguments mirrored than is
+    /// known, and is then sent the request once more: what it refused so it has not carried out.
     pub(crate) async fn request(&self, message: &Message, passes: &mut Passes<'_>) -> Result<Answered, Failure> {
         let mut answered = self.post(message, passes).await?;
         match message.method() {

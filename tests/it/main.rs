@@ -53,6 +53,7 @@ mod oauth_import;
 mod oauth_login;
 mod oauth_modern;
 mod oauth_processes;
+mod oauth_status;
 mod outages;
 mod passthrough;
 mod post_stream;

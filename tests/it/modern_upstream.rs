@@ -279,19 +279,6 @@ fn a_stateless_server_of_both_eras_is_used_as_modern_from_the_next_start() {
     assert_eq!(upstream.count("initialize"), 1);
 }
 
-/// Waits until the stored data of the server contains this text.
-fn wait_until_stored(home: &std::path::Path, what: &str) {
-    let kept = || {
-        let file = std::fs::read_dir(home.join("servers")).ok()?.flatten().next()?;
-        std::fs::read_to_string(file.path()).ok()
-    };
-    let began = std::time::Instant::now();
-    while !kept().is_some_and(|kept| kept.contains(what)) {
-        assert!(began.elapsed() < DEADLINE, "{what} should be stored, but the files contain {:?}", kept());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn a_server_without_initialize_and_without_discover_returns_its_own_error() {
     for (status, code) in [("404 Not Found", -32601), ("400 Bad Request", -32602), ("200 OK", -32601)] {

@@ -1,4 +1,4 @@
-//! The commands `login`, `logout` and `status`, beside the bridges that use the login.
+//! The commands `login` and `logout`, beside the bridges that use the login.
 
 use std::process::Output;
 
@@ -6,18 +6,8 @@ use serde_json::Value;
 
 use crate::support::*;
 
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// The one JSON document that a command prints.
-#[track_caller]
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
 /// The address to open in the output of a command.
@@ -50,7 +40,7 @@ fn login_opens_the_browser_and_reports_success() {
     let output = machine.run(["login", &servers.url()], "");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(
-        format!("{}{}", out(&output), err(&output)).contains("http://"),
+        format!("{}{}", stdout_text(&output), err(&output)).contains("http://"),
         "the address is printed as well: {output:?}"
     );
     assert_eq!(machine.browser.tabs().len(), 1);
@@ -77,7 +67,7 @@ fn login_accepts_a_pasted_callback_address() {
         // The pasted address depends on the printed one: two processes share the pending login.
         let started = machine.run(["login", &url, "--no-wait"], "");
         assert_eq!(started.status.code(), Some(0), "{started:?}");
-        let back = callback_url(&link(&format!("{}{}", out(&started), err(&started))));
+        let back = callback_url(&link(&format!("{}{}", stdout_text(&started), err(&started))));
         let pasted = if paste == "whole" { back.as_str() } else { back.split_once('?').unwrap().1 };
         let done = machine.run(["login", &url, "--complete", pasted], "");
         assert_eq!(done.status.code(), Some(0), "{paste}: {done:?}");
@@ -114,7 +104,7 @@ fn login_on_another_device_gives_a_code() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let output = machine.run(["login", &servers.url(), "--device"], "");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let printed = format!("{}{}", out(&output), err(&output));
+    let printed = format!("{}{}", stdout_text(&output), err(&output));
     assert!(
         printed.contains("WDJB-MJHT") && printed.contains("/device/page"),
         "the code and the page to type it in: {printed}"
@@ -157,7 +147,7 @@ fn login_prints_its_result_as_json() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
     let output = machine.run(["login", &servers.url(), "--json"], "");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let text = out(&output);
+    let text = stdout_text(&output);
     let last = text.lines().last().expect("a line");
     let reported: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {text}"));
     assert!(reported.is_object(), "{reported}");
@@ -182,25 +172,6 @@ fn login_reports_a_server_that_needs_no_login() {
 }
 
 #[test]
-fn status_lists_logins_without_secrets() {
-    let servers = OauthServers::start(Rules { challenge: r#", scope="read""#.to_owned(), ..Rules::default() });
-    let machine = Machine::with_user();
-    let nothing = machine.run(["status", "--json"], "");
-    assert_eq!(nothing.status.code(), Some(0), "{nothing:?}");
-    machine.logged_in(&servers).finish();
-    let (plain, status) = (machine.run(["status"], ""), machine.run(["status", "--json"], ""));
-    assert_eq!((plain.status.code(), status.status.code()), (Some(0), Some(0)), "{plain:?} {status:?}");
-    let printed = json(&status).to_string();
-    for word in [servers.issuer.url(""), "read".to_owned(), servers.resource.host()] {
-        assert!(printed.contains(&word), "{word} is missing from {printed}");
-        assert!(out(&plain).contains(&word), "{word} is missing from {}", out(&plain));
-    }
-    for secret in &servers.records().secrets {
-        assert!(!printed.contains(secret) && !out(&plain).contains(secret), "the output contains a secret");
-    }
-}
-
-#[test]
 fn logout_deletes_the_login_and_revokes_its_tokens() {
     for which in ["url", "--all"] {
         let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
@@ -213,7 +184,10 @@ fn logout_deletes_the_login_and_revokes_its_tokens() {
             servers.records().revocations.iter().filter_map(|request| parameter(request, "token")).collect();
         assert!(refresh.is_some_and(|refresh| revoked.contains(&refresh)), "RFC 7009 for the refresh token");
         let status = machine.run(["status", "--json"], "");
-        assert!(!out(&status).contains(&servers.issuer.url("")) || !out(&status).contains("expires_at"), "{status:?}");
+        assert!(
+            !stdout_text(&status).contains(&servers.issuer.url("")) || !stdout_text(&status).contains("expires_at"),
+            "{status:?}"
+        );
         let mut bridge = machine.bridge(&servers).start();
         bridge.initialize();
         call_succeeds(&mut bridge, "1");
@@ -250,7 +224,7 @@ fn a_login_started_by_a_bridge_can_be_completed_by_the_command() {
     assert_eq!(started.status.code(), Some(0), "a pending login is continued: {started:?}");
     let mut login = machine.launch().args(["login", &servers.url(), "--no-browser"]).start_interactive();
     let authorize = link(&login.wait_for_line("/authorize?"));
-    assert_eq!(link(&out(&started)), authorize, "both show the same pending login");
+    assert_eq!(link(&stdout_text(&started)), authorize, "both show the same pending login");
     login.type_line("garbage");
     login.wait_for_line("still waiting");
     login.type_line(&callback_url(&authorize));
@@ -290,14 +264,14 @@ fn a_forced_login_is_not_completed_by_a_refresh() {
 fn a_login_ended_by_the_server_is_replaced_by_a_new_login() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let started = machine.run(["login", &servers.url(), "--no-wait"], "");
-    machine.run(["login", &servers.url(), "--complete", &callback_url(&link(&out(&started)))], "");
+    machine.run(["login", &servers.url(), "--complete", &callback_url(&link(&stdout_text(&started)))], "");
     servers.records().lose_database();
     let mut bridge = machine.bridge(&servers).start();
     bridge.initialize();
     bridge.finish();
     let again = machine.run(["login", &servers.url(), "--no-wait"], "");
     assert_eq!(again.status.code(), Some(0), "{again:?}");
-    assert!(out(&again).contains("/authorize?"), "a new login is needed: {again:?}");
+    assert!(stdout_text(&again).contains("/authorize?"), "a new login is needed: {again:?}");
 }
 
 #[test]
@@ -328,40 +302,18 @@ fn already_signed_in_is_printed_only_for_a_working_login() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
     machine.logged_in(&servers).finish();
     let again = machine.run(["login", &servers.url()], "");
-    assert!(out(&again).contains("already signed in"), "{again:?}");
+    assert!(stdout_text(&again).contains("already signed in"), "{again:?}");
     servers.records().invalidate_access_tokens();
     let renewed = machine.run(["login", &servers.url()], "");
-    assert!(out(&renewed).contains("already signed in"), "an expired token is refreshed: {renewed:?}");
+    assert!(stdout_text(&renewed).contains("already signed in"), "an expired token is refreshed: {renewed:?}");
     assert_eq!((servers.records().refreshes, machine.browser.tabs().len()), (1, 1));
     servers.records().lose_database();
     let new_login = machine.run(["login", &servers.url()], "");
-    assert!(!out(&new_login).contains("already") && out(&new_login).contains("signed in to"), "{new_login:?}");
+    assert!(
+        !stdout_text(&new_login).contains("already") && stdout_text(&new_login).contains("signed in to"),
+        "{new_login:?}"
+    );
     assert_eq!(machine.browser.tabs().len(), 2, "an ended login is replaced by a new one");
-}
-
-#[test]
-fn status_distinguishes_an_ended_login_from_a_working_one() {
-    for refreshable in [true, false] {
-        let servers = OauthServers::start(Rules { refreshable, ..Rules::default() });
-        let machine = Machine::with_user();
-        let mut bridge = machine.logged_in(&servers);
-        let one = |machine: &Machine| json(&machine.run(["status", "--json"], ""))[0].clone();
-        assert_eq!((&one(&machine)["state"], &one(&machine)["loggedIn"]), (&"signed_in".into(), &true.into()));
-        assert_eq!(one(&machine)["server"], servers.url(), "the full URL");
-        servers.records().lose_database();
-        servers.rules().registration_faults.extend([("403 Forbidden", r#"{"error":"access_denied"}"#); 2]);
-        bridge.request("2", "tools/call", r#"{"name":"look"}"#);
-        assert_eq!((&one(&machine)["state"], &one(&machine)["loggedIn"]), (&"ended".into(), &false.into()));
-        let plain = out(&machine.run(["status"], ""));
-        assert!(plain.contains("ended") && !plain.contains("signed in"), "{plain}");
-        bridge.finish();
-    }
-}
-
-#[test]
-fn status_without_logins_is_an_empty_list() {
-    let nothing = Machine::without_user().run(["status", "--json"], "");
-    assert_eq!(json(&nothing), Value::Array(Vec::new()));
 }
 
 #[test]
@@ -372,7 +324,7 @@ fn logout_cancels_a_pending_login() {
     bridge.send(&request("7", "tools/call", r#"{"name":"look","arguments":{}}"#));
     let tab = machine.browser.tab(1);
     let output = machine.run(["logout", &servers.url()], "");
-    assert!(out(&output).contains("given up"), "{output:?}");
+    assert!(stdout_text(&output).contains("given up"), "{output:?}");
     let answer = bridge.response("7");
     assert!(answer.contains("logged out"), "the waiting call fails with the reason: {answer}");
     drop(follow(&tab));
@@ -380,7 +332,7 @@ fn logout_cancels_a_pending_login() {
     bridge.finish();
 
     let started = machine.run(["login", &servers.url(), "--no-wait"], "");
-    let back = callback_url(&link(&out(&started)));
+    let back = callback_url(&link(&stdout_text(&started)));
     machine.run(["logout", "--all"], "");
     let late = machine.run(["login", &servers.url(), "--complete", &back], "");
     assert_eq!(late.status.code(), Some(1), "a cancelled login cannot be completed: {late:?}");
@@ -391,7 +343,7 @@ fn logout_cancels_a_pending_login() {
 fn the_address_of_a_pending_login_is_printed_once() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let started = machine.run(["login", &servers.url(), "--no-wait"], "");
-    let all = format!("{}{}", out(&started), err(&started));
+    let all = format!("{}{}", stdout_text(&started), err(&started));
     assert_eq!(all.matches("/authorize?").count(), 1, "{all}");
 }
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Output;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Bridge, Browser, Launch, OauthServers};
+use super::{Bridge, Browser, DEADLINE, Launch, OauthServers};
 
 pub(crate) struct Machine {
     home: TempDir,
@@ -65,4 +66,29 @@ impl Machine {
 pub(crate) fn call_succeeds(bridge: &mut Bridge, id: &str) {
     let answer = bridge.request(id, "tools/call", r#"{"name":"look","arguments":{}}"#);
     assert!(answer.contains(r#""text":"looked""#), "the call should succeed after the login: {answer}");
+}
+
+/// Waits until the stored data of the server contains this text.
+#[track_caller]
+pub(crate) fn wait_until_stored(home: &std::path::Path, what: &str) {
+    let kept = || {
+        let file = std::fs::read_dir(home.join("servers")).ok()?.flatten().next()?;
+        std::fs::read_to_string(file.path()).ok()
+    };
+    let began = std::time::Instant::now();
+    while !kept().is_some_and(|kept| kept.contains(what)) {
+        assert!(began.elapsed() < DEADLINE, "{what} should be stored, but the files contain {:?}", kept());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// What a command printed as its result.
+pub(crate) fn stdout_text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The one JSON document that a command prints.
+#[track_caller]
+pub(crate) fn json_output(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }

@@ -21,6 +21,7 @@ mod era_changes;
 mod error_bodies;
 mod first_message;
 mod get_stream;
+mod hostile;
 mod http_sse;
 mod http_sse_broken_streams;
 mod http_sse_responses;

@@ -1,0 +1,8 @@
+//! Hostile peers: an attack is a row of a table. Each file plays one kind of attacker: what it sends, and the one thing
+//! that must follow from it.
+
+mod authorization_server;
+mod network;
+mod other_user;
+mod server;
+mod web_page;

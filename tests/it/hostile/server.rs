@@ -1,0 +1,1 @@
+//! An MCP server that sends what should stop the bridge: huge values, endless streams, wrong envelopes.

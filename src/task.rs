@@ -3,10 +3,15 @@
 //! Tasks are boxed: otherwise the compiler makes the code around a task again for each type of future, some kilobytes
 //! for each of dozens.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::error::Error;
+
+/// How long the end of the program waits for the runtime's other threads.
+const THREADS_END: Duration = Duration::from_millis(50);
 
 /// Runs the program's work to its end, on a new runtime.
 pub(crate) fn run<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -14,8 +19,9 @@ pub(crate) fn run<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::System(format!("the runtime does not start: {error}")))?;
     let result = runtime.block_on(work);
-    // Threads that wait for a DNS answer or a line of stdin cannot be stopped; the program does not wait for them.
-    runtime.shutdown_background();
+    // A thread that ends while the process ends can crash it on Windows. A thread that waits for a DNS answer cannot be
+    // stopped; the program does not wait for it longer than this.
+    runtime.shutdown_timeout(THREADS_END);
     result
 }
 
@@ -37,5 +43,10 @@ pub(crate) fn spawn_in<T: Send + 'static>(
 /// Runs work that waits for the disk or the system on another thread: on the runtime's only thread it would hold up
 /// every message. `None` if the work panicked.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
+    spawn_blocking(work).await.ok()
+}
+
+/// Starts work that can block on a thread of the runtime's, which the end of the program waits for.
+pub(crate) fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    tokio::task::spawn_blocking(work)
 }

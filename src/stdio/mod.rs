@@ -1,8 +1,9 @@
 //! How do lines come from the client, and how do they go to it?
 //!
 //! A [`Connection`] is a pair of channels. [`stdio`] joins them to the process's stdin and stdout; `join` joins them to
-//! other ends in tests. Two OS threads do what can block: one reads, one writes. A read of tokio's own stdin cannot be
-//! cancelled and would delay the exit, and a client that stops reading must not delay cancellation or keep-alive.
+//! other ends in tests. Two threads do what can block: one reads, one writes. A client that stops reading must not delay
+//! cancellation or keep-alive. The runtime must not own the thread that reads: its read cannot be cancelled and would
+//! delay the exit.
 
 mod lines;
 mod outgoing;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::log::trace;
+use crate::task;
 
 pub use lines::{Line, Lines};
 pub use outgoing::{Outgoing, Reserved};
@@ -62,7 +64,7 @@ fn connect(
     let splitter = Lines::new(limit);
     let (done, written) = oneshot::channel();
     let start = move |queue: outgoing::Queue| {
-        thread::spawn(move || {
+        task::spawn_blocking(move || {
             // An error means that the client closed its end. The bridge ends when `done` is dropped.
             queue.drain(&mut output).ok();
             drop(done);

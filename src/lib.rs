@@ -28,6 +28,7 @@
 //!
 //! * [`cli`]: what can be typed? Arguments, environment variables, the configuration file, help.
 //! * [`config`]: what did the user mean? The settings of each room that acts.
+//! * `typed`: how is a text read that a person typed? Places like `${VAR}`, `~`, quotes, encodings.
 //! * [`error`]: how can a run end badly? Exit codes and hints.
 //! * [`log`]: how does the program speak to people, and which secrets must they not see? `trace`: the trace file.
 //! * `files`: private, whole, durable files. The only room that writes to disk, but for the log.
@@ -54,7 +55,7 @@
 //! * [`command`]: `login`, `logout`, `status`.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!
-//! Every room may import `message`; `stdio`, `net`, `files` and `log` import nothing of MCP; `auth` imports `net` and
+//! Every room may import `message`; `stdio`, `net`, `files`, `log` and `typed` import nothing of MCP; `auth` imports `net` and
 //! `files`, not `upstream`; only `bridge` imports both sides; no room imports `command`. `tests/it/imports.rs` checks
 //! that no circle of imports crosses a folder, and that none inside a folder has more than five files.
 
@@ -73,6 +74,7 @@ pub mod system;
 mod task;
 pub mod tools;
 pub mod translate;
+mod typed;
 pub mod upstream;
 
 use std::ffi::OsString;
@@ -90,7 +92,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Parsed { command, warnings } = match cli::parse(args) {
         Ok(parsed) => parsed,
         Err(ParseError::Arguments(error)) => return print(&error),
-        Err(ParseError::Configuration(error)) => return fail(&error),
+        Err(ParseError::Value(error)) => return fail(&error),
     };
     log::start(config::log_options(command.url(), &command.options().logging));
     log::hook_panics();

@@ -3,16 +3,28 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::typed::{expand_path, is_unset};
 
 /// The folder for the bridge's files; `None` if there is no home directory. It depends on the home directory only,
 /// because programs that start the bridge pass different XDG and APPDATA variables, or none, or have an APPDATA of
 /// their own.
 pub fn home() -> Option<PathBuf> {
-    if let Some(home) = std::env::var_os("MCP_FERRY_HOME").filter(|home| !home.is_empty()) {
-        return Some(home.into());
+    match given_home() {
+        Some(given) => given.ok(),
+        None => directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mcp-ferry")),
     }
-    directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mcp-ferry"))
+}
+
+/// Checks the folder that the environment names, before anything is read from it.
+pub fn check_home() -> Result<(), String> {
+    given_home().map_or(Ok(()), |given| given.map(drop))
+}
+
+fn given_home() -> Option<Result<PathBuf, String>> {
+    let given = std::env::var_os("MCP_FERRY_HOME").filter(|home| !home.to_str().is_some_and(is_unset))?;
+    Some(expand_path(Path::new(&given)).map_err(|why| format!("the value of MCP_FERRY_HOME cannot be used: {why}")))
 }
 
 /// Resolves when the process is told to end: SIGINT, SIGTERM, SIGHUP.

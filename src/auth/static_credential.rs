@@ -6,12 +6,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use http::HeaderValue;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::error::AuthError;
 use super::headers::authorization;
 use crate::log::Secret;
 use crate::task;
+use crate::typed::{decode, has_place, read_text, unquoted};
 
 /// How long a `--token-command` may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
@@ -94,14 +96,14 @@ impl Credential {
             Self::Environment { variable, token } => (token.expose().to_owned(), variable.clone()),
             Self::File { path } => {
                 let (path, shown) = (path.clone(), path.display().to_string());
-                let read = task::blocking(move || std::fs::read_to_string(path).map_err(|error| error.to_string()));
+                let read = task::blocking(move || read_text(&path).map_err(|error| error.to_string()));
                 let read = read.await.unwrap_or_else(|| Err("the read was cut off".to_owned()));
                 (read.map_err(|cause| AuthError::NoToken(format!("cannot read {shown}: {cause}")))?, shown)
             }
             Self::Command { argv } => (run(argv).await?, "--token-command".to_owned()),
         };
-        let token = Secret::new(bare_token(&text));
-        if token.expose().is_empty() { Err(no_usable_token(&source)) } else { Ok(token) }
+        let token = token_in(&text).filter(|token| !token.is_empty() && !has_place(token));
+        token.map(Secret::new).ok_or_else(|| no_usable_token(&source))
     }
 
     async fn read(&self) -> Result<HeaderValue, AuthError> {
@@ -129,14 +131,57 @@ async fn run(argv: &[String]) -> Result<String, AuthError> {
     if !output.status.success() {
         return Err(failed(format!("failed ({})", output.status)));
     }
-    String::from_utf8(output.stdout).map_err(|_| failed("printed no text".to_owned()))
+    decode(&output.stdout).ok_or_else(|| failed("printed no text".to_owned()))
 }
 
-/// The token without its scheme, which some people store with it.
-fn bare_token(text: &str) -> &str {
+/// The names under which tools that print JSON have the token, and those of the objects that it may be in.
+const TOKEN_NAMES: [&str; 6] = ["accessToken", "access_token", "token", "client_token", "id_token", "idToken"];
+const OBJECT_NAMES: [&str; 4] = ["credential", "status", "auth", "data"];
+
+/// The token in a text: in JSON, as the tools of clouds print it (az, gcloud, kubectl, vault), or the text itself.
+fn token_in(text: &str) -> Option<String> {
     let text = text.trim();
+    if !text.starts_with(['{', '[']) {
+        return Some(bare_token(text).to_owned());
+    }
+    let json: Value = serde_json::from_str(text).ok()?;
+    let outer = json.get(0).unwrap_or(&json);
+    let objects = std::iter::once(outer).chain(OBJECT_NAMES.iter().filter_map(|name| outer.get(name)));
+    let tokens = objects.flat_map(|object| TOKEN_NAMES.iter().filter_map(move |name| object.get(name)?.as_str()));
+    tokens.map(|token| bare_token(token).to_owned()).find(|token| !token.is_empty())
+}
+
+/// The token without its scheme and quotes, which some people store with it.
+fn bare_token(text: &str) -> &str {
+    let text = unquoted(text);
     match text.split_once(char::is_whitespace) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => unquoted(token),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_in_whatever_a_tool_prints() {
+        for (text, token) in [
+            ("abc\r\n", Some("abc")),
+            ("Bearer abc", Some("abc")),
+            ("\"abc\"", Some("abc")),
+            ("Bearer \"abc\"", Some("abc")),
+            ("{\"accessToken\": \"abc\", \"expiresOn\": \"2026-11-30\", \"tokenType\": \"Bearer\"}", Some("abc")),
+            ("{\"access_token\":\"abc\",\"id_token\":\"x\",\"expires_in\":3599}", Some("abc")),
+            ("{\"token\":\"Bearer abc\"}", Some("abc")),
+            ("{\"credential\":{\"access_token\":\"abc\"}}", Some("abc")),
+            ("{\"kind\":\"ExecCredential\",\"status\":{\"token\":\"abc\"}}", Some("abc")),
+            ("[{\"token\":\"abc\"}]", Some("abc")),
+            ("{\"error\":\"log in first\"}", None),
+            ("{\"accessToken\":", None),
+            ("[]", None),
+        ] {
+            assert_eq!(token_in(text).as_deref(), token, "{text}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Which URLs that a server names may be used?
 
-use url::{Host, Url};
+use url::Url;
+
+use crate::net;
 
 /// A URL that may not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,15 +42,7 @@ pub(super) fn check_url(text: &str, allow_http: bool) -> Result<Url, UnsafeUrl> 
 
 /// Whether a URL's host is this machine: a loopback address, or the name that RFC 6761 reserves.
 pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        None => false,
-    }
+    url.host_str().is_some_and(net::is_loopback)
 }
 
 /// A URL for messages: without user name, query and fragment.

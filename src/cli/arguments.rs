@@ -15,6 +15,15 @@ use super::split_header::join_split_headers;
 /// Options that are an error without a value: one says where tokens come from, the other where a person is sent.
 const VALUE_REQUIRED: [&str; 2] = ["token-endpoint", "auth-success-url"];
 
+/// Options of other programs that have the address as their value, and the transport that each means.
+const ADDRESS_OPTIONS: [(&str, Option<&str>); 5] = [
+    ("url", None),
+    ("server-url", None),
+    ("sse", Some("sse-first")),
+    ("streamable-http", None),
+    ("streamableHttp", None),
+];
+
 /// The longest unknown option that is shown. A longer one may be a secret.
 const LONGEST_SHOWN: usize = 40;
 
@@ -29,8 +38,9 @@ pub(super) struct Arguments {
 impl Arguments {
     /// Sorts the arguments. Warnings tell what is ignored.
     pub(super) fn sort(command: &Command, args: impl Iterator<Item = OsString>, warnings: &mut Vec<String>) -> Self {
+        let args = join_split_headers(args, warnings);
         let mut sorter = Sorter { command, warnings, seen: HashSet::new(), sorted: Self::default() };
-        sorter.sort(join_split_headers(args));
+        sorter.sort(args);
         sorter.sorted
     }
 
@@ -56,6 +66,7 @@ impl Sorter<'_> {
         // Positionals that follow an unknown option may be its values.
         let mut doubtful = Vec::new();
         let mut after_unknown = false;
+        let mut transports = Vec::new();
         while let Some(arg) = args.next() {
             if arg == "--" {
                 positionals.extend(args.by_ref());
@@ -68,6 +79,16 @@ impl Sorter<'_> {
             after_unknown = false;
             if arg == "-h" || arg == "-V" {
                 self.sorted.options.push(arg);
+            } else if let Some(transport) = address_option(&arg) {
+                let value = match arg.to_str().and_then(|arg| arg.split_once('=')) {
+                    Some((_, value)) => Some(value.into()),
+                    None => args.next_if(|next| !next.as_encoded_bytes().starts_with(b"-")),
+                };
+                if value.is_none() && transport.is_none() {
+                    self.warnings.push("an option for the address is ignored, because it has no value".to_owned());
+                }
+                transports.extend(transport);
+                positionals.splice(0..0, value);
             } else if let Some(option) = find_option(self.command, &arg) {
                 let command = self.command;
                 let next = args.next_if(|next| {
@@ -78,6 +99,9 @@ impl Sorter<'_> {
                 after_unknown = true;
                 self.unknown(&arg);
             }
+        }
+        if let Some(transport) = transports.first().filter(|_| !self.seen.contains("transport")) {
+            self.sorted.options.push(format!("--transport={transport}").into());
         }
         self.positionals(positionals, doubtful);
     }
@@ -181,8 +205,16 @@ fn find_option<'a>(command: &'a Command, arg: &OsStr) -> Option<&'a Arg> {
     })
 }
 
+/// Whether an option of another program has the address as its value, and the transport that it means.
+fn address_option(arg: &OsStr) -> Option<Option<&'static str>> {
+    let name = option_name(arg)?;
+    ADDRESS_OPTIONS.iter().find(|(option, _)| *option == name).map(|(_, transport)| *transport)
+}
+
 fn is_option(command: &Command, arg: &OsStr) -> bool {
-    matches!(arg.to_str(), Some("-h" | "-V" | "--")) || find_option(command, arg).is_some()
+    matches!(arg.to_str(), Some("-h" | "-V" | "--"))
+        || address_option(arg).is_some()
+        || find_option(command, arg).is_some()
 }
 
 /// The option whose name is most like an unknown one, without its dashes, if clap would suggest it.

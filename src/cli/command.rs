@@ -27,6 +27,16 @@ impl Command {
         }
     }
 
+    /// The same, to fill in the values.
+    pub(super) fn options_mut(&mut self) -> &mut Options {
+        match self {
+            Self::Bridge(Cli { options, .. })
+            | Self::Login(LoginCommand { options, .. })
+            | Self::Logout(LogoutCommand { options, .. })
+            | Self::Status(StatusCommand { options, .. }) => options,
+        }
+    }
+
     /// The options that every command has.
     pub fn options(&self) -> &Options {
         match self {

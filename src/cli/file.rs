@@ -11,9 +11,9 @@ use toml_edit::{Document, Item, Table, Value};
 use url::Url;
 
 use super::arguments::{invalid_option, suggestion};
-use super::text;
 use crate::error::Error;
 use crate::system;
+use crate::typed::{fill_in, read_text};
 
 /// The file's options for one server.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(super) struct FileOptions {
 pub(super) fn read(url: Option<&str>, command: &Command) -> Result<FileOptions, Error> {
     let Some(path) = path() else { return Ok(FileOptions::default()) };
     let shown = path.display().to_string();
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read_text(&path) {
         Ok(text) => text,
         // There is no such file, or no folder for it.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -99,7 +99,7 @@ fn tables<'a>(
 }
 
 fn parse_url(typed: &str) -> Option<Url> {
-    Url::parse(text::expand(typed).ok()?.trim()).ok()
+    Url::parse(fill_in(typed).ok()?.trim()).ok()
 }
 
 /// Whether an entry is for this address: the same path or one above it. An entry with a query is for that query only,

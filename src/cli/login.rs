@@ -1,6 +1,7 @@
 //! How does a login go?
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::option::{one_of, options};
 use crate::auth::{AuthMode, DpopChoice, KeptIn};
@@ -19,7 +20,7 @@ options! {
         client_secret_env VAR: Option<String>,
 
         /// The file that holds the client secret
-        client_secret_file FILE: Option<String>,
+        client_secret_file FILE: Option<PathBuf>,
 
         /// An existing client registration, as JSON or @FILE: client_id, client_secret, …; `${VAR}` stands for an
         /// environment variable
@@ -86,13 +87,13 @@ options! {
         token_endpoint URL: Option<String>,
 
         /// A file (PEM) with the key that authenticates the client, instead of a client secret (private_key_jwt)
-        private_key FILE: Option<String>,
+        private_key FILE: Option<PathBuf>,
 
         /// The key id (kid) of --private-key, if the authorization server requires one
         private_key_id ID: Option<String>,
 
         /// The file with the workload's own token, to be exchanged for an access token
-        workload_token_file FILE: Option<String>,
+        workload_token_file FILE: Option<PathBuf>,
 
         /// The token endpoint of the company's identity provider, which authorizes the login (ID-JAG)
         idp_token_endpoint URL: Option<String>,
@@ -104,7 +105,7 @@ options! {
         idp_client_secret_env VAR: Option<String>,
 
         /// The file with the person's ID token from the identity provider; read again for each login
-        idp_token_file FILE: Option<String>,
+        idp_token_file FILE: Option<PathBuf>,
 
         /// Where logins are stored
         token_store STORE: KeptIn = "file",

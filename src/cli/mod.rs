@@ -16,7 +16,6 @@ mod option;
 mod options;
 mod parse;
 mod split_header;
-mod text;
 
 pub use command::{Cli, Command, LoginCommand, LogoutCommand, StatusCommand};
 pub use login::Login;
@@ -24,7 +23,6 @@ pub use options::{Connection, Credentials, Logging, Network, Options, Tools};
 pub use parse::{ParseError, Parsed, parse};
 
 pub(crate) use split_header::is_auth_scheme;
-pub(crate) use text::{expand, is_unset, is_variable_name, variables};
 
 #[cfg(test)]
 mod tests {

@@ -7,11 +7,12 @@
 
 use std::ffi::OsStr;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
-use clap::builder::{FalseyValueParser, PossibleValue, TypedValueParser, ValueParser};
+use clap::builder::{FalseyValueParser, OsStringValueParser, PossibleValue, TypedValueParser, ValueParser};
 use clap::{Arg, Command, value_parser};
 
-use super::text::is_unset;
+use crate::typed::{expand_path, fill_in, is_unset};
 
 /// Declares a group of options, and the struct that holds their values.
 macro_rules! options {
@@ -33,6 +34,19 @@ macro_rules! options {
                 pub $name: $type,
             )+
         }
+
+        impl $group {
+            /// Replaces what stands for something else in each value. The error has the option's name.
+            pub(super) fn fill_in(&mut self) -> Result<(), (&'static str, String)> {
+                $(
+                    let name = stringify!($name);
+                    if !$crate::cli::option::FILLED_IN_LATER.contains(&name) {
+                        $crate::cli::option::OptionValue::fill_in(&mut self.$name).map_err(|why| (name, why))?;
+                    }
+                )+
+                Ok(())
+            }
+        }
     };
 }
 
@@ -47,10 +61,20 @@ pub(super) fn complete(arg: Arg) -> Arg {
     arg.env(variable).hide_env_values(true).ignore_case(has_value)
 }
 
+/// Options whose values are needed as they were typed too, or have rules of their own: the room that reads them fills
+/// them in.
+pub(super) const FILLED_IN_LATER: [&str; 4] =
+    ["header", "static_oauth_client_info", "static_oauth_client_metadata", "token_command"];
+
 /// A type that the field of an option can have.
-pub(super) trait OptionValue {
+pub(super) trait OptionValue: Sized {
     /// Reads one value of the option.
     fn parser() -> ValueParser;
+
+    /// Replaces what stands for something else in the value: variables, and `~` in a path.
+    fn fill_in(&mut self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// A switch. In the environment every value except "0", "false", "no" and the like turns it on.
@@ -95,12 +119,55 @@ impl OptionValue for Option<String> {
     fn parser() -> ValueParser {
         ValueParser::string()
     }
+
+    fn fill_in(&mut self) -> Result<(), String> {
+        fill_in_texts(self.as_mut_slice())
+    }
 }
 
 impl OptionValue for Vec<String> {
     fn parser() -> ValueParser {
         ValueParser::string()
     }
+
+    fn fill_in(&mut self) -> Result<(), String> {
+        fill_in_texts(self)
+    }
+}
+
+fn fill_in_texts(texts: &mut [String]) -> Result<(), String> {
+    for text in texts.iter_mut().filter(|text| !is_unset(text)) {
+        *text = fill_in(text).map_err(|unfilled| unfilled.to_string())?;
+    }
+    Ok(())
+}
+
+/// A file.
+impl OptionValue for Option<PathBuf> {
+    fn parser() -> ValueParser {
+        OsStringValueParser::new().map(PathBuf::from).into()
+    }
+
+    fn fill_in(&mut self) -> Result<(), String> {
+        expand_paths(self.as_mut_slice())
+    }
+}
+
+impl OptionValue for Vec<PathBuf> {
+    fn parser() -> ValueParser {
+        <Option<PathBuf>>::parser()
+    }
+
+    fn fill_in(&mut self) -> Result<(), String> {
+        expand_paths(self)
+    }
+}
+
+fn expand_paths(paths: &mut [PathBuf]) -> Result<(), String> {
+    for path in paths.iter_mut().filter(|path| !path.to_str().is_some_and(is_unset)) {
+        *path = expand_path(path)?;
+    }
+    Ok(())
 }
 
 /// Makes enums of other rooms the values of options: each variant with its word on the command line and its help.

@@ -1,9 +1,12 @@
 //! Which options does every command have?
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::login::Login;
 use super::option::{one_of, options};
+use crate::error::Error;
 use crate::log::Level;
 use crate::upstream::{ClientProtocol, Protocol, TransportStrategy};
 
@@ -30,20 +33,38 @@ pub struct Options {
     pub logging: Logging,
 }
 
+impl Options {
+    /// Replaces what stands for something else in the values: variables, and `~` in paths.
+    pub(super) fn fill_in(&mut self) -> Result<(), Error> {
+        let filled = self
+            .credentials
+            .fill_in()
+            .and_then(|()| self.connection.fill_in())
+            .and_then(|()| self.network.fill_in())
+            .and_then(|()| self.tools.fill_in())
+            .and_then(|()| self.login.fill_in())
+            .and_then(|()| self.logging.fill_in());
+        filled.map_err(|(name, why)| {
+            Error::Usage(format!("the value of --{} cannot be used: {why}", name.replace('_', "-")))
+        })
+    }
+}
+
 options! {
     /// Headers and tokens that the user has.
     pub struct Credentials {
-        /// A header for the server, `Name: value`; `${VAR}` stands for an environment variable (repeatable)
+        /// A header for the server, `Name: value`; `${VAR}` stands for an environment variable, `${VAR:-TEXT}` has a default
+        /// (repeatable)
         header HEADER: Vec<String>,
 
         /// A file of headers, one `Name: value` a line; a line that begins with `#` is a comment (repeatable)
-        header_file FILE: Vec<String>,
+        header_file FILE: Vec<PathBuf>,
 
         /// The environment variable that holds the bearer token
         bearer_token_env VAR: Option<String>,
 
         /// The file that holds the bearer token; read again when the server rejects the token
-        bearer_token_file FILE: Option<String>,
+        bearer_token_file FILE: Option<PathBuf>,
 
         /// A command that prints the bearer token; run without a shell, and again when the server rejects the token
         token_command CMD: Option<String>,
@@ -115,16 +136,16 @@ options! {
         enable_proxy: bool => hide = true,
 
         /// A file of CA certificates (PEM) to trust besides those of the system (repeatable)
-        ca_cert FILE: Vec<String>,
+        ca_cert FILE: Vec<PathBuf>,
 
         /// A file (PEM) with the client certificate to show to the server, and its chain
-        client_cert FILE: Option<String>,
+        client_cert FILE: Option<PathBuf>,
 
         /// A file (PEM) with the key of the client certificate, if --client-cert does not contain it
-        client_key FILE: Option<String>,
+        client_key FILE: Option<PathBuf>,
 
         /// Connect over a Unix-domain socket, or a named pipe on Windows
-        unix_socket PATH: Option<String>,
+        unix_socket PATH: Option<PathBuf>,
 
         /// Use IPv4 only
         ipv4: bool,
@@ -158,10 +179,10 @@ options! {
         log_level LEVEL: Level = "warn",
 
         /// Write events to this file too, with the time; at 10 MB it is renamed to FILE.1, and a new file begins
-        log_file FILE: Option<String>,
+        log_file FILE: Option<PathBuf>,
 
         /// Write every message and every header to this file as JSON lines, without secrets, for a bug report
-        trace_file FILE: Option<String>,
+        trace_file FILE: Option<PathBuf>,
 
         /// Write events of every level to stderr and to a file under ~/.mcp-ferry/logs
         debug: bool,

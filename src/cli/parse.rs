@@ -13,6 +13,7 @@ use super::arguments::{Arguments, invalid_option, option_name};
 use super::command::{Cli, Command, LoginCommand, LogoutCommand, StatusCommand};
 use super::file;
 use crate::error::Error;
+use crate::system;
 
 /// Options whose values are ignored with a warning if they are not valid: other bridges have these options, and start
 /// with every value of them.
@@ -40,21 +41,23 @@ pub struct Parsed {
 pub enum ParseError {
     /// Help, the version, or an argument that is not valid.
     Arguments(clap::Error),
-    /// The configuration file cannot be used.
-    Configuration(Error),
+    /// The configuration file, a value in the environment, or a folder cannot be used.
+    Value(Error),
 }
 
 /// Reads the arguments (the first is the program's name), the environment, and the configuration file.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ParseError> {
+    system::check_home().map_err(|why| ParseError::Value(Error::Usage(why)))?;
     let mut args = args.into_iter().skip(1).peekable();
     let name = args.next_if(|word| ["login", "logout", "status"].iter().any(|name| word == name));
     let mut warnings = Vec::new();
-    let command = match name.as_deref().and_then(OsStr::to_str) {
+    let mut command = match name.as_deref().and_then(OsStr::to_str) {
         Some("login") => Command::Login(read::<LoginCommand>(args, &mut warnings)?),
         Some("logout") => Command::Logout(read::<LogoutCommand>(args, &mut warnings)?),
         Some(_) => Command::Status(read::<StatusCommand>(args, &mut warnings)?),
         None => Command::Bridge(read::<Cli>(args, &mut warnings)?),
     };
+    command.options_mut().fill_in().map_err(ParseError::Value)?;
     Ok(Parsed { command, warnings })
 }
 
@@ -65,7 +68,7 @@ fn read<T: Parser>(args: impl Iterator<Item = OsString>, warnings: &mut Vec<Stri
     let mut matches = match_all(&mut command, &mut args, warnings).map_err(ParseError::Arguments)?;
     // The configuration file is read second, because its entries depend on the server's address.
     let url = matches.try_get_one::<String>("url").ok().flatten();
-    let file = file::read(url.map(String::as_str), &command).map_err(ParseError::Configuration)?;
+    let file = file::read(url.map(String::as_str), &command).map_err(ParseError::Value)?;
     warnings.extend(file.warnings);
     let is_given = |id: &str| !matches!(matches.value_source(id), None | Some(ValueSource::DefaultValue));
     let added: Vec<_> = file.options.into_iter().filter(|(id, _)| !is_given(id)).map(|(_, option)| option).collect();
@@ -73,7 +76,7 @@ fn read<T: Parser>(args: impl Iterator<Item = OsString>, warnings: &mut Vec<Stri
         args.options.extend(added);
         // Without the file's options there was no error.
         matches = match_all(&mut command, &mut args, warnings)
-            .map_err(|error| ParseError::Configuration(file::invalid_value(&error)))?;
+            .map_err(|error| ParseError::Value(file::invalid_value(&error)))?;
     }
     T::from_arg_matches_mut(&mut matches).map_err(ParseError::Arguments)
 }

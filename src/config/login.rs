@@ -1,12 +1,13 @@
 //! What did the user mean for the authorization server?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::text::{document, each_given, given, named_file, names_a_variable, variable};
+use super::text::{document, each_given, given, given_path, named_file, names_a_variable, variable};
 use crate::auth::{Credential, Enterprise, Grant, Login, ResourceChoice, Signer};
 use crate::cli;
 use crate::error::Error;
 use crate::log::{self, Secret};
+use crate::typed::{pem as unwrapped_pem, unquoted};
 
 /// The settings of logins.
 pub(super) fn login(typed: &cli::Login) -> Result<Login, Error> {
@@ -45,13 +46,13 @@ fn client(typed: &cli::Login) -> Result<Login, Error> {
     }
     login.client_id = text(&typed.client_id).or(login.client_id);
     let secret = match named_file(typed.client_secret_file.as_ref())? {
-        Some(secret) => Some(Secret::new(secret.trim())),
+        Some(secret) => Some(Secret::new(unquoted(&secret))),
         None => secret_variable(typed.client_secret_env.as_ref(), "--client-secret-env")?,
     };
     login.client_secret = secret.or(login.client_secret);
     if let Some(pem) = named_file(typed.private_key.as_ref())? {
-        let path = typed.private_key.as_deref().unwrap_or_default();
-        let signer = Signer::from_pem(&pem, text(&typed.private_key_id));
+        let path = typed.private_key.as_deref().unwrap_or(Path::new("")).display();
+        let signer = Signer::from_pem(&unwrapped_pem(&pem), text(&typed.private_key_id));
         login.client_key = Some(signer.map_err(|error| Error::Usage(format!("--private-key {path}: {error}")))?);
     }
     login.client_metadata_url =
@@ -67,13 +68,14 @@ fn secret_variable(name: Option<&String>, option: &str) -> Result<Option<Secret>
         return Err(Error::Usage(format!("{option} needs the name of an environment variable, not the secret itself")));
     }
     match variable(name) {
-        Some(value) => Ok(Some(Secret::new(value.trim()))),
+        Some(value) => Ok(Some(Secret::new(unquoted(&value)))),
         None => Err(Error::Usage(format!("the environment variable {name} of {option} is not set"))),
     }
 }
 
 fn grant(typed: &cli::Login) -> Result<Grant, Error> {
-    let file = |path: &Option<String>| given(path.as_ref()).map(|path| Credential::File { path: PathBuf::from(path) });
+    let file =
+        |path: &Option<PathBuf>| given_path(path.as_ref()).map(|path| Credential::File { path: path.to_owned() });
     if let Some(workload) = file(&typed.workload_token_file) {
         return Ok(Grant::Workload(workload));
     }

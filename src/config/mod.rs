@@ -7,7 +7,7 @@ mod login;
 mod server;
 mod text;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use http::Uri;
 
 use crate::cli::{Connection, Logging, Options, Tools};
 use crate::error::Error;
-use crate::net::{Http, socket_url};
+use crate::net::Http;
 use crate::tools::Rules;
 use crate::{bridge, files, log, system, upstream};
 
@@ -35,7 +35,7 @@ impl Settings {
     /// callback's port behind it.
     pub fn new(url: &str, port: Option<u16>, options: &Options) -> Result<Self, Error> {
         let mut network = server::network(options)?;
-        let server = match socket_url(url.trim()) {
+        let server = match server::socket(url) {
             Some(parsed) => {
                 let (socket, endpoint) = parsed.map_err(Error::Usage)?;
                 network.unix_socket = Some(socket);
@@ -94,7 +94,7 @@ fn time_limit(seconds: f64) -> Option<Duration> {
 /// secret.
 pub fn log_options(url: Option<&str>, typed: &Logging) -> log::Options {
     let level = if typed.debug { log::Level::Debug } else { typed.log_level };
-    let file = || text::given(typed.log_file.as_ref()).map(PathBuf::from);
+    let file = || text::given_path(typed.log_file.as_ref()).map(Path::to_owned);
     let debug_file = || {
         let name = files::hex(&files::sha256(url.unwrap_or_default().as_bytes())[..8]);
         system::home().filter(|_| typed.debug).map(|home| home.join("logs").join(format!("{name}.log")))
@@ -102,6 +102,6 @@ pub fn log_options(url: Option<&str>, typed: &Logging) -> log::Options {
     log::Options {
         stderr: (!typed.silent).then_some(level),
         file: file().or_else(debug_file).map(|path| (path, level)),
-        trace: text::given(typed.trace_file.as_ref()).map(PathBuf::from),
+        trace: text::given_path(typed.trace_file.as_ref()).map(Path::to_owned),
     }
 }

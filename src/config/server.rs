@@ -1,16 +1,17 @@
 //! Which server did the user mean, and how is it reached?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Uri;
-use url::Url;
+use url::{Host, Url};
 
-use super::text::{each_given, given};
+use super::text::{each_given_path, given, given_path};
 use crate::cli::{self, Options};
 use crate::error::Error;
 use crate::log;
-use crate::net::{Family, Network, Proxy, ProxyUrl, is_loopback};
+use crate::net::{Family, Network, Proxy, ProxyUrl, is_loopback, socket_url};
+use crate::typed::{expand_path, fill_in, is_unset, unquoted};
 
 /// The shortest part of an address's path that may be a token, and is hidden in logs.
 const SHORTEST_TOKEN: usize = 8;
@@ -18,16 +19,16 @@ const SHORTEST_TOKEN: usize = 8;
 /// Reads the server's address. It must be https, unless http is allowed or leads to this machine. No error quotes the
 /// address: it may hold a secret, or be a secret in the wrong place.
 pub(super) fn address(typed: &str, allow_http: bool) -> Result<Uri, String> {
-    if cli::is_unset(typed) {
+    if is_unset(typed) {
         return Err("no URL is given".to_owned());
     }
-    let expanded = cli::expand(typed)
-        .map_err(|variable| format!("the URL needs the environment variable {variable}, which is not set"))?;
-    let mut url = Url::parse(expanded.trim()).map_err(|error| match error {
+    let filled = fill_in(unquoted(typed)).map_err(|unfilled| format!("the URL cannot be used: {unfilled}"))?;
+    let mut url = Url::parse(filled.trim()).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => "the URL must begin with https:// or http://".to_owned(),
         error => format!("the URL is not valid: {error}"),
     })?;
     log::hide_url(&url, SHORTEST_TOKEN);
+    name_this_machine(&mut url);
     let host = url.host_str().ok_or("the URL names no host")?;
     match url.scheme() {
         "https" => {}
@@ -46,6 +47,32 @@ pub(super) fn address(typed: &str, allow_http: bool) -> Result<Uri, String> {
     url.as_str().parse().map_err(|error| format!("the URL is not valid: {error}"))
 }
 
+/// The socket and the endpoint behind it, if the address is that of a socket.
+pub(super) fn socket(typed: &str) -> Option<Result<(PathBuf, Uri), String>> {
+    // What cannot be filled in is an error of the address.
+    let filled = fill_in(unquoted(typed)).ok()?;
+    match filled.split_once("://~/") {
+        Some((scheme, below)) => {
+            let home = expand_path(Path::new("~")).ok()?;
+            socket_url(&format!("{scheme}://{}/{below}", home.display()))
+        }
+        None => socket_url(&filled),
+    }
+}
+
+/// Replaces an address that only servers can use: they listen on it, but no connection leads to it on every system,
+/// and servers refuse it as a `Host`.
+fn name_this_machine(url: &mut Url) {
+    let (given, loopback) = match url.host() {
+        Some(Host::Ipv4(address)) if address.is_unspecified() => ("0.0.0.0", "127.0.0.1"),
+        Some(Host::Ipv6(address)) if address.is_unspecified() => ("[::]", "[::1]"),
+        _ => return,
+    };
+    if url.set_host(Some(loopback)).is_ok() {
+        log::warn!("{given} is an address to listen on; the bridge connects to {loopback} on this machine instead");
+    }
+}
+
 /// How connections are made.
 pub(super) fn network(options: &Options) -> Result<Network, Error> {
     let typed = &options.network;
@@ -55,10 +82,10 @@ pub(super) fn network(options: &Options) -> Result<Network, Error> {
         (false, true) => Family::V6,
         (false, false) => Family::Any,
     };
-    let path = |typed: &Option<String>| given(typed.as_ref()).map(PathBuf::from);
+    let path = |typed: &Option<PathBuf>| given_path(typed.as_ref()).map(Path::to_owned);
     Ok(Network {
         proxy: proxy(typed)?,
-        ca_certs: each_given(&typed.ca_cert).map(PathBuf::from).collect(),
+        ca_certs: each_given_path(&typed.ca_cert).map(Path::to_owned).collect(),
         client_cert: path(&typed.client_cert),
         client_key: path(&typed.client_key),
         family,
@@ -87,5 +114,28 @@ mod tests {
     #[test]
     fn an_address_is_normalized_and_loses_its_fragment() {
         assert_eq!(address("https://Example.com/a b#c", false).unwrap(), "https://example.com/a%20b");
+        assert_eq!(address(" \"https://example.com/a\" ", false).unwrap(), "https://example.com/a");
+    }
+
+    #[test]
+    fn this_machine_may_be_spelled_in_every_way() {
+        for (typed, used) in [
+            ("http://localhost.:1/", "http://localhost.:1/"),
+            ("http://LOCALHOST:1/", "http://localhost:1/"),
+            ("http://app.localhost:1/", "http://app.localhost:1/"),
+            ("http://127.1:1/", "http://127.0.0.1:1/"),
+            ("http://127.8.8.8:1/", "http://127.8.8.8:1/"),
+            ("http://2130706433:1/", "http://127.0.0.1:1/"),
+            ("http://[::1]:1/", "http://[::1]:1/"),
+            ("http://[::ffff:127.0.0.1]:1/", "http://[::ffff:7f00:1]:1/"),
+            ("http://0.0.0.0:1/", "http://127.0.0.1:1/"),
+            ("http://0:1/", "http://127.0.0.1:1/"),
+            ("http://[::]:1/", "http://[::1]:1/"),
+        ] {
+            assert_eq!(address(typed, false).unwrap(), used, "{typed}");
+        }
+        for typed in ["http://localhost.example.com/", "http://127.0.0.1.nip.io/", "http://[::ffff:10.0.0.1]/"] {
+            assert!(address(typed, false).is_err(), "{typed}");
+        }
     }
 }

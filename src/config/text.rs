@@ -1,11 +1,23 @@
 //! How are typed texts read: values that were not filled in, commands, and the variables and files that options name?
 
-use crate::cli::{expand, is_unset, is_variable_name};
+use std::path::{Path, PathBuf};
+
 use crate::error::Error;
+use crate::typed::{expand_path, fill_in, has_place, is_unset, is_variable_name, read_text};
 
 /// The value of an option, unless it counts as not given.
 pub(super) fn given(typed: Option<&String>) -> Option<&str> {
     typed.map(String::as_str).filter(|typed| !is_unset(typed))
+}
+
+/// The file that an option names, unless it counts as not given.
+pub(super) fn given_path(typed: Option<&PathBuf>) -> Option<&Path> {
+    typed.map(PathBuf::as_path).filter(|typed| !typed.to_str().is_some_and(is_unset))
+}
+
+/// The files that a repeatable option names.
+pub(super) fn each_given_path(typed: &[PathBuf]) -> impl Iterator<Item = &Path> {
+    typed.iter().filter_map(|typed| given_path(Some(typed)))
 }
 
 /// The values of a repeatable option, without those that count as not given.
@@ -21,35 +33,54 @@ pub(super) fn names_a_variable(text: &str) -> bool {
     is_variable_name(text) && !is_token
 }
 
-/// The value of an environment variable, unless it is empty or a placeholder.
+/// The value of an environment variable, unless it is empty or has a place that nothing filled in.
 pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !is_unset(value))
+    std::env::var(name).ok().filter(|value| !is_unset(value) && !has_place(value))
 }
 
 /// The text of the file at the path that was typed.
-pub(super) fn named_file(path: Option<&String>) -> Result<Option<String>, Error> {
-    given(path).map(read_file).transpose()
+pub(super) fn named_file(path: Option<&PathBuf>) -> Result<Option<String>, Error> {
+    given_path(path).map(read_file).transpose()
 }
 
 /// JSON as it was typed, or the text of the file whose path follows an `@`; with the values of its variables.
 pub(super) fn document(typed: Option<&String>) -> Result<Option<String>, Error> {
     let Some(typed) = given(typed) else { return Ok(None) };
     let json = match typed.trim().strip_prefix('@') {
-        Some(path) => &read_file(path)?,
+        Some(path) => {
+            let path = expand_path(Path::new(path));
+            &read_file(&path.map_err(|why| Error::Usage(format!("the file of the client's JSON: {why}")))?)?
+        }
         None => typed,
     };
-    expand(json).map(Some).map_err(|variable| {
-        Error::Usage(format!("the client's JSON needs the environment variable {variable}, which is not set"))
-    })
+    let filled =
+        fill_in(json).map_err(|unfilled| Error::Usage(format!("the client's JSON cannot be used: {unfilled}")));
+    filled.map(Some)
 }
 
-pub(super) fn read_file(path: &str) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error::File(path.to_owned(), error.to_string()))
+pub(super) fn read_file(path: &Path) -> Result<String, Error> {
+    read_text(path).map_err(|error| Error::File(path.display().to_string(), error.to_string()))
+}
+
+/// The words of a command. The program's path and the arguments may begin with `~`; variables in the arguments are left
+/// to the program, which may be a shell, unless they are spelled as no shell does it.
+pub(super) fn command(typed: &str) -> Result<Vec<String>, String> {
+    let words = split_command(typed).into_iter().enumerate().map(|(nth, word)| {
+        let is_ours = nth == 0 || word == "~" || word.starts_with("~/") || word.contains("${env:");
+        if !is_ours {
+            return Ok(word);
+        }
+        if word.contains("${env:") && nth > 0 {
+            return fill_in(&word).map_err(|unfilled| unfilled.to_string());
+        }
+        expand_path(Path::new(&word)).map(|path| path.to_string_lossy().into_owned())
+    });
+    words.collect()
 }
 
 /// Splits a command into program and arguments: at white space, but not within quotes. A backslash escapes the next
 /// character; on Windows, where it belongs to paths, only a quote. The result is empty if a quote stays open.
-pub(super) fn split_command(command: &str) -> Vec<String> {
+fn split_command(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::network::NetworkError;
+use crate::typed::{decode, pem};
 
 /// The first byte of a certificate that is not PEM: Windows exports such files.
 const DER_SEQUENCE: u8 = 0x30;
@@ -87,11 +88,16 @@ fn private_key(path: &Path, bytes: &[u8], missing: &str) -> Result<PrivateKeyDer
     }
 }
 
+/// The file's bytes. PEM is a text that tools write in whatever encoding, with or without quotes.
 fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
-    std::fs::read(path).map_err(|error| {
+    let bytes = std::fs::read(path).map_err(|error| {
         let hint = "check that the file exists and that this user may read it";
         NetworkError::new(format!("cannot read {}: {error}", path.display()), hint)
-    })
+    })?;
+    if bytes.first() == Some(&DER_SEQUENCE) {
+        return Ok(bytes);
+    }
+    Ok(decode(&bytes).map_or(bytes, |text| pem(&text).into_bytes()))
 }
 
 fn content(path: &Path, problem: &str) -> NetworkError {

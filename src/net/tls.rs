@@ -15,6 +15,7 @@ use super::network::{Network, NetworkError};
 use super::pem;
 use super::verifier::Verifier;
 use crate::log;
+use crate::typed::{expand_path, is_unset};
 
 type Config = Result<Arc<ClientConfig>, rustls::Error>;
 
@@ -93,11 +94,12 @@ fn client_config(mut authorities: Vec<CertificateDer<'static>>, identity: Arc<Cl
 
 /// The certificates that the variables of OpenSSL and Node name. A file that cannot be used is left out with a warning.
 fn authorities_of_environment() -> Vec<CertificateDer<'static>> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.to_str().is_some_and(is_unset));
+    let expanded = |path: &Path| expand_path(path).unwrap_or_else(|_| path.to_owned());
     let mut certificates = Vec::new();
     for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
         let Some(path) = set(variable) else { continue };
-        match pem::authorities(Path::new(&path)) {
+        match pem::authorities(&expanded(Path::new(&path))) {
             Ok(authorities) => certificates.extend(authorities),
             Err(error) => log::warn!("{variable} is ignored: {error}"),
         }
@@ -105,6 +107,7 @@ fn authorities_of_environment() -> Vec<CertificateDer<'static>> {
     let directories = set("SSL_CERT_DIR");
     let directories = directories.iter().flat_map(std::env::split_paths).filter(|path| !path.as_os_str().is_empty());
     for directory in directories {
+        let directory = expanded(&directory);
         match files(&directory) {
             Ok(files) => certificates.extend(files.iter().flat_map(|file| pem::usable_authorities(file))),
             Err(error) => log::warn!("{} in SSL_CERT_DIR is ignored: {error}", directory.display()),

@@ -73,6 +73,7 @@ mod timeouts;
 mod tls;
 mod token_command;
 mod tool_filters;
+mod typed_values;
 mod unix_socket;
 mod unread_stderr;
 mod user_scenarios;

@@ -27,6 +27,29 @@ fn a_private_certificate_authority_can_be_configured() {
 }
 
 #[test]
+fn a_certificate_authority_is_read_in_every_encoding() {
+    let server = Https::start(&["localhost"]);
+    let pem = server.authority.pem();
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("ca.pem");
+    let crlf = pem.replace('\n', "\r\n");
+    for bytes in [
+        [b"\xef\xbb\xbf", crlf.as_bytes()].concat(),
+        [b"\xff\xfe".to_vec(), crlf.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat(),
+        format!("\"{}\"", pem.trim().replace('\n', "\\n")).into_bytes(),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        assert_reached(server.bridge().args(["--ca-cert", path.to_str().unwrap()]));
+        #[cfg(unix)]
+        assert_reached(server.bridge().env("HOME", files.path().to_str().unwrap()).args(["--ca-cert", "~/ca.pem"]));
+        #[cfg(unix)]
+        for variable in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] {
+            assert_reached(server.bridge().env("HOME", files.path().to_str().unwrap()).env(variable, "~/ca.pem"));
+        }
+    }
+}
+
+#[test]
 fn an_unusable_certificate_file_of_the_environment_is_a_warning() {
     let server = Https::start(&["localhost"]);
     let (launch, _authority) = server.trusting_bridge();

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::metadata::{list, text};
 use super::record::{Client, Issuer, Origin, Record, Tokens};
 use crate::log::{self, Secret};
+use crate::typed::{expand_path, read_text};
 
 /// How long mcp-remote may take to refresh its tokens.
 const LEASE: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ pub(super) struct McpRemoteOptions<'a> {
 
 pub(super) fn cache_dir() -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("MCP_REMOTE_CONFIG_DIR").filter(|given| !given.is_empty()) {
-        return Some(given.into());
+        return expand_path(Path::new(&given)).ok();
     }
     directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mcp-auth"))
 }
@@ -118,7 +119,7 @@ fn read(folder: &Path, name: &str) -> Option<Record> {
 }
 
 fn json(path: &Path) -> Option<Map<String, Value>> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    serde_json::from_str(&read_text(path).ok()?).ok()
 }
 
 /// A member that is a valid number of seconds, or with 1000 `per_second` of milliseconds.

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::web_url::{UnsafeUrl, check_url};
 use crate::log;
-use crate::net::{Http, HttpError, PRODUCT, read, retry_after};
+use crate::net::{AddressScope, Http, HttpError, PRODUCT, read, retry_after};
 
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
@@ -19,9 +19,6 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 const SIZE_LIMIT: usize = 1024 * 1024;
 
 const REDIRECTS: usize = 3;
-
-/// How many bytes of an unexpected response are shown.
-const SNIPPET: usize = 200;
 
 /// How the description of a response by a bot protection begins.
 pub(super) const BLOCKED: &str = "blocked by bot protection";
@@ -31,6 +28,7 @@ pub(super) const BLOCKED: &str = "blocked by bot protection";
 pub(super) struct Fetch {
     http: Http,
     allow_http: bool,
+    address_scope: AddressScope,
 }
 
 /// Why a request was not sent, or has no response.
@@ -72,9 +70,26 @@ pub(super) struct Reply {
 
 impl Fetch {
     /// `allow_http`: the user allows http to the MCP server, so its authorization server may use http too. `Http`
-    /// checks which network addresses a name may lead to.
-    pub(super) fn new(http: Http, allow_http: bool) -> Self {
-        Self { http, allow_http }
+    /// checks which network addresses a name may lead to, by the scope that it was made for.
+    pub(super) fn new(http: Http, allow_http: bool, address_scope: AddressScope) -> Self {
+        Self { http, allow_http, address_scope }
+    }
+
+    /// Checks an address that a browser is to be sent to. The browser is inside the network that this machine is in, and
+    /// holds the user's cookies: it gets no address that a request of ours would not be sent to, and for a public server
+    /// none without TLS.
+    pub(super) async fn check_for_browser(&self, url: &str) -> Result<(), FetchError> {
+        let url = self.check_url(url)?;
+        if self.address_scope == AddressScope::Public && url.scheme() != "https" {
+            return Err(UnsafeUrl::new(&url, "a public server must not send a browser there without https").into());
+        }
+        let uri: Uri = url.as_str().parse().map_err(|_| UnsafeUrl::new(&url, "it is not a valid request URL"))?;
+        self.http.check_for_browser(&uri).await.map_err(|error| match error {
+            HttpError::Connect { host, cause, hint, .. } => {
+                FetchError::Barred { cause: format!("no browser is sent to {host}: {cause}"), hint }
+            }
+            error => FetchError::NoResponse(error.to_string()),
+        })
     }
 
     pub(in crate::auth) fn check_url(&self, url: &str) -> Result<Url, FetchError> {
@@ -212,13 +227,7 @@ impl Reply {
                 .iter()
                 .any(|mark| text.contains(mark))
         };
-        (refused && (marked || page))
-            .then(|| format!("{BLOCKED} at {} (status {}): {}", self.host(), self.status.as_u16(), self.snippet()))
-    }
-
-    /// The beginning of the body, for messages.
-    pub(super) fn snippet(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(SNIPPET)]);
-        log::redact(text.trim())
+        // Nothing of the page is quoted: the request may have met something else than an authorization server.
+        (refused && (marked || page)).then(|| format!("{BLOCKED} at {} (status {})", self.host(), self.status.as_u16()))
     }
 }

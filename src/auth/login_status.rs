@@ -15,6 +15,8 @@ pub struct LoginStatus {
     pub(super) requested: Notify,
     /// A client whose first message needs the login notifies it; the background login waits for it.
     pub(super) first_message: Notify,
+    /// A client that asks for more than its first message notifies it; the background login waits for it.
+    pub(super) used: Notify,
     /// There is a login, and only one with more scope is missing: most requests do not need it. Refused requests write
     /// it; each request reads it.
     partial: AtomicBool,
@@ -80,11 +82,17 @@ impl LoginStatus {
     fn clear_requests(&self) {
         self.requested.notified().now_or_never();
         self.first_message.notified().now_or_never();
+        self.used.notified().now_or_never();
     }
 
     /// A client's first message needs the login. The client may have come only to look.
     pub fn note_first_message(&self) {
         self.first_message.notify_one();
+    }
+
+    /// The client goes on after its first message: it did not come only to see whether the server is there.
+    pub fn note_use(&self) {
+        self.used.notify_one();
     }
 
     /// A client needs the login now. A login that failed is tried again.

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::address::AddressScope;
 use super::connector::Connector;
 use super::cookies::CookieJar;
 use super::error::{HttpError, chain};
@@ -60,6 +61,16 @@ impl Http {
     /// Prepares for a request to this address: what TLS needs is read in the meantime.
     pub fn prepare(&self, uri: &Uri) {
         self.connector.prepare(uri);
+    }
+
+    /// The scope for addresses that the server at this address names. It is the server that this client connects to.
+    pub async fn scope_around(&self, server: &Uri) -> AddressScope {
+        self.connector.scope_around(server).await
+    }
+
+    /// Whether a browser may be sent to this address: it gets the same addresses as this client.
+    pub async fn check_for_browser(&self, uri: &Uri) -> Result<(), HttpError> {
+        self.connector.check_for_browser(uri).await.map_err(|error| HttpError::connect(uri, error))
     }
 
     /// Sends a request and waits for the head of the response, without a time limit. A redirect to another origin is an

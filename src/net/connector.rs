@@ -5,6 +5,7 @@
 //! or through a proxy; `connect_to_proxy` does the first half of the last.
 
 use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,14 +17,15 @@ use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::address::{AddressScope, Admission, Resolver};
-use super::error::{BoxError, ConnectError};
+use super::address::{AddressScope, Admission, Family, Resolver};
+use super::error::{BoxError, ConnectError, find};
 use super::identity::ClientIdentity;
 use super::network::{Network, NetworkError};
-use super::origin::{is_https, port};
+use super::origin::{bare_host, is_https, port};
 use super::proxy::{NamedProxy, Proxies};
 use super::proxy_url::ProxyProtocol;
 use super::stream::{Stream, check_socket, connect_socket};
@@ -51,8 +53,8 @@ impl Connector {
         if let Some(path) = &network.unix_socket {
             check_socket(path)?;
         }
-        let admission = Admission { family: network.family, address_scope: network.address_scope };
-        let proxy_admission = Admission { address_scope: AddressScope::Any, ..admission };
+        let admission = Admission { family: network.family, address_scope: Some(network.address_scope) };
+        let proxy_admission = Admission { address_scope: None, ..admission };
         Ok(Self(Arc::new(Routes {
             timeout: network.connect_timeout,
             socket: network.unix_socket.clone(),
@@ -62,7 +64,36 @@ impl Connector {
             proxy_admission,
             proxy_tcp: tcp(proxy_admission, network.connect_timeout),
             tls: Tls::new(network)?,
+            reached: Mutex::default(),
         })))
+    }
+
+    /// The scope for addresses that the server at this address names: that of the last connection to it. Before the
+    /// first connection the addresses of its name decide, and of those the one with the smallest scope.
+    pub(super) async fn scope_around(&self, server: &Uri) -> AddressScope {
+        if let Some(reached) = *self.0.reached.lock() {
+            return reached;
+        }
+        if self.0.socket.is_some() {
+            return AddressScope::Any;
+        }
+        match self.0.look_up(server).await {
+            Some(addresses) => {
+                let scopes = addresses.iter().map(|address| AddressScope::around(address.ip()));
+                scopes.max().unwrap_or(AddressScope::Public)
+            }
+            None => AddressScope::around_host(server.host().unwrap_or_default()),
+        }
+    }
+
+    /// Whether a browser may be sent to this address in place of a request of ours. Names that only the proxy or the
+    /// browser can resolve are admitted.
+    pub(super) async fn check_for_browser(&self, uri: &Uri) -> Result<(), ConnectError> {
+        let (routes, host) = (&self.0, uri.host().unwrap_or_default());
+        routes.admission.check_host(host)?;
+        // The browser has its own choice of families.
+        let admission = Admission { family: Family::Any, ..routes.admission };
+        admission.check_each(host, &routes.look_up(uri).await.unwrap_or_default())
     }
 
     /// Begins to read what TLS needs, if this address needs TLS.
@@ -102,11 +133,16 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             let timeout = routes.timeout;
             let proxy = routes.proxies.for_server(&uri).ok().flatten().filter(|_| routes.socket.is_none());
-            tokio::time::timeout(timeout, routes.connect(uri)).await.unwrap_or_else(|_| {
-                let through = proxy.map(|proxy| format!(" through {proxy}")).unwrap_or_default();
-                let seconds = timeout.as_secs_f64();
-                Err(ConnectError::temporary(format!("no connection{through} within {seconds} seconds")).into())
-            })
+            let connected =
+                tokio::time::timeout(timeout, Arc::clone(&routes).connect(uri)).await.unwrap_or_else(|_| {
+                    let through = proxy.map(|proxy| format!(" through {proxy}")).unwrap_or_default();
+                    let seconds = timeout.as_secs_f64();
+                    Err(ConnectError::temporary(format!("no connection{through} within {seconds} seconds")).into())
+                });
+            if let Ok(connection) = &connected {
+                *routes.reached.lock() = Some(scope_around_peer(connection));
+            }
+            connected
         })
     }
 }
@@ -122,6 +158,9 @@ struct Routes {
     proxy_admission: Admission,
     proxy_tcp: Tcp,
     tls: Tls,
+    /// The scope for addresses that the server names. Each connection sets it once the server has shown its certificate
+    /// there; logins read it.
+    reached: Mutex<Option<AddressScope>>,
 }
 
 impl Routes {
@@ -139,44 +178,71 @@ impl Routes {
         if let Some(path) = &self.socket {
             return connect_socket(path).await.map_err(|error| self.unreachable(&path.display(), &*error, uri));
         }
+        let (host, port) = (uri.host().unwrap_or_default(), port(uri));
+        self.admission.check_host(host)?;
         let Some(proxy) = self.proxies.for_server(uri)? else {
-            self.admission.check_literal(uri.host().unwrap_or_default())?;
-            return Ok(Stream::direct(self.tcp.clone().call(uri.clone()).await?));
+            let stream = self.tcp.clone().call(uri.clone()).await?;
+            let scope = stream.inner().peer_addr().map_or(AddressScope::Public, |peer| AddressScope::around(peer.ip()));
+            return Ok(Stream::direct(stream, scope));
+        };
+        let scope = AddressScope::around_host(host);
+        // Before the proxy hears of it.
+        let resolved = match proxy.url.protocol {
+            ProxyProtocol::Socks5 => self.resolve(host).await?,
+            ProxyProtocol::Http | ProxyProtocol::Socks5h => None,
         };
         let stream = self.connect_to_proxy(proxy.url.uri()).await;
         let stream = stream.map_err(|error| self.unreachable(&proxy, &*error, proxy.url.uri()))?;
         if proxy.url.protocol == ProxyProtocol::Http && !is_https(uri) {
-            return Ok(stream.forwarded());
+            return Ok(stream.forwarded(scope));
         }
         let mut stream = TokioIo::new(stream);
-        let (host, port) = (uri.host().unwrap_or_default(), port(uri));
-        match proxy.url.protocol {
-            ProxyProtocol::Http => tunnel::http_connect(&mut stream, &proxy, host, port).await?,
-            ProxyProtocol::Socks5h => tunnel::socks5(&mut stream, &proxy, host, port).await?,
-            ProxyProtocol::Socks5 => tunnel::socks5(&mut stream, &proxy, &self.resolve(host).await, port).await?,
+        match (proxy.url.protocol, resolved) {
+            (ProxyProtocol::Http, _) => tunnel::http_connect(&mut stream, &proxy, host, port).await?,
+            (_, None) => tunnel::socks5(&mut stream, &proxy, host, port).await?,
+            (_, Some(address)) => {
+                tunnel::socks5(&mut stream, &proxy, &address.to_string(), port).await?;
+                return Ok(stream.into_inner().tunnelled(AddressScope::around(address)));
+            }
         }
-        Ok(stream.into_inner())
+        Ok(stream.into_inner().tunnelled(scope))
     }
 
     /// TCP to a proxy, with TLS if the scheme of its own address is https.
     async fn connect_to_proxy(&self, uri: &Uri) -> Result<Stream, BoxError> {
-        self.proxy_admission.check_literal(uri.host().unwrap_or_default())?;
+        self.proxy_admission.check_host(uri.host().unwrap_or_default())?;
         let mut tcp = self.proxy_tcp.clone();
         if !is_https(uri) {
-            return Ok(Stream::direct(tcp.call(uri.clone()).await?));
+            return Ok(Stream::direct(tcp.call(uri.clone()).await?, AddressScope::Public));
         }
         let config = self.tls.config().await?;
         let mut tls = HttpsConnector::from((tcp, config));
         let stream: MaybeHttpsStream<TokioIo<TcpStream>> = tls.call(uri.clone()).await?;
-        Ok(Stream::direct(stream))
+        Ok(Stream::direct(stream, AddressScope::Public))
     }
 
-    /// Resolves the server's name for a SOCKS proxy. The proxy may still know a name that is unknown here.
-    async fn resolve(&self, host: &str) -> String {
-        let Ok(name) = host.parse::<Name>() else { return host.to_owned() };
-        let addresses = Resolver::new(self.proxy_admission).call(name).await;
-        let address = addresses.ok().and_then(|mut addresses| addresses.next());
-        address.map_or_else(|| host.to_owned(), |address| address.ip().to_string())
+    /// Resolves the server's name for a SOCKS proxy. The proxy may still know a name that is unknown here; a name whose
+    /// addresses are all refused is not left to the proxy.
+    async fn resolve(&self, host: &str) -> Result<Option<IpAddr>, ConnectError> {
+        let Ok(name) = host.parse::<Name>() else { return Ok(None) };
+        match Resolver::new(self.admission).call(name).await {
+            Ok(mut addresses) => Ok(addresses.next().map(|address| address.ip())),
+            Err(error) => find::<ConnectError>(&*error).map_or(Ok(None), |refused| Err(refused.clone())),
+        }
+    }
+
+    /// All addresses of a host that this machine resolves; `None` for a name that is left to a proxy.
+    async fn look_up(&self, uri: &Uri) -> Option<Vec<SocketAddr>> {
+        let is_resolved_here = match self.proxies.for_server(uri) {
+            Ok(Some(proxy)) => proxy.url.protocol == ProxyProtocol::Socks5,
+            Ok(None) | Err(_) => true,
+        };
+        if !is_resolved_here {
+            return None;
+        }
+        let looking_up = tokio::net::lookup_host((bare_host(uri), port(uri)));
+        let addresses = tokio::time::timeout(self.timeout, looking_up).await.ok()?.ok()?;
+        Some(addresses.collect())
     }
 
     fn unreachable(&self, peer: &impl Display, error: &(dyn std::error::Error + 'static), uri: &Uri) -> BoxError {
@@ -196,6 +262,14 @@ fn tcp(admission: Admission, timeout: Duration) -> Tcp {
     tcp.set_keepalive_interval(Some(KEEP_ALIVE_INTERVAL));
     tcp.set_keepalive_retries(Some(KEEP_ALIVE_PROBES));
     tcp
+}
+
+/// The scope for addresses that the server at the other end of this connection names.
+fn scope_around_peer(connection: &MaybeHttpsStream<Stream>) -> AddressScope {
+    match connection {
+        MaybeHttpsStream::Http(stream) => stream.scope(),
+        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().scope(),
+    }
 }
 
 /// [`Routes::open`] in the shape that [`HttpsConnector`] puts TLS on.

@@ -10,6 +10,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 
+use super::address::AddressScope;
 use super::error::BoxError;
 use super::network::NetworkError;
 
@@ -25,17 +26,28 @@ pub(super) struct Stream {
     bytes: Box<dyn Bytes>,
     /// The peer is a forward proxy: the request line must hold the whole address.
     is_forwarded: bool,
+    /// For addresses that the server at the other end names.
+    scope: AddressScope,
 }
 
 impl Stream {
-    /// To the server itself, perhaps through a tunnel.
-    pub(super) fn direct(bytes: impl Read + Write + Send + Unpin + 'static) -> Self {
-        Self { bytes: Box::new(bytes), is_forwarded: false }
+    /// To the server itself, or to a proxy that is still to be told where to connect.
+    pub(super) fn direct(bytes: impl Read + Write + Send + Unpin + 'static, scope: AddressScope) -> Self {
+        Self { bytes: Box::new(bytes), is_forwarded: false, scope }
     }
 
     /// To a forward proxy.
-    pub(super) fn forwarded(self) -> Self {
-        Self { is_forwarded: true, ..self }
+    pub(super) fn forwarded(self, scope: AddressScope) -> Self {
+        Self { is_forwarded: true, scope, ..self }
+    }
+
+    /// Through a tunnel to the server.
+    pub(super) fn tunnelled(self, scope: AddressScope) -> Self {
+        Self { scope, ..self }
+    }
+
+    pub(super) fn scope(&self) -> AddressScope {
+        self.scope
     }
 }
 
@@ -89,7 +101,7 @@ pub(super) fn check_socket(path: &Path) -> Result<(), NetworkError> {
 /// Connects to a server on this machine.
 #[cfg(unix)]
 pub(super) async fn connect_socket(path: &Path) -> Result<Stream, BoxError> {
-    Ok(Stream::direct(TokioIo::new(tokio::net::UnixStream::connect(path).await?)))
+    Ok(Stream::direct(TokioIo::new(tokio::net::UnixStream::connect(path).await?), AddressScope::Any))
 }
 
 #[cfg(windows)]
@@ -110,7 +122,7 @@ pub(super) async fn connect_socket(path: &Path) -> Result<Stream, BoxError> {
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
     loop {
         match tokio::net::windows::named_pipe::ClientOptions::new().open(path) {
-            Ok(pipe) => return Ok(Stream::direct(TokioIo::new(pipe))),
+            Ok(pipe) => return Ok(Stream::direct(TokioIo::new(pipe), AddressScope::Any)),
             Err(error) if error.raw_os_error() == Some(ERROR_PIPE_BUSY) => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(error.into()),
         }

@@ -5,12 +5,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use url::Url;
+
 use super::log_in::log_in;
 use super::prompt::LoginOptions;
 use crate::auth::discovery::Discovered;
 use crate::auth::login_context::LoginContext;
 use crate::auth::metadata::Metadata;
+use crate::auth::record::Issuer;
 use crate::auth::settings::AuthMode;
+use crate::auth::web_url::is_loopback;
 use crate::log;
 use crate::task;
 
@@ -70,6 +74,9 @@ async fn log_in_when_needed(context: Arc<LoginContext>) {
         let in_use = async {
             context.login_status.first_message.notified().await;
             tokio::time::sleep(IN_USE).await;
+            if has_new_authorization_host(&context).await {
+                context.login_status.used.notified().await;
+            }
         };
         tokio::select! {
             () = context.login_status.requested.notified() => {}
@@ -93,6 +100,31 @@ async fn log_in_when_needed(context: Arc<LoginContext>) {
     }
     context.requirement.lock().note_step_up();
     context.login_status.succeed();
+}
+
+/// Whether the person would be sent to a host that is neither the MCP server's own nor that of an earlier login. Then
+/// `initialize` alone opens no tab: whoever has a client started must not thereby send its user anywhere.
+async fn has_new_authorization_host(context: &LoginContext) -> bool {
+    // The login reports why there is no authorization server.
+    let Ok(discovered) = context.discover().await else { return false };
+    let record = context.account.record().await;
+    let earlier = record.issuer.as_ref().filter(|_| record.logins > 0).and_then(login_host);
+    let own = host_of(context.server.as_str());
+    login_host(&discovered.issuer).is_some_and(|host| Some(&host) != own.as_ref() && Some(&host) != earlier.as_ref())
+}
+
+/// The host that a person is sent to.
+fn login_host(issuer: &Issuer) -> Option<String> {
+    let metadata = Metadata::of(issuer);
+    let page = metadata.text("authorization_endpoint").or(metadata.text("device_authorization_endpoint"));
+    host_of(page.unwrap_or(&issuer.issuer))
+}
+
+/// Names and addresses of this machine are one host.
+fn host_of(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    Some(if is_loopback(&url) { "localhost".to_owned() } else { host.to_owned() })
 }
 
 /// Waits until another process has made a login that is enough.

@@ -6,11 +6,12 @@ use super::prompt::{self, LoginOptions};
 use crate::auth::authorization::{self, AuthorizationError, AuthorizationRequest, Retry};
 use crate::auth::callback::{Callback, ExpectedRedirect, Listener};
 use crate::auth::crypto::random_text;
-use crate::auth::discovery::Discovered;
+use crate::auth::discovery::{Discovered, DiscoveryError};
 use crate::auth::dpop::Dpop;
 use crate::auth::expiry::now;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, PendingLogin};
+use crate::auth::metadata::Metadata;
 use crate::auth::record::{Client, Origin, Record};
 use crate::auth::registration::{self, RegistrationRequest};
 use crate::auth::scope::ScopeAttempt;
@@ -73,6 +74,7 @@ pub(super) async fn begin(
     if adjustments.no_resource {
         discovered.issuer.resource = None;
     }
+    check_page(context, &discovered).await?;
     let listener = Listener::bind(&context.options.callback, &context.account.key().ports())?;
     let redirect_uri = context.options.callback.redirect_uri(listener.port);
     let record = context.account.record().await;
@@ -117,6 +119,13 @@ pub(super) async fn begin(
     saved.await?;
     let expected = ExpectedRedirect { state, start, url };
     Ok((show(context, guard, listener, expected, options).await?, pending))
+}
+
+/// Checks where the browser would be sent, before anything is registered for it.
+async fn check_page(context: &LoginContext, discovered: &Discovered) -> Result<(), LoginError> {
+    let Some(page) = Metadata::of(&discovered.issuer).text("authorization_endpoint") else { return Ok(()) };
+    let checked = context.fetch().await.check_for_browser(page).await;
+    checked.map_err(|error| LoginError::Discovery(DiscoveryError::Fetch(error)))
 }
 
 /// Takes over a login that another process began before it died: the same tab, the same port. `None` if that is not

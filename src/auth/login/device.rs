@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::LoginError;
 use super::prompt::{LoginOptions, open_browser};
 use crate::auth::account::Snapshot;
+use crate::auth::discovery::DiscoveryError;
 use crate::auth::grants::device::{self, DeviceAuthorization};
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_status::LoginPrompt;
@@ -35,6 +36,10 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
     let dpop = context.dpop(&record).map_err(LoginError::other)?;
     let endpoint = TokenEndpoint { fetch, issuer, client: &client, login, dpop: dpop.as_deref() };
     let device = device::authorize(endpoint, scope.as_deref()).await?;
+    for page in [Some(&device.verification_uri), device.verification_uri_complete.as_ref()].into_iter().flatten() {
+        let checked = fetch.check_for_browser(page).await;
+        checked.map_err(|error| LoginError::Discovery(DiscoveryError::Fetch(error)))?;
+    }
     let url = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
     context.login_status.set_prompt(LoginPrompt { url: url.clone(), code: Some(device.user_code.clone()) });
     let server = context.shown_server();

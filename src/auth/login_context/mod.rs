@@ -46,8 +46,8 @@ pub(crate) struct LoginContext {
     dpop: Mutex<Option<(Secret, Arc<Dpop>)>>,
     /// The client of the MCP server, for want of another.
     http: Http,
-    /// The client for authorization servers. The first login makes it.
-    fetch: OnceCell<Fetch>,
+    /// The clients for authorization servers, one for each scope of addresses. The first login makes it.
+    fetch: [OnceCell<Fetch>; 3],
 }
 
 impl LoginContext {
@@ -74,7 +74,7 @@ impl LoginContext {
             known_clients: Mutex::default(),
             dpop: Mutex::default(),
             http: http.clone(),
-            fetch: OnceCell::new(),
+            fetch: Default::default(),
         })
     }
 
@@ -99,12 +99,17 @@ impl LoginContext {
         self.requirement.lock().is_met_by(&held, self.fingerprints.of(&held.record)).then_some(held)
     }
 
-    /// The client for authorization servers. If the MCP server is on a public address, it must not lead us into the
-    /// network that this machine is in.
+    /// The client for authorization servers. If the MCP server was reached at a public address, it must not lead us into
+    /// the network that this machine is in.
     pub(super) async fn fetch(&self) -> &Fetch {
-        self.fetch
+        let address_scope = self.http.scope_around(&self.options.server).await;
+        let of_scope = match address_scope {
+            AddressScope::Any => 0,
+            AddressScope::Network => 1,
+            AddressScope::Public => 2,
+        };
+        self.fetch[of_scope]
             .get_or_init(|| async {
-                let address_scope = AddressScope::around(&self.options.server).await;
                 // Cookies and the Unix socket are for the MCP server.
                 let network =
                     Network { address_scope, cookies: false, unix_socket: None, ..self.options.network.clone() };
@@ -112,7 +117,7 @@ impl LoginContext {
                     log::warn!("{error}; {}", error.hint());
                     self.http.clone()
                 });
-                Fetch::new(http, self.server.scheme() == "http")
+                Fetch::new(http, self.server.scheme() == "http", address_scope)
             })
             .await
     }

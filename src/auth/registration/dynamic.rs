@@ -177,9 +177,9 @@ fn reason(reply: &Reply) -> String {
     let reason = match (text("error"), text("error_description").or(text("message"))) {
         (Some(error), Some(description)) => format!("{error} ({description})"),
         (Some(reason), None) | (None, Some(reason)) => reason.to_owned(),
-        (None, None) => format!("status {}: {}", reply.status, reply.snippet()),
+        (None, None) => format!("status {}", reply.status),
     };
-    redact(reason.trim_end_matches(": "))
+    redact(&reason)
 }
 
 /// Changes the member that the error names. False if it was changed before, or is not one that can be changed.

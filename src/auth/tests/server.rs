@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 use crate::auth::fetch::Fetch;
-use crate::net::{Http, Network, Proxy};
+use crate::net::{AddressScope, Http, Network, Proxy};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
@@ -109,7 +109,7 @@ impl Server {
 
 /// The client under test. It uses http, because these tests are not about certificates.
 pub(crate) fn fetch() -> Fetch {
-    Fetch::new(Http::new(&Network { proxy: Proxy::None, ..Network::default() }).unwrap(), false)
+    Fetch::new(Http::new(&Network { proxy: Proxy::None, ..Network::default() }).unwrap(), false, AddressScope::Any)
 }
 
 /// The metadata of an authorization server with all endpoints.

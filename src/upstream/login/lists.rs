@@ -23,6 +23,9 @@ pub(super) fn answer_locally(state: &Arc<LoginState>, request: &Message) -> Opti
         "resources/templates/list" => json!({ "resourceTemplates": [] }),
         _ => return None,
     };
+    if request.method().is_some_and(|method| method.ends_with("/list")) {
+        state.status().note_use();
+    }
     // Where a session is being opened, the task that does it notifies the client itself.
     if request.method() == Some("tools/list") && state.session.is_open() && state.begin_announcing() {
         let state = Arc::clone(state);

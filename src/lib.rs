@@ -54,6 +54,7 @@
 //!   rations browser tabs.
 //! * [`command`]: `login`, `logout`, `status`.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
+//!   `watchdog`: what ends the process when its runtime is stuck?
 //!
 //! Every room may import `message`; `stdio`, `net`, `files`, `log` and `typed` import nothing of MCP; `auth` imports `net` and
 //! `files`, not `upstream`; only `bridge` imports both sides; no room imports `command`. `tests/it/imports.rs` checks
@@ -76,6 +77,7 @@ pub mod tools;
 pub mod translate;
 mod typed;
 pub mod upstream;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -120,7 +122,8 @@ fn run_bridge(typed: &Cli) -> Result<Exit, Error> {
     task::run(async {
         let shutdown =
             system::shutdown().map_err(|error| Error::System(format!("signals cannot be received: {error}")))?;
-        let connection = stdio::stdio(settings.upstream.max_message);
+        let (connection, input_ended) = stdio::stdio(settings.upstream.max_message);
+        watchdog::start(input_ended);
         let Settings { auth, upstream, bridge } = settings;
         let authorizer = Authorizer::new(&auth, &http);
         bridge::run(connection, |client| Upstream::new(upstream, authorizer, http, client), bridge, shutdown).await;

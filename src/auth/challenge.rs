@@ -4,6 +4,13 @@
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
+/// A longer header is not read further than its scheme: no server needs that much, and everything in it goes into
+/// requests and sentences.
+const LONGEST: usize = 16 * 1024;
+
+/// How many challenge headers of a response are read.
+const MOST_HEADERS: usize = 16;
+
 /// All OAuth challenges of one response together. Other schemes (`Basic`, `Negotiate`) are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Challenge {
@@ -26,8 +33,13 @@ impl Challenge {
     /// first counts.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let mut all = Self::default();
-        for value in headers.get_all(WWW_AUTHENTICATE) {
-            all.add(&String::from_utf8_lossy(value.as_bytes()));
+        for value in headers.get_all(WWW_AUTHENTICATE).iter().take(MOST_HEADERS) {
+            let mut value = value.as_bytes();
+            if value.len() > LONGEST {
+                value = value.split(u8::is_ascii_whitespace).find(|word| !word.is_empty()).unwrap_or_default();
+                value = if value.len() > LONGEST { b"" } else { value };
+            }
+            all.add(&String::from_utf8_lossy(value));
         }
         (all.bearer || all.dpop).then_some(all)
     }
@@ -203,6 +215,20 @@ mod tests {
         ] {
             assert_eq!(parameters(values), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn a_challenge_that_is_far_too_long_is_only_a_scheme() {
+        let scopes = "scope-of-many ".repeat(20_000);
+        for header in [
+            format!("Bearer scope=\"{scopes}\", error=\"insufficient_scope\""),
+            format!("Bearer scope={scopes}"),
+            format!("  bearer {scopes}"),
+            format!("Bearer error_description=\"{scopes}"),
+        ] {
+            assert_eq!(parameters(&[&header]), [None, None, None, None]);
+        }
+        assert_eq!(read(&[&"x".repeat(LONGEST + 1)]), None);
     }
 
     #[test]

@@ -168,7 +168,7 @@ impl Fetch {
             let body = read(&head.headers, body, SIZE_LIMIT, None).await;
             let body = body
                 .map_err(|cause| FetchError::NoResponse(format!("the response of {host} is not complete: {cause}")))?;
-            Ok(Reply { url, status: head.status, headers: head.headers, body })
+            Ok(Reply { url, status: head.status, headers: head.headers, body: body.into() })
         };
         // After a timeout, the server may have received the request.
         tokio::time::timeout(TIME_LIMIT, exchange).await.unwrap_or_else(|_| {

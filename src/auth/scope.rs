@@ -1,9 +1,14 @@
 //! Which scope does a request ask for?
 
+use std::collections::HashSet;
+
 use super::metadata::{Metadata, OFFLINE_ACCESS, Vendor};
 use super::record::{Issuer, Tokens};
 use super::settings::Login;
 use crate::log;
+
+/// The longest list of scopes that is requested because a server has it in its metadata, in bytes.
+const LONGEST_LIST: usize = 16 * 1024;
 
 /// The scopes that servers name. A challenge and `scopes_supported` need not have scopes in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,10 +62,10 @@ impl Scopes {
         }
         let metadata = Metadata::of(issuer);
         let vendor = Vendor::of(issuer);
-        let supported = self.supported.join(" ");
+        let supported = listed(&self.supported);
         let mut scope = match attempt {
             ScopeAttempt::ChallengeOnly => self.challenged.clone().unwrap_or_default(),
-            ScopeAttempt::IssuerScopes => metadata.scopes_supported().join(" "),
+            ScopeAttempt::IssuerScopes => listed(&metadata.scopes_supported()),
             ScopeAttempt::Full | ScopeAttempt::WithoutOffline => {
                 union(previous.unwrap_or_default(), self.challenged.as_ref().unwrap_or(&supported))
             }
@@ -85,24 +90,32 @@ impl Scopes {
         if login.scope.is_some() {
             return selected;
         }
-        Some(union(&selected.unwrap_or_default(), &self.supported.join(" "))).filter(|scope| !scope.is_empty())
+        Some(union(&selected.unwrap_or_default(), &listed(&self.supported))).filter(|scope| !scope.is_empty())
     }
 }
 
 /// All scopes of both, each once, in order.
 pub(super) fn union(one: &str, other: &str) -> String {
-    let mut words: Vec<&str> = Vec::new();
-    for word in one.split_ascii_whitespace().chain(other.split_ascii_whitespace()) {
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    words.join(" ")
+    let mut known = HashSet::new();
+    let words = one.split_ascii_whitespace().chain(other.split_ascii_whitespace());
+    words.filter(|word| known.insert(*word)).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether every scope of `wanted` is in `granted`.
 pub(super) fn covers(granted: &str, wanted: &str) -> bool {
-    wanted.split_ascii_whitespace().all(|word| granted.split_ascii_whitespace().any(|has| has == word))
+    let granted: HashSet<_> = granted.split_ascii_whitespace().collect();
+    wanted.split_ascii_whitespace().all(|word| granted.contains(word))
+}
+
+/// The scopes that a server lists, or nothing if they are too long: no authorization server accepts a request with
+/// that many, and the request would be refused for a reason which a person cannot find.
+fn listed(scopes: &[impl AsRef<str>]) -> String {
+    let length: usize = scopes.iter().map(|scope| scope.as_ref().len() + 1).sum();
+    if length > LONGEST_LIST {
+        log::warn!("a server lists more than {LONGEST_LIST} bytes of scopes; they are ignored");
+        return String::new();
+    }
+    scopes.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" ")
 }
 
 /// Warns of a login without a refresh token.

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The longest number that is compared as a double.
+const LONGEST_NUMBER: usize = 400;
+
 /// A request id: a string, a number, or another value, which is invalid but may be sent. `1` and `"1"` differ. `1`,
 /// `1.0` and `1e0` are equal, and so are two spellings of one string, because servers parse an id and write it again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,8 +39,18 @@ impl Id {
         &*self.0 == "null"
     }
 
+    /// The length of its text, in bytes. A peer chooses it.
+    #[allow(clippy::len_without_is_empty, reason = "JSON text is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether both are the same number as doubles. A server in JavaScript sends an id back that way.
     pub fn same_as_double(&self, other: &Self) -> bool {
+        // It is compared with each request in flight, so a very long text is not parsed for each of them.
+        if self.0.len().max(other.0.len()) > LONGEST_NUMBER {
+            return false;
+        }
         match (self.0.parse::<f64>(), other.0.parse::<f64>()) {
             #[allow(clippy::float_cmp, reason = "only the same double is equal")]
             (Ok(one), Ok(two)) => one == two,

@@ -29,6 +29,9 @@ pub use reply::{
     request, result,
 };
 
+/// How many messages a batch may hold.
+const MOST_IN_BATCH: usize = 100_000;
+
 /// One JSON-RPC message, or a batch of them: the original text, on one line, and what was peeked from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -103,7 +106,7 @@ impl Message {
     fn peek(text: Bytes) -> Result<Self, NotJson> {
         let json = std::str::from_utf8(&text).map_err(|error| NotJson(error.to_string()))?;
         if json.starts_with('[') {
-            let elements = peek::elements(json).map_err(|error| NotJson(error.to_string()))?;
+            let elements = peek::batch(json, MOST_IN_BATCH).map_err(|error| NotJson(error.to_string()))?;
             let elements = elements.into_iter().map(|element| match text.slice_ref(element.as_bytes()) {
                 // A batch in a batch is invalid; reading it would need a stack as deep as the text.
                 text if text.starts_with(b"[") => Ok(Self { text, kind: Kind::Invalid(None), id_at: None }),

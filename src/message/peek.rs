@@ -5,8 +5,10 @@
 //! scan may give up on valid JSON, but it must not accept invalid JSON.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::de::IgnoredAny;
+use serde::Deserializer;
+use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::members::{raw_members, unescaped};
@@ -58,6 +60,35 @@ pub(super) fn object(json: &str) -> serde_json::Result<Peeked<'_>> {
 pub(crate) fn elements(json: &str) -> serde_json::Result<Vec<&str>> {
     let elements: Vec<&RawValue> = serde_json::from_str(json)?;
     Ok(elements.into_iter().map(RawValue::get).collect())
+}
+
+/// The texts of a batch's elements. More than so many are an error: each element needs far more memory than its text.
+pub(super) fn batch(json: &str, most: usize) -> serde_json::Result<Vec<&str>> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let elements = deserializer.deserialize_seq(Batch(most))?;
+    deserializer.end()?;
+    Ok(elements)
+}
+
+struct Batch(usize);
+
+impl<'de> Visitor<'de> for Batch {
+    type Value = Vec<&'de str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(element) = elements.next_element::<&RawValue>()? {
+            if found.len() == self.0 {
+                return Err(A::Error::custom(format_args!("a batch of more than {} messages", self.0)));
+            }
+            found.push(element.get());
+        }
+        Ok(found)
+    }
 }
 
 /// Calls `member` with each name and value. `None`: the scan gave up, perhaps after some members.

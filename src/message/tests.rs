@@ -56,6 +56,13 @@ fn a_batch_in_a_batch_is_invalid_at_any_depth() {
 }
 
 #[test]
+fn a_batch_of_very_many_elements_is_an_error() {
+    let batch = |count: usize| Message::parse(format!("[{}1]", "1,".repeat(count - 1)));
+    assert!(batch(MOST_IN_BATCH).is_ok());
+    assert!(batch(MOST_IN_BATCH + 1).is_err());
+}
+
+#[test]
 fn text_becomes_one_line() {
     let message = parse("\u{feff}{\r\n  \"id\": 1,\n  \"result\": {\"text\": \"a\\nb\"}\n}\n");
     assert_eq!(message.text(), "{    \"id\": 1,   \"result\": {\"text\": \"a\\nb\"} }");

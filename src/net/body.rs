@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::error::chain;
+use super::held::{Held, bound};
 
 /// The most memory that is reserved for a body before any of it has arrived.
 const FIRST_RESERVE: usize = 256 * 1024;
@@ -23,6 +24,9 @@ pub enum BodyError {
     /// Longer than the limit.
     #[error("the response is longer than {0} bytes")]
     TooLong(usize),
+    /// The bodies and events that the process holds are together longer than this limit.
+    #[error("all responses that have not reached the client are together longer than {0} bytes")]
+    Full(usize),
     /// The connection broke before the end of the body.
     #[error("{0}")]
     Broken(String),
@@ -34,19 +38,21 @@ pub async fn read(
     body: Incoming,
     limit: usize,
     idle: Option<Duration>,
-) -> Result<Vec<u8>, BodyError> {
+) -> Result<Bytes, BodyError> {
     let content_length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
     if content_length > limit {
         return Err(BodyError::TooLong(limit));
     }
     // A server may announce more than it sends: the rest is reserved when the body has begun to arrive.
     let mut bytes = Vec::with_capacity(content_length.min(FIRST_RESERVE));
-    append(&mut bytes, body, limit, content_length, idle).await?;
-    Ok(bytes)
+    let mut held = Held::new(limit);
+    append(&mut bytes, &mut held, body, limit, content_length, idle).await?;
+    Ok(held.complete(bytes))
 }
 
 async fn append(
     bytes: &mut Vec<u8>,
+    held: &mut Held,
     mut body: Incoming,
     limit: usize,
     content_length: usize,
@@ -65,6 +71,7 @@ async fn append(
         if bytes.len() + data.len() > limit {
             return Err(BodyError::TooLong(limit));
         }
+        held.grow(data.len()).map_err(|_| BodyError::Full(bound(limit)))?;
         if content_length > bytes.capacity() {
             bytes.try_reserve_exact(content_length - bytes.len()).map_err(|_| BodyError::TooLong(limit))?;
         }
@@ -75,6 +82,7 @@ async fn append(
 /// The beginning of an error response, enough to find its reason. Never fails, never waits long.
 pub async fn snippet(body: Incoming) -> Vec<u8> {
     let mut bytes = Vec::new();
-    tokio::time::timeout(REASON_TIMEOUT, append(&mut bytes, body, REASON_SIZE, 0, None)).await.ok();
+    let mut held = Held::new(REASON_SIZE);
+    tokio::time::timeout(REASON_TIMEOUT, append(&mut bytes, &mut held, body, REASON_SIZE, 0, None)).await.ok();
     bytes
 }

@@ -4,7 +4,7 @@
 //! idle connection, or lets `connector` open one. The steps of that: `proxy` names the proxy, `address` resolves the
 //! host and refuses addresses, `tunnel` leads through the proxy, `tls` encrypts (with `verifier` for the server's
 //! certificate and `identity` for ours). What fails on the way is an `error`; `tls_error` has all sentences about TLS
-//! and certificates. The response is read by `body`, or by `sse` as server-sent events.
+//! and certificates. The response is read by `body`, or by `sse` as server-sent events; `held` limits what they hold.
 
 mod address;
 mod body;
@@ -13,6 +13,7 @@ mod client;
 mod connector;
 mod cookies;
 mod error;
+mod held;
 mod identity;
 mod network;
 mod origin;

@@ -40,11 +40,35 @@ pub struct Connection {
     pub written: oneshot::Receiver<()>,
 }
 
-/// A connection over this process's stdin and stdout. `limit` is the longest line in bytes.
-pub fn stdio(limit: usize) -> Connection {
-    match unbuffered_stdout() {
-        Ok(stdout) => connect(std::io::stdin(), stdout, limit, stdout_now),
-        Err(_) => connect(std::io::stdin(), std::io::stdout(), limit, stdout_now),
+/// A connection over this process's stdin and stdout, and what resolves at the end of stdin, even if nobody reads the
+/// lines before it. `limit` is the longest line in bytes.
+pub fn stdio(limit: usize) -> (Connection, oneshot::Receiver<()>) {
+    let (ended, input_ended) = oneshot::channel();
+    let stdin = NotifyingInput { input: std::io::stdin(), ended: Some(ended) };
+    let connection = match unbuffered_stdout() {
+        Ok(stdout) => connect(stdin, stdout, limit, stdout_now),
+        Err(_) => connect(stdin, std::io::stdout(), limit, stdout_now),
+    };
+    (connection, input_ended)
+}
+
+/// Notifies of the end of an input.
+struct NotifyingInput<R> {
+    input: R,
+    ended: Option<oneshot::Sender<()>>,
+}
+
+impl<R: Read> Read for NotifyingInput<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.input.read(buffer);
+        let is_end = match &read {
+            Ok(size) => *size == 0,
+            Err(error) => error.kind() != std::io::ErrorKind::Interrupted,
+        };
+        if let Some(ended) = self.ended.take_if(|_| is_end) {
+            ended.send(()).ok();
+        }
+        read
     }
 }
 

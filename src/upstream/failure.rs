@@ -98,7 +98,7 @@ pub enum Failure {
     TooLarge(String),
     /// A JSON-RPC error of the server's that belongs to more than the one request it answers: to a whole batch, or to
     /// all that waited for `initialize`.
-    #[error("the server answered with an error: {}", .0.text().escape_ascii())]
+    #[error("the server answered with an error: {}", beginning(.0))]
     Rpc(Message),
     /// The user's rules hide the tool that the request calls; the server never heard of it.
     #[error("{0}")]
@@ -109,6 +109,14 @@ pub enum Failure {
     /// A bug.
     #[error("the bridge failed within: a bug; this request is lost, others are not")]
     Panicked,
+}
+
+/// The beginning of a server's message, which may be of any length.
+fn beginning(message: &Message) -> String {
+    const LONGEST: usize = 1000;
+    let text = message.text();
+    let mark = if text.len() > LONGEST { "…" } else { "" };
+    format!("{}{mark}", text[..text.len().min(LONGEST)].escape_ascii())
 }
 
 fn reason(summary: &str) -> String {

@@ -75,3 +75,19 @@ fn scopes_are_compared_as_whole_words() {
     assert_eq!(union("a  b", "b c"), "a b c");
     assert!(covers("a b", "b") && covers("", "") && !covers("ab", "a") && !covers("a", "a b"));
 }
+
+#[test]
+fn very_many_scopes_take_no_long_time_and_are_not_requested() {
+    let many: Vec<String> = (0..100_000).map(|n| format!("scope-{n}")).collect();
+    let text = many.join(" ");
+    let start = std::time::Instant::now();
+    assert_eq!(union(&text, &text), text);
+    assert!(covers(&text, &text));
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    let issuer = issuer("https://as.example", json!({"scopes_supported": many}));
+    let scopes = Scopes { challenged: None, supported: many };
+    for attempt in [ScopeAttempt::Full, ScopeAttempt::IssuerScopes] {
+        assert_eq!(scopes.select(&login(None), &issuer, None, attempt), None);
+    }
+    assert_eq!(scopes.to_register(&login(None), &issuer, None), None);
+}

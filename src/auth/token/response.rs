@@ -12,6 +12,9 @@ use crate::auth::metadata::text;
 use crate::auth::record::Tokens;
 use crate::log::{Secret, redact};
 
+/// A longer token is refused: no server accepts a header of that size.
+const LONGEST_TOKEN: usize = 64 * 1024;
+
 pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
     if !reply.status.is_success() {
         return Err(error_response(reply));
@@ -25,7 +28,11 @@ pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
     let from = nested.unwrap_or(&response);
     match text(from, "access_token") {
         Some(token) if text(&response, "error").is_none() => {
-            // No request could be sent with a stored token like this.
+            // No request could be sent with a stored token like these.
+            if token.len() > LONGEST_TOKEN {
+                let why = format!("{} issued a token of {} bytes, too many for a header", reply.host(), token.len());
+                return Err(TokenError::Malformed(why));
+            }
             if HeaderValue::from_str(token).is_err() {
                 let why = format!("{} issued a token with characters that a header cannot hold", reply.host());
                 return Err(TokenError::Malformed(why));

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes};
 
 use crate::message::Oversize;
+use crate::net::held::{Held, bound};
 
 /// The next item in the stream.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) enum Item {
     TooLong {
         /// As in [`super::SseError::TooLong`].
         answer_id: Option<String>,
+        limit: usize,
+        together: bool,
     },
 }
 
@@ -24,6 +27,8 @@ pub(super) struct Guard {
     partial: Vec<u8>,
     /// The size of the current event so far, in bytes.
     size: usize,
+    /// What the current event holds of the memory of all events and bodies.
+    held: Held,
     limit: usize,
     /// Set while the rest of an event over the limit is skipped.
     skipping: Option<Skipping>,
@@ -41,6 +46,8 @@ struct Skipping {
     answer: Option<Box<Oversize>>,
     /// The line has ended.
     at_end: bool,
+    /// All events and bodies together are over their limit, not this event alone.
+    together: bool,
 }
 
 impl Guard {
@@ -49,6 +56,7 @@ impl Guard {
             chunk: Bytes::new(),
             partial: Vec::new(),
             size: 0,
+            held: Held::new(limit),
             limit,
             skipping: None,
             has_data: false,
@@ -57,8 +65,9 @@ impl Guard {
         }
     }
 
-    pub(super) fn limit(&self) -> usize {
-        self.limit
+    /// The event has ended, and these are its lines if it has several.
+    pub(super) fn complete(&mut self, joined: Vec<u8>) -> Bytes {
+        self.held.complete(joined)
     }
 
     /// Takes the next chunk. Call this only after `next` has returned `None`.
@@ -86,7 +95,9 @@ impl Guard {
                 line
             } else {
                 self.keep(&line);
-                Bytes::from(std::mem::take(&mut self.partial))
+                let line = std::mem::take(&mut self.partial);
+                // Of an event of one line, which nearly all are, that line is all.
+                if self.has_data { line.into() } else { self.held.complete(line) }
             };
             if let Some(item) = self.item(line) {
                 return Some(item);
@@ -98,14 +109,18 @@ impl Guard {
     /// Counts bytes of the event. Over the limit, the bytes are only searched for a response's id.
     fn count(&mut self, bytes: &[u8]) {
         self.size += bytes.len();
-        if self.size > self.limit && self.skipping.is_none() {
+        let together = self.skipping.is_none() && self.held.grow(bytes.len()).is_err();
+        if (self.size > self.limit || together) && self.skipping.is_none() {
             let mut line = self.partial.iter().chain(bytes);
             let only = !self.has_data && b"data:".iter().all(|byte| line.next() == Some(byte));
             let mut answer = Box::new(Oversize::default());
             answer.push(&self.partial);
-            self.skipping = Some(Skipping { answer: only.then_some(answer), at_end: false });
+            self.skipping = Some(Skipping { answer: only.then_some(answer), at_end: false, together });
+            self.held.clear();
+            self.partial.truncate(1);
+            self.partial.shrink_to_fit();
         }
-        if let Some(Skipping { answer: Some(answer), at_end: false }) = &mut self.skipping {
+        if let Some(Skipping { answer: Some(answer), at_end: false, .. }) = &mut self.skipping {
             answer.push(bytes);
         }
     }
@@ -130,9 +145,11 @@ impl Guard {
             self.size = 0;
             self.has_data = false;
             return Some(match self.skipping.take() {
-                Some(skipped) => {
-                    let answer = skipped.answer.filter(|answer| answer.is_whole());
-                    Item::TooLong { answer_id: answer.and_then(|answer| answer.answer_id().map(str::to_owned)) }
+                Some(Skipping { answer, together, .. }) => {
+                    let answer = answer.filter(|answer| answer.is_whole());
+                    let answer_id = answer.and_then(|answer| answer.answer_id().map(str::to_owned));
+                    let limit = if together { bound(self.limit) } else { self.limit };
+                    Item::TooLong { answer_id, limit, together }
                 }
                 None => Item::Blank,
             });

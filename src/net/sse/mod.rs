@@ -1,26 +1,26 @@
 //! Which server-sent events are in a response body?
 //!
 //! The [`guard`] splits the bytes into whole lines and limits the size of an event. Nearly every event of MCP has one
-//! `data:` line: then its value is the event, as it is in memory, and nothing is left to parse. Several `data:` lines
-//! are joined by eventsource-stream. Alone that crate would panic on a byte order mark, take quadratic time for
-//! large events, and lose an `id:` or `retry:` without data.
+//! `data:` line: then its value is the event, as it is in memory, and nothing is left to parse. No crate is used:
+//! eventsource-stream panics on a byte order mark, takes quadratic time for large events, and loses an `id:` or
+//! `retry:` without data.
 
 mod guard;
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eventsource_stream::EventStream;
-use futures_util::FutureExt;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{Stream, StreamExt};
 
 use crate::log::trace::{self, Exchange};
 use guard::{Guard, Item};
 
 /// The name of an event that has no `event:` line.
 const MESSAGE: &str = "message";
+
+/// A longer event id is not kept: it could not be sent back in a header.
+const LONGEST_ID: usize = 8 * 1024;
 
 /// One event with data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +35,12 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SseError {
     /// The event was longer than the limit and was skipped; the stream continues.
-    #[error("an event is longer than {limit} bytes")]
+    #[error("{} longer than {limit} bytes", if *together { "all responses that have not reached the client are together" } else { "an event is" })]
     TooLong {
         /// The limit, in bytes.
         limit: usize,
+        /// The limit is that of all bodies and events which the process holds.
+        together: bool,
         /// If the event was a JSON-RPC response on one line: the id, as it is spelled in the event.
         answer_id: Option<String>,
     },
@@ -65,8 +67,8 @@ struct PartialEvent {
     data: Option<Bytes>,
     /// Becomes the last event id when the event is complete.
     id: Option<String>,
-    /// The values of its `data:` lines after the first one. Hardly any event has them.
-    more_data: Vec<Bytes>,
+    /// The values of its `data:` lines, joined. Empty unless there are several; hardly any event has them.
+    joined: Vec<u8>,
 }
 
 impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
@@ -123,22 +125,24 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
                 self.field(&line);
                 None
             }
-            Item::Blank => {
-                let event = std::mem::take(&mut self.partial);
-                if let Some(id) = event.id {
-                    self.last_event_id = (!id.is_empty()).then_some(id);
-                }
-                let name = event.name.filter(|name| !name.is_empty());
-                let name = name.map_or(MESSAGE.into(), |name| String::from_utf8_lossy(&name).into_owned().into());
-                let data = event.data?;
-                let data = if event.more_data.is_empty() { Ok(data) } else { join(data, event.more_data)? };
-                Some(data.map(|data| Event { name, data }))
-            }
-            Item::TooLong { answer_id } => {
+            Item::Blank => self.end_of_event().map(Ok),
+            Item::TooLong { answer_id, limit, together } => {
                 self.partial = PartialEvent::default();
-                Some(Err(SseError::TooLong { limit: self.guard.limit(), answer_id }))
+                Some(Err(SseError::TooLong { limit, together, answer_id }))
             }
         }
+    }
+
+    fn end_of_event(&mut self) -> Option<Event> {
+        let event = std::mem::take(&mut self.partial);
+        if let Some(id) = event.id {
+            self.last_event_id = (!id.is_empty()).then_some(id);
+        }
+        let name = event.name.filter(|name| !name.is_empty());
+        let name = name.map_or(MESSAGE.into(), |name| String::from_utf8_lossy(&name).into_owned().into());
+        let joined = self.guard.complete(event.joined);
+        let data = event.data?;
+        Some(Event { name, data: if joined.is_empty() { data } else { joined } })
     }
 
     fn field(&mut self, line: &Bytes) {
@@ -146,26 +150,27 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
         let value_at = (colon + 1 + usize::from(line.get(colon + 1) == Some(&b' '))).min(line.len());
         let partial = &mut self.partial;
         match (&line[..colon], &line[value_at..]) {
-            (b"id", value) if !value.contains(&0) => partial.id = Some(String::from_utf8_lossy(value).into_owned()),
+            (b"id", value) if !value.contains(&0) && value.len() <= LONGEST_ID => {
+                partial.id = Some(String::from_utf8_lossy(value).into_owned())
+            }
             (b"retry", value) if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let millis = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok()).unwrap_or(u64::MAX);
                 self.retry = Some(Duration::from_millis(millis));
             }
             (b"event", value) => partial.name = (value != MESSAGE.as_bytes()).then(|| line.slice(value_at..)),
-            (b"data", _) if partial.data.is_none() => partial.data = Some(line.slice(value_at..)),
-            (b"data", _) => partial.more_data.push(line.slice(value_at..)),
+            (b"data", value) => match &partial.data {
+                None => partial.data = Some(line.slice(value_at..)),
+                Some(first) => {
+                    if partial.joined.is_empty() {
+                        partial.joined.extend_from_slice(first);
+                    }
+                    partial.joined.push(b'\n');
+                    partial.joined.extend_from_slice(value);
+                }
+            },
             _ => {}
         }
     }
-}
-
-/// The data of an event with several `data:` lines. The crate gets one line at a time, because it copies the rest of
-/// its input at each line.
-fn join(first: Bytes, more: Vec<Bytes>) -> Option<Result<Bytes, SseError>> {
-    let lines = [first].into_iter().chain(more).map(|value| [b"data: ", &value[..], b"\n"].concat());
-    let lines = lines.chain([b"\n".to_vec()]).map(Ok::<_, Infallible>);
-    let event = EventStream::new(stream::iter(lines)).next().now_or_never()??;
-    Some(event.map(|event| event.data.into()).map_err(|error| SseError::Broken(error.to_string())))
 }
 
 #[cfg(test)]

@@ -60,6 +60,8 @@ fn ids_and_delays_count_without_data_but_not_without_an_end() {
     assert_eq!(whole("id: 7\n\nid: 8\n").last_event_id.as_deref(), Some("7"), "an incomplete event does not count");
     assert_eq!(whole("id: 7\n\nid\ndata: a\n\n").last_event_id, None, "an empty id resets it");
     assert_eq!(whole("id: a\0b\n\n").last_event_id, None);
+    let long = "x".repeat(LONGEST_ID + 1);
+    assert_eq!(whole(&format!("id: 7\n\nid: {long}\ndata: a\n\n")).last_event_id.as_deref(), Some("7"));
     assert_eq!(whole("retry: +5\n\nretry: 1.5\n\nretry:\n\n").retry, None);
 }
 
@@ -72,12 +74,15 @@ fn an_event_over_the_limit_is_skipped_and_the_next_one_read() {
         let parsed = parse(vec![format!("data: a\n\n{text}data: b\n\n").into_bytes()], 4000);
         let [first, lost, next] = &parsed.events[..] else { panic!("{:?}", parsed.events) };
         assert_eq!((first, next), (&messages(&["a"])[0], &messages(&["b"])[0]));
-        assert_eq!(lost, &Err(SseError::TooLong { limit: 4000, answer_id: None }));
+        assert_eq!(lost, &Err(SseError::TooLong { limit: 4000, together: false, answer_id: None }));
     }
     let answer = format!("id: 1\ndata: {{\"result\":{{\"id\":2,\"x\":\"{long}\"}},\"id\":7}}\n\n");
     for size in [1, 100, 4000, 9000] {
         let parsed = parse(answer.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(), 4000);
-        assert_eq!(parsed.events, [Err(SseError::TooLong { limit: 4000, answer_id: Some("7".to_owned()) })]);
+        assert_eq!(
+            parsed.events,
+            [Err(SseError::TooLong { limit: 4000, together: false, answer_id: Some("7".to_owned()) })]
+        );
     }
 }
 
@@ -103,6 +108,13 @@ fn eight_megabytes_in_small_chunks_take_linear_time() {
     let lines = "data: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\n".repeat(1 << 17) + "\n";
     let chunks = lines.into_bytes().chunks(1400).map(<[u8]>::to_vec).collect();
     assert_eq!(parse(chunks, 1 << 24).events.len(), 1);
+}
+
+#[test]
+fn very_many_lines_of_one_event_take_linear_time_and_memory() {
+    let lines = "data\n".repeat(4 << 20) + "\n";
+    let parsed = parse(lines.into_bytes().chunks(16 * 1024).map(<[u8]>::to_vec).collect(), 1 << 28);
+    assert_eq!(parsed.events, messages(&[&"\n".repeat((4 << 20) - 1)]));
 }
 
 proptest! {

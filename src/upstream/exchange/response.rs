@@ -53,7 +53,7 @@ pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> 
     }
     let text = net::read(&head.headers, body, sender.limit, sender.body_timeout).await;
     let text = text.map_err(|error| match error {
-        BodyError::TooLong(_) => Failure::TooLarge(format!("{host}: {error}")),
+        BodyError::TooLong(_) | BodyError::Full(_) => Failure::TooLarge(format!("{host}: {error}")),
         BodyError::Broken(cause) => {
             Failure::Broken(format!("the connection to {host} broke within its answer: {cause}"))
         }

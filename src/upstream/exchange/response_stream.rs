@@ -58,8 +58,9 @@ impl<'a> ResponseStream<'a> {
                         Err(error) => log::debug!("{host} sent an event that is {error}; it is ignored"),
                     }
                 }
-                Some(Err(SseError::TooLong { limit, answer_id })) => {
-                    let failure = Failure::TooLarge(format!("{host} sent an event longer than {limit} bytes"));
+                Some(Err(error @ SseError::TooLong { .. })) => {
+                    let failure = Failure::TooLarge(format!("{host}: {error}"));
+                    let SseError::TooLong { answer_id, .. } = error else { continue };
                     if answer_id.is_some_and(|id| is_awaited(&Id::from_json(&id))) {
                         return Err(StreamEnd { failure, in_order: true });
                     }

@@ -15,6 +15,9 @@ const EXCUSED: Duration = Duration::from_secs(30 * 60);
 /// How many requests are kept, the latest.
 const MOST: usize = 1024;
 
+/// A request with a longer id is not kept, in bytes.
+const LONGEST_ID: usize = 1024;
+
 /// The requests of one server, in all its sessions, that have no response yet. Every session adds to it and every
 /// message of the client may end one; whoever waits for the server reads it.
 #[derive(Debug, Default)]
@@ -40,6 +43,9 @@ impl ServerRequests {
     /// Notes what the server sends on the stream of this request, or on a stream that all requests share.
     pub(super) fn note_sent(&self, during: Option<&Id>, message: &Message) {
         if let Kind::Request { id, .. } = message.kind() {
+            if id.len() > LONGEST_ID {
+                return;
+            }
             let state = &mut *self.0.lock();
             if state.open.len() == MOST {
                 state.open.pop_front();

@@ -12,6 +12,9 @@ use crate::upstream::exchange::response::{Body, EventStream, error_response, has
 use crate::upstream::exchange::{Sender, Sent, get_headers};
 use crate::upstream::transport::open_error::SECRET_ID;
 
+/// A longer address is refused before anything is done with it. Servers accept no longer ones themselves.
+const LONGEST_ENDPOINT: usize = 8 * 1024;
+
 /// A stream just opened, and the address for its messages.
 pub(crate) type Opening = (EventStream, Uri);
 
@@ -49,6 +52,9 @@ pub(crate) async fn connect(sender: &Sender, bound: Duration) -> Result<Opening,
 /// The address that an `endpoint` event names, which must be of the stream's own origin.
 fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
     let host = net::origin(base);
+    if data.len() > LONGEST_ENDPOINT {
+        return Err(format!("{host} names an endpoint with an address of {} bytes", data.len()));
+    }
     let text = String::from_utf8_lossy(data);
     let base = url::Url::parse(&base.to_string()).map_err(|error| error.to_string())?;
     let endpoint =

@@ -12,6 +12,10 @@ use crate::message::{Change, Members};
 
 const KEYWORD: &str = "x-mcp-header";
 
+/// A tool with more is left out: each call would search its arguments for each of them, and no server takes a request
+/// with so many headers.
+const MOST_HEADERS: usize = 64;
+
 /// The largest integer that is the same number in every program.
 const SAFE: f64 = 9_007_199_254_740_991.0;
 
@@ -168,6 +172,9 @@ impl Walk {
         let name = name.as_str().filter(|name| !name.is_empty()).ok_or("the header's name is empty or no string")?;
         if !matches!(kind.and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
             return Err("only a string, an integer or a boolean can be mirrored".to_owned());
+        }
+        if self.names.len() == MOST_HEADERS {
+            return Err(format!("more than {MOST_HEADERS} arguments are mirrored"));
         }
         if !self.names.insert(name.to_ascii_lowercase()) {
             return Err(format!("{name:?} names the header of another argument too"));

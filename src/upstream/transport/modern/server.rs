@@ -25,6 +25,9 @@ use crate::upstream::transport::link::Link;
 /// A server that has more pages of tools than this has no end.
 const MOST_PAGES: usize = 100;
 
+/// How many tools that are left out of a list get a line in the log.
+const MOST_WARNINGS: usize = 20;
+
 /// How long the answer may take that refuses a request of the server.
 const REFUSAL: Duration = Duration::from_secs(5);
 
@@ -104,7 +107,7 @@ impl ModernServer {
         let sent = self.send(message).await?;
         if !sent.response.status().is_success() {
             let error = error_response(sender, sent.response, false).await?;
-            return Err(Failure::Unusable(format!("{} refused it: {}", sender.host, error.text().escape_ascii())));
+            return Err(Failure::Unusable(format!("{} refused it: {}", sender.host, Failure::Rpc(error))));
         }
         Ok(())
     }
@@ -207,8 +210,11 @@ impl ModernServer {
     /// Reads a response to `tools/list`: which arguments are mirrored from now on, and which tools may be shown.
     fn scan_tools(&self, answer: Message) -> Message {
         let scanned = param_headers::scan_tools(&answer);
-        for (name, why) in &scanned.left_out {
+        for (name, why) in scanned.left_out.iter().take(MOST_WARNINGS) {
             log::warn!("the tool {name:?} is left out of the list: {why}");
+        }
+        if scanned.left_out.len() > MOST_WARNINGS {
+            log::warn!("{} tools are left out of the list in all", scanned.left_out.len());
         }
         let mut tools = self.param_headers.lock();
         for (name, headers) in scanned.tools {

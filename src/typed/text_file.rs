@@ -25,7 +25,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<String> {
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
     let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-    char::decode_utf16(units).collect::<Result<_, _>>().ok().filter(|_| bytes.len() % 2 == 0)
+    char::decode_utf16(units).collect::<Result<_, _>>().ok().filter(|_| bytes.len().is_multiple_of(2))
 }
 
 #[cfg(test)]

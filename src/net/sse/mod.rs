@@ -1,17 +1,20 @@
 //! Which server-sent events are in a response body?
 //!
 //! The [`guard`] splits the bytes into whole lines and limits the size of an event. Nearly every event of MCP has one
-//! `data:` line: then its value is the event, as it is in memory, and nothing is left to parse. No crate is used:
-//! eventsource-stream panics on a byte order mark, takes quadratic time for large events, and loses an `id:` or
-//! `retry:` without data.
+//! `data:` line: then its value is the event, as it is in memory, and nothing is left to parse. Several `data:` lines
+//! are joined by eventsource-stream. Alone that crate would panic on a byte order mark, take quadratic time for
+//! large events, and lose an `id:` or `retry:` without data.
 
 mod guard;
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{Stream, StreamExt};
+use eventsource_stream::EventStream;
+use futures_util::FutureExt;
+use futures_util::stream::{self, Stream, StreamExt};
 
 use crate::log::trace::{self, Exchange};
 use guard::{Guard, Item};
@@ -67,8 +70,8 @@ struct PartialEvent {
     data: Option<Bytes>,
     /// Becomes the last event id when the event is complete.
     id: Option<String>,
-    /// The values of its `data:` lines, joined. Empty unless there are several; hardly any event has them.
-    joined: Vec<u8>,
+    /// All its `data:` lines, each with a line end. Empty unless there are several; hardly any event has them.
+    lines: Vec<u8>,
 }
 
 impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
@@ -125,7 +128,7 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
                 self.field(&line);
                 None
             }
-            Item::Blank => self.end_of_event().map(Ok),
+            Item::Blank => self.end_of_event(),
             Item::TooLong { answer_id, limit, together } => {
                 self.partial = PartialEvent::default();
                 Some(Err(SseError::TooLong { limit, together, answer_id }))
@@ -133,16 +136,17 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
         }
     }
 
-    fn end_of_event(&mut self) -> Option<Event> {
+    fn end_of_event(&mut self) -> Option<Result<Event, SseError>> {
         let event = std::mem::take(&mut self.partial);
         if let Some(id) = event.id {
             self.last_event_id = (!id.is_empty()).then_some(id);
         }
         let name = event.name.filter(|name| !name.is_empty());
         let name = name.map_or(MESSAGE.into(), |name| String::from_utf8_lossy(&name).into_owned().into());
-        let joined = self.guard.complete(event.joined);
+        let lines = self.guard.complete(event.lines);
         let data = event.data?;
-        Some(Event { name, data: if joined.is_empty() { data } else { joined } })
+        let data = if lines.is_empty() { Ok(data) } else { join(lines)? };
+        Some(data.map(|data| Event { name, data }))
     }
 
     fn field(&mut self, line: &Bytes) {
@@ -151,26 +155,41 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
         let partial = &mut self.partial;
         match (&line[..colon], &line[value_at..]) {
             (b"id", value) if !value.contains(&0) && value.len() <= LONGEST_ID => {
-                partial.id = Some(String::from_utf8_lossy(value).into_owned())
+                partial.id = Some(String::from_utf8_lossy(value).into_owned());
             }
             (b"retry", value) if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let millis = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok()).unwrap_or(u64::MAX);
                 self.retry = Some(Duration::from_millis(millis));
             }
             (b"event", value) => partial.name = (value != MESSAGE.as_bytes()).then(|| line.slice(value_at..)),
-            (b"data", value) => match &partial.data {
-                None => partial.data = Some(line.slice(value_at..)),
-                Some(first) => {
-                    if partial.joined.is_empty() {
-                        partial.joined.extend_from_slice(first);
-                    }
-                    partial.joined.push(b'\n');
-                    partial.joined.extend_from_slice(value);
+            (b"data", _) if partial.data.is_none() => partial.data = Some(line.slice(value_at..)),
+            (b"data", value) => {
+                if let Some(first) = partial.data.as_ref().filter(|_| partial.lines.is_empty()) {
+                    add_line(&mut partial.lines, first);
                 }
-            },
+                add_line(&mut partial.lines, value);
+            }
             _ => {}
         }
     }
+}
+
+fn add_line(lines: &mut Vec<u8>, value: &[u8]) {
+    lines.extend_from_slice(b"data: ");
+    lines.extend_from_slice(value);
+    lines.push(b'\n');
+}
+
+/// The data of an event with several `data:` lines. The crate gets one line at a time, because it copies the rest of
+/// its input at each line.
+fn join(mut lines: Bytes) -> Option<Result<Bytes, SseError>> {
+    let lines = std::iter::from_fn(move || {
+        let end = memchr::memchr(b'\n', &lines)? + 1;
+        Some(lines.split_to(end))
+    });
+    let lines = lines.chain([Bytes::from_static(b"\n")]).map(Ok::<_, Infallible>);
+    let event = EventStream::new(stream::iter(lines)).next().now_or_never()??;
+    Some(event.map(|event| event.data.into()).map_err(|error| SseError::Broken(error.to_string())))
 }
 
 #[cfg(test)]

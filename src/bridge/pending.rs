@@ -79,7 +79,7 @@ impl Pending {
     pub(super) fn take_inexact(&mut self, answer: &Message) -> Option<Request> {
         let Kind::Response { id, is_error } = answer.kind() else { return None };
         // Also those that are not known to be answered on a stream: an answer may come before the 202 that says so.
-        let fits = |pending: &&Id| id.same_as_double(pending) || (id.is_null() && *is_error);
+        let fits = |pending: &&Id| id.resembles(pending) || (id.is_null() && *is_error);
         let mut fitting = self.requests.keys().filter(fits).cloned();
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => self.requests.remove(&only),

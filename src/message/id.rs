@@ -45,6 +45,18 @@ impl Id {
         self.0.len()
     }
 
+    /// Whether a server may have made one of the other: it reads a number as a double, or writes it as a string, or the
+    /// reverse.
+    pub fn resembles(&self, other: &Self) -> bool {
+        self.same_as_double(other) || self.is_text_of(other) || other.is_text_of(self)
+    }
+
+    /// Whether it is a string that holds the text of this number.
+    fn is_text_of(&self, number: &Self) -> bool {
+        let text = self.0.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        number.0.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && text == Some(&*number.0)
+    }
+
     /// Whether both are the same number as doubles. A server in JavaScript sends an id back that way.
     pub fn same_as_double(&self, other: &Self) -> bool {
         // It is compared with each request in flight, so a very long text is not parsed for each of them.

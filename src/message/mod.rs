@@ -11,6 +11,7 @@ mod oversize;
 mod own_requests;
 mod peek;
 mod read;
+mod repair;
 mod reply;
 
 use std::ops::Range;
@@ -39,6 +40,8 @@ pub struct Message {
     kind: Kind,
     /// The place of the `id` member's value in `text`.
     id_at: Option<Range<usize>>,
+    /// A client would accept the envelope: `jsonrpc` and `error` are what they must be. For a batch: of each element.
+    is_valid: bool,
 }
 
 /// The kind of a message, as far as routing needs it.
@@ -100,7 +103,7 @@ impl Message {
     fn built(text: String, kind: Kind, raw_id: Option<&str>) -> Self {
         const BEFORE_ID: usize = r#"{"jsonrpc":"2.0","id":"#.len();
         let id_at = raw_id.map(|raw_id| BEFORE_ID..BEFORE_ID + raw_id.len());
-        Self { text: text.into(), kind, id_at }
+        Self { text: text.into(), kind, id_at, is_valid: true }
     }
 
     fn peek(text: Bytes) -> Result<Self, NotJson> {
@@ -109,11 +112,14 @@ impl Message {
             let elements = peek::batch(json, MOST_IN_BATCH).map_err(|error| NotJson(error.to_string()))?;
             let elements = elements.into_iter().map(|element| match text.slice_ref(element.as_bytes()) {
                 // A batch in a batch is invalid; reading it would need a stack as deep as the text.
-                text if text.starts_with(b"[") => Ok(Self { text, kind: Kind::Invalid(None), id_at: None }),
+                text if text.starts_with(b"[") => {
+                    Ok(Self { text, kind: Kind::Invalid(None), id_at: None, is_valid: true })
+                }
                 text => Self::peek(text),
             });
-            let kind = Kind::Batch(elements.collect::<Result<_, _>>()?);
-            return Ok(Self { text, kind, id_at: None });
+            let elements = elements.collect::<Result<Vec<_>, _>>()?;
+            let is_valid = elements.iter().all(|element| element.is_valid);
+            return Ok(Self { text, kind: Kind::Batch(elements), id_at: None, is_valid });
         }
         let peeked = peek::object(json).map_err(|error| NotJson(error.to_string()))?;
         let id = peeked.id.map(Id::from_json);
@@ -121,13 +127,22 @@ impl Message {
             let start = id.as_ptr() as usize - json.as_ptr() as usize;
             start..start + id.len()
         });
-        let kind = match (peeked.method, id, peeked.has_result || peeked.has_error) {
+        // Some servers write `"error": null` beside a result.
+        let is_error = peeked.error.is_some_and(|error| error != "null");
+        let kind = match (peeked.method, id, peeked.has_result || is_error) {
             (Some(method), Some(id), _) => Kind::Request { id, method: method.into() },
             (Some(method), None, _) => Kind::Notification { method: method.into() },
-            (None, id, true) => Kind::Response { id: id.unwrap_or(Id::null()), is_error: peeked.has_error },
+            (None, id, true) => Kind::Response { id: id.unwrap_or(Id::null()), is_error },
             (None, id, false) => Kind::Invalid(id),
         };
-        Ok(Self { text, kind, id_at })
+        let is_valid = match (&kind, peeked.error) {
+            (Kind::Invalid(_), _) => true,
+            (Kind::Response { .. }, Some(error)) => {
+                peeked.has_version && !peeked.has_result && repair::is_error_object(error)
+            }
+            _ => peeked.has_version,
+        };
+        Ok(Self { text, kind, id_at, is_valid })
     }
 
     /// The text, one line without its line end.
@@ -209,7 +224,7 @@ impl Message {
             b"{\"id\":".len()
         };
         let kind = self.kind.with_id(Id::from_json(raw_id));
-        Self { text: text.into(), kind, id_at: Some(start..start + raw_id.len()) }
+        Self { text: text.into(), kind, id_at: Some(start..start + raw_id.len()), is_valid: self.is_valid }
     }
 
     /// This message with some members changed; every other byte stays. `members` are the [`members`](Self::members) of
@@ -221,7 +236,7 @@ impl Message {
             Some(at) => self.kind.with_id(Id::from_json(&text[at.clone()])),
             None => self.kind.clone(),
         };
-        Self { text: text.into(), kind, id_at }
+        Self { text: text.into(), kind, id_at, is_valid: self.is_valid }
     }
 }
 

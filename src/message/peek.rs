@@ -23,7 +23,10 @@ pub(super) struct Peeked<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) method: Option<Cow<'a, str>>,
     pub(super) has_result: bool,
-    pub(super) has_error: bool,
+    /// JSON text.
+    pub(super) error: Option<&'a str>,
+    /// Its `jsonrpc` is what it must be.
+    pub(super) has_version: bool,
 }
 
 impl<'a> Peeked<'a> {
@@ -32,8 +35,8 @@ impl<'a> Peeked<'a> {
             "id" => self.id = Some(raw),
             "method" => self.method = unescaped(raw),
             "result" => self.has_result = true,
-            // Some servers write `"error": null` beside a result.
-            "error" => self.has_error = raw != "null",
+            "error" => self.error = Some(raw),
+            "jsonrpc" => self.has_version = raw == "\"2.0\"",
             _ => {}
         }
     }

@@ -81,5 +81,6 @@ pub fn batch(messages: &[&Message]) -> Message {
     let texts: Vec<_> = messages.iter().map(|message| &message.text[..]).collect();
     let text = [b"[", &texts.join(&b',')[..], b"]"].concat();
     let elements = messages.iter().map(|message| (*message).clone()).collect();
-    Message { text: text.into(), kind: Kind::Batch(elements), id_at: None }
+    let is_valid = messages.iter().all(|message| message.is_valid);
+    Message { text: text.into(), kind: Kind::Batch(elements), id_at: None, is_valid }
 }

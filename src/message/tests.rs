@@ -87,6 +87,23 @@ fn ids_are_compared_by_their_json_value() {
 }
 
 #[test]
+fn a_number_resembles_its_text_and_its_double() {
+    for (one, two, resembles) in [
+        ("7", "\"7\"", true),
+        ("-7", "\"-7\"", true),
+        ("1.0", "\"1\"", true),
+        ("9007199254740993", "9007199254740992", true),
+        ("\"7\"", "\"7\"", false),
+        ("null", "\"null\"", false),
+        ("7", "\"8\"", false),
+        ("true", "\"true\"", false),
+    ] {
+        let (one, two) = (Id::from_json(one), Id::from_json(two));
+        assert_eq!((one.resembles(&two), two.resembles(&one)), (resembles, resembles), "{one} and {two}");
+    }
+}
+
+#[test]
 fn a_response_can_be_given_the_id_of_its_request() {
     let error = parse(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"m"}}"#);
     assert_eq!(error.with_id("\"a\"").text(), r#"{"jsonrpc":"2.0","id":"a","error":{"code":-32000,"message":"m"}}"#);

@@ -145,6 +145,32 @@ fn the_first_error_is_reported_when_the_fallback_fails_too() {
 }
 
 #[test]
+fn the_reason_of_the_fallback_is_reported_too() {
+    type Answer = fn(Exchange);
+    let cases: [(Answer, &[&str]); 4] = [
+        (|call| call.plain("500 Internal Server Error", "out of cheese"), &["500", "out of cheese"]),
+        (|call| call.respond("200 OK", &[("Content-Type", "text/html")], "<html>"), &["405", "opened no stream"]),
+        (
+            |call| {
+                call.sse().chunk("event: endpoint\ndata: https://elsewhere.example/m\n\n").closed_by_client();
+            },
+            &["elsewhere.example"],
+        ),
+        (|call| call.plain("401 Unauthorized", "who are you"), &["401", "who are you"]),
+    ];
+    for (answer, words) in cases {
+        let upstream = Upstream::start(move |call| match call.kind() {
+            "GET" => answer(call),
+            _ => call.plain("405 Method Not Allowed", ""),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--auth", "off"]).start();
+        bridge.send(&initialize("1", REVISION));
+        assert_error_mentions(&bridge.response("1"), words);
+        bridge.finish();
+    }
+}
+
+#[test]
 fn a_broken_stream_fails_pending_requests_and_a_new_stream_replays_initialize() {
     let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = connected(&upstream);

@@ -16,13 +16,70 @@ fn session(respond: impl Fn(&HttpSse, Exchange) + Send + Sync + 'static) -> (Bri
 }
 
 #[test]
-fn a_post_answered_with_html_is_an_error_for_its_request() {
-    let (mut bridge, upstream) = session(|_, call| {
-        call.respond("200 OK", &[("Content-Type", "text/html; charset=utf-8")], "<html>Please log in</html>");
-    });
-    assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host(), "html"]);
-    bridge.still_works();
+fn a_post_answered_with_anything_but_the_response_counts_as_accepted() {
+    for (status, kind, body) in [
+        ("200 OK", "text/html; charset=utf-8", "<html>ok</html>"),
+        ("200 OK", "application/json", r#"{"status":"accepted"}"#),
+        ("200 OK", "application/json", "true"),
+        ("200 OK", "application/json", r#"{"jsonrpc":"2.0"#),
+        ("200 OK", "application/json", r#"{"jsonrpc":"2.0","id":1}"#),
+        ("200 OK", "application/json", r#"{"jsonrpc":"2.0","id":99,"result":{}}"#),
+        ("200 OK", "application/json", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#),
+        ("200 OK", "application/octet-stream", "\u{1}"),
+        ("200 OK", "text/event-stream", ": hello\n\n"),
+        ("201 Created", "application/json", r#"{"ok":true}"#),
+        ("206 Partial Content", "text/plain", "part"),
+    ] {
+        let sse_server = HttpSse::new("/messages");
+        let stream = sse_server.clone();
+        let upstream = Upstream::start(move |call| match call.kind() {
+            "tools/call" => call.respond(status, &[("Content-Type", kind)], body),
+            _ => stream.serve(call),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--transport", "sse-only"]).start();
+        bridge.initialize();
+        bridge.send(&request("1", "tools/call", "{}"));
+        upstream.wait_for("tools/call", 1);
+        // By then the bridge has read the response to the POST before it.
+        bridge.still_works();
+        sse_server.event(&result("1", "{}"));
+        assert_eq!(bridge.response("1"), result("1", "{}"), "after {status} {body:?}");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn a_post_answered_with_the_response_needs_no_stream() {
+    let (mut bridge, _upstream) = session(|_, call| call.result(r#"{"n":1.0}"#));
+    assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", r#"{"n":1.0}"#));
     bridge.finish();
+}
+
+#[test]
+fn the_last_event_of_a_stream_counts_without_its_blank_line() {
+    let (mut bridge, upstream) = session(|sse_server, call| {
+        let answer = result(&call.id(), "{}");
+        call.accepted();
+        sse_server.end_with(&format!("data: {answer}"));
+    });
+    assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", "{}"));
+    upstream.wait_for("GET", 2);
+    bridge.finish();
+}
+
+#[test]
+fn a_session_that_a_good_response_says_is_lost_is_opened_again() {
+    let (mut bridge, upstream) = session(|sse_server, call| match call.nth {
+        0 => call.error("200 OK", -32001, "Session not found"),
+        _ => {
+            let answer = result(&call.id(), "{}");
+            call.accepted();
+            sse_server.event(&answer);
+        }
+    });
+    assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", "{}"));
+    bridge.finish();
+    assert_eq!((upstream.count("GET"), upstream.count("initialize")), (2, 2));
 }
 
 #[test]

@@ -4,84 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::*;
 
-/// Runs a tool call that the upstream rejects in this way as long as it carries the first session's id.
-fn lost_session_is_reopened(status: &'static str, body: &'static str) {
-    let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
-        ("initialize", _) => call.open_numbered_session(),
-        ("tools/call", Some("session-1")) => {
-            let body = body.replace("$ID", &call.id());
-            call.json_with_status(status, &body);
-        }
-        ("GET", Some("session-1")) => call.plain("404 Not Found", "Session not found"),
-        ("DELETE", Some(session)) => {
-            assert_eq!(session, "session-2", "the open session is the one that is closed");
-            call.respond("200 OK", &[], "");
-        }
-        _ => call.respond_normally(),
-    });
-    let mut bridge = Bridge::connected(&upstream);
-    let answer = bridge.request("1", "tools/call", r#"{"name":"t","n":1.0}"#);
-    assert_eq!(answer, result("1", "{}"), "the request is sent again in the new session");
-    bridge.message("notifications/tools/list_changed");
-    bridge.still_works();
-    bridge.finish();
-    let requests = upstream.requests();
-    let opened: Vec<_> = requests.iter().filter(|request| request.kind == "initialize").collect();
-    assert_eq!(opened.len(), 2, "one session was lost and one was opened: {:?}", upstream.kinds());
-    assert_eq!(opened[0].body, opened[1].body, "the client's own initialize is sent again");
-    assert_eq!(opened[1].header("mcp-session-id"), None, "initialize does not carry the lost session's id");
-    let initialized: Vec<_> = requests
-        .iter()
-        .filter(|request| request.kind == "notifications/initialized")
-        .map(|r| r.header("mcp-session-id"))
-        .collect();
-    assert_eq!(initialized, [Some("session-1"), Some("session-2")], "each session receives initialized once");
-}
-
-#[test]
-fn a_session_lost_with_404_is_opened_again() {
-    lost_session_is_reopened(
-        "404 Not Found",
-        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}"#,
-    );
-}
-
-#[test]
-fn a_session_lost_with_404_and_no_body_is_opened_again() {
-    lost_session_is_reopened("404 Not Found", "");
-}
-
-#[test]
-fn a_session_lost_with_400_is_opened_again() {
-    lost_session_is_reopened(
-        "400 Bad Request",
-        r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#,
-    );
-}
-
-#[test]
-fn a_session_lost_with_400_and_plain_text_is_opened_again() {
-    lost_session_is_reopened("400 Bad Request", "Invalid or expired session");
-}
-
-#[test]
-fn a_session_lost_with_401_is_opened_again() {
-    lost_session_is_reopened("401 Unauthorized", r#"{"error":"Session expired or unknown"}"#);
-}
-
-#[test]
-fn a_400_that_does_not_mention_a_session_is_an_ordinary_error() {
-    let upstream = Upstream::start(|call| match call.kind() {
-        "tools/call" => call.plain("400 Bad Request", "the name is missing"),
-        _ => call.respond_normally(),
-    });
-    let mut bridge = Bridge::connected(&upstream);
-    assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &["400", "the name is missing"]);
-    bridge.still_works();
-    bridge.finish();
-    assert_eq!((upstream.count("initialize"), upstream.count("tools/call")), (1, 1));
-}
-
 #[test]
 fn a_session_lost_twice_in_a_row_is_an_error() {
     let upstream = Upstream::start(|call| match call.kind() {
@@ -250,24 +172,6 @@ fn a_session_lost_during_a_resumption_is_an_error_for_the_request() {
     assert_eq!(upstream.count("tools/call"), 1, "a request that has reached the server is not sent again");
     bridge.still_works();
     bridge.finish();
-}
-
-#[test]
-fn a_401_that_mentions_a_session_does_not_blame_the_credential() {
-    let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
-        ("tools/call", 0) => call.plain("401 Unauthorized", "unknown session, initialize first"),
-        _ => call.respond_normally(),
-    });
-    let mut bridge = Bridge::to(&upstream.url("/mcp"))
-        .args(["--bearer-token-env", "MY_TOKEN"])
-        .env("MY_TOKEN", "tok-1")
-        .secret("tok-1")
-        .start();
-    bridge.initialize();
-    assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", "{}"));
-    bridge.finish();
-    assert_eq!(upstream.count("initialize"), 2);
-    assert!(upstream.requests().iter().all(|r| r.header("authorization") == Some("Bearer tok-1")));
 }
 
 #[test]

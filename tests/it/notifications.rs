@@ -71,6 +71,79 @@ fn messages_on_a_stream_in_answer_to_a_notification_are_delivered() {
 }
 
 #[test]
+fn an_error_to_a_notification_never_answers_the_only_request_in_flight() {
+    let replies: [fn(Exchange); 6] = [
+        |call| call.json(&error("null", -32600, "not this")),
+        |call| call.json(r#"{"error":"not this"}"#),
+        |call| call.json(&format!("[{}]", error("null", -32600, "not this"))),
+        |call| call.json(&error("1", -32600, "not this")),
+        |call| call.error("400 Bad Request", -32600, "not this"),
+        |call| {
+            let events = call.sse();
+            events.event(&error("null", -32600, "not this"));
+            events.end();
+        },
+    ];
+    for (nth, reply) in replies.into_iter().enumerate() {
+        let upstream = Upstream::start(move |call| match call.kind() {
+            "notifications/x" => reply(call),
+            "tools/call" => call.hold(),
+            _ => call.respond_normally(),
+        });
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).arg("--debug").start();
+        bridge.initialize();
+        bridge.send(&request("1", "tools/call", "{}"));
+        let call = upstream.take("tools/call");
+        bridge.send(&notification("notifications/x", "{}"));
+        bridge.wait_for_log("not this");
+        call.result(r#"{"n":1}"#);
+        assert_eq!(bridge.response("1"), result("1", r#"{"n":1}"#), "reply {nth}");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn an_error_without_an_id_beside_all_requests_answers_none() {
+    let upstream = Upstream::holding(["GET", "tools/call", "response"]);
+    let mut bridge = Bridge::connected(&upstream);
+    let get = upstream.take("GET").sse();
+    bridge.send(&request("1", "tools/call", "{}"));
+    let call = upstream.take("tools/call");
+    get.event(&error("null", -32600, "not this")).event(&request("7", "ping", "{}"));
+    bridge.message("ping");
+    bridge.send(&result("7", "{}"));
+    upstream.take("response").json(&error("null", -32600, "nor this"));
+    bridge.wait_for_log("nor this");
+    call.result(r#"{"n":1}"#);
+    assert_eq!(bridge.response("1"), result("1", r#"{"n":1}"#));
+    bridge.finish();
+}
+
+#[test]
+fn an_error_on_the_stream_of_http_sse_after_a_notification_answers_no_request() {
+    let sse_server = HttpSse::new("/messages");
+    let stream = sse_server.clone();
+    let upstream = Upstream::start(move |call| match call.kind() {
+        "tools/call" => call.hold(),
+        "notifications/x" => {
+            call.accepted();
+            stream.event(&error("null", -32600, "not this"));
+            stream.event(&notification("notifications/y", "{}"));
+        }
+        _ => stream.serve(call),
+    });
+    let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--transport", "sse-only"]).start();
+    bridge.initialize();
+    bridge.send(&request("1", "tools/call", "{}"));
+    upstream.take("tools/call").accepted();
+    bridge.send(&notification("notifications/x", "{}"));
+    bridge.message("notifications/y");
+    sse_server.event(&result("1", r#"{"n":1}"#));
+    assert_eq!(bridge.response("1"), result("1", r#"{"n":1}"#));
+    bridge.finish();
+}
+
+#[test]
 fn notifications_keep_their_order() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);

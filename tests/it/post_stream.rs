@@ -124,6 +124,41 @@ fn a_post_stream_reset_without_a_response_is_an_error() {
 }
 
 #[test]
+fn the_last_event_counts_without_its_blank_line_if_it_is_the_whole_response() {
+    for end in ["", "\n", "\r", "\r\n"] {
+        let upstream = Upstream::start(move |call| match call.kind() {
+            "tools/call" => {
+                let last = format!("event: message\nid: 1\ndata: {}{end}", result(&call.id(), r#"{"n":1.0}"#));
+                let events = call.sse();
+                events.event(&notification("notifications/x", "{}")).chunk(&last);
+                events.end();
+            }
+            _ => call.respond_normally(),
+        });
+        let mut bridge = Bridge::connected(&upstream);
+        assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", r#"{"n":1.0}"#), "{end:?}");
+        bridge.finish();
+    }
+}
+
+#[test]
+fn the_last_event_without_its_blank_line_is_no_response_if_it_is_cut_or_another() {
+    for last in [r#"{"jsonrpc":"2.0","id":1,"result":{"n":"#, r#"{"jsonrpc":"2.0","id":9,"result":{}}"#] {
+        let upstream = Upstream::start(move |call| match call.kind() {
+            "tools/call" => {
+                let events = call.sse();
+                events.chunk(&format!("data: {last}"));
+                events.end();
+            }
+            _ => call.respond_normally(),
+        });
+        let mut bridge = Bridge::connected(&upstream);
+        assert_error_mentions(&bridge.request("1", "tools/call", "{}"), &[&upstream.host()]);
+        bridge.finish();
+    }
+}
+
+#[test]
 fn a_stalled_stream_does_not_delay_other_requests() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);

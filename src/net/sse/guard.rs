@@ -106,6 +106,18 @@ impl Guard {
         None
     }
 
+    /// The line at the end of the stream that has no line end.
+    pub(super) fn unfinished_line(&mut self) -> Option<Bytes> {
+        if self.partial.is_empty() || self.skipping.is_some() {
+            return None;
+        }
+        let line = std::mem::take(&mut self.partial);
+        match self.item(line.into()) {
+            Some(Item::Line(line)) => Some(line),
+            _ => None,
+        }
+    }
+
     /// Counts bytes of the event. Over the limit, the bytes are only searched for a response's id.
     fn count(&mut self, bytes: &[u8]) {
         self.size += bytes.len();

@@ -112,6 +112,19 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
         }
     }
 
+    /// The event at the end of a stream that has ended, where only the blank line after it is missing. The HTML standard
+    /// drops it, because it may be cut; whoever asks for it must know from its data that it is whole.
+    pub fn unfinished(&mut self) -> Option<Event> {
+        if let Some(line) = self.guard.unfinished_line() {
+            self.field(&line);
+        }
+        // It must not be skipped by a resumption.
+        self.partial.id = None;
+        let event = self.end_of_event()?;
+        trace::event(self.exchange, &event.name, &event.data, self.last_event_id.as_deref());
+        Some(event)
+    }
+
     /// The id of the last event with an `id:` line, with or without data.
     pub fn last_event_id(&self) -> Option<String> {
         self.last_event_id.clone()

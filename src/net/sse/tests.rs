@@ -66,6 +66,26 @@ fn ids_and_delays_count_without_data_but_not_without_an_end() {
 }
 
 #[test]
+fn an_event_without_its_blank_line_is_had_only_on_request() {
+    for (text, data) in [
+        ("data: a\n\nid: 7\ndata: b", Some("b")),
+        ("data: a\n\ndata: b\n", Some("b")),
+        ("data: b\ndata: c", Some("b\nc")),
+        ("data: a\n\n", None),
+        ("data: a\n\nid: 7", None),
+        (&format!("data: {}", "x".repeat(200)), None),
+    ] {
+        let body = stream::iter([Ok(Bytes::from(text.to_owned()))]);
+        let mut events = Events::new(body, 100);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async { while events.next().await.is_some() {} });
+        let unfinished = events.unfinished().map(|event| event.data);
+        assert_eq!(unfinished.as_deref(), data.map(str::as_bytes), "{text:?}");
+        assert_eq!((events.last_event_id(), events.unfinished()), (None, None));
+    }
+}
+
+#[test]
 fn an_event_over_the_limit_is_skipped_and_the_next_one_read() {
     let long = "x".repeat(5000);
     for text in

@@ -16,7 +16,7 @@ use super::Sender;
 use super::summary::{needed_bytes, summary};
 use crate::log;
 use crate::log::trace::{self, Exchange};
-use crate::message::{ErrorObject, Id, Kind, Message};
+use crate::message::{ErrorObject, Id, Kind, Message, error_code};
 use crate::net::{self, BodyError, Events, SseError, retry_after};
 use crate::upstream::Failure;
 
@@ -64,7 +64,7 @@ pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> 
     }
     // A copy, because a large text must stay the only one.
     let start = text[..text.len().min(needed_bytes())].to_vec();
-    let what = match Message::parse(text) {
+    let what = match Message::received(text) {
         Ok(message) if !matches!(message.kind(), Kind::Invalid(_)) => return Ok(Body::Message(message)),
         Ok(_) => "JSON that is no JSON-RPC message".to_owned(),
         Err(_) if has_type(&head.headers, "application/json") => "broken JSON".to_owned(),
@@ -118,7 +118,7 @@ pub(crate) async fn error_response(
     };
     trace::body(Exchange::of(&head.extensions), &text);
     let summary = summary(&text);
-    let rpc = Message::parse(text).ok().filter(is_rpc_error);
+    let rpc = Message::parse(text).ok().filter(is_rpc_error).map(Message::repaired);
     if in_session && is_session_expired(status, &summary, rpc.as_ref()) {
         return Err(Failure::SessionLost { host, status, summary, rpc: rpc.map(Box::new) });
     }
@@ -141,14 +141,28 @@ pub(crate) async fn error_response(
     Err(Failure::Status { host, status, summary, retry_after })
 }
 
-/// The specification says 404; many servers answer 400 or 401 and speak of a session.
+/// The failure that a response within a session means, if it is an error that says that the session is lost.
+pub(crate) fn lost_session(sender: &Sender, status: StatusCode, answer: &Message) -> Option<Failure> {
+    let Kind::Response { is_error: true, .. } = answer.kind() else { return None };
+    let is_code = |code| matches!(code, -32000 | -32001 | -32005 | -32600);
+    let summary = || summary(&answer.text()[..answer.text().len().min(needed_bytes())]);
+    if !error_code(answer).is_some_and(is_code) {
+        return None;
+    }
+    let summary = Some(summary()).filter(|summary| says_that_session_is_lost(summary))?;
+    Some(Failure::SessionLost { host: sender.host.clone(), status, summary, rpc: Some(Box::new(answer.clone())) })
+}
+
+/// The specification says 404; many servers answer 410, 400 or 401 and speak of a session.
 fn is_session_expired(status: StatusCode, summary: &str, rpc: Option<&Message>) -> bool {
     let code = rpc.and_then(ErrorObject::of).and_then(|error| error.code.as_i64());
     // The codes that servers use for it. Another code is about something else that has a session.
-    let may_be = code.is_none_or(|code| matches!(code, -32000 | -32001 | -32600));
+    let may_be = code.is_none_or(|code| matches!(code, -32000 | -32001 | -32005 | -32600));
     match status {
         // A method, a parameter or a resource was not found, unless the server speaks of a session.
-        StatusCode::NOT_FOUND => !matches!(code, Some(-32601 | -32602 | -32002)) || speaks_of_session(summary),
+        StatusCode::NOT_FOUND | StatusCode::GONE => {
+            !matches!(code, Some(-32601 | -32602 | -32002)) || speaks_of_session(summary)
+        }
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => may_be && speaks_of_session(summary),
         _ => false,
     }
@@ -158,6 +172,34 @@ fn is_session_expired(status: StatusCode, summary: &str, rpc: Option<&Message>) 
 fn speaks_of_session(summary: &str) -> bool {
     let summary = summary.to_ascii_lowercase();
     summary.contains("session") || summary.contains("not initialized")
+}
+
+/// Whether these words say that a session is lost. In a good response many an error mentions a session of the tool's own,
+/// so that the word alone shows nothing.
+fn says_that_session_is_lost(summary: &str) -> bool {
+    const LOST: [&str; 18] = [
+        "not found",
+        "not exist",
+        "n't exist",
+        "expired",
+        "invalid",
+        "no valid",
+        "not valid",
+        "unknown",
+        "missing",
+        "lost",
+        "terminated",
+        "closed",
+        "no longer",
+        "no such",
+        "not recogni",
+        "unrecogni",
+        "initiali",
+        "required",
+    ];
+    let summary = summary.to_ascii_lowercase();
+    summary.contains("not initialized")
+        || (summary.contains("session") && LOST.iter().any(|lost| summary.contains(lost)))
 }
 
 /// Many a plain error has an `error` member with a code and a message in it. A client that waits for JSON-RPC would
@@ -195,21 +237,35 @@ impl<'a> OwedResponse<'a> {
         self.raw_id
     }
 
-    /// Whether this is the request's id, or what a server makes of it that reads ids as doubles.
+    /// Whether this is the request's id, or what a server makes of it.
     pub(crate) fn has_id(&self, id: &Id) -> bool {
-        id == self.id || id.same_as_double(self.id)
+        id == self.id || id.resembles(self.id)
     }
 
     /// The message as the response under the request's own id; `Err` gives back a message that is not the response.
     pub(crate) fn take(&self, message: Message) -> Result<Message, Message> {
         match message.kind() {
             Kind::Response { id, .. } if id == self.id => Ok(message),
-            // A server that could not read the request, or read its id as a double, has answered it all the same.
-            Kind::Response { id, is_error } if (id.is_null() && *is_error) || id.same_as_double(self.id) => {
+            // A server that could not read the request, or has changed its id, has answered it all the same.
+            Kind::Response { id, is_error } if (id.is_null() && *is_error) || id.resembles(self.id) => {
                 Ok(message.with_id(self.raw_id))
             }
             _ => Err(message),
         }
+    }
+
+    /// The same where the message is all that the server returned: an error under another id, and a result without an
+    /// id, can only be about this request.
+    pub(crate) fn take_only(&self, message: Message) -> Result<Message, Message> {
+        match message.kind() {
+            Kind::Response { id, is_error } if *is_error || id.is_null() => Ok(message.with_id(self.raw_id)),
+            _ => self.take(message),
+        }
+    }
+
+    /// An error under another id, as the response under the request's own: what counts if no other response comes.
+    pub(crate) fn stray_error(&self, message: &Message) -> Option<Message> {
+        matches!(message.kind(), Kind::Response { is_error: true, .. }).then(|| message.with_id(self.raw_id))
     }
 }
 
@@ -225,6 +281,15 @@ impl<'a> Owed<'a> {
         match OwedResponse::to(message) {
             Some(one) => Self::One(one),
             None => Self::Many(message.requests().into_iter().collect()),
+        }
+    }
+
+    /// Whether this message is a response that is owed.
+    pub(crate) fn includes(&self, message: &Message) -> bool {
+        let Kind::Response { id, is_error } = message.kind() else { return false };
+        match self {
+            Self::One(one) => one.has_id(id) || (id.is_null() && *is_error),
+            Self::Many(ids) => ids.keys().any(|owed| owed == id || owed.resembles(id)),
         }
     }
 
@@ -249,6 +314,7 @@ mod tests {
             (400, "missing argument", None, false),
             (401, "Unknown Session", None, true),
             (401, "bad token", None, false),
+            (410, "", None, true),
             (500, "session", None, false),
         ] {
             let status = StatusCode::from_u16(status).unwrap_or_default();

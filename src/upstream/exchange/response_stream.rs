@@ -49,7 +49,7 @@ impl<'a> ResponseStream<'a> {
                 Some(Ok(event)) => {
                     // Some servers keep a stream alive with words of their own, which are no message.
                     let is_object = event.data.starts_with(b"{");
-                    match Message::parse(event.data) {
+                    match Message::received(event.data) {
                         Ok(message) => return Ok(message),
                         Err(error) if is_object => {
                             log::warn!("{host} sent an event that is {error}; it is dropped");
@@ -78,6 +78,11 @@ impl<'a> ResponseStream<'a> {
         }
     }
 
+    /// The message at the end of a stream that has ended, where only the blank line after it is missing.
+    pub(crate) fn unfinished(&mut self) -> Option<Message> {
+        Message::received(self.events.unfinished()?.data).ok()
+    }
+
     async fn next_event(&mut self) -> Result<Option<Result<Event, SseError>>, Failure> {
         let next = self.sender.next_part(self.events.next());
         match self.lost {
@@ -104,7 +109,7 @@ pub(crate) fn drain_trailing(mut events: EventStream, client: Option<ToClient>) 
             None => events.next().await,
         };
         while let Some(Ok(event)) = next {
-            if let (Some(client), Ok(message)) = (&client, Message::parse(event.data)) {
+            if let (Some(client), Ok(message)) = (&client, Message::received(event.data)) {
                 client.deliver(message).await;
             }
             next = events.next().await;

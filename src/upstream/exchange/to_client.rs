@@ -75,11 +75,18 @@ impl ToClient {
                     Box::pin(self.deliver_during(request, element)).await;
                 }
             }
-            Kind::Response { .. } => {
-                let room = self.outgoing.reserve(message.text().clone()).await;
-                self.send_event(Event::Answer(message, room));
+            // It may be about a notification, or a response of the client.
+            Kind::Response { id, is_error: true } if id.is_null() => {
+                log::warn!("the server sent an error that belongs to no request: {}", Failure::Rpc(message));
             }
-            Kind::Invalid(_) => log::warn!("the server sent JSON that is no JSON-RPC message; it is dropped"),
+            Kind::Response { .. } => self.deliver_response(message).await,
+            Kind::Invalid(id) => {
+                log::warn!("the server sent JSON that is no JSON-RPC message; it is dropped");
+                if let Some(id) = id {
+                    let why = "the server's answer has neither a result nor an error".to_owned();
+                    self.send_event(Event::Undeliverable(id.clone(), Failure::Unusable(why)));
+                }
+            }
             Kind::Request { .. } => self.forward(request, message).await,
             Kind::Notification { method } => {
                 if &**method == "notifications/tools/list_changed" {
@@ -88,6 +95,12 @@ impl ToClient {
                 self.forward(request, message).await;
             }
         }
+    }
+
+    /// Delivers a response, also an error without an id.
+    pub(crate) async fn deliver_response(&self, message: Message) {
+        let room = self.outgoing.reserve(message.text().clone()).await;
+        self.send_event(Event::Answer(message, room));
     }
 
     async fn forward(&self, during: Option<&Id>, message: Message) {

@@ -172,7 +172,7 @@ impl Sessions {
         if let Some(request) = self.take(number, id) {
             return Some(request);
         }
-        let fits = |of: &u64, owed: &Id| *of == number && (owed.same_as_double(id) || (id.is_null() && *is_error));
+        let fits = |of: &u64, owed: &Id| *of == number && (owed.resembles(id) || (id.is_null() && *is_error));
         let mut fitting = self.in_flight.keys().filter(|(of, owed)| fits(of, owed));
         let (Some((_, only)), None) = (fitting.next(), fitting.next()) else { return None };
         let only = only.clone();

@@ -58,6 +58,13 @@ impl HttpSse {
         }
     }
 
+    /// Sends these bytes and ends the stream in good order.
+    pub(crate) fn end_with(&self, text: &str) {
+        let stream = self.stream.lock().unwrap().take().expect("a stream to end");
+        stream.chunk(text);
+        stream.end();
+    }
+
     /// Closes the stream's connection.
     pub(crate) fn cut(&self) {
         self.stream.lock().unwrap().take().expect("a stream to cut").cut();

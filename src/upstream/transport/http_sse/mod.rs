@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
 use http::{Method, Uri};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -22,7 +21,7 @@ use crate::net::SseError;
 use crate::task;
 use crate::upstream::Failure;
 use crate::upstream::exchange::backoff::Backoff;
-use crate::upstream::exchange::response::{Body, EventStream, error_response, has_type, read_body};
+use crate::upstream::exchange::response::{Body, EventStream, OwedResponse, error_response, lost_session, read_body};
 use crate::upstream::exchange::{Event, Outcome, Sent, post_headers};
 
 pub(crate) use stream::{Opening, connect};
@@ -42,6 +41,9 @@ pub(crate) struct HttpSseTransport {
     /// The server has answered `initialize`, so that a broken stream is opened again. Set once, by the opening; read by
     /// the task that reads the stream.
     initialized: AtomicBool,
+    /// What was POSTed last is no request: an error without an id may be about it. Each POST changes it; the task that
+    /// reads the stream reads it.
+    notified: AtomicBool,
     /// The last stream whose session the server has lost. A request that finds that out sets it; the task that reads
     /// the stream then opens another.
     lost_session: watch::Sender<u64>,
@@ -69,6 +71,7 @@ pub(crate) async fn open(
         initializing: OwnRequests::default(),
         reader: Mutex::default(),
         initialized: AtomicBool::new(false),
+        notified: AtomicBool::new(false),
         lost_session: watch::Sender::new(0),
     });
     let reader = task::spawn(Arc::clone(&transport).read(events)).abort_handle();
@@ -109,8 +112,8 @@ impl HttpSseTransport {
     pub(crate) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
         let (number, answer) = self.post_in_session(message).await?;
         match answer {
+            // A JSON-RPC error in an HTTP error, or a server that answers at once.
             Some(answer) => match message.raw_id() {
-                // A JSON-RPC error in an HTTP error, or a server that answers at once.
                 Some(raw_id) => Ok(Outcome::Answer(answer.with_id(raw_id))),
                 None => Err(Failure::Rpc(answer)),
             },
@@ -173,18 +176,21 @@ impl HttpSseTransport {
     async fn post(&self, endpoint: &Uri, message: &Message) -> Result<Option<Message>, Failure> {
         let sender = &self.link.sender;
         let body = message.text().clone();
+        self.notified.store(message.requests().is_empty(), Ordering::Relaxed);
         let Sent { response, .. } = sender.send(Method::POST, endpoint, &post_headers(), body, sender.patience).await?;
-        if !response.status().is_success() {
+        let status = response.status();
+        if !status.is_success() {
             return error_response(sender, response, true).await.map(Some);
         }
-        // Most servers send "Accepted" in plain text.
-        let is_plain = !response.headers().contains_key(CONTENT_TYPE) || has_type(response.headers(), "text/plain");
-        match read_body(sender, response).await {
-            Ok(Body::Message(answer)) if matches!(answer.kind(), Kind::Response { .. }) => Ok(Some(answer)),
-            Ok(Body::Nothing(_)) => Ok(None),
-            Ok(_) => Err(Failure::Unusable(format!("{} took the message but answered with another", sender.host))),
-            Err(failure) if !is_plain => Err(failure),
-            Err(_) => Ok(None),
+        // Servers send "Accepted", a page, the message itself or anything else. It only counts that they took it.
+        let Ok(Body::Message(answer)) = read_body(sender, response).await else { return Ok(None) };
+        let answer = match OwedResponse::to(message) {
+            Some(owed) => owed.take(answer).ok(),
+            None => Some(answer).filter(|answer| matches!(answer.kind(), Kind::Response { is_error: true, .. })),
+        };
+        match answer.as_ref().and_then(|answer| lost_session(sender, status, answer)) {
+            Some(lost) => Err(lost),
+            None => Ok(answer),
         }
     }
 
@@ -193,13 +199,19 @@ impl HttpSseTransport {
         let Kind::Request { id, .. } = initialize.kind() else {
             return Err(Failure::Unusable("initialize without an id".to_owned()));
         };
-        let waiting = self.initializing.wait(id.clone());
-        if let Some(answer) = self.post(endpoint, initialize).await? {
-            return Ok(answer.with_id(initialize.raw_id().unwrap_or("null")));
-        }
-        waiting.await.ok_or_else(|| {
-            Failure::Broken(format!("the stream from {} broke before the answer", self.link.sender.host))
-        })
+        let raw_id = initialize.raw_id().unwrap_or("null");
+        let broken = || Failure::Broken(format!("the stream from {} broke before the answer", self.link.sender.host));
+        let mut waiting = self.initializing.wait(id.clone());
+        let posted = tokio::select! {
+            // The body of the response to the POST may never end.
+            answer = &mut waiting => return answer.map(|answer| answer.with_id(raw_id)).ok_or_else(broken),
+            posted = self.post(endpoint, initialize) => posted?,
+        };
+        let answer = match posted {
+            Some(answer) => Some(answer),
+            None => waiting.await,
+        };
+        answer.map(|answer| answer.with_id(raw_id)).ok_or_else(broken)
     }
 
     /// Reads the stream, and the next one when it breaks, for as long as the process lives.
@@ -300,18 +312,38 @@ impl HttpSseTransport {
                     client.drop_too_long(&sender.host, &error);
                     continue;
                 }
-                Some(Err(SseError::Broken(cause))) => return cause,
-                None => return "the server ended it".to_owned(),
+                ended => {
+                    // Only the blank line after it may be missing.
+                    let last = events.unfinished().and_then(|event| Message::received(event.data).ok());
+                    if let Some(answer) = last.filter(|last| matches!(last.kind(), Kind::Response { .. })) {
+                        self.deliver(answer).await;
+                    }
+                    return match ended {
+                        Some(Err(error)) => error.to_string(),
+                        _ => "the server ended it".to_owned(),
+                    };
+                }
             };
-            match Message::parse(event.data) {
+            match Message::received(event.data) {
                 Ok(message) => {
                     backoff.reset();
-                    if !self.initializing.answer(&message) {
-                        client.deliver(message).await;
-                    }
+                    self.deliver(message).await;
                 }
                 Err(error) => log::warn!("the server sent an event that is {error}; it is dropped"),
             }
+        }
+    }
+
+    async fn deliver(&self, message: Message) {
+        if self.initializing.answer(&message) || self.initializing.answer_inexact(&message) {
+            return;
+        }
+        match message.kind() {
+            // All responses come on this stream, also those whose request the server could not read.
+            Kind::Response { id, is_error: true } if id.is_null() && !self.notified.load(Ordering::Relaxed) => {
+                self.link.client.deliver_response(message).await;
+            }
+            _ => self.link.client.deliver(message).await,
         }
     }
 }

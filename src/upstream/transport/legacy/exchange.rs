@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use crate::log;
 use crate::message::{Kind, Message};
 use crate::task;
 use crate::upstream::Failure;
 use crate::upstream::exchange::backoff::{self, Backoff};
-use crate::upstream::exchange::response::{Body, EventStream, Owed, error_response, no_body, read_body};
+use crate::upstream::exchange::response::{Body, EventStream, Owed, error_response, lost_session, no_body, read_body};
 use crate::upstream::exchange::response_stream::{ResponseStream, StreamEnd, drain_trailing};
 use crate::upstream::exchange::{Outcome, Reply, Sent, ToClient};
 use crate::upstream::transport::link::Link;
@@ -38,13 +39,23 @@ pub(super) async fn post_request(link: &Link, headers: &SessionHeaders, message:
     let outcome = match read_body(sender, response).await? {
         Body::Nothing(status) => Err(no_body(&sender.host, status)),
         Body::Message(answer) => {
-            let settled = settle(&link.client, &mut owed, answer).await;
+            let settled = settle_body(&link.client, &mut owed, answer).await;
             let misfit = || Err(Failure::Unusable(format!("{} answered another request than this", sender.host)));
             settled.unwrap_or_else(misfit)
         }
-        Body::Events(events) => Box::pin(follow(link, headers, events, &mut owed)).await,
+        Body::Events(events) => {
+            let mut stray = None;
+            let followed = Box::pin(follow(link, headers, events, &mut owed, &mut stray)).await;
+            followed.or_else(|failure| stray.map(Outcome::Answer).ok_or(failure))
+        }
     };
-    Ok(Reply { status, outcome: outcome? })
+    let lost = match &outcome {
+        Ok(Outcome::Answer(answer)) | Err(Failure::Rpc(answer)) if headers.has_session() => {
+            lost_session(sender, status, answer)
+        }
+        _ => None,
+    };
+    lost.map_or_else(|| Ok(Reply { status, outcome: outcome? }), Err)
 }
 
 /// POSTs a notification, or the client's response to a request of the server.
@@ -55,10 +66,17 @@ pub(super) async fn post_notification(link: &Link, headers: &SessionHeaders, mes
     if !response.status().is_success() {
         return Err(Failure::Rpc(error_response(sender, response, headers.has_session()).await?));
     }
+    let status = response.status();
+    let is_notification = !matches!(message.kind(), Kind::Response { .. });
     // The specification says 202 and no body; messages that come all the same are the client's.
     match read_body(sender, response).await {
-        Ok(Body::Message(message)) => link.client.deliver(message).await,
-        Ok(Body::Events(events)) => drop(task::spawn(deliver_all(link.client.clone(), events))),
+        Ok(Body::Message(message)) => {
+            if let Some(lost) = lost_session(sender, status, &message).filter(|_| headers.has_session()) {
+                return Err(lost);
+            }
+            deliver_beside(&link.client, is_notification, message).await;
+        }
+        Ok(Body::Events(events)) => drop(task::spawn(deliver_all(link.client.clone(), is_notification, events))),
         Ok(Body::Nothing(_)) | Err(_) => {}
     }
     Ok(())
@@ -69,11 +87,12 @@ pub(super) async fn only_answer(link: &Link, body: Body, initialize: &Message) -
     let mut owed = Owed::by(initialize);
     let settled = match body {
         Body::Nothing(status) => return Err(no_body(&link.sender.host, status)),
-        Body::Message(answer) => settle(&link.client, &mut owed, answer).await,
+        Body::Message(answer) => settle_body(&link.client, &mut owed, answer).await,
         Body::Events(mut events) => {
-            let outcome = read(link, &mut events, &mut owed).await.map_err(|end| end.failure)?;
+            let mut stray = None;
+            let outcome = read(link, &mut events, &mut owed, &mut stray).await;
             drain_trailing(events, Some(link.client.clone()));
-            Some(Ok(outcome))
+            Some(outcome.or_else(|end| stray.map(Outcome::Answer).ok_or(end.failure)))
         }
     };
     match settled.transpose()? {
@@ -82,18 +101,20 @@ pub(super) async fn only_answer(link: &Link, body: Body, initialize: &Message) -
     }
 }
 
-/// Reads a stream until the response has come, resuming the stream where the server allows that.
+/// Reads a stream until the response has come, resuming the stream where the server allows that. `stray`: what counts as
+/// the response if no other comes.
 async fn follow(
     link: &Link,
     headers: &SessionHeaders,
     mut events: EventStream,
     owed: &mut Owed<'_>,
+    stray: &mut Option<Message>,
 ) -> Result<Outcome, Failure> {
     let mut backoff = Backoff::new(Duration::from_secs(1));
     let mut last_event_id = None;
     let mut empty_resumptions = 0;
     loop {
-        let StreamEnd { failure, in_order } = match read(link, &mut events, owed).await {
+        let StreamEnd { failure, in_order } = match read(link, &mut events, owed, stray).await {
             Ok(outcome) => {
                 drain_trailing(events, Some(link.client.clone()));
                 return Ok(outcome);
@@ -148,14 +169,39 @@ async fn resume(link: &Link, headers: &SessionHeaders, last_event_id: &str) -> R
 }
 
 /// Reads one stream: the outcome, or how the stream ended without one.
-async fn read(link: &Link, events: &mut EventStream, owed: &mut Owed<'_>) -> Result<Outcome, StreamEnd> {
+async fn read(
+    link: &Link,
+    events: &mut EventStream,
+    owed: &mut Owed<'_>,
+    stray: &mut Option<Message>,
+) -> Result<Outcome, StreamEnd> {
     let mut stream = ResponseStream::new(&link.sender, events);
     loop {
-        let message = stream.next(&|id| owed.is_all(id)).await?;
+        let message = match stream.next(&|id| owed.is_all(id)).await {
+            Ok(message) => message,
+            Err(end) => stream.unfinished().filter(|message| owed.includes(message)).ok_or(end)?,
+        };
+        if let Owed::One(one) = &*owed
+            && !owed.includes(&message)
+        {
+            *stray = one.stray_error(&message).or(stray.take());
+        }
         if let Some(settled) = settle(&link.client, owed, message).await {
             return settled.map_err(|failure| StreamEnd { failure, in_order: true });
         }
     }
+}
+
+/// Takes the body of the response to a POST, as [`settle`] takes a message of a stream.
+async fn settle_body(client: &ToClient, owed: &mut Owed<'_>, body: Message) -> Option<Result<Outcome, Failure>> {
+    let body = match owed {
+        Owed::One(one) => match one.take_only(body) {
+            Ok(answer) => return Some(Ok(Outcome::Answer(answer))),
+            Err(body) => body,
+        },
+        Owed::Many(_) => body,
+    };
+    settle(client, owed, body).await
 }
 
 /// Takes a message that came for a POST: delivers it, or returns what settles the POST.
@@ -178,20 +224,44 @@ async fn settle(client: &ToClient, owed: &mut Owed<'_>, message: Message) -> Opt
         Owed::Many(ids) => match message.kind() {
             // The response to the batch as a whole.
             Kind::Response { id, is_error: true } if id.is_null() => Some(Err(Failure::Rpc(message))),
-            kind => {
-                let is_last = matches!(kind, Kind::Response { id, .. } if { ids.remove(id); ids.is_empty() });
+            Kind::Response { id, .. } => {
+                let known = if ids.contains_key(id) { Some(id) } else { ids.keys().find(|owed| owed.resembles(id)) };
+                let raw_id = known.cloned().and_then(|id| ids.remove(&id));
+                let is_exact = raw_id.as_deref().is_none_or(|raw_id| message.raw_id() == Some(raw_id));
+                let message = raw_id.filter(|_| !is_exact).map_or(message.clone(), |raw_id| message.with_id(&raw_id));
                 client.deliver(message).await;
-                is_last.then_some(Ok(Outcome::Done))
+                ids.is_empty().then_some(Ok(Outcome::Done))
+            }
+            _ => {
+                client.deliver(message).await;
+                None
             }
         },
     }
 }
 
 /// Delivers each message of a stream on which no response is awaited.
-async fn deliver_all(client: ToClient, mut events: EventStream) {
+async fn deliver_all(client: ToClient, after_notification: bool, mut events: EventStream) {
     while let Some(Ok(event)) = events.next().await {
-        if let Ok(message) = Message::parse(event.data) {
-            client.deliver(message).await;
+        if let Ok(message) = Message::received(event.data) {
+            deliver_beside(&client, after_notification, message).await;
+        }
+    }
+}
+
+/// Delivers a message that a server returns to a notification, or to a response of the client. An error that is returned
+/// to a notification is about that notification, whatever its id is.
+async fn deliver_beside(client: &ToClient, after_notification: bool, message: Message) {
+    let messages = match message.kind() {
+        Kind::Batch(elements) => elements.clone(),
+        _ => vec![message],
+    };
+    for message in messages {
+        match message.kind() {
+            Kind::Response { is_error: true, .. } if after_notification => {
+                log::warn!("a notification was refused: {}", Failure::Rpc(message));
+            }
+            _ => client.deliver(message).await,
         }
     }
 }

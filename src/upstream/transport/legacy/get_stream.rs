@@ -139,7 +139,7 @@ impl Reader {
             };
             match event {
                 Some(Ok(event)) if event.data.is_empty() => {}
-                Some(Ok(event)) => match Message::parse(event.data) {
+                Some(Ok(event)) => match Message::received(event.data) {
                     Ok(message) => {
                         // Not at the 200 that opened it: a server may send that and hang up, again and again.
                         self.backoff.reset();

@@ -55,7 +55,8 @@ pub(super) async fn initialize(
         let error = error_response(sender, response, false).await?;
         return Err(OpenError::Error(status, error.with_id(initialize.raw_id().unwrap_or("null"))));
     }
-    let session_id = response.headers().get(SESSION_ID).cloned();
+    // An empty id is none: no request could be told from one without a session.
+    let session_id = response.headers().get(SESSION_ID).filter(|id| !id.as_bytes().trim_ascii().is_empty()).cloned();
     session_id.iter().filter_map(|id| id.to_str().ok()).filter(|id| id.len() >= SECRET_ID).for_each(log::hide);
     let body = read_body(sender, response).await?;
     let uri = moved.unwrap_or_else(|| sender.uri.clone());

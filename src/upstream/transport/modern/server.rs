@@ -151,17 +151,27 @@ impl ModernServer {
         match read_body(sender, response).await? {
             Body::Nothing(status) => Err(no_body(host, status)),
             Body::Message(answer) => owed
-                .take(answer)
+                .take_only(answer)
                 .map(|answer| Answered::new(status, answer))
                 .map_err(|_| Failure::Unusable(format!("{host} answered another request than this"))),
             Body::Events(mut events) => {
                 let mut stream = ResponseStream::new(sender, &mut events);
                 let mut sent_request = false;
+                let mut stray = None;
                 let answer = loop {
-                    let message = stream.next(&|id| owed.has_id(id)).await.map_err(|end| end.failure)?;
+                    let message = match stream.next(&|id| owed.has_id(id)).await {
+                        Ok(message) => message,
+                        Err(end) => {
+                            let last = stream.unfinished().and_then(|message| owed.take(message).ok());
+                            break last.or(stray).ok_or(end.failure)?;
+                        }
+                    };
                     match owed.take(message) {
                         Ok(answer) => break answer,
-                        Err(message) => sent_request |= self.deliver(message, passes).await,
+                        Err(message) => {
+                            stray = owed.stray_error(&message).or(stray);
+                            sent_request |= self.deliver(message, passes).await;
+                        }
                     }
                 };
                 drain_trailing(events, None);

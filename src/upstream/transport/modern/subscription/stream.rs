@@ -32,7 +32,7 @@ pub(super) async fn next_message(events: &mut EventStream) -> Option<Message> {
     loop {
         match events.next().await? {
             Ok(event) if event.data.is_empty() => {}
-            Ok(event) => match Message::parse(event.data) {
+            Ok(event) => match Message::received(event.data) {
                 Ok(message) => return Some(message),
                 Err(error) => log::warn!("the server sent an event that is {error}; it is dropped"),
             },

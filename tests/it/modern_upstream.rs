@@ -1,6 +1,7 @@
 //! A legacy client of a modern upstream: requests and responses are translated in both directions.
 
 use std::sync::Arc;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
@@ -254,29 +255,6 @@ fn one_request_of_a_batch_can_be_cancelled() {
     let line = bridge.line_where("what is left", |line| line.starts_with('['));
     assert_eq!(line, r#"[{"jsonrpc":"2.0","id":2,"result":{"content":[]}}]"#);
     bridge.finish();
-}
-
-#[test]
-fn a_stateless_server_of_both_eras_is_used_as_modern_from_the_next_start() {
-    let upstream = Upstream::start(|call| match call.kind() {
-        "initialize" => call.result(&initialize_result(REVISION)),
-        _ if call.header("Mcp-Method").is_some() => call.respond_as_modern(),
-        _ => call.respond_normally(),
-    });
-    let home = tempfile::tempdir().unwrap();
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
-    assert!(bridge.initialize().contains("an-upstream"), "the first time its legacy side is used");
-    bridge.still_works();
-    upstream.wait_for("server/discover", 1);
-    // The bridge probes the server beside the client's requests and stores the result. A bridge that ends earlier stores
-    // nothing and probes again the next time.
-    wait_until_stored(home.path(), r#""translated":true"#);
-    bridge.still_works();
-    bridge.finish();
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).home(home.path()).start();
-    assert!(bridge.initialize().contains("a-modern-upstream"), "its modern side is preferred");
-    bridge.finish();
-    assert_eq!(upstream.count("initialize"), 1);
 }
 
 #[test]

@@ -16,8 +16,12 @@ use crate::upstream::transport::{Opened, Transport};
 /// only to look.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// Keeps what an opening has shown. A server that opened no session has no way to send its legacy client requests;
-/// whether it has a modern side, which can, is asked when the client is there to stay, and used from the next start on.
+/// A server that does not answer `server/discover` for so long does not know it.
+const SILENT: Duration = Duration::from_secs(30);
+
+/// Keeps what an opening has shown. A server that opened no session has no way to send its legacy client requests.
+/// Whether it has a modern side, which can, was asked before the client was answered; if there was no answer in time, it
+/// is asked when the client is there to stay, and used from the next start on.
 pub(crate) fn remember(era: &Arc<Era>, initialize: &Message, opened: &Opened) {
     let result = Members::of(opened.answer.as_str()).and_then(|members| members.get("result"));
     let Some(result) = result.and_then(|result| serde_json::from_str::<Map<_, _>>(result).ok()) else { return };
@@ -55,8 +59,12 @@ pub(crate) fn remember(era: &Arc<Era>, initialize: &Message, opened: &Opened) {
 
 async fn look_for_modern_side(era: Arc<Era>, initialize: Message) {
     tokio::time::sleep(SETTLED).await;
-    // A failure shows nothing; the next start asks again.
-    let Ok(discovered) = discovered(&era, &initialize).await else { return };
+    let discovered = match tokio::time::timeout(SILENT, discovered(&era, &initialize)).await {
+        Ok(Ok(discovered)) => discovered,
+        // A failure shows nothing; the next start asks again.
+        Ok(Err(_)) => return,
+        Err(_) => None,
+    };
     let host = &era.server.link.sender.host;
     log::debug!("{host} has {} modern side", if discovered.is_some() { "a" } else { "no" });
     match discovered {

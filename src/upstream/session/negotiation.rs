@@ -6,14 +6,15 @@
 //! 2. A server whose legacy clients were served through the translator last time: `server/discover`. If the response
 //!    shows that the server is not modern, that is dropped from memory, and the list goes on.
 //! 3. By `--transport`: Streamable HTTP or HTTP+SSE first or alone; HTTP+SSE first if the server spoke it last time.
-//! 4. Streamable HTTP begins with `initialize`. Where the error leaves it open that the server is modern, or the result
-//!    agrees on a modern revision, `server/discover` follows.
+//! 4. Streamable HTTP begins with `initialize`. Where the error leaves it open that the server is modern, where the result
+//!    agrees on a modern revision, and at the first start with a server that keeps no sessions, `server/discover` follows.
 //! 5. Where Streamable HTTP was refused as an HTTP+SSE server refuses it, the stream of that transport is tried; where
 //!    that fails and the refusal had no JSON-RPC, `server/discover`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::log;
 use crate::message::Message;
 use crate::task;
 use crate::upstream::era::Era;
@@ -27,6 +28,9 @@ const GUESSED: Duration = Duration::from_secs(2);
 
 /// How long it may take where the user chose HTTP+SSE or the server spoke it last time.
 const EXPECTED: Duration = Duration::from_secs(15);
+
+/// The share of the startup wait within which a client has its response, whatever else is asked of the server.
+const STARTUP_SHARE: f64 = 0.9;
 
 /// Opens a session on the transport that the server turns out to speak.
 pub(super) async fn negotiate(era: &Era, initialize: &Message) -> Result<Opened, OpenError> {
@@ -55,7 +59,10 @@ pub(super) async fn negotiate(era: &Era, initialize: &Message) -> Result<Opened,
             Err(refused) if may_be_http_sse(&refused) => {
                 match http_sse::connect(&era.server.link.sender, GUESSED).await {
                     Ok(opening) => on_http_sse(era, initialize, opening).await,
-                    Err(_) => modern_after_all(era, initialize, refused).await,
+                    Err(failure) => {
+                        let opened = modern_after_all(era, initialize, refused).await;
+                        opened.map_err(|refused| with_fallback(refused, failure))
+                    }
                 }
             }
             settled => settled,
@@ -74,6 +81,28 @@ async fn modern_after_all(era: &Era, initialize: &Message, refused: OpenError) -
     Box::pin(by_discover(era, initialize)).await.map_err(|_| refused)
 }
 
+/// Why neither transport opened a session. `failure`: of HTTP+SSE, which was tried because Streamable HTTP was `refused`.
+fn with_fallback(refused: OpenError, failure: Failure) -> OpenError {
+    match refused {
+        // The server does not know the POST, so the stream is the way to it, and is refused for another reason.
+        OpenError::Failure(Failure::Status { status, .. })
+            if matches!(status.as_u16(), 404 | 405)
+                && (failure.is_temporary() || failure.is_refusal() || matches!(failure, Failure::SignIn { .. })) =>
+        {
+            failure.into()
+        }
+        OpenError::Failure(Failure::Status { host, status, summary, retry_after }) => {
+            let between = if summary.is_empty() { "" } else { "; " };
+            let summary = format!("{summary}{between}as a server of HTTP+SSE: {failure}");
+            Failure::Status { host, status, summary, retry_after }.into()
+        }
+        refused => {
+            log::info!("the stream of HTTP+SSE was tried too: {failure}");
+            refused
+        }
+    }
+}
+
 async fn sse_first(era: &Era, initialize: &Message) -> Result<Opened, OpenError> {
     match http_sse::connect(&era.server.link.sender, EXPECTED).await {
         Ok(opening) => on_http_sse(era, initialize, opening).await,
@@ -85,6 +114,7 @@ async fn sse_first(era: &Era, initialize: &Message) -> Result<Opened, OpenError>
 
 /// Streamable HTTP of either era, by the client's own first message.
 async fn streamable(era: &Era, initialize: &Message) -> Result<Opened, OpenError> {
+    let begun = Instant::now();
     let opened = legacy::open(&era.server.link, initialize).await;
     let opened = opened.map(|(transport, answer)| Opened { transport: Transport::Legacy(transport), answer });
     if let Err(error) = &opened {
@@ -108,8 +138,29 @@ async fn streamable(era: &Era, initialize: &Message) -> Result<Opened, OpenError
                 Err(_) => Ok(opened),
             }
         }
+        Ok(opened) if is_stateless(&opened) && era.memory.findings().modern.is_none() => {
+            Ok(Box::pin(modern_side_or(era, initialize, opened, begun)).await)
+        }
         settled => settled,
     }
+}
+
+fn is_stateless(opened: &Opened) -> bool {
+    matches!(&opened.transport, Transport::Legacy(transport) if !transport.is_stateful())
+}
+
+/// The modern side of a server that keeps no sessions for legacy clients, if it has one: without a session the client
+/// gets no questions, cancellations and news. The client waits for its response meanwhile, so that the server is asked
+/// only as long as the startup wait allows, and only once in many starts.
+async fn modern_side_or(era: &Era, initialize: &Message, opened: Opened, begun: Instant) -> Opened {
+    let left = era.options.startup_wait.mul_f64(STARTUP_SHARE).saturating_sub(begun.elapsed());
+    match tokio::time::timeout(left, by_discover(era, initialize)).await {
+        Ok(Ok(translated)) => return translated,
+        Ok(Err(error)) if is_not_modern(&error) => era.set_legacy(),
+        // That shows nothing; the server is asked again later, when nobody waits.
+        _ => {}
+    }
+    opened
 }
 
 async fn by_discover(era: &Era, initialize: &Message) -> Result<Opened, OpenError> {

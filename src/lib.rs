@@ -139,7 +139,8 @@ fn print(error: &clap::Error) -> ExitCode {
 
 /// Prints an error that ends the program: the error, an empty line, the hint.
 fn fail(error: &Error) -> ExitCode {
-    let text = format!("mcp-ferry: error: {}\n\nhint: {}\n", log::redact(&error.to_string()), error.hint());
+    let text =
+        format!("mcp-ferry: error: {}\n\nhint: {}\n", log::redact(&error.to_string()), log::redact(error.hint()));
     std::io::stderr().write_all(text.as_bytes()).ok();
     error.exit().into()
 }

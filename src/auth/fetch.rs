@@ -155,7 +155,7 @@ impl Fetch {
     async fn send(&self, method: Method, url: Url, headers: HeaderMap, body: Bytes) -> Result<Reply, FetchError> {
         let uri: Uri = url.as_str().parse().map_err(|_| UnsafeUrl::new(&url, "it is not a valid request URL"))?;
         let host = crate::net::origin(&uri);
-        log::debug!("{method} {host}{}", url.path());
+        log::debug!("{method} {host}{}", log::foreign(url.path()));
         let exchange = async {
             let response = self.http.request(&method, &uri, headers, body).await.map_err(|error| match error {
                 HttpError::Connect { permanent: true, hint, .. } => {

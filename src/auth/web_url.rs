@@ -2,7 +2,11 @@
 
 use url::Url;
 
+use crate::log::{foreign, foreign_name};
 use crate::net;
+
+/// The longest name that the domain name system has.
+const LONGEST_HOST: usize = 255;
 
 /// A URL that may not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,18 +20,19 @@ pub struct UnsafeUrl {
 
 impl UnsafeUrl {
     pub(super) fn new(url: &Url, why: &str) -> Self {
-        let url = if url.has_host() { without_query(url) } else { format!("{}:…", url.scheme()) };
-        Self { url, why: why.to_owned() }
+        let url = if url.has_host() { without_query(url) } else { foreign(&format!("{}:…", url.scheme())) };
+        Self { url, why: foreign(why) }
     }
 }
 
 /// Checks that a URL is https, or http to this machine or with `allow_http` (RFC 9700 section 2.6), and has no user
 /// name.
 pub(super) fn check_url(text: &str, allow_http: bool) -> Result<Url, UnsafeUrl> {
-    let url = Url::parse(text).map_err(|error| {
-        let shown: String = text.chars().take(100).collect();
-        UnsafeUrl { url: format!("{shown:?}"), why: error.to_string() }
-    })?;
+    let url = Url::parse(text)
+        .map_err(|error| UnsafeUrl { url: format!("{:?}", foreign_name(text)), why: error.to_string() })?;
+    if url.host_str().is_some_and(|host| host.len() > LONGEST_HOST) {
+        return Err(UnsafeUrl::new(&url, "its host name is too long"));
+    }
     // A user name before the host can make people believe in another host.
     if !url.username().is_empty() || url.password().is_some() {
         return Err(UnsafeUrl::new(&url, "it has a user name or password"));
@@ -47,5 +52,5 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 
 /// A URL for messages: without user name, query and fragment.
 pub(super) fn without_query(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
+    foreign(&format!("{}{}", url.origin().ascii_serialization(), url.path()))
 }

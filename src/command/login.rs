@@ -7,11 +7,12 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::output::{login_failed, oauth, say, say_event, shown};
+use super::output::{login_failed, oauth, say_event, say_json, shown};
 use crate::auth::{self, AuthError, Grant, LoginOptions, OAuth, Snapshot};
 use crate::cli::LoginCommand;
 use crate::config::Settings;
 use crate::error::Error;
+use crate::log;
 use crate::net::{self, ResponseOrRedirect};
 
 /// How often `initialize` may be sent: to where the server redirects it, and with another token.
@@ -73,7 +74,7 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<(),
 /// Prints where to sign in; another call of the program completes the login.
 async fn begin_login(oauth: &OAuth, typed: &LoginCommand, host: &str) -> Result<(), Error> {
     let url = auth::begin_login(&oauth.context).await?;
-    let server = &typed.url;
+    let server = log::shell_word(&typed.url);
     let words =
         format!("{url}\n\nthen run: mcp-ferry login {server} --complete 'the address that the browser ends at'");
     say_event(typed.json, &words, &json!({ "event": "authorization_url", "url": url, "server": host }));
@@ -104,7 +105,7 @@ async fn print_url(oauth: &OAuth, json: bool, host: &str) -> std::convert::Infal
         {
             let event =
                 json!({ "event": "authorization_url", "url": prompt.url, "userCode": prompt.code, "server": host });
-            say(&event.to_string());
+            say_json(&event);
             printed = Some(prompt.url);
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

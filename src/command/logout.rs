@@ -7,6 +7,7 @@ use crate::auth::{self, Account, LoginError, LoginLock, Snapshot};
 use crate::cli::LogoutCommand;
 use crate::config::Settings;
 use crate::error::Error;
+use crate::log;
 
 pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<(), Error> {
     let named = oauth(settings)?;
@@ -31,7 +32,7 @@ pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<()
         let server = held.record.server.clone();
         let there = if revoked { ", and its tokens are revoked" } else { "" };
         let event = json!({ "event": "signed_out", "server": server, "revoked": revoked });
-        say_event(typed.json, &format!("signed out of {server}{there}"), &event);
+        say_event(typed.json, &format!("signed out of {}{there}", log::foreign(&server)), &event);
     }
     if count == 0 {
         say_event(typed.json, "nobody was signed in", &json!({ "event": "not_signed_in" }));

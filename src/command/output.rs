@@ -15,9 +15,14 @@ pub(super) fn say(text: &str) {
     writeln!(std::io::stdout(), "{text}").ok();
 }
 
+/// Prints JSON, with escapes for what would act on a terminal.
+pub(super) fn say_json(json: &Value) {
+    say(&log::neutral_json(&json.to_string()));
+}
+
 /// Prints one event, in words or as a JSON object.
 pub(super) fn say_event(json: bool, words: &str, object: &Value) {
-    if json { say(&object.to_string()) } else { say(words) }
+    if json { say_json(object) } else { say(words) }
 }
 
 /// A login without its secrets; `path` is its file.

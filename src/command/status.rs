@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use super::output::{oauth, say, shown};
+use super::output::{oauth, say, say_json, shown};
 use crate::auth::now;
 use crate::cli::StatusCommand;
 use crate::config::Settings;
 use crate::error::Error;
+use crate::log;
 
 pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<(), Error> {
     let oauth = oauth(settings)?;
@@ -24,7 +25,7 @@ pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<()
         .map(|(key, record)| shown(&record, &account.store().path(&key)))
         .collect();
     if typed.json {
-        say(&Value::Array(logins).to_string());
+        say_json(&Value::Array(logins));
     } else if logins.is_empty() {
         say("nobody is signed in anywhere");
     } else {
@@ -36,7 +37,8 @@ pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<()
 }
 
 fn sentence(login: &Value) -> String {
-    let text = |name: &str| login[name].as_str().unwrap_or_default().to_owned();
+    // What servers and files have written.
+    let text = |name: &str| log::foreign(login[name].as_str().unwrap_or_default());
     let mut lines = vec![text("server")];
     let details = [
         ("issuer", text("issuer")),
@@ -53,7 +55,7 @@ fn state(login: &Value) -> String {
     match login["state"].as_str() {
         Some("signed_in") => {}
         Some("ended") => {
-            let url = login["server"].as_str().unwrap_or("URL");
+            let url = log::shell_word(login["server"].as_str().unwrap_or("URL"));
             return format!("ended: its token is not accepted any more; run `mcp-ferry login {url}`");
         }
         Some("signed_out") => return "signed out".to_owned(),

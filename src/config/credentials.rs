@@ -52,7 +52,11 @@ fn add(headers: &mut Headers, header: &str, origin: &str) {
     if is_example(&expanded) {
         return leave_out("its value is an example of a value");
     }
-    log::hide(&expanded);
+    // The value of a variable was kept out of the arguments: it is a secret, whatever it looks like.
+    if variables(value).next().is_some() {
+        log::hide(&expanded);
+    }
+    log::hide_named(name.as_str(), &expanded);
     let Ok(mut expanded) = HeaderValue::from_str(&expanded) else {
         return leave_out("its value contains characters that a header cannot have");
     };

@@ -2,10 +2,15 @@
 //!
 //! One line per event on stderr, quiet by default; with a time also in a log file, if the user wants one. A [`trace`]
 //! for a bug report is a third thing: all that is sent and received. No secret gets into any of them: secrets live in
-//! [`Secret`], and every text that a server sends goes through [`redact`], because servers quote paths and headers.
+//! [`Secret`], and every text that a server sends goes through [`foreign`], because servers quote paths and headers, and
+//! write what acts on a terminal or a model.
 
+mod escapes;
 mod file;
+mod foreign;
+mod known;
 mod level;
+mod plain;
 mod queue;
 mod secret;
 mod sinks;
@@ -16,9 +21,10 @@ use std::time::Duration;
 
 use file::LogFile;
 
+pub use foreign::{foreign, foreign_bytes, foreign_name, neutral, neutral_json, redact, redact_start, shell_word};
 pub use level::Level;
 pub(crate) use level::{at, debug, error, info, is_enabled, warn};
-pub use secret::{Secret, hide, hide_url, longest_secret, redact};
+pub use secret::{Secret, hide, hide_named, hide_url, longest_secret};
 pub(crate) use sinks::write_line;
 pub use sinks::{fatal_error, notice};
 

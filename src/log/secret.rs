@@ -4,57 +4,28 @@ use std::fmt;
 
 use parking_lot::RwLock;
 
-/// A shorter value is not redacted: it is hardly a secret, and to redact it would spoil sentences.
-const SHORTEST_SECRET: usize = 6;
+use super::escapes::Reading;
+use super::known::{KnownSecrets, LONGEST_PIECE};
+use super::plain::{is_plain, is_secret_name};
 
-/// A longer value is kept in pieces of this many bytes. Texts are searched for each piece, so that its length limits
-/// the work, and how much of a body must be read for a sentence of it.
-const LONGEST_PIECE: usize = 4096;
+/// How often the escapes of a text are read to find secrets: JSON in a string of JSON in HTML has three.
+const READINGS: usize = 3;
 
-/// How many pieces and words of one value are kept. Servers choose many of the values: tokens, cookies, addresses.
-const MOST_PIECES: usize = 64;
+/// The most bytes that a byte of a secret becomes where it is escaped so often.
+const LONGEST_ESCAPE: usize = 8;
+
+/// A value of more words is a sentence, whose plain words are not secret by themselves.
+const SENTENCE: usize = 2;
+
+/// How many words of one value are redacted where they stand alone.
 const MOST_WORDS: usize = 16;
 
-/// How many parts of an address are kept.
+/// How many parts of an address are redacted.
 const MOST_PARTS: usize = 32;
-
-/// How many values are kept. Each text is searched for each of them.
-const MOST: usize = 1024;
-
-/// How many of them, the first, are kept for ever: those that the user gave. A server that names very many values of
-/// its own pushes out only other values of servers.
-const KEPT: usize = 512;
-
-/// A longer text for people is cut. Nobody reads it, and the time for the search grows with it.
-const LONGEST_TEXT: usize = 16 * 1024;
 
 /// All values to redact. [`hide`] adds to it, each line of the log and the trace reads it. A static, so that no line can
 /// miss a secret.
-static SECRETS: RwLock<Secrets> = RwLock::new(Secrets { values: Vec::new(), added: 0 });
-
-/// Values to redact, the longest first, each with its number in the order of their coming.
-struct Secrets {
-    values: Vec<(u64, String)>,
-    added: u64,
-}
-
-impl Secrets {
-    fn add(&mut self, value: &str) {
-        if self.values.iter().any(|(_, known)| known == value) {
-            return;
-        }
-        if self.values.len() == MOST {
-            let replaceable = self.values.iter().enumerate().filter(|(_, (number, _))| *number >= KEPT as u64);
-            if let Some((place, _)) = replaceable.min_by_key(|(_, (number, _))| *number) {
-                self.values.remove(place);
-            }
-        }
-        // A value precedes its parts: otherwise the rest of the value would remain in the text.
-        let place = self.values.partition_point(|(_, known)| known.len() >= value.len());
-        self.values.insert(place, (self.added, value.to_owned()));
-        self.added += 1;
-    }
-}
+static SECRETS: RwLock<KnownSecrets> = RwLock::new(KnownSecrets::new());
 
 /// A value that must not be shown. It is serialized only for private files: the records of logins.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -90,79 +61,110 @@ impl fmt::Debug for Secret {
 /// Words before a secret that are not secret themselves.
 const SCHEMES: [&str; 3] = ["bearer", "digest", "apikey"];
 
-/// Redacts a value, and each long word of it, from logs from now on.
+/// Redacts a value, and each word of it that looks like a secret, from logs from now on.
 pub fn hide(value: &str) {
-    let is_secret =
-        |part: &&str| part.len() >= SHORTEST_SECRET && !SCHEMES.iter().any(|scheme| part.eq_ignore_ascii_case(scheme));
-    let words = value.split_ascii_whitespace().filter(|word| word.len() < value.len() && word.len() <= LONGEST_PIECE);
     let mut secrets = SECRETS.write();
-    pieces(value).filter(is_secret).take(MOST_PIECES).for_each(|piece| secrets.add(piece));
-    words.filter(is_secret).take(MOST_WORDS).for_each(|word| secrets.add(word));
+    let mut add = |value: &str| {
+        if !SCHEMES.iter().any(|scheme| value.eq_ignore_ascii_case(scheme)) {
+            secrets.add(value);
+        }
+    };
+    add(value);
+    if value.len() <= LONGEST_PIECE {
+        if value.contains(' ') {
+            add(&value.replace(' ', "+"));
+        }
+        // As another program shows it that has read its escapes.
+        if let Some(read) = Reading::of(value.as_bytes()).and_then(|read| String::from_utf8(read.bytes).ok()) {
+            add(&read);
+        }
+    }
+    let is_sentence = value.split_ascii_whitespace().nth(SENTENCE).is_some();
+    let words = value.split_ascii_whitespace().filter(|word| word.len() < value.len() && word.len() <= LONGEST_PIECE);
+    words.filter(|word| !is_sentence || !is_plain(word)).take(MOST_WORDS).for_each(add);
 }
 
-/// A value in pieces that are short enough to be searched for.
-fn pieces(value: &str) -> impl Iterator<Item = &str> {
-    let mut rest = value;
-    std::iter::from_fn(move || {
-        let (piece, after) = rest.split_at(floor_char_boundary(rest, LONGEST_PIECE));
-        rest = after;
-        Some(piece).filter(|piece| !piece.is_empty())
-    })
+/// Redacts the value of a header or parameter, unless neither its name nor its looks tell that it is a secret.
+pub fn hide_named(name: &str, value: &str) {
+    if is_secret_name(name) || !is_plain(value) {
+        hide(value);
+    }
 }
 
-/// The last place at which the text can be cut so that at most this many bytes remain.
-fn floor_char_boundary(text: &str, most: usize) -> usize {
-    (0..=most.min(text.len())).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)
-}
-
-/// The length of the longest value that is redacted, in bytes.
+/// The length of the longest value that is redacted, in bytes, in the longest of its spellings.
 pub fn longest_secret() -> usize {
-    SECRETS.read().values.first().map_or(0, |(_, value)| value.len())
+    LONGEST_ESCAPE * SECRETS.read().longest()
 }
 
-/// The text without secrets, and without control characters, which a terminal would interpret. A very long text is cut.
-pub fn redact(text: &str) -> String {
-    // Not cut within a secret, because the beginning of the secret would remain.
-    let start = &text[..floor_char_boundary(text, LONGEST_TEXT + longest_secret())];
-    let masked = mask(start);
-    let is_cut = start.len() < text.len() || masked.len() > LONGEST_TEXT;
-    let shown = if is_cut { &masked[..floor_char_boundary(&masked, LONGEST_TEXT)] } else { &masked };
-    shown.chars().map(|c| if c.is_control() { ' ' } else { c }).chain(is_cut.then_some('…')).collect()
-}
-
-/// The text without secrets.
+/// The text without secrets, in whatever spelling.
 pub(super) fn mask(text: &str) -> String {
-    let secrets = SECRETS.read();
-    let mut text = text.to_owned();
-    for (_, secret) in &secrets.values {
-        if secret.len() <= text.len() && text.contains(secret) {
-            text = text.replace(secret, "***");
-        }
-    }
-    text
+    mask_start(text, text.len())
 }
 
-/// Redacts the parts of an address that may be secret: segments of the path and values of the query of at least
-/// `shortest` bytes, and a password. Some servers expect a token there, and quote the path in their errors.
-pub fn hide_url(url: &url::Url, shortest: usize) {
-    let values = url.query().into_iter().flat_map(|query| query.split('&'));
-    let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
-    // As they are spelled, and as a server reads them. A short part is an ordinary word.
-    let parts = url.path_segments().into_iter().flatten().chain(values).filter(|part| part.len() >= shortest);
-    for spelled in parts.take(MOST_PARTS) {
-        hide(spelled);
-        // A plus means a space in a query, but a plus in a path.
-        for decodable in [spelled.replace('=', "%3D"), spelled.replace('=', "%3D").replace('+', "%2B")] {
-            url::form_urlencoded::parse(decodable.as_bytes()).for_each(|(decoded, _)| hide(&decoded));
+/// The same for the part of the text that begins with its first bytes: secrets at the cut are found too.
+pub(super) fn mask_start(text: &str, length: usize) -> String {
+    let boundary = |at: usize| (at.min(text.len())..=text.len()).find(|at| text.is_char_boundary(*at));
+    let length = boundary(length).unwrap_or(text.len());
+    let end = boundary(length.saturating_add(longest_secret())).unwrap_or(text.len());
+    let mut found = secrets_in(&text[..end]);
+    found.sort_unstable();
+    let mut masked = String::with_capacity(length);
+    let mut done = 0;
+    for (start, end) in found {
+        if start >= length {
+            break;
         }
+        if start >= done {
+            masked.push_str(&text[done..start]);
+            masked.push_str("***");
+        }
+        done = done.max(end);
     }
-    url.query().filter(|query| query.len() >= shortest).into_iter().for_each(hide);
+    masked.push_str(text.get(done..length).unwrap_or_default());
+    masked
+}
+
+/// Where secrets stand in a text, in whatever spelling.
+fn secrets_in(text: &str) -> Vec<(usize, usize)> {
+    let secrets = SECRETS.read();
+    let mut found = Vec::new();
+    secrets.find(text.as_bytes(), |start, end| found.push((start, end)));
+    let mut reading = Reading::of(text.as_bytes());
+    for _ in 0..READINGS {
+        let Some(read) = reading else { break };
+        secrets.find(&read.bytes, |start, end| found.push(read.place(start, end)));
+        reading = read.again();
+    }
+    found
+}
+
+/// Redacts the parts of an address that are secret by their place or looks: segments of the path and values of the
+/// query of at least `shortest` bytes, and a password. Some servers expect a token there, and quote the path in their
+/// errors.
+pub fn hide_url(url: &url::Url, shortest: usize) {
+    let mut before = "";
+    let segments = url.path_segments().into_iter().flatten();
+    let segments = segments.map(|segment| (std::mem::replace(&mut before, segment), segment));
+    let pairs = url.query().into_iter().flat_map(|query| query.split('&'));
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or(("", pair)));
+    let parts = segments.chain(pairs).filter(|(_, value)| value.len() >= shortest);
+    parts.take(MOST_PARTS).for_each(|(name, value)| hide_part(name, value));
     url.password().into_iter().for_each(hide);
+}
+
+/// Redacts a part of an address, as it is spelled and as a server reads it.
+fn hide_part(name: &str, spelled: &str) {
+    hide_named(name, spelled);
+    // A plus means a space in a query, but a plus in a path.
+    for decodable in [spelled.replace('=', "%3D"), spelled.replace('=', "%3D").replace('+', "%2B")] {
+        url::form_urlencoded::parse(decodable.as_bytes()).for_each(|(decoded, _)| hide_named(name, &decoded));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::redact;
 
     #[test]
     fn a_secret_is_redacted_whole_and_in_parts() {
@@ -176,28 +178,9 @@ mod tests {
     fn a_very_long_secret_is_redacted_in_pieces() {
         let long: String = (0..LONGEST_PIECE).map(|n| format!("{n:04x}")).collect();
         hide(&long);
-        let shown = redact(&format!("before {long} after"));
+        let shown = mask(&format!("before {long} after"));
         assert_eq!(shown, format!("before {} after", "***".repeat(4)));
-        assert_eq!(longest_secret(), LONGEST_PIECE);
-    }
-
-    #[test]
-    fn a_secret_at_the_cut_of_a_long_text_is_redacted() {
-        hide("marked-at-the-cut");
-        for before in LONGEST_TEXT - 20..LONGEST_TEXT + 3 {
-            let shown = redact(&format!("{}marked-at-the-cut{}", "x".repeat(before), "y".repeat(LONGEST_TEXT)));
-            assert!(!shown.contains("mark") && shown.len() <= LONGEST_TEXT + "…".len(), "{before}");
-        }
-    }
-
-    #[test]
-    fn values_that_servers_choose_push_out_only_each_other() {
-        let mut secrets = Secrets { values: Vec::new(), added: 0 };
-        secrets.add("the user's");
-        (0..3 * MOST).for_each(|n| secrets.add(&format!("a server's {n}")));
-        let has = |value: &str| secrets.values.iter().any(|(_, known)| known == value);
-        assert!(secrets.values.len() == MOST && has("the user's"));
-        assert!(has(&format!("a server's {}", 3 * MOST - 1)) && !has(&format!("a server's {MOST}")));
+        assert_eq!(longest_secret(), LONGEST_ESCAPE * LONGEST_PIECE);
     }
 
     #[test]
@@ -207,5 +190,58 @@ mod tests {
         hide(&words);
         redact(&words);
         assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn the_work_grows_with_the_length_of_the_text() {
+        hide("marked-in-a-long-text");
+        for part in ["%2", "%25", "\\u00", "&#x", "&amp;", "marked-in-a-long-tex"] {
+            let text = part.repeat(500_000 / part.len());
+            let start = std::time::Instant::now();
+            mask(&text);
+            assert!(start.elapsed() < std::time::Duration::from_secs(10), "{part}: {:?}", start.elapsed());
+        }
+    }
+
+    #[test]
+    fn a_secret_is_redacted_in_every_spelling() {
+        hide("marked/spelled+\"secret\"&é");
+        for spelled in [
+            "marked%2Fspelled%2B%22secret%22%26%C3%A9",
+            "marked%2fspelled+%22secret%22&%c3%a9",
+            "marked%252Fspelled%252B%2522secret%2522%2526%25C3%25A9",
+            r#"marked\/spelled+\"secret\"&\u00e9"#,
+            r#"marked\\/spelled\\u002b\\\"secret\\\"&é"#,
+            "marked/spelled+&quot;secret&quot;&amp;&#233;",
+            "marked&#x2F;spelled&#43;&#34;secret&#34;&#38;&#xE9;",
+        ] {
+            assert_eq!(redact(&format!("x {spelled} y")), "x *** y", "{spelled}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_secret_remains_at_a_cut() {
+        let secret = "marked-cut-".to_owned() + &"0123456789".repeat(20);
+        hide(&secret);
+        let text = [secret.as_str(); 30].join(" ");
+        for length in (0..text.len()).step_by(13) {
+            let masked = mask_start(&text, length);
+            assert!(!masked.contains("mark") && !masked.contains("0123"), "{length}: {masked}");
+        }
+    }
+
+    #[test]
+    fn plain_words_of_an_address_are_shown() {
+        let url = "https://h/engineering/production/wrk-9f8e7d6c5b4a/token/markedword?team=marketing&key=markedkey";
+        hide_url(&url::Url::parse(url).unwrap(), 8);
+        assert_eq!(redact("engineering production marketing"), "engineering production marketing");
+        assert_eq!(redact("wrk-9f8e7d6c5b4a markedword markedkey"), "*** *** ***");
+    }
+
+    #[test]
+    fn the_words_of_a_sentence_are_shown() {
+        hide("the marked cluster of gizmos wants sk-0f1e2d3c4b5a");
+        assert_eq!(redact("cluster gizmos sk-0f1e2d3c4b5a"), "cluster gizmos ***");
+        assert_eq!(redact("the marked cluster of gizmos wants sk-0f1e2d3c4b5a"), "***");
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 
 use super::file::LogFile;
+use super::foreign::{neutral, redact};
 use super::level::{self, Level};
 use super::queue::Queue;
-use super::secret::redact;
 
 /// How many lines may wait to be written.
 const LINES_WAITING: usize = 256;
@@ -67,8 +67,7 @@ pub(crate) fn write_line(level: Level, text: fmt::Arguments<'_>) {
 /// redacted address would not work; in the log file the line is redacted.
 pub fn notice(text: &str) {
     let Some(sinks) = SINKS.get() else { return };
-    let line: String = text.chars().filter(|c| !c.is_control()).collect();
-    sinks.stderr.push(format!("mcp-ferry: {line}\n").into_bytes());
+    sinks.stderr.push(format!("mcp-ferry: {}\n", neutral(text)).into_bytes());
     sinks.write_to_file("info", &redact(text));
 }
 

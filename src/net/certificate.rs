@@ -11,6 +11,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
+use crate::log;
+
 /// The longest part of a name that is shown, in characters.
 const LONGEST: usize = 80;
 
@@ -74,7 +76,7 @@ fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    log::foreign(&String::from_utf8_lossy(bytes)).chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]

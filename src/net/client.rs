@@ -18,7 +18,7 @@ use super::error::{HttpError, chain};
 use super::network::{Network, NetworkError};
 use super::origin::origin;
 use super::{tls_error, tunnel};
-use crate::log::trace;
+use crate::log::{self, trace};
 
 /// The value of our `User-Agent` header (RFC 9110, section 10.1.5).
 pub const PRODUCT: &str = concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"));
@@ -162,7 +162,7 @@ fn redirect(method: &Method, from: &Uri, response: &Response<Incoming>) -> Resul
     let base = url::Url::parse(&from.to_string()).map_err(|error| refuse(error.to_string()))?;
     let next = base.join(location).map_err(|error| refuse(format!("its Location is not an address: {error}")))?;
     if next.origin() != base.origin() {
-        let other = next.origin().ascii_serialization();
+        let other = log::foreign(&next.origin().ascii_serialization());
         return Err(refuse(format!("it leads to {other}, which must not get the credentials for this server")));
     }
     next.as_str().parse().map(Some).map_err(|_| refuse("its Location is not an address".to_owned()))

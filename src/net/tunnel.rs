@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::error::ConnectError;
 use super::proxy::NamedProxy;
+use crate::log;
 
 /// The longest head of a response to CONNECT, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -71,7 +72,7 @@ pub(super) fn http_refusal<'a>(
     let code = status.as_u16();
     let schemes: Vec<_> = challenges.filter_map(|value| value.split([' ', ',']).next()).collect();
     if !schemes.is_empty() && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
-        let cause = format!("{proxy} requires a login by {} ({code})", schemes.join(" or "));
+        let cause = format!("{proxy} requires a login by {} ({code})", log::foreign(&schemes.join(" or ")));
         return ConnectError::permanent(cause, BASIC_HINT);
     }
     let cause = if proxy.url.authorization().is_some() {

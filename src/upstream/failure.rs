@@ -113,10 +113,7 @@ pub enum Failure {
 
 /// The beginning of a server's message, which may be of any length.
 fn beginning(message: &Message) -> String {
-    const LONGEST: usize = 1000;
-    let text = message.text();
-    let mark = if text.len() > LONGEST { "…" } else { "" };
-    format!("{}{mark}", text[..text.len().min(LONGEST)].escape_ascii())
+    log::foreign_bytes(message.text())
 }
 
 fn reason(summary: &str) -> String {
@@ -132,7 +129,7 @@ fn way_in(prompt: Option<&LoginPrompt>) -> String {
 }
 
 fn because(why: Option<&str>) -> String {
-    why.map(|why| format!(": {why}")).unwrap_or_default()
+    why.map(|why| format!(": {}", log::redact(why))).unwrap_or_default()
 }
 
 fn also(left_out: &str) -> String {

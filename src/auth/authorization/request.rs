@@ -12,7 +12,7 @@ use crate::auth::record::{Client, Issuer};
 use crate::auth::scope::{ScopeAttempt, covers};
 use crate::auth::settings::Login;
 use crate::auth::web_url::{UnsafeUrl, check_url};
-use crate::log::Secret;
+use crate::log::{Secret, foreign_name};
 
 /// The parameters of an authorization request whose values only we may choose.
 const OWN_PARAMETERS: [&str; 5] = ["state", "client_id", "redirect_uri", "response_type", "code_challenge"];
@@ -83,10 +83,10 @@ impl AuthorizationRequest {
         let (metadata, issuer) = (Metadata::of(&self.issuer), &self.issuer.issuer);
         let methods = metadata.array("code_challenge_methods_supported").unwrap_or_default();
         if !methods.contains(&"S256") && !login.assume_pkce {
-            return Err(AuthorizationError::NoPkce(issuer.clone()));
+            return Err(AuthorizationError::NoPkce(foreign_name(issuer)));
         }
         let endpoint = metadata.text("authorization_endpoint");
-        let endpoint = endpoint.ok_or_else(|| AuthorizationError::NoEndpoint(issuer.clone()))?;
+        let endpoint = endpoint.ok_or_else(|| AuthorizationError::NoEndpoint(foreign_name(issuer)))?;
         with_parameters(check_url(endpoint, false)?, &self.parameters(login)?)
     }
 

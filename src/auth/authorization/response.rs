@@ -5,7 +5,7 @@ use crate::auth::callback::Redirect;
 use crate::auth::metadata::{Metadata, rejects_resource};
 use crate::auth::record::Origin;
 use crate::auth::scope::{ScopeAttempt, covers};
-use crate::log::{Secret, redact};
+use crate::log::{Secret, foreign, foreign_name};
 
 /// An authorization response without a code that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum AuthorizationResponseError {
     /// The `state` is ours, but `iss` is not our authorization server (RFC 9207). No other parameter is used or shown.
     #[error("the response does not come from the authorization server {expected:?}{}", found_issuer(.found.as_deref()))]
     WrongIssuer { expected: String, found: Option<String> },
-    #[error("the authorization server refused the login: {error}{}", in_brackets(.description.as_deref()))]
+    #[error("the authorization server refused the login: {}", error_and_description(.error, .description.as_deref()))]
     Refused {
         /// RFC 6749 section 4.1.2.1.
         error: String,
@@ -48,8 +48,8 @@ fn found_issuer(found: Option<&str>) -> String {
     found.map_or_else(|| ": it has no iss".to_owned(), |found| format!(" but from {found:?}"))
 }
 
-fn in_brackets(description: Option<&str>) -> String {
-    description.map(|text| format!(" ({text})")).unwrap_or_default()
+fn error_and_description(error: &str, description: Option<&str>) -> String {
+    description.map_or_else(|| error.to_owned(), |text| foreign(&format!("{error} ({text})")))
 }
 
 /// The authorization code of a redirect, which is good for one token request. `iss` is checked before an error is read.
@@ -63,8 +63,8 @@ pub(in crate::auth) fn code(
         (_, Some(iss)) if iss == expected => {}
         (None, _) if !Metadata::of(&request.issuer).flag("authorization_response_iss_parameter_supported") => {}
         (found, _) => {
-            let found = found.map(redact);
-            return Err(AuthorizationResponseError::WrongIssuer { expected: expected.clone(), found });
+            let found = found.map(foreign_name);
+            return Err(AuthorizationResponseError::WrongIssuer { expected: foreign_name(expected), found });
         }
     }
     let Some(error) = redirect.first("error") else {
@@ -74,8 +74,8 @@ pub(in crate::auth) fn code(
     let description = redirect.first("error_description");
     Err(AuthorizationResponseError::Refused {
         retry: retry(request, error, description.unwrap_or_default()),
-        error: redact(error),
-        description: description.map(redact),
+        error: foreign(error),
+        description: description.map(foreign),
     })
 }
 

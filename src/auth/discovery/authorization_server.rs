@@ -10,7 +10,7 @@ use crate::auth::metadata::{self, Metadata};
 use crate::auth::record::Issuer;
 use crate::auth::settings::{Grant, Login};
 use crate::auth::web_url::without_query;
-use crate::log;
+use crate::log::{self, foreign_name};
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
@@ -24,7 +24,7 @@ pub(super) async fn first_usable(fetch: &Fetch, listed: &[String], login: &Login
         match read_metadata(fetch, identifier, &[], login).await {
             Ok(issuer) => return Ok(issuer),
             Err(error) => {
-                log::debug!("{identifier} is not used: {error}");
+                log::debug!("an authorization server is not used: {error}");
                 first.get_or_insert(error);
             }
         }
@@ -92,8 +92,8 @@ async fn read_metadata(
                         return Ok(Issuer { issuer: found.to_owned(), metadata, ..Issuer::default() });
                     }
                     found => {
-                        let (place, found) = (without_query(&from), found.unwrap_or_default().to_owned());
-                        let expected = expected.to_owned();
+                        let (place, found) = (without_query(&from), foreign_name(found.unwrap_or_default()));
+                        let expected = foreign_name(expected);
                         other.get_or_insert(DiscoveryError::OtherIssuer { place, found, expected });
                     }
                 }
@@ -105,7 +105,7 @@ async fn read_metadata(
             Err(error) => return Err(DiscoveryError::Fetch(error)),
         }
     }
-    let missing = || DiscoveryError::NoMetadata { issuer: identifier.to_owned(), detail };
+    let missing = || DiscoveryError::NoMetadata { issuer: foreign_name(identifier), detail };
     Err(other.or(failed.map(DiscoveryError::Temporary)).unwrap_or_else(missing))
 }
 

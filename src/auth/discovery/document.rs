@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::auth::fetch::{Fetch, FetchError};
+use crate::log;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -44,7 +45,7 @@ pub(super) async fn fetch_document(
     if let Some(blocked) = reply.bot_protection() {
         return Ok(Document::Missing(blocked));
     }
-    let described = format!("{} answers {} with status {status}", reply.host(), reply.url.path());
+    let described = format!("{} answers {} with status {status}", reply.host(), log::foreign(reply.url.path()));
     if status.is_server_error() || status.as_u16() == 429 {
         return Ok(Document::Failed(described));
     }

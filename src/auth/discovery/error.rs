@@ -1,6 +1,7 @@
 //! Why is there no authorization server that may be used?
 
 use crate::auth::fetch::FetchError;
+use crate::log::shell_word;
 
 /// Why discovery failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -31,11 +32,12 @@ impl DiscoveryError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::OtherResource { resource, .. } => {
-                format!("if this is the right name for the server, use --resource {resource}")
+            Self::OtherResource { resource, .. } if !resource.ends_with('…') => {
+                format!("if this is the right name for the server, use --resource {}", shell_word(resource))
             }
-            Self::OtherIssuer { found, .. } if !found.is_empty() => {
-                format!("if you know that {found} is the right issuer, use --issuer {found}")
+            Self::OtherResource { .. } => "only the server's operator can fix this".to_owned(),
+            Self::OtherIssuer { found, .. } if !found.is_empty() && !found.ends_with('…') => {
+                format!("if you know that this is the right issuer, use --issuer {}", shell_word(found))
             }
             Self::OtherIssuer { .. } | Self::NoMetadata { .. } => {
                 "only the server's operator can fix this; --issuer names another authorization server".to_owned()

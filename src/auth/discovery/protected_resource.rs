@@ -87,7 +87,7 @@ fn read(
     if !given && !is_resource_of(&name, server) {
         return Err(DiscoveryError::OtherResource {
             place: without_query(from),
-            resource: name,
+            resource: log::foreign_name(&name),
             server: canonical(server),
         });
     }

@@ -6,13 +6,17 @@ use crate::auth::fetch::FetchError;
 use crate::auth::metadata::{self, Metadata};
 use crate::auth::token::{DEVICE_CODE_GRANT, Issued, TokenEndpoint, TokenError, seconds};
 use crate::auth::web_url::check_url;
-use crate::log::{Secret, redact};
+use crate::log::{Secret, foreign, foreign_name};
 
 /// The polling interval if the server names none, and what `slow_down` adds to it.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// The lifetime of a code if the server, against the RFC, names none.
 const LIFETIME: Duration = Duration::from_secs(600);
+
+/// The longest address and code that a person is asked to type or to click.
+const LONGEST_ADDRESS: usize = 2000;
+const LONGEST_CODE: usize = 64;
 
 /// The device authorization response: what the person needs, and what we poll with.
 #[derive(Debug, Clone)]
@@ -34,7 +38,7 @@ pub(in crate::auth) async fn authorize(
 ) -> Result<DeviceAuthorization, TokenError> {
     let metadata = Metadata::of(endpoint.issuer);
     let address = metadata.text("device_authorization_endpoint");
-    let address = address.ok_or_else(|| TokenError::NoDeviceEndpoint(endpoint.issuer.issuer.clone()))?;
+    let address = address.ok_or_else(|| TokenError::NoDeviceEndpoint(foreign_name(&endpoint.issuer.issuer)))?;
     let mut form = Vec::from_iter(scope.map(|scope| ("scope", scope)));
     form.extend(endpoint.issuer.resource.as_deref().map(|resource| ("resource", resource)));
     let response = endpoint.post_to(address, &form).await?;
@@ -42,13 +46,19 @@ pub(in crate::auth) async fn authorize(
     let missing = |name: &str| TokenError::Malformed(format!("the device authorization response has no {name}"));
     // Google's name for it is `verification_url`.
     let page = text("verification_uri").or(text("verification_url")).ok_or_else(|| missing("verification_uri"))?;
-    check_url(page, false).map_err(FetchError::from)?;
-    let complete = text("verification_uri_complete").filter(|page| check_url(page, false).is_ok());
+    // As a browser spells it: only the visible characters of ASCII.
+    let page = String::from(check_url(page, false).map_err(FetchError::from)?);
+    let complete = text("verification_uri_complete").and_then(|page| check_url(page, false).ok()).map(String::from);
+    let complete = complete.filter(|page| page.len() <= LONGEST_ADDRESS);
+    let user_code = foreign(text("user_code").ok_or_else(|| missing("user_code"))?);
+    if page.len() > LONGEST_ADDRESS || user_code.chars().count() > LONGEST_CODE {
+        return Err(TokenError::Malformed("the device authorization response is too long for a person".to_owned()));
+    }
     let time = |name: &str| response.get(name).and_then(seconds).map(Duration::from_secs);
     Ok(DeviceAuthorization {
-        user_code: redact(text("user_code").ok_or_else(|| missing("user_code"))?),
-        verification_uri: page.to_owned(),
-        verification_uri_complete: complete.map(str::to_owned),
+        user_code,
+        verification_uri: page,
+        verification_uri_complete: complete,
         lifetime: time("expires_in").unwrap_or(LIFETIME),
         interval: time("interval").unwrap_or(INTERVAL),
         device_code: Secret::new(text("device_code").ok_or_else(|| missing("device_code"))?),

@@ -232,7 +232,7 @@ impl OAuth {
         let scope = challenge.scope.clone().unwrap_or_default();
         let is_in_vain = context.requirement.lock().is_step_up_in_vain(&scope);
         if is_in_vain || context.options.login.scope.is_some() {
-            log::warn!("the server still asks for the scope {scope:?} after a login for it");
+            log::warn!("the server still asks for the scope {:?} after a login for it", log::foreign(&scope));
             return Ok(false);
         }
         let seen = context.require(Some(challenge), Some(scope)).await;

@@ -134,8 +134,6 @@ fn escaped(text: &str) -> String {
     for c in log::redact(text).chars().take(LONGEST_TEXT) {
         match c {
             '&' | '<' | '>' | '"' | '\'' | '`' => write!(html, "&#{};", u32::from(c)).unwrap_or_default(),
-            // Characters that change the direction of the text after them.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
             c => html.push(c),
         }
     }

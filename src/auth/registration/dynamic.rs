@@ -11,7 +11,7 @@ use crate::auth::record::{Client, Issuer, Origin};
 use crate::auth::scope::union;
 use crate::auth::settings::{Grant, Login};
 use crate::auth::token::{AuthMethod, DEVICE_CODE_GRANT, seconds};
-use crate::log::{self, Secret, redact};
+use crate::log::{self, Secret, foreign, foreign_name};
 
 #[derive(Debug, Clone, Copy)]
 pub(in crate::auth) struct RegistrationRequest<'a> {
@@ -46,7 +46,7 @@ pub enum RegistrationError {
 
 impl RegistrationError {
     pub(super) fn closed(issuer: &Issuer, redirect_uris: &[String], detail: String) -> Self {
-        Self::Closed { issuer: issuer.issuer.clone(), detail, redirect_uri: redirect_uris.first().cloned() }
+        Self::Closed { issuer: foreign_name(&issuer.issuer), detail, redirect_uri: redirect_uris.first().cloned() }
     }
 
     /// What to do about it.
@@ -65,6 +65,9 @@ impl RegistrationError {
         }
     }
 }
+
+/// How much of a response is searched for the member that it refuses, in bytes.
+const WORDS: usize = 2048;
 
 /// Registers. If the server refuses a member of the request, the request is changed and sent again; each of four
 /// members is changed once.
@@ -89,7 +92,9 @@ pub(super) async fn register(
         }
         let error = read_error(&reply, issuer, request);
         let RegistrationError::Refused { reason, .. } = &error else { return Err(error) };
-        if !change_refused_member(&mut document, reason, &mut changed) {
+        // The response says which member it refuses in whatever words, which are not shown.
+        let words = String::from_utf8_lossy(&reply.body[..reply.body.len().min(WORDS)]);
+        if !change_refused_member(&mut document, &words, &mut changed) {
             return Err(error);
         }
         log::info!(
@@ -132,7 +137,7 @@ fn read(reply: &Reply, document: &Map<String, Value>, issuer: &Issuer) -> Option
     let redirect_uris = metadata::list(document, "redirect_uris");
     let registered_uris = metadata::list(&response, "redirect_uris");
     if !registered_uris.is_empty() && registered_uris != redirect_uris {
-        let uris = registered_uris.join(" ");
+        let uris = foreign(&registered_uris.join(" "));
         log::warn!("{} registered other redirect URIs than requested: {uris}", reply.host());
     }
     let client_secret = text("client_secret").map(Secret::new);
@@ -170,16 +175,20 @@ fn read_error(reply: &Reply, issuer: &Issuer, request: RegistrationRequest<'_>) 
     }
 }
 
-/// The authorization server's own words about the error.
+/// The authorization server's own words about the error, in the members that are meant for them. No other part of the
+/// response is shown: it may hold a client secret.
 fn reason(reply: &Reply) -> String {
     let response = reply.json().unwrap_or_default();
     let text = |name: &str| response.get(name).and_then(Value::as_str);
     let reason = match (text("error"), text("error_description").or(text("message"))) {
         (Some(error), Some(description)) => format!("{error} ({description})"),
         (Some(reason), None) | (None, Some(reason)) => reason.to_owned(),
-        (None, None) => format!("status {}", reply.status),
+        (None, None) if reply.status.is_success() => {
+            return format!("status {}, and no client in the response that could be read", reply.status);
+        }
+        (None, None) => return format!("status {}", reply.status),
     };
-    redact(&reason)
+    foreign(&reason)
 }
 
 /// Changes the member that the error names. False if it was changed before, or is not one that can be changed.

@@ -102,7 +102,7 @@ async fn errors_of_registration_are_distinguished() {
         (403, "<title>Just a moment...</title>", "bot protection", blocked),
         (404, "", "404", closed),
         (500, "", "500", temporary),
-        (400, "client not in the list", "client not in the list", refused),
+        (400, "client not in the list", "status 400 Bad Request", refused),
         (307, "", "status 307 Temporary Redirect", refused),
     ];
     for (status, body, reason, is) in cases {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::auth::crypto::CryptoError;
 use crate::auth::fetch::FetchError;
 use crate::auth::metadata::rejects_resource;
+use crate::log::foreign;
 
 /// Why there are no tokens. The methods say what happened to the grant or the refresh token.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -46,13 +47,13 @@ pub struct ErrorResponse {
 
 impl std::fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the authorization server at {} refused: ", self.host)?;
-        match (&self.description, self.error.as_str()) {
-            (Some(description), "") => write!(f, "{description}"),
-            (Some(description), error) => write!(f, "{error} ({description})"),
-            (None, "") => write!(f, "status {}", self.status),
-            (None, error) => write!(f, "{error}"),
-        }
+        let why = match (&self.description, self.error.as_str()) {
+            (Some(description), "") => description.clone(),
+            (Some(description), error) => foreign(&format!("{error} ({description})")),
+            (None, "") => format!("status {}", self.status),
+            (None, error) => error.to_owned(),
+        };
+        write!(f, "the authorization server at {} refused: {why}", self.host)
     }
 }
 

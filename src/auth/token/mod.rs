@@ -221,13 +221,13 @@ pub(super) fn explain_refused_token(issuer: &Issuer, tokens: &Tokens) -> String 
     let token = tokens.access_token.expose();
     let audience = claims(token).and_then(|claims| claims.get("aud").map(ToString::to_string));
     let audience = match (&audience, &issuer.resource) {
-        (Some(audience), _) => format!("the token is for the audience {audience}"),
-        (None, Some(resource)) => format!("the token was requested for the resource {resource:?}"),
+        (Some(audience), _) => format!("the token is for the audience {}", log::foreign_name(audience)),
+        (None, Some(resource)) => format!("the token was requested for the resource {:?}", log::foreign_name(resource)),
         (None, None) => "the token was requested without a resource".to_owned(),
     };
     // An encrypted token: without an audience, the authorization server issues the token for its own use.
     let hint = if token.split('.').count() == 5 { "; --authorize-param audience=… may be missing" } else { "" };
-    format!("the server refuses every token that {} issues for it: {audience}{hint}", issuer.issuer)
+    format!("the server refuses every token that {} issues for it: {audience}{hint}", log::foreign_name(&issuer.issuer))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::auth::fetch::Reply;
 use crate::auth::jwt::claims;
 use crate::auth::metadata::text;
 use crate::auth::record::Tokens;
-use crate::log::{Secret, redact};
+use crate::log::{Secret, foreign};
 
 /// A longer token is refused: no server accepts a header of that size.
 const LONGEST_TOKEN: usize = 64 * 1024;
@@ -125,9 +125,9 @@ fn error_and_description(body: &[u8]) -> (String, Option<String>) {
         value => value.get("errors").and_then(|errors| errors.get(0)).unwrap_or(value),
     };
     if let Value::String(text) = object {
-        return (String::new(), Some(redact(text)));
+        return (String::new(), Some(foreign(text)));
     }
     let inner = object.get("error").filter(|error| error.is_object()).unwrap_or(object);
-    let first = |names: &[&str]| names.iter().find_map(|name| inner.get(name).and_then(Value::as_str)).map(redact);
+    let first = |names: &[&str]| names.iter().find_map(|name| inner.get(name).and_then(Value::as_str)).map(foreign);
     (first(&["error", "code", "type"]).unwrap_or_default(), first(&["error_description", "message", "detail", "msg"]))
 }

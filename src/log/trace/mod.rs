@@ -19,6 +19,7 @@ use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use serde_json::json;
 
 use super::file::LogFile;
+use super::foreign::neutral_json;
 use super::queue::Queue;
 use super::secret::longest_secret;
 use super::sinks::timestamp;
@@ -196,7 +197,7 @@ impl Record {
             member("text", json!(shown(&self.text)));
         }
         line.push_str("}\n");
-        line
+        neutral_json(&line)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How does the client get the server's input requests, and the server the client's responses?
 
 use super::ClientContext;
+use crate::log::foreign;
 use crate::message::{self, Change, Id, Kind, Members, Message, code, quoted};
 
 /// The highest number of input requests in one round.
@@ -109,7 +110,10 @@ impl InputRequests {
             let error = members.as_ref().and_then(|members| members.object("error"));
             let reason = error.and_then(|error| error.string("message")).unwrap_or_default();
             let code = message::error_code(response).unwrap_or(code::INTERNAL_ERROR);
-            return Err(CallError(code, format!("the client refused the server's {method}: {reason}")));
+            return Err(CallError(
+                code,
+                format!("the client refused the server's {}: {}", foreign(&method), foreign(&reason)),
+            ));
         };
         self.responses.push((key, result.to_owned()));
         let action = Members::of(result).and_then(|result| result.string("action"));
@@ -143,7 +147,10 @@ fn local_response(
     if method == "elicitation/create" {
         return Ok(Some(CANCELLED));
     }
-    Err(CallError(code::METHOD_NOT_FOUND, format!("the server needs {method}, which this client does not declare")))
+    Err(CallError(
+        code::METHOD_NOT_FOUND,
+        format!("the server needs {}, which this client does not declare", foreign(method)),
+    ))
 }
 
 fn url_and_message(params: &Members<'_>) -> Option<String> {

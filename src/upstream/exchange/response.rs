@@ -45,7 +45,7 @@ pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> 
         return Ok(Body::Nothing(head.status));
     }
     if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-        let encoding = log::redact(&String::from_utf8_lossy(encoding.as_bytes()));
+        let encoding = log::foreign_bytes(encoding.as_bytes());
         return Err(Failure::Unusable(format!("{host} sent a body encoded as {encoding}, which was not asked for")));
     }
     if has_type(&head.headers, "text/event-stream") {
@@ -69,7 +69,7 @@ pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> 
         Ok(_) => "JSON that is no JSON-RPC message".to_owned(),
         Err(_) if has_type(&head.headers, "application/json") => "broken JSON".to_owned(),
         Err(_) => match head.headers.get(CONTENT_TYPE) {
-            Some(kind) => format!("{}, not MCP", log::redact(&String::from_utf8_lossy(kind.as_bytes()))),
+            Some(kind) => format!("{}, not MCP", log::foreign_bytes(kind.as_bytes())),
             None => "no MCP message".to_owned(),
         },
     };

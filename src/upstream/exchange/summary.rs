@@ -4,10 +4,7 @@ use serde_json::Value;
 
 use crate::log;
 
-/// The longest summary, in characters.
-const LONGEST: usize = 300;
-
-/// How much of a body is looked at, in characters.
+/// How much of a body is looked at, in bytes.
 const START: usize = 1024;
 
 /// How many bytes of a body are needed for its summary: the secrets in them are replaced before the text is cut.
@@ -18,15 +15,9 @@ pub(super) fn needed_bytes() -> usize {
 /// The message of a JSON error if the body is one, else the text without its tags.
 pub(super) fn summary(body: &[u8]) -> String {
     // Redacted before it is cut anywhere, or the beginning of a secret could stand at the cut.
-    let text = log::redact(&String::from_utf8_lossy(&body[..body.len().min(needed_bytes())]));
-    let text = text.char_indices().nth(START).map_or(&*text, |(end, _)| &text[..end]);
-    let message = serde_json::from_str::<Value>(text).ok().and_then(|value| error_message(&value));
-    let message = message.unwrap_or_else(|| without_tags(text));
-    let line = log::redact(&message).split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    let text = log::redact_start(&String::from_utf8_lossy(&body[..body.len().min(needed_bytes())]), START);
+    let message = serde_json::from_str::<Value>(&text).ok().and_then(|value| error_message(&value));
+    log::foreign(&message.unwrap_or_else(|| without_tags(&text)))
 }
 
 /// The human part of the error shapes in use: `{error: {message}}`, `{message}`, `{error, error_description}`,

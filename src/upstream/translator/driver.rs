@@ -202,7 +202,7 @@ impl Driver {
                     Some(room) => self.outgoing.commit(room.with_text(message.into_text())),
                     None => self.outgoing.send_now(message.into_text()),
                 },
-                Action::Warn(what) => log::warn!("{what}"),
+                Action::Warn(what) => log::warn!("{}", log::foreign(&what)),
             }
         }
     }

@@ -61,7 +61,7 @@ fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
         base.join(text.trim()).map_err(|error| format!("the endpoint that {host} names is no address: {error}"))?;
     log::hide_url(&endpoint, SECRET_ID);
     if endpoint.origin() != base.origin() {
-        let there = endpoint.origin().ascii_serialization();
+        let there = log::foreign(&endpoint.origin().ascii_serialization());
         return Err(format!("{host} names an endpoint at {there}, which must not get this origin's messages"));
     }
     endpoint.as_str().parse().map_err(|_| format!("the endpoint that {host} names is no address"))

@@ -107,7 +107,8 @@ impl ModernServer {
         let sent = self.send(message).await?;
         if !sent.response.status().is_success() {
             let error = error_response(sender, sent.response, false).await?;
-            return Err(Failure::Unusable(format!("{} refused it: {}", sender.host, Failure::Rpc(error))));
+            let error = log::foreign_bytes(error.text());
+            return Err(Failure::Unusable(format!("{} refused it: {error}", sender.host)));
         }
         Ok(())
     }
@@ -207,6 +208,7 @@ impl ModernServer {
             "ping" => message::result(raw_id, "{}"),
             _ => message::error(raw_id, code::METHOD_NOT_FOUND, why, None),
         };
+        let method = log::foreign(method);
         log::warn!("{} sent the request {method} on a stream without a session; it is refused", sender.host);
         drop(task::spawn(async move {
             let headers = post_headers();
@@ -221,7 +223,7 @@ impl ModernServer {
     fn scan_tools(&self, answer: Message) -> Message {
         let scanned = param_headers::scan_tools(&answer);
         for (name, why) in scanned.left_out.iter().take(MOST_WARNINGS) {
-            log::warn!("the tool {name:?} is left out of the list: {why}");
+            log::warn!("the tool {:?} is left out of the list: {}", log::foreign(name), log::foreign(why));
         }
         if scanned.left_out.len() > MOST_WARNINGS {
             log::warn!("{} tools are left out of the list in all", scanned.left_out.len());

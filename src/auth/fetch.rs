@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::web_url::{UnsafeUrl, check_url};
-use crate::log;
+use crate::log::{self, redact};
 use crate::net::{AddressScope, Http, HttpError, PRODUCT, read, retry_after};
 
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -117,39 +117,42 @@ impl Fetch {
         self.send(Method::GET, url, headers(&[])?, Bytes::new()).await
     }
 
-    /// Whether there is an endpoint at this URL, which OPTIONS shows without any effect on the server.
-    pub(super) async fn is_endpoint(&self, url: &str) -> bool {
-        let (Ok(url), Ok(headers)) = (self.check_url(url), headers(&[])) else { return false };
-        let Ok(reply) = self.send(Method::OPTIONS, url, headers, Bytes::new()).await else { return false };
-        let lists_methods = [ALLOW, ACCESS_CONTROL_ALLOW_METHODS].iter().any(|name| reply.headers.contains_key(name));
-        reply.status == StatusCode::METHOD_NOT_ALLOWED || (reply.status.is_success() && lists_methods)
-    }
-
-    /// Posts a form. A redirect is returned like any response, because credentials must not go to another URL.
-    pub(super) async fn post_form(
+    /// Posts a form. `extra` makes the headers for the URL, and for the URL that a redirect leads to.
+    pub(super) async fn post_form<E: From<FetchError>>(
         &self,
         url: &str,
         form: &[(&str, &str)],
-        extra: &[(HeaderName, String)],
-    ) -> Result<Reply, FetchError> {
+        extra: impl Fn(&Url) -> Result<Vec<(HeaderName, String)>, E>,
+    ) -> Result<Reply, E> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        self.post(url, "application/x-www-form-urlencoded", body, headers(extra)?).await
+        self.post(url, "application/x-www-form-urlencoded", body, extra).await
     }
 
     pub(super) async fn post_json(&self, url: &str, document: &Map<String, Value>) -> Result<Reply, FetchError> {
-        self.post(url, "application/json", json!(document).to_string(), headers(&[])?).await
+        self.post(url, "application/json", json!(document).to_string(), |_| Ok(Vec::new())).await
     }
 
-    async fn post(
+    /// Follows redirects as [`Reply::moved_post`] allows. Any other redirect is returned like any response, because
+    /// credentials must not go to another URL.
+    async fn post<E: From<FetchError>>(
         &self,
         url: &str,
         kind: &'static str,
         body: String,
-        mut headers: HeaderMap,
-    ) -> Result<Reply, FetchError> {
-        let url = self.check_url(url)?;
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        self.send(Method::POST, url, headers, Bytes::from(body)).await
+        extra: impl Fn(&Url) -> Result<Vec<(HeaderName, String)>, E>,
+    ) -> Result<Reply, E> {
+        let (mut url, body) = (self.check_url(url)?, Bytes::from(body));
+        let mut redirects_left = REDIRECTS;
+        loop {
+            let mut headers = headers(&extra(&url)?)?;
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            let reply = self.send(Method::POST, url, headers, body.clone()).await?;
+            match reply.moved_post() {
+                Some(next) if redirects_left > 0 => url = next,
+                _ => return Ok(reply),
+            }
+            redirects_left -= 1;
+        }
     }
 
     async fn send(&self, method: Method, url: Url, headers: HeaderMap, body: Bytes) -> Result<Reply, FetchError> {
@@ -196,15 +199,45 @@ fn headers(extra: &[(HeaderName, String)]) -> Result<HeaderMap, FetchError> {
 }
 
 fn redirect(reply: &Reply) -> Option<String> {
-    let location = reply.status.is_redirection().then(|| reply.headers.get(LOCATION))??;
-    reply.url.join(location.to_str().ok()?).ok().map(String::from)
+    reply.redirect_url().map(String::from)
 }
 
 impl Reply {
     /// The JSON object in the body; `None` for anything else, such as the page of a web application that answers every
     /// path.
     pub(super) fn json(&self) -> Option<Map<String, Value>> {
-        serde_json::from_slice(&self.body).ok()
+        serde_json::from_slice(self.text()).ok()
+    }
+
+    /// The body without a byte order mark, which JSON does not allow (RFC 8259 section 8.1).
+    pub(super) fn text(&self) -> &[u8] {
+        self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body)
+    }
+
+    /// Where a redirect leads.
+    fn redirect_url(&self) -> Option<Url> {
+        let location = self.status.is_redirection().then(|| self.headers.get(LOCATION))??;
+        self.url.join(location.to_str().ok()?).ok()
+    }
+
+    /// Where to send the same request again: redirects with 307 and 308 ask for that. Credentials stay at their origin.
+    fn moved_post(&self) -> Option<Url> {
+        let is_for_posts = matches!(self.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+        let is_same = |next: &Url| next.origin() == self.url.origin() && next.username().is_empty();
+        self.redirect_url().filter(|next| is_for_posts && is_same(next))
+    }
+
+    /// Describes a redirect that was not followed; `None` if this is no redirect.
+    pub(super) fn refused_redirect(&self) -> Option<String> {
+        let place = || match self.redirect_url() {
+            Some(_) if self.moved_post().is_some() => "again and again".to_owned(),
+            Some(next) if next.origin() == self.url.origin() => format!("to {}", redact(next.path())),
+            Some(next) => format!("to another origin, {}", redact(&next.origin().ascii_serialization())),
+            None => "to an address that cannot be read".to_owned(),
+        };
+        self.status.is_redirection().then(|| {
+            format!("{} redirects {} (status {}), which is not followed", self.url.path(), place(), self.status)
+        })
     }
 
     pub(super) fn retry_after(&self) -> Option<Duration> {

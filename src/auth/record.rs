@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 
+use super::web_url::is_same_loopback_origin;
 use crate::files::{hex, sha256};
 use crate::log::Secret;
 
@@ -19,8 +21,11 @@ pub struct Record {
     pub server: String,
     /// The authorization server.
     pub issuer: Option<Issuer>,
-    /// Our registration at that authorization server.
+    /// Our registration at that authorization server. The tokens belong to it.
     pub client: Option<Client>,
+    /// A later registration at the same authorization server, for the next login. The tokens stay with `client`, which
+    /// alone can refresh them.
+    pub next_client: Option<Client>,
     /// The tokens that it issued.
     pub tokens: Option<Tokens>,
     /// Every scope that was ever asked for, separated by spaces: a step-up must ask for all of them again (SEP-2350).
@@ -55,8 +60,22 @@ impl Record {
 
     /// Our dynamic registration at this issuer, unless the issuer does not know it any more.
     pub fn registered_with(&self, issuer: &Issuer) -> Option<&Client> {
-        let client = self.client.as_ref().filter(|client| client.origin == Origin::Dynamic && self.is_of(issuer));
+        let newest = self.next_client.as_ref().or(self.client.as_ref());
+        let client = newest.filter(|client| client.origin == Origin::Dynamic && self.is_of(issuer));
         client.filter(|client| self.dead_client.as_ref() != Some(&client.client_id))
+    }
+
+    /// The record with a new registration at this issuer. The tokens of the same issuer stay, until a login has replaced
+    /// them.
+    #[must_use]
+    pub fn with_registration(self, issuer: &Issuer, client: Client) -> Self {
+        let is_same = self.issuer.as_ref().is_none_or(|known| known.is_same_as(issuer));
+        if is_same && self.tokens.is_some() && self.client.is_some() {
+            return Self { next_client: Some(client), ..self };
+        }
+        let tokens = self.tokens.filter(|_| is_same);
+        let issuer = if tokens.is_some() { self.issuer } else { Some(issuer.clone()) };
+        Self { issuer, tokens, client: Some(client), next_client: None, dead_client: None, ..self }
     }
 
     /// Whether there is a refresh token that is not known to be dead.
@@ -137,15 +156,45 @@ pub struct Client {
     pub client_secret_expires_at: Option<u64>,
     /// The scope that was registered.
     pub scope: Option<String>,
+    /// Authorization requests of this client must be pushed (RFC 9126 section 6).
+    pub must_push: bool,
+    /// What the registration asked for, where something else was registered.
+    pub asked: Asked,
+}
+
+/// What we asked for in a registration: to ask again would bring nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// The host of the redirect URIs that the server did not register.
+    pub redirect_host: Option<String>,
+    /// The scope that the server was asked to register, whether it did or not.
+    pub scope: Option<String>,
 }
 
 impl Client {
     /// Whether it must be registered again before use: its secret has expired, or the redirect URI is not registered.
     pub fn needs_new_registration(&self, redirect_uri: &str, now: u64) -> bool {
         let expired = self.client_secret_expires_at.is_some_and(|end| end != 0 && end <= now);
-        let unknown = !self.redirect_uris.iter().any(|known| known == redirect_uri);
-        self.origin == Origin::Dynamic && (expired || unknown)
+        self.origin == Origin::Dynamic && (expired || self.registered_uri(redirect_uri).is_none())
     }
+
+    /// The registered spelling of this redirect URI: the same one, or the one that the authorization server took in its
+    /// place.
+    pub fn registered_uri(&self, wanted: &str) -> Option<&str> {
+        let find = |is: &dyn Fn(&str) -> bool| self.redirect_uris.iter().map(String::as_str).find(|uri| is(uri));
+        let host = Url::parse(wanted).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let is_refused = host.is_some() && host == self.asked.redirect_host;
+        find(&|known| known == wanted).or_else(|| find(&|known| is_refused && leads_to_same_callback(known, wanted)))
+    }
+}
+
+/// Whether a browser that is sent to one of these redirect URIs comes to the same callback server as with the other:
+/// they may differ in the name for this machine and in one slash at the end of the path.
+pub(super) fn leads_to_same_callback(one: &str, other: &str) -> bool {
+    let (Ok(one), Ok(other)) = (Url::parse(one), Url::parse(other)) else { return false };
+    let path = |url: &Url| url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
+    is_same_loopback_origin(&one, &other) && path(&one) == path(&other) && one.query() == other.query()
 }
 
 /// Where a client id comes from.

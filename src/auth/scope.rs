@@ -3,12 +3,15 @@
 use std::collections::HashSet;
 
 use super::metadata::{Metadata, OFFLINE_ACCESS, Vendor};
-use super::record::{Issuer, Tokens};
+use super::record::{Client, Issuer, Origin, Tokens};
 use super::settings::Login;
 use crate::log;
 
 /// The longest list of scopes that is requested because a server has it in its metadata, in bytes.
 const LONGEST_LIST: usize = 16 * 1024;
+
+/// The longest list of all scopes of an authorization server that is registered, in bytes.
+const LONGEST_REGISTERED: usize = 2000;
 
 /// The scopes that servers name. A challenge and `scopes_supported` need not have scopes in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,14 +86,22 @@ impl Scopes {
         Some(scope).filter(|scope| !scope.is_empty())
     }
 
-    /// The scope of a registration: all scopes that later requests may ask for, because some servers allow a client no
-    /// others.
-    pub(super) fn to_register(&self, login: &Login, issuer: &Issuer, previous: Option<&str>) -> Option<String> {
-        let selected = self.select(login, issuer, previous, ScopeAttempt::Full);
+    /// The scopes of a registration, the best first: all scopes that later requests may ask for, because some servers
+    /// allow a client no others. A step-up may ask for any scope of the authorization server; where a login asks for
+    /// none, the registered scope would become that of its tokens.
+    pub(super) fn to_register(&self, login: &Login, issuer: &Issuer, previous: Option<&str>) -> Vec<String> {
+        let selected = self.select(login, issuer, previous, ScopeAttempt::Full).unwrap_or_default();
         if login.scope.is_some() {
-            return selected;
+            return Vec::from_iter(Some(selected).filter(|scope| !scope.is_empty()));
         }
-        Some(union(&selected.unwrap_or_default(), &listed(&self.supported))).filter(|scope| !scope.is_empty())
+        let known = union(&selected, &listed(&self.supported));
+        let all = union(&known, &listed(&Metadata::of(issuer).scopes_supported()));
+        let mut scopes = Vec::new();
+        if !selected.is_empty() && all != known && all.len() <= LONGEST_REGISTERED {
+            scopes.push(all);
+        }
+        scopes.extend(Some(known).filter(|scope| !scope.is_empty()));
+        scopes
     }
 }
 
@@ -116,6 +127,13 @@ fn listed(scopes: &[impl AsRef<str>]) -> String {
         return String::new();
     }
     scopes.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether this client was registered for less than this scope, and to register it again may bring more: it was not
+/// asked for.
+pub(super) fn is_registered_too_narrowly(client: &Client, scope: &str) -> bool {
+    let lacks = |has: &Option<String>| has.as_ref().is_none_or(|has| !covers(has, scope));
+    client.origin == Origin::Dynamic && client.scope.is_some() && lacks(&client.scope) && lacks(&client.asked.scope)
 }
 
 /// Warns of a login without a refresh token.

@@ -1,6 +1,8 @@
 //! Which URLs that a server names may be used?
 
-use url::Url;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
 
 use crate::log::{foreign, foreign_name};
 use crate::net;
@@ -48,6 +50,21 @@ pub(super) fn check_url(text: &str, allow_http: bool) -> Result<Url, UnsafeUrl> 
 /// Whether a URL's host is this machine: a loopback address, or the name that RFC 6761 reserves.
 pub(super) fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(net::is_loopback)
+}
+
+/// Whether two URLs have the same origin, or are two names of one port of this machine: `localhost`, `127.0.0.1` and
+/// `[::1]`. Other names below `localhost` may be several servers at one port.
+pub(super) fn is_same_loopback_origin(one: &Url, other: &Url) -> bool {
+    let is_this_machine = |url: &Url| match url.host() {
+        Some(Host::Ipv4(address)) => address == Ipv4Addr::LOCALHOST,
+        Some(Host::Ipv6(address)) => {
+            address.to_canonical() == Ipv6Addr::LOCALHOST || address.to_canonical() == Ipv4Addr::LOCALHOST
+        }
+        Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
+        None => false,
+    };
+    let is_same_port = one.scheme() == other.scheme() && one.port_or_known_default() == other.port_or_known_default();
+    one.origin() == other.origin() || is_same_port && is_this_machine(one) && is_this_machine(other)
 }
 
 /// A URL for messages: without user name, query and fragment.

@@ -57,6 +57,15 @@ class Machine {
 
 const NOTHING = { registrations: 0, logins: 0, refreshes: 0, reuses: 0, tabs: 0 };
 const ONE_LOGIN = { ...NOTHING, registrations: 1, logins: 1, tabs: 1 };
+// Native clients may use any port of the loopback address (RFC 8252).
+const GIVEN = {
+  client_id: "given",
+  application_type: "native",
+  token_endpoint_auth_method: "none",
+  redirect_uris: ["http://127.0.0.1/oauth/callback"],
+  response_types: ["code"],
+  grant_types: ["authorization_code", "refresh_token"],
+};
 const ONE_REFRESH = { ...NOTHING, refreshes: 1 };
 
 // The next faults at the token endpoint.
@@ -207,6 +216,64 @@ const scenarios = {
     await machine.call();
     const { logins, tabs, registrations } = machine.since(before);
     assert.deepEqual({ logins, tabs, registrations }, { logins: 1, tabs: 1, registrations: 1 });
+  }],
+
+  "five at once, where authorization requests must be pushed": [{ lifetime: 60, pushed: true }, async (machine) => {
+    await machine.five();
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+    assert.ok(!machine.tabs[0].includes("code_challenge"), machine.tabs[0]);
+    const before = machine.look();
+    await machine.call("write");
+    assert.deepEqual(machine.since(before), { ...NOTHING, logins: 1, tabs: 1 });
+  }],
+
+  "a pushed request of a client that the server forgot: one registration, one tab": [{ lifetime: 60, pushed: true }, async (machine) => {
+    await machine.five();
+    await machine.call();
+    const before = machine.look();
+    machine.world.forget();
+    await machine.call();
+    const { logins, tabs, registrations } = machine.since(before);
+    assert.deepEqual({ logins, tabs, registrations }, { logins: 1, tabs: 1, registrations: 1 });
+  }],
+
+  "only redirect URIs with 127.0.0.1: one registration, also for the second login": [{ lifetime: 60, loopback: "127.0.0.1" }, async (machine) => {
+    await machine.five({ args: ["--host", "localhost"] });
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+    const before = machine.look();
+    await machine.call("write");
+    assert.deepEqual(machine.since(before), { ...NOTHING, logins: 1, tabs: 1 });
+  }],
+
+  "a client may request only its registered scope: one registration, two tabs": [{ lifetime: 60, scopes: ["mcp:read", "mcp:write"] }, async (machine) => {
+    await machine.five();
+    await machine.call();
+    await machine.call("write");
+    assert.deepEqual(machine.since(), { ...ONE_LOGIN, logins: 2, tabs: 2 });
+  }],
+
+  "tokens as a form: one login, one refresh": [{ lifetime: 4, asForm: true }, async (machine) => {
+    await machine.five();
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+    const before = machine.look();
+    await sleep(4500);
+    await machine.call();
+    assert.deepEqual(machine.since(before), ONE_REFRESH);
+  }],
+
+  "a server of 2025-03-26 without metadata: one registration, one tab": [{ lifetime: 60, bare: true }, async (machine) => {
+    await machine.five({ args: ["--scope", "mcp:read"] });
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+  }],
+
+  "the same with a given client": [{ lifetime: 60, bare: true, client: GIVEN }, async (machine) => {
+    await machine.five({ args: ["--client-id", GIVEN.client_id, "--host", "127.0.0.1", "--scope", "mcp:read"] });
+    await machine.call();
+    assert.deepEqual(machine.since(), { ...ONE_LOGIN, registrations: 0 });
   }],
 
   "a new start of all five: no tab, nothing asked": [{ lifetime: 60 }, async (machine) => {

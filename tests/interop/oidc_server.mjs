@@ -4,6 +4,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { randomUUID } from "node:crypto";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import express from "express";
 import { InvalidTokenError } from "@modelcontextprotocol/sdk/server/auth/errors.js";
@@ -18,12 +19,16 @@ const PATH = "/realms/ferry";
 
 // `forms`: the user must fill in oidc-provider's own pages; otherwise every user is signed in and agrees. `lifetime`: of an access token,
 // in seconds. `grace`: how long a used refresh token is still accepted, in seconds. `scopes`: further scopes that may be registered; by
-// default the server refuses registrations with the scopes of a resource.
-export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [] } = {}) {
+// default the server refuses registrations with the scopes of a resource. `pushed`: authorization requests must be pushed (RFC 9126).
+// `loopback`: only this host may be in a redirect URI. `asForm`: the token endpoint answers with a form. `bare`: one origin, the default
+// endpoints of 2025-03-26, and no metadata of any kind; `client`: a client that is registered there already.
+export async function serve(shape = {}) {
+  const { lifetime = 5, grace = 0, forms = false, scopes = [], pushed, loopback, asForm, bare, client } = shape;
   const servers = { issuer: createServer(), resource: createServer() };
   for (const server of Object.values(servers)) await once(server.listen(0, "127.0.0.1"), "listening");
   const origin = (server) => `http://127.0.0.1:${server.address().port}`;
-  const issuer = origin(servers.issuer) + PATH;
+  const root = bare ? "" : PATH;
+  const issuer = origin(bare ? servers.resource : servers.issuer) + root;
   const url = `${origin(servers.resource)}/mcp`;
 
   const world = {
@@ -58,13 +63,17 @@ export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [
     adapter: Adapter,
     clockTolerance: 0,
     cookies: { keys: ["interop"] },
+    ...(bare ? { routes: { authorization: "/authorize", registration: "/register" } } : {}),
+    ...(client ? { clients: [client] } : {}),
     features: {
+      ...(pushed ? { pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true } } : {}),
       devInteractions: { enabled: forms },
       registration: { enabled: true },
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,
+        ...(bare ? { defaultResource: () => url } : {}),
         getResourceServerInfo: (_, resource) => {
           if (resource !== url) throw new Error(`nobody knows the resource ${resource}`);
           return { scope: "mcp:read mcp:write", audience: url, accessTokenTTL: world.lifetime, accessTokenFormat: "opaque" };
@@ -72,7 +81,7 @@ export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [
       },
     },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-    ...(forms ? {} : { interactions: { url: (_, { uid }) => `${PATH}/agree/${uid}` } }),
+    ...(forms ? {} : { interactions: { url: (_, { uid }) => `${root}/agree/${uid}` } }),
     pkce: { required: () => true },
     rotateRefreshToken: true,
     scopes: ["openid", "offline_access", ...scopes],
@@ -89,11 +98,22 @@ export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [
   provider.on("server_error", (_, error) => world.errors.push(String(error.stack ?? error)));
 
   provider.use(async (ctx, next) => {
+    if (loopback && ctx.method === "POST" && ctx.path === "/reg") {
+      ctx.req.body = await text(ctx.req);
+      if (!JSON.parse(ctx.req.body).redirect_uris.every((uri) => new URL(uri).hostname === loopback)) {
+        return (ctx.status = 400), (ctx.body = { error: "invalid_redirect_uri", error_description: `only ${loopback}` });
+      }
+    }
     if (ctx.method !== "POST" || ctx.path !== "/token") return next();
     const fault = await world.token();
     if (fault === "lose before" || ctx.req.socket.destroyed) return lose(ctx);
     if (fault === 500) return (ctx.status = 500), (ctx.body = "the database is away");
     await next();
+    if (asForm) {
+      const { body } = ctx;
+      ctx.body = new URLSearchParams(body).toString();
+      ctx.type = "application/x-www-form-urlencoded";
+    }
     if (fault === "lose") lose(ctx);
   });
   const lose = (ctx) => {
@@ -116,16 +136,18 @@ export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [
   };
 
   const answer = provider.callback();
-  servers.issuer.on("request", (request, response) => {
+  const authorize = (request, response) => {
     if (request.headers["x-own"]) world.authorizationHeaders.push(request.url);
-    if (!request.url.startsWith(`${PATH}/`)) return response.writeHead(404).end("nothing here");
-    if (request.url.startsWith(`${PATH}/agree/`)) {
+    if (!request.url.startsWith(`${root}/`)) return response.writeHead(404).end("nothing here");
+    if (bare && request.url.startsWith("/.well-known/")) return response.writeHead(404).end("nothing here");
+    if (request.url.startsWith(`${root}/agree/`)) {
       return agree(request, response).catch((error) => response.writeHead(500).end(String(error)));
     }
     request.originalUrl = request.url;
-    request.url = request.url.slice(PATH.length);
+    request.url = request.url.slice(root.length);
     answer(request, response);
-  });
+  };
+  servers.issuer.on("request", authorize);
 
   const [seen, refused] = [[], new Set()];
   const verifier = {
@@ -140,11 +162,11 @@ export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [
     },
   };
   const metadata = `${origin(servers.resource)}/.well-known/oauth-protected-resource/mcp`;
-  const bearer = requireBearerAuth({ verifier, requiredScopes: ["mcp:read"], resourceMetadataUrl: metadata });
+  const bearer = requireBearerAuth(bare ? { verifier } : { verifier, requiredScopes: ["mcp:read"], resourceMetadataUrl: metadata });
   const sessions = new Map();
 
   const app = express();
-  app.get("/.well-known/oauth-protected-resource/mcp", (_, response) => {
+  if (!bare) app.get("/.well-known/oauth-protected-resource/mcp", (_, response) => {
     response.json({ resource: url, authorization_servers: [issuer], scopes_supported: ["mcp:read"] });
   });
   app.use("/mcp", bearer, express.json(), async (request, response) => {
@@ -165,6 +187,7 @@ export async function serve({ lifetime = 5, grace = 0, forms = false, scopes = [
     }
     await transport.handleRequest(request, response, request.body);
   });
+  if (bare) app.use(authorize);
   servers.resource.on("request", app);
   return world;
 }

@@ -5,7 +5,7 @@ mod request;
 mod response;
 
 pub(super) use request::{AuthorizationError, AuthorizationRequest, knows_client};
-pub(super) use response::{AuthorizationResponseError, Retry, code};
+pub(super) use response::{AuthorizationResponseError, Retry, code, retry};
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,8 @@ use crate::auth::web_url::{UnsafeUrl, check_url};
 use crate::log::{Secret, foreign_name};
 
 /// The parameters of an authorization request whose values only we may choose.
-const OWN_PARAMETERS: [&str; 5] = ["state", "client_id", "redirect_uri", "response_type", "code_challenge"];
+const OWN_PARAMETERS: [&str; 6] =
+    ["state", "client_id", "redirect_uri", "response_type", "code_challenge", "request_uri"];
 
 /// An authorization request: all that this or another process needs to finish its login. As secret as a token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub(in crate::auth) struct AuthorizationRequest {
     pub scope: Option<String>,
     #[serde(default)]
     pub attempt: ScopeAttempt,
+    /// The request must be pushed (RFC 9126), though the metadata do not say so.
+    #[serde(default)]
+    pub must_push: bool,
     /// The key that the tokens will be bound to.
     #[serde(default)]
     pub dpop_key: Option<Secret>,
@@ -71,7 +75,17 @@ impl AuthorizationRequest {
     pub(in crate::auth) fn new(issuer: Issuer, client: Client, redirect_uri: String) -> Result<Self, CryptoError> {
         let (state, verifier) = (Secret::new(random_text()?), Secret::new(random_text()?));
         let attempt = ScopeAttempt::default();
-        Ok(Self { state, verifier, issuer, client, redirect_uri, scope: None, attempt, dpop_key: None })
+        Ok(Self {
+            state,
+            verifier,
+            issuer,
+            client,
+            redirect_uri,
+            scope: None,
+            attempt,
+            must_push: false,
+            dpop_key: None,
+        })
     }
 
     /// Reads a stored request. It goes through its JSON text, because some of its parts can only be read from text.
@@ -85,12 +99,22 @@ impl AuthorizationRequest {
         if !methods.contains(&"S256") && !login.assume_pkce {
             return Err(AuthorizationError::NoPkce(foreign_name(issuer)));
         }
-        let endpoint = metadata.text("authorization_endpoint");
-        let endpoint = endpoint.ok_or_else(|| AuthorizationError::NoEndpoint(foreign_name(issuer)))?;
-        with_parameters(check_url(endpoint, false)?, &self.parameters(login)?)
+        with_parameters(self.endpoint()?, &self.parameters(login)?)
     }
 
-    fn parameters(&self, login: &Login) -> Result<Vec<(String, String)>, AuthorizationError> {
+    /// The URL of a request that was pushed under this name (RFC 9126 section 4).
+    pub(in crate::auth) fn pushed_url(&self, request_uri: &str) -> Result<String, AuthorizationError> {
+        let parameters = [("client_id", self.client.client_id.as_str()), ("request_uri", request_uri)];
+        with_parameters(self.endpoint()?, &parameters.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
+    fn endpoint(&self) -> Result<Url, AuthorizationError> {
+        let endpoint = Metadata::of(&self.issuer).text("authorization_endpoint");
+        let endpoint = endpoint.ok_or_else(|| AuthorizationError::NoEndpoint(foreign_name(&self.issuer.issuer)))?;
+        Ok(check_url(endpoint, false)?)
+    }
+
+    pub(in crate::auth) fn parameters(&self, login: &Login) -> Result<Vec<(String, String)>, AuthorizationError> {
         let mut parameters = vec![
             ("response_type", "code".to_owned()),
             ("client_id", self.client.client_id.clone()),

@@ -4,7 +4,7 @@ use super::request::AuthorizationRequest;
 use crate::auth::callback::Redirect;
 use crate::auth::metadata::{Metadata, rejects_resource};
 use crate::auth::record::Origin;
-use crate::auth::scope::{ScopeAttempt, covers};
+use crate::auth::scope::{ScopeAttempt, is_registered_too_narrowly};
 use crate::log::{Secret, foreign, foreign_name};
 
 /// An authorization response without a code that may be used.
@@ -40,6 +40,8 @@ pub enum Retry {
     OtherResource,
     /// Send no resource: Entra refuses the parameter.
     NoResource,
+    /// Push the request (RFC 9126).
+    Push,
     /// Register again, and dynamically if a client ID metadata document was used.
     Register,
 }
@@ -67,11 +69,12 @@ pub(in crate::auth) fn code(
             return Err(AuthorizationResponseError::WrongIssuer { expected: foreign_name(expected), found });
         }
     }
-    let Some(error) = redirect.first("error") else {
+    // Some servers send an empty error beside a code.
+    let Some(error) = redirect.first_filled("error") else {
         // A redirect without an error has a code.
         return Ok(Secret::new(redirect.get("code").unwrap_or_default()));
     };
-    let description = redirect.first("error_description");
+    let description = redirect.first_filled("error_description");
     Err(AuthorizationResponseError::Refused {
         retry: retry(request, error, description.unwrap_or_default()),
         error: foreign(error),
@@ -79,20 +82,23 @@ pub(in crate::auth) fn code(
     })
 }
 
-/// Each change leads to a request that was not sent before, so that retries end; the caller limits them too.
-fn retry(request: &AuthorizationRequest, error: &str, description: &str) -> Option<Retry> {
+/// What to change after this error. Each change leads to a request that was not sent before, so that retries end; the
+/// caller limits them too.
+pub(in crate::auth) fn retry(request: &AuthorizationRequest, error: &str, description: &str) -> Option<Retry> {
     let metadata = Metadata::of(&request.issuer);
     let resource = request.issuer.resource.is_some();
     if resource && rejects_resource(description) {
         return Some(Retry::NoResource);
     }
-    let registered = request.client.scope.as_deref().filter(|_| request.client.origin == Origin::Dynamic);
+    if !request.must_push && error == "invalid_request" && asks_for_push(description) {
+        return metadata.text("pushed_authorization_request_endpoint").map(|_| Retry::Push);
+    }
     match error {
         "invalid_scope" => match &request.scope {
             None if metadata.scopes_supported().is_empty() => None,
             None => Some(Retry::Scope(ScopeAttempt::IssuerScopes)),
             // Some servers let a client request only the scope that it was registered with.
-            Some(scope) if registered.is_some_and(|registered| !covers(registered, scope)) => Some(Retry::Register),
+            Some(scope) if is_registered_too_narrowly(&request.client, scope) => Some(Retry::Register),
             Some(scope) => request.attempt.after_invalid_scope(scope).map(Retry::Scope),
         },
         "invalid_target" if resource && request.issuer.other_resource.is_some() => Some(Retry::OtherResource),
@@ -100,4 +106,10 @@ fn retry(request: &AuthorizationRequest, error: &str, description: &str) -> Opti
         "invalid_request" if request.client.origin == Origin::MetadataDocument => Some(Retry::Register),
         _ => None,
     }
+}
+
+/// Whether an error description says that the request must be pushed: the metadata may not.
+fn asks_for_push(description: &str) -> bool {
+    let description = description.to_ascii_lowercase();
+    description.contains("pushed authorization request") || description.contains("request_uri")
 }

@@ -54,6 +54,11 @@ impl Redirect {
         self.all(name).next()
     }
 
+    /// The first value that is not empty.
+    pub(in crate::auth) fn first_filled(&self, name: &str) -> Option<&str> {
+        self.all(name).find(|value| !value.is_empty())
+    }
+
     /// A parameter, if it occurs exactly once: of two values, other programs might read another one than we do (RFC
     /// 6749 section 3.1).
     pub(in crate::auth) fn get(&self, name: &str) -> Option<&str> {

@@ -100,7 +100,9 @@ impl Responder {
             let known = is_equal(start, &self.expected.start);
             return if known { see_other(&self.expected.url) } else { Page::Unknown.response() };
         }
-        if path != self.settings.path {
+        // Some servers add a slash, or take one away.
+        if path.strip_suffix('/').unwrap_or(path) != self.settings.path.strip_suffix('/').unwrap_or(&self.settings.path)
+        {
             return response(StatusCode::BAD_REQUEST, "there is nothing here");
         }
         let Some(redirect) = Redirect::parse(request.uri().query().unwrap_or_default(), &self.expected.state) else {

@@ -43,10 +43,24 @@ fn signed_in() -> Page {
 }
 
 #[tokio::test]
+async fn a_slash_at_the_end_of_the_path_makes_no_difference() {
+    for (configured, path) in [("/oauth/callback", "/oauth/callback/"), ("/cb/", "/cb"), ("/cb/", "/cb/"), ("/", "/")] {
+        let settings = CallbackSettings { path: configured.to_owned(), ..CallbackSettings::default() };
+        let (mut callback, port) = callback(&settings);
+        let line = format!("GET {path}?code=c&state=st-1");
+        let browser = send(port, &line, &format!("localhost:{port}")).await;
+        let redirect = tokio::time::timeout(std::time::Duration::from_secs(10), callback.redirected()).await;
+        assert_eq!(redirect.unwrap().get("code"), Some("c"), "{configured} {path}");
+        callback.respond(signed_in()).await;
+        assert!(read(browser).await.starts_with("HTTP/1.1 200 "), "{configured} {path}");
+    }
+}
+
+#[tokio::test]
 async fn requests_for_other_paths_get_400() {
     let (_callback, port) = callback(&CallbackSettings::default());
     let paths =
-        ["/oauth/callback/?code=c&state=st-1", "/OAuth/callback?code=c&state=st-1", "/favicon.ico", "/start/other"];
+        ["/oauth/callback//?code=c&state=st-1", "/OAuth/callback?code=c&state=st-1", "/favicon.ico", "/start/other"];
     for path in paths {
         let answer = get(port, path).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{path}: {answer}");

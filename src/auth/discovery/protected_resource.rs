@@ -8,7 +8,7 @@ use super::error::DiscoveryError;
 use crate::auth::fetch::{Fetch, FetchError};
 use crate::auth::metadata::list;
 use crate::auth::settings::{Login, ResourceChoice};
-use crate::auth::web_url::without_query;
+use crate::auth::web_url::{is_same_loopback_origin, without_query};
 use crate::log;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -99,14 +99,14 @@ fn read(
     }))
 }
 
-/// Whether this resource identifier covers the server: the same origin, and a path that is equal to the server's path
+/// Whether this resource identifier covers the server: the same origin, or another name of this machine, and a path that is equal to the server's path
 /// or above it. A weaker rule would let one server get tokens for another.
 fn is_resource_of(name: &str, server: &Url) -> bool {
     let Ok(resource) = Url::parse(name) else { return false };
     let prefix = resource.path().trim_end_matches('/');
     let below = server.path().strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let query = resource.query().is_none() || resource.query() == server.query();
-    resource.origin() == server.origin() && resource.fragment().is_none() && below && query
+    is_same_loopback_origin(&resource, server) && resource.fragment().is_none() && below && query
 }
 
 /// The server's address as a resource identifier: scheme and host in lower case, no fragment, and no slash if there is

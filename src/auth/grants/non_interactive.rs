@@ -31,7 +31,7 @@ pub(in crate::auth) async fn obtain_tokens(context: &Arc<LoginContext>, seen: u6
         if error.is_temporary() { AuthError::Temporary(error.to_string()) } else { refused(&error, &error.hint()) }
     })?;
     let login = &context.options.login;
-    let request = RegistrationRequest { redirect_uris: &[], scope: None, skip_metadata_document: false };
+    let request = RegistrationRequest { redirect_uris: &[], scopes: &[], skip_metadata_document: false };
     let client = registration::register(context.fetch().await, &discovered.issuer, login, request).await;
     let client = client.map_err(|error| refused(&error, &error.hint()))?;
     let account = context.account.clone();

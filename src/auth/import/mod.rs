@@ -156,6 +156,7 @@ fn client_of(cached: &Map<String, Value>) -> Option<Client> {
         redirect_uris: list(cached, "redirect_uris"),
         client_secret_expires_at: duration(cached, "client_secret_expires_at", 1.0).map(|at| at.as_secs()),
         scope: text(cached, "scope").map(str::to_owned),
+        ..Client::default()
     })
 }
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
+use super::default_endpoints;
 use super::log_in::log_in;
 use super::prompt::LoginOptions;
-use crate::auth::discovery::Discovered;
 use crate::auth::login_context::LoginContext;
 use crate::auth::metadata::Metadata;
 use crate::auth::record::Issuer;
@@ -25,16 +25,16 @@ const IN_USE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(1500);
 
 /// Whether a login is of no use, because no authorization server issues tokens for this server: it wants a key that the
-/// user has to give.
-pub(in crate::auth) async fn is_login_useless(context: &LoginContext) -> bool {
-    tokio::time::timeout(LOOK, has_no_authorization_server(context)).await.unwrap_or_default()
+/// user has to give. `wants_other_scheme`: it asks for `Basic` or another scheme, and not for `Bearer`.
+pub(in crate::auth) async fn is_login_useless(context: &Arc<LoginContext>, wants_other_scheme: bool) -> bool {
+    tokio::time::timeout(LOOK, has_no_authorization_server(context, wants_other_scheme)).await.unwrap_or_default()
 }
 
-async fn has_no_authorization_server(context: &LoginContext) -> bool {
+async fn has_no_authorization_server(context: &Arc<LoginContext>, wants_other_scheme: bool) -> bool {
     match context.discover().await {
         Ok(discovered) => {
             let is_guessed = !discovered.issuer.metadata.contains_key("issuer");
-            is_guessed && !is_authorization_server(context, &discovered).await
+            is_guessed && (wants_other_scheme || !default_endpoints::are_believed(context, &discovered).await)
         }
         Err(error) => {
             // The login reports this error to those who want to log in.
@@ -45,16 +45,6 @@ async fn has_no_authorization_server(context: &LoginContext) -> bool {
             }
             false
         }
-    }
-}
-
-/// Whether a server without any metadata issues tokens itself (2025-03-26). Many that only want a key challenge with
-/// `Bearer` too.
-async fn is_authorization_server(context: &LoginContext, discovered: &Discovered) -> bool {
-    let is_challenged = context.requirement.lock().challenge.is_some();
-    match Metadata::of(&discovered.issuer).text("token_endpoint").filter(|_| is_challenged) {
-        Some(endpoint) => context.fetch().await.is_endpoint(endpoint).await,
-        None => false,
     }
 }
 

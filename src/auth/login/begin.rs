@@ -3,6 +3,7 @@
 
 use super::error::LoginError;
 use super::prompt::{self, LoginOptions};
+use super::{address, register};
 use crate::auth::authorization::{self, AuthorizationError, AuthorizationRequest, Retry};
 use crate::auth::callback::{Callback, ExpectedRedirect, Listener};
 use crate::auth::crypto::random_text;
@@ -12,10 +13,13 @@ use crate::auth::expiry::now;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, PendingLogin};
 use crate::auth::metadata::Metadata;
-use crate::auth::record::{Client, Origin, Record};
-use crate::auth::registration::{self, RegistrationRequest};
-use crate::auth::scope::ScopeAttempt;
+use crate::auth::record::{Client, Origin};
+use crate::auth::scope::{ScopeAttempt, is_registered_too_narrowly};
+use crate::auth::token::TokenError;
 use crate::log;
+
+/// The most attempts without a tab, where the authorization server refuses a request before a browser opens.
+const MOST_UNSEEN_ATTEMPTS: usize = 3;
 
 /// What the next attempt does differently.
 #[derive(Debug, Default)]
@@ -33,6 +37,8 @@ pub(super) struct Adjustments {
     other_resource: bool,
     /// No resource is sent.
     no_resource: bool,
+    /// The request is pushed, though the metadata do not ask for that.
+    must_push: bool,
 }
 
 impl Adjustments {
@@ -41,6 +47,10 @@ impl Adjustments {
         self.register_anew = false;
         let retry = match error {
             LoginError::Redirect(error) => error.retry(),
+            LoginError::Pushed(TokenError::ErrorResponse(response)) => {
+                authorization::retry(pending, &response.error, response.description.as_deref().unwrap_or_default())
+            }
+            LoginError::ClientUnknown => Some(Retry::Register),
             LoginError::Token(error) if error.client_is_unknown() && !self.has_registered_anew => {
                 self.has_registered_anew = true;
                 self.register_anew = true;
@@ -52,6 +62,7 @@ impl Adjustments {
             Some(Retry::Scope(attempt)) => self.attempt = attempt,
             Some(Retry::OtherResource) => self.other_resource = true,
             Some(Retry::NoResource) => self.no_resource = true,
+            Some(Retry::Push) => self.must_push = true,
             Some(Retry::Register) if pending.client.origin == Origin::MetadataDocument => self.not_by_document = true,
             Some(Retry::Register) => self.register_anew = true,
             None => return false,
@@ -63,47 +74,23 @@ impl Adjustments {
 pub(super) async fn begin(
     context: &LoginContext,
     guard: &LoginGuard,
-    adjustments: &Adjustments,
+    adjustments: &mut Adjustments,
     options: &LoginOptions,
 ) -> Result<(Callback, AuthorizationRequest), LoginError> {
-    let login = &context.options.login;
-    let mut discovered = context.discover().await?;
-    if adjustments.other_resource {
-        discovered.issuer.resource = discovered.issuer.other_resource.clone();
-    }
-    if adjustments.no_resource {
-        discovered.issuer.resource = None;
-    }
-    check_page(context, &discovered).await?;
+    check_page(context, &context.discover().await?).await?;
     let listener = Listener::bind(&context.options.callback, &context.account.key().ports())?;
-    let redirect_uri = context.options.callback.redirect_uri(listener.port);
-    let record = context.account.record().await;
-    let previous = record.requested_of(&discovered.issuer);
-    let scope = discovered.scopes.select(login, &discovered.issuer, previous, adjustments.attempt);
-    let is_refused = login.client_id.is_some() || adjustments.register_anew;
-    let registered = record.registered_with(&discovered.issuer).filter(|_| !is_refused);
-    let client = match registered.filter(|client| !client.needs_new_registration(&redirect_uri, now())) {
-        Some(client) => client.clone(),
-        None => register(context, &discovered, &record, adjustments, &redirect_uri).await?,
+    let mut attempts_left = MOST_UNSEEN_ATTEMPTS;
+    let (pending, url) = loop {
+        let pending = prepare(context, adjustments, listener.port).await?;
+        match address::authorization_url(context, &pending).await {
+            Ok(url) => break (pending, url),
+            Err(error) if attempts_left > 0 && adjustments.adjust(&error, &pending) => {
+                log::info!("{error}; asking again");
+            }
+            Err(error) => return Err(error),
+        }
+        attempts_left -= 1;
     };
-    let dpop_key = match &record.dpop_key {
-        _ if !discovered.dpop => None,
-        Some(key) => Some(key.clone()),
-        None => Some(Dpop::generate().map_err(LoginError::other)?),
-    };
-    let pending = AuthorizationRequest::new(discovered.issuer.clone(), client, redirect_uri.clone());
-    let mut pending = pending.map_err(AuthorizationError::from)?;
-    (pending.scope, pending.attempt, pending.dpop_key) = (scope, adjustments.attempt, dpop_key);
-    let mut url = pending.url(login)?;
-    // An authorization server that has lost our registration refuses this request, which is sent without a browser.
-    if pending.client.origin == Origin::Dynamic
-        && !context.known_clients.lock().contains(&pending.client.client_id)
-        && !authorization::knows_client(context.fetch().await, &url).await
-    {
-        log::info!("the authorization server has lost our registration; registering again");
-        pending.client = register(context, &discovered, &record, adjustments, &redirect_uri).await?;
-        url = pending.url(login)?;
-    }
     context.known_clients.lock().insert(pending.client.client_id.clone());
     let start = random_text().map_err(LoginError::other)?[..12].to_owned();
     let state = pending.state.expose().to_owned();
@@ -126,6 +113,47 @@ async fn check_page(context: &LoginContext, discovered: &Discovered) -> Result<(
     let Some(page) = Metadata::of(&discovered.issuer).text("authorization_endpoint") else { return Ok(()) };
     let checked = context.fetch().await.check_for_browser(page).await;
     checked.map_err(|error| LoginError::Discovery(DiscoveryError::Fetch(error)))
+}
+
+/// The authorization request for a callback server at this port.
+async fn prepare(
+    context: &LoginContext,
+    adjustments: &Adjustments,
+    port: u16,
+) -> Result<AuthorizationRequest, LoginError> {
+    let login = &context.options.login;
+    let mut discovered = context.discover().await?;
+    if adjustments.other_resource {
+        discovered.issuer.resource = discovered.issuer.other_resource.clone();
+    }
+    if adjustments.no_resource {
+        discovered.issuer.resource = None;
+    }
+    let redirect_uri = context.options.callback.redirect_uri(port);
+    let record = context.account.record().await;
+    let previous = record.requested_of(&discovered.issuer);
+    let scope = discovered.scopes.select(login, &discovered.issuer, previous, adjustments.attempt);
+    let is_refused = login.client_id.is_some() || adjustments.register_anew;
+    let is_usable = |client: &&Client| {
+        let is_too_narrow = scope.as_deref().is_some_and(|scope| is_registered_too_narrowly(client, scope));
+        !is_refused && !is_too_narrow && !client.needs_new_registration(&redirect_uri, now())
+    };
+    let client = match record.registered_with(&discovered.issuer).filter(is_usable) {
+        Some(client) => client.clone(),
+        None => register::register(context, &discovered, Some(&redirect_uri), adjustments.not_by_document).await?,
+    };
+    let dpop_key = match &record.dpop_key {
+        _ if !discovered.dpop => None,
+        Some(key) => Some(key.clone()),
+        None => Some(Dpop::generate().map_err(LoginError::other)?),
+    };
+    // What was registered is what is used.
+    let redirect_uri = client.registered_uri(&redirect_uri).unwrap_or(&redirect_uri).to_owned();
+    let pending = AuthorizationRequest::new(discovered.issuer, client, redirect_uri);
+    let mut pending = pending.map_err(AuthorizationError::from)?;
+    (pending.scope, pending.attempt, pending.dpop_key) = (scope, adjustments.attempt, dpop_key);
+    pending.must_push = adjustments.must_push;
+    Ok(pending)
 }
 
 /// Takes over a login that another process began before it died: the same tab, the same port. `None` if that is not
@@ -157,44 +185,4 @@ async fn show(
     let callback = Callback::start(listener, expected).map_err(LoginError::other)?;
     prompt::show(context, guard, &url, &callback, options).await;
     Ok(callback)
-}
-
-/// Registers, and keeps the registration at once: the next login needs no other.
-async fn register(
-    context: &LoginContext,
-    discovered: &Discovered,
-    record: &Record,
-    adjustments: &Adjustments,
-    redirect_uri: &str,
-) -> Result<Client, LoginError> {
-    let login = &context.options.login;
-    let previous = record.requested_of(&discovered.issuer);
-    let mut redirect_uris = vec![redirect_uri.to_owned()];
-    if context.options.callback.port.is_none() {
-        let others = context.account.key().ports().map(|port| context.options.callback.redirect_uri(port));
-        redirect_uris.extend(others.into_iter().filter(|uri| uri != redirect_uri));
-    }
-    let scope = discovered.scopes.to_register(login, &discovered.issuer, previous);
-    let wanted = RegistrationRequest {
-        redirect_uris: &redirect_uris,
-        scope: scope.as_deref(),
-        skip_metadata_document: adjustments.not_by_document,
-    };
-    let client = registration::register(context.fetch().await, &discovered.issuer, login, wanted).await?;
-    context.known_clients.lock().insert(client.client_id.clone());
-    if client.origin == Origin::Dynamic {
-        let (kept, issuer, server) = (client.clone(), discovered.issuer.clone(), context.address());
-        let saved = context.account.transact(async move |mut transaction| {
-            let mut record = transaction.record.clone();
-            // The tokens of this issuer stay until a login has replaced them.
-            let keeps_tokens = record.issuer.as_ref().is_none_or(|known| known.is_same_as(&issuer));
-            if !keeps_tokens || record.tokens.is_none() {
-                record.issuer = Some(issuer);
-                record.tokens = None;
-            }
-            transaction.note(Record { server, client: Some(kept), dead_client: None, ..record }).await
-        });
-        saved.await??;
-    }
-    Ok(client)
 }

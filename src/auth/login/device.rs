@@ -11,7 +11,7 @@ use crate::auth::login_context::LoginContext;
 use crate::auth::login_status::LoginPrompt;
 use crate::auth::record::Record;
 use crate::auth::registration::{self, RegistrationRequest};
-use crate::auth::scope::ScopeAttempt;
+use crate::auth::scope::{ScopeAttempt, is_registered_too_narrowly};
 use crate::auth::token::{Issued, TokenEndpoint};
 use crate::log;
 
@@ -25,11 +25,12 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
     let scope = discovered.scopes.select(login, issuer, record.requested_of(issuer), ScopeAttempt::Full);
     let fetch = context.fetch().await;
     let client = match record.registered_with(issuer) {
-        Some(client) => client.clone(),
-        None => {
-            let scope = discovered.scopes.to_register(login, issuer, record.requested_of(issuer));
-            let redirect_uris = &[];
-            let wanted = RegistrationRequest { redirect_uris, scope: scope.as_deref(), skip_metadata_document: false };
+        Some(client) if !scope.as_deref().is_some_and(|scope| is_registered_too_narrowly(client, scope)) => {
+            client.clone()
+        }
+        _ => {
+            let scopes = discovered.scopes.to_register(login, issuer, record.requested_of(issuer));
+            let wanted = RegistrationRequest { redirect_uris: &[], scopes: &scopes, skip_metadata_document: false };
             registration::register(fetch, issuer, login, wanted).await?
         }
     };

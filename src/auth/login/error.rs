@@ -28,6 +28,12 @@ pub enum LoginError {
     /// The redirect has an error in it, or is not the authorization server's.
     #[error(transparent)]
     Redirect(#[from] AuthorizationResponseError),
+    /// The authorization server refuses the pushed authorization request.
+    #[error("{0}")]
+    Pushed(TokenError),
+    /// The authorization server has lost our registration, as a request before the login shows.
+    #[error("the authorization server does not know our registration")]
+    ClientUnknown,
     /// The token endpoint issues no token for the code.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -71,13 +77,13 @@ impl LoginError {
             Self::Discovery(error) => error.hint(),
             Self::Registration(error) => error.hint(),
             Self::Authorization(error) => error.hint().to_owned(),
-            Self::Redirect(_) | Self::Cancelled | Self::TimedOut(_) | Self::Other(_) => {
+            Self::Redirect(_) | Self::ClientUnknown | Self::Cancelled | Self::TimedOut(_) | Self::Other(_) => {
                 "try again, or run `mcp-ferry login`".to_owned()
             }
-            Self::Token(error) if error.is_temporary() || error.has_unknown_outcome() => {
+            Self::Token(error) | Self::Pushed(error) if error.is_temporary() || error.has_unknown_outcome() => {
                 "the authorization server is in trouble; sign in again in a while".to_owned()
             }
-            Self::Token(error) => error.hint().to_owned(),
+            Self::Token(error) | Self::Pushed(error) => error.hint().to_owned(),
             Self::Callback(error) => error.hint().to_owned(),
             Self::Store(error) => error.hint().to_owned(),
         }

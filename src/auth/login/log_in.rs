@@ -131,7 +131,7 @@ async fn log_in_by_browser(
         };
         let (mut callback, pending) = match taken_over {
             Some(taken_over) => taken_over,
-            None => begin::begin(context, guard, &adjustments, options).await?,
+            None => begin::begin(context, guard, &mut adjustments, options).await?,
         };
         let logged_in = finish::finish(context, &mut callback, &pending, options).await;
         attempts_left -= 1;
@@ -172,7 +172,7 @@ pub(crate) async fn begin_login(context: &LoginContext) -> Result<String, LoginE
     match turn {
         Some(Turn::Acquired(guard)) => {
             let options = LoginOptions { quiet: true, ..LoginOptions::default() };
-            begin::begin(context, &guard, &Adjustments::default(), &options).await?;
+            begin::begin(context, &guard, &mut Adjustments::default(), &options).await?;
         }
         Some(Turn::Changed) => return Err(LoginError::Other("another process has just logged in".to_owned())),
         None => {}

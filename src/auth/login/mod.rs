@@ -1,13 +1,16 @@
 //! How does somebody log in? [`log_in()`] waits for the result; [`begin_in_background`] leaves the login to a task;
 //! [`begin_login`] and [`complete_login`] are the two halves of a login that two calls of the program make.
 
+mod address;
 mod background;
 mod begin;
+mod default_endpoints;
 mod device;
 mod error;
 mod finish;
 mod log_in;
 mod prompt;
+mod register;
 
 pub use error::LoginError;
 pub use prompt::LoginOptions;

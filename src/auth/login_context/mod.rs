@@ -5,6 +5,7 @@ mod refusals;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -41,6 +42,9 @@ pub(crate) struct LoginContext {
     /// Client ids that the authorization server knows, seen in this run. Logins add to it; a login that the
     /// authorization server has ended clears it.
     pub(super) known_clients: Mutex<HashSet<String>>,
+    /// A server without metadata was asked for the default endpoints of 2025-03-26 at this time, and has none. A 401
+    /// reads and writes it.
+    pub(super) no_default_endpoints: Mutex<Option<Instant>>,
     /// The `DPoP` key used last, with the nonces that it learnt. Requests and refreshes read it; a new login replaces
     /// it.
     dpop: Mutex<Option<(Secret, Arc<Dpop>)>>,
@@ -72,6 +76,7 @@ impl LoginContext {
             requirement: Mutex::default(),
             fingerprints: TokenFingerprints::default(),
             known_clients: Mutex::default(),
+            no_default_endpoints: Mutex::default(),
             dpop: Mutex::default(),
             http: http.clone(),
             fetch: Default::default(),
@@ -188,6 +193,7 @@ impl LoginContext {
             server: self.address(),
             issuer: Some(issuer.clone()),
             client: Some(client.clone()),
+            next_client: None,
             requested_scope,
             dead_refresh: None,
             dead_client: None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use url::Url;
 
@@ -86,6 +86,8 @@ impl OAuth {
                         held = grants::obtain_tokens(&self.context, held.record.generation).await?;
                     }
                 }
+                // What the server says to this request decides.
+                Err(RefreshError::Unexplained { .. }) => {}
                 Err(error) => return Err(AuthError::Temporary(error.to_string())),
             }
         }
@@ -156,7 +158,10 @@ impl OAuth {
             return Ok(true);
         }
         match status {
-            StatusCode::UNAUTHORIZED => self.unauthorized(fingerprint, challenge).await,
+            StatusCode::UNAUTHORIZED => {
+                let wants_other_scheme = challenge.is_none() && headers.contains_key(WWW_AUTHENTICATE);
+                self.unauthorized(fingerprint, challenge, wants_other_scheme).await
+            }
             StatusCode::FORBIDDEN if challenge.as_ref().is_some_and(Challenge::is_insufficient_scope) => {
                 self.insufficient_scope(fingerprint, challenge.unwrap_or_default()).await
             }
@@ -165,7 +170,12 @@ impl OAuth {
     }
 
     /// The server wants another token than this one, or any token.
-    async fn unauthorized(&self, fingerprint: u64, challenge: Option<Challenge>) -> Result<bool, AuthError> {
+    async fn unauthorized(
+        &self,
+        fingerprint: u64,
+        challenge: Option<Challenge>,
+        wants_other_scheme: bool,
+    ) -> Result<bool, AuthError> {
         let context = &self.context;
         let held = context.account.snapshot().await;
         if let Some(held) = held.as_ref().filter(|held| held.freshness() != Freshness::Expired) {
@@ -211,7 +221,7 @@ impl OAuth {
         if !context.needs_a_person() {
             return grants::obtain_tokens(context, seen).await.map(|_| true);
         }
-        if !is_login_useless(context).await {
+        if !is_login_useless(context, wants_other_scheme).await {
             begin_in_background(context, false);
         }
         Ok(false)

@@ -80,11 +80,12 @@ impl Refresher {
         Fut: Future<Output = Result<Issued, RefreshFailure>> + Send + 'static,
     {
         let send: Arc<SendToken> = Arc::new(move |record| send(record).boxed());
-        let shared = self.shared(seen, reason, &send).await.await?;
-        if has_other_token(&shared.record, &seen.record, reason) {
-            return Ok(shared);
+        match self.shared(seen, reason, &send).await.await {
+            // A refresh that began because the token was due may have found it good; this request knows that it is not.
+            Ok(shared) if !has_other_token(&shared.record, &seen.record, reason) => {}
+            Err(RefreshError::Unexplained { .. }) if reason == Reason::Refused => {}
+            decided => return decided,
         }
-        // A refresh that began because the token was due may have found it good; this request knows that it is not.
         self.shared(seen, reason, &send).await.await
     }
 
@@ -98,11 +99,8 @@ impl Refresher {
         if let Some(newest) = newest.filter(|newest| is_as_good_as_refreshed(newest, seen, reason)) {
             return std::future::ready(Ok(newest)).boxed().shared();
         }
-        let pause = match state.pause_left() {
-            Some((left, why)) if left > PATIENCE => {
-                let error = RefreshError::Temporary { reason: why, retry_after: left };
-                return std::future::ready(Err(error)).boxed().shared();
-            }
+        let pause = match state.pause_left(reason) {
+            Some((left, error)) if left > PATIENCE => return std::future::ready(Err(error)).boxed().shared(),
             pause => pause.map_or(Duration::ZERO, |(left, _)| left),
         };
         let (refresher, begun_from, send) = (self.clone(), seen.clone(), Arc::clone(send));
@@ -139,7 +137,9 @@ impl Refresher {
             };
             let why = match failure {
                 RefreshFailure::Dead(reason) => reason,
-                RefreshFailure::Refused(reason) if note_refusal(&mut transaction, &token).await => reason,
+                RefreshFailure::Refused(why) if note_refusal(&mut transaction, &token).await => why,
+                RefreshFailure::Unexplained(why) if reason == Reason::Refused => why,
+                RefreshFailure::Unexplained(why) => return Err(self.state.lock().unexplained(why)),
                 RefreshFailure::Refused(reason) | RefreshFailure::Unknown(reason) => {
                     return Err(self.state.lock().temporary(reason, None));
                 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, Shared};
 
+use super::Reason;
 use crate::auth::account::Snapshot;
 use crate::auth::store::StoreError;
 use crate::auth::token::TokenError;
@@ -26,6 +27,9 @@ pub(in crate::auth) enum RefreshFailure {
     Temporary(String, Option<Duration>),
     /// Another OAuth error, which may be temporary or final. Time tells.
     Refused(String),
+    /// 400 or 401 without an OAuth error. Whether the login has ended is shown by what the MCP server says to the access
+    /// token.
+    Unexplained(String),
     /// The token was sent, and no answer came: the server may have used it up or not.
     Unknown(String),
 }
@@ -39,6 +43,8 @@ impl From<TokenError> for RefreshFailure {
             Self::Dead(reason)
         } else if error.has_unknown_outcome() {
             Self::Unknown(reason)
+        } else if error.is_unexplained() {
+            Self::Unexplained(reason)
         } else if matches!(error, TokenError::ErrorResponse(_)) && !error.is_temporary() {
             Self::Refused(reason)
         } else {
@@ -59,6 +65,10 @@ pub(in crate::auth) enum RefreshError {
     /// A later refresh may succeed, after this pause; the login is kept.
     #[error("the login could not be renewed now: {reason}")]
     Temporary { reason: String, retry_after: Duration },
+    /// The authorization server refused the refresh token and did not say why, and nobody knows what the MCP server
+    /// says to the access token. No refresh that is merely due begins before the end of the pause.
+    #[error("the login could not be renewed: {reason}")]
+    Unexplained { reason: String, retry_after: Duration },
     /// The store, or its lock.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -68,6 +78,13 @@ impl RefreshError {
     /// Whether only a new login helps.
     pub(in crate::auth) fn needs_login(&self) -> bool {
         matches!(self, Self::LoginNeeded(_) | Self::ClientUnknown(_))
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Temporary { retry_after, .. } | Self::Unexplained { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
     }
 }
 
@@ -80,7 +97,7 @@ pub(super) struct RefreshState {
     /// The refresh that was begun last, and the generation of the record that it began from.
     pub(super) current: Option<(u64, SharedRefresh)>,
     /// No refresh before then, and why.
-    pause: Option<(Instant, String)>,
+    pause: Option<(Instant, RefreshError)>,
     /// Temporary failures in a row.
     failures: u32,
 }
@@ -93,9 +110,17 @@ impl RefreshState {
     }
 
     /// How long there must be no refresh yet, and why.
-    pub(super) fn pause_left(&self) -> Option<(Duration, String)> {
-        let (until, reason) = self.pause.as_ref()?;
-        Some((until.checked_duration_since(Instant::now())?, reason.clone()))
+    pub(super) fn pause_left(&self, reason: Reason) -> Option<(Duration, RefreshError)> {
+        let (until, why) = self.pause.as_ref()?;
+        if reason == Reason::Refused && matches!(why, RefreshError::Unexplained { .. }) {
+            return None;
+        }
+        let left = until.checked_duration_since(Instant::now())?;
+        let mut why = why.clone();
+        if let RefreshError::Temporary { retry_after, .. } | RefreshError::Unexplained { retry_after, .. } = &mut why {
+            *retry_after = left;
+        }
+        Some((left, why))
     }
 
     /// The error for a failure that may be over later: it names the pause that follows.
@@ -105,15 +130,21 @@ impl RefreshState {
         RefreshError::Temporary { reason, retry_after: pause.max(asked) }
     }
 
+    /// The error for a refusal without a reason.
+    pub(super) fn unexplained(&self, reason: String) -> RefreshError {
+        let retry_after = (SHORTEST_PAUSE * (1 << self.failures)).min(LONGEST_PAUSE);
+        RefreshError::Unexplained { reason, retry_after }
+    }
+
     /// Notes how a refresh ended.
     pub(super) fn end(&mut self, result: &Result<Snapshot, RefreshError>) {
         self.pause = None;
-        match result {
-            Err(RefreshError::Temporary { reason, retry_after }) => {
+        match result.as_ref().err().and_then(|error| Some((error, error.pause()?))) {
+            Some((error, pause)) => {
                 self.failures = (self.failures + 1).min(10);
-                self.pause = Some((Instant::now() + *retry_after, reason.clone()));
+                self.pause = Some((Instant::now() + pause, error.clone()));
             }
-            _ => self.failures = 0,
+            None => self.failures = 0,
         }
     }
 }

@@ -315,6 +315,17 @@ async fn a_refusal_in_other_words_is_final_when_it_goes_on() {
 }
 
 #[tokio::test]
+async fn a_refusal_without_a_reason_is_final_if_the_access_token_is_refused_too() {
+    let login = Login::new(Some(0)).await;
+    let refuse = |_, _| Err(RefreshFailure::Unexplained("status 400".to_owned()));
+    let due = login.refresh_in(&login.refresher, Reason::Due, refuse).await.unwrap_err();
+    assert!(matches!(due, RefreshError::Unexplained { .. }) && !due.needs_login(), "{due}");
+    let refused = login.refresh_in(&login.refresher, Reason::Refused, refuse).await.unwrap_err();
+    assert!(refused.needs_login(), "at once: {refused}");
+    assert_eq!(login.sent(), 2, "each refresh is sent once");
+}
+
+#[tokio::test]
 async fn who_comes_soon_after_a_failure_waits_and_is_served() {
     let login = Login::new(None).await;
     let refused = || after(RefreshFailure::Refused);

@@ -1,13 +1,15 @@
 //! How is a client registered dynamically (RFC 7591), although servers refuse different members of the request?
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::auth::fetch::{Fetch, FetchError, Reply};
-use crate::auth::metadata;
-use crate::auth::record::{Client, Issuer, Origin};
+use crate::auth::metadata::{self, Metadata};
+use crate::auth::record::{Asked, Client, Issuer, Origin, leads_to_same_callback};
 use crate::auth::scope::union;
 use crate::auth::settings::{Grant, Login};
 use crate::auth::token::{AuthMethod, DEVICE_CODE_GRANT, seconds};
@@ -17,8 +19,9 @@ use crate::log::{self, Secret, foreign, foreign_name};
 pub(in crate::auth) struct RegistrationRequest<'a> {
     /// The redirect URIs, the one in use first. Empty for grants without a redirect.
     pub redirect_uris: &'a [String],
-    /// All scopes that later requests may ask for.
-    pub scope: Option<&'a str>,
+    /// The scopes to register, the best first: all that later requests may ask for. A server that refuses them all gets
+    /// a registration without scope.
+    pub scopes: &'a [String],
     /// Do not use the client ID metadata document: the server refused its redirect URIs.
     pub skip_metadata_document: bool,
 }
@@ -49,6 +52,12 @@ impl RegistrationError {
         Self::Closed { issuer: foreign_name(&issuer.issuer), detail, redirect_uri: redirect_uris.first().cloned() }
     }
 
+    /// Whether the refusal has an error of RFC 7591 section 3.2.2: only an authorization server knows these words.
+    pub(in crate::auth) fn is_in_words_of_oauth(&self) -> bool {
+        let words = ["invalid_redirect_uri", "invalid_client_metadata", "software_statement"];
+        matches!(self, Self::Refused { reason, .. } if words.iter().any(|word| reason.contains(word)))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
@@ -70,7 +79,7 @@ impl RegistrationError {
 const WORDS: usize = 2048;
 
 /// Registers. If the server refuses a member of the request, the request is changed and sent again; each of four
-/// members is changed once.
+/// members is changed once, and the scope as often as there are others.
 pub(super) async fn register(
     fetch: &Fetch,
     endpoint: &str,
@@ -79,7 +88,12 @@ pub(super) async fn register(
     request: RegistrationRequest<'_>,
 ) -> Result<Client, RegistrationError> {
     let mut document = client_metadata(issuer, login, request);
-    let mut changed = Vec::new();
+    let mut changes = Changes { made: Vec::new(), scopes: VecDeque::new() };
+    // A scope of the user's has no other one in its place.
+    if !login.client_metadata.contains_key("scope") {
+        changes.scopes.extend(request.scopes.iter().skip(1).cloned());
+    }
+    let mut asked = Asked { redirect_host: None, scope: scope_of(&document) };
     loop {
         let reply = fetch.post_json(endpoint, &document).await.map_err(|error| match error {
             FetchError::Unreachable(cause) | FetchError::NoResponse(cause) => {
@@ -87,19 +101,21 @@ pub(super) async fn register(
             }
             error => RegistrationError::Address(error),
         })?;
-        if let Some(client) = read(&reply, &document, issuer) {
+        if let Some(mut client) = read(&reply, &document, issuer) {
+            let first = request.redirect_uris.first();
+            if first.is_some_and(|uri| !client.redirect_uris.contains(uri)) {
+                asked.redirect_host = first.and_then(|uri| Url::parse(uri).ok()?.host_str().map(str::to_owned));
+            }
+            client.asked = asked;
             return Ok(client);
         }
         let error = read_error(&reply, issuer, request);
-        let RegistrationError::Refused { reason, .. } = &error else { return Err(error) };
-        // The response says which member it refuses in whatever words, which are not shown.
-        let words = String::from_utf8_lossy(&reply.body[..reply.body.len().min(WORDS)]);
-        if !change_refused_member(&mut document, &words, &mut changed) {
+        let Some(words) = refusal(&reply, &error) else { return Err(error) };
+        if !changes.change_refused_member(&mut document, &words) {
             return Err(error);
         }
-        log::info!(
-            "the authorization server refused the client registration ({reason}); registering with other values"
-        );
+        asked.scope = scope_of(&document).or(asked.scope);
+        log::info!("{error}; registering with other values");
     }
 }
 
@@ -117,8 +133,8 @@ fn client_metadata(issuer: &Issuer, login: &Login, request: RegistrationRequest<
         ("grant_types", grants),
         ("response_types", responses),
     ]);
-    if let Some(scope) = request.scope {
-        document.insert("scope".to_owned(), scope.into());
+    if let Some(scope) = request.scopes.first() {
+        document.insert("scope".to_owned(), scope.as_str().into());
     }
     document.extend(login.client_metadata.clone());
     // Ours even if the user gives others: only these lead back to this program.
@@ -134,12 +150,7 @@ fn read(reply: &Reply, document: &Map<String, Value>, issuer: &Issuer) -> Option
     let text = |name: &str| metadata::text(&response, name);
     let number = || response.get("client_id")?.as_u64().map(|id| id.to_string());
     let client_id = text("client_id").map(str::to_owned).or_else(number)?;
-    let redirect_uris = metadata::list(document, "redirect_uris");
-    let registered_uris = metadata::list(&response, "redirect_uris");
-    if !registered_uris.is_empty() && registered_uris != redirect_uris {
-        let uris = foreign(&registered_uris.join(" "));
-        log::warn!("{} registered other redirect URIs than requested: {uris}", reply.host());
-    }
+    let redirect_uris = registered_uris(metadata::list(document, "redirect_uris"), &response, &reply.host());
     let client_secret = text("client_secret").map(Secret::new);
     let method = text("token_endpoint_auth_method").unwrap_or_else(|| match client_secret {
         // RFC 8414: the default is Basic.
@@ -155,7 +166,30 @@ fn read(reply: &Reply, document: &Map<String, Value>, issuer: &Issuer) -> Option
         redirect_uris,
         client_secret_expires_at: response.get("client_secret_expires_at").and_then(seconds),
         scope: scope.map(|scope| union(scope, "")),
+        must_push: Metadata(&response).flag("require_pushed_authorization_requests"),
+        asked: Asked::default(),
     })
+}
+
+/// The redirect URIs that may be used: in the server's spelling, where it registered another one that leads to the same
+/// callback server. A server whose response has none of them is not believed.
+fn registered_uris(requested: Vec<String>, response: &Map<String, Value>, host: &str) -> Vec<String> {
+    let registered = metadata::list(response, "redirect_uris");
+    if registered.is_empty() || registered == requested {
+        return requested;
+    }
+    let same = |uri: &String| {
+        let equal = registered.iter().find(|registered| *registered == uri);
+        equal.or_else(|| registered.iter().find(|registered| leads_to_same_callback(registered, uri))).cloned()
+    };
+    let usable: Vec<String> = requested.iter().filter_map(same).collect();
+    log::info!("{host} registered other redirect URIs than requested: {}", foreign(&registered.join(" ")));
+    if usable.is_empty() { requested } else { usable }
+}
+
+/// The scope of a registration request.
+fn scope_of(document: &Map<String, Value>) -> Option<String> {
+    metadata::text(document, "scope").map(str::to_owned)
 }
 
 fn read_error(reply: &Reply, issuer: &Issuer, request: RegistrationRequest<'_>) -> RegistrationError {
@@ -164,6 +198,9 @@ fn read_error(reply: &Reply, issuer: &Issuer, request: RegistrationRequest<'_>) 
     }
     let status = reply.status;
     let closed = |detail| RegistrationError::closed(issuer, request.redirect_uris, detail);
+    if let Some(redirect) = reply.refused_redirect() {
+        return RegistrationError::Refused { host: reply.host(), reason: redirect };
+    }
     match status.as_u16() {
         401 | 403 => closed(format!(": {}", reason(reply))),
         404 | 405 => closed(format!(": its registration endpoint answers with status {status}")),
@@ -191,20 +228,53 @@ fn reason(reply: &Reply) -> String {
     foreign(&reason)
 }
 
-/// Changes the member that the error names. False if it was changed before, or is not one that can be changed.
-fn change_refused_member(document: &mut Map<String, Value>, reason: &str, changed: &mut Vec<&'static str>) -> bool {
-    let reason = reason.to_ascii_lowercase();
-    let words = ["redirect", "scope", "auth_method", "grant"];
-    let Some(word) = words.into_iter().find(|word| reason.contains(word) && !changed.contains(word)) else {
-        return false;
+/// The words of a refusal, if another request may be accepted: the response says which member it refuses in whatever
+/// words, which are not shown.
+fn refusal(reply: &Reply, error: &RegistrationError) -> Option<String> {
+    let may_change = match error {
+        RegistrationError::Refused { .. } => !reply.status.is_redirection(),
+        // A policy of the server may forbid a part of the request (Keycloak).
+        RegistrationError::Closed { .. } => reply.status == StatusCode::FORBIDDEN && reply.json().is_some(),
+        _ => false,
     };
-    changed.push(word);
-    match word {
-        "redirect" => swap_loopback_host(document),
-        "scope" => document.remove("scope").is_some(),
-        // Without the member, the server uses its own default.
-        "auth_method" => document.remove("token_endpoint_auth_method").is_some(),
-        _ => document.insert("grant_types".to_owned(), json!(["authorization_code"])).is_some(),
+    may_change.then(|| String::from_utf8_lossy(&reply.body[..reply.body.len().min(WORDS)]).into_owned())
+}
+
+/// The changes of a registration request.
+struct Changes {
+    /// The members that were changed.
+    made: Vec<&'static str>,
+    /// The scopes that were not asked for yet.
+    scopes: VecDeque<String>,
+}
+
+impl Changes {
+    /// The words in an error that name a member.
+    const MEMBERS: [(&str, &[&str]); 4] = [
+        ("redirect_uris", &["redirect", "localhost", "127.0.0.1", "loopback"]),
+        ("scope", &["scope"]),
+        ("token_endpoint_auth_method", &["auth_method", "auth method"]),
+        ("grant_types", &["grant"]),
+    ];
+
+    /// Changes the member that the error names. False if it was changed before, or is not one that can be changed.
+    fn change_refused_member(&mut self, document: &mut Map<String, Value>, reason: &str) -> bool {
+        let reason = reason.to_ascii_lowercase();
+        let is_named = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+        let named = Self::MEMBERS.iter().filter(|(member, words)| is_named(words) && !self.made.contains(member));
+        let Some((member, _)) = named.into_iter().next() else { return false };
+        if *member == "scope"
+            && let Some(next) = self.scopes.pop_front()
+        {
+            return document.insert("scope".to_owned(), next.into()).is_some();
+        }
+        self.made.push(member);
+        match *member {
+            "redirect_uris" => swap_loopback_host(document),
+            "grant_types" => document.insert("grant_types".to_owned(), json!(["authorization_code"])).is_some(),
+            // Without the member, the server uses its own default.
+            member => document.remove(member).is_some(),
+        }
     }
 }
 

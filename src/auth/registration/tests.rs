@@ -8,8 +8,8 @@ const URIS: [&str; 2] = ["http://127.0.0.1:7777/oauth/callback", "http://127.0.0
 
 async fn registered(server: &Server, more: Value, login: &Login) -> Result<Client, RegistrationError> {
     let uris = URIS.map(str::to_owned);
-    let scope = Some("a offline_access");
-    let request = RegistrationRequest { redirect_uris: &uris, scope, skip_metadata_document: false };
+    let scopes = ["a offline_access".to_owned()];
+    let request = RegistrationRequest { redirect_uris: &uris, scopes: &scopes, skip_metadata_document: false };
     register(&fetch(), &issuer(&server.origin, more), login, request).await
 }
 

@@ -55,7 +55,13 @@ mod system {
         }
         let kept: Record = serde_json::from_slice(&bytes)
             .map_err(|_| StoreError::Keychain("what it holds for this login is damaged".to_owned()))?;
-        Ok(Record { client: kept.client, tokens: kept.tokens, dpop_key: kept.dpop_key, ..open })
+        Ok(Record {
+            client: kept.client,
+            next_client: kept.next_client,
+            tokens: kept.tokens,
+            dpop_key: kept.dpop_key,
+            ..open
+        })
     }
 
     /// Writes the whole record, and returns the part that belongs in the file.
@@ -77,7 +83,7 @@ mod system {
             }
             Ok(())
         })?;
-        Ok(Record { client: None, tokens: None, dpop_key: None, ..record.clone() })
+        Ok(Record { client: None, next_client: None, tokens: None, dpop_key: None, ..record.clone() })
     }
 
     #[cfg(target_os = "macos")]

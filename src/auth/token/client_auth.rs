@@ -21,6 +21,8 @@ pub(in crate::auth) enum AuthMethod {
     ClientSecretPost,
     /// The secret is in the `Authorization` header.
     ClientSecretBasic,
+    /// The same without the form encoding of RFC 6749 section 2.3.1, as many servers expect it. The name is ours.
+    UnencodedBasic,
     /// A signed assertion is in the form.
     PrivateKeyJwt,
 }
@@ -37,6 +39,7 @@ impl AuthMethod {
             Self::None => "none",
             Self::ClientSecretPost => "client_secret_post",
             Self::ClientSecretBasic => "client_secret_basic",
+            Self::UnencodedBasic => "client_secret_basic_unencoded",
             Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
@@ -64,11 +67,16 @@ impl AuthMethod {
         let registered = client.token_endpoint_auth_method.as_deref();
         let first = Self::REGISTERED
             .into_iter()
+            .chain([Self::UnencodedBasic])
             .find(|method| registered == Some(method.name()))
             .or_else(|| Self::first_supported(issuer, &with_secret))
             .unwrap_or(Self::ClientSecretBasic);
         let mut methods = vec![first];
-        methods.extend(with_secret.into_iter().filter(|method| *method != first));
+        // The last one is another request only if the encoding changes something.
+        let secret = client.client_secret.as_ref().map_or("", |secret| secret.expose());
+        let has_other_form = form_encoded(&client.client_id) != client.client_id || form_encoded(secret) != secret;
+        let others = with_secret.into_iter().chain(has_other_form.then_some(Self::UnencodedBasic));
+        methods.extend(others.filter(|method| *method != first));
         methods
     }
 
@@ -85,11 +93,13 @@ impl AuthMethod {
         match self {
             Self::None => {}
             Self::ClientSecretPost => form.push(("client_secret", secret.to_owned())),
-            Self::ClientSecretBasic => {
+            Self::ClientSecretBasic | Self::UnencodedBasic => {
                 // RFC 6749 section 2.3.1: both are form-encoded first. A request has only one authentication, so the
                 // form has no client_id.
-                let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-                let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret)));
+                let pair = match self {
+                    Self::UnencodedBasic => STANDARD.encode(format!("{id}:{secret}")),
+                    _ => STANDARD.encode(format!("{}:{}", form_encoded(id), form_encoded(secret))),
+                };
                 // As secret as the client secret, but another text.
                 hide(&pair);
                 form.clear();
@@ -104,4 +114,8 @@ impl AuthMethod {
         }
         Ok((form, headers))
     }
+}
+
+fn form_encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }

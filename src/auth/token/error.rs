@@ -64,10 +64,27 @@ const INVALID_GRANT: [&str; 6] =
 /// Errors that mean that a person must log in again (OIDC Core section 3.1.2.6).
 const NEEDS_PERSON: [&str; 4] = ["access_denied", "interaction_required", "consent_required", "login_required"];
 
+/// Other errors of a token endpoint (RFC 6749 section 5.2, RFC 8707, RFC 9449). Web frameworks send words of their own.
+const OAUTH_ERRORS: [&str; 8] = [
+    "invalid_request",
+    "invalid_client",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_target",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
+];
+
 impl ErrorResponse {
     /// Whether the status is one of RFC 6749: the code of a server error or of a proxy's page is not believed.
     fn has_oauth_status(&self) -> bool {
         matches!(self.status, 200 | 400 | 401)
+    }
+
+    fn has_oauth_error(&self) -> bool {
+        let error = self.error.as_str();
+        OAUTH_ERRORS.contains(&error) || INVALID_GRANT.contains(&error) || NEEDS_PERSON.contains(&error)
     }
 
     pub(super) fn rejects_resource(&self) -> bool {
@@ -95,6 +112,12 @@ impl TokenError {
             let needs_person = NEEDS_PERSON.contains(&error) && (response.has_oauth_status() || response.status == 403);
             needs_person || response.has_oauth_status() && INVALID_GRANT.contains(&error)
         })
+    }
+
+    /// Whether the token endpoint refused the request without an error of OAuth: nothing says what was refused.
+    pub fn is_unexplained(&self) -> bool {
+        let is_refusal = |response: &ErrorResponse| matches!(response.status, 400 | 401) && !response.has_oauth_error();
+        self.error_response().is_some_and(is_refusal) && !self.client_is_unknown() && !self.is_invalid_grant()
     }
 
     /// Whether the server no longer knows the client: the caller drops the registration and its tokens, registers and

@@ -4,14 +4,17 @@ mod client_auth;
 mod error;
 mod response;
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::authorization::AuthorizationRequest;
 use super::dpop::{Dpop, PROOF};
 use super::fetch::{Fetch, Reply};
 use super::jwt::claims;
-use super::metadata::{Metadata, Vendor};
+use super::metadata::{Metadata, Vendor, text};
 use super::record::{Client, Issuer, Record, Tokens};
 use super::settings::Login;
 use crate::log::{self, Secret};
@@ -19,10 +22,13 @@ use crate::log::{self, Secret};
 pub(super) use client_auth::AuthMethod;
 pub(super) use error::TokenError;
 pub(super) use response::seconds;
-use response::{error_response, read};
+use response::{error_response, read, response_object};
 
 /// `grant_type` of a device code (RFC 8628).
 pub(super) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// How long a pushed request may be used if its response, against the RFC, does not say so, in seconds.
+const PUSHED_LIFETIME: u64 = 60;
 
 /// The token endpoint of an authorization server, and the client that uses it.
 #[derive(Clone, Copy)]
@@ -98,6 +104,23 @@ impl TokenEndpoint<'_> {
         Ok(issued)
     }
 
+    /// Pushes an authorization request (RFC 9126). Returns the `request_uri` that stands for it in the browser, and how
+    /// long it may be used.
+    pub(super) async fn push(
+        &self,
+        endpoint: &str,
+        parameters: &[(String, String)],
+    ) -> Result<(String, Duration), TokenError> {
+        // The authentication names the client.
+        let form = parameters.iter().filter(|(name, _)| name != "client_id");
+        let form: Vec<_> = form.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let response = self.post_to(endpoint, &form).await?;
+        let request_uri = text(&response, "request_uri").map(str::to_owned);
+        let missing = || TokenError::Malformed("the response to a pushed request has no request_uri".to_owned());
+        let lifetime = response.get("expires_in").and_then(seconds).unwrap_or(PUSHED_LIFETIME);
+        Ok((request_uri.ok_or_else(missing)?, Duration::from_secs(lifetime)))
+    }
+
     /// Revokes a token (RFC 7009). False: the authorization server has no revocation endpoint.
     pub(super) async fn revoke(&self, token: &Secret, kind: &str) -> Result<bool, TokenError> {
         let Some(endpoint) = Metadata::of(self.issuer).text("revocation_endpoint") else { return Ok(false) };
@@ -170,7 +193,7 @@ impl TokenEndpoint<'_> {
         let mut first = None;
         for method in self.auth_methods() {
             let reply = self.post(endpoint, form, method).await?;
-            if let (true, Some(response)) = (reply.status.is_success(), reply.json())
+            if let (true, Some(response)) = (reply.status.is_success(), response_object(&reply))
                 && !response.contains_key("error")
             {
                 return Ok(response);
@@ -205,14 +228,17 @@ impl TokenEndpoint<'_> {
     }
 
     async fn post_once(&self, endpoint: &str, form: &[(&str, &str)], method: AuthMethod) -> Result<Reply, TokenError> {
-        let (authentication, mut headers) = method.authenticate(self.issuer, self.client, self.login)?;
+        let (authentication, headers) = method.authenticate(self.issuer, self.client, self.login)?;
         let mut form = form.to_vec();
         form.extend(authentication.iter().map(|(name, value)| (*name, value.as_str())));
-        if let Some(dpop) = self.dpop {
-            let url = self.fetch.check_url(endpoint)?;
-            headers.push((PROOF, dpop.proof(&Method::POST, &url, None)?));
-        }
-        Ok(self.fetch.post_form(endpoint, &form, &headers).await?)
+        let headers_for = |url: &Url| {
+            let mut headers = headers.clone();
+            if let Some(dpop) = self.dpop {
+                headers.push((PROOF, dpop.proof(&Method::POST, url, None)?));
+            }
+            Ok::<_, TokenError>(headers)
+        };
+        self.fetch.post_form(endpoint, &form, headers_for).await
     }
 }
 
@@ -230,5 +256,7 @@ pub(super) fn explain_refused_token(issuer: &Issuer, tokens: &Tokens) -> String 
     format!("the server refuses every token that {} issues for it: {audience}{hint}", log::foreign_name(&issuer.issuer))
 }
 
+#[cfg(test)]
+mod odd_response_tests;
 #[cfg(test)]
 mod tests;

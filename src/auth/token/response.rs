@@ -21,7 +21,7 @@ pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
     }
     let malformed =
         |what| TokenError::Malformed(format!("the response of the token endpoint of {} {what}", reply.host()));
-    let response = reply.json().ok_or_else(|| malformed("is not a JSON object"))?;
+    let response = response_object(reply).ok_or_else(|| malformed("is neither a JSON object nor a form"))?;
     // Slack has a member of its own for a person's token.
     let nested =
         response.get("authed_user").and_then(Value::as_object).filter(|user| user.contains_key("access_token"));
@@ -43,6 +43,22 @@ pub(super) fn read(reply: &Reply) -> Result<Tokens, TokenError> {
         _ if text(&response, "error").is_some() => Err(error_response(reply)),
         _ => Err(malformed("has no access token")),
     }
+}
+
+/// The members of a response: a JSON object, or a form, as GitHub sends it. Servers send both under any content type.
+pub(super) fn response_object(reply: &Reply) -> Option<Map<String, Value>> {
+    reply.json().or_else(|| form(reply.text()))
+}
+
+/// A form with a member that a response has, which other text has not.
+fn form(body: &[u8]) -> Option<Map<String, Value>> {
+    let body = body.trim_ascii();
+    if body.is_empty() || body.iter().any(|byte| byte.is_ascii_whitespace() || b"<>{}".contains(byte)) {
+        return None;
+    }
+    let pairs = url::form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+    let form: Map<String, Value> = pairs.collect();
+    ["access_token", "error", "request_uri", "device_code"].iter().any(|name| form.contains_key(*name)).then_some(form)
 }
 
 fn tokens(from: &Map<String, Value>, access_token: &str) -> Tokens {
@@ -75,12 +91,14 @@ fn scope(value: &Value) -> Option<String> {
 /// A number of seconds, as a number or as its digits.
 pub(in crate::auth) fn seconds(value: &Value) -> Option<u64> {
     match value {
-        Value::String(text) => text.trim().parse().ok(),
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        value => {
-            value.as_u64().or_else(|| value.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64))
-        }
+        Value::String(text) => text.trim().parse().ok().or_else(|| whole_seconds(text.trim().parse().ok()?)),
+        value => value.as_u64().or_else(|| whole_seconds(value.as_f64()?)),
     }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole_seconds(seconds: f64) -> Option<u64> {
+    (seconds.is_finite() && seconds >= 0.0).then_some(seconds as u64)
 }
 
 /// The lifetime of a token that is a JWT. Its times are not compared with this machine's clock.
@@ -105,11 +123,10 @@ pub(super) fn error_response(reply: &Reply) -> TokenError {
     if status.as_u16() == 429 {
         return temporary("received too many requests");
     }
-    if status.is_redirection() {
-        let why = format!("the token endpoint of {} redirects; credentials are not sent there", reply.host());
-        return TokenError::Malformed(why);
+    if let Some(redirect) = reply.refused_redirect() {
+        return TokenError::Malformed(format!("the authorization server at {}: {redirect}", reply.host()));
     }
-    let (error, description) = error_and_description(&reply.body);
+    let (error, description) = error_and_description(reply);
     if matches!(error.as_str(), "temporarily_unavailable" | "server_error") {
         return temporary(&format!("answered {error}"));
     }
@@ -117,9 +134,10 @@ pub(super) fn error_response(reply: &Reply) -> TokenError {
 }
 
 /// Reads `{"error":"…"}`, also in a list; `{"error":{"code":"…","message":"…"}}`; `{"errors":[…]}`; a message without
-/// an error. Any other body gives neither.
-fn error_and_description(body: &[u8]) -> (String, Option<String>) {
-    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+/// an error; a form. Any other body gives neither.
+fn error_and_description(reply: &Reply) -> (String, Option<String>) {
+    let value: Value =
+        serde_json::from_slice(reply.text()).ok().or_else(|| form(reply.text()).map(Value::Object)).unwrap_or_default();
     let object = match &value {
         Value::Array(list) => list.first().unwrap_or(&Value::Null),
         value => value.get("errors").and_then(|errors| errors.get(0)).unwrap_or(value),

@@ -9,7 +9,7 @@ use crate::auth::expiry::now;
 use crate::auth::record::Origin;
 use crate::auth::tests::server::{Answer, Seen, Server, fetch, issuer};
 
-fn client(secret: Option<&str>, method: Option<&str>) -> Client {
+pub(super) fn client(secret: Option<&str>, method: Option<&str>) -> Client {
     Client {
         client_id: "a b".to_owned(),
         client_secret: secret.map(Secret::new),
@@ -18,7 +18,7 @@ fn client(secret: Option<&str>, method: Option<&str>) -> Client {
     }
 }
 
-fn tokens(scope: Option<&str>) -> Tokens {
+pub(super) fn tokens(scope: Option<&str>) -> Tokens {
     Tokens {
         access_token: Secret::new("old-access-token"),
         token_type: "Bearer".to_owned(),
@@ -32,7 +32,12 @@ fn tokens(scope: Option<&str>) -> Tokens {
 }
 
 /// Refreshes at a server whose metadata have `more` in them.
-async fn refreshed(server: &Server, client: &Client, more: Value, scope: Option<&str>) -> Result<Issued, TokenError> {
+pub(super) async fn refreshed(
+    server: &Server,
+    client: &Client,
+    more: Value,
+    scope: Option<&str>,
+) -> Result<Issued, TokenError> {
     let mut issuer = issuer(&server.origin, more);
     issuer.other_resource = Some(server.origin.clone());
     let login = Login::default();
@@ -41,7 +46,7 @@ async fn refreshed(server: &Server, client: &Client, more: Value, scope: Option<
     endpoint.refresh(&tokens(scope)).await
 }
 
-fn good() -> (u16, Value) {
+pub(super) fn good() -> (u16, Value) {
     (200, json!({"access_token": "new-access-token", "token_type": "bearer"}))
 }
 
@@ -49,7 +54,7 @@ fn refuse(error: &str) -> (u16, Value) {
     (400, json!({"error": error, "error_description": "because"}))
 }
 
-async fn always(answer: impl Fn() -> Answer + Send + 'static) -> Server {
+pub(super) async fn always(answer: impl Fn() -> Answer + Send + 'static) -> Server {
     Server::start(move |_, _| Some(answer())).await
 }
 
@@ -139,7 +144,25 @@ async fn another_authentication_is_tried_once_and_remembered() {
     let server = wants("nothing").await;
     let error = refreshed(&server, &client(Some("secret-word"), None), json!({}), None).await.unwrap_err();
     assert!(error.client_is_unknown() && !error.is_invalid_grant() && !error.is_temporary(), "{error}");
-    assert_eq!(server.seen().len(), 2, "a secret is never left out");
+    assert_eq!(server.seen().len(), 3, "a secret is never left out");
+}
+
+#[tokio::test]
+async fn basic_is_tried_without_encoding_where_that_makes_a_difference() {
+    let server = Server::start(|seen: &Seen, _: &str| {
+        let pair = seen.header("authorization").and_then(|value| STANDARD.decode(value.strip_prefix("Basic ")?).ok());
+        let known = pair.is_some_and(|pair| pair == b"a b:p:w%");
+        Some(if known { good().into() } else { (401, refuse("invalid_client").1).into() })
+    })
+    .await;
+    let issued = refreshed(&server, &client(Some("p:w%"), None), json!({}), None).await.unwrap();
+    assert_eq!((issued.auth_method.name(), server.seen().len()), ("client_secret_basic_unencoded", 3));
+    let remembered = client(Some("p:w%"), Some("client_secret_basic_unencoded"));
+    assert!(refreshed(&server, &remembered, json!({}), None).await.is_ok());
+    assert_eq!(server.seen().len(), 4, "the method that works is remembered");
+    let plain = Client { client_id: "plain".to_owned(), ..client(Some("plain-secret"), None) };
+    assert!(refreshed(&server, &plain, json!({}), None).await.is_err());
+    assert_eq!(server.seen().len(), 6, "Basic and the form; nothing is encoded");
 }
 
 #[tokio::test]

@@ -6,12 +6,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::records::{Grant, Records};
-use super::web::{credentials, form, parameter, pkce_challenge, query, with_parameters};
+use super::oddities::Oddities;
+use super::records::Records;
+use super::web::{form, parameter, query, with_parameters};
 use super::{Events, Exchange, Upstream, result};
 
 type Edit = dyn Fn(&mut Value) + Send + Sync;
@@ -68,6 +69,8 @@ pub(crate) struct Rules {
     pub(crate) registration_faults: VecDeque<(&'static str, &'static str)>,
     /// What happens to the next requests to the token endpoint.
     pub(crate) token_faults: VecDeque<Fault>,
+    /// What is merely odd about the authorization server.
+    pub(crate) odd: Oddities,
 }
 
 impl Rules {
@@ -97,6 +100,7 @@ impl Default for Rules {
             endless_401_bodies: false,
             registration_faults: VecDeque::new(),
             token_faults: VecDeque::new(),
+            odd: Oddities::default(),
         }
     }
 }
@@ -108,9 +112,9 @@ pub(crate) struct OauthServers {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    rules: Mutex<Rules>,
-    records: Mutex<Records>,
+pub(super) struct Shared {
+    pub(super) rules: Mutex<Rules>,
+    pub(super) records: Mutex<Records>,
     addresses: Mutex<(String, String)>,
     endless: Mutex<Vec<Events>>,
 }
@@ -172,6 +176,10 @@ impl Shared {
     /// The MCP server: its metadata, and for a valid token the responses of `Exchange::respond_normally`.
     fn protect(&self, exchange: Exchange) {
         let (issuer, resource) = (self.issuer(), self.resource());
+        let without_metadata = self.rules.lock().unwrap().odd.without_metadata;
+        if without_metadata && !exchange.path().starts_with("/mcp") {
+            return self.authorize(exchange);
+        }
         if exchange.path().starts_with("/.well-known/oauth-protected-resource") {
             let mut metadata = json!({ "resource": format!("{resource}/mcp"), "authorization_servers": [issuer] });
             (self.rules.lock().unwrap().resource_metadata)(&mut metadata);
@@ -190,7 +198,10 @@ impl Shared {
         let metadata = format!(r#"resource_metadata="{resource}/.well-known/oauth-protected-resource/mcp""#);
         let Some(scope) = scope else {
             let error = if bearer.is_some() { r#"error="invalid_token", "# } else { "" };
-            let challenge = format!("Bearer {error}{metadata}{}", rules.challenge);
+            let mut challenge = format!("Bearer {error}{metadata}{}", rules.challenge);
+            if without_metadata {
+                "Bearer".clone_into(&mut challenge);
+            }
             let is_endless = rules.endless_401_bodies;
             drop(rules);
             let headers = [("WWW-Authenticate", &challenge[..])];
@@ -229,7 +240,14 @@ impl Shared {
 
     fn authorize(&self, exchange: Exchange) {
         let path = exchange.path().split('?').next().unwrap_or_default().to_owned();
-        match path.as_str() {
+        let moved = self.rules.lock().unwrap().odd.moved.iter().find(|(from, ..)| *from == path).cloned();
+        if let Some((_, status, location)) = moved {
+            return exchange.respond(status, &[("Location", &location)], "");
+        }
+        if exchange.request.http_method == "OPTIONS" {
+            return exchange.plain("404 Not Found", "");
+        }
+        match path.trim_end_matches('/') {
             "/.well-known/oauth-authorization-server" => {
                 let metadata = self.metadata();
                 if metadata.is_null() {
@@ -241,6 +259,7 @@ impl Shared {
             "/register" => self.register(exchange),
             "/authorize" => self.log_in(exchange),
             "/token" => self.token(exchange),
+            "/par" => self.push(exchange),
             "/device" => {
                 let answer = self.records.lock().unwrap().grant_device(form(&exchange.request.body), &self.issuer());
                 exchange.json(&answer.to_string());
@@ -268,8 +287,13 @@ impl Shared {
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
         });
-        (self.rules.lock().unwrap().metadata)(&mut metadata);
-        metadata
+        let rules = self.rules.lock().unwrap();
+        if rules.odd.pushed_only {
+            metadata["pushed_authorization_request_endpoint"] = json!(format!("{issuer}/par"));
+            metadata["require_pushed_authorization_requests"] = json!(true);
+        }
+        (rules.metadata)(&mut metadata);
+        if rules.odd.without_metadata { Value::Null } else { metadata }
     }
 
     fn register(&self, exchange: Exchange) {
@@ -277,6 +301,9 @@ impl Shared {
             return exchange.json_with_status(status, body);
         }
         let mut client: Value = serde_json::from_slice(&exchange.request.body).expect("a registration is JSON");
+        if let Some(body) = (self.rules.lock().unwrap().odd.registration)(&mut client) {
+            return exchange.json_with_status("400 Bad Request", body);
+        }
         let mut records = self.records.lock().unwrap();
         client["client_id"] = json!(format!("client-{}", records.registrations.len() + 1));
         records.registrations.push(client.clone());
@@ -286,9 +313,16 @@ impl Shared {
 
     /// The authorization endpoint: redirects the browser back with a code at once.
     fn log_in(&self, exchange: Exchange) {
-        let parameters = query(exchange.path());
-        let given = |name: &str| parameter(&parameters, name).unwrap_or_default();
+        let mut parameters = query(exchange.path());
+        let (pushed_only, without_metadata) = {
+            let odd = &self.rules.lock().unwrap().odd;
+            (odd.pushed_only, odd.without_metadata)
+        };
         let mut records = self.records.lock().unwrap();
+        if pushed_only {
+            parameters = records.use_pushed(&parameters);
+        }
+        let given = |name: &str| parameter(&parameters, name).unwrap_or_default();
         if !records.knows_client(&given("client_id"), &given("redirect_uri")) {
             drop(records);
             let error = r#"{"error":"invalid_client","error_description":"no such client"}"#;
@@ -296,90 +330,19 @@ impl Shared {
         }
         assert_eq!(given("response_type"), "code", "the only response type of OAuth 2.1");
         assert_eq!(given("code_challenge_method"), "S256", "PKCE is always used, with S256");
-        let code = records.grant_code(&parameters);
+        let is_beyond_registration = records.is_beyond_registration(&parameters);
+        let mut back = vec![("state".to_owned(), given("state"))];
+        if !without_metadata {
+            back.push(("iss".to_owned(), self.issuer()));
+        }
+        if self.rules.lock().unwrap().odd.registered_scope_only && is_beyond_registration {
+            back.push(("error".to_owned(), "invalid_scope".to_owned()));
+        } else {
+            back.push(("code".to_owned(), records.grant_code(&parameters)));
+        }
         drop(records);
-        let mut back =
-            vec![("code".to_owned(), code), ("state".to_owned(), given("state")), ("iss".to_owned(), self.issuer())];
         (self.rules.lock().unwrap().callback)(&mut back);
         let location = with_parameters(&given("redirect_uri"), &back);
         exchange.respond("302 Found", &[("Location", &location)], "");
-    }
-
-    fn token(&self, exchange: Exchange) {
-        let fault = self.rules.lock().unwrap().token_faults.pop_front();
-        match fault {
-            Some(Fault::Cut) => exchange.cut(),
-            Some(Fault::Answer(status, body)) => {
-                exchange.json_with_status(status, body);
-            }
-            Some(Fault::Redirect(location)) => {
-                exchange.respond("307 Temporary Redirect", &[("Location", &location)], "");
-            }
-            Some(Fault::LostResponse) => {
-                drop(self.grant(&exchange));
-                exchange.cut();
-            }
-            Some(Fault::Held) => {
-                exchange.hold();
-            }
-            Some(Fault::Slow(time)) => {
-                std::thread::sleep(time);
-                self.respond_with_token(exchange);
-            }
-            None => self.respond_with_token(exchange),
-        }
-    }
-
-    fn respond_with_token(&self, exchange: Exchange) {
-        let (status, body) = match self.grant(&exchange) {
-            Ok(mut answer) => {
-                (self.rules.lock().unwrap().token_response)(&mut answer);
-                ("200 OK", answer)
-            }
-            Err(error) => ("400 Bad Request", json!({ "error": error })),
-        };
-        exchange.json_with_status(status, &body.to_string());
-    }
-
-    /// The response of a correct authorization server.
-    fn grant(&self, exchange: &Exchange) -> Result<Value, &'static str> {
-        let mut parameters = form(&exchange.request.body);
-        // RFC 6749 section 2.3.1: a client with a secret may authenticate with the header.
-        if let Some(basic) = exchange.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
-            let (id, secret) = credentials(basic);
-            parameters.extend([("client_id".to_owned(), id), ("client_secret".to_owned(), secret)]);
-        }
-        let given = |name: &str| parameter(&parameters, name).unwrap_or_default();
-        let mut records = self.records.lock().unwrap();
-        records.token_requests.push(parameters.clone());
-        let rules = self.rules.lock().unwrap();
-        let login = match given("grant_type").as_str() {
-            "authorization_code" => {
-                let login = records.redeem_code(&given("code")).ok_or("invalid_grant")?;
-                let verified = pkce_challenge(&given("code_verifier")) == login.parameter("code_challenge");
-                let same = given("redirect_uri") == login.parameter("redirect_uri")
-                    && given("client_id") == login.parameter("client_id");
-                if !verified || !same {
-                    return Err("invalid_grant");
-                }
-                login
-            }
-            "urn:ietf:params:oauth:grant-type:device_code" => records.redeem_device(&given("device_code"))?,
-            "client_credentials" => records.grant_client_credentials(&parameters),
-            "refresh_token" => {
-                records.use_refresh_token(&given("refresh_token"), rules.grace).ok_or("invalid_grant")?
-            }
-            _ => return Err("unsupported_grant_type"),
-        };
-        let grant = Grant { lifetime: rules.lifetime.1, refreshable: rules.refreshable, since: Instant::now() };
-        let (access, refresh) = records.issue(&login, &grant);
-        let mut answer = json!({ "access_token": access, "token_type": "Bearer", "scope": login.parameter("scope") });
-        if let Some(seconds) = rules.lifetime.0 {
-            answer["expires_in"] = json!(seconds);
-        }
-        if let Some(refresh) = refresh {
-            answer["refresh_token"] = json!(refresh);
-        }
-        Ok(answer)
     }
 }

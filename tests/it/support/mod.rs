@@ -14,9 +14,11 @@ mod launch;
 mod machine;
 mod modern;
 mod modern_client;
+mod oddities;
 mod proxy;
 mod records;
 mod rpc;
+mod token_endpoint;
 mod upstream;
 mod web;
 
@@ -31,6 +33,7 @@ pub(crate) use launch::{Launch, initialize_response};
 pub(crate) use machine::{Machine, call_succeeds, json_output, stdout_text, wait_until_stored};
 pub(crate) use modern::*;
 pub(crate) use modern_client::*;
+pub(crate) use oddities::{Format, Oddities};
 pub(crate) use proxy::{Proxy, ProxyBehavior};
 pub(crate) use rpc::*;
 #[cfg(target_os = "linux")]

@@ -54,6 +54,8 @@ pub(crate) struct Records {
     pub(crate) reuses: usize,
     /// Every secret ever issued.
     pub(crate) secrets: Vec<String>,
+    /// Pushed authorization requests (RFC 9126); one that has been used is empty.
+    pub(crate) pushed: Vec<Parameters>,
     codes: HashMap<String, Login>,
     devices: HashMap<String, (Login, usize)>,
     access: HashMap<String, Token>,
@@ -68,6 +70,32 @@ impl Records {
         let client = self.registrations.iter().find(|client| client["client_id"] == id);
         let uris = client.and_then(|client| client["redirect_uris"].as_array());
         uris.is_some_and(|uris| uris.iter().any(|uri| uri == redirect_uri))
+    }
+
+    /// Whether this authorization request asks for more scope than its client was registered with.
+    pub(super) fn is_beyond_registration(&self, request: &Parameters) -> bool {
+        let given = |name: &str| parameter(request, name).unwrap_or_default();
+        let client = self.registrations.iter().find(|client| client["client_id"] == given("client_id"));
+        let registered = client.and_then(|client| client["scope"].as_str()).unwrap_or_default();
+        given("scope").split_ascii_whitespace().any(|asked| !registered.split(' ').any(|have| have == asked))
+    }
+
+    /// Keeps a pushed authorization request and names it.
+    pub(super) fn push(&mut self, request: Parameters) -> String {
+        self.pushed.push(request);
+        format!("urn:ietf:params:oauth:request_uri:{}", self.pushed.len())
+    }
+
+    /// The pushed request that this authorization request names, which can be used once.
+    pub(super) fn use_pushed(&mut self, request: &Parameters) -> Parameters {
+        let names: Vec<_> = request.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["client_id", "request_uri"], "a pushed request's URL has nothing else");
+        let number = parameter(request, "request_uri").and_then(|uri| uri.rsplit(':').next()?.parse::<usize>().ok());
+        let pushed = number.and_then(|number| self.pushed.get_mut(number - 1)).expect("a request that was pushed");
+        let used = pushed.clone();
+        pushed.clear();
+        assert_eq!(parameter(&used, "client_id"), parameter(request, "client_id"));
+        used
     }
 
     pub(super) fn grant_code(&mut self, request: &Parameters) -> String {

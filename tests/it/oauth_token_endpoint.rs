@@ -61,16 +61,46 @@ fn a_pushed_authorization_request_is_made_where_it_is_required() {
 }
 
 #[test]
-fn an_address_of_a_pushed_request_is_made_when_a_person_opens_it() {
-    let servers = with_oddities(Oddities { pushed_only: true, ..Oddities::default() });
-    let machine = Machine::without_user();
-    let mut bridge = machine.bridge(&servers).start();
-    bridge.initialize();
-    bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
-    let tab = machine.browser.tab(1);
-    follow_when_reachable(&tab);
-    assert!(bridge.response("1").contains("looked"));
-    bridge.finish();
+fn pushed_requests_are_made_where_the_registration_or_an_error_asks_for_them() {
+    for by_registration in [true, false] {
+        let servers = with_oddities(Oddities {
+            pushed_only: by_registration,
+            registration: Box::new(move |client| {
+                client["require_pushed_authorization_requests"] = json!(by_registration);
+                None
+            }),
+            ..Oddities::default()
+        });
+        servers.rules().metadata = Box::new(|metadata| {
+            let endpoint = metadata["token_endpoint"].as_str().unwrap().replace("/token", "/par");
+            metadata["pushed_authorization_request_endpoint"] = json!(endpoint);
+            metadata["require_pushed_authorization_requests"] = json!(false);
+        });
+        if !by_registration {
+            servers.rules().callback = Box::new(|back| {
+                back.retain(|(name, _)| name != "code");
+                back.push(("error".to_owned(), "invalid_request".to_owned()));
+                back.push(("error_description".to_owned(), "Pushed Authorization Request must be used".to_owned()));
+            });
+        }
+        let machine = Machine::with_user();
+        let mut bridge = machine.bridge(&servers).start();
+        bridge.initialize();
+        bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
+        if !by_registration {
+            machine.browser.tab(1);
+            let began = std::time::Instant::now();
+            while servers.records().pushed.is_empty() {
+                assert!(began.elapsed() < DEADLINE, "the second request is pushed");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        }
+        let answer = bridge.response("1");
+        assert_eq!(answer.contains("looked"), by_registration, "{answer}");
+        bridge.finish();
+        let pushed = servers.records().pushed.len();
+        assert_eq!(pushed, 1, "by the registration: {by_registration}");
+    }
 }
 
 #[test]

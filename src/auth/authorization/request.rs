@@ -37,6 +37,9 @@ pub(in crate::auth) struct AuthorizationRequest {
     /// The request must be pushed (RFC 9126), though the metadata do not say so.
     #[serde(default)]
     pub must_push: bool,
+    /// The request was pushed, and its address is valid for so many seconds.
+    #[serde(default)]
+    pub pushed_for: Option<u64>,
     /// The key that the tokens will be bound to.
     #[serde(default)]
     pub dpop_key: Option<Secret>,
@@ -74,7 +77,7 @@ impl AuthorizationRequest {
     /// A request with a new `state` and a new verifier.
     pub(in crate::auth) fn new(issuer: Issuer, client: Client, redirect_uri: String) -> Result<Self, CryptoError> {
         let (state, verifier) = (Secret::new(random_text()?), Secret::new(random_text()?));
-        let attempt = ScopeAttempt::default();
+        let (attempt, must_push, pushed_for) = Default::default();
         Ok(Self {
             state,
             verifier,
@@ -83,7 +86,8 @@ impl AuthorizationRequest {
             redirect_uri,
             scope: None,
             attempt,
-            must_push: false,
+            must_push,
+            pushed_for,
             dpop_key: None,
         })
     }

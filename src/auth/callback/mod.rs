@@ -54,6 +54,11 @@ impl Callback {
         Ok(Self { start_url, responder, redirects, pages_written, _accepting: accepting })
     }
 
+    /// Sets where the short address leads from now on.
+    pub(super) fn set_url(&self, url: &str) {
+        url.clone_into(&mut self.responder.url.lock());
+    }
+
     /// The redirect with our `state`. Waits without limit; dropping the wait loses nothing.
     pub(super) async fn redirected(&mut self) -> Redirect {
         match self.redirects.recv().await {

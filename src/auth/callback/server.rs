@@ -60,6 +60,8 @@ pub(super) struct Responder {
     settings: CallbackSettings,
     port: u16,
     expected: ExpectedRedirect,
+    /// Where the short address leads. The login changes it when it has made the address anew; each request reads it.
+    pub(super) url: Mutex<String>,
     /// The first redirect takes the sender, because a code can be used once. All connections share it.
     redirects: Mutex<Option<mpsc::Sender<Redirect>>>,
     /// The page that shows how the login ended. The login sets it once; each connection with a redirect waits for it.
@@ -79,7 +81,8 @@ impl Responder {
         let (redirects, redirected) = mpsc::channel(1);
         let (pages, pages_written) = mpsc::channel(1);
         let (redirects, pages) = (Mutex::new(Some(redirects)), Mutex::new(Some(pages)));
-        let responder = Self { settings, port, expected, redirects, page: watch::Sender::new(None), pages };
+        let url = Mutex::new(expected.url.clone());
+        let responder = Self { settings, port, expected, url, redirects, page: watch::Sender::new(None), pages };
         (responder, redirected, pages_written)
     }
 
@@ -98,7 +101,7 @@ impl Responder {
         let path = request.uri().path();
         if let Some(start) = path.strip_prefix(START) {
             let known = is_equal(start, &self.expected.start);
-            return if known { see_other(&self.expected.url) } else { Page::Unknown.response() };
+            return if known { see_other(&self.url.lock()) } else { Page::Unknown.response() };
         }
         // Some servers add a slash, or take one away.
         if path.strip_suffix('/').unwrap_or(path) != self.settings.path.strip_suffix('/').unwrap_or(&self.settings.path)

@@ -80,7 +80,7 @@ fn read(
     let name = match document.get("resource").and_then(Value::as_str) {
         Some(name) => name.to_owned(),
         // Metadata without a resource identifier can only describe the origin that they were read from.
-        None if !authorization_servers.is_empty() && from.origin() == server.origin() => canonical(server),
+        None if !authorization_servers.is_empty() && is_same_loopback_origin(from, server) => canonical(server),
         None => return Ok(None),
     };
     let given = matches!(&login.resource, ResourceChoice::Given(given) if *given == name);

@@ -51,6 +51,12 @@ impl Adjustments {
                 authorization::retry(pending, &response.error, response.description.as_deref().unwrap_or_default())
             }
             LoginError::ClientUnknown => Some(Retry::Register),
+            // A code that was issued without a scope may not be good for a token (Cognito).
+            LoginError::Token(TokenError::ErrorResponse(response))
+                if pending.scope.is_none() && response.error == "invalid_scope" =>
+            {
+                authorization::retry(pending, &response.error, "")
+            }
             LoginError::Token(error) if error.client_is_unknown() && !self.has_registered_anew => {
                 self.has_registered_anew = true;
                 self.register_anew = true;
@@ -81,8 +87,8 @@ pub(super) async fn begin(
     let listener = Listener::bind(&context.options.callback, &context.account.key().ports())?;
     let mut attempts_left = MOST_UNSEEN_ATTEMPTS;
     let (pending, url) = loop {
-        let pending = prepare(context, adjustments, listener.port).await?;
-        match address::authorization_url(context, &pending).await {
+        let mut pending = prepare(context, adjustments, listener.port).await?;
+        match address::authorization_url(context, &mut pending).await {
             Ok(url) => break (pending, url),
             Err(error) if attempts_left > 0 && adjustments.adjust(&error, &pending) => {
                 log::info!("{error}; asking again");
@@ -164,11 +170,17 @@ pub(super) async fn take_over(
     left: PendingLogin,
     options: &LoginOptions,
 ) -> Result<Option<(Callback, AuthorizationRequest)>, LoginError> {
-    let Ok(pending) = AuthorizationRequest::from_payload(&left.payload) else { return Ok(None) };
+    let Ok(mut pending) = AuthorizationRequest::from_payload(&left.payload) else { return Ok(None) };
     let mut settings = context.options.callback.clone();
     settings.port = Some(left.port);
     let Ok(listener) = Listener::bind(&settings, &[]) else { return Ok(None) };
     log::info!("a login that another process began is taken over");
+    let mut left = left;
+    if pending.pushed_for.is_some()
+        && let Ok(url) = address::authorization_url(context, &mut pending).await
+    {
+        left.url = url;
+    }
     let expected = ExpectedRedirect { state: left.state, start: left.start, url: left.url };
     Ok(Some((show(context, guard, listener, expected, options).await?, pending)))
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::address::{self, Renewal};
 use super::error::LoginError;
 use super::prompt::LoginOptions;
 use crate::auth::account::Snapshot;
@@ -29,6 +30,7 @@ pub(super) async fn finish(
     options: &mut LoginOptions,
 ) -> Result<Snapshot, LoginError> {
     let state = pending.state.expose();
+    let mut renewal = Renewal::of(pending);
     let mut seen = context.account.generation().await;
     loop {
         tokio::select! {
@@ -40,6 +42,7 @@ pub(super) async fn finish(
                 Ok(held) => break Ok(held),
                 Err(error) => log::notice(&format!("{error}; still waiting")),
             },
+            () = renewal.due() => address::renew(context, callback, pending).await,
             () = context.login_lock.cancelled(state) => {
                 // Or another process has finished it.
                 break context.sufficient_login().await.ok_or(LoginError::Cancelled);

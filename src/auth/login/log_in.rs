@@ -20,6 +20,7 @@ use crate::auth::authorization::AuthorizationRequest;
 use crate::auth::challenge::Challenge;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, Turn};
+use crate::auth::login_status::LoginPrompt;
 use crate::auth::settings::Grant;
 use crate::auth::store::StoreError;
 use crate::log;
@@ -84,9 +85,14 @@ async fn wait_for_turn(context: &Arc<LoginContext>, seen: u64, options: &mut Log
         let mut shown = None;
         loop {
             let pending = context.login_lock.pending().await;
-            if let Some(pending) = pending.filter(|pending| shown.as_ref() != Some(&pending.url)) {
-                prompt::show_pending(context, &pending, options).await;
-                shown = Some(pending.url);
+            if let Some(pending) = pending {
+                // The address of a pushed request changes from time to time.
+                if shown.as_ref().is_none_or(|(state, _)| *state != pending.state) {
+                    prompt::show_pending(context, &pending, options).await;
+                } else if shown.as_ref().is_none_or(|(_, url)| *url != pending.url) {
+                    context.login_status.set_prompt(LoginPrompt { url: pending.url.clone(), code: None });
+                }
+                shown = Some((pending.state, pending.url));
             }
             tokio::select! {
                 Some(text) = options.next_pasted() => match complete_pending(context, &text).await {

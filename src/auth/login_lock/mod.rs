@@ -130,6 +130,17 @@ impl LoginLock {
         self.account.on_disk(save).await.ok();
     }
 
+    /// Saves another address for the login with this `state`.
+    pub(super) async fn save_url(&self, state: &str, url: String) {
+        let state = state.to_owned();
+        let save = move |store: &Store, key: &Key| {
+            let pending = pending(store, key).filter(|pending| pending.state == state)?;
+            store.write_beside(key, PENDING, &PendingLogin { url, ..pending }).ok()
+        };
+        // If it cannot be saved, other processes show the earlier address.
+        self.account.on_disk(save).await.ok();
+    }
+
     /// Ends the login under way, and keeps others from beginning one until the returned lock is dropped. Waits no
     /// longer than the limit for the process that logs in to notice.
     pub(super) async fn cancel_pending(&self, limit: Duration) -> Option<Lock> {

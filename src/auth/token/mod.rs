@@ -4,8 +4,6 @@ mod client_auth;
 mod error;
 mod response;
 
-use std::time::Duration;
-
 use http::Method;
 use serde_json::{Map, Value};
 use url::Url;
@@ -105,12 +103,12 @@ impl TokenEndpoint<'_> {
     }
 
     /// Pushes an authorization request (RFC 9126). Returns the `request_uri` that stands for it in the browser, and how
-    /// long it may be used.
+    /// many seconds it may be used.
     pub(super) async fn push(
         &self,
         endpoint: &str,
         parameters: &[(String, String)],
-    ) -> Result<(String, Duration), TokenError> {
+    ) -> Result<(String, u64), TokenError> {
         // The authentication names the client.
         let form = parameters.iter().filter(|(name, _)| name != "client_id");
         let form: Vec<_> = form.map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -118,7 +116,7 @@ impl TokenEndpoint<'_> {
         let request_uri = text(&response, "request_uri").map(str::to_owned);
         let missing = || TokenError::Malformed("the response to a pushed request has no request_uri".to_owned());
         let lifetime = response.get("expires_in").and_then(seconds).unwrap_or(PUSHED_LIFETIME);
-        Ok((request_uri.ok_or_else(missing)?, Duration::from_secs(lifetime)))
+        Ok((request_uri.ok_or_else(missing)?, lifetime))
     }
 
     /// Revokes a token (RFC 7009). False: the authorization server has no revocation endpoint.

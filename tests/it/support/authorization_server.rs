@@ -319,7 +319,7 @@ impl Shared {
             (odd.pushed_only, odd.without_metadata)
         };
         let mut records = self.records.lock().unwrap();
-        if pushed_only {
+        if pushed_only || parameter(&parameters, "request_uri").is_some() {
             parameters = records.use_pushed(&parameters);
         }
         let given = |name: &str| parameter(&parameters, name).unwrap_or_default();

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::web_url::{UnsafeUrl, check_url};
-use crate::log::{self, redact};
+use crate::log::{self, foreign};
 use crate::net::{AddressScope, Http, HttpError, PRODUCT, read, retry_after};
 
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -231,12 +231,12 @@ impl Reply {
     pub(super) fn refused_redirect(&self) -> Option<String> {
         let place = || match self.redirect_url() {
             Some(_) if self.moved_post().is_some() => "again and again".to_owned(),
-            Some(next) if next.origin() == self.url.origin() => format!("to {}", redact(next.path())),
-            Some(next) => format!("to another origin, {}", redact(&next.origin().ascii_serialization())),
+            Some(next) if next.origin() == self.url.origin() => format!("to {}", foreign(next.path())),
+            Some(next) => format!("to another origin, {}", foreign(&next.origin().ascii_serialization())),
             None => "to an address that cannot be read".to_owned(),
         };
         self.status.is_redirection().then(|| {
-            format!("{} redirects {} (status {}), which is not followed", self.url.path(), place(), self.status)
+            format!("{} redirects {} (status {}), which is not followed", foreign(self.url.path()), place(), self.status)
         })
     }
 

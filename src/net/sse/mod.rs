@@ -120,7 +120,7 @@ impl<S: Stream<Item = Result<Bytes, SseError>> + Unpin> Events<S> {
         }
         // It must not be skipped by a resumption.
         self.partial.id = None;
-        let event = self.end_of_event()?;
+        let event = self.end_of_event()?.ok()?;
         trace::event(self.exchange, &event.name, &event.data, self.last_event_id.as_deref());
         Some(event)
     }

@@ -113,6 +113,29 @@ mod tests {
         message.as_str().to_owned()
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn what_was_repaired_is_valid_and_keeps_its_id(
+            members in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    r#""jsonrpc":"2.0""#, r#""jsonrpc":2"#, r#""id":1"#, r#""id":"1""#, r#""result":{"a":1.0}"#,
+                    r#""result":null"#, r#""error":null"#, r#""error":{}"#, r#""error":"e""#, r#""error":{"code":-1}"#,
+                    r#""error":{"code":"x","message":7}"#, r#""error":{"code":1,"message":"m"}"#, r#""\u0065rror":[1]"#,
+                    r#""method":"m""#, r#""more":[{}]"#,
+                ]),
+                0..6,
+            ),
+        ) {
+            let message = Message::parse(format!("{{{}}}", members.join(","))).unwrap();
+            let repaired = message.clone().repaired();
+            proptest::prop_assert!(repaired.is_valid, "{}", repaired.as_str());
+            proptest::prop_assert_eq!(repaired.raw_id(), message.raw_id());
+            proptest::prop_assert_eq!(&Message::parse(repaired.text().clone()).unwrap(), &repaired);
+        }
+    }
+
     #[test]
     fn a_valid_envelope_is_unchanged() {
         for text in [

@@ -23,6 +23,8 @@ pub(super) struct Held {
     counted: usize,
     /// The bound for all texts together.
     most: usize,
+    /// [`HELD`]; tests count for themselves.
+    together: &'static AtomicUsize,
 }
 
 /// All texts together hold as much as they may.
@@ -32,7 +34,7 @@ pub(super) struct Full;
 impl Held {
     /// For a text of at most `limit` bytes. Two such texts always have room.
     pub(super) fn new(limit: usize) -> Self {
-        Self { size: 0, counted: 0, most: bound(limit) }
+        Self { size: 0, counted: 0, most: bound(limit), together: &HELD }
     }
 
     /// The text grows by so many bytes.
@@ -42,8 +44,8 @@ impl Held {
             return Ok(());
         }
         let more = self.size - self.counted;
-        if HELD.fetch_add(more, Ordering::Relaxed) + more > self.most {
-            HELD.fetch_sub(more, Ordering::Relaxed);
+        if self.together.fetch_add(more, Ordering::Relaxed) + more > self.most {
+            self.together.fetch_sub(more, Ordering::Relaxed);
             return Err(Full);
         }
         self.counted = self.size;
@@ -52,7 +54,7 @@ impl Held {
 
     /// The text is complete. It is counted until its last part is dropped: until the client has it.
     pub(super) fn complete(&mut self, text: Vec<u8>) -> Bytes {
-        let held = std::mem::replace(self, Self { size: 0, counted: 0, most: self.most });
+        let held = std::mem::replace(self, Self { size: 0, counted: 0, ..*self });
         if held.counted == 0 { text.into() } else { Bytes::from_owner(Counted { text, _held: held }) }
     }
 
@@ -64,7 +66,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        HELD.fetch_sub(self.counted, Ordering::Relaxed);
+        self.together.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }
 
@@ -90,19 +92,19 @@ mod tests {
 
     #[test]
     fn all_texts_together_have_a_bound_until_the_last_part_is_dropped() {
-        let limit = LEAST;
-        let mut texts: Vec<_> = (0..2).map(|_| Held::new(limit)).collect();
-        // Other tests hold a little at the same time.
-        assert!(texts.iter_mut().all(|text| text.grow(limit - 1024 * 1024).is_ok()));
-        let mut third = Held::new(limit);
-        assert_eq!(third.grow(limit / 2), Err(Full));
-        assert_eq!(Held::new(limit).grow(SMALL), Ok(()), "a small text always has room");
-        let part = texts[0].complete(b"some text".to_vec()).slice(5..);
-        texts.clear();
+        static TOGETHER: AtomicUsize = AtomicUsize::new(0);
+        let text = || Held { together: &TOGETHER, ..*std::mem::ManuallyDrop::new(Held::new(LEAST)) };
+        let (mut first, mut second, mut third, mut fourth) = (text(), text(), text(), text());
+        assert_eq!((first.grow(LEAST), second.grow(LEAST)), (Ok(()), Ok(())), "two of the longest texts have room");
+        assert_eq!(third.grow(SMALL + 1), Err(Full));
+        assert_eq!(fourth.grow(SMALL), Ok(()), "a small text always has room");
+        let part = first.complete(b"some text".to_vec()).slice(5..);
+        second.clear();
         assert_eq!((third.grow(0), &part[..]), (Ok(()), &b"text"[..]));
-        let mut fourth = Held::new(limit);
-        assert_eq!(fourth.grow(limit - 1024 * 1024), Err(Full), "a part of the first text is still in use");
+        assert_eq!(fourth.grow(LEAST), Err(Full), "a part of the first text is still in use");
         drop(part);
         assert_eq!(fourth.grow(0), Ok(()));
+        drop((first, second, third, fourth));
+        assert_eq!(TOGETHER.load(Ordering::Relaxed), 0);
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct HttpSseTransport {
     /// The server has answered `initialize`, so that a broken stream is opened again. Set once, by the opening; read by
     /// the task that reads the stream.
     initialized: AtomicBool,
-    /// What was POSTed last is no request: an error without an id may be about it. Each POST changes it; the task that
+    /// The last message that was sent is no request: an error without an id may be about it. Each POST changes it; the task that
     /// reads the stream reads it.
     notified: AtomicBool,
     /// The last stream whose session the server has lost. A request that finds that out sets it; the task that reads

@@ -3,10 +3,11 @@
 //   node oidc.mjs FERRY HOME     LIBFAKETIME in the environment names that library, for the clock that jumps
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { serve } from "./oidc_server.mjs";
 import { Session } from "./stdio.mjs";
 
@@ -236,6 +237,22 @@ const scenarios = {
     await machine.call();
     const { logins, tabs, registrations } = machine.since(before);
     assert.deepEqual({ logins, tabs, registrations }, { logins: 1, tabs: 1, registrations: 1 });
+  }],
+
+  "a pushed request is opened after its name has expired": [{ lifetime: 60, pushed: 18 }, async (machine) => {
+    const browser = noting(machine);
+    const session = machine.start({ browser });
+    await session.open();
+    const called = session.call("echo", { words: "late" });
+    await until(() => machine.tabs.length > 0, "the tab");
+    await sleep(24_000);
+    const environment = { ...process.env, HOME: machine.home, MCP_FERRY_HOME: machine.home, BROWSER: browser };
+    // Not synchronously: the servers are in this process.
+    const { stdout } = await promisify(execFile)(ferry, ["login", "--no-wait", machine.world.url], { env: environment });
+    const elsewhere = { ...process.env, HOME: `${machine.home}/elsewhere` };
+    mkdirSync(elsewhere.HOME);
+    execFileSync(BROWSER, [stdout.match(/http\S+/)[0]], { env: elsewhere });
+    assert.equal(await called, "late");
   }],
 
   "only redirect URIs with 127.0.0.1: one registration, also for the second login": [{ lifetime: 60, loopback: "127.0.0.1" }, async (machine) => {

@@ -19,7 +19,8 @@ const PATH = "/realms/ferry";
 
 // `forms`: the user must fill in oidc-provider's own pages; otherwise every user is signed in and agrees. `lifetime`: of an access token,
 // in seconds. `grace`: how long a used refresh token is still accepted, in seconds. `scopes`: further scopes that may be registered; by
-// default the server refuses registrations with the scopes of a resource. `pushed`: authorization requests must be pushed (RFC 9126).
+// default the server refuses registrations with the scopes of a resource. `pushed`: authorization requests must be pushed (RFC 9126);
+// a number is how many seconds such a request is valid.
 // `loopback`: only this host may be in a redirect URI. `asForm`: the token endpoint answers with a form. `bare`: one origin, the default
 // endpoints of 2025-03-26, and no metadata of any kind; `client`: a client that is registered there already.
 export async function serve(shape = {}) {
@@ -65,6 +66,7 @@ export async function serve(shape = {}) {
     cookies: { keys: ["interop"] },
     ...(bare ? { routes: { authorization: "/authorize", registration: "/register" } } : {}),
     ...(client ? { clients: [client] } : {}),
+    ...(pushed > 1 ? { ttl: { PushedAuthorizationRequest: pushed } } : {}),
     features: {
       ...(pushed ? { pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true } } : {}),
       devInteractions: { enabled: forms },

@@ -23,6 +23,10 @@ pub(super) struct Certificate {
     pub(super) is_self_issued: bool,
     /// Host names and addresses of the subject alternative name.
     pub(super) names: Vec<String>,
+    /// Where certificates named their host before there were alternative names.
+    pub(super) common_name: Option<String>,
+    /// X.509 of version 1 has no alternative names, and rustls does not take it.
+    pub(super) is_version_1: bool,
     pub(super) has_expired: bool,
     pub(super) is_not_valid_yet: bool,
     /// `2024-05-01 12:00 UTC`
@@ -42,11 +46,25 @@ impl Certificate {
             issuer: issuer(certificate.issuer()),
             is_self_issued: certificate.issuer().as_raw() == certificate.subject().as_raw(),
             names: names.filter_map(alternative_name).collect(),
+            common_name: certificate.subject().iter_common_name().next().map(|name| text(name.as_slice())),
+            is_version_1: certificate.version().0 == 0,
             has_expired: not_after < now,
             is_not_valid_yet: not_before > now,
             not_before: minute(not_before),
             not_after: minute(not_after),
         })
+    }
+}
+
+impl Certificate {
+    /// Whether a certificate without alternative names has this host as its common name.
+    pub(super) fn has_as_common_name(&self, host: &str) -> bool {
+        let Some(name) = self.common_name.as_ref().filter(|_| self.names.is_empty()) else { return false };
+        let below = name.strip_prefix('*').filter(|parent| parent.starts_with('.') && parent[1..].contains('.'));
+        match below {
+            Some(parent) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(&parent[1..])),
+            None => name.eq_ignore_ascii_case(host.trim_end_matches('.')),
+        }
     }
 }
 
@@ -106,6 +124,26 @@ mod tests {
         assert_eq!(read.not_before, "2024-02-29 00:00 UTC");
         assert_eq!(read.not_after, "2050-01-01 00:00 UTC", "a year that UTCTime cannot hold");
         assert_eq!(read.names, ["a.example", "10.0.0.1"]);
+        assert!(!read.has_as_common_name("Example CA"), "alternative names replace it");
+    }
+
+    #[test]
+    fn a_common_name_counts_where_there_is_no_other() {
+        for (name, host, has) in [
+            ("a.example", "A.Example", true),
+            ("a.example", "b.a.example", false),
+            ("*.a.example", "b.a.example", true),
+            ("*.a.example", "a.example", false),
+            ("*.a.example", "c.b.a.example", false),
+            ("*.example", "a.example", false),
+            ("10.0.0.1", "10.0.0.1", true),
+        ] {
+            let der = made(|params| {
+                params.subject_alt_names.clear();
+                params.distinguished_name.push(DnType::CommonName, name);
+            });
+            assert_eq!(Certificate::read(&der).unwrap().has_as_common_name(host), has, "{name} for {host}");
+        }
     }
 
     proptest! {

@@ -4,7 +4,6 @@ use std::error::Error;
 
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode, Uri};
-use hyper::body::Incoming;
 use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, CertificateError, OtherError};
 
@@ -13,13 +12,15 @@ use super::error::{ConnectError, find};
 use super::identity::ClientIdentity;
 
 /// The most names of a certificate that a sentence lists.
-const MOST_NAMES: usize = 5;
+const MOST_NAMES: usize = 10;
 
 const UNKNOWN_ISSUER_HINT: &str =
     "if you trust that authority, give its certificate with --ca-cert FILE; without it the server is not trusted";
 const TIME_HINT: &str =
     "the server is not trusted until its operator renews the certificate; check this machine's clock, too";
 const NAME_HINT: &str = "the server is not trusted under this name; check the address";
+const COMMON_NAME_HINT: &str = "ask the operator for a certificate with a subject alternative name, or give this very certificate with --ca-cert FILE";
+const VERSION_1_HINT: &str = "make a certificate of version 3, with the host as subject alternative name";
 const CERTIFICATE_HINT: &str = "the server is not trusted; ask its operator";
 const CLIENT_CERTIFICATE_HINT: &str =
     "give your certificate for this server with --client-cert FILE, and its key with --client-key FILE";
@@ -52,7 +53,7 @@ fn tls_failed(error: &rustls::Error, host: &str, identity: &ClientIdentity) -> C
         Error::AlertReceived(alert)
             if identity.is_given() && identity.was_requested() && is_about_certificate(*alert) =>
         {
-            client_certificate_refused(host, &format!("{alert:?}"))
+            client_certificate_refused(host, &alert_words(*alert))
         }
         Error::AlertReceived(
             AlertDescription::ProtocolVersion
@@ -67,7 +68,7 @@ fn tls_failed(error: &rustls::Error, host: &str, identity: &ClientIdentity) -> C
             ConnectError::permanent(format!("the server does not know the name {host}"), OTHER_HINT)
         }
         Error::AlertReceived(alert) => {
-            ConnectError::permanent(format!("{host} ended the TLS handshake ({alert:?})"), OTHER_HINT)
+            ConnectError::permanent(format!("{host} ended the TLS handshake ({})", alert_words(*alert)), OTHER_HINT)
         }
         Error::InvalidMessage(_) => {
             ConnectError::permanent(format!("{host} does not answer in TLS, as an https server does"), PLAIN_HTTP_HINT)
@@ -76,7 +77,17 @@ fn tls_failed(error: &rustls::Error, host: &str, identity: &ClientIdentity) -> C
             "this machine has no certificates of authorities, so it cannot trust any https server",
             STORE_HINT,
         ),
-        error => ConnectError::permanent(format!("TLS with {host} fails: {error}"), OTHER_HINT),
+        Error::InvalidCertificate(error) => {
+            ConnectError::permanent(format!("the certificate of {host} {}", problem(error)), CERTIFICATE_HINT)
+        }
+        Error::PeerMisbehaved(_) | Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
+            ConnectError::permanent(format!("{host} does not keep to the rules of TLS"), OTHER_HINT)
+        }
+        Error::General(text) => ConnectError::permanent(format!("TLS with {host} fails: {text}"), OTHER_HINT),
+        Error::Other(OtherError(inner)) => {
+            ConnectError::permanent(format!("TLS with {host} fails: {}", words(&inner.to_string())), OTHER_HINT)
+        }
+        _ => ConnectError::permanent(format!("TLS with {host} fails"), OTHER_HINT),
     }
 }
 
@@ -108,17 +119,22 @@ pub(super) fn certificate_refused(
             (cause, TIME_HINT)
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            (format!("the certificate of {host} is for {}, not for {host}", listed(&certificate.names)), NAME_HINT)
+            wrong_name(host, &certificate)
         }
         CertificateError::Revoked => {
             (format!("the certificate of {host} has been revoked by its authority"), CERTIFICATE_HINT)
         }
         CertificateError::UnknownIssuer => (unknown_issuer(host, &certificate, intermediates), UNKNOWN_ISSUER_HINT),
+        _ if certificate.is_version_1 => {
+            let cause =
+                format!("the certificate of {host} is of version 1 of X.509, which this program does not support");
+            (cause, VERSION_1_HINT)
+        }
         // An authority's own certificate: `openssl req -x509` makes such a one.
         CertificateError::Other(_) if certificate.is_self_issued => {
             (unknown_issuer(host, &certificate, intermediates), UNKNOWN_ISSUER_HINT)
         }
-        error => (format!("the certificate of {host} is not accepted: {error}"), CERTIFICATE_HINT),
+        error => (format!("the certificate of {host} {}", problem(error)), CERTIFICATE_HINT),
     };
     ConnectError::permanent(cause, hint)
 }
@@ -135,9 +151,78 @@ fn unknown_issuer(host: &str, certificate: &Certificate, intermediates: &[Certif
     format!("the certificate of {host} is signed by \"{issuer}\"{under}, which this machine does not trust")
 }
 
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => "no host at all".to_owned(),
+fn wrong_name(host: &str, certificate: &Certificate) -> (String, &'static str) {
+    if certificate.has_as_common_name(host) {
+        let cause = format!(
+            "the certificate of {host} has this name only as its common name, which does not count any more: it has no \
+             subject alternative name"
+        );
+        return (cause, COMMON_NAME_HINT);
+    }
+    (format!("the certificate of {host} is for {}, not for {host}", listed(certificate)), NAME_HINT)
+}
+
+/// What is wrong with a certificate, as the rest of a sentence. Without it the user would read the names of variants.
+fn problem(error: &CertificateError) -> String {
+    let problem = match error {
+        CertificateError::BadEncoding => "cannot be read",
+        CertificateError::BadSignature => "has a signature that is not its authority's",
+        CertificateError::UnhandledCriticalExtension => "has an extension that this program does not know",
+        CertificateError::UnknownRevocationStatus
+        | CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. }
+        | CertificateError::InvalidOcspResponse => "may have been revoked: that could not be checked",
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "is signed with an algorithm that this program does not support"
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "is not meant for servers",
+        CertificateError::Other(OtherError(inner)) if inner.to_string() == "CaUsedAsEndEntity" => {
+            "is that of an authority, and not accepted as a server's"
+        }
+        CertificateError::Other(OtherError(inner)) => return format!("is not accepted: {}", words(&inner.to_string())),
+        _ => "is not accepted",
+    };
+    problem.to_owned()
+}
+
+fn alert_words(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::Unknown(code) => format!("alert {code}"),
+        alert => words(&format!("{alert:?}")),
+    }
+}
+
+/// The name of a variant as words: `UnknownCA` is "unknown CA". A text that is a sentence stays, and what a program would
+/// print of a structure is left out.
+fn words(text: &str) -> String {
+    if text.contains(['{', '(']) && !text.contains(' ') || text.contains("{ ") {
+        return "its verification failed".to_owned();
+    }
+    if text.contains(' ') {
+        return text.to_owned();
+    }
+    let mut words = String::new();
+    let letters: Vec<char> = text.chars().collect();
+    for (at, c) in letters.iter().enumerate() {
+        let is_capital = |at: usize| letters.get(at).is_some_and(char::is_ascii_uppercase);
+        let begins = is_capital(at) && at > 0 && !is_capital(at - 1);
+        if begins {
+            words.push(' ');
+        }
+        let is_alone =
+            is_capital(at) && !is_capital(at + 1) && (at == 0 || !is_capital(at - 1)) && at + 1 < letters.len();
+        words.push(if is_alone { c.to_ascii_lowercase() } else { *c });
+    }
+    words
+}
+
+fn listed(certificate: &Certificate) -> String {
+    match &certificate.names[..] {
+        [] => match &certificate.common_name {
+            Some(name) => format!("no host at all (its common name is \"{name}\")"),
+            None => "no host at all".to_owned(),
+        },
         names if names.len() > MOST_NAMES => format!("{} and others", names[..MOST_NAMES].join(", ")),
         names => names.join(", "),
     }
@@ -145,11 +230,7 @@ fn listed(names: &[String]) -> String {
 
 /// Why a page that came back refuses the connection. Some web servers (nginx) let every handshake succeed, and answer
 /// with 400 where our certificate is missing or not accepted. An MCP server's own 400 is not an HTML page.
-pub(super) fn refused_in_page(
-    uri: &Uri,
-    response: &Response<Incoming>,
-    identity: &ClientIdentity,
-) -> Option<ConnectError> {
+pub(super) fn refused_in_page<T>(uri: &Uri, response: &Response<T>, identity: &ClientIdentity) -> Option<ConnectError> {
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_page = content_type.is_some_and(|value| value.starts_with("text/html"));
     if response.status() != StatusCode::BAD_REQUEST || !is_page || !identity.was_requested() {
@@ -199,4 +280,35 @@ fn is_about_certificate(alert: AlertDescription) -> bool {
             | AlertDescription::AccessDenied
             | AlertDescription::DecryptError
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_error_shows_the_name_of_a_variant() {
+        for (text, expected) in [
+            ("UnknownCA", "unknown CA"),
+            ("HandshakeFailure", "handshake failure"),
+            ("CaUsedAsEndEntity", "ca used as end entity"),
+            ("certificate had invalid extensions", "certificate had invalid extensions"),
+            ("UnsupportedSignature(Context)", "its verification failed"),
+            ("Context { a: [1] }", "its verification failed"),
+        ] {
+            assert_eq!(words(text), expected);
+        }
+        assert_eq!(alert_words(AlertDescription::Unknown(200)), "alert 200");
+        for error in [
+            CertificateError::BadEncoding,
+            CertificateError::ApplicationVerificationFailure,
+            CertificateError::UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: vec![1],
+                supported_algorithms: Vec::new(),
+            },
+        ] {
+            let text = problem(&error);
+            assert!(text.contains(' ') && !text.contains(['{', '(', '[']), "{text}");
+        }
+    }
 }

@@ -35,12 +35,27 @@ impl Verifier {
         Ok(Self { platform, named })
     }
 
-    /// Whether this very certificate was named, is for this host, and has not expired. That the server has the key of
-    /// it is shown by the signature, which the platform's verifier checks in any case.
-    fn is_named(&self, presented: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
-        self.named.contains(presented)
-            && Certificate::read(presented).is_some_and(|read| !read.has_expired && !read.is_not_valid_yet)
-            && ParsedCertificate::try_from(presented).is_ok_and(|parsed| verify_server_name(&parsed, host).is_ok())
+    /// Why this very certificate, which was named, is not good for this host; `refused` is the platform's reason. That
+    /// the server has the key of it is shown by the signature, which the platform's verifier checks in any case.
+    fn problem_of_named(
+        presented: &CertificateDer<'_>,
+        host: &ServerName<'_>,
+        refused: CertificateError,
+    ) -> Option<CertificateError> {
+        let Some(read) = Certificate::read(presented) else { return Some(refused) };
+        let has_name = || {
+            read.has_as_common_name(&host.to_str())
+                || ParsedCertificate::try_from(presented).is_ok_and(|parsed| verify_server_name(&parsed, host).is_ok())
+        };
+        if read.has_expired {
+            Some(CertificateError::Expired)
+        } else if read.is_not_valid_yet {
+            Some(CertificateError::NotValidYet)
+        } else if read.is_version_1 {
+            Some(refused)
+        } else {
+            (!has_name()).then_some(CertificateError::NotValidForName)
+        }
     }
 }
 
@@ -54,12 +69,10 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         match self.platform.verify_server_cert(presented, intermediates, host, ocsp, now) {
-            Err(Error::InvalidCertificate(error))
-                if error != CertificateError::Revoked && self.is_named(presented, host) =>
-            {
-                Ok(ServerCertVerified::assertion())
-            }
             Err(Error::InvalidCertificate(error)) => {
+                let is_named = self.named.contains(presented) && error != CertificateError::Revoked;
+                let problem = if is_named { Self::problem_of_named(presented, host, error) } else { Some(error) };
+                let Some(error) = problem else { return Ok(ServerCertVerified::assertion()) };
                 let explained = certificate_refused(&host.to_str(), &error, presented, intermediates);
                 Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(explained)))))
             }

@@ -143,7 +143,66 @@ fn a_self_signed_certificate_can_be_trusted_directly() {
         let misnamed = Https::with_options(&["elsewhere.example"], self_signed_certificate);
         let certificate = file(&misnamed.certificate);
         let answer = initialize_response(misnamed.bridge().args(["--ca-cert", path(&certificate)]));
-        assert!(answer.contains("error"), "the host name must match even then: {answer}");
+        assert_error_mentions(&answer, &["the certificate of localhost is for elsewhere.example, not for localhost"]);
+    }
+}
+
+/// As made by `openssl req -x509 -subj /CN=localhost`.
+#[test]
+fn a_common_name_counts_in_a_certificate_that_the_user_named() {
+    let only_common_name = |name: &'static str, itself: bool| {
+        Https::with_options(&[], move |options| {
+            options.self_signed_certificate = itself;
+            options.params.distinguished_name.push(DnType::CommonName, name);
+        })
+    };
+    let server = only_common_name("localhost", true);
+    let certificate = file(&server.certificate);
+    assert_reached(server.bridge().args(["--ca-cert", path(&certificate)]));
+    let misnamed = only_common_name("elsewhere.example", true);
+    let certificate = file(&misnamed.certificate);
+    assert_error_mentions(
+        &initialize_response(misnamed.bridge().args(["--ca-cert", path(&certificate)])),
+        &["is for no host at all (its common name is \"elsewhere.example\"), not for localhost"],
+    );
+    let signed = only_common_name("localhost", false);
+    let (launch, _authority) = signed.trusting_bridge();
+    assert_error_mentions(
+        &initialize_response(launch),
+        &["only as its common name", "no subject alternative name", "this very certificate with --ca-cert FILE"],
+    );
+    let certificate = file(&signed.certificate);
+    assert_reached(signed.bridge().args(["--ca-cert", path(&certificate)]));
+}
+
+#[test]
+fn a_named_certificate_that_has_expired_is_refused_with_the_date() {
+    let server = Https::with_options(&["localhost"], |options| {
+        options.self_signed_certificate = true;
+        options.params.not_before = date_time_ymd(2020, 1, 1);
+        options.params.not_after = date_time_ymd(2024, 5, 1);
+    });
+    let certificate = file(&server.certificate);
+    let answer = initialize_response(server.bridge().args(["--ca-cert", path(&certificate)]));
+    assert_error_mentions(&answer, &["the certificate of localhost expired on 2024-05-01 00:00 UTC"]);
+}
+
+#[test]
+fn no_certificate_error_shows_the_program_s_own_names() {
+    // A certificate for clients, and one of an authority.
+    let for_clients = Https::with_options(&["localhost"], |options| {
+        options.params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let authority = Https::with_options(&["localhost"], |options| {
+        options.params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    for server in [for_clients, authority] {
+        let (launch, _authority) = server.trusting_bridge();
+        let message = bridge_error(&initialize_response(launch));
+        for mark in ["Error", "Other(", "{", "::", "Context", "EndEntity"] {
+            assert!(!message.contains(mark), "{message}");
+        }
+        assert!(message.contains("certificate of localhost"), "{message}");
     }
 }
 

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::web_url::{UnsafeUrl, check_url};
 use crate::log::{self, foreign};
-use crate::net::{AddressScope, Http, HttpError, PRODUCT, read, retry_after};
+use crate::net::{AddressScope, Http, HttpError, PRODUCT, read, retry_after, to_utf8};
 
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
@@ -65,6 +65,7 @@ pub(super) struct Reply {
     pub url: Url,
     pub status: StatusCode,
     pub headers: HeaderMap,
+    /// As UTF-8, without a byte order mark.
     pub body: Vec<u8>,
 }
 
@@ -171,7 +172,8 @@ impl Fetch {
             let body = read(&head.headers, body, SIZE_LIMIT, None).await;
             let body = body
                 .map_err(|cause| FetchError::NoResponse(format!("the response of {host} is not complete: {cause}")))?;
-            Ok(Reply { url, status: head.status, headers: head.headers, body: body.into() })
+            let body = to_utf8(&head.headers, body).into();
+            Ok(Reply { url, status: head.status, headers: head.headers, body })
         };
         // After a timeout, the server may have received the request.
         tokio::time::timeout(TIME_LIMIT, exchange).await.unwrap_or_else(|_| {
@@ -185,8 +187,6 @@ fn headers(extra: &[(HeaderName, String)]) -> Result<HeaderMap, FetchError> {
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.1"));
-    // Without this header a server may use any encoding.
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in extra {
         let mut value = HeaderValue::try_from(value).map_err(|_| UnsafeUrl {
             url: format!("the header {name}"),

@@ -77,26 +77,56 @@ pub enum Kind {
 #[error("not JSON: {0}")]
 pub struct NotJson(String);
 
+/// Why a text could not be read.
+enum Unread {
+    /// The text, which somebody may know how to decode.
+    NotUtf8(Bytes, std::str::Utf8Error),
+    NotJson(NotJson),
+}
+
+impl Unread {
+    fn not_json(error: impl std::fmt::Display) -> Self {
+        Self::NotJson(NotJson(error.to_string()))
+    }
+}
+
+/// The text without the white space and the byte order mark around it, on one line.
+fn one_line(mut text: Bytes) -> Bytes {
+    text.advance(text.len() - text.trim_ascii_start().len());
+    if text.starts_with(b"\xEF\xBB\xBF") {
+        text.advance(3);
+        text.advance(text.len() - text.trim_ascii_start().len());
+    }
+    text.truncate(text.trim_ascii_end().len());
+    if memchr::memchr2(b'\n', b'\r', &text).is_none() {
+        return text;
+    }
+    let mut line = BytesMut::from(text);
+    let mut from = 0;
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', &line[from..]) {
+        line[from + at] = b' ';
+        from += at + 1;
+    }
+    line.freeze()
+}
+
 impl Message {
     /// Reads one line or body. Raw newlines, which JSON allows only between tokens, become spaces, so that the text
     /// fits on one line. White space and a byte order mark around the value are removed. Nothing else is changed.
     pub fn parse(text: impl Into<Bytes>) -> Result<Self, NotJson> {
-        let mut text: Bytes = text.into();
-        if text.starts_with(b"\xEF\xBB\xBF") {
-            text.advance(3);
+        Self::peek(one_line(text.into())).map_err(|unread| match unread {
+            Unread::NotUtf8(_, error) => NotJson(error.to_string()),
+            Unread::NotJson(error) => error,
+        })
+    }
+
+    /// The same for a text that may not be UTF-8: then what `decode` makes of it is read.
+    pub fn parse_decoding(text: impl Into<Bytes>, decode: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<Self, NotJson> {
+        match Self::peek(one_line(text.into())) {
+            Ok(message) => Ok(message),
+            Err(Unread::NotUtf8(text, _)) => Self::parse(decode(&text)),
+            Err(Unread::NotJson(error)) => Err(error),
         }
-        text.truncate(text.trim_ascii_end().len());
-        text.advance(text.len() - text.trim_ascii_start().len());
-        if memchr::memchr2(b'\n', b'\r', &text).is_some() {
-            let mut line = BytesMut::from(text);
-            let mut from = 0;
-            while let Some(at) = memchr::memchr2(b'\n', b'\r', &line[from..]) {
-                line[from + at] = b' ';
-                from += at + 1;
-            }
-            text = line.freeze();
-        }
-        Self::peek(text)
     }
 
     /// A message that the bridge has written. The id is the first member after `jsonrpc`.
@@ -106,10 +136,13 @@ impl Message {
         Self { text: text.into(), kind, id_at, is_valid: true }
     }
 
-    fn peek(text: Bytes) -> Result<Self, NotJson> {
-        let json = std::str::from_utf8(&text).map_err(|error| NotJson(error.to_string()))?;
+    fn peek(text: Bytes) -> Result<Self, Unread> {
+        let json = match std::str::from_utf8(&text) {
+            Ok(json) => json,
+            Err(error) => return Err(Unread::NotUtf8(text, error)),
+        };
         if json.starts_with('[') {
-            let elements = peek::batch(json, MOST_IN_BATCH).map_err(|error| NotJson(error.to_string()))?;
+            let elements = peek::batch(json, MOST_IN_BATCH).map_err(Unread::not_json)?;
             let elements = elements.into_iter().map(|element| match text.slice_ref(element.as_bytes()) {
                 // A batch in a batch is invalid; reading it would need a stack as deep as the text.
                 text if text.starts_with(b"[") => {
@@ -121,7 +154,7 @@ impl Message {
             let is_valid = elements.iter().all(|element| element.is_valid);
             return Ok(Self { text, kind: Kind::Batch(elements), id_at: None, is_valid });
         }
-        let peeked = peek::object(json).map_err(|error| NotJson(error.to_string()))?;
+        let peeked = peek::object(json).map_err(Unread::not_json)?;
         let id = peeked.id.map(Id::from_json);
         let id_at = peeked.id.map(|id| {
             let start = id.as_ptr() as usize - json.as_ptr() as usize;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
+use super::encoding::ResponseBody;
 use super::error::chain;
 use super::held::{Held, bound};
 
@@ -35,7 +35,7 @@ pub enum BodyError {
 /// Reads a body to its end. `idle`: how long the server may send nothing before the connection counts as broken.
 pub async fn read(
     headers: &HeaderMap,
-    body: Incoming,
+    body: ResponseBody,
     limit: usize,
     idle: Option<Duration>,
 ) -> Result<Bytes, BodyError> {
@@ -53,7 +53,7 @@ pub async fn read(
 async fn append(
     bytes: &mut Vec<u8>,
     held: &mut Held,
-    mut body: Incoming,
+    mut body: ResponseBody,
     limit: usize,
     content_length: usize,
     idle: Option<Duration>,
@@ -66,7 +66,7 @@ async fn append(
             None => body.frame().await,
         };
         let Some(frame) = frame else { return Ok(()) };
-        let frame = frame.map_err(|error| BodyError::Broken(chain(&error)))?;
+        let frame = frame.map_err(|error| BodyError::Broken(chain(&*error)))?;
         let Ok(data): Result<Bytes, _> = frame.into_data() else { continue };
         if bytes.len() + data.len() > limit {
             return Err(BodyError::TooLong(limit));
@@ -80,7 +80,7 @@ async fn append(
 }
 
 /// The beginning of an error response, enough to find its reason. Never fails, never waits long.
-pub async fn snippet(body: Incoming) -> Vec<u8> {
+pub async fn snippet(body: ResponseBody) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut held = Held::new(REASON_SIZE);
     tokio::time::timeout(REASON_TIMEOUT, append(&mut bytes, &mut held, body, REASON_SIZE, 0, None)).await.ok();

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CONNECTION, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::address::AddressScope;
 use super::connector::Connector;
 use super::cookies::CookieJar;
+use super::encoding::{ResponseBody, decoded};
 use super::error::{HttpError, chain};
 use super::network::{Network, NetworkError};
 use super::origin::origin;
@@ -26,6 +26,9 @@ pub const PRODUCT: &str = concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"));
 /// How long an idle connection stays in the pool. Node's and uvicorn's servers close idle connections after five
 /// seconds, and a request that is sent at that moment is lost.
 const IDLE: Duration = Duration::from_secs(4);
+
+/// The most header lines of a response; hyper's own limit is 100.
+const MOST_HEADERS: usize = 512;
 
 /// A pool of connections, and a cookie jar. Cheap to clone.
 #[derive(Clone)]
@@ -41,8 +44,8 @@ pub struct Http {
 #[derive(Debug)]
 pub enum ResponseOrRedirect {
     /// Status, headers, and a body that is still to be read.
-    Response(Response<Incoming>),
-    /// A redirect to this address on the same origin. The caller sends the request there.
+    Response(Response<ResponseBody>),
+    /// A redirect to this address on the same origin, or from http to https of the same host. The caller sends the request there.
     Redirect(Uri),
 }
 
@@ -54,6 +57,10 @@ impl Http {
         let pool = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
+            // What Node takes, servers send: folded lines, a blank before the colon, many lines.
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_max_headers(MOST_HEADERS)
             .build(connector.clone());
         Ok(Self { pool, connector, cookies: network.cookies.then(Arc::default) })
     }
@@ -74,7 +81,7 @@ impl Http {
     }
 
     /// Sends a request and waits for the head of the response, without a time limit. A redirect to another origin is an
-    /// error, because the request's headers are meant for this origin alone.
+    /// error, because the request's headers are meant for this origin alone; one from http to https of its host is not.
     pub async fn send(
         &self,
         method: Method,
@@ -96,7 +103,9 @@ impl Http {
         uri: &Uri,
         mut headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Response<Incoming>, HttpError> {
+    ) -> Result<Response<ResponseBody>, HttpError> {
+        // Without this header a server may use any encoding. What it encodes all the same is decoded.
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         if let Some(cookies) = &self.cookies {
             cookies.add_to(uri, &mut headers);
         }
@@ -128,7 +137,7 @@ impl Http {
         if let Some(cookies) = &self.cookies {
             cookies.store(uri, response.headers());
         }
-        Ok(response)
+        Ok(decoded(response))
     }
 
     fn explain(&self, uri: &Uri, error: &legacy::Error) -> HttpError {
@@ -150,7 +159,7 @@ impl std::fmt::Debug for Http {
 
 /// The address of a same-origin redirect; `None` for any other response. 303 demands a GET, so it is followed only from
 /// a GET.
-fn redirect(method: &Method, from: &Uri, response: &Response<Incoming>) -> Result<Option<Uri>, HttpError> {
+fn redirect<T>(method: &Method, from: &Uri, response: &Response<T>) -> Result<Option<Uri>, HttpError> {
     match response.status().as_u16() {
         301 | 302 | 307 | 308 => {}
         303 if method == Method::GET => {}
@@ -161,11 +170,22 @@ fn redirect(method: &Method, from: &Uri, response: &Response<Incoming>) -> Resul
     let location = location.ok_or_else(|| refuse("it has no readable Location header".to_owned()))?;
     let base = url::Url::parse(&from.to_string()).map_err(|error| refuse(error.to_string()))?;
     let next = base.join(location).map_err(|error| refuse(format!("its Location is not an address: {error}")))?;
-    if next.origin() != base.origin() {
+    if is_upgrade(&base, &next) {
+        let (from, to) = (base.origin().ascii_serialization(), next.origin().ascii_serialization());
+        log::warn!(
+            "{from} redirects to {to}; use the https address, or each start sends its first request unencrypted"
+        );
+    } else if next.origin() != base.origin() {
         let other = log::foreign(&next.origin().ascii_serialization());
         return Err(refuse(format!("it leads to {other}, which must not get the credentials for this server")));
     }
     next.as_str().parse().map(Some).map_err(|_| refuse("its Location is not an address".to_owned()))
+}
+
+/// Whether a redirect leads from http to https of the same host. Whoever answers for the host in plain text has got the
+/// credentials already.
+fn is_upgrade(from: &url::Url, to: &url::Url) -> bool {
+    from.scheme() == "http" && to.scheme() == "https" && from.host() == to.host()
 }
 
 /// The delay in a `Retry-After` header, which holds seconds or a date.

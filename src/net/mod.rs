@@ -4,14 +4,17 @@
 //! idle connection, or lets `connector` open one. The steps of that: `proxy` names the proxy, `address` resolves the
 //! host and refuses addresses, `tunnel` leads through the proxy, `tls` encrypts (with `verifier` for the server's
 //! certificate and `identity` for ours). What fails on the way is an `error`; `tls_error` has all sentences about TLS
-//! and certificates. The response is read by `body`, or by `sse` as server-sent events; `held` limits what they hold.
+//! and certificates. The response is decoded by `encoding`, and read by `body`, or by `sse` as server-sent events; `held`
+//! limits what they hold, and `charset` reads text that is not UTF-8.
 
 mod address;
 mod body;
 mod certificate;
+mod charset;
 mod client;
 mod connector;
 mod cookies;
+mod encoding;
 mod error;
 mod held;
 mod identity;
@@ -29,7 +32,9 @@ mod verifier;
 
 pub use address::{AddressScope, Family};
 pub use body::{BodyError, read, snippet};
+pub use charset::{from_other, from_utf16, to_utf8};
 pub use client::{Http, PRODUCT, ResponseOrRedirect, retry_after};
+pub use encoding::ResponseBody;
 pub use error::HttpError;
 pub use network::{Network, NetworkError, Proxy, socket_url};
 pub use origin::{host_header, is_loopback, origin};

@@ -34,7 +34,6 @@ pub(super) struct Guard {
     skipping: Option<Skipping>,
     /// The current event has had a `data:` line.
     has_data: bool,
-    at_start: bool,
     /// The last line ended in CR, so an LF that follows belongs to it. The guard does not wait for the LF: the last
     /// event would be delayed.
     after_cr: bool,
@@ -60,7 +59,6 @@ impl Guard {
             limit,
             skipping: None,
             has_data: false,
-            at_start: true,
             after_cr: false,
         }
     }
@@ -150,7 +148,9 @@ impl Guard {
     }
 
     fn item(&mut self, mut line: Bytes) -> Option<Item> {
-        if std::mem::take(&mut self.at_start) && line.starts_with(b"\xEF\xBB\xBF") {
+        // The HTML standard removes a byte order mark from the beginning of the stream. Servers on .NET that open a writer
+        // for each event begin each with one.
+        if line.starts_with(b"\xEF\xBB\xBF") {
             line.advance(3);
         }
         if line.is_empty() {

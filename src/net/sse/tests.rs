@@ -40,6 +40,7 @@ fn events_are_read_as_the_html_standard_says() {
     for (text, data) in [
         ("data: a\n\n", &["a"][..]),
         ("\u{feff}data: a\n\n", &["a"]),
+        ("data: a\n\n\u{feff}data: b\n\n\u{feff}event: message\ndata: c\n\n", &["a", "b", "c"]),
         ("data:a\r\n\r\ndata:b\r\rdata: c\n\n", &["a", "b", "c"]),
         ("data: a\ndata:\ndata:  b\n\n", &["a\n\n b"]),
         (": comment\n\nevent: x\n\ndata: a\n\n", &["a"]),

@@ -2,12 +2,14 @@
 //!
 //! * [`sender`] sends a request: its credential, its retries. [`backoff`] says how long to wait between two.
 //! * [`response`] reads the response, and says which message answers the request; [`response_stream`] reads an event
-//!   stream until then. [`summary`] puts a body into one line for people.
+//!   stream until then. [`summary`] puts a body into one line for people; [`page`]
+//!   finds the text of an HTML page for that.
 //! * [`to_client`] delivers messages; [`server_requests`] counts the requests of the server that the client has not
 //!   answered. [`outcome`] is what comes of a request and beside it.
 
 pub(super) mod backoff;
 mod outcome;
+mod page;
 pub(super) mod response;
 pub(super) mod response_stream;
 mod sender;

@@ -9,7 +9,6 @@ use futures_util::stream::{BoxStream, StreamExt};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use serde::Deserialize;
 
 use super::Sender;
@@ -17,7 +16,7 @@ use super::summary::{needed_bytes, summary};
 use crate::log;
 use crate::log::trace::{self, Exchange};
 use crate::message::{ErrorObject, Id, Kind, Message, error_code};
-use crate::net::{self, BodyError, Events, SseError, retry_after};
+use crate::net::{self, BodyError, Events, ResponseBody, SseError, retry_after};
 use crate::upstream::Failure;
 
 /// How long the body may take of a 401 or 403 that a login cures, whatever the body holds.
@@ -37,16 +36,16 @@ pub(crate) enum Body {
 }
 
 /// Reads a 2xx response.
-pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> Result<Body, Failure> {
+pub(crate) async fn read_body(sender: &Sender, response: Response<ResponseBody>) -> Result<Body, Failure> {
     let host = &sender.host;
     let (head, body) = response.into_parts();
     if matches!(head.status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
         // Some servers leave such a body open.
         return Ok(Body::Nothing(head.status));
     }
-    if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+    if let Some(encoding) = head.headers.get(CONTENT_ENCODING) {
         let encoding = log::foreign_bytes(encoding.as_bytes());
-        return Err(Failure::Unusable(format!("{host} sent a body encoded as {encoding}, which was not asked for")));
+        return Err(Failure::Unusable(format!("{host} sent a body encoded as {encoding}, which no request allows")));
     }
     if has_type(&head.headers, "text/event-stream") {
         return Ok(Body::Events(events(sender, body, Exchange::of(&head.extensions))));
@@ -59,12 +58,14 @@ pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> 
         }
     })?;
     trace::body(Exchange::of(&head.extensions), &text);
-    if text.iter().all(u8::is_ascii_whitespace) {
+    let text = net::from_utf16(text);
+    if text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text).iter().all(u8::is_ascii_whitespace) {
         return Ok(Body::Nothing(head.status));
     }
     // A copy, because a large text must stay the only one.
-    let start = text[..text.len().min(needed_bytes())].to_vec();
-    let what = match Message::received(text) {
+    let start = text[..text.len().min(needed_bytes(&text))].to_vec();
+    let received = Message::parse_decoding(text, |text| net::from_other(&head.headers, text)).map(Message::repaired);
+    let what = match received {
         Ok(message) if !matches!(message.kind(), Kind::Invalid(_)) => return Ok(Body::Message(message)),
         Ok(_) => "JSON that is no JSON-RPC message".to_owned(),
         Err(_) if has_type(&head.headers, "application/json") => "broken JSON".to_owned(),
@@ -73,7 +74,11 @@ pub(crate) async fn read_body(sender: &Sender, response: Response<Incoming>) -> 
             None => "no MCP message".to_owned(),
         },
     };
-    Err(Failure::Unusable(format!("{host} answered {} with {what}: {}", head.status, summary(&start))))
+    Err(Failure::Unusable(format!(
+        "{host} answered {} with {what}: {}",
+        head.status,
+        summary(&net::to_utf8(&head.headers, start))
+    )))
 }
 
 /// The failure of a request whose response has [no body](Body::Nothing).
@@ -82,11 +87,9 @@ pub(crate) fn no_body(host: &str, status: StatusCode) -> Failure {
 }
 
 /// The events of a body whose content type says that it is an event stream.
-fn events(sender: &Sender, body: Incoming, exchange: Option<Exchange>) -> EventStream {
+fn events(sender: &Sender, body: ResponseBody, exchange: Option<Exchange>) -> EventStream {
     let chunks = body.into_data_stream().map(|chunk| {
-        chunk.map_err(|error| {
-            SseError::Broken(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string))
-        })
+        chunk.map_err(|error| SseError::Broken(error.source().map_or(error.to_string(), ToString::to_string)))
     });
     Box::new(Events::new(chunks.boxed(), sender.limit).traced(exchange))
 }
@@ -102,7 +105,7 @@ pub(crate) fn has_type(headers: &HeaderMap, kind: &str) -> bool {
 /// the request named a session, so that the response may mean that the session has expired.
 pub(crate) async fn error_response(
     sender: &Sender,
-    response: Response<Incoming>,
+    response: Response<ResponseBody>,
     in_session: bool,
 ) -> Result<Message, Failure> {
     let (head, body) = response.into_parts();
@@ -117,6 +120,7 @@ pub(crate) async fn error_response(
         reading.await
     };
     trace::body(Exchange::of(&head.extensions), &text);
+    let text = net::to_utf8(&head.headers, text);
     let summary = summary(&text);
     let rpc = Message::parse(text).ok().filter(is_rpc_error).map(Message::repaired);
     if in_session && is_session_expired(status, &summary, rpc.as_ref()) {
@@ -145,7 +149,7 @@ pub(crate) async fn error_response(
 pub(crate) fn lost_session(sender: &Sender, status: StatusCode, answer: &Message) -> Option<Failure> {
     let Kind::Response { is_error: true, .. } = answer.kind() else { return None };
     let is_code = |code| matches!(code, -32000 | -32001 | -32005 | -32600);
-    let summary = || summary(&answer.text()[..answer.text().len().min(needed_bytes())]);
+    let summary = || summary(&answer.text()[..answer.text().len().min(needed_bytes(answer.text()))]);
     if !error_code(answer).is_some_and(is_code) {
         return None;
     }

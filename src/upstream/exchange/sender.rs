@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use hyper::body::Incoming;
 use parking_lot::Mutex;
 
 use super::backoff::Backoff;
 use super::server_requests::ServerRequests;
 use crate::auth::Authorizer;
 use crate::log;
-use crate::net::{self, Http, HttpError, ResponseOrRedirect, retry_after};
+use crate::net::{self, Http, HttpError, ResponseBody, ResponseOrRedirect, retry_after};
 use crate::upstream::{Failure, Options};
 
 /// How often a request is sent again because a server returned `Retry-After`.
@@ -44,7 +43,7 @@ const LOGIN: Duration = Duration::from_secs(24 * 3600);
 /// The head of a response, and where it came from if that is not where the request was sent.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<ResponseBody>,
     pub(crate) moved: Option<Uri>,
 }
 

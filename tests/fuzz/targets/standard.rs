@@ -1,7 +1,7 @@
 //! Which events does a whole stream have? The HTML standard, 9.2.6 "Interpreting an event stream", word by word.
 //!
-//! Two rules are our own: an event above the limit is skipped, except for a delay that comes before the limit; and an event
-//! is complete even if the stream ends right after it.
+//! Three rules are our own: an event above the limit is skipped, except for a delay that comes before the limit; an event is
+//! complete even if the stream ends right after it; and a byte order mark may begin any line.
 
 use bytes::Bytes;
 use mcp_ferry::net::Event;
@@ -63,9 +63,6 @@ fn check_id(id: Option<&str>, data: Option<&str>, certain: bool) {
 
 pub fn interpret(bytes: &[u8], limit: usize) -> Expected {
     let text = String::from_utf8_lossy(bytes);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    // The scan for an answer finds nothing behind a byte order mark.
-    let marked = bytes.starts_with(b"\xEF\xBB\xBF");
     let mut expected = Expected { events: Vec::new(), last_event_id: None, retry: None };
     let (mut data, mut name, mut last_id) = (String::new(), String::new(), String::new());
     let (mut size, mut in_data) = (0, false);
@@ -75,6 +72,9 @@ pub fn interpret(bytes: &[u8], limit: usize) -> Expected {
     assert_eq!(sizes.len(), decoded.len());
     for (line_size, line) in sizes.zip(decoded) {
         let line = std::str::from_utf8(line).expect("decoded");
+        // The scan for an answer finds nothing behind a byte order mark.
+        let marked = line.starts_with('\u{feff}');
+        let line = line.strip_prefix('\u{feff}').unwrap_or(line);
         size += line_size;
         if line.is_empty() {
             if size > limit {

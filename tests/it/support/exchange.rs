@@ -76,6 +76,11 @@ impl Exchange {
     }
 
     pub(crate) fn respond(self, status: &str, headers: &[(&str, &str)], body: &str) {
+        self.respond_bytes(status, headers, body.as_bytes());
+    }
+
+    /// Responds with a body that need not be text.
+    pub(crate) fn respond_bytes(self, status: &str, headers: &[(&str, &str)], body: &[u8]) {
         let mut head = head(status, headers);
         // A 204 has neither a body nor a length.
         if !status.starts_with("204") {
@@ -83,7 +88,7 @@ impl Exchange {
         }
         head += "\r\n";
         self.connection.write(head.as_bytes());
-        self.connection.write(body.as_bytes());
+        self.connection.write(body);
         self.connection.finish(After::NextRequest);
     }
 
@@ -197,7 +202,12 @@ pub(crate) struct Events {
 impl Events {
     /// Sends one chunk as it is.
     pub(crate) fn chunk(&self, text: &str) -> &Self {
-        self.connection.write(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
+        self.chunk_bytes(text.as_bytes())
+    }
+
+    /// Sends one chunk that need not be text.
+    pub(crate) fn chunk_bytes(&self, bytes: &[u8]) -> &Self {
+        self.connection.write(&[format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat());
         self
     }
 

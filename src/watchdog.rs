@@ -19,7 +19,7 @@ use crate::{log, system};
 struct Limits {
     /// How long nothing is looked at after the end of stdin or a signal: nearly every run has ended by then.
     grace: Duration,
-    /// How long the runtime may take to run an empty task.
+    /// How long the runtime may take to run an empty task. On a busy machine a second is not long.
     stuck: Duration,
     /// How long an end in good order may take: requests, a refresh of the login, the end of the session, the last lines
     /// of the log.
@@ -27,7 +27,7 @@ struct Limits {
 }
 
 const LIMITS: Limits =
-    Limits { grace: Duration::from_secs(3), stuck: Duration::from_secs(1), orderly: Duration::from_secs(20) };
+    Limits { grace: Duration::from_secs(3), stuck: Duration::from_secs(3), orderly: Duration::from_secs(20) };
 
 /// How long the last line of the log may take.
 const LAST_LINE: Duration = Duration::from_secs(1);

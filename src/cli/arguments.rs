@@ -15,13 +15,13 @@ use super::split_header::join_split_headers;
 /// Options that are an error without a value: one says where tokens come from, the other where a person is sent.
 const VALUE_REQUIRED: [&str; 2] = ["token-endpoint", "auth-success-url"];
 
-/// Options of other programs that have the address as their value, and the transport that each means.
-const ADDRESS_OPTIONS: [(&str, Option<&str>); 5] = [
-    ("url", None),
-    ("server-url", None),
-    ("sse", Some("sse-first")),
-    ("streamable-http", None),
-    ("streamableHttp", None),
+/// Options of other programs that have the address as their value, and the transport that each means, if it means one.
+const ADDRESS_OPTIONS: [(&str, &str); 5] = [
+    ("url", ""),
+    ("server-url", ""),
+    ("sse", "sse-first"),
+    ("streamable-http", "http-first"),
+    ("streamableHttp", "http-first"),
 ];
 
 /// The longest unknown option that is shown. A longer one may be a secret.
@@ -84,10 +84,10 @@ impl Sorter<'_> {
                     Some((_, value)) => Some(value.into()),
                     None => args.next_if(|next| !next.as_encoded_bytes().starts_with(b"-")),
                 };
-                if value.is_none() && transport.is_none() {
+                if value.is_none() && transport.is_empty() {
                     self.warnings.push("an option for the address is ignored, because it has no value".to_owned());
                 }
-                transports.extend(transport);
+                transports.extend(Some(transport).filter(|transport| !transport.is_empty()));
                 positionals.splice(0..0, value);
             } else if let Some(option) = find_option(self.command, &arg) {
                 let command = self.command;
@@ -205,8 +205,8 @@ fn find_option<'a>(command: &'a Command, arg: &OsStr) -> Option<&'a Arg> {
     })
 }
 
-/// Whether an option of another program has the address as its value, and the transport that it means.
-fn address_option(arg: &OsStr) -> Option<Option<&'static str>> {
+/// The transport that an option of another program means whose value is the address; empty if it means none.
+fn address_option(arg: &OsStr) -> Option<&'static str> {
     let name = option_name(arg)?;
     ADDRESS_OPTIONS.iter().find(|(option, _)| *option == name).map(|(_, transport)| *transport)
 }

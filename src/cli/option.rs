@@ -63,8 +63,15 @@ pub(super) fn complete(arg: Arg) -> Arg {
 
 /// Options whose values are needed as they were typed too, or have rules of their own: the room that reads them fills
 /// them in.
-pub(super) const FILLED_IN_LATER: [&str; 4] =
-    ["header", "static_oauth_client_info", "static_oauth_client_metadata", "token_command"];
+pub(super) const FILLED_IN_LATER: [&str; 7] = [
+    "header",
+    "static_oauth_client_info",
+    "static_oauth_client_metadata",
+    "token_command",
+    "bearer_token_env",
+    "client_secret_env",
+    "idp_client_secret_env",
+];
 
 /// A type that the field of an option can have.
 pub(super) trait OptionValue: Sized {

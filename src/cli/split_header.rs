@@ -1,13 +1,16 @@
 //! Which arguments are parts of one header? Some clients split `--header "Authorization: Bearer x"` at its spaces, and
 //! other programs have the header's name and value as two arguments.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::iter::Peekable;
 
 use http::HeaderName;
 
 /// Words that are an authentication scheme and never a whole credential.
 const SCHEMES: [&str; 4] = ["bearer", "basic", "token", "apikey"];
+
+/// The names of the option: ours, and those of other programs.
+const NAMES: [&str; 3] = ["--header", "--headers", "-H"];
 
 /// The lowest number that is a callback port when it follows a whole header.
 const LOWEST_PORT: u16 = 1024;
@@ -26,13 +29,11 @@ pub(super) fn join_split_headers(
             joined.extend(args);
             return joined;
         }
-        let inline = match inline_value(&arg) {
-            None => {
-                joined.push(arg);
-                continue;
-            }
-            Some(inline) => inline,
-        };
+        let inline = inline_value(&arg);
+        if inline.is_none() && !NAMES.iter().any(|name| arg == *name) {
+            joined.push(arg);
+            continue;
+        }
         joined.push("--header".into());
         let value = inline.or_else(|| args.next_if(|next| !next.as_encoded_bytes().starts_with(b"--")));
         match value.map(|value| whole(value, &mut args)) {
@@ -47,14 +48,14 @@ pub(super) fn join_split_headers(
     joined
 }
 
-/// Whether an argument is the option for a header; `Some(Some(…))` with its value in the same argument.
-fn inline_value(arg: &OsString) -> Option<Option<OsString>> {
-    if ["--header", "--headers", "-H"].iter().any(|name| arg == name) {
-        return Some(None);
-    }
-    let text = arg.to_str()?;
-    let value = ["--header=", "--headers=", "-H"].iter().find_map(|start| text.strip_prefix(start))?;
-    Some(Some(value.trim_start_matches('=').into()))
+/// The value of a header that stands in the same argument as its option.
+fn inline_value(arg: &OsStr) -> Option<OsString> {
+    let value = NAMES.iter().find_map(|name| {
+        let rest = arg.to_str()?.strip_prefix(name)?;
+        // Only a short name needs no sign between it and its value.
+        rest.strip_prefix('=').or(Some(rest).filter(|rest| *name == "-H" && !rest.is_empty()))
+    });
+    value.map(Into::into)
 }
 
 /// The header that begins with this argument, with its parts among the next ones. `None` if a quote stays open.
@@ -63,9 +64,7 @@ fn whole(first: OsString, args: &mut Peekable<impl Iterator<Item = OsString>>) -
     let mut value = text.to_owned();
     let mut join = |value: &mut String, separator: &str, is_part: &dyn Fn(&str) -> bool| {
         let part = args.next_if(|next| next.to_str().is_some_and(is_part));
-        part.and_then(|part| part.into_string().ok())
-            .map(|part| value.push_str(&format!("{separator}{part}")))
-            .is_some()
+        part.and_then(|part| part.into_string().ok()).map(|part| value.extend([separator, &part])).is_some()
     };
     if let Some(quote) = open_quote(&value) {
         while open_quote(&value) == Some(quote) {

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::text::{command, each_given_path, given, given_path, names_a_variable, read_file, variable};
+use super::text::{command, each_given_path, given, given_path, names_a_variable, read_file, variable, variable_name};
 use crate::auth::{Credential, Headers};
 use crate::cli::{self, Credentials};
 use crate::error::Error;
@@ -94,7 +94,7 @@ pub(super) fn bearer_token(typed: &Credentials, headers: &mut Headers) -> Result
         read_file(path)?;
         found.push(Credential::File { path: path.to_owned() });
     }
-    match given(typed.bearer_token_env.as_ref()) {
+    match given(typed.bearer_token_env.as_ref()).map(variable_name) {
         None => {}
         Some(token) if !names_a_variable(token) => {
             log::hide(token);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::text::{document, each_given, given, given_path, named_file, names_a_variable, variable};
+use super::text::{document, each_given, given, given_path, named_file, names_a_variable, variable, variable_name};
 use crate::auth::{Credential, Enterprise, Grant, Login, ResourceChoice, Signer};
 use crate::cli;
 use crate::error::Error;
@@ -62,7 +62,7 @@ fn client(typed: &cli::Login) -> Result<Login, Error> {
 
 /// The secret in the variable that the option names.
 fn secret_variable(name: Option<&String>, option: &str) -> Result<Option<Secret>, Error> {
-    let Some(name) = given(name) else { return Ok(None) };
+    let Some(name) = given(name).map(variable_name) else { return Ok(None) };
     if !names_a_variable(name) {
         log::hide(name);
         return Err(Error::Usage(format!("{option} needs the name of an environment variable, not the secret itself")));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::typed::{expand_path, fill_in, has_place, is_unset, is_variable_name, read_text};
+use crate::typed::{expand_path, fill_in, has_place, is_unset, is_variable_name, read_text, unquoted};
 
 /// The value of an option, unless it counts as not given.
 pub(super) fn given(typed: Option<&String>) -> Option<&str> {
@@ -23,6 +23,17 @@ pub(super) fn each_given_path(typed: &[PathBuf]) -> impl Iterator<Item = &Path> 
 /// The values of a repeatable option, without those that count as not given.
 pub(super) fn each_given(typed: &[String]) -> impl Iterator<Item = &str> {
     typed.iter().filter_map(|typed| given(Some(typed)))
+}
+
+/// The name of a variable, which people also type as hosts and shells write the variable's value: `${env:NAME}`.
+pub(super) fn variable_name(typed: &str) -> &str {
+    let typed = unquoted(typed);
+    let inside = |open: &str, close: &str| {
+        let name = typed.strip_prefix(open)?.strip_suffix(close)?;
+        is_variable_name(name).then_some(name)
+    };
+    let spellings = [("${env:", "}"), ("${", "}"), ("{env:", "}"), ("$", ""), ("%", "%")];
+    spellings.iter().find_map(|(open, close)| inside(open, close)).unwrap_or(typed)
 }
 
 /// Whether a text is the name of an environment variable, and not a token that was typed in its place: names are short,
@@ -116,6 +127,14 @@ fn escapes(quote: Option<char>, next: Option<char>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_is_named_in_every_spelling() {
+        for typed in ["TOKEN", "${TOKEN}", "${env:TOKEN}", "{env:TOKEN}", "$TOKEN", "%TOKEN%", "\"TOKEN\""] {
+            assert_eq!(variable_name(typed), "TOKEN", "{typed}");
+        }
+        assert_eq!(variable_name("${input:token}"), "${input:token}");
+    }
 
     #[test]
     fn commands_are_split_without_a_shell() {

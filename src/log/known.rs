@@ -67,7 +67,7 @@ impl KnownSecrets {
         }
         let value: Arc<str> = value.into();
         let place = self.values.partition_point(|(_, known)| known.len() >= value.len());
-        let (word, bit) = pair(&start);
+        let (word, bit) = pair(start);
         self.pairs[word] |= bit;
         self.values.insert(place, (self.added, Arc::clone(&value)));
         self.by_start.entry(start).or_default().push(value);
@@ -83,7 +83,7 @@ impl KnownSecrets {
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(usize, usize)) {
         for at in 0..text.len() {
             let Some(start) = text[at..].first_chunk::<SHORTEST>() else { return };
-            let (word, bit) = pair(start);
+            let (word, bit) = pair(*start);
             if self.pairs[word] & bit == 0 {
                 continue;
             }
@@ -97,7 +97,7 @@ impl KnownSecrets {
 }
 
 /// Where the mark of the first two bytes stands.
-fn pair(start: &Start) -> (usize, u64) {
+fn pair(start: Start) -> (usize, u64) {
     let pair = usize::from(u16::from_be_bytes([start[0], start[1]]));
     (pair / 64, 1 << (pair % 64))
 }

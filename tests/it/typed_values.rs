@@ -117,7 +117,7 @@ fn a_header_is_sent_as_it_was_meant() {
     let bearer = format!("Bearer {TOKEN}");
     let expected = Some(bearer.as_str());
     let whole = format!("Authorization: {bearer}");
-    let rows: [(&[&str], Option<&str>); 25] = [
+    let rows: [(&[&str], Option<&str>); 28] = [
         (&["-H", &whole], expected),
         (&["--headers", &whole], expected),
         (&["-H", "Authorization", &bearer], expected),
@@ -136,6 +136,9 @@ fn a_header_is_sent_as_it_was_meant() {
         (&["--header", "Authorization: Bearer %MY_TOKEN%"], expected),
         (&["--header", "Authorization: Bearer ${NONE:-d}"], Some("Bearer d")),
         (&["--header", "Authorization: ${NONE:-${MY_AUTH}}"], expected),
+        (&["--bearer-token-env", "${env:MY_TOKEN}"], expected),
+        (&["--bearer-token-env", "$MY_TOKEN"], expected),
+        (&["--bearer-token-env", "${input:token}"], None),
         // What was plainly not meant is not sent; one warning names the reason.
         (&["--header", "Authorization: Bearer ${NONE}"], None),
         (&["--header", "Authorization: Bearer ${input:token}"], None),

@@ -66,7 +66,7 @@ fn texts(value: &Value, found: &mut Vec<String>) {
 fn assert_harmless_message(case: &str, line: &str) {
     let mut found = Vec::new();
     texts(&value(line), &mut found);
-    found.iter().for_each(|text| assert_harmless(&format!("{case}: the answer"), text));
+    assert_harmless(&format!("{case}: the answer"), &found.join("\n"));
 }
 
 /// Runs each row; all that fail are named.
@@ -133,6 +133,41 @@ fn no_text_of_a_server_is_shown_raw_or_long() {
         assert!(bridge_error(&answer).len() < 2000, "{case}: {answer}");
         assert_harmless(&format!("{case}: stderr"), &bridge.finish().stderr);
     });
+}
+
+/// A server of the modern era whose tools have such names, and one that opens a stream for another host.
+#[test]
+fn no_name_of_a_tool_or_endpoint_is_shown_raw_or_long() {
+    let modern = Upstream::start(|call| match call.kind() {
+        "tools/list" => {
+            let property = json!({ "type": "object", "x-mcp-header": poison() });
+            let schema = json!({ "type": "object", "properties": { poison(): property } });
+            let tool = json!({ "name": poison(), "inputSchema": schema });
+            call.complete(&format!(r#""tools":[{tool}],"ttlMs":0,"cacheScope":"private""#));
+        }
+        _ => call.respond_as_modern(),
+    });
+    let stream = Upstream::start(|call| match call.request.http_method.as_str() {
+        "GET" => {
+            let events = call.sse();
+            events.chunk(&format!("event: endpoint\ndata: https://{}/{COMMAND}\n\n", "b".repeat(5000)));
+            events.end();
+        }
+        _ => call.plain("405 Method Not Allowed", ""),
+    });
+    for (case, upstream, kind) in [("a tool", &modern, "tools/list"), ("an endpoint", &stream, "initialize")] {
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--log-level", "debug", "--patience", "1"]).start();
+        if kind == "initialize" {
+            bridge.send(&initialize("1", REVISION));
+            assert_harmless_message(case, &bridge.response("1"));
+        } else {
+            bridge.initialize();
+            bridge.request("1", kind, "{}");
+        }
+        let stderr = bridge.finish().stderr;
+        assert_harmless(&format!("{case}: stderr"), &stderr);
+        assert!(stderr.lines().all(|line| line.len() < 2000), "{case}: {stderr}");
+    }
 }
 
 fn leak(text: String) -> &'static str {

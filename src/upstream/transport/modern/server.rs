@@ -223,7 +223,8 @@ impl ModernServer {
     fn scan_tools(&self, answer: Message) -> Message {
         let scanned = param_headers::scan_tools(&answer);
         for (name, why) in scanned.left_out.iter().take(MOST_WARNINGS) {
-            log::warn!("the tool {:?} is left out of the list: {}", log::foreign(name), log::foreign(why));
+            let left_out = format!("{:?} is left out of the list: {why}", log::foreign_name(name));
+            log::warn!("the tool {}", log::foreign(&left_out));
         }
         if scanned.left_out.len() > MOST_WARNINGS {
             log::warn!("{} tools are left out of the list in all", scanned.left_out.len());

@@ -1,7 +1,10 @@
 //! How are requests sent to an authorization server? With headers of their own: the user's headers and credentials for
 //! the MCP server are not in them.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, USER_AGENT};
@@ -29,6 +32,17 @@ pub(super) struct Fetch {
     http: Http,
     allow_http: bool,
     address_scope: AddressScope,
+    /// Redirects to another origin are not followed.
+    within_origin: bool,
+    limit: Option<Limit>,
+}
+
+/// What a series of requests may cost.
+#[derive(Clone)]
+struct Limit {
+    /// How many more requests may be sent. Clones share it.
+    requests_left: Arc<AtomicU32>,
+    end: Instant,
 }
 
 /// Why a request was not sent, or has no response.
@@ -40,6 +54,8 @@ pub enum FetchError {
     /// certificate is not valid.
     #[error("{cause}")]
     Barred { cause: String, hint: &'static str },
+    #[error("servers lead from address to address, and none of them leads to the authorization server")]
+    TooMany,
     /// There is no connection; nothing was sent.
     #[error("{0}")]
     Unreachable(String),
@@ -54,6 +70,7 @@ impl FetchError {
         match self {
             Self::UrlNotAllowed(_) => "an authorization server must have an https address, or be on this machine",
             Self::Barred { hint, .. } => hint,
+            Self::TooMany => "only the server's operator can fix this; --issuer URL names the authorization server",
             Self::Unreachable(_) | Self::NoResponse(_) => "the next request tries it again",
         }
     }
@@ -73,7 +90,7 @@ impl Fetch {
     /// `allow_http`: the user allows http to the MCP server, so its authorization server may use http too. `Http`
     /// checks which network addresses a name may lead to, by the scope that it was made for.
     pub(super) fn new(http: Http, allow_http: bool, address_scope: AddressScope) -> Self {
-        Self { http, allow_http, address_scope }
+        Self { http, allow_http, address_scope, within_origin: false, limit: None }
     }
 
     /// Checks an address that a browser is to be sent to. The browser is inside the network that this machine is in, and
@@ -93,6 +110,28 @@ impl Fetch {
         })
     }
 
+    /// The same client for a series of so many requests in so long a time.
+    pub(in crate::auth) fn limited(&self, requests: u32, time: Duration) -> Self {
+        let limit = Limit { requests_left: Arc::new(AtomicU32::new(requests)), end: Instant::now() + time };
+        Self { limit: Some(limit), ..self.clone() }
+    }
+
+    /// The same client, which asks only the server that it is told to ask.
+    pub(in crate::auth) fn within_origin(&self) -> Self {
+        Self { within_origin: true, ..self.clone() }
+    }
+
+    /// How long the series of requests may still take.
+    pub(in crate::auth) fn time_left(&self) -> Duration {
+        self.limit.as_ref().map_or(TIME_LIMIT, |limit| limit.end.saturating_duration_since(Instant::now()))
+    }
+
+    fn count_request(&self) -> Result<(), FetchError> {
+        let Some(limit) = &self.limit else { return Ok(()) };
+        let counted = limit.requests_left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        counted.map(drop).map_err(|_| FetchError::TooMany)
+    }
+
     pub(in crate::auth) fn check_url(&self, url: &str) -> Result<Url, FetchError> {
         Ok(check_url(url, self.allow_http)?)
     }
@@ -102,9 +141,13 @@ impl Fetch {
         let mut url = self.check_url(url)?;
         let started_with_https = url.scheme() == "https";
         for _ in 0..=REDIRECTS {
+            let from = url.origin();
             let reply = self.send(Method::GET, url, headers(extra)?, Bytes::new()).await?;
             let Some(next) = redirect(&reply) else { return Ok(reply) };
             url = self.check_url(&next)?;
+            if self.within_origin && url.origin() != from {
+                return Err(UnsafeUrl::new(&url, "a redirect from another server leads there").into());
+            }
             if started_with_https && url.scheme() != "https" {
                 return Err(UnsafeUrl::new(&url, "a redirect from https leads there").into());
             }
@@ -157,6 +200,7 @@ impl Fetch {
     }
 
     async fn send(&self, method: Method, url: Url, headers: HeaderMap, body: Bytes) -> Result<Reply, FetchError> {
+        self.count_request()?;
         let uri: Uri = url.as_str().parse().map_err(|_| UnsafeUrl::new(&url, "it is not a valid request URL"))?;
         let host = crate::net::origin(&uri);
         log::debug!("{method} {host}{}", log::foreign(url.path()));
@@ -236,7 +280,12 @@ impl Reply {
             None => "to an address that cannot be read".to_owned(),
         };
         self.status.is_redirection().then(|| {
-            format!("{} redirects {} (status {}), which is not followed", foreign(self.url.path()), place(), self.status)
+            format!(
+                "{} redirects {} (status {}), which is not followed",
+                foreign(self.url.path()),
+                place(),
+                self.status
+            )
         })
     }
 

@@ -42,6 +42,8 @@ pub struct LoginPrompt {
     pub url: String,
     /// The code to type there (RFC 8628).
     pub code: Option<String>,
+    /// What the person should know before.
+    pub warning: Option<String>,
 }
 
 impl LoginStatus {

@@ -19,7 +19,9 @@ const NOTICED: Duration = Duration::from_secs(3);
 /// Ends a login, and one that is under way. True if the authorization server has revoked its tokens. If it does not, or
 /// cannot be reached, the login is ended all the same.
 pub(crate) async fn log_out(context: &Arc<LoginContext>, account: &Account) -> Result<bool, StoreError> {
-    let _no_login_begins = LoginLock::new(account.clone()).cancel_pending(NOTICED).await;
+    let login_lock = LoginLock::new(account.clone());
+    let _no_login_begins = login_lock.cancel_pending(NOTICED).await;
+    login_lock.forget_tabs().await;
     if account.read().await?.is_none() {
         return Ok(false);
     }
@@ -28,7 +30,14 @@ pub(crate) async fn log_out(context: &Arc<LoginContext>, account: &Account) -> R
     let ended = account.transact(async move |mut transaction| {
         let record = transaction.record.clone();
         let revoked = revoke(&context, &record, is_its_own).await;
-        let ended = Record { tokens: None, logged_out: true, requested_scope: None, dpop_key: None, ..record };
+        let ended = Record {
+            tokens: None,
+            bound_issuer: None,
+            logged_out: true,
+            requested_scope: None,
+            dpop_key: None,
+            ..record
+        };
         transaction.save(ended).await.map(|_| revoked)
     });
     ended.await?

@@ -19,6 +19,12 @@ pub(super) fn list(document: &Map<String, Value>, name: &str) -> Vec<String> {
     Metadata(document).array(name).unwrap_or_default().into_iter().map(str::to_owned).collect()
 }
 
+/// Whether two issuer identifiers are equal but for one slash at the end. RFC 8414 section 3.3 does not allow this
+/// difference, but servers have it (Google). Nothing else may differ: issuers that only look alike are different issuers.
+pub(super) fn is_same_issuer(one: &str, other: &str) -> bool {
+    one == other || one.strip_suffix('/') == Some(other) || other.strip_suffix('/') == Some(one)
+}
+
 /// Makes metadata for a server that has no metadata document.
 pub(super) fn document(members: &[(&str, Value)]) -> Map<String, Value> {
     members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()

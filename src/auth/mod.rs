@@ -15,6 +15,7 @@
 //! * One login for all programs of a machine: `record` is what is kept, `store` is where, `account` is what a process
 //!   knows of it, `login_lock` decides which process logs in, `expiry` knows clocks, `import` reads the login of
 //!   another bridge.
+//! * `binding`: which authorization server the user's own credentials may go to.
 //! * From a challenge to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
 //!   `token`; `grants` without a browser on this machine; signatures: `jwt`, `dpop`, `crypto`; `web_url` checks URLs.
 //!   All requests go through `fetch`, which never sees a header of the user's.
@@ -22,6 +23,7 @@
 
 mod account;
 mod authorization;
+mod binding;
 mod browser;
 mod callback;
 pub mod challenge;

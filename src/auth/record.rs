@@ -21,6 +21,9 @@ pub struct Record {
     pub server: String,
     /// The authorization server.
     pub issuer: Option<Issuer>,
+    /// The issuer that the user's own credentials belong to, see [`super::binding`]. It is written before they are first
+    /// sent; a logout clears it.
+    pub bound_issuer: Option<String>,
     /// Our registration at that authorization server. The tokens belong to it.
     pub client: Option<Client>,
     /// A later registration at the same authorization server, for the next login. The tokens stay with `client`, which

@@ -100,6 +100,8 @@ pub struct Login {
     pub authorize_params: Vec<(String, String)>,
     /// `--issuer`: the only authorization server to use.
     pub issuer: Option<String>,
+    /// `--metadata-url`: where the authorization server's metadata are, if not at a well-known place of its issuer.
+    pub metadata_url: Option<String>,
     /// `--assume-pkce`: the user knows that the authorization server supports PKCE, although its metadata do not say
     /// so.
     pub assume_pkce: bool,
@@ -207,7 +209,7 @@ impl Login {
         }
     }
 
-    /// `--issuer` and `--token-endpoint`: https, or http on this machine.
+    /// `--issuer`, `--metadata-url` and `--token-endpoint`: https, or http on this machine.
     pub fn parse_issuer(text: &str) -> Result<String, String> {
         let url = Url::parse(text).map_err(|error| error.to_string())?;
         let usable = url.scheme() == "https" || url.scheme() == "http" && super::web_url::is_loopback(&url);
@@ -251,6 +253,8 @@ impl Login {
         let own = [
             ("scope", self.scope.as_deref()),
             ("issuer", self.issuer.as_deref()),
+            ("metadata_url", self.metadata_url.as_deref()),
+            ("token_endpoint", self.token_endpoint.as_deref()),
             ("resource", resource),
             ("grant", Some(grant)),
         ];
@@ -270,6 +274,9 @@ impl Login {
         let fault = match self.grant {
             _ if self.client_secret.is_some() && !is_named => "a client secret needs --client-id",
             _ if self.client_key.is_some() && !is_named => "--private-key needs --client-id",
+            _ if self.token_endpoint.is_some() && self.metadata_url.is_some() => {
+                "--token-endpoint and --metadata-url cannot be used together"
+            }
             Grant::AuthorizationCode | Grant::Device if self.token_endpoint.is_some() => {
                 "--token-endpoint is only for logins without a person, such as --client-credentials"
             }

@@ -47,8 +47,11 @@ options! {
         /// A parameter for the authorization request, NAME=VALUE (repeatable)
         authorize_param PARAM: Vec<String> => alias = "auth-param",
 
-        /// The only issuer to log in with, even if the server names another one
+        /// The only issuer to log in with, whatever the server names
         issuer URL: Option<String>,
+
+        /// The address of the authorization server's metadata, if it is not one that the issuer's name leads to
+        metadata_url URL: Option<String>,
 
         /// Log in even if the authorization server's metadata do not say that it supports PKCE
         assume_pkce: bool,

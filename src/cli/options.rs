@@ -141,6 +141,9 @@ options! {
         /// A file (PEM) with the client certificate to show to the server, and its chain
         client_cert FILE: Option<PathBuf>,
 
+        /// Another server to show the client certificate to, such as the authorization server (repeatable)
+        client_cert_origin URL: Vec<String>,
+
         /// A file (PEM) with the key of the client certificate, if --client-cert does not contain it
         client_key FILE: Option<PathBuf>,
 

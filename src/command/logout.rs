@@ -19,12 +19,20 @@ pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<()
     };
     let mut count = 0;
     for account in accounts {
-        let signed_in = account.snapshot().await.filter(Snapshot::has_tokens);
-        if signed_in.is_none() && LoginLock::new(account.clone()).pending().await.is_none() {
+        let held = account.snapshot().await;
+        let bound = held.as_ref().and_then(|held| held.record.bound_issuer.clone());
+        let signed_in = held.filter(Snapshot::has_tokens);
+        let pending = LoginLock::new(account.clone()).pending().await;
+        if signed_in.is_none() && pending.is_none() && bound.is_none() {
             continue;
         }
         let revoked = auth::log_out(&named.context, &account).await.map_err(LoginError::from)?;
         count += 1;
+        if let (None, None, Some(issuer)) = (&signed_in, &pending, &bound) {
+            let event = json!({ "event": "credentials_released", "issuer": issuer });
+            say_event(typed.json, &format!("your credentials do not belong to the issuer {issuer} any more"), &event);
+            continue;
+        }
         let Some(held) = signed_in else {
             say_event(typed.json, "the login that was under way is given up", &json!({ "event": "login_given_up" }));
             continue;

@@ -24,6 +24,7 @@ pub(super) fn login(typed: &cli::Login) -> Result<Login, Error> {
         login.authorize_params.push(Login::parse_authorize_param(param).map_err(invalid("--authorize-param"))?);
     }
     login.issuer = parsed(typed.issuer.as_ref(), "--issuer", Login::parse_issuer)?;
+    login.metadata_url = parsed(typed.metadata_url.as_ref(), "--metadata-url", Login::parse_issuer)?;
     login.token_endpoint = parsed(typed.token_endpoint.as_ref(), "--token-endpoint", Login::parse_issuer)?;
     login.assume_pkce = typed.assume_pkce;
     login.use_id_token = typed.use_id_token;

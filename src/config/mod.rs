@@ -45,6 +45,7 @@ impl Settings {
             None => server::address(url, options.connection.allow_http || network.unix_socket.is_some())
                 .map_err(Error::Usage)?,
         };
+        network.client_cert_servers.push(server.clone());
         let limit = time_limit(options.connection.request_timeout);
         Ok(Self {
             auth: Arc::new(auth::options(url, port, server.clone(), network, options)?),

@@ -83,10 +83,12 @@ pub(super) fn network(options: &Options) -> Result<Network, Error> {
         (false, false) => Family::Any,
     };
     let path = |typed: &Option<PathBuf>| given_path(typed.as_ref()).map(Path::to_owned);
+    let other_servers = each_given(&typed.client_cert_origin).map(origin).collect::<Result<_, _>>()?;
     Ok(Network {
         proxy: proxy(typed)?,
         ca_certs: each_given_path(&typed.ca_cert).map(Path::to_owned).collect(),
         client_cert: path(&typed.client_cert),
+        client_cert_servers: other_servers,
         client_key: path(&typed.client_key),
         family,
         unix_socket: path(&typed.unix_socket),
@@ -94,6 +96,13 @@ pub(super) fn network(options: &Options) -> Result<Network, Error> {
         cookies: !typed.disable_cookies,
         ..Network::default()
     })
+}
+
+/// A server to show the client certificate to.
+fn origin(typed: &str) -> Result<Uri, Error> {
+    let url = Url::parse(typed.trim()).ok().filter(|url| url.scheme() == "https" && url.has_host());
+    let origin = url.and_then(|url| url.origin().ascii_serialization().parse().ok());
+    origin.ok_or_else(|| Error::Usage("the value of --client-cert-origin is no https URL".to_owned()))
 }
 
 /// The error does not quote the address, which may hold a password.

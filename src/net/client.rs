@@ -131,7 +131,7 @@ impl Http {
             let challenges = challenges.filter_map(|value| value.to_str().ok());
             return Err(HttpError::connect(uri, tunnel::http_refusal(proxy, response.status(), challenges)));
         }
-        if let Some(error) = tls_error::refused_in_page(uri, &response, self.connector.identity()) {
+        if let Some(error) = tls_error::refused_in_page(uri, &response, self.connector.identity(uri)) {
             return Err(HttpError::connect(uri, error));
         }
         if let Some(cookies) = &self.cookies {
@@ -141,7 +141,7 @@ impl Http {
     }
 
     fn explain(&self, uri: &Uri, error: &legacy::Error) -> HttpError {
-        let identity = self.connector.identity();
+        let identity = self.connector.identity(uri);
         let cause = std::error::Error::source(error).unwrap_or(error);
         if error.is_connect() || tls_error::is_about_client_certificate(error, identity) {
             HttpError::connect(uri, tls_error::explain(cause, uri, identity))

@@ -103,8 +103,9 @@ impl Connector {
         }
     }
 
-    pub(super) fn identity(&self) -> &ClientIdentity {
-        self.0.tls.identity()
+    /// What the server at this address sees of us.
+    pub(super) fn identity(&self, uri: &Uri) -> &ClientIdentity {
+        self.0.tls.identity(uri)
     }
 
     /// The HTTP proxy that gets requests to this address itself and forwards them. `None` where there is no proxy, or a
@@ -169,7 +170,7 @@ impl Routes {
         if !is_https(&uri) {
             return Ok(MaybeHttpsStream::Http(self.open(&uri).await?));
         }
-        let config = self.tls.config().await?;
+        let config = self.tls.config(&uri).await?;
         HttpsConnector::from((Opener(self), config)).call(uri).await
     }
 
@@ -215,7 +216,7 @@ impl Routes {
         if !is_https(uri) {
             return Ok(Stream::direct(tcp.call(uri.clone()).await?, AddressScope::Public));
         }
-        let config = self.tls.config().await?;
+        let config = self.tls.config(uri).await?;
         let mut tls = HttpsConnector::from((tcp, config));
         let stream: MaybeHttpsStream<TokioIo<TcpStream>> = tls.call(uri.clone()).await?;
         Ok(Stream::direct(stream, AddressScope::Public))
@@ -246,7 +247,7 @@ impl Routes {
     }
 
     fn unreachable(&self, peer: &impl Display, error: &(dyn std::error::Error + 'static), uri: &Uri) -> BoxError {
-        let error = tls_error::explain(error, uri, self.tls.identity());
+        let error = tls_error::explain(error, uri, self.tls.identity(uri));
         ConnectError { cause: format!("{peer} cannot be reached: {}", error.cause), ..error }.into()
     }
 }

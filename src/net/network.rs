@@ -21,6 +21,8 @@ pub struct Network {
     pub ca_certs: Vec<PathBuf>,
     /// A file with our certificate and its chain.
     pub client_cert: Option<PathBuf>,
+    /// The servers that `client_cert` is shown to, and no others: only their origins matter.
+    pub client_cert_servers: Vec<Uri>,
     /// A file with the key of `client_cert`; `None` if that file holds the key too.
     pub client_key: Option<PathBuf>,
     /// Which family of addresses is used.
@@ -41,6 +43,7 @@ impl Default for Network {
             proxy: Proxy::Environment,
             ca_certs: Vec::new(),
             client_cert: None,
+            client_cert_servers: Vec::new(),
             client_key: None,
             family: Family::Any,
             unix_socket: None,

@@ -9,6 +9,13 @@ pub fn origin(uri: &Uri) -> String {
     format!("{}://{}", uri.scheme_str().unwrap_or("http"), uri.authority().map_or("", Authority::as_str))
 }
 
+/// Whether two addresses are of one server: the same scheme, host and port.
+pub(super) fn is_same_origin(one: &Uri, other: &Uri) -> bool {
+    is_https(one) == is_https(other)
+        && bare_host(one).eq_ignore_ascii_case(bare_host(other))
+        && port(one) == port(other)
+}
+
 /// The value of the `Host` header for this address (RFC 9110, section 7.2).
 pub fn host_header(uri: &Uri) -> Option<HeaderValue> {
     let (host, port) = (uri.host()?, port(uri));

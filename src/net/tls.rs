@@ -5,13 +5,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use http::Uri;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{OnceCell, oneshot};
 
 use super::identity::ClientIdentity;
 use super::network::{Network, NetworkError};
+use super::origin::is_same_origin;
 use super::pem;
 use super::verifier::Verifier;
 use crate::log;
@@ -19,14 +22,24 @@ use crate::typed::{expand_path, is_unset};
 
 type Config = Result<Arc<ClientConfig>, rustls::Error>;
 
+/// The configuration with the client certificate, and the one without.
+struct Configs {
+    showing: Arc<ClientConfig>,
+    withholding: Arc<ClientConfig>,
+}
+
 /// The configuration of TLS. A thread of its own builds it when it is first needed, because reading the system's store
 /// takes milliseconds.
 pub(super) struct Tls {
     /// The certificates of `--ca-cert`.
     authorities: Vec<CertificateDer<'static>>,
     identity: Arc<ClientIdentity>,
-    /// The finished configuration. The first connection sets it, all connections read it.
-    ready: OnceCell<Arc<ClientConfig>>,
+    /// The servers that the certificate in `identity` is shown to.
+    shown_to: Vec<Uri>,
+    /// For all other servers.
+    withheld: Arc<ClientIdentity>,
+    /// The finished configurations. The first connection sets them, all connections read them.
+    ready: OnceCell<Configs>,
     /// Where the thread delivers the configuration. `prepare` sets it, the first connection takes it.
     building: Mutex<Option<oneshot::Receiver<Config>>>,
 }
@@ -47,7 +60,9 @@ impl Tls {
             (None, None) => None,
         };
         let identity = Arc::new(ClientIdentity::new(certificate));
-        Ok(Self { authorities, identity, ready: OnceCell::new(), building: Mutex::new(None) })
+        let withheld = Arc::new(identity.withheld());
+        let shown_to = network.client_cert_servers.clone();
+        Ok(Self { authorities, identity, shown_to, withheld, ready: OnceCell::new(), building: Mutex::new(None) })
     }
 
     /// Begins to build the configuration, so that it is ready when a connection needs it.
@@ -61,20 +76,34 @@ impl Tls {
         }
     }
 
-    pub(super) async fn config(&self) -> Config {
-        let config = self.ready.get_or_try_init(|| async {
+    /// The configuration for this server.
+    pub(super) async fn config(&self, server: &Uri) -> Config {
+        let configs = self.ready.get_or_try_init(|| async {
             self.prepare();
             let building = self.building.lock().take();
             match building {
                 Some(building) => building.await.unwrap_or_else(|_| Err(rustls::Error::General("a bug".to_owned()))),
                 None => Err(rustls::Error::General("a bug".to_owned())),
             }
+            .map(|showing| {
+                let mut withholding = (*showing).clone();
+                withholding.client_auth_cert_resolver = Arc::clone(&self.withheld) as _;
+                // A resumed session would still be that of the certificate.
+                withholding.resumption = Resumption::default();
+                Configs { showing, withholding: Arc::new(withholding) }
+            })
         });
-        config.await.cloned()
+        let configs = configs.await?;
+        Ok(Arc::clone(if self.may_show(server) { &configs.showing } else { &configs.withholding }))
     }
 
-    pub(super) fn identity(&self) -> &ClientIdentity {
-        &self.identity
+    /// What this server sees of us.
+    pub(super) fn identity(&self, server: &Uri) -> &ClientIdentity {
+        if self.may_show(server) { &self.identity } else { &self.withheld }
+    }
+
+    fn may_show(&self, server: &Uri) -> bool {
+        self.shown_to.iter().any(|allowed| is_same_origin(allowed, server))
     }
 }
 

@@ -24,6 +24,8 @@ const VERSION_1_HINT: &str = "make a certificate of version 3, with the host as 
 const CERTIFICATE_HINT: &str = "the server is not trusted; ask its operator";
 const CLIENT_CERTIFICATE_HINT: &str =
     "give your certificate for this server with --client-cert FILE, and its key with --client-key FILE";
+const WITHHELD_HINT: &str =
+    "if that server is to see your certificate too, name it with --client-cert-origin https://HOST";
 const PLAIN_HTTP_HINT: &str =
     "if it is a plain http server, its address begins with http://; on another machine that needs --allow-http";
 const STORE_HINT: &str = "install the system's ca-certificates, or give an authority's certificate with --ca-cert FILE";
@@ -49,7 +51,9 @@ fn tls_failed(error: &rustls::Error, host: &str, identity: &ClientIdentity) -> C
         Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) if inner.is::<ConnectError>() => {
             find::<ConnectError>(&**inner).cloned().unwrap_or_else(|| ConnectError::of_system(&**inner))
         }
-        Error::AlertReceived(alert) if requires_certificate(*alert, identity) => client_certificate_missing(host),
+        Error::AlertReceived(alert) if requires_certificate(*alert, identity) => {
+            client_certificate_missing(host, identity)
+        }
         Error::AlertReceived(alert)
             if identity.is_given() && identity.was_requested() && is_about_certificate(*alert) =>
         {
@@ -237,10 +241,18 @@ pub(super) fn refused_in_page<T>(uri: &Uri, response: &Response<T>, identity: &C
         return None;
     }
     let host = uri.host().unwrap_or_default();
-    Some(if identity.is_given() { client_certificate_refused(host, "400") } else { client_certificate_missing(host) })
+    Some(if identity.is_given() {
+        client_certificate_refused(host, "400")
+    } else {
+        client_certificate_missing(host, identity)
+    })
 }
 
-fn client_certificate_missing(host: &str) -> ConnectError {
+fn client_certificate_missing(host: &str, identity: &ClientIdentity) -> ConnectError {
+    if identity.is_withheld {
+        let cause = format!("{host} requires a certificate from its clients, and --client-cert is not shown to it");
+        return ConnectError::permanent(cause, WITHHELD_HINT);
+    }
     let cause = format!("{host} requires a certificate from its clients, but you have not given any");
     ConnectError::permanent(cause, CLIENT_CERTIFICATE_HINT)
 }

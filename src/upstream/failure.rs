@@ -121,10 +121,11 @@ fn reason(summary: &str) -> String {
 }
 
 fn way_in(prompt: Option<&LoginPrompt>) -> String {
-    match prompt {
-        Some(LoginPrompt { url, code: Some(code) }) => format!("; open {url} in a browser and type the code {code}"),
-        Some(LoginPrompt { url, code: None }) => format!("; to sign in, open {url} in a browser"),
-        None => String::new(),
+    let Some(LoginPrompt { url, code, warning }) = prompt else { return String::new() };
+    let warning = warning.as_ref().map(|warning| format!("; {warning}")).unwrap_or_default();
+    match code {
+        Some(code) => format!("; open {url} in a browser and type the code {code}{warning}"),
+        None => format!("; to sign in, open {url} in a browser{warning}"),
     }
 }
 

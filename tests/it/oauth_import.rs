@@ -41,18 +41,33 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
 
 #[test]
 fn a_login_of_every_mcp_remote_version_is_imported() {
-    for version in ["mcp-remote-v1", "mcp-remote-0.1.37"] {
-        let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    for (version, notes_issuer) in [("mcp-remote-v1", true), ("mcp-remote-0.1.37", false)] {
+        let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
         let cache = machine.home().join(".mcp-auth");
         write_mcp_remote_files(&servers, &cache.join(version), &servers.url(), true);
+        if notes_issuer {
+            note_issuer(&servers, &cache);
+        }
         let before = contents(&cache);
         let mut bridge = machine.logged_in(&servers);
+        assert!(machine.browser.tabs().is_empty(), "{version}: no login is needed");
+        assert_eq!(servers.records().registrations.len(), 1, "{version}: no registration is needed");
         servers.records().invalidate_access_tokens();
         call_succeeds(&mut bridge, "2");
         bridge.finish();
-        assert!(machine.browser.tabs().is_empty(), "{version}: no login is needed");
-        assert_eq!(servers.records().registrations.len(), 1, "{version}: no registration is needed");
+        // A refresh token goes only to the issuer that issued it.
+        let needed = usize::from(!notes_issuer);
+        assert_eq!((machine.browser.tabs().len(), servers.records().refreshes), (needed, 1 - needed), "{version}");
         assert_eq!(contents(&cache), before, "{version}: the files of mcp-remote are never written");
+    }
+}
+
+/// Adds the issuer to the tokens, as newer versions do.
+fn note_issuer(servers: &OauthServers, cache: &Path) {
+    for file in contents(cache).into_keys().filter(|file| file.to_string_lossy().ends_with("_tokens.json")) {
+        let mut tokens: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        tokens["issuer"] = servers.issuer.url("").into();
+        std::fs::write(file, tokens.to_string()).unwrap();
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use super::endpoint::{check_endpoint, warning};
 use crate::auth::crypto::{CryptoError, random_text, sha256_base64url};
 use crate::auth::dpop::Dpop;
 use crate::auth::fetch::{Fetch, Reply};
@@ -13,10 +14,6 @@ use crate::auth::scope::{ScopeAttempt, covers};
 use crate::auth::settings::Login;
 use crate::auth::web_url::{UnsafeUrl, check_url};
 use crate::log::{Secret, foreign_name};
-
-/// The parameters of an authorization request whose values only we may choose.
-const OWN_PARAMETERS: [&str; 6] =
-    ["state", "client_id", "redirect_uri", "response_type", "code_challenge", "request_uri"];
 
 /// An authorization request: all that this or another process needs to finish its login. As secret as a token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,19 +100,31 @@ impl AuthorizationRequest {
         if !methods.contains(&"S256") && !login.assume_pkce {
             return Err(AuthorizationError::NoPkce(foreign_name(issuer)));
         }
-        with_parameters(self.endpoint()?, &self.parameters(login)?)
+        Ok(with_parameters(self.endpoint()?, &self.parameters(login)?))
+    }
+
+    /// A warning for the person, where nothing shows that the code will go to the server that shows the login page: an
+    /// authorization server of its own could have the code of another one brought to itself.
+    pub(in crate::auth) fn warning(&self) -> Option<String> {
+        let metadata = Metadata::of(&self.issuer);
+        let names_itself = metadata.flag("authorization_response_iss_parameter_supported");
+        let (page, token) = (metadata.text("authorization_endpoint")?, metadata.text("token_endpoint")?);
+        if names_itself { None } else { warning(page, token) }
     }
 
     /// The URL of a request that was pushed under this name (RFC 9126 section 4).
     pub(in crate::auth) fn pushed_url(&self, request_uri: &str) -> Result<String, AuthorizationError> {
         let parameters = [("client_id", self.client.client_id.as_str()), ("request_uri", request_uri)];
-        with_parameters(self.endpoint()?, &parameters.map(|(name, value)| (name.to_owned(), value.to_owned())))
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(with_parameters(self.endpoint()?, &parameters))
     }
 
     fn endpoint(&self) -> Result<Url, AuthorizationError> {
         let endpoint = Metadata::of(&self.issuer).text("authorization_endpoint");
         let endpoint = endpoint.ok_or_else(|| AuthorizationError::NoEndpoint(foreign_name(&self.issuer.issuer)))?;
-        Ok(check_url(endpoint, false)?)
+        let endpoint = check_url(endpoint, false)?;
+        check_endpoint(&endpoint)?;
+        Ok(endpoint)
     }
 
     pub(in crate::auth) fn parameters(&self, login: &Login) -> Result<Vec<(String, String)>, AuthorizationError> {
@@ -145,23 +154,19 @@ impl AuthorizationRequest {
     }
 }
 
-/// Adds the parameters after the endpoint's own query. The endpoint's path and query stay as they are, so that nothing
-/// is encoded twice.
-fn with_parameters(mut url: Url, parameters: &[(String, String)]) -> Result<String, AuthorizationError> {
-    let in_endpoint: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-    if let Some(name) = in_endpoint.iter().find(|name| OWN_PARAMETERS.contains(&name.as_str())) {
-        let why = format!("its query sets {name:?}, which only we may set");
-        return Err(UnsafeUrl::new(&url, &why).into());
-    }
-    let mut query = url.query_pairs_mut();
-    for (name, value) in parameters {
-        if !in_endpoint.contains(name) {
-            query.append_pair(name, value);
-        }
-    }
-    drop(query);
+/// Adds the parameters after the endpoint's own query, whose parameters of the same names are left out. The rest of the
+/// endpoint's path and query stays as it is, so that nothing is encoded twice.
+fn with_parameters(mut url: Url, parameters: &[(String, String)]) -> String {
+    let is_ours = |pair: &str| {
+        let mut names = url::form_urlencoded::parse(pair.as_bytes());
+        names.any(|(theirs, _)| parameters.iter().any(|(ours, _)| *ours == theirs))
+    };
+    let kept: Vec<_> = url.query().unwrap_or_default().split('&').filter(|&pair| !is_ours(pair)).collect();
+    let kept = Some(kept.join("&")).filter(|query| !query.is_empty());
+    url.set_query(kept.as_deref());
+    url.query_pairs_mut().extend_pairs(parameters);
     url.set_fragment(None);
-    Ok(url.into())
+    url.into()
 }
 
 /// Requests the authorization URL once, without cookies, and does not follow redirects. Only worth it for a

@@ -80,13 +80,65 @@ fn without_pkce_there_is_no_login_unless_the_user_allows_it() {
 
 #[test]
 fn the_endpoint_s_path_and_query_are_not_changed() {
-    let endpoint = "https://as.example/realms/a%20b/auth?tenant=x%2Fy&prompt=login#f";
+    let endpoint = "https://as.example/realms/a%20b/auth?tenant=x%2Fy&p=B2C_1&access_type=online#f";
     let server = server(json!({"authorization_endpoint": endpoint}));
-    let (url, _) = started(&server, &Login::default(), Some("offline_access")).unwrap();
-    assert!(url.starts_with("https://as.example/realms/a%20b/auth?tenant=x%2Fy&prompt=login&response_type="), "{url}");
+    let login = Login { authorize_params: vec![("access_type".to_owned(), "offline".to_owned())], ..Login::default() };
+    let (url, _) = started(&server, &login, Some("offline_access")).unwrap();
+    assert!(url.starts_with("https://as.example/realms/a%20b/auth?tenant=x%2Fy&p=B2C_1&response_type="), "{url}");
     assert!(!url.contains('#') && url.matches("prompt=").count() == 1, "{url}");
-    let server = issuer("https://as.example", json!({"authorization_endpoint": "https://as.example/a?state=theirs"}));
-    assert!(started(&server, &Login::default(), None).is_err(), "the endpoint sets the state");
+    assert!(url.contains("access_type=offline") && !url.contains("online"), "the user's parameter wins: {url}");
+}
+
+#[test]
+fn an_endpoint_sets_no_protocol_parameter() {
+    for parameter in [
+        "state=x",
+        "client_id=x",
+        "redirect_uri=x",
+        "response_type=token",
+        "code_challenge=x",
+        "code_challenge_method=plain",
+        "scope=admin",
+        "%73cope=admin",
+        "SCOPE=admin",
+        "scope[]=admin",
+        "a=b&scope",
+        "resource=https%3A%2F%2Fbank.example",
+        "request=e30.e30.",
+        "request_uri=urn%3Ax",
+        "response_mode=fragment",
+        "prompt=none",
+        "nonce=x",
+        "claims=%7B%7D",
+        "login_hint=x",
+        "id_token_hint=x",
+        "authorization_details=%5B%5D",
+        "dpop_jkt=x",
+        "max_age=0",
+        "registration=x",
+    ] {
+        let endpoint = format!("https://as.example/authorize?{parameter}");
+        let server = server(json!({"authorization_endpoint": endpoint}));
+        let allowed = Login { assume_pkce: true, ..Login::default() };
+        for login in [Login::default(), allowed] {
+            let error = started(&server, &login, None).unwrap_err();
+            assert!(matches!(error, AuthorizationError::UnsafeUrl(_)), "{parameter}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_person_is_told_who_gets_the_code() {
+    let elsewhere = json!({"token_endpoint": "https://evil.example/token"});
+    let (_, request) = started(&server(elsewhere.clone()), &Login::default(), None).unwrap();
+    let warning = request.warning().unwrap();
+    assert!(warning.contains("https://as.example") && warning.contains("https://evil.example"), "{warning}");
+    let mut named = elsewhere;
+    named["authorization_response_iss_parameter_supported"] = json!(true);
+    let (_, request) = started(&server(named), &Login::default(), None).unwrap();
+    assert_eq!(request.warning(), None, "iss shows who sent the code");
+    let (_, request) = started(&server(json!({})), &Login::default(), None).unwrap();
+    assert_eq!(request.warning(), None);
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use http::HeaderName;
 use serde_json::Value;
+use url::Url;
 
 use super::document::{Document, fetch_document};
 use super::error::DiscoveryError;
+use super::protected_resource::ResourceMetadata;
 use crate::auth::fetch::{BLOCKED, Fetch};
-use crate::auth::metadata::{self, Metadata};
+use crate::auth::metadata::{self, Metadata, is_same_issuer};
 use crate::auth::record::Issuer;
 use crate::auth::settings::{Grant, Login};
 use crate::auth::web_url::without_query;
@@ -15,13 +17,68 @@ use crate::log::{self, foreign_name};
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
 
+/// The most authorization servers that are tried, however many the MCP server lists.
+const MOST_TRIED: usize = 5;
+
+/// What is known of the authorization server from earlier.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::auth) struct Known<'a> {
+    /// The issuer of the last login: it is preferred, if the server still lists it.
+    pub earlier: Option<&'a str>,
+    /// The issuer that the user's own credentials belong to: no other one is used.
+    pub bound: Option<&'a str>,
+}
+
+/// The authorization server for an MCP server with these resource metadata. The user's choice is asked alone: what the
+/// MCP server lists does not matter then, and metadata of another issuer are never enough.
+pub(super) async fn find(
+    fetch: &Fetch,
+    server: &Url,
+    resource: Option<&ResourceMetadata>,
+    known: Known<'_>,
+    login: &Login,
+) -> Result<Issuer, DiscoveryError> {
+    if let Some(url) = &login.metadata_url {
+        return read_named_metadata(fetch, url, login).await;
+    }
+    if let Some(pinned) = &login.issuer {
+        return read_metadata(&fetch.within_origin(), pinned, &[], login).await;
+    }
+    let own = server.origin().ascii_serialization();
+    let mut listed = resource.map(|resource| resource.authorization_servers.clone()).unwrap_or_default();
+    let is_own = listed.is_empty();
+    if let Some(bound) = known.bound {
+        let named = if is_own { std::slice::from_ref(&own) } else { &listed[..] };
+        let Some(same) = named.iter().find(|named| is_same_issuer(named, bound)).cloned() else {
+            return Err(DiscoveryError::bound(bound, named.first().unwrap_or(&own)));
+        };
+        listed.retain(|one| *one == same);
+    }
+    if is_own {
+        return read_own_metadata(fetch, &own, resource.is_none(), login).await;
+    }
+    let preferred = |one: &String| known.earlier.is_some_and(|earlier| is_same_issuer(one, earlier));
+    if let Some(place) = listed.iter().position(preferred) {
+        listed[..=place].rotate_right(1);
+    }
+    listed.truncate(MOST_TRIED);
+    first_usable(fetch, &listed, login).await
+}
+
 /// The first of the listed issuers that may be used; if there is none, the error of the first.
-pub(super) async fn first_usable(fetch: &Fetch, listed: &[String], login: &Login) -> Result<Issuer, DiscoveryError> {
+async fn first_usable(fetch: &Fetch, listed: &[String], login: &Login) -> Result<Issuer, DiscoveryError> {
     let mut first = None;
-    // The issuer of the user's choice need not be listed.
-    let pinned = login.issuer.iter().filter(|pinned| !listed.contains(pinned));
-    for identifier in listed.iter().chain(pinned) {
-        match read_metadata(fetch, identifier, &[], login).await {
+    for (tried, identifier) in listed.iter().enumerate() {
+        // A server that does not answer leaves time for those after it.
+        let share = fetch.time_left() / u32::try_from(listed.len() - tried).unwrap_or(u32::MAX);
+        let reading = tokio::time::timeout(share, read_metadata(fetch, identifier, &[], login));
+        let silent = |_| {
+            Err(DiscoveryError::Temporary(format!(
+                "the authorization server {} does not answer",
+                foreign_name(identifier)
+            )))
+        };
+        match reading.await.unwrap_or_else(silent) {
             Ok(issuer) => return Ok(issuer),
             Err(error) => {
                 log::debug!("an authorization server is not used: {error}");
@@ -32,9 +89,9 @@ pub(super) async fn first_usable(fetch: &Fetch, listed: &[String], login: &Login
     Err(first.unwrap_or_else(|| DiscoveryError::NoMetadata { issuer: String::new(), detail: String::new() }))
 }
 
-/// The MCP server as its own authorization server, or the user's choice. `may_default`: a server without metadata may
-/// be one of 2025-03-26, whose endpoints have default paths.
-pub(super) async fn own(
+/// The MCP server as its own authorization server. `may_default`: a server without metadata may be one of 2025-03-26,
+/// whose endpoints have default paths.
+async fn read_own_metadata(
     fetch: &Fetch,
     identifier: &str,
     may_default: bool,
@@ -43,9 +100,7 @@ pub(super) async fn own(
     // Servers of 2025-03-26 expect the header here too.
     let version = (HeaderName::from_static("mcp-protocol-version"), "2025-11-25".to_owned());
     match read_metadata(fetch, identifier, &[version], login).await {
-        Err(DiscoveryError::NoMetadata { detail, .. })
-            if may_default && login.issuer.is_none() && !detail.contains(BLOCKED) =>
-        {
+        Err(DiscoveryError::NoMetadata { detail, .. }) if may_default && !detail.contains(BLOCKED) => {
             log::info!("{identifier} has no metadata; the default paths of its endpoints are used");
             Ok(with_default_endpoints(identifier))
         }
@@ -67,17 +122,35 @@ fn with_default_endpoints(origin: &str) -> Issuer {
     Issuer { issuer: origin.to_owned(), metadata, ..Issuer::default() }
 }
 
-/// Reads the metadata of this issuer identifier and checks that they name it.
+/// Reads the metadata at the URL that the user typed. Therefore their issuer is believed, unless the user typed another.
+async fn read_named_metadata(fetch: &Fetch, url: &str, login: &Login) -> Result<Issuer, DiscoveryError> {
+    read_first(fetch, &[url.to_owned()], url, login.issuer.as_deref(), &[], login).await
+}
+
+/// Reads the metadata of this issuer identifier and checks that they name it (RFC 8414 section 3.3).
 async fn read_metadata(
     fetch: &Fetch,
     identifier: &str,
     headers: &[(HeaderName, String)],
     login: &Login,
 ) -> Result<Issuer, DiscoveryError> {
+    let urls = metadata_urls(fetch, identifier)?;
+    read_first(fetch, &urls, identifier, Some(identifier), headers, login).await
+}
+
+/// The first usable metadata at these URLs. `expected`: the issuer that they must name; `None`: whichever they name.
+/// `shown`: what errors call the authorization server.
+async fn read_first(
+    fetch: &Fetch,
+    urls: &[String],
+    shown: &str,
+    expected: Option<&str>,
+    headers: &[(HeaderName, String)],
+    login: &Login,
+) -> Result<Issuer, DiscoveryError> {
     let (mut detail, mut failed, mut other) = (String::new(), None, None);
-    let expected = login.issuer.as_deref().unwrap_or(identifier);
-    for url in metadata_urls(fetch, identifier)? {
-        match fetch_document(fetch, &url, headers).await {
+    for url in urls {
+        match fetch_document(fetch, url, headers).await {
             Ok(Document::Found(metadata, from)) => {
                 let document = Metadata(&metadata);
                 let needs_browser = matches!(login.grant, Grant::AuthorizationCode);
@@ -88,13 +161,13 @@ async fn read_metadata(
                 }
                 match document.text("issuer") {
                     // Later, `iss` is compared with the spelling of the metadata.
-                    Some(found) if is_same_issuer(found, expected) => {
+                    Some(found) if expected.is_none_or(|expected| is_same_issuer(found, expected)) => {
                         return Ok(Issuer { issuer: found.to_owned(), metadata, ..Issuer::default() });
                     }
                     found => {
-                        let (place, found) = (without_query(&from), foreign_name(found.unwrap_or_default()));
-                        let expected = foreign_name(expected);
-                        other.get_or_insert(DiscoveryError::OtherIssuer { place, found, expected });
+                        let place = without_query(&from);
+                        let (found, expected) = (found.unwrap_or_default(), expected.unwrap_or_default());
+                        other.get_or_insert_with(|| DiscoveryError::other_issuer(place, found, expected));
                     }
                 }
             }
@@ -105,7 +178,7 @@ async fn read_metadata(
             Err(error) => return Err(DiscoveryError::Fetch(error)),
         }
     }
-    let missing = || DiscoveryError::NoMetadata { issuer: foreign_name(identifier), detail };
+    let missing = || DiscoveryError::NoMetadata { issuer: foreign_name(shown), detail };
     Err(other.or(failed.map(DiscoveryError::Temporary)).unwrap_or_else(missing))
 }
 
@@ -125,10 +198,4 @@ fn metadata_urls(fetch: &Fetch, identifier: &str) -> Result<Vec<String>, Discove
             format!("{origin}{path}{OAUTH}"),
         ]
     })
-}
-
-/// Whether two issuers are equal but for one slash at the end. RFC 8414 section 3.3 does not allow this difference, but
-/// servers have it (Google).
-fn is_same_issuer(found: &str, expected: &str) -> bool {
-    found == expected || found.strip_suffix('/') == Some(expected) || expected.strip_suffix('/') == Some(found)
 }

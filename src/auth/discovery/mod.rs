@@ -6,6 +6,8 @@ mod document;
 mod error;
 mod protected_resource;
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::challenge::Challenge;
@@ -15,7 +17,14 @@ use super::record::Issuer;
 use super::scope::Scopes;
 use super::settings::{DpopChoice, Login, ResourceChoice};
 
+pub(super) use authorization_server::Known;
 pub(super) use error::DiscoveryError;
+
+/// The most requests of one search, with redirects and second attempts.
+const MOST_REQUESTS: u32 = 20;
+
+/// How long one search may take.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Discovered {
@@ -26,32 +35,33 @@ pub(super) struct Discovered {
 }
 
 /// Finds the authorization server of the MCP server at this address, and reads its metadata. `challenge`: that of a 401
-/// or 403. `earlier_issuer`: the issuer of an earlier login, which is preferred if the server still lists it.
+/// or 403. However many addresses servers name, the search ends after some requests and some seconds.
 pub(super) async fn discover(
     fetch: &Fetch,
     server: &Url,
     challenge: Option<&Challenge>,
-    earlier_issuer: Option<&str>,
+    known: Known<'_>,
+    login: &Login,
+) -> Result<Discovered, DiscoveryError> {
+    let limited = fetch.limited(MOST_REQUESTS, TIME_LIMIT);
+    let search = search(&limited, server, challenge, known, login);
+    let too_slow = || {
+        let (host, seconds) = (server.origin().ascii_serialization(), TIME_LIMIT.as_secs());
+        DiscoveryError::Temporary(format!("no authorization server for {host} was found within {seconds} seconds"))
+    };
+    tokio::time::timeout(TIME_LIMIT, search).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+async fn search(
+    fetch: &Fetch,
+    server: &Url,
+    challenge: Option<&Challenge>,
+    known: Known<'_>,
     login: &Login,
 ) -> Result<Discovered, DiscoveryError> {
     let challenge_url = challenge.and_then(|challenge| challenge.resource_metadata.as_deref());
     let resource = protected_resource::find(fetch, server, challenge_url, login).await?;
-    let mut issuer = match &resource {
-        Some(resource) if !resource.authorization_servers.is_empty() => {
-            let mut listed = resource.authorization_servers.clone();
-            let first = login.issuer.as_deref().or(earlier_issuer);
-            if let Some(place) = listed.iter().position(|one| first == Some(one.as_str())) {
-                listed[..=place].rotate_right(1);
-            }
-            authorization_server::first_usable(fetch, &listed, login).await?
-        }
-        // Without a listed authorization server, or without resource metadata (2025-03-26), the MCP server is one
-        // itself, unless the user names one.
-        _ => {
-            let own = login.issuer.clone().unwrap_or_else(|| server.origin().ascii_serialization());
-            authorization_server::own(fetch, &own, resource.is_none(), login).await?
-        }
-    };
+    let mut issuer = authorization_server::find(fetch, server, resource.as_ref(), known, login).await?;
     set_resource(&mut issuer, resource.as_ref().map(|resource| resource.name.as_str()), server, login);
     let wants_dpop = challenge.is_some_and(|challenge| challenge.dpop)
         || resource.as_ref().is_some_and(|resource| resource.requires_dpop);

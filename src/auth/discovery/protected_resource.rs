@@ -83,8 +83,7 @@ fn read(
         None if !authorization_servers.is_empty() && is_same_loopback_origin(from, server) => canonical(server),
         None => return Ok(None),
     };
-    let given = matches!(&login.resource, ResourceChoice::Given(given) if *given == name);
-    if !given && !is_resource_of(&name, server) {
+    if !is_resource_of(&name, server) && !is_named_by_user(&name, from, server, login) {
         return Err(DiscoveryError::OtherResource {
             place: without_query(from),
             resource: log::foreign_name(&name),
@@ -97,6 +96,14 @@ fn read(
         scopes_supported: list(document, "scopes_supported"),
         requires_dpop: document.get("dpop_bound_access_tokens_required").and_then(Value::as_bool).unwrap_or(false),
     }))
+}
+
+/// Whether the user typed this resource identifier for the server. Then the metadata must come from the server, or from
+/// the resource: elsewhere anybody can claim to describe it.
+fn is_named_by_user(name: &str, from: &Url, server: &Url, login: &Login) -> bool {
+    let is_typed = matches!(&login.resource, ResourceChoice::Given(given) if given == name);
+    let is_its_own = || Url::parse(name).is_ok_and(|resource| resource.origin() == from.origin());
+    is_typed && (from.origin() == server.origin() || is_its_own())
 }
 
 /// Whether this resource identifier covers the server: the same origin, or another name of this machine, and a path that is equal to the server's path

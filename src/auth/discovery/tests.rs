@@ -19,7 +19,7 @@ async fn with(
     challenge: Option<&Challenge>,
 ) -> Result<Discovered, DiscoveryError> {
     let url = Url::parse(&format!("{}{path}", server.origin)).unwrap();
-    discover(&fetch(), &url, challenge, None, login).await
+    discover(&fetch(), &url, challenge, Known::default(), login).await
 }
 
 /// A server with these documents, as (path, document); `@` in them is its origin.
@@ -164,7 +164,7 @@ async fn metadata_of_another_resource_are_refused() {
 }
 
 #[tokio::test]
-async fn metadata_of_another_issuer_are_refused_unless_pinned() {
+async fn metadata_of_another_issuer_are_refused() {
     for (listed, named, fits) in [
         ("@", "@", true),
         ("@/", "@", true),
@@ -184,12 +184,86 @@ async fn metadata_of_another_issuer_are_refused_unless_pinned() {
             }
             result => panic!("{listed} and {named}: {result:?}"),
         }
-        let login = Login { issuer: Some(named.clone()), ..Login::default() };
-        assert_eq!(discover_at(&server, "/mcp", &login).await.is_ok(), !named.is_empty(), "--issuer {named}");
     }
+}
+
+/// The user's choice, and a server that lists a stranger whose metadata claim to be the user's choice.
+#[tokio::test]
+async fn a_pinned_issuer_is_asked_itself_and_no_other_server_is() {
+    let pinned = documents(vec![(OAUTH, metadata("@", "@"))]).await;
+    let claimed = pinned.origin.clone();
+    let stranger = Server::start(move |_, origin| Some((200, metadata(origin, &claimed)).into())).await;
+    let (listed, evil) = (prm("@", &stranger.origin), metadata(&stranger.origin, &pinned.origin));
+    for listed in [vec![(RESOURCE, listed), (OAUTH, evil.clone())], vec![(OAUTH, evil)]] {
+        let server = documents(listed).await;
+        let login = Login { issuer: Some(pinned.origin.clone()), ..Login::default() };
+        let discovered = discover_at(&server, "/mcp", &login).await.unwrap();
+        assert_eq!(discovered.issuer.metadata["token_endpoint"], format!("{}/token", pinned.origin));
+        assert_eq!(stranger.targets(), [""; 0], "nothing is sent to the stranger");
+        assert!(server.targets().iter().all(|target| target.contains("oauth-protected-resource")), "of the MCP server");
+        let nowhere = Login { issuer: Some(format!("{}/other", pinned.origin)), ..Login::default() };
+        assert!(discover_at(&server, "/mcp", &nowhere).await.is_err(), "a pinned issuer without metadata is an error");
+    }
+    let away = stranger.origin.clone();
+    let redirecting =
+        Server::start(move |_, _| Some(Answer(302, vec![("location", away.clone())], String::new()))).await;
+    let login = Login { issuer: Some(redirecting.origin.clone()), ..Login::default() };
     let server = documents(vec![(RESOURCE, prm("@", "@")), (OAUTH, metadata("@", "@"))]).await;
-    let login = Login { issuer: Some("http://127.0.0.1:1/other".to_owned()), ..Login::default() };
-    assert!(discover_at(&server, "/mcp", &login).await.is_err(), "only the issuer of --issuer is used");
+    assert!(discover_at(&server, "/mcp", &login).await.is_err());
+    assert_eq!(stranger.targets(), [""; 0], "a redirect away from the pinned issuer is not followed");
+}
+
+#[tokio::test]
+async fn metadata_at_a_typed_address_may_name_any_issuer() {
+    let elsewhere = documents(vec![("/odd/place", metadata("@", "https://as.example"))]).await;
+    let server = documents(vec![(RESOURCE, prm("@", "https://evil.example"))]).await;
+    let typed = |issuer: Option<&str>| Login {
+        metadata_url: Some(format!("{}/odd/place", elsewhere.origin)),
+        issuer: issuer.map(str::to_owned),
+        ..Login::default()
+    };
+    for issuer in [None, Some("https://as.example"), Some("https://as.example/")] {
+        let discovered = discover_at(&server, "/mcp", &typed(issuer)).await.unwrap();
+        assert_eq!(discovered.issuer.issuer, "https://as.example", "with --issuer {issuer:?}");
+        assert_eq!(discovered.issuer.resource.as_deref(), Some(server.origin.as_str()));
+    }
+    let error = discover_at(&server, "/mcp", &typed(Some("https://other.example"))).await.unwrap_err();
+    assert!(matches!(error, DiscoveryError::OtherIssuer { .. }), "--issuer holds there too: {error}");
+    assert!(elsewhere.targets().iter().all(|target| target == "GET /odd/place"), "no other place is asked");
+}
+
+#[tokio::test]
+async fn bound_credentials_allow_one_issuer() {
+    let good = documents(vec![(OAUTH, metadata("@", "@"))]).await;
+    let evil = documents(vec![(OAUTH, metadata("@", "@"))]).await;
+    let bound = Known { earlier: None, bound: Some(&good.origin) };
+    for (listed, fits) in [(vec![&evil, &good], true), (vec![&good], true), (vec![&evil], false), (vec![], false)] {
+        let listed: Vec<_> = listed.iter().map(|server| server.origin.clone()).collect();
+        let resource = json!({"resource": "@", "authorization_servers": listed});
+        let server = documents(vec![(RESOURCE, resource), (OAUTH, metadata("@", "@"))]).await;
+        let url = Url::parse(&server.origin).unwrap();
+        match discover(&fetch(), &url, None, bound, &Login::default()).await {
+            Ok(discovered) if fits => assert_eq!(discovered.issuer.issuer, good.origin),
+            Err(error @ DiscoveryError::OtherThanBound { .. }) if !fits => {
+                let other = listed.first().unwrap_or(&server.origin);
+                assert!([&good.origin, other].iter().all(|name| error.to_string().contains(*name)), "{error}");
+            }
+            result => panic!("{listed:?}: {result:?}"),
+        }
+    }
+    assert_eq!(evil.targets(), [""; 0], "another issuer is not even looked at");
+}
+
+#[tokio::test]
+async fn a_typed_resource_is_not_believed_of_strangers() {
+    let claimed = "https://bank.example/api";
+    let stranger = documents(vec![("/prm", prm(claimed, "https://evil.example"))]).await;
+    let server = documents(Vec::new()).await;
+    let challenge =
+        Challenge { bearer: true, resource_metadata: Some(format!("{}/prm", stranger.origin)), ..Challenge::default() };
+    let login = Login { resource: ResourceChoice::Given(claimed.to_owned()), ..Login::default() };
+    let error = with(&server, "/mcp", &login, Some(&challenge)).await.unwrap_err();
+    assert!(matches!(error, DiscoveryError::OtherResource { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -200,8 +274,31 @@ async fn the_first_usable_issuer_is_used() {
     let discovered = discover_at(&server, "/mcp", &Login::default()).await.unwrap();
     assert_eq!(discovered.issuer.issuer, format!("{}/here", server.origin));
     let url = Url::parse(&format!("{}/mcp", server.origin)).unwrap();
-    let discovered = discover(&fetch(), &url, None, Some(&server.origin), &Login::default()).await.unwrap();
+    let known = Known { earlier: Some(&server.origin), bound: None };
+    let discovered = discover(&fetch(), &url, None, known, &Login::default()).await.unwrap();
     assert_eq!(discovered.issuer.issuer, server.origin, "the issuer of the earlier login");
+}
+
+#[tokio::test]
+async fn a_search_has_an_end() {
+    let listed: Vec<_> = (0..12).map(|number| format!("@/{number}")).collect();
+    let resource = json!({"resource": "@", "authorization_servers": listed});
+    let server = documents(vec![(RESOURCE, resource)]).await;
+    let started = std::time::Instant::now();
+    assert!(discover_at(&server, "/mcp", &Login::default()).await.is_err());
+    let targets = server.targets();
+    assert!(targets.len() <= 20, "{targets:?}");
+    let tried = (0..12).filter(|number| targets.contains(&format!("GET {OAUTH}/{number}"))).count();
+    assert!((2..=5).contains(&tried), "{tried} of them are tried: {targets:?}");
+    assert!(started.elapsed() < Duration::from_secs(20));
+    // Each address leads to three others.
+    let endless = Server::start(|seen, origin| {
+        let next = vec![("location", format!("{origin}{}x", seen.target))];
+        Some(Answer(302, next, String::new()))
+    });
+    let endless = endless.await;
+    assert!(discover_at(&endless, "/a/b/c", &Login::default()).await.is_err());
+    assert!(endless.targets().len() <= 20, "{:?}", endless.targets());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::auth::authorization::endpoint::check_endpoint;
 use crate::auth::fetch::FetchError;
 use crate::auth::metadata::{self, Metadata};
 use crate::auth::token::{DEVICE_CODE_GRANT, Issued, TokenEndpoint, TokenError, seconds};
@@ -10,6 +11,9 @@ use crate::log::{Secret, foreign, foreign_name};
 
 /// The polling interval if the server names none, and what `slow_down` adds to it.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// No server is polled more often.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The lifetime of a code if the server, against the RFC, names none.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -39,6 +43,7 @@ pub(in crate::auth) async fn authorize(
     let metadata = Metadata::of(endpoint.issuer);
     let address = metadata.text("device_authorization_endpoint");
     let address = address.ok_or_else(|| TokenError::NoDeviceEndpoint(foreign_name(&endpoint.issuer.issuer)))?;
+    check_endpoint(&endpoint.fetch.check_url(address)?).map_err(FetchError::from)?;
     let mut form = Vec::from_iter(scope.map(|scope| ("scope", scope)));
     form.extend(endpoint.issuer.resource.as_deref().map(|resource| ("resource", resource)));
     let response = endpoint.post_to(address, &form).await?;
@@ -60,7 +65,7 @@ pub(in crate::auth) async fn authorize(
         verification_uri: page,
         verification_uri_complete: complete,
         lifetime: time("expires_in").unwrap_or(LIFETIME),
-        interval: time("interval").unwrap_or(INTERVAL),
+        interval: time("interval").unwrap_or(INTERVAL).max(SHORTEST_INTERVAL),
         device_code: Secret::new(text("device_code").ok_or_else(|| missing("device_code"))?),
         scope: scope.map(str::to_owned),
     })

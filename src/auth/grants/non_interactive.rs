@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::account::Snapshot;
+use crate::auth::binding::check_audience;
 use crate::auth::dpop::Dpop;
 use crate::auth::error::AuthError;
 use crate::auth::expiry::Freshness;
-use crate::auth::login_context::LoginContext;
+use crate::auth::login_context::{BindingError, LoginContext};
 use crate::auth::metadata;
 use crate::auth::record::{Client, Issuer, Origin, Record};
-use crate::auth::registration::{self, RegistrationRequest};
+use crate::auth::registration::RegistrationRequest;
 use crate::auth::scope::ScopeAttempt;
 use crate::auth::settings::{Enterprise, Grant, Login};
 use crate::auth::token::{Issued, TokenEndpoint, TokenError};
@@ -30,9 +31,17 @@ pub(in crate::auth) async fn obtain_tokens(context: &Arc<LoginContext>, seen: u6
     let discovered = context.discover().await.map_err(|error| {
         if error.is_temporary() { AuthError::Temporary(error.to_string()) } else { refused(&error, &error.hint()) }
     })?;
-    let login = &context.options.login;
+    if let Grant::Workload(token) = &context.options.login.grant {
+        // First of all: where the token may not go, the credentials are not bound either.
+        let checked = check_assertion(&token.token().await?, &discovered.issuer, &context.options.login);
+        checked.map_err(|error| refused(&error, error.hint()))?;
+    }
+    context.bind_credentials(&discovered.issuer).await.map_err(|error| match error {
+        BindingError::OtherIssuer(error) => refused(&error, &error.hint()),
+        BindingError::Store(error) => refused(&error, error.hint()),
+    })?;
     let request = RegistrationRequest { redirect_uris: &[], scopes: &[], skip_metadata_document: false };
-    let client = registration::register(context.fetch().await, &discovered.issuer, login, request).await;
+    let client = context.register(&discovered.issuer, request).await;
     let client = client.map_err(|error| refused(&error, &error.hint()))?;
     let account = context.account.clone();
     let context = Arc::clone(context);
@@ -124,8 +133,15 @@ pub(super) async fn exchange_jwt(
     assertion: &Secret,
     scope: Option<&str>,
 ) -> Result<Issued, TokenError> {
+    check_assertion(assertion, endpoint.issuer, endpoint.login)?;
     let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion.expose())];
     endpoint.request_with_scope(&form, scope).await
+}
+
+/// Whether this JWT is meant for this authorization server.
+fn check_assertion(assertion: &Secret, issuer: &Issuer, login: &Login) -> Result<(), TokenError> {
+    let elsewhere = |audience| TokenError::OtherAudience { audience, issuer: issuer.issuer.clone() };
+    check_audience(assertion.expose(), issuer, login).map_err(elsewhere)
 }
 
 /// The company's identity provider exchanges the person's ID token for an Identity Assertion JWT Authorization Grant

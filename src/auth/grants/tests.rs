@@ -143,6 +143,27 @@ async fn a_person_logs_in_on_another_device() {
 }
 
 #[tokio::test]
+async fn a_device_is_polled_once_a_second_at_most() {
+    let (fetch, login, client) = (fetch(), Login::default(), client(None));
+    for (interval, seconds) in [(json!(0), 1), (json!("0"), 1), (json!(-3), 5), (json!(null), 5), (json!(7), 7)] {
+        let server = Server::start(move |_: &Seen, origin: &str| {
+            let page = format!("{origin}/activate");
+            let begun = json!({"device_code": "c", "user_code": "AB", "verification_uri": page, "interval": interval});
+            Some((200, begun).into())
+        });
+        let server = server.await;
+        let device = json!({"device_authorization_endpoint": format!("{}/device", server.origin)});
+        let issuer = issuer(&server.origin, device);
+        let endpoint = TokenEndpoint { fetch: &fetch, issuer: &issuer, client: &client, login: &login, dpop: None };
+        assert_eq!(device::authorize(endpoint, None).await.unwrap().interval.as_secs(), seconds);
+    }
+    let leading =
+        issuer("https://as.example", json!({"device_authorization_endpoint": "https://as.example/d?scope=x"}));
+    let endpoint = TokenEndpoint { fetch: &fetch, issuer: &leading, client: &client, login: &login, dpop: None };
+    assert!(matches!(device::authorize(endpoint, None).await, Err(TokenError::Address(_))), "it sets the scope");
+}
+
+#[tokio::test]
 async fn a_login_on_another_device_can_fail() {
     let (fetch, login, client) = (fetch(), Login::default(), client(None));
     for error in ["access_denied", "expired_token"] {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::LoginError;
-use crate::auth::authorization::{self, AuthorizationRequest};
+use crate::auth::authorization::endpoint::check_endpoint;
+use crate::auth::authorization::{self, AuthorizationError, AuthorizationRequest};
 use crate::auth::callback::Callback;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_status::LoginPrompt;
 use crate::auth::metadata::Metadata;
 use crate::auth::record::Origin;
-use crate::auth::token::TokenEndpoint;
+use crate::auth::token::{TokenEndpoint, TokenError};
 use crate::log;
 
 /// The shortest time after which a request is pushed again.
@@ -55,6 +56,8 @@ async fn push(
     let login = &context.options.login;
     // Checks the request as if the browser carried it.
     request.url(login)?;
+    let url = context.fetch().await.check_url(endpoint).map_err(TokenError::from).map_err(LoginError::Pushed)?;
+    check_endpoint(&url).map_err(AuthorizationError::from)?;
     let to = TokenEndpoint {
         fetch: context.fetch().await,
         issuer: &request.issuer,
@@ -102,7 +105,7 @@ pub(super) async fn renew(context: &LoginContext, callback: &Callback, request: 
         Ok(url) => {
             callback.set_url(&url);
             context.login_lock.save_url(request.state.expose(), url.clone()).await;
-            context.login_status.set_prompt(LoginPrompt { url, code: None });
+            context.login_status.set_prompt(LoginPrompt { url, code: None, warning: request.warning() });
         }
         Err(error) => log::info!("the address to sign in at could not be renewed: {error}"),
     }

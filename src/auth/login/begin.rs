@@ -1,6 +1,8 @@
 //! How does a login in a browser begin? With an authorization server, a registration, a callback, and a person who is
 //! shown where to sign in. A later attempt changes what the server refused about the last one.
 
+use std::sync::Arc;
+
 use super::error::LoginError;
 use super::prompt::{self, LoginOptions};
 use super::{address, register};
@@ -78,12 +80,14 @@ impl Adjustments {
 }
 
 pub(super) async fn begin(
-    context: &LoginContext,
+    context: &Arc<LoginContext>,
     guard: &LoginGuard,
     adjustments: &mut Adjustments,
     options: &LoginOptions,
 ) -> Result<(Callback, AuthorizationRequest), LoginError> {
-    check_page(context, &context.discover().await?).await?;
+    let discovered = context.discover().await?;
+    context.bind_credentials(&discovered.issuer).await?;
+    check_page(context, &discovered).await?;
     let listener = Listener::bind(&context.options.callback, &context.account.key().ports())?;
     let mut attempts_left = MOST_UNSEEN_ATTEMPTS;
     let (pending, url) = loop {
@@ -111,7 +115,7 @@ pub(super) async fn begin(
     });
     saved.await?;
     let expected = ExpectedRedirect { state, start, url };
-    Ok((show(context, guard, listener, expected, options).await?, pending))
+    Ok((show(context, guard, listener, &pending, expected, options).await?, pending))
 }
 
 /// Checks where the browser would be sent, before anything is registered for it.
@@ -182,7 +186,7 @@ pub(super) async fn take_over(
         left.url = url;
     }
     let expected = ExpectedRedirect { state: left.state, start: left.start, url: left.url };
-    Ok(Some((show(context, guard, listener, expected, options).await?, pending)))
+    Ok(Some((show(context, guard, listener, &pending, expected, options).await?, pending)))
 }
 
 /// Starts the callback server, and shows where to sign in.
@@ -190,11 +194,12 @@ async fn show(
     context: &LoginContext,
     guard: &LoginGuard,
     listener: Listener,
+    request: &AuthorizationRequest,
     expected: ExpectedRedirect,
     options: &LoginOptions,
 ) -> Result<Callback, LoginError> {
     let url = expected.url.clone();
     let callback = Callback::start(listener, expected).map_err(LoginError::other)?;
-    prompt::show(context, guard, &url, &callback, options).await;
+    prompt::show(context, guard, request, &url, &callback, options).await;
     Ok(callback)
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::error::LoginError;
-use super::prompt::{LoginOptions, open_browser};
+use super::prompt::{self, LoginOptions, open_browser};
 use crate::auth::account::Snapshot;
+use crate::auth::authorization::endpoint::warning as endpoint_warning;
 use crate::auth::discovery::DiscoveryError;
 use crate::auth::grants::device::{self, DeviceAuthorization};
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_status::LoginPrompt;
+use crate::auth::metadata::Metadata;
 use crate::auth::record::Record;
-use crate::auth::registration::{self, RegistrationRequest};
+use crate::auth::registration::RegistrationRequest;
 use crate::auth::scope::{ScopeAttempt, is_registered_too_narrowly};
 use crate::auth::token::{Issued, TokenEndpoint};
 use crate::log;
@@ -19,6 +21,7 @@ use crate::log;
 pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) -> Result<Snapshot, LoginError> {
     let login = &context.options.login;
     let discovered = context.discover().await?;
+    context.bind_credentials(&discovered.issuer).await?;
     let record = context.account.record().await;
     let begun_at = record.generation;
     let issuer = &discovered.issuer;
@@ -31,7 +34,7 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
         _ => {
             let scopes = discovered.scopes.to_register(login, issuer, record.requested_of(issuer));
             let wanted = RegistrationRequest { redirect_uris: &[], scopes: &scopes, skip_metadata_document: false };
-            registration::register(fetch, issuer, login, wanted).await?
+            context.register(issuer, wanted).await?
         }
     };
     let dpop = context.dpop(&record).map_err(LoginError::other)?;
@@ -42,7 +45,13 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
         checked.map_err(|error| LoginError::Discovery(DiscoveryError::Fetch(error)))?;
     }
     let url = device.verification_uri_complete.as_ref().unwrap_or(&device.verification_uri);
-    context.login_status.set_prompt(LoginPrompt { url: url.clone(), code: Some(device.user_code.clone()) });
+    let code = Some(device.user_code.clone());
+    let metadata = Metadata::of(issuer);
+    let (asked, polled) = (metadata.text("device_authorization_endpoint"), metadata.text("token_endpoint"));
+    // Nothing in the answers names the authorization server.
+    let warning = asked.zip(polled).and_then(|(asked, polled)| endpoint_warning(asked, polled));
+    prompt::warn(warning.as_deref());
+    context.login_status.set_prompt(LoginPrompt { url: url.clone(), code, warning });
     let server = context.shown_server();
     log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
     if options.opens && options.asked_for {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::auth::authorization::{AuthorizationError, AuthorizationResponseError};
 use crate::auth::callback::CallbackError;
 use crate::auth::discovery::DiscoveryError;
+use crate::auth::login_context::BindingError;
 use crate::auth::registration::RegistrationError;
 use crate::auth::store::StoreError;
 use crate::auth::token::TokenError;
@@ -52,6 +53,15 @@ pub enum LoginError {
     /// Another reason.
     #[error("{0}")]
     Other(String),
+}
+
+impl From<BindingError> for LoginError {
+    fn from(error: BindingError) -> Self {
+        match error {
+            BindingError::OtherIssuer(error) => Self::Discovery(error),
+            BindingError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl LoginError {

@@ -157,7 +157,7 @@ async fn log_in_by_browser(
 
 /// Begins a login that [`complete_login`] finishes, perhaps in another process. Returns the address to open. A login
 /// that another process has begun is as good.
-pub(crate) async fn begin_login(context: &LoginContext) -> Result<String, LoginError> {
+pub(crate) async fn begin_login(context: &Arc<LoginContext>) -> Result<String, LoginError> {
     let limit = context.options.timeout;
     let seen = context.account.generation().await;
     let begun_elsewhere = async {

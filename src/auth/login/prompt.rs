@@ -2,10 +2,11 @@
 
 use tokio::sync::mpsc;
 
+use crate::auth::authorization::AuthorizationRequest;
 use crate::auth::browser::{self, BrowserUrl, Desktop};
 use crate::auth::callback::{self, Callback};
 use crate::auth::login_context::LoginContext;
-use crate::auth::login_lock::{LoginGuard, PendingLogin};
+use crate::auth::login_lock::{LoginGuard, PendingLogin, TabReason};
 use crate::auth::login_status::LoginPrompt;
 use crate::log;
 
@@ -19,7 +20,7 @@ pub struct LoginOptions {
     pub asked_for: bool,
     /// Whoever asked for the login shows where to sign in.
     pub quiet: bool,
-    /// A person is at the browser, because they have just answered in a tab: the next tab is not limited.
+    /// A person is at the browser, because they have just answered in a tab: the next tab need not wait.
     pub is_present: bool,
     /// Lines that a person pastes.
     pub pasted: Option<mpsc::Receiver<String>>,
@@ -39,13 +40,20 @@ impl LoginOptions {
 pub(super) async fn show(
     context: &LoginContext,
     guard: &LoginGuard,
+    request: &AuthorizationRequest,
     url: &str,
     callback: &Callback,
     options: &LoginOptions,
 ) {
-    context.login_status.set_prompt(LoginPrompt { url: url.to_owned(), code: None });
-    let is_unlimited = options.is_present && !options.asked_for;
-    let may_open = options.opens && (is_unlimited || guard.claim_tab(options.asked_for).await.is_ok());
+    let warning = request.warning();
+    warn(warning.as_deref());
+    context.login_status.set_prompt(LoginPrompt { url: url.to_owned(), code: None, warning });
+    let reason = match (options.asked_for, options.is_present) {
+        (true, _) => TabReason::AskedFor,
+        (false, true) => TabReason::NextAttempt,
+        (false, false) => TabReason::Needed,
+    };
+    let may_open = options.opens && guard.claim_tab(reason).await.is_ok();
     if !options.quiet {
         let short = options.asked_for.then(|| callback.start_url.clone());
         tell(context, url, short, may_open, options).await;
@@ -55,10 +63,21 @@ pub(super) async fn show(
 /// Shows where to sign in for a login of another process. A person who asks for a login is shown it again: the tab may
 /// have been closed.
 pub(super) async fn show_pending(context: &LoginContext, pending: &PendingLogin, options: &LoginOptions) {
-    context.login_status.set_prompt(LoginPrompt { url: pending.url.clone(), code: None });
+    let warning = AuthorizationRequest::from_payload(&pending.payload).ok().and_then(|request| request.warning());
+    if options.asked_for {
+        warn(warning.as_deref());
+    }
+    context.login_status.set_prompt(LoginPrompt { url: pending.url.clone(), code: None, warning });
     if options.asked_for {
         let short = callback::start_url(pending.port, &pending.start);
         tell(context, &pending.url, Some(short), options.opens, options).await;
+    }
+}
+
+/// Tells on stderr what the person should know before.
+pub(super) fn warn(warning: Option<&str>) {
+    if let Some(warning) = warning {
+        log::notice(warning);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::auth::account::Transaction;
 use crate::auth::discovery::Discovered;
 use crate::auth::login_context::LoginContext;
 use crate::auth::record::{Client, Issuer, Origin, Record};
-use crate::auth::registration::{self, RegistrationError, RegistrationRequest};
+use crate::auth::registration::{RegistrationError, RegistrationRequest};
 use crate::auth::store::StoreError;
 
 /// Registers, and keeps the registration at once: the next login needs no other. `redirect_uri`: the one to use; `None`
@@ -38,7 +38,7 @@ pub(super) async fn request(
     let redirect_uris = redirect_uris(context, redirect_uri);
     let scopes = discovered.scopes.to_register(login, &discovered.issuer, record.requested_of(&discovered.issuer));
     let wanted = RegistrationRequest { redirect_uris: &redirect_uris, scopes: &scopes, skip_metadata_document };
-    let client = registration::register(context.fetch().await, &discovered.issuer, login, wanted).await?;
+    let client = context.register(&discovered.issuer, wanted).await?;
     context.known_clients.lock().insert(client.client_id.clone());
     Ok(client)
 }

@@ -12,21 +12,33 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::account::{Account, Snapshot};
+use super::binding::{admit, bound_issuer};
 use super::challenge::Challenge;
 use super::crypto::CryptoError;
-use super::discovery::{self, Discovered, DiscoveryError};
+use super::discovery::{self, Discovered, DiscoveryError, Known};
 use super::dpop::Dpop;
 use super::fetch::Fetch;
 use super::login_lock::LoginLock;
 use super::login_status::LoginStatus;
 use super::record::{Client, Issuer, Record};
+use super::registration::{self, RegistrationError, RegistrationRequest};
 use super::scope;
 use super::settings::{Grant, Options};
-use super::store::{Key, Store};
+use super::store::{Key, Store, StoreError};
 use super::token::Issued;
 use crate::log::{self, Secret};
 use crate::net::{AddressScope, Http, Network};
 use refusals::{Requirement, TokenFingerprints};
+
+/// Why the user's own credentials are not sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BindingError {
+    #[error(transparent)]
+    OtherIssuer(#[from] DiscoveryError),
+    /// It cannot be kept which issuer they belong to.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// What the logins to one MCP server share. Requests, the task that waits for a login, and refreshes hold it.
 pub(crate) struct LoginContext {
@@ -141,11 +153,51 @@ impl LoginContext {
             return Ok(discovery::from_token_endpoint(&self.server, endpoint, login));
         }
         let held = self.account.snapshot().await;
-        let earlier = held.and_then(|held| Some(held.record.issuer.as_ref()?.issuer.clone()));
+        let record = held.map(|held| held.record).unwrap_or_default();
+        let earlier = record.issuer.as_ref().map(|issuer| issuer.issuer.as_str());
+        let known = Known { earlier, bound: bound_issuer(&record, login) };
         let (fetch, challenge) = (self.fetch().await, challenge.as_ref());
-        let discovered = discovery::discover(fetch, &self.server, challenge, earlier.as_deref(), login).await?;
+        let discovered = discovery::discover(fetch, &self.server, challenge, known, login).await?;
         self.requirement.lock().discovered = Some(discovered.clone());
         Ok(discovered)
+    }
+
+    /// Must be called before the user's own credentials are sent to this issuer: an error if they belong to another one.
+    /// After the first call they belong to this one.
+    pub(super) async fn bind_credentials(self: &Arc<Self>, issuer: &Issuer) -> Result<(), BindingError> {
+        if !admit(&self.account.record().await, &self.options.login, issuer)? {
+            return Ok(());
+        }
+        let (context, issuer, server) = (Arc::clone(self), issuer.clone(), self.address());
+        let bound = self.account.transact(async move |mut transaction| {
+            // Another process may have sent them elsewhere meanwhile.
+            if admit(&transaction.record, &context.options.login, &issuer)? {
+                let bound_issuer = Some(issuer.issuer);
+                transaction.note(Record { bound_issuer, server, ..transaction.record.clone() }).await?;
+            }
+            Ok(())
+        });
+        bound.await?
+    }
+
+    /// Our client at this issuer: the user's, that of a document, or one that is registered now. However a server answers,
+    /// it is asked for few registrations.
+    pub(super) async fn register(
+        &self,
+        issuer: &Issuer,
+        wanted: RegistrationRequest<'_>,
+    ) -> Result<Client, RegistrationError> {
+        let login = &self.options.login;
+        let is_dynamic = registration::is_dynamic(issuer, login, wanted);
+        if is_dynamic && !self.login_lock.may_register().await {
+            return Err(RegistrationError::TooMany { host: self.shown_server() });
+        }
+        let registered = registration::register(self.fetch().await, issuer, login, wanted).await;
+        // A server that is in trouble has registered nothing.
+        if is_dynamic && !matches!(registered, Err(RegistrationError::Temporary { .. })) {
+            self.login_lock.count_registration().await;
+        }
+        registered
     }
 
     /// The `DPoP` key that a record's tokens are bound to.

@@ -1,6 +1,7 @@
 //! Which tokens has the MCP server accepted or refused, and what must the next login have?
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -81,6 +82,11 @@ impl TokenFingerprints {
 /// How often a login for one scope is made because a request was refused for lack of that scope.
 const MOST_STEP_UPS: usize = 2;
 
+/// How many such logins are made in an hour, whatever their scopes: a server can name a new one each time.
+const STEP_UPS_AN_HOUR: usize = 5;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// What the next login must have.
 #[derive(Debug, Clone, Default)]
 pub(in crate::auth) struct Requirement {
@@ -96,8 +102,8 @@ pub(in crate::auth) struct Requirement {
     pub(in crate::auth) logins: Option<u64>,
     /// The scope that the next token must have, or must have been asked for with.
     scope: Option<String>,
-    /// The scopes that earlier logins were made for, because requests were refused for lack of them.
-    step_ups: Vec<String>,
+    /// The scopes that earlier logins were made for, because requests were refused for lack of them, and when.
+    step_ups: Vec<(Instant, String)>,
 }
 
 impl Requirement {
@@ -121,13 +127,18 @@ impl Requirement {
             && self.scope.as_ref().is_none_or(has)
     }
 
-    /// Whether logins for this scope were made, and the server still asks for it.
+    /// Whether logins for this scope were made, and the server still asks for it; or logins for so many scopes that
+    /// another one does not help either.
     pub(in crate::auth) fn is_step_up_in_vain(&self, scope: &str) -> bool {
-        self.step_ups.iter().filter(|step_up| *step_up == scope).count() >= MOST_STEP_UPS
+        let count = |is_counted: &dyn Fn(&(Instant, String)) -> bool| {
+            self.step_ups.iter().filter(|step_up| is_counted(step_up)).count()
+        };
+        count(&|(_, earlier)| earlier == scope) >= MOST_STEP_UPS
+            || count(&|(when, _)| when.elapsed() < HOUR) >= STEP_UPS_AN_HOUR
     }
 
     /// Notes that a login was made, or is about to be made, for the scope that it had to have.
     pub(in crate::auth) fn note_step_up(&mut self) {
-        self.step_ups.extend(self.scope.take());
+        self.step_ups.extend(self.scope.take().map(|scope| (Instant::now(), scope)));
     }
 }

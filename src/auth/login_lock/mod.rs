@@ -4,6 +4,8 @@
 //! changes or the lock is free. The login that is under way is on disk, so that the next process can bind the same port
 //! and finish the login in the same browser tab. However often programs start, people get few tabs.
 
+mod ration;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,9 @@ use super::account::Account;
 use super::expiry::now;
 use super::store::{Key, Lock, Store, StoreError};
 use crate::log::{self, Secret};
+use ration::Ration;
+
+pub(super) use ration::TabReason;
 
 /// How often waiting processes look.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -20,17 +25,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// After this many seconds an authorization request cannot be finished any more.
 const PENDING_LIFETIME: u64 = 600;
 
-/// A new tab at most this often, in seconds.
-const TAB_PAUSE: u64 = 120;
-
-/// At most this many tabs in an hour.
-const TABS_AN_HOUR: usize = 3;
-const HOUR: u64 = 3600;
-
 /// The files beside the login's record, by their endings.
 const LOCK: &str = "login.lock";
 const PENDING: &str = "login.json";
-const TABS: &str = "tabs.json";
+const RATION: &str = "tabs.json";
 
 /// A login under way: all that another process needs to finish it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,18 +153,44 @@ impl LoginLock {
         self.account.on_disk(|store, key| std::fs::remove_file(store.beside(key, PENDING)).ok()).await.ok();
     }
 
-    /// Takes back the count of the last tab: it led to a login whose token the MCP server accepts. Runs in a task that
-    /// the end of the process waits for.
-    pub(super) fn uncount_tab(&self) {
+    /// Notes that the last tab led to a login whose token the MCP server accepts. Runs in a task that the end of the
+    /// process waits for.
+    pub(super) fn note_success(&self) {
         let account = self.account.clone();
         self.account.run_to_end(async move {
-            let uncount = |store: &Store, key: &Key| {
-                let mut tabs: Tabs = store.read_beside(key, TABS).unwrap_or_default();
-                tabs.opened.pop().and_then(|_| store.write_beside(key, TABS, &tabs).ok())
-            };
-            account.on_disk(uncount).await.ok();
+            account.on_disk(|store, key| change_ration(store, key, Ration::note_success).ok()).await.ok();
         });
     }
+
+    /// A person has logged out: what servers cost before does not count against the next login.
+    pub(super) async fn forget_tabs(&self) {
+        let forget = |store: &Store, key: &Key| {
+            ration(store, key).has_tabs().then(|| change_ration(store, key, Ration::forget_tabs).ok())
+        };
+        self.account.on_disk(forget).await.ok();
+    }
+
+    /// Whether a client may be registered now.
+    pub(super) async fn may_register(&self) -> bool {
+        self.account.on_disk(|store, key| ration(store, key).may_register(now())).await.unwrap_or(true)
+    }
+
+    /// Counts a registration.
+    pub(super) async fn count_registration(&self) {
+        let count =
+            |store: &Store, key: &Key| change_ration(store, key, |ration| ration.count_registration(now())).ok();
+        self.account.on_disk(count).await.ok();
+    }
+}
+
+fn ration(store: &Store, key: &Key) -> Ration {
+    store.read_beside(key, RATION).unwrap_or_default()
+}
+
+fn change_ration<T>(store: &Store, key: &Key, change: impl FnOnce(&mut Ration) -> T) -> Result<T, StoreError> {
+    let mut ration = ration(store, key);
+    let result = change(&mut ration);
+    store.write_beside(key, RATION, &ration).map(|()| result)
 }
 
 fn pending(store: &Store, key: &Key) -> Option<PendingLogin> {
@@ -190,18 +214,9 @@ impl LoginGuard {
     }
 
     /// Counts a tab that is about to be opened: if the process is killed then, the tab is counted. `Err` is how long
-    /// there must be no tab; for a person who asks for a login there is no limit.
-    pub(super) async fn claim_tab(&self, asked_for: bool) -> Result<(), Duration> {
-        let claim = move |store: &Store, key: &Key| {
-            let mut tabs: Tabs = store.read_beside(key, TABS).unwrap_or_default();
-            match tabs.pause(now()).filter(|_| !asked_for) {
-                Some(pause) => Ok(Err(pause)),
-                None => {
-                    tabs.count(now());
-                    store.write_beside(key, TABS, &tabs).map(Ok)
-                }
-            }
-        };
+    /// there must be no tab.
+    pub(super) async fn claim_tab(&self, reason: TabReason) -> Result<(), Duration> {
+        let claim = move |store: &Store, key: &Key| change_ration(store, key, |ration| ration.claim_tab(reason, now()));
         match self.login.account.on_disk(claim).await {
             Ok(Ok(claimed)) => claimed,
             Ok(Err(error)) | Err(error) => {
@@ -214,29 +229,6 @@ impl LoginGuard {
     /// The login has ended, successfully or not: removes it from the disk and lets the next process log in.
     pub(super) async fn release(self) {
         self.login.remove_pending().await;
-    }
-}
-
-/// When tabs were opened, in seconds since 1970. This is a file beside the login's record.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Tabs {
-    opened: Vec<u64>,
-}
-
-impl Tabs {
-    fn count(&mut self, now: u64) {
-        self.opened.retain(|&opened| opened <= now && now - opened < HOUR);
-        self.opened.push(now);
-    }
-
-    /// How long there must be no other tab.
-    fn pause(&self, now: u64) -> Option<Duration> {
-        // A time in the future was written before the clock was set back.
-        let mut ages: Vec<u64> = self.opened.iter().filter_map(|opened| now.checked_sub(*opened)).collect();
-        ages.sort_unstable();
-        let after_last = ages.first().map_or(0, |age| TAB_PAUSE.saturating_sub(*age));
-        let in_the_hour = ages.get(TABS_AN_HOUR - 1).map_or(0, |age| HOUR.saturating_sub(*age));
-        Some(Duration::from_secs(after_last.max(in_the_hour))).filter(|pause| !pause.is_zero())
     }
 }
 

@@ -60,12 +60,13 @@ async fn a_login_too_old_to_finish_is_none() {
 async fn a_file_of_an_earlier_version_is_read() {
     let home = tempfile::tempdir().unwrap();
     let login = login_lock(home.path());
-    let mut old = serde_json::to_value(pending()).unwrap();
+    let written = pending();
+    let mut old = serde_json::to_value(&written).unwrap();
     old["verifier"] = "v".into();
     old["redirect_uri"] = "http://localhost:4000/oauth/callback".into();
     old["opened_at"] = 1.into();
     login.account.store().write_beside(login.account.key(), PENDING, &old).unwrap();
-    assert_eq!(login.pending().await, Some(pending()));
+    assert_eq!(login.pending().await, Some(written));
 }
 
 #[tokio::test]
@@ -73,19 +74,8 @@ async fn tabs_are_counted_across_processes() {
     let home = tempfile::tempdir().unwrap();
     let guard = own(&login_lock(home.path())).await;
     guard.save_pending(pending()).await.unwrap();
-    assert!(guard.claim_tab(false).await.is_ok());
+    assert!(guard.claim_tab(TabReason::Needed).await.is_ok());
     guard.release().await;
-    let left = own(&login_lock(home.path())).await.claim_tab(false).await.unwrap_err();
+    let left = own(&login_lock(home.path())).await.claim_tab(TabReason::Needed).await.unwrap_err();
     assert!(left > Duration::from_secs(100), "the next process waits its two minutes: {left:?}");
-}
-
-#[test]
-fn a_tab_in_two_minutes_and_three_in_an_hour() {
-    let pause = |opened: &[u64], now| Tabs { opened: opened.to_vec() }.pause(now).map_or(0, |pause| pause.as_secs());
-    assert_eq!(pause(&[], 10_000), 0);
-    assert_eq!(pause(&[10_000], 10_000), TAB_PAUSE);
-    assert_eq!(pause(&[9_000, 9_880], 10_000), 0);
-    assert_eq!(pause(&[9_000, 9_400, 9_800], 10_000), HOUR - 1000);
-    assert_eq!(pause(&[5_000, 9_400, 9_800], 10_000), 0);
-    assert_eq!(pause(&[99_999], 10_000), 0, "a clock that was set back locks nobody out");
 }

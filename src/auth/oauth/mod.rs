@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use url::Url;
 
 use super::account::Snapshot;
+use super::binding::admit;
 use super::challenge::Challenge;
 use super::error::AuthError;
 use super::expiry::Freshness;
@@ -61,7 +62,7 @@ impl OAuth {
 
     pub(super) fn accepted(&self, fingerprint: u64) {
         if self.context.fingerprints.accept(fingerprint) {
-            self.context.login_lock.uncount_tab();
+            self.context.login_lock.note_success();
         }
     }
 
@@ -242,7 +243,7 @@ impl OAuth {
         let scope = challenge.scope.clone().unwrap_or_default();
         let is_in_vain = context.requirement.lock().is_step_up_in_vain(&scope);
         if is_in_vain || context.options.login.scope.is_some() {
-            log::warn!("the server still asks for the scope {:?} after a login for it", log::foreign(&scope));
+            log::warn!("the server still asks for more scope, after logins for it: {:?}", log::foreign(&scope));
             return Ok(false);
         }
         let seen = context.require(Some(challenge), Some(scope)).await;
@@ -278,6 +279,8 @@ async fn send_refresh_token(context: &LoginContext, record: &Record) -> Result<I
     let (Some(issuer), Some(client), Some(tokens)) = (&record.issuer, &record.client, &record.tokens) else {
         return Err(incomplete());
     };
+    // The user's key may be needed too.
+    admit(record, &context.options.login, issuer).map_err(|error| RefreshFailure::Dead(error.to_string()))?;
     let dpop = context.dpop(record).map_err(|_| incomplete())?;
     let fetch = context.fetch().await;
     let endpoint = TokenEndpoint { fetch, issuer, client, login: &context.options.login, dpop: dpop.as_deref() };

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::auth::account::Snapshot;
+use crate::auth::expiry::Freshness;
 use crate::auth::import;
 use crate::auth::login_context::LoginContext;
+use crate::auth::metadata::is_same_issuer;
 use crate::auth::record::Record;
 use crate::auth::settings::{Options, ResourceChoice};
 use crate::log;
@@ -16,13 +19,27 @@ pub(super) async fn take_over(context: &LoginContext) -> bool {
     }
     let options = Arc::clone(&context.options);
     let Some(mut record) = task::blocking(move || find(&options)).await.flatten() else { return false };
-    let Ok(discovered) = context.discover().await else { return false };
-    // Tokens go only to the issuer that issued them (RFC 9700 section 4.4).
-    if record.issuer.as_ref().is_some_and(|known| known.issuer != discovered.issuer.issuer) {
-        return false;
-    }
     record.server = context.address();
-    record.issuer = Some(discovered.issuer);
+    // Tokens go only to the issuer that issued them (RFC 9700 section 4.4).
+    match record.issuer.as_ref().map(|known| known.issuer.clone()) {
+        Some(known) => {
+            let Ok(discovered) = context.discover().await else { return false };
+            if !is_same_issuer(&known, &discovered.issuer.issuer) {
+                return false;
+            }
+            record.issuer = Some(discovered.issuer);
+        }
+        // Then only the MCP server gets the access token. Without issuer and client the refresh token and the client
+        // secret are of no use.
+        None => {
+            record.client = None;
+            let Some(tokens) = &mut record.tokens else { return false };
+            tokens.refresh_token = None;
+            if Snapshot::new(record.clone()).freshness() == Freshness::Expired {
+                return false;
+            }
+        }
+    }
     let saved = context.account.transact(async move |mut transaction| {
         if transaction.record.generation == 0 {
             transaction.keep(record).await;

@@ -41,6 +41,8 @@ pub enum RegistrationError {
     Refused { host: String, reason: String },
     #[error("{0}")]
     Blocked(String),
+    #[error("the login to {host} has led to too many client registrations within the last hour")]
+    TooMany { host: String },
     #[error("client registration is not possible now: {cause}")]
     Temporary { cause: String, retry_after: Option<Duration> },
     #[error(transparent)]
@@ -70,6 +72,7 @@ impl RegistrationError {
             }
             Self::Blocked(_) => "ask the server's operator to let programs reach its registration endpoint".to_owned(),
             Self::Temporary { .. } => "try again later".to_owned(),
+            Self::TooMany { .. } => "try again in an hour, or register an application by hand and give its --client-id".to_owned(),
             Self::Address(error) => error.hint().to_owned(),
         }
     }

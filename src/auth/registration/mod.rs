@@ -31,12 +31,9 @@ pub(super) async fn register(
             ..Client::default()
         });
     }
-    if let Some(url) = &login.client_metadata_url
-        && metadata.flag("client_id_metadata_document_supported")
-        && !request.skip_metadata_document
-    {
+    if let Some(url) = metadata_document(issuer, login, request) {
         return Ok(Client {
-            client_id: url.clone(),
+            client_id: url.to_owned(),
             token_endpoint_auth_method: Some(AuthMethod::None.name().to_owned()),
             origin: Origin::MetadataDocument,
             redirect_uris,
@@ -47,6 +44,18 @@ pub(super) async fn register(
         Some(endpoint) => dynamic::register(fetch, endpoint, issuer, login, request).await,
         None => Err(RegistrationError::closed(issuer, request.redirect_uris, String::new())),
     }
+}
+
+/// Whether [`register`] would ask the authorization server for a new registration.
+pub(super) fn is_dynamic(issuer: &Issuer, login: &Login, request: RegistrationRequest<'_>) -> bool {
+    let has_endpoint = Metadata::of(issuer).text("registration_endpoint").is_some();
+    has_endpoint && login.client_id.is_none() && metadata_document(issuer, login, request).is_none()
+}
+
+/// The client ID metadata document, if it can be used at this authorization server.
+fn metadata_document<'a>(issuer: &Issuer, login: &'a Login, request: RegistrationRequest<'_>) -> Option<&'a str> {
+    let is_supported = Metadata::of(issuer).flag("client_id_metadata_document_supported");
+    login.client_metadata_url.as_deref().filter(|_| is_supported && !request.skip_metadata_document)
 }
 
 #[cfg(test)]

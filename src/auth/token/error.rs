@@ -27,6 +27,11 @@ pub enum TokenError {
     NoEndpoint,
     #[error("the authorization server {0} does not support logins on other devices")]
     NoDeviceEndpoint(String),
+    /// A JWT that somebody else issued for another authorization server. It was not sent.
+    #[error(
+        "the token for this login is for {audience}, not for the authorization server {issuer}, so it is not sent there"
+    )]
+    OtherAudience { audience: String, issuer: String },
     #[error("there is no refresh token")]
     NoRefreshToken,
     #[error(transparent)]
@@ -171,6 +176,9 @@ impl TokenError {
             Self::NoDeviceEndpoint(_) => {
                 "log in without --device-code; with --no-browser you can paste the address from a browser elsewhere"
             }
+            Self::OtherAudience { .. } => {
+                "have the token issued for this authorization server, or name the right one with --issuer URL"
+            }
             Self::NoRefreshToken => "log in again",
             Self::Key(_) => "set a private key in PEM form with --private-key",
         }
@@ -180,7 +188,7 @@ impl TokenError {
 impl From<FetchError> for TokenError {
     fn from(error: FetchError) -> Self {
         match error {
-            FetchError::UrlNotAllowed(_) | FetchError::Barred { .. } => Self::Address(error),
+            FetchError::UrlNotAllowed(_) | FetchError::Barred { .. } | FetchError::TooMany => Self::Address(error),
             FetchError::Unreachable(cause) => Self::Temporary { cause, retry_after: None },
             FetchError::NoResponse(cause) => Self::NoResponse(cause),
         }

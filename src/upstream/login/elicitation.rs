@@ -66,7 +66,8 @@ pub(super) async fn ask(state: &Arc<LoginState>, prompt: &LoginPrompt) -> Reply 
 /// What the person is asked to do.
 pub(super) fn sentence(host: &str, prompt: &LoginPrompt) -> String {
     let code = prompt.code.as_ref().map(|code| format!(" and type the code {code}")).unwrap_or_default();
-    format!("Sign in to {host}: open this address{code}.")
+    let warning = prompt.warning.as_ref().map(|warning| format!(" Before that: {warning}.")).unwrap_or_default();
+    format!("Sign in to {host}: open this address{code}.{warning}")
 }
 
 /// Notifies the client when the login is made, however long the request waits that needs it, and whatever the person

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use url::{Host, Url};
 
-use super::text::{each_given_path, given, given_path};
+use super::text::{each_given, each_given_path, given, given_path};
 use crate::cli::{self, Options};
 use crate::error::Error;
 use crate::log;

@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::auth::web_url::UnsafeUrl;
 
-/// The parameters of authorization requests (RFC 6749, 7636, 8707, 9101, 9126, 9396, 9449, OpenID Connect). Their values
+/// The parameters of authorization requests (RFC 6749, 7636, 8707, 9101, 9126, 9396, 9449, OIDC). Their values
 /// are chosen by us or by the user. In an endpoint's own query they could ask for more, or for less safety.
 const PROTOCOL_PARAMETERS: &[&str] = &[
     "acr_values",

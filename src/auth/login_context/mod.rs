@@ -173,7 +173,7 @@ impl LoginContext {
             // Another process may have sent them elsewhere meanwhile.
             if admit(&transaction.record, &context.options.login, &issuer)? {
                 let bound_issuer = Some(issuer.issuer);
-                transaction.note(Record { bound_issuer, server, ..transaction.record.clone() }).await?;
+                transaction.note(Record { server, bound_issuer, ..transaction.record.clone() }).await?;
             }
             Ok(())
         });

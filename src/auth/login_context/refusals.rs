@@ -142,3 +142,27 @@ impl Requirement {
         self.step_ups.extend(self.scope.take().map(|scope| (Instant::now(), scope)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_scopes_do_not_lead_to_logins_without_end() {
+        let mut requirement = Requirement::default();
+        for number in 0..STEP_UPS_AN_HOUR {
+            let scope = format!("scope-{number}");
+            assert!(!requirement.is_step_up_in_vain(&scope), "{scope}");
+            requirement.set(None, Some(scope), 0, 0);
+            requirement.note_step_up();
+        }
+        assert!(requirement.is_step_up_in_vain("another"));
+        let mut requirement = Requirement::default();
+        for _ in 0..MOST_STEP_UPS {
+            assert!(!requirement.is_step_up_in_vain("same"));
+            requirement.set(None, Some("same".to_owned()), 0, 0);
+            requirement.note_step_up();
+        }
+        assert!(requirement.is_step_up_in_vain("same") && !requirement.is_step_up_in_vain("another"));
+    }
+}

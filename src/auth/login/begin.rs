@@ -85,9 +85,7 @@ pub(super) async fn begin(
     adjustments: &mut Adjustments,
     options: &LoginOptions,
 ) -> Result<(Callback, AuthorizationRequest), LoginError> {
-    let discovered = context.discover().await?;
-    context.bind_credentials(&discovered.issuer).await?;
-    check_page(context, &discovered).await?;
+    check_page(context, &context.discover().await?).await?;
     let listener = Listener::bind(&context.options.callback, &context.account.key().ports())?;
     let mut attempts_left = MOST_UNSEEN_ATTEMPTS;
     let (pending, url) = loop {
@@ -127,12 +125,13 @@ async fn check_page(context: &LoginContext, discovered: &Discovered) -> Result<(
 
 /// The authorization request for a callback server at this port.
 async fn prepare(
-    context: &LoginContext,
+    context: &Arc<LoginContext>,
     adjustments: &Adjustments,
     port: u16,
 ) -> Result<AuthorizationRequest, LoginError> {
     let login = &context.options.login;
     let mut discovered = context.discover().await?;
+    context.bind_credentials(&discovered.issuer).await?;
     if adjustments.other_resource {
         discovered.issuer.resource = discovered.issuer.other_resource.clone();
     }

@@ -44,6 +44,7 @@ pub(super) async fn are_believed(context: &Arc<LoginContext>, discovered: &Disco
 /// Whether the server registers us, or refuses that in the words of OAuth. `None`: it did neither, and may do so later.
 async fn registers(context: &Arc<LoginContext>, discovered: &Discovered) -> Option<bool> {
     let account = context.account.clone();
+    context.bind_credentials(&discovered.issuer).await.ok()?;
     let (context, discovered) = (Arc::clone(context), discovered.clone());
     // Under the lock of the login: several programs that start together register once.
     let registered = account.transact(async move |mut transaction| {

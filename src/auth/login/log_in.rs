@@ -20,7 +20,6 @@ use crate::auth::authorization::AuthorizationRequest;
 use crate::auth::challenge::Challenge;
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, Turn};
-use crate::auth::login_status::LoginPrompt;
 use crate::auth::settings::Grant;
 use crate::auth::store::StoreError;
 use crate::log;
@@ -90,7 +89,7 @@ async fn wait_for_turn(context: &Arc<LoginContext>, seen: u64, options: &mut Log
                 if shown.as_ref().is_none_or(|(state, _)| *state != pending.state) {
                     prompt::show_pending(context, &pending, options).await;
                 } else if shown.as_ref().is_none_or(|(_, url)| *url != pending.url) {
-                    context.login_status.set_prompt(LoginPrompt { url: pending.url.clone(), code: None });
+                    context.login_status.set_prompt(prompt::pending_prompt(&pending));
                 }
                 shown = Some((pending.state, pending.url));
             }

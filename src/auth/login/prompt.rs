@@ -60,14 +60,20 @@ pub(super) async fn show(
     }
 }
 
+/// Where to sign in for a login under way.
+pub(super) fn pending_prompt(pending: &PendingLogin) -> LoginPrompt {
+    let request = AuthorizationRequest::from_payload(&pending.payload).ok();
+    LoginPrompt { url: pending.url.clone(), code: None, warning: request.and_then(|request| request.warning()) }
+}
+
 /// Shows where to sign in for a login of another process. A person who asks for a login is shown it again: the tab may
 /// have been closed.
 pub(super) async fn show_pending(context: &LoginContext, pending: &PendingLogin, options: &LoginOptions) {
-    let warning = AuthorizationRequest::from_payload(&pending.payload).ok().and_then(|request| request.warning());
+    let prompt = pending_prompt(pending);
     if options.asked_for {
-        warn(warning.as_deref());
+        warn(prompt.warning.as_deref());
     }
-    context.login_status.set_prompt(LoginPrompt { url: pending.url.clone(), code: None, warning });
+    context.login_status.set_prompt(prompt);
     if options.asked_for {
         let short = callback::start_url(pending.port, &pending.start);
         tell(context, &pending.url, Some(short), options.opens, options).await;

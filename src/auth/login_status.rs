@@ -1,10 +1,16 @@
 //! What do waiting clients and the process that logs in know of each other?
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+
+/// How many logins begin unasked in this span, whatever becomes of them. More are a person's to begin, by a request
+/// that needs one.
+const MOST_UNASKED: usize = 3;
+const UNASKED_SPAN: Duration = Duration::from_secs(3600);
 
 /// The state of this process's login.
 #[derive(Debug, Default)]
@@ -17,6 +23,11 @@ pub struct LoginStatus {
     pub(super) first_message: Notify,
     /// A client that asks for more than its first message notifies it; the background login waits for it.
     pub(super) used: Notify,
+    /// When clients whose first message needed the login last had one begin unasked. Each such client adds to it.
+    unasked: Mutex<Vec<Instant>>,
+    /// Which login requests use, by its number in the record. Requests and the background
+    /// login change it; the bridge's own requests that were refused wait for another one.
+    login_number: watch::Sender<u64>,
     /// There is a login, and only one with more scope is missing: most requests do not need it. Refused requests write
     /// it; each request reads it.
     partial: AtomicBool,
@@ -87,18 +98,49 @@ impl LoginStatus {
         self.used.notified().now_or_never();
     }
 
-    /// A client's first message needs the login. The client may have come only to look.
+    /// The first message of a client that needs the login. The client may have come only to look: the login begins if
+    /// it is there after a while. A login that is worth nothing must not begin so again and again.
     pub fn note_first_message(&self) {
-        self.first_message.notify_one();
+        if !self.is_wanted() {
+            return;
+        }
+        let mut unasked = self.unasked.lock();
+        unasked.retain(|begun| begun.elapsed() < UNASKED_SPAN);
+        if unasked.len() < MOST_UNASKED {
+            unasked.push(Instant::now());
+            self.first_message.notify_one();
+        }
+    }
+
+    /// Requests use this login from now on.
+    pub(super) fn set_login_number(&self, number: u64) {
+        if *self.login_number.borrow() != number {
+            self.login_number.send_replace(number);
+        }
+    }
+
+    pub(super) fn login_number(&self) -> u64 {
+        *self.login_number.borrow()
+    }
+
+    /// Waits until requests use another login than this.
+    pub(super) async fn wait_for_other_login(&self, number: u64) {
+        self.login_number.subscribe().wait_for(|now| *now != number).await.ok();
     }
 
     /// The client goes on after its first message: it did not come only to see whether the server is there.
     pub fn note_use(&self) {
-        self.used.notify_one();
+        if self.is_wanted() {
+            self.used.notify_one();
+        }
     }
 
     /// A client needs the login now. A login that failed is tried again.
     pub fn request_login(&self) {
+        if !self.is_wanted() {
+            // It has been made meanwhile: the next one must not begin because of this.
+            return;
+        }
         self.state.send_if_modified(|state| {
             let failed = matches!(state, State::Failed(_));
             if failed {
@@ -119,6 +161,11 @@ impl LoginStatus {
         *self.state.borrow() != State::NotNeeded
     }
 
+    /// Whether a person is shown where to sign in.
+    pub(super) fn is_prompted(&self) -> bool {
+        matches!(*self.state.borrow(), State::Prompt(_))
+    }
+
     /// Waits for the login. False if there is none after `limit`.
     pub async fn logged_in(&self, limit: Duration) -> bool {
         self.wait_for(limit, |state| *state == State::NotNeeded).await.is_some()
@@ -130,9 +177,9 @@ impl LoginStatus {
         ended == Some(State::NotNeeded)
     }
 
-    /// Waits until a login has failed.
-    pub async fn failed(&self) {
-        self.wait_for(Duration::MAX, |state| matches!(state, State::Failed(_))).await;
+    /// Whether the last login has failed, and no other was requested since.
+    pub fn has_failed(&self) -> bool {
+        matches!(*self.state.borrow(), State::Failed(_))
     }
 
     /// Where a person can sign in, once that is known, or after `limit`; `Err` says why the login failed.

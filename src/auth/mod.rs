@@ -9,9 +9,10 @@
 //!
 //! * `settings`, `headers`: what the user said.
 //! * `static_credential`: a token from a variable, a file, a command.
-//! * `oauth`: the login as requests use it. It stands on `login_context`, which logins and refreshes share; `refresh`,
-//!   `login` and `logout` can each be read from top to bottom; `login_status` connects a login with the clients that
-//!   wait for it.
+//! * `oauth`: the login as requests use it; `refusal`: what was refused, and what can help. A refusal begins no login:
+//!   whoever has a client that waits does (`require_login`). `oauth` stands on `login_context`, which logins and
+//!   refreshes share; `refresh`, `login` and `logout` can each be read from top to bottom; `login_status` connects a
+//!   login with the clients that wait for it.
 //! * One login for all programs of a machine: `record` is what is kept, `store` is where, `account` is what a process
 //!   knows of it, `login_lock` decides which process logs in, `expiry` knows clocks, `import` reads the login of
 //!   another bridge.
@@ -47,6 +48,7 @@ mod oauth;
 mod page;
 mod record;
 mod refresh;
+mod refusal;
 mod registration;
 mod scope;
 mod settings;
@@ -78,6 +80,7 @@ pub use login_status::{LoginPrompt, LoginStatus};
 pub(crate) use logout::log_out;
 pub use oauth::OAuth;
 pub use record::Record;
+pub use refusal::{LoginRequired, Refusal, RefusedRequest, Remedy};
 pub use settings::{AuthMode, DpopChoice, Enterprise, Grant, Login, Options, ResourceChoice};
 pub use static_credential::Credential;
 pub use store::KeptIn;
@@ -177,29 +180,44 @@ impl Authorizer {
         }
     }
 
-    /// The server refused a request with this token. True if there is another credential to try now.
-    pub async fn challenge(
-        &self,
-        token: u64,
-        uri: &Uri,
-        status: StatusCode,
-        headers: &HeaderMap,
-    ) -> Result<bool, AuthError> {
+    /// What can help against the refusal of a request.
+    pub async fn challenge(&self, refused: RefusedRequest<'_>) -> Result<Remedy, AuthError> {
         match &self.source {
-            Source::Headers => Ok(false),
-            Source::Static(credential) if status == StatusCode::UNAUTHORIZED => credential.challenge(token).await,
-            Source::Static(_) => Ok(false),
-            Source::Login(oauth) => oauth.challenge(token, uri, status, headers).await,
+            Source::Static(credential) if refused.status == StatusCode::UNAUTHORIZED => {
+                let has_other = credential.challenge(refused.token).await?;
+                Ok(if has_other { Remedy::OtherToken } else { Remedy::Nothing })
+            }
+            Source::Headers | Source::Static(_) => Ok(Remedy::Nothing),
+            Source::Login(oauth) => oauth.challenge(refused).await,
         }
     }
 
-    /// How often a request may be sent again with another credential. A static source is read again once. A token may
-    /// have been refreshed by another process, then by this one, and then need a nonce in its `DPoP` proof.
-    pub fn most_renewals(&self) -> u32 {
-        if self.can_log_in() { 3 } else { 1 }
+    /// A client waits for a request that was refused so: a login is missing from now on.
+    pub async fn require_login(&self, refusal: &Refusal) -> LoginRequired {
+        match self.oauth() {
+            Some(oauth) => oauth.require_login(refusal).await,
+            None => LoginRequired::Useless,
+        }
     }
 
-    /// Whether a person can help against a refusal by logging in.
+    /// Whether no other login has been made since this refusal.
+    pub fn is_refused_still(&self, refusal: &Refusal) -> bool {
+        self.login_status().login_number() == refusal.parts().login_number
+    }
+
+    /// Waits until what was refused may be accepted: requests use another login. Begins none.
+    pub async fn wait_for_other_login(&self, refusal: &Refusal) {
+        self.login_status().wait_for_other_login(refusal.parts().login_number).await;
+    }
+
+    /// How often a refusal of one request is looked into. A static source is read again once. A token may have been
+    /// refreshed by another process, then by this one, and then need a nonce in its `DPoP` proof; after that a login
+    /// may help.
+    pub fn most_remedies(&self) -> u32 {
+        if self.can_log_in() { 4 } else { 1 }
+    }
+
+    /// Whether a login is missing, for all requests or for some.
     pub fn wants_login(&self) -> bool {
         self.login_status().is_wanted()
     }

@@ -86,6 +86,11 @@ impl Record {
         self.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some()) && self.dead_refresh.is_none()
     }
 
+    /// Tells this login from the one before and the one after; 0 for none. A refresh does not change it.
+    pub(super) fn login_number(&self) -> u64 {
+        if self.tokens.is_none() || self.logged_out { 0 } else { self.logins + 1 }
+    }
+
     /// Whether the MCP server has refused the access token, and it could not be renewed.
     pub fn is_refused(&self) -> bool {
         let held = self.tokens.as_ref().map(|tokens| fingerprint(&tokens.access_token));

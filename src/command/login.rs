@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::output::{login_failed, oauth, say_event, say_json, shown};
-use crate::auth::{self, AuthError, Grant, LoginOptions, OAuth, Snapshot};
+use crate::auth::{self, AuthError, Grant, LoginOptions, OAuth, RefusedRequest, Remedy, Snapshot};
 use crate::cli::LoginCommand;
 use crate::config::Settings;
 use crate::error::Error;
@@ -141,6 +141,7 @@ async fn probe(settings: &Settings, login: Option<&OAuth>) -> Result<Parts, Erro
     let mut uri = settings.upstream.uri.clone();
     let client = settings.http()?;
     let no_token = |error: AuthError| login_failed(error.to_string(), TRY_LATER);
+    let mut is_refreshed = false;
     for _ in 0..MOST_REQUESTS {
         let mut headers = headers.clone();
         let fingerprint = match login {
@@ -156,13 +157,14 @@ async fn probe(settings: &Settings, login: Option<&OAuth>) -> Result<Parts, Erro
             }
             ResponseOrRedirect::Response(response) => response.into_parts(),
         };
-        let has_other_token = match login.filter(|_| head.status == StatusCode::UNAUTHORIZED) {
-            Some(oauth) => oauth.challenge(fingerprint, &uri, head.status, &head.headers).await.map_err(no_token)?,
-            None => false,
-        };
-        if !has_other_token {
+        let Some(oauth) = login.filter(|_| head.status == StatusCode::UNAUTHORIZED) else { return Ok(head) };
+        let refused =
+            RefusedRequest { token: fingerprint, uri: &uri, status: head.status, headers: &head.headers, is_refreshed };
+        let remedy = oauth.challenge(refused).await.map_err(no_token)?;
+        if !remedy.is_token() {
             return Ok(head);
         }
+        is_refreshed |= matches!(remedy, Remedy::RefreshedToken);
     }
     let host = net::origin(&settings.upstream.uri);
     Err(login_failed(format!("{host} redirects in a circle, or refuses every token"), "check the URL"))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::auth::{AuthError, LoginPrompt};
+use crate::auth::{AuthError, LoginPrompt, Refusal};
 use crate::log;
 use crate::message::{self, ErrorObject, Message};
 use crate::net::HttpError;
@@ -52,6 +52,17 @@ pub enum Failure {
         summary: String,
         /// What the user meant to give, in sentences; may be empty.
         left_out: String,
+    },
+    /// A refusal that a login can cure. Where a client waits for the request, [`Sender::require_login`] is told; to all
+    /// others it is what it would be without logins.
+    ///
+    /// [`Sender::require_login`]: super::exchange::Sender::require_login
+    #[error("{otherwise}")]
+    LoginHelps {
+        /// What was refused.
+        refusal: Refusal,
+        /// The failure without logins.
+        otherwise: Box<Failure>,
     },
     /// Nobody is logged in, and somebody can.
     #[error("you are not signed in to {host}{}{}", way_in(.prompt.as_ref()), because(.why.as_deref()))]
@@ -147,6 +158,7 @@ impl Failure {
             Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Credential(_) => -31003,
             // What clients know as the code for it.
             Self::SignIn { .. } => -32001,
+            Self::LoginHelps { otherwise, .. } => otherwise.code(),
             Self::LoginOutOfOrder(_) => -31012,
             Self::SessionLost { .. } => -31004,
             Self::Broken(_) => -31005,
@@ -176,6 +188,7 @@ impl Failure {
             Self::LoginNeeded { .. } => "give a token with --bearer-token-env, --bearer-token-file or --header",
             Self::SignIn { prompt: Some(_), .. } => "then try again; `mcp-ferry login URL` in a terminal does the same",
             Self::SignIn { .. } => "try again, or run `mcp-ferry login URL` in a terminal",
+            Self::LoginHelps { otherwise, .. } => return otherwise.hint(),
             Self::LoginOutOfOrder(_) => "the login is kept; try again later",
             Self::Credential(_) => "run the command, or look at the file, yourself",
             Self::TooLarge(_) => "raise --max-message-size",
@@ -195,6 +208,11 @@ impl Failure {
             Self::Status { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 502..=504),
             _ => false,
         }
+    }
+
+    /// A login is missing, and somebody can make it.
+    pub fn wants_login(&self) -> bool {
+        matches!(self, Self::SignIn { .. } | Self::LoginHelps { .. })
     }
 
     /// The server, or its credential's source, has said no; on another transport it would say the same.
@@ -247,6 +265,7 @@ impl Failure {
             | Self::LoginNeeded { status, .. }
             | Self::SessionLost { status, .. } => Some(json!({ "httpStatus": status.as_u16() })),
             Self::SignIn { prompt: Some(prompt), .. } => Some(json!({ "url": prompt.url, "userCode": prompt.code })),
+            Self::LoginHelps { otherwise, .. } => otherwise.data(),
             _ => None,
         }
     }

@@ -97,18 +97,18 @@ impl Upstream {
             repeated => repeated.and_then(Result::ok),
         };
         let message = repeated.as_ref().unwrap_or(message);
-        // A client that sends `server/discover` may fall back to `initialize`, and does not wait for a login.
-        if message.method() == Some("server/discover") || !inner.sender.auth.login_status().is_needed() {
-            match inner.carry(message).await {
-                Err(Failure::SignIn { .. }) => {}
-                carried => return carried,
-            }
+        if let Some(outcome) = inner.login.own_tool(message).await {
+            return Ok(outcome);
         }
+        let refused = match inner.carry(message).await {
+            Err(failure) if failure.wants_login() => failure,
+            carried => return carried,
+        };
         inner.router.note_going_on(message);
         let carry = |message: Message| -> futures_util::future::BoxFuture<'_, _> {
             Box::pin(async move { inner.carry(&message).await })
         };
-        Box::pin(inner.login.request_without_login(message, &carry)).await
+        Box::pin(inner.login.refused(message, refused, &carry)).await
     }
 
     /// Carries a notification, or the client's response to a request of the server or of the bridge.
@@ -228,6 +228,12 @@ impl Inner {
             return Ok(Outcome::Answer(answer));
         }
         let translator = self.translator();
+        // Where no session can be opened without a login, the client is told in words of its own era.
+        if self.sender.auth.wants_login()
+            && let Some(missing) = translator.trouble().filter(Failure::wants_login)
+        {
+            return Err(missing);
+        }
         let outcome = translator.request(message, self.login.is_acknowledged(message)).await?;
         let era = &self.session.era;
         if let Outcome::Answer(answer) = &outcome

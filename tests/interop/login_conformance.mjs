@@ -1,13 +1,17 @@
 // The program that the official conformance suite starts as "the client" in its scenarios about authorization: it has no support for
 // logins and uses mcp-ferry, which logs in.
 //
-//   node login_conformance.mjs FERRY HOME REVISION URL     (the program's; the suite adds the URL, and in the environment the scenario
-//                                                          and its own revision)
+//   node login_conformance.mjs FERRY HOME REVISION MANNER URL     (REVISION is the program's; the suite adds the URL, and in the
+//                                                                 environment the scenario and its own revision)
+//
+// MANNER is how the program uses a server: "direct" lists once and calls the tool that it knows, which begins the login; "patient" lists
+// until the tool is there, and only then calls it, as a host does whose model sees nothing but the list.
 
 import { mkdirSync, writeFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { Session } from "./stdio.mjs";
 
-const [ferry, home, revision, url] = process.argv.slice(2);
+const [ferry, home, revision, manner, url] = process.argv.slice(2);
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
 const given = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}");
 
@@ -36,9 +40,26 @@ const flags = {
 const isTranslated = revision === "2026-07-28" && process.env.MCP_CONFORMANCE_PROTOCOL_VERSION !== revision;
 const era = isTranslated ? ["--client-protocol", "modern"] : [];
 const session = new Session(ferry, [...era, ...(flags[scenario]?.() ?? []), url], home, { revision, label: "" });
+
+// Lists the tools until the server's own one is among them. Without a login the list has the bridge's tool alone, or is an error.
+async function list() {
+  const patience = Date.now() + 15_000;
+  for (;;) {
+    const tools = await session.tools().catch((error) => [error.message]);
+    if (tools.includes("test-tool")) return;
+    if (Date.now() > patience) throw new Error(`no test-tool: ${tools}`);
+    await pause(250);
+  }
+}
+
+async function call() {
+  if (manner === "patient") await list();
+  console.log(await session.call("test-tool", {}, 25));
+}
+
 await session.open();
-await session.result("tools/list");
-console.log(await session.call("test-tool", {}, 25));
-// In the scenario whose server moves to another authorization server, the second call is refused.
-if (scenario === "auth/authorization-server-migration") console.log(await session.call("test-tool", {}, 25));
+if (manner !== "patient") await session.result("tools/list");
+await call();
+// In the scenario whose server moves to another authorization server, later requests are refused.
+if (scenario === "auth/authorization-server-migration") await call();
 await session.close();

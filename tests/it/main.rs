@@ -34,6 +34,8 @@ mod lost_session_errors;
 mod lost_sessions;
 mod mcp_remote_arguments;
 mod mcp_remote_effects;
+mod mixed_servers;
+mod mixed_servers_own_requests;
 mod modern_client_first_request;
 mod modern_client_input_requests;
 mod modern_client_input_responses;

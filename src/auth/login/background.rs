@@ -49,11 +49,13 @@ async fn has_no_authorization_server(context: &Arc<LoginContext>, wants_other_sc
 }
 
 /// Notes that a login is needed, and starts the one task that sees to it, unless it runs already. With `step_up` only
-/// some requests need the login.
-pub(in crate::auth) fn begin_in_background(context: &Arc<LoginContext>, step_up: bool) {
-    if context.login_status.require(step_up) {
+/// some requests need the login. True if no login was needed before.
+pub(in crate::auth) fn begin_in_background(context: &Arc<LoginContext>, step_up: bool) -> bool {
+    let is_new = context.login_status.require(step_up);
+    if is_new {
         task::spawn(log_in_when_needed(Arc::clone(context)));
     }
+    is_new
 }
 
 /// Runs until there is a login, made by this process or another one.
@@ -89,6 +91,8 @@ async fn log_in_when_needed(context: Arc<LoginContext>) {
         }
     }
     context.requirement.lock().note_step_up();
+    let held = context.account.snapshot().await;
+    context.login_status.set_login_number(held.map_or(0, |held| held.record.login_number()));
     context.login_status.succeed();
 }
 

@@ -22,6 +22,7 @@ use super::login::{begin_in_background, is_login_useless};
 use super::login_context::LoginContext;
 use super::record::{Record, Tokens, fingerprint};
 use super::refresh::{Reason, RefreshError, RefreshFailure, Refresher};
+use super::refusal::{LoginRequired, Parts, Refusal, RefusedRequest, Remedy};
 use super::settings::Options;
 use super::static_credential::no_usable_token;
 use super::token::{self, Issued, TokenEndpoint};
@@ -40,8 +41,10 @@ pub struct OAuth {
     /// Whether a login of mcp-remote was looked for. The first refused request sets it.
     has_looked_for_import: AtomicBool,
     /// Whether there is no login and the server has not asked for one: then requests need not look for a login. A
-    /// request sets it; a refusal clears it.
+    /// request sets it; a refusal clears it for good.
     is_unneeded: AtomicBool,
+    /// The server has refused a request. A refusal sets it.
+    was_refused: AtomicBool,
 }
 
 impl OAuth {
@@ -53,6 +56,7 @@ impl OAuth {
             context: Arc::new(context),
             has_looked_for_import: AtomicBool::new(false),
             is_unneeded: AtomicBool::new(false),
+            was_refused: AtomicBool::new(false),
         })
     }
 
@@ -60,7 +64,12 @@ impl OAuth {
         self.context.account.settle(LAST_REFRESH).await;
     }
 
+    /// The server did not refuse the token with this fingerprint. A request without a token shows nothing: a server may
+    /// want a login for some requests alone.
     pub(super) fn accepted(&self, fingerprint: u64) {
+        if fingerprint == 0 {
+            return;
+        }
         if self.context.fingerprints.accept(fingerprint) {
             self.context.login_lock.note_success();
         }
@@ -73,7 +82,7 @@ impl OAuth {
             return Ok(0);
         }
         let Some(mut held) = self.context.account.snapshot().await else {
-            self.is_unneeded.store(true, Ordering::Relaxed);
+            self.is_unneeded.store(!self.was_refused.load(Ordering::Relaxed), Ordering::Relaxed);
             return Ok(0);
         };
         let freshness = held.freshness();
@@ -92,6 +101,7 @@ impl OAuth {
                 Err(error) => return Err(AuthError::Temporary(error.to_string())),
             }
         }
+        self.context.login_status.set_login_number(held.record.login_number());
         if held.freshness() == Freshness::Expired {
             // Goes without a token: the server's refusal says what to do.
             return Ok(0);
@@ -140,49 +150,40 @@ impl OAuth {
         self.refresher.refresh(held, reason, send).await
     }
 
-    /// The server refused the token with this fingerprint. True if there is another token or proof to try at once; it
-    /// comes from another request or process, or from a refresh, or it is issued without a person. Otherwise a person
-    /// has to log in, or the server wants something else.
-    pub async fn challenge(
-        &self,
-        fingerprint: u64,
-        uri: &Uri,
-        status: StatusCode,
-        headers: &HeaderMap,
-    ) -> Result<bool, AuthError> {
+    /// What can help against a refusal. A token that is there already comes from another request or process; otherwise
+    /// the token is refreshed, or one is issued without a person. No login begins: a request that the bridge makes for
+    /// itself is refused too, and nobody waits for it.
+    pub async fn challenge(&self, refused: RefusedRequest<'_>) -> Result<Remedy, AuthError> {
+        self.was_refused.store(true, Ordering::Relaxed);
         self.is_unneeded.store(false, Ordering::Relaxed);
-        let challenge = Challenge::read(headers);
+        let challenge = Challenge::read(refused.headers);
         if let Some(dpop) = self.context.last_dpop()
-            && Url::parse(&uri.to_string()).is_ok_and(|url| dpop.store_nonce(&url, headers))
+            && Url::parse(&refused.uri.to_string()).is_ok_and(|url| dpop.store_nonce(&url, refused.headers))
             && challenge.as_ref().is_some_and(Challenge::wants_nonce)
         {
-            return Ok(true);
+            return Ok(Remedy::OtherToken);
         }
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                let wants_other_scheme = challenge.is_none() && headers.contains_key(WWW_AUTHENTICATE);
-                self.unauthorized(fingerprint, challenge, wants_other_scheme).await
-            }
+        match refused.status {
+            StatusCode::UNAUTHORIZED => self.unauthorized(refused, challenge).await,
             StatusCode::FORBIDDEN if challenge.as_ref().is_some_and(Challenge::is_insufficient_scope) => {
-                self.insufficient_scope(fingerprint, challenge.unwrap_or_default()).await
+                self.insufficient_scope(refused, challenge.unwrap_or_default()).await
             }
-            _ => Ok(false),
+            _ => Ok(Remedy::Nothing),
         }
     }
 
     /// The server wants another token than this one, or any token.
     async fn unauthorized(
         &self,
-        fingerprint: u64,
+        refused: RefusedRequest<'_>,
         challenge: Option<Challenge>,
-        wants_other_scheme: bool,
-    ) -> Result<bool, AuthError> {
-        let context = &self.context;
+    ) -> Result<Remedy, AuthError> {
+        let (context, fingerprint) = (&self.context, refused.token);
         let held = context.account.snapshot().await;
         if let Some(held) = held.as_ref().filter(|held| held.freshness() != Freshness::Expired) {
             // The generation says too little: a new one may hold the same token, with a note.
             if context.fingerprints.of(&held.record) != fingerprint {
-                return Ok(true);
+                return Ok(Remedy::OtherToken);
             }
             if context.fingerprints.refuse(fingerprint, &held.record)
                 && let Some(tokens) = &held.record.tokens
@@ -191,16 +192,19 @@ impl OAuth {
                 if !context.needs_a_person() {
                     return Err(AuthError::NoLogin(why));
                 }
-                // New tokens do not help: only a person begins another login.
-                context.require(challenge, None).await;
-                begin_in_background(context, false);
-                context.login_status.fail(why);
-                return Ok(false);
+                return Ok(self.login_helps(Parts {
+                    token: fingerprint,
+                    challenge,
+                    why_in_vain: Some(why),
+                    ..Parts::default()
+                }));
             }
         }
         match held {
+            // Another refresh would not help: other requests may be accepted with this token.
+            Some(_) if refused.is_refreshed => {}
             Some(held) if held.has_tokens() => match self.refresh(&held, Reason::Refused).await {
-                Ok(_) => return Ok(true),
+                Ok(_) => return Ok(Remedy::RefreshedToken),
                 Err(error) if error.needs_login() => {
                     log::info!("{error}");
                     // A server that lost the login may have lost the registration too.
@@ -212,47 +216,80 @@ impl OAuth {
                 && !self.has_looked_for_import.swap(true, Ordering::Relaxed)
                 && take_over::take_over(context).await =>
             {
-                return Ok(true);
+                return Ok(Remedy::OtherToken);
             }
             _ => {}
         }
         self.note_refused(fingerprint).await;
-        // After the refresh, which may have written a new generation.
-        let seen = context.require(challenge, None).await;
         if !context.needs_a_person() {
-            return grants::obtain_tokens(context, seen).await.map(|_| true);
+            // After the refresh, which may have written a new generation.
+            let seen = context.require(challenge, None).await;
+            return grants::obtain_tokens(context, seen).await.map(|_| Remedy::OtherToken);
         }
-        if !is_login_useless(context, wants_other_scheme).await {
-            begin_in_background(context, false);
-        }
-        Ok(false)
+        let wants_other_scheme = challenge.is_none() && refused.headers.contains_key(WWW_AUTHENTICATE);
+        Ok(self.login_helps(Parts { token: fingerprint, challenge, wants_other_scheme, ..Parts::default() }))
     }
 
     /// The token is good, but lacks the scope that this request needs.
-    async fn insufficient_scope(&self, fingerprint: u64, challenge: Challenge) -> Result<bool, AuthError> {
-        let context = &self.context;
-        let Some(held) = context.account.snapshot().await else { return Ok(false) };
+    async fn insufficient_scope(&self, refused: RefusedRequest<'_>, challenge: Challenge) -> Result<Remedy, AuthError> {
+        let (context, fingerprint) = (&self.context, refused.token);
+        let Some(held) = context.account.snapshot().await else {
+            // Some servers say so of a request without a token.
+            return self.unauthorized(refused, Some(challenge)).await;
+        };
         if context.fingerprints.of(&held.record) != fingerprint {
-            return Ok(true);
+            return Ok(Remedy::OtherToken);
         }
         self.accepted(fingerprint);
         if held.freshness() == Freshness::Expired && self.refresh(&held, Reason::Due).await.is_ok() {
             // Some servers answer an expired token with 403.
-            return Ok(true);
+            return Ok(Remedy::RefreshedToken);
         }
         let scope = challenge.scope.clone().unwrap_or_default();
         let is_in_vain = context.requirement.lock().is_step_up_in_vain(&scope);
         if is_in_vain || context.options.login.scope.is_some() {
             log::warn!("the server still asks for more scope, after logins for it: {:?}", log::foreign(&scope));
-            return Ok(false);
+            return Ok(Remedy::Nothing);
         }
-        let seen = context.require(Some(challenge), Some(scope)).await;
         if !context.needs_a_person() {
+            let seen = context.require(Some(challenge), Some(scope)).await;
             context.requirement.lock().note_step_up();
-            return grants::obtain_tokens(context, seen).await.map(|_| true);
+            return grants::obtain_tokens(context, seen).await.map(|_| Remedy::OtherToken);
         }
-        begin_in_background(context, true);
-        Ok(false)
+        let (challenge, step_up) = (Some(challenge), Some(scope));
+        Ok(self.login_helps(Parts { token: fingerprint, challenge, step_up, ..Parts::default() }))
+    }
+
+    fn login_helps(&self, parts: Parts) -> Remedy {
+        let login_number = self.context.login_status.login_number();
+        Remedy::Login(Refusal::new(Parts { login_number, ..parts }))
+    }
+
+    /// A client waits for a request that was refused so. Notes that a login is missing, and has a task see to it.
+    pub(super) async fn require_login(&self, refusal: &Refusal) -> LoginRequired {
+        let (context, refused) = (&self.context, refusal.parts());
+        let held = context.account.snapshot().await;
+        let has_other_token = held.is_some_and(|held| {
+            held.freshness() != Freshness::Expired && context.fingerprints.of(&held.record) != refused.token
+        });
+        if has_other_token {
+            return LoginRequired::OtherToken;
+        }
+        let (status, is_step_up) = (&context.login_status, refused.step_up.is_some());
+        // A login that somebody is shown already goes on as it was begun.
+        if !status.is_prompted() {
+            context.require(refused.challenge.clone(), refused.step_up.clone()).await;
+        }
+        if !is_step_up && !status.is_wanted() && refused.why_in_vain.is_none() && is_login_useless(context, refused.wants_other_scheme).await {
+            return LoginRequired::Useless;
+        }
+        let is_new = begin_in_background(context, is_step_up);
+        if let Some(why) = &refused.why_in_vain {
+            // New tokens do not help: only a person begins another login.
+            status.fail(why.clone());
+            return LoginRequired::Yes { is_new: false };
+        }
+        LoginRequired::Yes { is_new }
     }
 
     /// Writes down that the server refuses this token, for `mcp-ferry status`.

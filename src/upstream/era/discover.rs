@@ -30,7 +30,7 @@ pub(crate) async fn discover(
     });
     let answer = match tokio::time::timeout(options.startup_wait, carrying).await {
         Ok(Ok(Ok(answer))) => answer,
-        Ok(Ok(Err(failure @ Failure::SignIn { .. }))) if is_modern_client => return Err(failure),
+        Ok(Ok(Err(failure))) if is_modern_client && failure.wants_login() => return Err(failure),
         failed if era.takes_modern() == Some(true) => {
             if let Some(discovered) = era.memory.recall(|record| record.discover.clone()) {
                 let result = Value::Object(discovered);

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::Sender;
 use super::summary::{needed_bytes, summary};
+use crate::auth::Refusal;
 use crate::log;
 use crate::log::trace::{self, Exchange};
 use crate::message::{ErrorObject, Id, Kind, Message, error_code};
@@ -110,11 +111,9 @@ pub(crate) async fn error_response(
 ) -> Result<Message, Failure> {
     let (head, body) = response.into_parts();
     let (status, host) = (head.status, sender.host.clone());
-    // Asked now, and not when the body is there: a login may have been made by then, and the request shall be sent
-    // again, not fail.
-    let wants_login = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && sender.auth.wants_login();
+    let refusal = head.extensions.get::<Refusal>().cloned();
     let reading = net::snippet(body);
-    let text = if wants_login {
+    let text = if refusal.is_some() {
         tokio::time::timeout(LOGIN_REASON_WAIT, reading).await.unwrap_or_default()
     } else {
         reading.await
@@ -126,23 +125,25 @@ pub(crate) async fn error_response(
     if in_session && is_session_expired(status, &summary, rpc.as_ref()) {
         return Err(Failure::SessionLost { host, status, summary, rpc: rpc.map(Box::new) });
     }
-    if wants_login {
-        return Err(Failure::SignIn { host, prompt: None, why: None });
-    }
-    if status == StatusCode::UNAUTHORIZED {
+    let failure = if status == StatusCode::UNAUTHORIZED {
         let left_out = sender.auth.left_out();
-        return Err(if sender.auth.is_given() {
+        if sender.auth.is_given() {
             let rpc = rpc.as_ref().and_then(ErrorObject::of).map(Box::new);
             Failure::Refused { host, status, summary, source_name: sender.auth.source(), left_out, rpc }
         } else {
             Failure::LoginNeeded { host, status, summary, left_out }
-        });
-    }
-    if let Some(message) = rpc {
-        return Ok(message);
-    }
-    let retry_after = retry_after(&head.headers).map(|delay| delay.as_secs());
-    Err(Failure::Status { host, status, summary, retry_after })
+        }
+    } else {
+        if let Some(message) = rpc.filter(|_| refusal.is_none()) {
+            return Ok(message);
+        }
+        let retry_after = retry_after(&head.headers).map(|delay| delay.as_secs());
+        Failure::Status { host, status, summary, retry_after }
+    };
+    Err(match refusal {
+        Some(refusal) => Failure::LoginHelps { refusal, otherwise: Box::new(failure) },
+        None => failure,
+    })
 }
 
 /// The failure that a response within a session means, if it is an error that says that the session is lost.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::backoff::Backoff;
 use super::server_requests::ServerRequests;
-use crate::auth::Authorizer;
+use crate::auth::{Authorizer, LoginRequired, RefusedRequest, Remedy};
 use crate::log;
 use crate::net::{self, Http, HttpError, ResponseBody, ResponseOrRedirect, retry_after};
 use crate::upstream::{Failure, Options};
@@ -88,6 +88,31 @@ impl Sender {
         while !self.auth.login_status().logged_in(LOGIN).await {}
     }
 
+    /// A client waits for a request that failed so. `Err`: no login helps, for this reason.
+    pub(crate) async fn require_login(&self, failure: Failure) -> Result<LoginRequired, Failure> {
+        match failure {
+            Failure::LoginHelps { refusal, otherwise } => match Box::pin(self.auth.require_login(&refusal)).await {
+                LoginRequired::Useless => Err(*otherwise),
+                required => Ok(required),
+            },
+            Failure::SignIn { .. } => Ok(LoginRequired::Yes { is_new: false }),
+            failure => Err(failure),
+        }
+    }
+
+    /// Waits until a request that failed so, for want of a login, may be accepted. Begins no login.
+    pub(crate) async fn wait_for_other_login(&self, failure: &Failure) {
+        match failure {
+            Failure::LoginHelps { refusal, .. } => self.auth.wait_for_other_login(refusal).await,
+            _ => self.logged_in().await,
+        }
+    }
+
+    /// Whether this is a refusal that a login can cure, and none has been made since.
+    pub(crate) fn is_refused_still(&self, failure: &Failure) -> bool {
+        matches!(failure, Failure::LoginHelps { refusal, .. } if self.auth.is_refused_still(refusal))
+    }
+
     /// Why a request is not carried out while a login is missing, with the address to log in at.
     pub(crate) async fn login_needed(&self) -> Failure {
         let host = self.host.clone();
@@ -145,7 +170,7 @@ impl Sender {
                 let sending = pin!(self.http.send(method.clone(), target, headers, body.clone()));
                 self.within(self.headers_timeout, sending).await?
             };
-            let response = match sent {
+            let mut response = match sent {
                 Ok(ResponseOrRedirect::Response(response)) => response,
                 Ok(ResponseOrRedirect::Redirect(next)) => {
                     tries.redirected(&self.host)?;
@@ -161,10 +186,17 @@ impl Sender {
             let status = response.status();
             if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                 self.auth.accepted(serial);
-            } else if tries.renewals < self.auth.most_renewals() {
-                tries.renewals += 1;
-                if Box::pin(self.auth.challenge(serial, target, status, response.headers())).await? {
+            } else if method == Method::DELETE {
+                // At the end nothing is refreshed for it.
+            } else if tries.remedies < self.auth.most_remedies() {
+                let (headers, is_refreshed) = (response.headers(), tries.is_refreshed);
+                let refused = RefusedRequest { token: serial, uri: target, status, headers, is_refreshed };
+                let remedy = Box::pin(self.auth.challenge(refused)).await?;
+                if tries.tries_again(&remedy) {
                     continue;
+                }
+                if let Remedy::Login(refusal) = remedy {
+                    response.extensions_mut().insert(refusal);
                 }
             }
             let Some(delay) = tries.retry_after(&response) else { return Ok(Sent { response, moved }) };
@@ -207,8 +239,10 @@ struct Tries {
     left: Duration,
     backoff: Backoff,
     retries: u32,
-    /// How often the request was sent with another credential.
-    renewals: u32,
+    /// How often a refusal was looked into.
+    remedies: u32,
+    /// The request has a token that was refreshed because of a refusal.
+    is_refreshed: bool,
     redirects: u32,
 }
 
@@ -220,7 +254,8 @@ impl Tries {
             left: patience,
             backoff: Backoff::new(Duration::from_millis(100)),
             retries: 0,
-            renewals: 0,
+            remedies: 0,
+            is_refreshed: false,
             redirects: 0,
         }
     }
@@ -237,6 +272,13 @@ impl Tries {
         }
         self.redirects += 1;
         Ok(())
+    }
+
+    /// Whether this remedy is a reason to send the request again.
+    fn tries_again(&mut self, remedy: &Remedy) -> bool {
+        self.remedies += 1;
+        self.is_refreshed |= matches!(remedy, Remedy::RefreshedToken);
+        remedy.is_token()
     }
 
     /// There is no response. Waits until the next attempt, if another one is allowed.

@@ -10,7 +10,7 @@ use crate::upstream::exchange::Outcome;
 use crate::upstream::session::placeholder::{every_list, promise};
 
 /// Whether this client is of the era in which each request stands alone.
-pub(super) fn is_modern(request: &Message) -> bool {
+fn is_modern(request: &Message) -> bool {
     request.method() == Some("server/discover") || to_legacy::is_modern(request)
 }
 

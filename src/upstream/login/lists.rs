@@ -12,6 +12,12 @@ use super::tool;
 use crate::message::{self, Message};
 use crate::task;
 
+/// The response to a ping: it needs no login, and is a reason to begin one least of all.
+pub(super) fn answer_ping(state: &LoginState, request: &Message) -> Option<Message> {
+    let is_ping = request.method() == Some("ping") && request.raw_id().is_some();
+    is_ping.then(|| answer(state, request, json!({})))
+}
+
 /// The response to a request that needs no login.
 pub(super) fn answer_locally(state: &Arc<LoginState>, request: &Message) -> Option<Message> {
     let result = match request.method()? {
@@ -55,6 +61,7 @@ pub(super) async fn answer_batch_locally(state: &Arc<LoginState>, batch: &[Messa
 fn tools(state: &LoginState) -> Value {
     let mut tools = state.session.era.memory.recall(|record| record.tools.clone()).unwrap_or_default();
     tools.push(tool::entry(&state.sender().host, &tools));
+    state.set_offered_tool();
     Value::Array(tools)
 }
 

@@ -11,16 +11,22 @@ mod subscription;
 mod tool;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 
 use super::Failure;
 use super::exchange::Outcome;
 use super::session::Session;
-use crate::auth::AuthMode;
+use crate::auth::{AuthMode, LoginRequired};
 use crate::message::{Kind, Message};
-use answers::{is_modern, not_logged_in};
+use answers::not_logged_in;
 use hold::hold;
 use prompt::RepeatedRequest;
 use state::{Carry, LoginState};
+
+/// How long a request waits for a login where the user wants it to wait.
+const WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// A session whose requests wait for a login where one is missing. Cheap to clone.
 #[derive(Clone)]
@@ -37,14 +43,15 @@ impl LoginSession {
 
     /// Carries a request in the session, and by what follows where a login is missing.
     pub(super) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
-        if !self.0.status().is_needed() {
-            match self.0.session.request(message).await {
-                Err(Failure::SignIn { .. }) => {}
-                carried => return carried,
-            }
-        }
         let session = &self.0.session;
-        self.request_without_login(message, &|message| Box::pin(async move { session.request(&message).await })).await
+        match session.request(message).await {
+            Err(refused) if refused.wants_login() => {
+                let carry =
+                    |message: Message| -> BoxFuture<'_, _> { Box::pin(async move { session.request(&message).await }) };
+                Box::pin(self.refused(message, refused, &carry)).await
+            }
+            carried => carried,
+        }
     }
 
     /// A request that a modern client has sent again after a prompt, as it was the first time; or its
@@ -57,19 +64,39 @@ impl LoginSession {
         })
     }
 
-    /// Answers a request while a login is missing, or holds it until there is one and then has `carry` carry it.
-    pub(super) async fn request_without_login(&self, message: &Message, carry: &Carry<'_>) -> Result<Outcome, Failure> {
+    /// What follows for a request that failed so, for want of a login: it is answered, or held until there is one and
+    /// then carried by `carry`. Other requests go on being sent: a server may want a login for some of them alone.
+    pub(super) async fn refused(
+        &self,
+        message: &Message,
+        failure: Failure,
+        carry: &Carry<'_>,
+    ) -> Result<Outcome, Failure> {
         let Self(state) = self;
-        if let Some(outcome) = Box::pin(self.first_request(message, carry)).await {
-            return outcome;
+        if let Some(answer) = lists::answer_ping(state, message) {
+            return Ok(Outcome::Answer(answer));
         }
         if message.method() == Some("subscriptions/listen") {
-            return Box::pin(subscription::listen(state, message, carry)).await;
+            return Box::pin(subscription::listen(state, message, failure, carry)).await;
+        }
+        let is_new = match state.sender().require_login(failure).await? {
+            LoginRequired::Yes { is_new } => is_new,
+            _ => match carry(message.clone()).await {
+                Err(failure) if failure.wants_login() => match state.sender().require_login(failure).await? {
+                    LoginRequired::Yes { is_new } => is_new,
+                    _ => false,
+                },
+                carried => return carried,
+            },
+        };
+        if let Some(outcome) = Box::pin(self.by_mode(message, carry)).await {
+            return outcome;
         }
         if tool::is_called(state, message) {
             return Ok(Outcome::Answer(tool::call(state, message).await));
         }
         if let Some(answer) = lists::answer_locally(state, message) {
+            state.note_answered_locally(is_new);
             return Ok(Outcome::Answer(answer));
         }
         let rest = match message.kind() {
@@ -78,11 +105,18 @@ impl LoginSession {
         };
         let message = rest.as_ref().unwrap_or(message);
         if message.requests().is_empty() {
+            state.note_answered_locally(is_new);
             if !matches!(message.kind(), Kind::Batch(elements) if elements.is_empty()) {
                 Box::pin(state.session.notify(message)).await?;
             }
             return Ok(Outcome::Done);
         }
+        Box::pin(self.hold_and_carry(message, carry)).await
+    }
+
+    /// Holds a request until there is a login, and then carries it.
+    async fn hold_and_carry(&self, message: &Message, carry: &Carry<'_>) -> Result<Outcome, Failure> {
+        let Self(state) = self;
         // The server may refuse a login, so that another is needed: a person is asked twice, not for ever.
         for _ in 0..2 {
             if let Some(prompt) = Box::pin(prompt::ask(state, message)).await {
@@ -91,41 +125,43 @@ impl LoginSession {
             if let Err(failure) = hold(state, message).await {
                 return not_logged_in(state, message, failure);
             }
-            // The session is opened with the new login, which the server may refuse.
-            tokio::select! {
-                _ = state.session.wait_until_open() => {}
-                () = state.status().failed() => break,
-            }
             match carry(message.clone()).await {
-                Err(Failure::SignIn { .. }) => {}
+                Err(failure) if failure.wants_login() => drop(state.sender().require_login(failure).await?),
                 carried => return carried,
+            }
+            if state.status().has_failed() {
+                // The new tokens are refused again and again: another login would not help.
+                break;
             }
         }
         not_logged_in(state, message, state.sender().login_needed().await)
     }
 
-    /// A modern client's first request that needs a login is what `initialize` is of a legacy one: it does as the
-    /// user's `--auth` says. `Some`: that answers it.
-    async fn first_request(&self, request: &Message, carry: &Carry<'_>) -> Option<Result<Outcome, Failure>> {
+    /// What the user's `--auth` says of a refused request. A modern client's first one is what `initialize` is of a
+    /// legacy one, and so is the first one in a session that the server opened without a login. `Some`: that answers
+    /// it.
+    async fn by_mode(&self, request: &Message, carry: &Carry<'_>) -> Option<Result<Outcome, Failure>> {
         let Self(state) = self;
-        if !is_modern(request) || !state.is_first_request() {
-            return None;
-        }
+        let is_first = state.is_first_request();
         match state.sender().auth.mode() {
             AuthMode::Wait => {
                 state.status().request_login();
-                state.sender().logged_in().await;
-                Some(carry(request.clone()).await)
+                if !state.status().finished(WAIT).await {
+                    return Some(not_logged_in(state, request, state.sender().login_needed().await));
+                }
+                Some(match carry(request.clone()).await {
+                    Err(failure) if failure.wants_login() => {
+                        not_logged_in(state, request, state.sender().login_needed().await)
+                    }
+                    carried => carried,
+                })
             }
-            AuthMode::Error => {
+            AuthMode::Error if is_first => {
                 state.status().request_login();
                 drop(state.status().prompt(state.session.era.options.startup_wait).await);
                 Some(Err(state.sender().login_needed().await))
             }
-            AuthMode::Auto | AuthMode::Off => {
-                state.status().note_first_message();
-                None
-            }
+            AuthMode::Error | AuthMode::Auto | AuthMode::Off => None,
         }
     }
 
@@ -140,15 +176,16 @@ impl LoginSession {
 
     /// The response to a call of the bridge's own tool, which is never sent to a server.
     pub(super) async fn own_tool(&self, message: &Message) -> Option<Outcome> {
-        if !self.0.status().is_needed() || !tool::is_called(&self.0, message) {
+        if !self.0.offers_tool() || !tool::is_called(&self.0, message) {
             return None;
         }
-        Some(Outcome::Answer(tool::call(&self.0, message).await))
+        // Boxed, because this is a part of every request's future.
+        Some(Outcome::Answer(Box::pin(tool::call(&self.0, message)).await))
     }
 
     /// The name of the bridge's own tool, while there is one.
     pub(super) fn own_tool_name(&self) -> Option<&'static str> {
-        self.0.status().is_needed().then(|| tool::name(&self.0))
+        self.0.offers_tool().then(|| tool::name(&self.0))
     }
 
     /// Ready when this many requests wait for a person to log in, with nothing of theirs in flight.

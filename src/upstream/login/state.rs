@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use crate::auth::LoginStatus;
+use crate::auth::{AuthMode, LoginStatus};
 use crate::message::{Id, Kind, Message};
 use crate::upstream::Failure;
 use crate::upstream::exchange::{Outcome, Sender, ToClient};
@@ -28,7 +28,9 @@ pub(super) struct LoginState {
     waiting: watch::Sender<usize>,
     /// A task notifies the client of the login when it is made; one is enough, however often the client requests lists.
     announcing: AtomicBool,
-    /// A modern client's first request that needed a login has come.
+    /// The bridge's own tool was in a list that the client got. Set once; each call of a tool reads it.
+    offered_tool: AtomicBool,
+    /// The first request that was refused for want of a login has come.
     had_first_request: AtomicBool,
     /// The address that the person was asked to open last: several requests at once wait for one login.
     prompted_url: Mutex<Option<String>>,
@@ -44,6 +46,7 @@ impl LoginState {
             session,
             waiting: watch::Sender::default(),
             announcing: AtomicBool::default(),
+            offered_tool: AtomicBool::default(),
             had_first_request: AtomicBool::default(),
             prompted_url: Mutex::default(),
             prompted_at: Mutex::default(),
@@ -83,6 +86,23 @@ impl LoginState {
 
     pub(super) fn end_announcing(&self) {
         self.announcing.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_offered_tool(&self) {
+        self.offered_tool.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client may call the bridge's own tool. A client that was offered it may call it after the login.
+    pub(super) fn offers_tool(&self) -> bool {
+        self.offered_tool.load(Ordering::Relaxed) || self.status().is_wanted()
+    }
+
+    /// A request that needs a login was answered without one. `is_new`: it is the first since a login is missing. A
+    /// client that is still there after a while gets the login without a word.
+    pub(super) fn note_answered_locally(&self, is_new: bool) {
+        if is_new && self.sender().auth.mode() == AuthMode::Auto {
+            self.status().note_first_message();
+        }
     }
 
     /// Whether a request is the first of the client that needs a login.

@@ -11,7 +11,12 @@ use crate::upstream::Failure;
 use crate::upstream::exchange::Outcome;
 use crate::upstream::transport::modern::ended_subscription;
 
-pub(super) async fn listen(state: &Arc<LoginState>, request: &Message, carry: &Carry<'_>) -> Result<Outcome, Failure> {
+pub(super) async fn listen(
+    state: &Arc<LoginState>,
+    request: &Message,
+    mut refused: Failure,
+    carry: &Carry<'_>,
+) -> Result<Outcome, Failure> {
     let raw_id = request.raw_id().unwrap_or("null");
     let params = request.params();
     let Some(wanted) = params.and_then(|params| params.get("notifications")) else {
@@ -23,8 +28,9 @@ pub(super) async fn listen(state: &Arc<LoginState>, request: &Message, carry: &C
     state.client().deliver_own(filter.acknowledgement(raw_id));
     let mut input_ended = state.session.era.server.input_ended.subscribe();
     loop {
+        // No login begins because of a subscription; one that others began is waited for.
         tokio::select! {
-            () = state.sender().logged_in() => {}
+            () = state.sender().wait_for_other_login(&refused) => {}
             _ = input_ended.wait_for(|ended| *ended) => return Ok(Outcome::Answer(ended_subscription(raw_id))),
         }
         state.client().tools_changed();
@@ -32,7 +38,7 @@ pub(super) async fn listen(state: &Arc<LoginState>, request: &Message, carry: &C
             state.client().deliver(changed).await;
         }
         match carry(request.clone()).await {
-            Err(Failure::SignIn { .. }) => {}
+            Err(failure) if failure.wants_login() => refused = failure,
             carried => return carried,
         }
     }

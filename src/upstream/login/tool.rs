@@ -39,7 +39,8 @@ fn name_among(tools: &[Value]) -> &'static str {
 
 /// Whether this is a call of the bridge's own tool.
 pub(super) fn is_called(state: &LoginState, request: &Message) -> bool {
-    if request.method() != Some("tools/call") {
+    // Cheap for the many that do not.
+    if request.method() != Some("tools/call") || !request.as_str().contains(LOGIN_TOOL) {
         return false;
     }
     let called = request.read::<RequestParams>().and_then(|request| request.params.name).unwrap_or_default();

@@ -156,13 +156,23 @@ impl Gate {
         }
     }
 
-    /// Waits for the session, but no longer than `patience`; then the error is the reason for the delay.
-    pub(super) async fn pass(&self, host: &str, patience: Duration) -> Result<Option<Transport>, Failure> {
+    /// Waits for the session, but no longer than `patience`, and not for a login while `is_login_missing`; then the
+    /// error is the reason for the delay.
+    pub(super) async fn pass(
+        &self,
+        host: &str,
+        patience: Duration,
+        is_login_missing: impl Fn() -> bool,
+    ) -> Result<Option<Transport>, Failure> {
         let mut changes = self.state.subscribe();
         let passed = async {
             loop {
                 if let Some(passed) = self.try_pass() {
                     return passed;
+                }
+                // The task that opens the session may not yet know of a login.
+                if let Some(missing) = self.trouble().filter(|trouble| trouble.wants_login() && is_login_missing()) {
+                    return Err(missing);
                 }
                 if changes.changed().await.is_err() {
                     return Err(Failure::Ending);

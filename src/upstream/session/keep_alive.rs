@@ -9,11 +9,12 @@ use super::gate::Gate;
 use crate::log;
 use crate::message::{self, Message};
 use crate::upstream::Failure;
-use crate::upstream::exchange::Outcome;
+use crate::upstream::exchange::{Outcome, Sender};
 
 /// Pings the server for as long as the process lives, whenever a session is open. `send` carries a request.
 pub(super) async fn keep_alive<'a>(
     gate: &Gate,
+    sender: &Sender,
     interval: Duration,
     send: impl Fn(Message) -> BoxFuture<'a, Result<Outcome, Failure>>,
 ) {
@@ -28,7 +29,13 @@ pub(super) async fn keep_alive<'a>(
         let ping = message::ping(&format!("\"mcp-ferry ping {number}\""));
         match tokio::time::timeout(interval, send(ping)).await {
             Ok(Ok(_)) => log::debug!("the server was sent a ping"),
-            Ok(Err(failure)) => log::info!("a ping failed: {}", failure.for_log()),
+            Ok(Err(failure)) => {
+                log::info!("a ping failed: {}", failure.for_log());
+                if failure.wants_login() {
+                    // Each further ping would have the token refreshed.
+                    sender.wait_for_other_login(&failure).await;
+                }
+            }
             Err(_) => log::info!("a ping was not answered within {} seconds", interval.as_secs_f64()),
         }
     }

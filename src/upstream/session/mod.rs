@@ -6,6 +6,7 @@
 //! has waited long enough gets the reason.
 
 mod gate;
+mod initialized;
 mod keep_alive;
 mod negotiation;
 mod opening;
@@ -29,6 +30,7 @@ use crate::message::{Kind, Message};
 use crate::task;
 use crate::upstream::{Options, Protocol};
 use gate::Gate;
+use initialized::Initialized;
 use opening::Opener;
 
 /// One session. It may be opened several times, each time on a transport of its own.
@@ -36,6 +38,7 @@ pub(super) struct Session {
     pub(super) link: Arc<Link>,
     pub(super) era: Arc<Era>,
     gate: Arc<Gate>,
+    initialized: Arc<Initialized>,
     /// How many requests in a row were answered with an error that fits either era. Each request changes it.
     errors_in_a_row: AtomicU32,
 }
@@ -53,7 +56,13 @@ impl Session {
         let server = Arc::new(ModernServer::new(Arc::clone(&link)));
         let interval = options.ping_interval;
         let era = Arc::new(Era::new(options, memory, server, suspicion));
-        let session = Arc::new(Self { link, era, gate: Arc::default(), errors_in_a_row: AtomicU32::new(0) });
+        let session = Arc::new(Self {
+            link,
+            era,
+            gate: Arc::default(),
+            initialized: Arc::default(),
+            errors_in_a_row: AtomicU32::new(0),
+        });
         if let Some(interval) = interval {
             let session = Arc::clone(&session);
             task::spawn(async move {
@@ -61,7 +70,7 @@ impl Session {
                     let session = &session;
                     Box::pin(async move { session.request(&ping).await })
                 };
-                keep_alive::keep_alive(&session.gate, interval, send).await;
+                keep_alive::keep_alive(&session.gate, &session.link.sender, interval, send).await;
             });
         }
         session
@@ -113,6 +122,7 @@ impl Session {
             link: Arc::clone(&self.link),
             era: Arc::clone(&self.era),
             gate: Arc::clone(&self.gate),
+            initialized: Arc::clone(&self.initialized),
             initialize,
             settle: Some(settle),
         };
@@ -127,14 +137,14 @@ impl Session {
         let Some(transport) = self.gate.initialized() else { return };
         let session = Arc::clone(self);
         task::spawn(async move {
-            transport.initialized(&message).await;
+            session.initialized.send(&transport, &message).await;
             session.gate.all_set();
         });
     }
 
-    /// Carries a request or a batch.
+    /// Carries a request or a batch. The error is that a login is missing where the session cannot be opened without.
     pub(super) async fn request(&self, message: &Message) -> Result<Outcome, Failure> {
-        let transport = self.wait_until_open().await?;
+        let transport = self.wait_until_open(false).await?;
         if let Some(answer) = self.link.capabilities.empty_list(message) {
             return Ok(Outcome::Answer(answer));
         }
@@ -142,6 +152,7 @@ impl Session {
             let transport = LegacyTransport::without_session(&self.link);
             return Ok(Box::pin(transport.request(message)).await?.outcome);
         };
+        self.initialized.send_again(&self.link, &transport).await;
         let reply = transport.request(message).await;
         let outcome = match reply {
             Ok(Reply { outcome, .. }) if !outcome.is_error() => {
@@ -164,7 +175,7 @@ impl Session {
         message: &Message,
         reply: Result<Reply, Failure>,
     ) -> Result<Outcome, Failure> {
-        let Self { link, era, gate, errors_in_a_row } = self;
+        let Self { link, era, gate, errors_in_a_row, .. } = self;
         era.suspicion.note_reply(&reply);
         let count_error = || errors_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
         if era.options.protocol != Protocol::Auto
@@ -183,7 +194,7 @@ impl Session {
             task::spawn(async move { transport.close().await });
             drop(self.spawn_opener(initialize));
         }
-        let Some(new) = self.wait_until_open().await? else { return Ok(reply?.outcome) };
+        let Some(new) = self.wait_until_open(false).await? else { return Ok(reply?.outcome) };
         if is_first {
             link.lists_changed();
         }
@@ -204,7 +215,7 @@ impl Session {
             // The server sent a request before it answered initialize, and waits for this.
             return notified;
         }
-        match self.wait_until_open().await? {
+        match self.wait_until_open(true).await? {
             Some(transport) => transport.notify(message).await,
             None => LegacyTransport::without_session(&self.link).notify(message).await,
         }
@@ -217,8 +228,9 @@ impl Session {
         }
     }
 
-    /// Waits for the session, or for the reason why there is none. `None`: the client never wanted one.
-    pub(super) async fn wait_until_open(&self) -> Result<Option<Transport>, Failure> {
+    /// Waits for the session, or for the reason why there is none; `even_for_login`: a missing login is waited for too.
+    /// `None`: the client never wanted one.
+    async fn wait_until_open(&self, even_for_login: bool) -> Result<Option<Transport>, Failure> {
         if let Some(passed) = self.gate.try_pass() {
             return passed;
         }
@@ -230,7 +242,8 @@ impl Session {
             drop(self.spawn_opener(initialize));
         }
         let sender = &self.link.sender;
-        self.gate.pass(&sender.host, sender.patience).await
+        let is_login_missing = || !even_for_login && sender.auth.login_status().is_wanted();
+        self.gate.pass(&sender.host, sender.patience, is_login_missing).await
     }
 
     /// Whether messages go through at once, so that what was sent before may have arrived.

@@ -78,7 +78,11 @@ async fn modern_after_all(era: &Era, initialize: &Message, refused: OpenError) -
     if !has_no_rpc || era.options.protocol != Protocol::Auto {
         return Err(refused);
     }
-    Box::pin(by_discover(era, initialize)).await.map_err(|_| refused)
+    Box::pin(by_discover(era, initialize)).await.map_err(|error| if wants_login(&error) { error } else { refused })
+}
+
+fn wants_login(error: &OpenError) -> bool {
+    matches!(error, OpenError::Failure(failure) if failure.wants_login())
 }
 
 /// Why neither transport opened a session. `failure`: of HTTP+SSE, which was tried because Streamable HTTP was `refused`.
@@ -87,7 +91,7 @@ fn with_fallback(refused: OpenError, failure: Failure) -> OpenError {
         // The server does not know the POST, so the stream is the way to it, and is refused for another reason.
         OpenError::Failure(Failure::Status { status, .. })
             if matches!(status.as_u16(), 404 | 405)
-                && (failure.is_temporary() || failure.is_refusal() || matches!(failure, Failure::SignIn { .. })) =>
+                && (failure.is_temporary() || failure.is_refusal() || failure.wants_login()) =>
         {
             failure.into()
         }
@@ -108,7 +112,10 @@ async fn sse_first(era: &Era, initialize: &Message) -> Result<Opened, OpenError>
         Ok(opening) => on_http_sse(era, initialize, opening).await,
         // The server cannot be reached, or refuses the credential: true of either transport.
         Err(failure) if failure.is_temporary() || failure.is_refusal() => Err(failure.into()),
-        Err(_) => streamable(era, initialize).await,
+        // A server that wants a login for this GET may have no stream, and take the POST.
+        Err(no_stream) => streamable(era, initialize).await.map_err(|refused| {
+            if no_stream.wants_login() && may_be_http_sse(&refused) { no_stream.into() } else { refused }
+        }),
     }
 }
 

@@ -7,9 +7,10 @@ use http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::gate::Gate;
+use super::initialized::Initialized;
 use super::negotiation::negotiate;
 use super::placeholder::initialize_response;
-use crate::auth::AuthMode;
+use crate::auth::{AuthMode, LoginRequired};
 use crate::log;
 use crate::message::{Initialize, Message};
 use crate::upstream::era::evidence::is_modern_error;
@@ -33,6 +34,7 @@ pub(super) struct Opener {
     pub(super) link: Arc<Link>,
     pub(super) era: Arc<Era>,
     pub(super) gate: Arc<Gate>,
+    pub(super) initialized: Arc<Initialized>,
     pub(super) initialize: Message,
     pub(super) settle: Option<Settle>,
 }
@@ -55,12 +57,16 @@ impl Opener {
                 }
                 Err(OpenError::Failure(failure)) => failure,
             };
-            if let Failure::SignIn { .. } = failure {
-                self.gate.set_trouble(failure);
-                self.wait_for_login(is_first_login).await;
-                is_first_login = false;
-                continue;
-            }
+            let failure = match self.link.sender.require_login(failure).await {
+                Ok(LoginRequired::OtherToken) => continue,
+                Ok(_) => {
+                    self.gate.set_trouble(self.link.sender.login_needed().await);
+                    self.wait_for_login(is_first_login).await;
+                    is_first_login = false;
+                    continue;
+                }
+                Err(failure) => failure,
+            };
             if !failure.is_temporary() {
                 log::warn!("{failure}");
                 self.gate.fail(failure.clone());
@@ -97,7 +103,7 @@ impl Opener {
         link.client.notify_translator(|| SessionEvent::Opened(opened.answer.clone()));
         let transport = &opened.transport;
         if let Some(initialized) = link.handshake.initialized() {
-            transport.initialized(&initialized).await;
+            self.initialized.send(transport, &initialized).await;
             let in_session = |request: Message| -> Sending<'_> {
                 Box::pin(async move { Ok(transport.request_once(&request).await?.outcome) })
             };

@@ -87,10 +87,13 @@ impl Transport {
         }
     }
 
-    /// Notifies the server that the client is initialized, and begins to listen for messages of the server.
-    pub(super) async fn initialized(&self, message: &Message) {
+    /// Notifies the server that the client is initialized, and begins to listen for messages of the server. An error:
+    /// the server may take the notification after a login.
+    pub(super) async fn initialized(&self, message: &Message) -> Result<(), Failure> {
+        let mut notified = Ok(());
         match tokio::time::timeout(INITIALIZED, self.notify(message)).await {
             Ok(Ok(())) => {}
+            Ok(Err(failure)) if failure.wants_login() => notified = Err(failure),
             Ok(Err(failure)) => log::warn!("the server did not take notifications/initialized: {failure}"),
             Err(_) => log::warn!("the server does not answer the POST of notifications/initialized; going on"),
         }
@@ -99,6 +102,7 @@ impl Transport {
             Self::HttpSse(_) => {}
             Self::Modern(transport) => transport.listen(),
         }
+        notified
     }
 
     pub(super) async fn close(&self) {

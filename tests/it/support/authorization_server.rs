@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::oddities::Oddities;
 use super::records::Records;
 use super::web::{form, parameter, query, with_parameters};
-use super::{Events, Exchange, Upstream, result};
+use super::{Events, Exchange, REVISION, Upstream, initialize_result, result};
 
 type Edit = dyn Fn(&mut Value) + Send + Sync;
 type Callback = dyn Fn(&mut Vec<(String, String)>) + Send + Sync;
@@ -61,6 +61,18 @@ pub(crate) struct Rules {
     pub(crate) callback: Box<Callback>,
     /// The scope that a JSON-RPC method requires in addition to a login.
     pub(crate) required_scope: fn(&str) -> Option<&'static str>,
+    /// Which requests the MCP server takes without a login.
+    pub(crate) is_public: fn(&Exchange) -> bool,
+    /// Which requests the MCP server refuses whatever the token.
+    pub(crate) is_forbidden: fn(&Exchange) -> bool,
+    /// Which requests the MCP server answers with this status alone, before it looks for a token.
+    pub(crate) status: fn(&Exchange) -> Option<&'static str>,
+    /// The status of a refusal for want of a token.
+    pub(crate) refusal: &'static str,
+    /// Which requests, with a token, the test answers itself, see `Upstream::take`.
+    pub(crate) is_held: fn(&Exchange) -> bool,
+    /// The MCP server gives sessions no id.
+    pub(crate) is_stateless: bool,
     /// What is added to the challenge of a 401.
     pub(crate) challenge: String,
     /// The body of a 401 never ends.
@@ -96,6 +108,12 @@ impl Default for Rules {
             token_response: Box::new(|_| {}),
             callback: Box::new(|_| {}),
             required_scope: |_| None,
+            is_public: |_| false,
+            is_forbidden: |_| false,
+            status: |_| None,
+            refusal: "401 Unauthorized",
+            is_held: |_| false,
+            is_stateless: false,
             challenge: String::new(),
             endless_401_bodies: false,
             registration_faults: VecDeque::new(),
@@ -192,30 +210,41 @@ impl Shared {
         if !exchange.path().starts_with("/mcp") {
             return exchange.plain("404 Not Found", "");
         }
+        if let Some(status) = (self.rules.lock().unwrap().status)(&exchange) {
+            return exchange.plain(status, "");
+        }
         let bearer = exchange.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let scope = bearer.and_then(|token| self.records.lock().unwrap().scope_of(token));
         let rules = self.rules.lock().unwrap();
         let metadata = format!(r#"resource_metadata="{resource}/.well-known/oauth-protected-resource/mcp""#);
+        let is_public = (rules.is_public)(&exchange);
+        let scope = scope.or_else(|| is_public.then(String::new)).filter(|_| !(rules.is_forbidden)(&exchange));
         let Some(scope) = scope else {
             let error = if bearer.is_some() { r#"error="invalid_token", "# } else { "" };
             let mut challenge = format!("Bearer {error}{metadata}{}", rules.challenge);
             if without_metadata {
                 "Bearer".clone_into(&mut challenge);
             }
-            let is_endless = rules.endless_401_bodies;
+            let (is_endless, status) = (rules.endless_401_bodies, rules.refusal);
             drop(rules);
             let headers = [("WWW-Authenticate", &challenge[..])];
             if is_endless {
                 self.endless.lock().unwrap().push(exchange.start_response("401 Unauthorized", &headers));
                 return;
             }
-            return exchange.respond("401 Unauthorized", &headers, "");
+            return exchange.respond(status, &headers, "");
         };
         let needed =
             (rules.required_scope)(exchange.kind()).filter(|needed| !scope.split(' ').any(|have| have == *needed));
-        let era = rules.era;
+        let (era, is_stateless, is_held) = (rules.era, rules.is_stateless, (rules.is_held)(&exchange));
         drop(rules);
-        if let Some(needed) = needed {
+        if is_held {
+            return exchange.hold();
+        }
+        if is_stateless && exchange.kind() == "initialize" {
+            return exchange.result(&initialize_result(REVISION));
+        }
+        if let Some(needed) = needed.filter(|_| !is_public) {
             let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}", {metadata}"#);
             return exchange.respond("403 Forbidden", &[("WWW-Authenticate", &challenge)], "");
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use http::{Method, Uri};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -162,12 +163,20 @@ impl HttpSseTransport {
     /// The address for POSTs of a stream after this one, once the server has answered `initialize` on it.
     async fn endpoint(&self, after: u64) -> Result<(u64, Uri), Failure> {
         let mut changes = self.stream.subscribe();
-        let open = changes.wait_for(|stream| stream.number > after && stream.endpoint.is_some());
-        match tokio::time::timeout(self.link.sender.patience, open).await {
-            Ok(Ok(stream)) => stream.endpoint.clone().map(|endpoint| (stream.number, endpoint)).ok_or(Failure::Ending),
+        let sender = &self.link.sender;
+        // A login is waited for by whoever has a client.
+        let wants_login = |trouble: &Failure| sender.is_refused_still(trouble);
+        let open = changes.wait_for(|stream| {
+            (stream.number > after && stream.endpoint.is_some()) || stream.trouble.as_ref().is_some_and(wants_login)
+        });
+        match tokio::time::timeout(sender.patience, open).await {
+            Ok(Ok(stream)) => match (&stream.endpoint, &stream.trouble) {
+                (Some(endpoint), _) => Ok((stream.number, endpoint.clone())),
+                (None, trouble) => Err(trouble.clone().unwrap_or(Failure::Ending)),
+            },
             Ok(Err(_)) => Err(Failure::Ending),
             Err(_) => Err(self.stream.borrow().trouble.clone().unwrap_or_else(|| {
-                Failure::NotOpen(format!("the stream from {} broke and has not come back", self.link.sender.host))
+                Failure::NotOpen(format!("the stream from {} broke and has not come back", sender.host))
             })),
         }
     }
@@ -235,7 +244,12 @@ impl HttpSseTransport {
             }
             let mut retry = events.retry();
             endpoint = loop {
-                tokio::time::sleep(backoff.after_stream(retry.take(), false)).await;
+                let trouble = self.stream.borrow().trouble.clone().filter(Failure::wants_login);
+                let other_login = trouble.as_ref().map(|trouble| self.link.sender.wait_for_other_login(trouble));
+                tokio::select! {
+                    () = tokio::time::sleep(backoff.after_stream(retry.take(), false)) => {}
+                    Some(()) = OptionFuture::from(other_login) => {}
+                }
                 match connect(&self.link.sender, REPEATED_INITIALIZE).await {
                     Ok((next, endpoint)) => {
                         events = next;

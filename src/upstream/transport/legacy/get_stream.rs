@@ -29,6 +29,8 @@ enum GetResponse {
     NoStream {
         for_good: bool,
     },
+    /// A login can help. No login begins because of it: no client waits for the stream.
+    LoginMissing(Failure),
     SessionLost,
     /// Another attempt may go better.
     Unavailable,
@@ -57,6 +59,13 @@ pub(super) async fn read(session: Arc<LegacySession>) {
                 let mut changes = session.headers.subscribe();
                 if changes.wait_for(|now| now.generation != headers.generation).await.is_err() {
                     return;
+                }
+            }
+            GetResponse::LoginMissing(failure) => {
+                let mut changes = session.headers.subscribe();
+                tokio::select! {
+                    () = session.link.sender.wait_for_other_login(&failure) => {}
+                    _ = changes.wait_for(|now| now.generation != headers.generation) => {}
                 }
             }
             GetResponse::SessionLost => {
@@ -121,6 +130,7 @@ impl Reader {
         }
         match error_response(sender, response, headers.has_session()).await {
             Err(Failure::SessionLost { .. }) if self.has_worked => GetResponse::SessionLost,
+            Err(failure) if failure.wants_login() => GetResponse::LoginMissing(failure),
             _ if is_passing(status) => GetResponse::Unavailable,
             _ => GetResponse::NoStream { for_good: false },
         }

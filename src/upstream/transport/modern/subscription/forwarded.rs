@@ -76,7 +76,9 @@ impl Forwarding<'_> {
                 }
                 Ok(ListenResponse::Answer(_)) => {}
                 // The client need not learn that from its stream.
-                Err(Failure::SignIn { .. }) if self.acknowledged.is_some() => server.link.sender.logged_in().await,
+                Err(failure) if failure.wants_login() && self.acknowledged.is_some() => {
+                    server.link.sender.wait_for_other_login(&failure).await;
+                }
                 Err(failure) if self.acknowledged.is_some() && may_be_repaired(&failure) => {
                     log::debug!("there is no stream of notifications for now: {failure}");
                 }

@@ -91,7 +91,10 @@ async fn listen(subscriber: Arc<Subscriber>, filter: NotificationFilter, result:
             Err(failure @ Failure::Status { status, .. }) if listening.is_refused_with(status) => {
                 return listening.refused(failure);
             }
-            Err(Failure::SignIn { .. }) => caller.server.link.sender.logged_in().await,
+            // Nobody waits for this: no login begins because of it.
+            Err(failure) if failure.wants_login() => {
+                caller.server.link.sender.wait_for_other_login(&failure).await;
+            }
             Err(failure) => log::debug!("there is no stream of notifications for now: {failure}"),
         }
         tokio::time::sleep(listening.backoff.next()).await;

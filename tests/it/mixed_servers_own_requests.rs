@@ -41,7 +41,7 @@ fn refusals_of_the_bridges_own_requests_spend_few_refresh_tokens() {
     let machine = Machine::with_user();
     machine.logged_in(&servers).finish();
     let before = servers.records().refreshes;
-    let mut bridge = machine.bridge(&servers).args(["--keep-alive", "--ping-interval", "0.1"]).start();
+    let mut bridge = machine.bridge(&servers).args(["--keep-alive", "--ping-interval", "1"]).start();
     bridge.initialize();
     for own in ["GET", "ping"] {
         servers.resource.wait_for(own, 2);

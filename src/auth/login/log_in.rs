@@ -119,7 +119,7 @@ async fn log_in_by_browser(
     if let Some(returned) = left_behind.take_if(|left| left.redirect.is_some()) {
         match finish::resume(context, &returned).await {
             Ok(held) => {
-                context.fingerprints.note_login();
+                note_login(context, &held);
                 return Ok(held);
             }
             Err(error) => log::info!("a login that another process had nearly finished is begun anew: {error}"),
@@ -144,13 +144,20 @@ async fn log_in_by_browser(
             attempts_left > 0 && logged_in.as_ref().err().is_some_and(|error| adjustments.adjust(error, &pending));
         finish::answer_browser(context, callback, &logged_in, goes_on).await;
         if !goes_on {
-            if logged_in.is_ok() {
-                context.fingerprints.note_login();
+            if let Ok(held) = &logged_in {
+                note_login(context, held);
             }
             return logged_in;
         }
         // The person who has just answered in the browser gets the next tab at once.
         options.is_present = true;
+    }
+}
+
+/// The tab of a login whose token the server accepts does not count.
+fn note_login(context: &LoginContext, held: &Snapshot) {
+    if context.fingerprints.note_login(&held.record) {
+        context.login_lock.uncount_tab();
     }
 }
 

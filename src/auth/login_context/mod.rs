@@ -148,6 +148,13 @@ impl LoginContext {
         if let Some(known) = known {
             return Ok(known);
         }
+        let discovered = self.look_for_issuer(challenge.as_ref()).await?;
+        self.requirement.lock().discovered = Some(discovered.clone());
+        Ok(discovered)
+    }
+
+    /// The authorization server that the MCP server names now, with this challenge or without one.
+    pub(super) async fn look_for_issuer(&self, challenge: Option<&Challenge>) -> Result<Discovered, DiscoveryError> {
         let login = &self.options.login;
         if let Some(endpoint) = &login.token_endpoint {
             return Ok(discovery::from_token_endpoint(&self.server, endpoint, login));
@@ -156,10 +163,7 @@ impl LoginContext {
         let record = held.map(|held| held.record).unwrap_or_default();
         let earlier = record.issuer.as_ref().map(|issuer| issuer.issuer.as_str());
         let known = Known { earlier, bound: bound_issuer(&record, login) };
-        let (fetch, challenge) = (self.fetch().await, challenge.as_ref());
-        let discovered = discovery::discover(fetch, &self.server, challenge, known, login).await?;
-        self.requirement.lock().discovered = Some(discovered.clone());
-        Ok(discovered)
+        discovery::discover(self.fetch().await, &self.server, challenge, known, login).await
     }
 
     /// Must be called before the user's own credentials are sent to this issuer: an error if they belong to another one.

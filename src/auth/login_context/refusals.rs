@@ -47,9 +47,14 @@ impl TokenFingerprints {
         self.hasher.hash_one((tokens.access_token.expose(), refresh_token, tokens.obtained_at)) | 1
     }
 
-    /// Notes that a login was made in this process.
-    pub(in crate::auth) fn note_login(&self) {
-        self.seen.lock().is_login_untried = true;
+    /// Notes that a login was made in this process, with the record's tokens. True if the server has accepted them
+    /// already: requests use tokens as soon as they are kept.
+    pub(in crate::auth) fn note_login(&self, record: &Record) -> bool {
+        let fingerprint = self.of(record);
+        let mut seen = self.seen.lock();
+        let is_accepted = seen.accepted == fingerprint;
+        seen.is_login_untried = !is_accepted;
+        is_accepted
     }
 
     /// Notes that the server accepted a token. True if it is the first one after a login in this process.

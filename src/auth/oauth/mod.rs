@@ -2,6 +2,7 @@
 //!
 //! A request that needs a new token refreshes it. A login that needs a person is left to one background task.
 
+mod moved;
 mod take_over;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use super::token::{self, Issued, TokenEndpoint};
 use super::{dpop, grants};
 use crate::log;
 use crate::net::Http;
+use moved::{LastLook, has_moved};
 
 /// How long the end of the process waits for a refresh that has been sent.
 const LAST_REFRESH: Duration = Duration::from_secs(10);
@@ -45,6 +47,8 @@ pub struct OAuth {
     is_unneeded: AtomicBool,
     /// The server has refused a request. A refusal sets it.
     was_refused: AtomicBool,
+    /// Requests whose token cannot be refreshed look whether the server has moved.
+    last_look: LastLook,
 }
 
 impl OAuth {
@@ -57,6 +61,7 @@ impl OAuth {
             has_looked_for_import: AtomicBool::new(false),
             is_unneeded: AtomicBool::new(false),
             was_refused: AtomicBool::new(false),
+            last_look: LastLook::default(),
         })
     }
 
@@ -98,6 +103,8 @@ impl OAuth {
                 }
                 // What the server says to this request decides.
                 Err(RefreshError::Unexplained { .. }) => {}
+                // Goes without a token: the server's refusal says where to log in now.
+                Err(_) if has_moved(&self.context, &self.last_look, &held.record, None).await => {}
                 Err(error) => return Err(AuthError::Temporary(error.to_string())),
             }
         }
@@ -210,6 +217,7 @@ impl OAuth {
                     // A server that lost the login may have lost the registration too.
                     context.known_clients.lock().clear();
                 }
+                Err(_) if has_moved(context, &self.last_look, &held.record, challenge.as_ref()).await => {}
                 Err(error) => return Err(AuthError::Temporary(error.to_string())),
             },
             held if held.as_ref().is_none_or(|held| held.record.generation == 0)
@@ -280,7 +288,11 @@ impl OAuth {
         if !status.is_prompted() {
             context.require(refused.challenge.clone(), refused.step_up.clone()).await;
         }
-        if !is_step_up && !status.is_wanted() && refused.why_in_vain.is_none() && is_login_useless(context, refused.wants_other_scheme).await {
+        if !is_step_up
+            && !status.is_wanted()
+            && refused.why_in_vain.is_none()
+            && is_login_useless(context, refused.wants_other_scheme).await
+        {
             return LoginRequired::Useless;
         }
         let is_new = begin_in_background(context, is_step_up);

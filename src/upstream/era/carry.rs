@@ -38,8 +38,14 @@ async fn decide_on_failure(era: &Era, request: &Message, failure: Failure) -> Re
     if is_lost || !is_legacy_failure(&failure) || era.is_proven_modern() {
         return Err(failure);
     }
-    if !is_complete(request) && answers_discover(era, request).await? {
-        return Err(failure);
+    if !is_complete(request) {
+        match answers_discover(era, request).await {
+            Ok(false) => {}
+            Ok(true) => return Err(failure),
+            // The client's own request wants no login.
+            Err(probe) if probe.wants_login() => return Err(failure),
+            Err(probe) => return Err(probe),
+        }
     }
     era.set_legacy();
     Ok(None)

@@ -154,10 +154,10 @@ async fn log_in_by_browser(
     }
 }
 
-/// The tab of a login whose token the server accepts does not count.
+/// The server has accepted the token of a login before the login was noted.
 fn note_login(context: &LoginContext, held: &Snapshot) {
     if context.fingerprints.note_login(&held.record) {
-        context.login_lock.uncount_tab();
+        context.login_lock.note_success();
     }
 }
 

@@ -236,7 +236,12 @@ impl Reply {
             None => "to an address that cannot be read".to_owned(),
         };
         self.status.is_redirection().then(|| {
-            format!("{} redirects {} (status {}), which is not followed", foreign(self.url.path()), place(), self.status)
+            format!(
+                "{} redirects {} (status {}), which is not followed",
+                foreign(self.url.path()),
+                place(),
+                self.status
+            )
         })
     }
 

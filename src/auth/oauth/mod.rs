@@ -23,6 +23,7 @@ use super::record::{Record, Tokens, fingerprint};
 use super::refresh::{Reason, RefreshError, RefreshFailure, Refresher};
 use super::settings::Options;
 use super::static_credential::no_usable_token;
+use super::store::StoreError;
 use super::token::{self, Issued, TokenEndpoint};
 use super::{dpop, grants};
 use crate::log;
@@ -55,8 +56,9 @@ impl OAuth {
         })
     }
 
-    pub(super) async fn close(&self) {
-        self.context.account.settle(LAST_REFRESH).await;
+    /// Waits for a refresh that has begun. The error is that of what could not be kept.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        self.context.account.settle(LAST_REFRESH).await
     }
 
     pub(super) fn accepted(&self, fingerprint: u64) {

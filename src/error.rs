@@ -59,7 +59,7 @@ impl Error {
 pub enum Exit {
     /// The client closed stdin or stdout, or a signal ended the program.
     Orderly = 0,
-    /// The program could not run.
+    /// The program could not run, or could not keep a login.
     Failure = 1,
     /// The arguments, or a file that they name, are not valid.
     Usage = 2,

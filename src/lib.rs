@@ -31,7 +31,7 @@
 //! * `typed`: how is a text read that a person typed? Places like `${VAR}`, `~`, quotes, encodings.
 //! * [`error`]: how can a run end badly? Exit codes and hints.
 //! * [`log`]: how does the program speak to people, and which secrets must they not see? `trace`: the trace file.
-//! * `files`: private, whole, durable files. The only room that writes to disk, but for the log.
+//! * `files`: private, whole, durable files, and which are trusted. The only room that writes to disk, but for the log.
 //! * [`message`]: what is a JSON-RPC message? How is it read, edited and written? No I/O.
 //! * [`stdio`]: lines in, lines out.
 //! * [`bridge`]: who owns a request in flight? Exactly one response, timeouts, cancellation, the end.
@@ -91,6 +91,7 @@ use upstream::Upstream;
 
 /// Runs the program with these arguments (the first is the program's name), on this process's stdin and stdout.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    system::keep_memory_private();
     let Parsed { command, warnings } = match cli::parse(args) {
         Ok(parsed) => parsed,
         Err(ParseError::Arguments(error)) => return print(&error),
@@ -126,8 +127,9 @@ fn run_bridge(typed: &Cli) -> Result<Exit, Error> {
         watchdog::start(input_ended);
         let Settings { auth, upstream, bridge } = settings;
         let authorizer = Authorizer::new(&auth, &http);
-        bridge::run(connection, |client| Upstream::new(upstream, authorizer, http, client), bridge, shutdown).await;
-        Ok(Exit::Orderly)
+        let connect = |client| Upstream::new(upstream, authorizer, http, client);
+        let is_kept = bridge::run(connection, connect, bridge, shutdown).await;
+        Ok(if is_kept { Exit::Orderly } else { Exit::Failure })
     })
 }
 

@@ -63,6 +63,33 @@ pub fn shutdown() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Keeps other users, and other programs of this user, from reading the secrets in our memory: no core dump, and on
+/// Linux no debugger but root's. Programs that we start may write core dumps again if they ask for that.
+///
+/// macOS gives the second with a signature (the hardened runtime), Windows by the process's owner; both have more only
+/// in functions that safe code cannot call.
+pub fn keep_memory_private() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).ok();
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Core);
+        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: limit.maximum }).ok();
+    }
+}
+
+/// From now on a write beyond the limit on the size of files fails; before, it ends the process. Needs a runtime.
+pub fn survive_file_limit() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let limit = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        // Once a handler is there, it stays.
+        signal(limit).ok();
+    }
+}
+
 /// Raises the limit on open files: each request in flight is a socket, and on macOS a program begins with a limit of
 /// 256. Windows has no such limit on sockets.
 pub fn raise_descriptor_limit() {

@@ -18,7 +18,10 @@ pub(crate) fn run<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, 
     // One thread: with several, a request on the loopback takes twice the time and four times the CPU.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::System(format!("the runtime does not start: {error}")))?;
-    let result = runtime.block_on(work);
+    let result = runtime.block_on(async {
+        crate::system::survive_file_limit();
+        work.await
+    });
     // A thread that ends while the process ends can crash it on Windows. A thread that waits for a DNS answer cannot be
     // stopped; the program does not wait for it longer than this.
     runtime.shutdown_timeout(THREADS_END);

@@ -5,6 +5,7 @@
 //! disk, writes the new record before anybody uses it, and runs in a task that cancellation does not reach.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +15,15 @@ use tokio::sync::{OwnedMutexGuard, watch};
 use super::expiry::{Expiry, Freshness, Now};
 use super::record::Record;
 use super::store::{Key, Lock, Store, StoreError};
-use crate::files::Stamp;
+use crate::files::{Reservation, Stamp};
 use crate::log;
 use crate::task;
 
 /// How long a transaction waits for the transactions of other processes.
 const LOCK_LIMIT: Duration = Duration::from_secs(60);
+
+/// A wait for another process that is longer is told.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest pause between two attempts to save a record that could not be saved.
 const SAVE_AGAIN: Duration = Duration::from_secs(30);
@@ -78,6 +82,11 @@ struct Inner {
     /// Held by the one transaction of this process. Between transactions it holds the kernel's lock only while a record
     /// could not be saved: other processes must not send the old refresh token in the meantime.
     gate: Arc<tokio::sync::Mutex<Option<Lock>>>,
+    /// Whether the process ends: then no transaction waits for another process. [`Account::settle`] sets it.
+    ending: watch::Sender<bool>,
+    /// Why the last change could not be kept; `None` once one was kept. Transactions write it; the end of the process
+    /// reads it.
+    not_kept: Mutex<Option<StoreError>>,
     /// Each task that must not be cut off holds a receiver; the end of the process waits until there is no receiver.
     running: watch::Sender<()>,
 }
@@ -94,8 +103,15 @@ struct Seen {
 impl Account {
     /// The login with this key in this store.
     pub fn new(store: Store, key: Key) -> Self {
-        let running = watch::Sender::new(());
-        Self(Arc::new(Inner { store, key, seen: Mutex::default(), gate: Arc::default(), running }))
+        Self(Arc::new(Inner {
+            store,
+            key,
+            seen: Mutex::default(),
+            gate: Arc::default(),
+            ending: watch::Sender::new(false),
+            not_kept: Mutex::default(),
+            running: watch::Sender::new(()),
+        }))
     }
 
     /// The key of the login, which names its files and its ports.
@@ -189,8 +205,9 @@ impl Account {
     }
 
     /// For the end of the process: waits for running work, and tries once more to save an unsaved record. Not longer
-    /// than the limit.
-    pub async fn settle(&self, limit: Duration) {
+    /// than the limit; what only waits for another process ends at once. Returns what could not be kept.
+    pub async fn settle(&self, limit: Duration) -> Result<(), StoreError> {
+        self.0.ending.send_replace(true);
         let settled = async {
             self.0.running.closed().await;
             if self.0.seen.lock().unsaved {
@@ -200,18 +217,63 @@ impl Account {
         if tokio::time::timeout(limit, settled).await.is_err() {
             log::warn!("a change of the login did not finish within {} seconds", limit.as_secs());
         }
+        self.kept()
+    }
+
+    /// The error of the last change that could not be kept, unless a later one was kept.
+    pub(crate) fn kept(&self) -> Result<(), StoreError> {
+        self.0.not_kept.lock().clone().map_or(Ok(()), Err)
+    }
+
+    /// Notes whether a change could be kept.
+    pub(super) fn note_kept<T>(&self, kept: Result<T, StoreError>) -> Result<T, StoreError> {
+        *self.0.not_kept.lock() = kept.as_ref().err().cloned();
+        kept
+    }
+
+    /// Removes the record, readable or not.
+    pub(super) async fn remove(&self) -> Result<(), StoreError> {
+        let mut gate = self.gate().await?;
+        let removed = self.on_disk(Store::remove).await?;
+        gate.take();
+        removed
     }
 
     /// Takes the lock, in this process and among processes, and reads the record that is on disk.
     pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
-        let gate = tokio::time::timeout(LOCK_LIMIT, self.0.gate.clone().lock_owned()).await;
-        let mut gate = gate.map_err(|_| StoreError::Busy(LOCK_LIMIT.as_secs()))?;
-        if gate.is_none() {
-            *gate = Some(Lock::acquire(&self.0.store.beside(&self.0.key, "lock"), LOCK_LIMIT).await?);
-        }
-        let mut transaction = Transaction { account: self.clone(), gate, record: Record::default() };
+        let gate = self.gate().await?;
+        let mut transaction = Transaction { account: self.clone(), gate, room: None, record: Record::default() };
         transaction.read_again().await?;
         Ok(transaction)
+    }
+
+    /// Takes the lock. The end of the process ends the wait for it: nothing has begun yet.
+    async fn gate(&self) -> Result<OwnedMutexGuard<Option<Lock>>, StoreError> {
+        let path = self.0.store.beside(&self.0.key, "lock");
+        let locked = async {
+            let gate = tokio::time::timeout(LOCK_LIMIT, self.0.gate.clone().lock_owned()).await;
+            let mut gate = gate.map_err(|_| StoreError::Busy(LOCK_LIMIT.as_secs()))?;
+            if gate.is_none() {
+                *gate = Some(self.name_wait(&path, Lock::acquire(&path, LOCK_LIMIT)).await?);
+            }
+            Ok(gate)
+        };
+        let mut ending = self.0.ending.subscribe();
+        tokio::select! {
+            biased;
+            locked = locked => locked,
+            _ = ending.wait_for(|is_ending| *is_ending) => Err(StoreError::Ending),
+        }
+    }
+
+    /// Waits for another process, and says so if that takes long.
+    async fn name_wait<T>(&self, lock: &Path, wait: impl Future<Output = T>) -> T {
+        let mut wait = std::pin::pin!(wait);
+        if let Ok(done) = tokio::time::timeout(LONG_WAIT, wait.as_mut()).await {
+            return done;
+        }
+        log::warn!("waiting for another mcp-ferry process, which changes this login: it holds {}", lock.display());
+        wait.await
     }
 
     /// Works on the login's files. On another thread: to wait for the disk here would hold up every message.
@@ -224,8 +286,19 @@ impl Account {
         done.ok_or(StoreError::CutOff)
     }
 
-    async fn write(&self, record: Record) -> Result<(), StoreError> {
-        self.on_disk(move |store, key| store.write(key, &record)).await?
+    /// Reserves room for what is issued once: tokens that cannot be kept must not be asked for.
+    pub(super) async fn reserve(&self) -> Result<Reservation, StoreError> {
+        let reserved = self.on_disk(Store::reserve).await?;
+        self.note_kept(reserved)
+    }
+
+    async fn write(&self, record: Record, room: Option<Reservation>) -> Result<(), StoreError> {
+        let write = move |store: &Store, key: &Key| match room {
+            Some(room) => store.write_in(room, key, &record),
+            None => store.write(key, &record),
+        };
+        let written = self.on_disk(write).await?;
+        self.note_kept(written)
     }
 
     fn publish(&self, record: Record, unsaved: bool) -> Snapshot {
@@ -241,7 +314,7 @@ impl Account {
         let unsaved = { Some(self.0.seen.lock()).filter(|seen| seen.unsaved).and_then(|seen| seen.snapshot.clone()) };
         let Some(snapshot) = unsaved else { return true };
         let record = snapshot.record.as_ref().clone();
-        if self.write(record.clone()).await.is_err() {
+        if self.write(record.clone(), None).await.is_err() {
             return false;
         }
         self.publish(record, false);
@@ -256,6 +329,8 @@ impl Account {
 pub struct Transaction {
     account: Account,
     gate: OwnedMutexGuard<Option<Lock>>,
+    /// Room for the record that [`Transaction::keep`] writes.
+    room: Option<Reservation>,
     /// The record on disk; empty where there is none.
     pub record: Record,
 }
@@ -266,6 +341,17 @@ impl Transaction {
         let newest = self.account.read_again().await?;
         self.record = newest.map(|snapshot| snapshot.record.as_ref().clone()).unwrap_or_default();
         Ok(())
+    }
+
+    /// [`Account::reserve`] for the record that [`Transaction::keep`] writes.
+    pub(super) async fn reserve(&mut self) -> Result<(), StoreError> {
+        self.room = Some(self.account.reserve().await?);
+        Ok(())
+    }
+
+    /// Uses room that was reserved before the transaction began.
+    pub(super) fn use_room(&mut self, room: Reservation) {
+        self.room = Some(room);
     }
 
     /// Writes the record as the next generation. After an error the old record is in force.
@@ -280,7 +366,7 @@ impl Transaction {
     pub async fn keep(&mut self, record: Record) -> Snapshot {
         let record = self.next(record).await;
         self.record = record.clone();
-        let written = self.account.write(record.clone()).await;
+        let written = self.account.write(record.clone(), self.room.take()).await;
         let snapshot = self.account.publish(record, written.is_err());
         if let Err(error) = written {
             log::error!("{error}; until it is, only this process is logged in; {}", error.hint());
@@ -301,7 +387,7 @@ impl Transaction {
 
     /// Writes a note that changes nothing for those who use the login: the generation stays.
     pub(super) async fn note(&mut self, record: Record) -> Result<Snapshot, StoreError> {
-        self.account.write(record.clone()).await?;
+        self.account.write(record.clone(), None).await?;
         self.record = record.clone();
         Ok(self.account.publish(record, false))
     }

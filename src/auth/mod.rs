@@ -20,6 +20,7 @@
 //! * From a challenge to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
 //!   `token`; `grants` without a browser on this machine; signatures: `jwt`, `dpop`, `crypto`; `web_url` checks URLs.
 //!   All requests go through `fetch`, which never sees a header of the user's.
+//! * `environment`: what programs that we start do not inherit.
 //! * The browser: `browser` opens it, `callback` is where it comes back to, `page` is what it shows.
 
 mod account;
@@ -31,6 +32,7 @@ pub mod challenge;
 mod crypto;
 mod discovery;
 mod dpop;
+mod environment;
 mod error;
 mod expiry;
 mod fetch;
@@ -64,6 +66,7 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
+use crate::log;
 use crate::net::Http;
 use static_credential::StaticCredential;
 
@@ -77,13 +80,14 @@ pub use login::{LoginError, LoginOptions};
 pub(crate) use login::{begin_login, complete_login, log_in, prepare_login};
 pub use login_lock::LoginLock;
 pub use login_status::{LoginPrompt, LoginStatus};
-pub(crate) use logout::log_out;
+pub(crate) use logout::{LoggedOut, log_out};
 pub use oauth::OAuth;
 pub use record::Record;
 pub use refusal::{LoginRequired, Refusal, RefusedRequest, Remedy};
 pub use settings::{AuthMode, DpopChoice, Enterprise, Grant, Login, Options, ResourceChoice};
 pub use static_credential::Credential;
 pub use store::KeptIn;
+use store::Key;
 
 /// Gives requests their credential.
 pub struct Authorizer {
@@ -222,10 +226,35 @@ impl Authorizer {
         self.login_status().is_wanted()
     }
 
-    /// Waits for a refresh that has begun: its tokens must not be lost.
-    pub async fn close(&self) {
-        if let Some(oauth) = self.oauth() {
-            oauth.close().await;
+    /// Waits for a refresh that has begun: its tokens must not be lost. False if something of the login could not be
+    /// kept.
+    pub async fn close(&self) -> bool {
+        let Some(oauth) = self.oauth() else { return true };
+        let closed = oauth.close().await;
+        if let Err(error) = &closed {
+            log::error!("{error}; {}", error.hint());
+        }
+        closed.is_ok()
+    }
+
+    /// The name of the files of what the server tells this login, profile and these headers, and no others.
+    pub fn name(&self) -> String {
+        let options = &self.options;
+        let given = &options.headers.map;
+        let headers: Vec<_> = given
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let (server, profile) = (options.server.to_string(), options.profile.as_deref());
+        let of_headers = |identity| Key::new(&server, identity, profile, &headers);
+        match &self.source {
+            Source::Login(oauth) if headers.is_empty() => oauth.context.account.key().name().to_owned(),
+            // The name of the login first, so that its logout finds the file.
+            Source::Login(oauth) => {
+                format!("{}-{}", oauth.context.account.key().name(), of_headers(("login", "")).name())
+            }
+            Source::Static(credential) => of_headers(("static", &credential.source())).name().to_owned(),
+            Source::Headers => of_headers(("headers", "")).name().to_owned(),
         }
     }
 }

@@ -8,9 +8,12 @@ use std::time::Duration;
 use http::HeaderValue;
 use serde_json::Value;
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
+use super::environment::{Child, withhold_secrets};
 use super::error::AuthError;
 use super::headers::authorization;
+use crate::files;
 use crate::log::Secret;
 use crate::task;
 use crate::typed::{decode, has_place, read_text, unquoted};
@@ -96,12 +99,16 @@ impl Credential {
             Self::Environment { variable, token } => (token.expose().to_owned(), variable.clone()),
             Self::File { path } => {
                 let (path, shown) = (path.clone(), path.display().to_string());
-                let read = task::blocking(move || read_text(&path).map_err(|error| error.to_string()));
+                let read = task::blocking(move || {
+                    files::warn_if_readable(&path);
+                    read_text(&path).map_err(|error| error.to_string())
+                });
                 let read = read.await.unwrap_or_else(|| Err("the read was cut off".to_owned()));
                 (read.map_err(|cause| AuthError::NoToken(format!("cannot read {shown}: {cause}")))?, shown)
             }
             Self::Command { argv } => (run(argv).await?, "--token-command".to_owned()),
         };
+        let text = Zeroizing::new(text);
         let token = token_in(&text).filter(|token| !token.is_empty() && !has_place(token));
         token.map(Secret::new).ok_or_else(|| no_usable_token(&source))
     }
@@ -124,6 +131,7 @@ async fn run(argv: &[String]) -> Result<String, AuthError> {
     let failed = |cause: String| AuthError::NoToken(format!("{program} of --token-command {cause}"));
     let mut command = tokio::process::Command::new(program);
     command.args(argv.get(1..).unwrap_or_default()).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    withhold_secrets(&mut command, Child::TokenCommand(argv));
     let output = match tokio::time::timeout(COMMAND_LIMIT, command.output()).await {
         Ok(output) => output.map_err(|error| failed(format!("cannot be run: {error}")))?,
         Err(_) => return Err(failed(format!("took longer than {} seconds", COMMAND_LIMIT.as_secs()))),

@@ -53,7 +53,7 @@ pub async fn run(
     connect: impl FnOnce(ToClient) -> Upstream,
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) {
+) -> bool {
     let Connection { incoming, outgoing, written } = connection;
     let (sender, events) = mpsc::unbounded_channel();
     let mut bridge = Bridge::new(outgoing.clone(), connect, options, sender);
@@ -69,16 +69,15 @@ pub async fn run(
     let flushing = task::spawn(outgoing.flush_when_due());
     let carrying = task::spawn(async move {
         bridge.carry(incoming, events, end).await;
-        bridge.end().await;
+        bridge.end().await
     });
     // A task of its own: each time that the future which the runtime itself runs is woken, the runtime looks at its
     // sockets first.
-    if let Err(panicked) = carrying.await {
-        std::panic::resume_unwind(panicked.into_panic());
-    }
+    let is_kept = carrying.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
     // Resolves at once if the client is gone. A client that does not read gets no more time than this.
     drop(tokio::time::timeout(FLUSH, written).await);
     flushing.abort();
+    is_kept
 }
 
 struct Bridge {
@@ -289,15 +288,16 @@ impl Bridge {
     }
 
     /// Answers every request that is left, and closes the session.
-    async fn end(mut self) {
+    async fn end(mut self) -> bool {
         // A user who sends requests from a shell, and closes stdin right after them, wants to read the reason.
         let failure = self.upstream.trouble().unwrap_or(Failure::Ending);
         let unanswered = self.answers.pending.take_where(|_| true);
         self.answers.fail(unanswered, &failure);
         self.tasks.running.abort_all();
         self.answers.outgoing.flush();
-        self.upstream.close().await;
+        let is_kept = self.upstream.close().await;
         self.answers.outgoing.finish();
+        is_kept
     }
 }
 

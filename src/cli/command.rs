@@ -155,5 +155,5 @@ Environment and configuration:
 
 A typed option is used before the environment, and the environment before config.toml.
 
-Exit status: 0 when the client closed stdin or stdout, or a signal ended the bridge; 1 when the bridge could not run; \
-2 when the arguments are wrong.";
+Exit status: 0 when the client closed stdin or stdout, or a signal ended the bridge; 1 when the bridge could not run, \
+or could not keep a login; 2 when the arguments are wrong.";

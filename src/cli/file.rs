@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Command};
 use toml_edit::{Document, Item, Table, Value};
@@ -12,8 +12,11 @@ use url::Url;
 
 use super::arguments::{invalid_option, suggestion};
 use crate::error::Error;
-use crate::system;
-use crate::typed::{fill_in, read_text};
+use crate::typed::{decode, fill_in};
+use crate::{files, system};
+
+/// A longer file is no configuration.
+const LONGEST_FILE: usize = 1024 * 1024;
 
 /// The file's options for one server.
 #[derive(Debug, Default)]
@@ -31,7 +34,7 @@ pub(super) struct FileOptions {
 pub(super) fn read(url: Option<&str>, command: &Command) -> Result<FileOptions, Error> {
     let Some(path) = path() else { return Ok(FileOptions::default()) };
     let shown = path.display().to_string();
-    let text = match read_text(&path) {
+    let text = match read_own(&path) {
         Ok(text) => text,
         // There is no such file, or no folder for it.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -40,6 +43,15 @@ pub(super) fn read(url: Option<&str>, command: &Command) -> Result<FileOptions, 
         Err(error) => return Err(Error::File(shown, error.to_string())),
     };
     options(&text, url, command).map_err(|cause| Error::Configuration(shown, cause))
+}
+
+/// Reads the file unless other users may change it: it may name commands that are run.
+fn read_own(path: &Path) -> io::Result<String> {
+    let text = files::read(path, LONGEST_FILE)?;
+    if let Some(folder) = path.parent() {
+        files::check(folder, &std::fs::metadata(folder)?)?;
+    }
+    decode(&text).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the file is not a text in UTF-8 or UTF-16"))
 }
 
 fn path() -> Option<PathBuf> {

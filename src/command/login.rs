@@ -31,8 +31,7 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<(),
     let host = net::origin(&settings.upstream.uri);
     if let Some(redirect) = &typed.complete {
         let held = auth::complete_login(&oauth.context, redirect).await?;
-        signed_in(&oauth, &held, typed, &host);
-        return Ok(());
+        return signed_in(&oauth, &held, typed, &host).await;
     }
     let held = oauth.context.account.snapshot().await.filter(|held| !typed.force && held.is_good());
     let Parts { status, headers, .. } = probe(settings, held.as_ref().map(|_| &oauth)).await?;
@@ -67,8 +66,7 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<(),
         held = auth::log_in(&oauth.context, options) => held?,
         never = print_url(&oauth, typed.json, &host) => match never {},
     };
-    signed_in(&oauth, &held, typed, &host);
-    Ok(())
+    signed_in(&oauth, &held, typed, &host).await
 }
 
 /// Prints where to sign in; another call of the program completes the login.
@@ -81,12 +79,16 @@ async fn begin_login(oauth: &OAuth, typed: &LoginCommand, host: &str) -> Result<
     Ok(())
 }
 
-fn signed_in(oauth: &OAuth, held: &Snapshot, typed: &LoginCommand, host: &str) {
+async fn signed_in(oauth: &OAuth, held: &Snapshot, typed: &LoginCommand, host: &str) -> Result<(), Error> {
+    if let Err(error) = oauth.close().await {
+        return Err(login_failed(format!("signed in to {host}, but the login is lost: {error}"), error.hint()));
+    }
     let mut words = format!("signed in to {host}");
     if held.record.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_none()) {
         words.push_str("; the authorization server issued no refresh token, so the login ends when the token expires");
     }
     say_event(typed.json, &words, &login_event("signed_in", oauth, held));
+    Ok(())
 }
 
 fn login_event(name: &str, oauth: &OAuth, held: &Snapshot) -> serde_json::Value {

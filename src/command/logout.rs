@@ -1,49 +1,82 @@
 //! How does a person end a login, here and at the authorization server (`mcp-ferry logout`)?
 
+use std::path::Path;
+
 use serde_json::json;
 
-use super::output::{oauth, say_event};
-use crate::auth::{self, Account, LoginError, LoginLock, Snapshot};
+use super::output::{login_failed, oauth, say_event};
+use crate::auth::{self, Account, LoggedOut, LoginError};
 use crate::cli::LogoutCommand;
 use crate::config::Settings;
 use crate::error::Error;
-use crate::log;
+use crate::{log, upstream};
 
 pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<(), Error> {
     let named = oauth(settings)?;
-    let accounts = if typed.all {
-        let store = named.context.account.store();
-        store.keys().into_iter().map(|key| Account::new(store.clone(), key)).collect()
-    } else {
-        vec![named.context.account.clone()]
-    };
-    let mut count = 0;
-    for account in accounts {
-        let held = account.snapshot().await;
-        let bound = held.as_ref().and_then(|held| held.record.bound_issuer.clone());
-        let signed_in = held.filter(Snapshot::has_tokens);
-        let pending = LoginLock::new(account.clone()).pending().await;
-        if signed_in.is_none() && pending.is_none() && bound.is_none() {
-            continue;
+    let (store, key) = (named.context.account.store(), named.context.account.key());
+    let keys = if typed.all { store.keys().map_err(LoginError::from)? } else { [key.clone()].into() };
+    let mut left = Vec::new();
+    let mut has_ended = false;
+    for key in keys {
+        let account = Account::new(store.of(&key), key.clone());
+        match auth::log_out(&named.context, &account, typed.all).await {
+            Ok(LoggedOut::Nothing) => {}
+            Ok(ended) => {
+                has_ended = true;
+                say(typed.json, &ended);
+            }
+            Err(error) => left.push((format!("{error}"), error.hint())),
         }
-        let revoked = auth::log_out(&named.context, &account).await.map_err(LoginError::from)?;
-        count += 1;
-        if let (None, None, Some(issuer)) = (&signed_in, &pending, &bound) {
-            let event = json!({ "event": "credentials_released", "issuer": issuer });
-            say_event(typed.json, &format!("your credentials do not belong to the issuer {issuer} any more"), &event);
-            continue;
-        }
-        let Some(held) = signed_in else {
-            say_event(typed.json, "the login that was under way is given up", &json!({ "event": "login_given_up" }));
-            continue;
-        };
-        let server = held.record.server.clone();
-        let there = if revoked { ", and its tokens are revoked" } else { "" };
-        let event = json!({ "event": "signed_out", "server": server, "revoked": revoked });
-        say_event(typed.json, &format!("signed out of {}{there}", log::foreign(&server)), &event);
+        forget(settings, Some(key.name()), &mut left);
     }
-    if count == 0 {
+    if typed.all {
+        store.sweep();
+        forget(settings, None, &mut left);
+    }
+    if left.is_empty() && !has_ended {
         say_event(typed.json, "nobody was signed in", &json!({ "event": "not_signed_in" }));
     }
-    Ok(())
+    for (what, _) in &left {
+        if typed.json {
+            say_event(true, "", &json!({ "event": "left", "reason": what }));
+        }
+    }
+    let Some((_, hint)) = left.first() else { return Ok(()) };
+    let hint = (*hint).to_owned();
+    let all: Vec<String> = left.into_iter().map(|(what, _)| what).collect();
+    Err(login_failed(format!("not everything is removed: {}", all.join("; ")), &hint))
+}
+
+fn say(json: bool, ended: &LoggedOut) {
+    match ended {
+        LoggedOut::Nothing => {}
+        LoggedOut::Pending => {
+            say_event(json, "the login that was under way is given up", &json!({ "event": "login_given_up" }));
+        }
+        LoggedOut::Credentials { issuer } => {
+            let event = json!({ "event": "credentials_released", "issuer": issuer });
+            let words = format!("your credentials do not belong to the issuer {} any more", log::foreign(issuer));
+            say_event(json, &words, &event);
+        }
+        LoggedOut::Login { server, revoked } => {
+            let there = if *revoked { ", and its tokens are revoked" } else { "" };
+            let event = json!({ "event": "signed_out", "server": server, "revoked": revoked });
+            say_event(json, &format!("signed out of {}{there}", log::foreign(server)), &event);
+        }
+        LoggedOut::Unreadable(path) => {
+            let words = format!(
+                "removed {}, which could not be read: its tokens are not revoked, and end by themselves",
+                path.display()
+            );
+            say_event(json, &words, &json!({ "event": "removed", "file": path.display().to_string() }));
+        }
+    }
+}
+
+/// Removes what servers told through a login, or through any.
+fn forget(settings: &Settings, login: Option<&str>, left: &mut Vec<(String, &'static str)>) {
+    let Some(home) = settings.auth.home.as_deref().map(Path::new) else { return };
+    if let Err((path, error)) = upstream::forget(home, login) {
+        left.push((format!("{} cannot be removed: {error}", path.display()), "remove that file"));
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::output::{oauth, say, say_json, shown};
-use crate::auth::now;
+use crate::auth::{LoginError, now};
 use crate::cli::StatusCommand;
 use crate::config::Settings;
 use crate::error::Error;
@@ -17,7 +17,7 @@ pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<()
             let held = account.snapshot().await;
             held.map(|held| (account.key().clone(), held.record.as_ref().clone())).into_iter().collect()
         }
-        None => account.store().list(),
+        None => account.store().list().map_err(LoginError::from)?,
     };
     let logins: Vec<_> = logins
         .into_iter()

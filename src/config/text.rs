@@ -70,6 +70,7 @@ pub(super) fn document(typed: Option<&String>) -> Result<Option<String>, Error> 
 }
 
 pub(super) fn read_file(path: &Path) -> Result<String, Error> {
+    crate::files::warn_if_readable(path);
     read_text(path).map_err(|error| Error::File(path.display().to_string(), error.to_string()))
 }
 

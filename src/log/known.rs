@@ -74,6 +74,11 @@ impl KnownSecrets {
         self.added += 1;
     }
 
+    /// Whether a text is one of the values, or a part of one.
+    pub(super) fn holds(&self, text: &str) -> bool {
+        text.len() >= SHORTEST && self.values.iter().any(|(_, value)| value.contains(text))
+    }
+
     /// The length of the longest value, in bytes.
     pub(super) fn longest(&self) -> usize {
         self.values.first().map_or(0, |(_, value)| value.len())

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use parking_lot::RwLock;
+use zeroize::Zeroize;
 
 use super::escapes::Reading;
 use super::known::{KnownSecrets, LONGEST_PIECE};
@@ -27,7 +28,8 @@ const MOST_PARTS: usize = 32;
 /// miss a secret.
 static SECRETS: RwLock<KnownSecrets> = RwLock::new(KnownSecrets::new());
 
-/// A value that must not be shown. It is serialized only for private files: the records of logins.
+/// A value that must not be shown. It is serialized only for private files: the records of logins. Its memory is wiped
+/// when it is dropped; what is left is the one copy by which logs are redacted.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(from = "String")]
 pub struct Secret(String);
@@ -49,6 +51,12 @@ impl Secret {
 impl From<String> for Secret {
     fn from(value: String) -> Self {
         Self::new(value)
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 
@@ -89,6 +97,11 @@ pub fn hide_named(name: &str, value: &str) {
     if is_secret_name(name) || !is_plain(value) {
         hide(value);
     }
+}
+
+/// Whether a text is a secret, or a part of one that is long enough to be one.
+pub fn is_part_of_secret(text: &str) -> bool {
+    SECRETS.read().holds(text)
 }
 
 /// The length of the longest value that is redacted, in bytes, in the longest of its spellings.

@@ -76,6 +76,7 @@ pub(super) fn client_certificate(certificate: &Path, key: Option<&Path>) -> Resu
 
 /// A key in PKCS#8, PKCS#1 or SEC 1. An error never quotes the file.
 fn private_key(path: &Path, bytes: &[u8], missing: &str) -> Result<PrivateKeyDer<'static>, NetworkError> {
+    crate::files::warn_if_readable(path);
     let holds = |words: &[u8]| memchr::memmem::find(bytes, words).is_some();
     match PrivateKeyDer::from_pem_slice(bytes) {
         Ok(key) => Ok(key),

@@ -32,6 +32,7 @@ use route::{Route, Router};
 use session::{Session, log_lost};
 use translator::{CANCEL, Translator};
 
+pub(crate) use era::forget;
 pub(crate) use exchange::post_headers;
 pub use exchange::{Event, Outcome, ToClient};
 pub use failure::Failure;
@@ -55,7 +56,7 @@ impl Upstream {
     pub fn new(options: Options, authorizer: Authorizer, http: Http, client: ToClient) -> Self {
         let requests = Arc::clone(&client.server_requests);
         let sender = Arc::new(Sender::new(authorizer, http, &options, requests));
-        let memory = Memory::load(options.home.as_deref(), &options.uri);
+        let memory = Memory::load(options.home.as_deref(), &sender.auth.name());
         let session = Session::new(Arc::clone(&sender), memory, Arc::new(options), client, Arc::default());
         Self(Arc::new(Inner {
             login: LoginSession::new(Arc::clone(&session)),
@@ -196,15 +197,16 @@ impl Upstream {
         self.0.session.era.server.input_ended.send_replace(true);
     }
 
-    /// Ends the sessions: at most a second.
-    pub async fn close(&self) {
+    /// Ends the sessions: at most a second. False if something of the login could not be kept.
+    pub async fn close(&self) -> bool {
         let Inner { session, translator, sender, .. } = &*self.0;
         if let Some(translator) = translator.get() {
             translator.close().await;
         }
         session.close().await;
-        sender.auth.close().await;
+        let is_kept = sender.auth.close().await;
         session.era.memory.flush().await;
+        is_kept
     }
 }
 

@@ -91,8 +91,9 @@ fn invalid_requests_to_the_callback_are_refused_and_the_login_continues() {
     let mut bridge = machine.bridge(&servers).start();
     bridge.initialize();
     bridge.send(&request("1", "tools/call", r#"{"name":"look"}"#));
-    let tab = machine.browser.tab(1);
-    let authorization = query(&tab);
+    let mut tab = Tab::default();
+    let url = tab.start(&machine.browser.tab(1));
+    let authorization = query(&url);
     let (redirect, state) =
         (parameter(&authorization, "redirect_uri").unwrap(), parameter(&authorization, "state").unwrap());
     let issuer = servers.issuer.url("");
@@ -118,7 +119,7 @@ fn invalid_requests_to_the_callback_are_refused_and_the_login_continues() {
         assert!((400..500).contains(&page.status), "Host {host}: {}", page.head);
     }
     assert!(servers.records().token_requests.is_empty(), "no code of an invalid request is used");
-    assert_eq!(follow(&tab).expect("a page").status, 200, "the login continues");
+    assert_eq!(tab.follow(&url).expect("a page").status, 200, "the login continues");
     assert!(bridge.response("1").contains("looked"));
     let again = get(&format!("{redirect}?code=evil&iss={issuer}&state={state}"), &[]);
     assert!(again.is_none_or(|page| page.status >= 400), "a state can be used once");

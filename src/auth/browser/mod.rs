@@ -8,6 +8,7 @@ mod desktop;
 use std::process::Stdio;
 use std::time::Duration;
 
+use super::environment::{Child, withhold_secrets};
 use super::web_url::{UnsafeUrl, check_url};
 
 pub(super) use desktop::Desktop;
@@ -29,6 +30,11 @@ impl BrowserUrl {
         let url = check_url(text, false)?;
         let encoded: String = url.as_str().chars().map(without_shell_syntax).collect();
         if encoded.len() > LONGEST_URL { Err(UnsafeUrl::new(&url, "it is too long")) } else { Ok(Self(encoded)) }
+    }
+
+    /// A URL of ours, whose host the user may have chosen.
+    pub(super) fn of_callback(url: &str) -> Self {
+        Self(url.chars().map(without_shell_syntax).collect())
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -79,6 +85,7 @@ async fn open_with(opener: &Opener, url: &BrowserUrl) -> Result<(), OpenError> {
             if !arguments.iter().any(|argument| argument.contains("%s")) {
                 command.arg(url.as_str());
             }
+            withhold_secrets(&mut command, Child::Browser);
             command.envs(environment.iter().map(|(name, value)| (name, value)));
             // Our stdin and stdout belong to the protocol.
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

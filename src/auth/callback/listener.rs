@@ -45,16 +45,27 @@ pub(in crate::auth) struct Listener {
 }
 
 impl Listener {
-    /// Listens on the first of these ports that is free in every address family, or on `--callback-port` alone.
+    /// Listens on the first of these ports that is free in every address family, or on any; or on `--callback-port`
+    /// alone. Other programs, also those of other users, may have all of our own ports.
     pub(in crate::auth) fn bind(settings: &CallbackSettings, candidates: &[u16]) -> Result<Self, CallbackError> {
-        let strict = settings.port.map(|port| vec![port]);
-        let candidates = strict.as_deref().unwrap_or(candidates);
-        for &port in candidates {
+        let candidates = settings.port.map_or_else(|| [candidates, &[0]].concat(), |port| vec![port]);
+        for &port in &candidates {
             if let Some((sockets, port)) = bind_all(settings, port)? {
                 return Ok(Self { settings: settings.clone(), sockets, port });
             }
         }
-        Err(CallbackError::Taken(candidates.to_vec()))
+        Err(CallbackError::Taken(candidates))
+    }
+
+    /// Whether a browser can come back to it.
+    pub(in crate::auth) fn is_open(&self) -> bool {
+        !self.sockets.is_empty()
+    }
+
+    /// Listens nowhere: a person brings the address that the browser ends at.
+    pub(in crate::auth) fn without_sockets(settings: &CallbackSettings, candidates: &[u16]) -> Self {
+        let port = settings.port.or(candidates.first().copied()).unwrap_or(80);
+        Self { settings: settings.clone(), sockets: Vec::new(), port }
     }
 }
 
@@ -116,9 +127,7 @@ mod tests {
         for socket in &listener.sockets {
             assert_eq!(socket.local_addr().unwrap().port(), listener.port);
         }
-        let taken = Listener::bind(&settings, &[listener.port]).unwrap_err();
-        assert!(taken.to_string().contains(&listener.port.to_string()), "{taken}");
-        let next = Listener::bind(&settings, &[listener.port, 0]).unwrap();
+        let next = Listener::bind(&settings, &[listener.port]).unwrap();
         assert_ne!(next.port, listener.port, "the port of another program is not used");
         assert_eq!(settings.redirect_uri(next.port), format!("http://{}:{}/oauth/callback", settings.host, next.port));
     }
@@ -127,7 +136,8 @@ mod tests {
     fn the_user_s_port_is_the_only_one_that_is_tried() {
         let other = Listener::bind(&CallbackSettings::default(), &[0]).unwrap();
         let strict = CallbackSettings { port: Some(other.port), ..CallbackSettings::default() };
-        assert!(matches!(Listener::bind(&strict, &[0]), Err(CallbackError::Taken(_))));
+        let taken = Listener::bind(&strict, &[0]).unwrap_err();
+        assert!(taken.to_string().contains(&other.port.to_string()), "{taken}");
         let port = other.port;
         drop(other);
         assert_eq!(Listener::bind(&strict, &[0]).unwrap().port, port, "a closed listener's port is free");

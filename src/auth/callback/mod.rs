@@ -9,12 +9,13 @@ mod listener;
 mod redirect;
 mod server;
 mod settings;
+mod start;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::page::Page;
@@ -24,7 +25,7 @@ pub(super) use listener::{CallbackError, Listener};
 pub(super) use redirect::Redirect;
 pub(super) use server::ExpectedRedirect;
 pub use settings::CallbackSettings;
-pub(super) use settings::start_url;
+pub(super) use start::{Purpose, start_url};
 
 /// How long the end of a login waits until the browser has its page.
 const PAGE_LIMIT: Duration = Duration::from_secs(2);
@@ -32,8 +33,6 @@ const PAGE_LIMIT: Duration = Duration::from_secs(2);
 /// A callback server at work. Dropping it closes all its connections.
 #[derive(Debug)]
 pub(super) struct Callback {
-    /// A short address on this machine that redirects to the authorization URL: it fits on one line of a terminal.
-    pub(super) start_url: String,
     responder: Arc<server::Responder>,
     redirects: mpsc::Receiver<Redirect>,
     pages_written: mpsc::Receiver<Infallible>,
@@ -42,8 +41,7 @@ pub(super) struct Callback {
 
 impl Callback {
     /// Starts the server. Needs a runtime.
-    pub(super) fn start(listener: Listener, expected: ExpectedRedirect) -> std::io::Result<Self> {
-        let start_url = start_url(listener.port, &expected.start);
+    pub(super) fn start(listener: Listener, expected: &ExpectedRedirect) -> std::io::Result<Self> {
         let (responder, redirects, pages_written) = server::Responder::new(listener.settings, listener.port, expected);
         let responder = Arc::new(responder);
         let mut accepting = JoinSet::new();
@@ -51,12 +49,12 @@ impl Callback {
             let socket = tokio::net::TcpListener::from_std(socket)?;
             task::spawn_in(&mut accepting, server::accept(socket, responder.clone()));
         }
-        Ok(Self { start_url, responder, redirects, pages_written, _accepting: accepting })
+        Ok(Self { responder, redirects, pages_written, _accepting: accepting })
     }
 
-    /// Sets where the short address leads from now on.
+    /// Sets where the short addresses lead from now on.
     pub(super) fn set_url(&self, url: &str) {
-        url.clone_into(&mut self.responder.url.lock());
+        self.responder.start.set_url(url);
     }
 
     /// The redirect with our `state`. Waits without limit; dropping the wait loses nothing.
@@ -65,6 +63,16 @@ impl Callback {
             Some(redirect) => redirect,
             None => std::future::pending().await,
         }
+    }
+
+    /// Which short addresses are opened, each time that another one is.
+    pub(super) fn opened(&self) -> watch::Receiver<u64> {
+        let mut opened = self.responder.start.opened.subscribe();
+        // The browser may have been quicker than us.
+        if *opened.borrow() != 0 {
+            opened.mark_changed();
+        }
+        opened
     }
 
     /// Sends the browser its page, and closes. Waits a short time for the browser.

@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use crate::auth::crypto::is_equal;
+use crate::auth::crypto::{is_equal, sha256_base64url};
+
+/// The `state` of a tab that was opened by its short address. From it nobody learns the other `state` of the login.
+pub(super) fn tab_state(state: &str) -> String {
+    sha256_base64url(&format!("tab {state}"))
+}
 
 /// The parameters of a redirect that has our `state`. Before they are used or shown, `authorization` checks the issuer
 /// (RFC 9207).
@@ -19,17 +24,26 @@ pub(in crate::auth) enum PasteError {
 }
 
 impl Redirect {
-    /// Reads the query of a request, if it has this `state`.
-    pub(super) fn parse(query: &str, state: &str) -> Option<Self> {
-        Self::read(query).of_login(state).filter(Self::has_result)
+    /// Reads the query of a request, if it has this `state` or the tab's: then it is `true`.
+    pub(super) fn parse(query: &str, state: &str) -> Option<(Self, bool)> {
+        Self::read(query).of_login(state).filter(|(redirect, _)| redirect.has_result())
     }
 
     fn read(query: &str) -> Self {
         Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    fn of_login(self, state: &str) -> Option<Self> {
-        self.get("state").is_some_and(|given| is_equal(given, state)).then_some(self)
+    /// The redirect of the login with this `state`, which the tab's is replaced with; and whether it had the tab's.
+    fn of_login(mut self, state: &str) -> Option<(Self, bool)> {
+        let given = self.get("state")?;
+        let is_of_tab = is_equal(given, &tab_state(state));
+        if !is_of_tab && !is_equal(given, state) {
+            return None;
+        }
+        for (_, value) in self.0.iter_mut().filter(|(name, _)| name == "state") {
+            state.clone_into(value);
+        }
+        Some((self, is_of_tab))
     }
 
     /// Reads what a person pastes: the whole address, its query, or a bare code.
@@ -41,7 +55,7 @@ impl Redirect {
         };
         let redirect = Self::read(query);
         if redirect.has_result() {
-            return redirect.of_login(state).ok_or(PasteError::AnotherLogin);
+            return redirect.of_login(state).map(|(redirect, _)| redirect).ok_or(PasteError::AnotherLogin);
         }
         let is_code = text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains("://");
         if !is_code || redirect.get("state").is_some() {
@@ -129,6 +143,15 @@ mod tests {
     }
 
     #[test]
+    fn the_state_of_the_tab_is_recognized_and_replaced() {
+        let of_tab = format!("code=c&state={}", tab_state("st-1"));
+        let (redirect, is_of_tab) = Redirect::parse(&of_tab, "st-1").unwrap();
+        assert_eq!((redirect.get("state"), is_of_tab), (Some("st-1"), true));
+        assert!(!Redirect::parse("code=c&state=st-1", "st-1").unwrap().1);
+        assert_eq!(Redirect::pasted(&of_tab, "st-1"), Ok(redirect), "a person may paste it");
+    }
+
+    #[test]
     fn a_person_may_paste_an_address_a_query_or_a_code() {
         let code = |text: &str| Redirect::pasted(text, "st").map(|redirect| redirect.get("code").map(str::to_owned));
         let expected = Ok(Some("c/1+2".to_owned()));
@@ -145,7 +168,7 @@ mod tests {
 
     #[test]
     fn debug_output_has_no_code() {
-        let redirect = Redirect::parse("code=c-marked-secret&state=st", "st").unwrap();
+        let (redirect, _) = Redirect::parse("code=c-marked-secret&state=st", "st").unwrap();
         assert_eq!(format!("{redirect:?}"), r#"["code", "state"]"#);
     }
 

@@ -22,8 +22,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::redirect::Redirect;
-use super::settings::{CallbackSettings, START};
-use crate::auth::crypto::is_equal;
+use super::settings::CallbackSettings;
+use super::start::{START, StartAddresses};
 use crate::auth::page::{Page, response};
 use crate::{log, task};
 
@@ -37,7 +37,7 @@ const HEADER_LIMIT: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Any program on this machine may connect.
-pub(super) const MOST_CONNECTIONS: usize = 64;
+pub(super) const MOST_CONNECTIONS: usize = 256;
 
 /// Codes of several kilobytes exist.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -49,19 +49,19 @@ const MOST_HEADERS: usize = 128;
 #[derive(Debug, Clone)]
 pub(in crate::auth) struct ExpectedRedirect {
     pub state: String,
-    /// The last part of the short address.
+    /// What the short addresses are made of.
     pub start: String,
-    /// The authorization URL, to which the short address redirects.
+    /// The authorization URL, to which the short addresses redirect.
     pub url: String,
+    /// Which short addresses were opened before.
+    pub opened: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Responder {
     settings: CallbackSettings,
     port: u16,
-    expected: ExpectedRedirect,
-    /// Where the short address leads. The login changes it when it has made the address anew; each request reads it.
-    pub(super) url: Mutex<String>,
+    pub(super) start: StartAddresses,
     /// The first redirect takes the sender, because a code can be used once. All connections share it.
     redirects: Mutex<Option<mpsc::Sender<Redirect>>>,
     /// The page that shows how the login ended. The login sets it once; each connection with a redirect waits for it.
@@ -76,13 +76,13 @@ impl Responder {
     pub(super) fn new(
         settings: CallbackSettings,
         port: u16,
-        expected: ExpectedRedirect,
+        expected: &ExpectedRedirect,
     ) -> (Self, mpsc::Receiver<Redirect>, mpsc::Receiver<Infallible>) {
         let (redirects, redirected) = mpsc::channel(1);
         let (pages, pages_written) = mpsc::channel(1);
         let (redirects, pages) = (Mutex::new(Some(redirects)), Mutex::new(Some(pages)));
-        let url = Mutex::new(expected.url.clone());
-        let responder = Self { settings, port, expected, url, redirects, page: watch::Sender::new(None), pages };
+        let start = StartAddresses::new(&expected.start, &expected.state, &expected.url, port, expected.opened);
+        let responder = Self { settings, port, start, redirects, page: watch::Sender::new(None), pages };
         (responder, redirected, pages_written)
     }
 
@@ -91,6 +91,7 @@ impl Responder {
         &self,
         request: &Request<()>,
         writing: &Mutex<Option<mpsc::Sender<Infallible>>>,
+        has_code: &AtomicBool,
     ) -> Response<Bytes> {
         if !self.has_our_host(request) {
             return response(StatusCode::BAD_REQUEST, "this server has another address");
@@ -100,18 +101,35 @@ impl Responder {
         }
         let path = request.uri().path();
         if let Some(start) = path.strip_prefix(START) {
-            let known = is_equal(start, &self.expected.start);
-            return if known { see_other(&self.url.lock()) } else { Page::Unknown.response() };
+            return match self.start.open(start) {
+                Ok(url) => {
+                    let mut response = see_other(&url);
+                    self.start.set_cookie(response.headers_mut(), &self.settings.path);
+                    response
+                }
+                Err(true) => {
+                    log::warn!("the short address to sign in at was opened twice; it works once");
+                    Page::Opened.response()
+                }
+                Err(false) => Page::Unknown.response(),
+            };
         }
         // Some servers add a slash, or take one away.
         if path.strip_suffix('/').unwrap_or(path) != self.settings.path.strip_suffix('/').unwrap_or(&self.settings.path)
         {
             return response(StatusCode::BAD_REQUEST, "there is nothing here");
         }
-        let Some(redirect) = Redirect::parse(request.uri().query().unwrap_or_default(), &self.expected.state) else {
+        let Some((redirect, is_of_tab)) =
+            Redirect::parse(request.uri().query().unwrap_or_default(), self.start.state())
+        else {
             log::info!("a request to the callback does not belong to this login; still waiting");
             return Page::Unknown.response();
         };
+        if !self.start.is_right_browser(request.headers(), is_of_tab) {
+            log::warn!("the login came back in another browser than the one it was begun in; still waiting");
+            return Page::OtherBrowser.response();
+        }
+        has_code.store(true, Ordering::Relaxed);
         writing.lock().clone_from(&self.pages.lock());
         // Some browsers send the same request twice; both get the same page.
         if let Some(redirects) = self.redirects.lock().take() {
@@ -154,20 +172,23 @@ fn see_other(url: &str) -> Response<Bytes> {
 /// Accepts connections until it is dropped.
 pub(super) async fn accept(socket: TcpListener, responder: Arc<Responder>) {
     let mut connections = JoinSet::new();
-    let mut silent: VecDeque<(AbortHandle, Arc<AtomicBool>)> = VecDeque::new();
+    let mut waiting: VecDeque<(AbortHandle, Arc<AtomicBool>)> = VecDeque::new();
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
                 Ok((connection, _)) => {
-                    silent.retain(|(task, has_request)| !task.is_finished() && !has_request.load(Ordering::Relaxed));
                     if connections.len() >= MOST_CONNECTIONS {
-                        // The oldest connection without a request is the least likely to bring the code.
-                        let Some((task, _)) = silent.pop_front() else { continue };
+                        while connections.try_join_next().is_some() {}
+                        waiting.retain(|(task, has_code)| !task.is_finished() && !has_code.load(Ordering::Relaxed));
+                    }
+                    if connections.len() >= MOST_CONNECTIONS {
+                        // The oldest connection without the code is the least likely to bring it.
+                        let Some((task, _)) = waiting.pop_front() else { continue };
                         task.abort();
                     }
-                    let has_request = Arc::new(AtomicBool::new(false));
-                    let serving = serve(connection, responder.clone(), has_request.clone());
-                    silent.push_back((task::spawn_in(&mut connections, serving), has_request));
+                    let has_code = Arc::new(AtomicBool::new(false));
+                    let serving = serve(connection, responder.clone(), has_code.clone());
+                    waiting.push_back((task::spawn_in(&mut connections, serving), has_code));
                 }
                 // Probably too many open files, which may be over soon.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -177,13 +198,12 @@ pub(super) async fn accept(socket: TcpListener, responder: Arc<Responder>) {
     }
 }
 
-/// Serves one request. `has_request`: set here when its head has arrived, read by [`accept`].
-async fn serve(mut connection: TcpStream, responder: Arc<Responder>, has_request: Arc<AtomicBool>) {
+/// Serves one request. `has_code`: set here when the request has brought the code, read by [`accept`].
+async fn serve(mut connection: TcpStream, responder: Arc<Responder>, has_code: Arc<AtomicBool>) {
     let writing = Mutex::new(None);
-    let (responder, has_request, writing_ref) = (&responder, &has_request, &writing);
+    let (responder, has_code, writing_ref) = (&responder, &has_code, &writing);
     let service = service_fn(|request: Request<Incoming>| async move {
-        has_request.store(true, Ordering::Relaxed);
-        let response = responder.respond(&request.map(drop), writing_ref).await;
+        let response = responder.respond(&request.map(drop), writing_ref, has_code).await;
         Ok::<_, Infallible>(response.map(Full::new))
     });
     let serving = http1::Builder::new()

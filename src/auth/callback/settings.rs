@@ -4,15 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+use super::start::START;
 use crate::auth::web_url::is_loopback;
-
-/// The beginning of the path of short addresses.
-pub(super) const START: &str = "/start/";
-
-/// The short address of a login whose callback server, in this or another process, has this port.
-pub(in crate::auth) fn start_url(port: u16, start: &str) -> String {
-    format!("http://127.0.0.1:{port}{START}{start}")
-}
 
 /// The user's options for the callback.
 #[derive(Debug, Clone, PartialEq, Eq)]

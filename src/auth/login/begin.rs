@@ -86,7 +86,14 @@ pub(super) async fn begin(
     options: &LoginOptions,
 ) -> Result<(Callback, AuthorizationRequest), LoginError> {
     check_page(context, &context.discover().await?).await?;
-    let listener = Listener::bind(&context.options.callback, &context.account.key().ports())?;
+    let ports = context.account.key().ports();
+    let listener = match Listener::bind(&context.options.callback, &ports) {
+        Err(error) if options.is_pasted() => {
+            log::info!("{error}");
+            Listener::without_sockets(&context.options.callback, &ports)
+        }
+        listener => listener?,
+    };
     let mut attempts_left = MOST_UNSEEN_ATTEMPTS;
     let (pending, url) = loop {
         let mut pending = prepare(context, adjustments, listener.port).await?;
@@ -100,20 +107,17 @@ pub(super) async fn begin(
         attempts_left -= 1;
     };
     context.known_clients.lock().insert(pending.client.client_id.clone());
-    let start = random_text().map_err(LoginError::other)?[..12].to_owned();
-    let state = pending.state.expose().to_owned();
-    let saved = guard.save_pending(PendingLogin {
-        url: url.clone(),
-        state: state.clone(),
+    let begun = PendingLogin {
+        url,
+        state: pending.state.expose().to_owned(),
         port: listener.port,
-        start: start.clone(),
+        start: random_text().map_err(LoginError::other)?,
+        opened: 0,
         begun_at: now(),
         payload: serde_json::to_value(&pending).unwrap_or_default(),
         redirect: None,
-    });
-    saved.await?;
-    let expected = ExpectedRedirect { state, start, url };
-    Ok((show(context, guard, listener, &pending, expected, options).await?, pending))
+    };
+    Ok((show(context, guard, listener, &pending, begun, options).await?, pending))
 }
 
 /// Checks where the browser would be sent, before anything is registered for it.
@@ -184,21 +188,23 @@ pub(super) async fn take_over(
     {
         left.url = url;
     }
-    let expected = ExpectedRedirect { state: left.state, start: left.start, url: left.url };
-    Ok(Some((show(context, guard, listener, &pending, expected, options).await?, pending)))
+    Ok(Some((show(context, guard, listener, &pending, left, options).await?, pending)))
 }
 
-/// Starts the callback server, and shows where to sign in.
+/// Saves the login under way, starts the callback server, and shows where to sign in.
 async fn show(
     context: &LoginContext,
     guard: &LoginGuard,
     listener: Listener,
     request: &AuthorizationRequest,
-    expected: ExpectedRedirect,
+    pending: PendingLogin,
     options: &LoginOptions,
 ) -> Result<Callback, LoginError> {
-    let url = expected.url.clone();
-    let callback = Callback::start(listener, expected).map_err(LoginError::other)?;
-    prompt::show(context, guard, request, &url, &callback, options).await;
+    guard.save_pending(pending.clone()).await?;
+    let PendingLogin { state, start, url, opened, .. } = pending.clone();
+    let has_callback = listener.is_open();
+    let expected = ExpectedRedirect { state, start, url, opened };
+    let callback = Callback::start(listener, &expected).map_err(LoginError::other)?;
+    prompt::show(context, guard, request, &pending, has_callback, options).await;
     Ok(callback)
 }

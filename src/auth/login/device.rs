@@ -39,6 +39,7 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
     };
     let dpop = context.dpop(&record).map_err(LoginError::other)?;
     let endpoint = TokenEndpoint { fetch, issuer, client: &client, login, dpop: dpop.as_deref() };
+    let room = context.account.reserve().await?;
     let device = device::authorize(endpoint, scope.as_deref()).await?;
     for page in [Some(&device.verification_uri), device.verification_uri_complete.as_ref()].into_iter().flatten() {
         let checked = fetch.check_for_browser(page).await;
@@ -55,7 +56,8 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
     let server = context.shown_server();
     log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
     if options.opens && options.asked_for {
-        open_browser(url).await;
+        // Without the code, which other users of this machine could read in the arguments of the browser.
+        open_browser(&device.verification_uri).await;
     }
     let tokens = poll(device, endpoint).await?;
     let (context, issuer) = (Arc::clone(context), issuer.clone());
@@ -65,6 +67,7 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
         if record.logged_out && record.generation != begun_at {
             return Err(LoginError::Cancelled);
         }
+        transaction.use_room(room);
         let record = context.login_record(record, &issuer, &client, scope.as_deref(), tokens);
         Ok(transaction.keep(record).await)
     });

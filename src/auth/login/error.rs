@@ -50,6 +50,9 @@ pub enum LoginError {
     /// No person has finished the login.
     #[error("nobody has signed in within {0} seconds")]
     TimedOut(u64),
+    /// Another process has the login lock, and has not finished its login.
+    #[error("another mcp-ferry process has been logging in for {0} seconds, and this one was waiting for it")]
+    WaitedFor(u64),
     /// Another reason.
     #[error("{0}")]
     Other(String),
@@ -87,6 +90,9 @@ impl LoginError {
             Self::Discovery(error) => error.hint(),
             Self::Registration(error) => error.hint(),
             Self::Authorization(error) => error.hint().to_owned(),
+            Self::WaitedFor(_) => {
+                "finish that login in its browser tab, or end that process; then try again".to_owned()
+            }
             Self::Redirect(_) | Self::ClientUnknown | Self::Cancelled | Self::TimedOut(_) | Self::Other(_) => {
                 "try again, or run `mcp-ferry login`".to_owned()
             }

@@ -32,8 +32,13 @@ pub(super) async fn finish(
     let state = pending.state.expose();
     let mut renewal = Renewal::of(pending);
     let mut seen = context.account.generation().await;
+    let mut opened = callback.opened();
     loop {
         tokio::select! {
+            Ok(()) = opened.changed() => {
+                let opened = *opened.borrow_and_update();
+                context.login_lock.save_opened(state, opened).await;
+            }
             redirect = callback.redirected() => {
                 context.login_lock.save_redirect(state, redirect.query(state)).await;
                 break redeem(context, pending, &redirect).await;
@@ -113,6 +118,7 @@ async fn redeem(
         if !context.login_lock.is_pending(pending.state.expose()).await {
             return Err(LoginError::Cancelled);
         }
+        transaction.reserve().await?;
         let record = Record { dpop_key: pending.dpop_key.clone(), ..transaction.record.clone() };
         let dpop = context.dpop(&record).map_err(LoginError::other)?;
         let endpoint = TokenEndpoint {

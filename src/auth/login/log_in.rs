@@ -7,6 +7,7 @@
 //! one takes over.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -33,11 +34,13 @@ const MOST_ATTEMPTS: usize = 6;
 /// Logs in, or waits until another process has logged in.
 pub(crate) async fn log_in(context: &Arc<LoginContext>, mut options: LoginOptions) -> Result<Snapshot, LoginError> {
     let limit = context.options.timeout;
+    let is_turn = AtomicBool::new(false);
     let logging_in = async {
         let mut seen = context.requirement.lock().seen;
         loop {
             match wait_for_turn(context, seen, &mut options).await? {
                 Turn::Acquired(guard) => {
+                    is_turn.store(true, Ordering::Relaxed);
                     let logged_in = match context.options.login.grant {
                         Grant::Device => device::log_in(context, &options).await,
                         _ => log_in_by_browser(context, &guard, &mut options).await,
@@ -54,7 +57,10 @@ pub(crate) async fn log_in(context: &Arc<LoginContext>, mut options: LoginOption
             }
         }
     };
-    tokio::time::timeout(limit, logging_in).await.unwrap_or(Err(LoginError::TimedOut(limit.as_secs())))
+    tokio::time::timeout(limit, logging_in).await.unwrap_or_else(|_| {
+        let seconds = limit.as_secs();
+        Err(if is_turn.into_inner() { LoginError::TimedOut(seconds) } else { LoginError::WaitedFor(seconds) })
+    })
 }
 
 /// For a person who wants to log in. `refusal` are the headers with which the server refused a request without a login;
@@ -79,6 +85,12 @@ async fn wait_for_turn(context: &Arc<LoginContext>, seen: u64, options: &mut Log
     // A pending login is not shown while this process may take it over.
     if let Some(turn) = context.login_lock.try_acquire(seen).await? {
         return Ok(turn);
+    }
+    let waiting = format!("another mcp-ferry process is logging in to {}; waiting for it", context.shown_server());
+    if options.asked_for {
+        log::notice(&waiting);
+    } else {
+        log::info!("{waiting}");
     }
     let helping = async {
         let mut shown = None;
@@ -178,7 +190,7 @@ pub(crate) async fn begin_login(context: &Arc<LoginContext>) -> Result<String, L
             biased;
             turn = context.login_lock.acquire(seen) => Some(turn?),
             () = begun_elsewhere => None,
-            () = tokio::time::sleep(limit) => return Err(LoginError::TimedOut(limit.as_secs())),
+            () = tokio::time::sleep(limit) => return Err(LoginError::WaitedFor(limit.as_secs())),
         };
     }
     match turn {
@@ -196,7 +208,7 @@ pub(crate) async fn begin_login(context: &Arc<LoginContext>) -> Result<String, L
 /// Finishes the login that was begun last, with the address that the browser ended at.
 pub(crate) async fn complete_login(context: &Arc<LoginContext>, redirect: &str) -> Result<Snapshot, LoginError> {
     let logged_in = complete_pending(context, redirect).await?;
-    context.login_lock.remove_pending().await;
+    context.login_lock.remove_pending().await?;
     Ok(logged_in)
 }
 

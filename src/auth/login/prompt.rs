@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use crate::auth::authorization::AuthorizationRequest;
 use crate::auth::browser::{self, BrowserUrl, Desktop};
-use crate::auth::callback::{self, Callback};
+use crate::auth::callback::{Purpose, start_url};
 use crate::auth::login_context::LoginContext;
 use crate::auth::login_lock::{LoginGuard, PendingLogin, TabReason};
 use crate::auth::login_status::LoginPrompt;
@@ -27,6 +27,11 @@ pub struct LoginOptions {
 }
 
 impl LoginOptions {
+    /// Whether a person can bring the address that the browser ends at: then the login needs no port on this machine.
+    pub(super) fn is_pasted(&self) -> bool {
+        !self.opens && (self.quiet || self.asked_for)
+    }
+
     /// The next line that a person pastes; `None` when there will be no more.
     pub(super) async fn next_pasted(&mut self) -> Option<String> {
         match &mut self.pasted {
@@ -41,13 +46,13 @@ pub(super) async fn show(
     context: &LoginContext,
     guard: &LoginGuard,
     request: &AuthorizationRequest,
-    url: &str,
-    callback: &Callback,
+    pending: &PendingLogin,
+    has_callback: bool,
     options: &LoginOptions,
 ) {
     let warning = request.warning();
     warn(warning.as_deref());
-    context.login_status.set_prompt(LoginPrompt { url: url.to_owned(), code: None, warning });
+    context.login_status.set_prompt(LoginPrompt { url: pending.url.clone(), code: None, warning });
     let reason = match (options.asked_for, options.is_present) {
         (true, _) => TabReason::AskedFor,
         (false, true) => TabReason::NextAttempt,
@@ -55,8 +60,7 @@ pub(super) async fn show(
     };
     let may_open = options.opens && guard.claim_tab(reason).await.is_ok();
     if !options.quiet {
-        let short = options.asked_for.then(|| callback.start_url.clone());
-        tell(context, url, short, may_open, options).await;
+        tell(context, pending, may_open && has_callback, has_callback, options).await;
     }
 }
 
@@ -75,8 +79,7 @@ pub(super) async fn show_pending(context: &LoginContext, pending: &PendingLogin,
     }
     context.login_status.set_prompt(prompt);
     if options.asked_for {
-        let short = callback::start_url(pending.port, &pending.start);
-        tell(context, &pending.url, Some(short), options.opens, options).await;
+        tell(context, pending, options.opens, false, options).await;
     }
 }
 
@@ -87,14 +90,18 @@ pub(super) fn warn(warning: Option<&str>) {
     }
 }
 
-async fn tell(context: &LoginContext, url: &str, short: Option<String>, may_open: bool, options: &LoginOptions) {
-    let host = context.shown_server();
-    if may_open && open_browser(url).await {
+/// `is_own`: this process has the callback server.
+async fn tell(context: &LoginContext, pending: &PendingLogin, may_open: bool, is_own: bool, options: &LoginOptions) {
+    let (host, url) = (context.shown_server(), &pending.url);
+    let redirect_uri = AuthorizationRequest::from_payload(&pending.payload).map(|request| request.redirect_uri);
+    let redirect_uri = redirect_uri.unwrap_or_else(|_| context.options.callback.redirect_uri(pending.port));
+    let short = |purpose| start_url(&redirect_uri, &pending.start, purpose, is_own);
+    if may_open && open_tab(url, &short(Purpose::Tab)).await {
         log::notice(&format!("a browser was opened to sign in to {host}; if it shows nothing, open {url}"));
     } else {
         log::notice(&format!("to sign in to {host}, open {url}"));
-        if let Some(short) = short {
-            log::notice(&format!("on this machine {short} leads there too"));
+        if options.asked_for {
+            log::notice(&format!("on this machine {} leads there too, once", short(Purpose::Print)));
         }
     }
     if options.pasted.is_some() {
@@ -102,10 +109,19 @@ async fn tell(context: &LoginContext, url: &str, short: Option<String>, may_open
     }
 }
 
-/// Opens a browser. False if no browser was opened.
+/// Opens a browser at the short address that leads to this URL. False if no browser was opened.
+async fn open_tab(url: &str, short: &str) -> bool {
+    BrowserUrl::parse(url).is_ok() && open(&BrowserUrl::of_callback(short)).await
+}
+
+/// Opens a browser. Other users of this machine can read the URL. False if no browser was opened.
 pub(super) async fn open_browser(url: &str) -> bool {
     let Ok(url) = BrowserUrl::parse(url) else { return false };
-    match browser::open(&url, &Desktop::detect()).await {
+    open(&url).await
+}
+
+async fn open(url: &BrowserUrl) -> bool {
+    match browser::open(url, &Desktop::detect()).await {
         Ok(()) => true,
         Err(why) => {
             log::info!("no browser was opened: {why}");

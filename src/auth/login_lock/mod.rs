@@ -39,8 +39,11 @@ pub struct PendingLogin {
     pub(super) state: String,
     /// The port of the callback.
     pub(super) port: u16,
-    /// The last part of the short address that leads to `url`.
+    /// What the short addresses that lead to `url` are made of.
     pub(super) start: String,
+    /// Which of them were opened.
+    #[serde(default)]
+    pub(super) opened: u64,
     /// Seconds since 1970.
     pub(super) begun_at: u64,
     /// [`super::authorization::AuthorizationRequest`]: what the protocol needs to finish, such as the PKCE verifier.
@@ -118,11 +121,20 @@ impl LoginLock {
 
     /// Saves the query that the browser has brought back to the login with this `state`.
     pub(super) async fn save_redirect(&self, state: &str, query: String) {
+        self.change_pending(state, move |pending| pending.redirect = Some(Secret::new(query))).await;
+    }
+
+    /// Saves which short addresses of the login with this `state` were opened.
+    pub(super) async fn save_opened(&self, state: &str, opened: u64) {
+        self.change_pending(state, move |pending| pending.opened = opened).await;
+    }
+
+    async fn change_pending(&self, state: &str, change: impl FnOnce(&mut PendingLogin) + Send + 'static) {
         let state = state.to_owned();
         let save = move |store: &Store, key: &Key| {
-            let pending = pending(store, key).filter(|pending| pending.state == state)?;
-            let returned = PendingLogin { redirect: Some(Secret::new(query)), ..pending };
-            store.write_beside(key, PENDING, &returned).ok()
+            let mut pending = pending(store, key).filter(|pending| pending.state == state)?;
+            change(&mut pending);
+            store.write_beside(key, PENDING, &pending).ok()
         };
         // If it cannot be saved and this process is killed just now, the next process begins a new login.
         self.account.on_disk(save).await.ok();
@@ -130,27 +142,22 @@ impl LoginLock {
 
     /// Saves another address for the login with this `state`.
     pub(super) async fn save_url(&self, state: &str, url: String) {
-        let state = state.to_owned();
-        let save = move |store: &Store, key: &Key| {
-            let pending = pending(store, key).filter(|pending| pending.state == state)?;
-            store.write_beside(key, PENDING, &PendingLogin { url, ..pending }).ok()
-        };
         // If it cannot be saved, other processes show the earlier address.
-        self.account.on_disk(save).await.ok();
+        self.change_pending(state, move |pending| pending.url = url).await;
     }
 
     /// Ends the login under way, and keeps others from beginning one until the returned lock is dropped. Waits no
     /// longer than the limit for the process that logs in to notice.
-    pub(super) async fn cancel_pending(&self, limit: Duration) -> Option<Lock> {
-        self.remove_pending().await;
+    pub(super) async fn cancel_pending(&self, limit: Duration) -> Result<Option<Lock>, StoreError> {
+        self.remove_pending().await?;
         let lock = Lock::acquire(&self.account.store().beside(self.account.key(), LOCK), limit).await.ok();
-        self.remove_pending().await;
-        lock
+        self.remove_pending().await?;
+        Ok(lock)
     }
 
     /// Removes the login under way, so that no process finishes it.
-    pub(super) async fn remove_pending(&self) {
-        self.account.on_disk(|store, key| std::fs::remove_file(store.beside(key, PENDING)).ok()).await.ok();
+    pub(super) async fn remove_pending(&self) -> Result<(), StoreError> {
+        self.account.on_disk(|store, key| store.remove_beside(key, PENDING)).await?
     }
 
     /// Notes that the last tab led to a login whose token the MCP server accepts. Runs in a task that the end of the
@@ -210,7 +217,8 @@ pub(super) struct LoginGuard {
 impl LoginGuard {
     /// Saves the login under way for the process that may have to finish it.
     pub(super) async fn save_pending(&self, pending: PendingLogin) -> Result<(), StoreError> {
-        self.login.account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending)).await?
+        let account = &self.login.account;
+        account.note_kept(account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending)).await?)
     }
 
     /// Counts a tab that is about to be opened: if the process is killed then, the tab is counted. `Err` is how long
@@ -228,7 +236,9 @@ impl LoginGuard {
 
     /// The login has ended, successfully or not: removes it from the disk and lets the next process log in.
     pub(super) async fn release(self) {
-        self.login.remove_pending().await;
+        if let Err(error) = self.login.remove_pending().await {
+            log::warn!("{error}");
+        }
     }
 }
 

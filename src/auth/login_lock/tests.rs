@@ -14,6 +14,7 @@ fn pending() -> PendingLogin {
         state: "st".to_owned(),
         port: 4000,
         start: "nonce".to_owned(),
+        opened: 0,
         begun_at: now(),
         payload: json!({"issuer": "https://as"}),
         redirect: None,

@@ -26,6 +26,7 @@ use super::refresh::{Reason, RefreshError, RefreshFailure, Refresher};
 use super::refusal::{LoginRequired, Parts, Refusal, RefusedRequest, Remedy};
 use super::settings::Options;
 use super::static_credential::no_usable_token;
+use super::store::StoreError;
 use super::token::{self, Issued, TokenEndpoint};
 use super::{dpop, grants};
 use crate::log;
@@ -65,8 +66,9 @@ impl OAuth {
         })
     }
 
-    pub(super) async fn close(&self) {
-        self.context.account.settle(LAST_REFRESH).await;
+    /// Waits for a refresh that has begun. The error is that of what could not be kept.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        self.context.account.settle(LAST_REFRESH).await
     }
 
     /// The server did not refuse the token with this fingerprint. A request without a token shows nothing: a server may

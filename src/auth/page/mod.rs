@@ -45,6 +45,10 @@ pub(super) enum Page {
     },
     /// The request belongs to no login that is waiting: it is forged or old, or the page was loaded again.
     Unknown,
+    /// The short address was opened before, perhaps by another program.
+    Opened,
+    /// The login came back in another browser than the one that it was begun in.
+    OtherBrowser,
     /// The exchange of the code takes longer than a browser should wait.
     Unfinished,
 }
@@ -59,6 +63,8 @@ impl Page {
         match self {
             Self::SignedIn { .. } => StatusCode::OK,
             Self::Failed { .. } | Self::Retrying { .. } | Self::Unknown => StatusCode::BAD_REQUEST,
+            Self::Opened => StatusCode::GONE,
+            Self::OtherBrowser => StatusCode::FORBIDDEN,
             Self::Unfinished => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -84,6 +90,13 @@ impl Page {
             Self::Unknown => "<p>It may be finished, or a newer one may have replaced it. \
                               Go back to your program and sign in from there.</p>"
                 .to_owned(),
+            Self::Opened => "<p>This address works once. If no other tab shows where to sign in, another program has \
+                             opened it: do not continue there, but use the address that your program shows, \
+                             or run <code>mcp-ferry login</code>.</p>"
+                .to_owned(),
+            Self::OtherBrowser => "<p>This sign-in was begun in another browser. Continue there, \
+                                   or paste the address of this page where <code>mcp-ferry login</code> asks for it.</p>"
+                .to_owned(),
             Self::Unfinished => "<p>The server has not answered yet. You can close this tab; \
                                  your program continues as soon as it answers.</p>"
                 .to_owned(),
@@ -96,6 +109,8 @@ impl Page {
             Self::Failed { .. } => ["bad", "Failed", CROSS, "Signing in failed"],
             Self::Retrying { .. } => ["dull", "Again", MARK, "Please sign in once more"],
             Self::Unknown => ["dull", "Unknown", MARK, "This sign-in is unknown"],
+            Self::Opened => ["bad", "Opened", MARK, "This address was opened before"],
+            Self::OtherBrowser => ["bad", "Refused", CROSS, "This is another browser"],
             Self::Unfinished => ["dull", "Waiting", CLOCK, "Signing in is not finished"],
         };
         let parts = [("{style}", STYLE), ("{kind}", kind), ("{label}", label), ("{sign}", sign), ("{title}", title)];

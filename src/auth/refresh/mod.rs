@@ -2,7 +2,7 @@
 //!
 //! Most servers take a refresh token once, and a second use may revoke the whole login. So a refresh
 //! ([`Refresher::run`]) keeps this order: take the lock; read the record again; see whether a refresh is still needed;
-//! note on disk that the token is about to be sent; send the token; keep the new tokens; only then use them and release
+//! reserve room for the new tokens; note on disk that the token is about to be sent; send the token; keep the new tokens; only then use them and release
 //! the lock.
 
 mod state;
@@ -130,6 +130,7 @@ impl Refresher {
                 return Ok(newest);
             }
             let token = usable_refresh_token(&transaction.record)?;
+            transaction.reserve().await?;
             note_start(&mut transaction, &token).await;
             let failure = match send_repeatedly(send, &transaction.record).await {
                 Ok(issued) => return keep_full_scope(&mut transaction, send, issued).await,
@@ -214,6 +215,9 @@ async fn keep_full_scope(
     else {
         return Ok(kept);
     };
+    if transaction.reserve().await.is_err() {
+        return Ok(kept);
+    }
     note_start(transaction, &token).await;
     let full = Record { tokens: Some(Tokens { scope: Some(granted), ..tokens }), ..transaction.record.clone() };
     match send_repeatedly(send, &full).await {
@@ -275,8 +279,8 @@ async fn keep_dead_token(transaction: &mut Transaction, token: &Secret) {
 /// Keeps new tokens, with what they do not repeat of the old ones.
 async fn keep(transaction: &mut Transaction, issued: Issued) -> Result<Snapshot, RefreshError> {
     let before = transaction.record.clone();
-    transaction.read_again().await?;
-    if transaction.record.logged_out {
+    // If the file cannot be read just now, the tokens are kept all the same: the old ones are spent.
+    if transaction.read_again().await.is_ok() && transaction.record.logged_out {
         return Err(logged_out());
     }
     let mut record = Record { dead_refresh: None, refused_refresh: None, ..before };

@@ -32,6 +32,11 @@ impl Key {
         [0, 4, 8].map(|at| 3335 + word(at) % 45_816)
     }
 
+    /// The beginning of the names of all files of this login.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn parse(name: &str) -> Option<Self> {
         let is_key = name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         is_key.then(|| Self(name.to_owned()))

@@ -12,7 +12,7 @@ use super::error::StoreError;
 pub(super) const EXISTS: bool = cfg!(any(target_os = "macos", windows));
 
 #[cfg(any(target_os = "macos", windows))]
-pub(super) use system::{read, write};
+pub(super) use system::{read, remove, write};
 
 #[cfg(any(target_os = "macos", windows))]
 mod system {
@@ -74,16 +74,26 @@ mod system {
                 entry(&key, index)?.set_secret(part)?;
             }
             // Parts of an earlier record that was longer.
-            for index in parts.len()..MOST_PARTS {
-                match entry(&key, index)?.delete_credential() {
-                    Ok(()) => {}
-                    Err(Error::NoEntry) => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
+            remove_from(&key, parts.len())
         })?;
         Ok(Record { client: None, next_client: None, tokens: None, dpop_key: None, ..record.clone() })
+    }
+
+    /// Removes what there is of a record.
+    pub(in super::super) fn remove(key: &str) -> Result<(), StoreError> {
+        let key = key.to_owned();
+        in_time(move || remove_from(&key, 0))
+    }
+
+    fn remove_from(key: &str, first: usize) -> Result<(), Error> {
+        for part in first..MOST_PARTS {
+            match entry(key, part)?.delete_credential() {
+                Ok(()) => {}
+                Err(Error::NoEntry) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     #[cfg(target_os = "macos")]
@@ -129,4 +139,9 @@ pub(super) fn read(_: &str, _: Record) -> Result<Record, StoreError> {
 #[cfg(not(any(target_os = "macos", windows)))]
 pub(super) fn write(key: &str, record: &Record) -> Result<Record, StoreError> {
     read(key, record.clone())
+}
+
+#[cfg(not(any(target_os = "macos", windows)))]
+pub(super) fn remove(_: &str) -> Result<(), StoreError> {
+    Err(StoreError::Keychain("this system has no keychain".to_owned()))
 }

@@ -1,7 +1,8 @@
 //! Where are logins kept?
 //!
 //! Each login has one file, in a folder that only the user can read. A file is replaced as a whole and is never half
-//! written. A file that cannot be read counts as no login, and stays until a new login replaces it.
+//! written. A damaged file counts as no login, and stays until a new login replaces it. A file that others may change, or
+//! that a newer version has written, is an error, and stays whatever happens.
 
 mod error;
 mod key;
@@ -9,14 +10,17 @@ mod keychain;
 mod lock;
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::record::Record;
-use crate::files::{Stamp, replace};
+use crate::files::{self, Reservation, Stamp, replace};
 use crate::log;
 
 pub(super) use error::StoreError;
@@ -25,6 +29,12 @@ pub(super) use lock::Lock;
 
 /// The version of the file format. A file with another one was written by another version of this program.
 const FORMAT: u64 = 1;
+
+/// A longer file is not ours.
+const LONGEST_FILE: usize = 8 * 1024 * 1024;
+
+/// No process writes a file for this long.
+const WRITTEN: Duration = Duration::from_secs(60);
 
 /// Where the secrets of a record are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,42 +90,86 @@ impl Store {
         self.beside(key, "json")
     }
 
-    /// The keys of all logins, those under way included.
-    pub fn keys(&self) -> BTreeSet<Key> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+    /// The keys of all logins, those under way and those that cannot be read included.
+    pub fn keys(&self) -> Result<BTreeSet<Key>, StoreError> {
+        self.check()?;
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) => return Err(StoreError::Read { path: self.folder.clone(), cause: error.to_string() }),
+        };
         let key = |entry: std::fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
             let (key, end) = name.split_once('.')?;
             Key::parse(key).filter(|_| end.ends_with("json"))
         };
-        entries.filter_map(key).collect()
+        Ok(entries.flatten().filter_map(key).collect())
     }
 
     /// Every login that can be read.
-    pub fn list(&self) -> Vec<(Key, Record)> {
+    pub fn list(&self) -> Result<Vec<(Key, Record)>, StoreError> {
         let read = |key: Key| {
             let record = self.read(&key).inspect_err(|error| log::warn!("{error}")).ok()??;
             Some((key, record))
         };
-        self.keys().into_iter().filter_map(read).collect()
+        Ok(self.keys()?.into_iter().filter_map(read).collect())
     }
 
-    /// The record on disk. `None` if the file is missing, damaged or of another format; a warning then says why.
-    pub(super) fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        let path = self.path(key);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                log::warn!("the login in {} cannot be read: {error}", path.display());
-                return Ok(None);
+    /// Whether no other user may change the store.
+    fn check(&self) -> Result<(), StoreError> {
+        let checked = files::check_folder(&self.folder);
+        checked.map_err(|error| StoreError::Read { path: self.folder.clone(), cause: error.to_string() })
+    }
+
+    /// The store that this login is in, whatever `--token-store` says: for a logout.
+    pub fn of(&self, key: &Key) -> Self {
+        let file = files::read(&self.path(key), LONGEST_FILE).ok().map(|bytes| serde_json::from_slice(&bytes));
+        let kept_in = match file {
+            None => self.kept_in,
+            Some(Ok(Value::Object(file))) => {
+                file.get("kept_in").and_then(|place| KeptIn::deserialize(place).ok()).unwrap_or_default()
             }
+            // A damaged file may have had the rest of its login in the keychain.
+            Some(_) if keychain::EXISTS => KeptIn::Keychain,
+            Some(_) => KeptIn::File,
         };
+        Self { folder: self.folder.clone(), kept_in }
+    }
+
+    /// Removes a record, readable or not. The caller holds the login's lock.
+    pub(super) fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        let emptied = match self.kept_in {
+            KeptIn::File => Ok(()),
+            KeptIn::Keychain => keychain::remove(key.name()),
+        };
+        // As long as a part may be left in the keychain, the file shows that.
+        if emptied.is_ok() || !keychain::EXISTS {
+            let path = self.path(key);
+            let removed = files::remove(&path);
+            removed.map_err(|error| not_written(path, &error))?;
+        }
+        emptied
+    }
+
+    /// Removes what killed processes have left.
+    pub fn sweep(&self) {
+        files::sweep(&self.folder, WRITTEN, Duration::MAX);
+    }
+
+    /// The record on disk. `None` if the file is missing or damaged; a warning then says why.
+    pub(super) fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.check()?;
+        let path = self.path(key);
+        let bytes = match files::read(&path, LONGEST_FILE) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::Read { path, cause: error.to_string() }),
+        };
+        files::warn_if_readable(&path);
         // Without the parser's error, which may quote secrets from the file.
         let file: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        if file["format"].as_u64().is_some_and(|format| format != FORMAT) {
-            log::warn!("the login in {} is of another version of this program; it is not used", path.display());
-            return Ok(None);
+        if file["format"].as_u64().is_some_and(|format| format > FORMAT) {
+            return Err(StoreError::Newer(path));
         }
         let Ok(envelope) = serde_json::from_value::<Envelope>(file) else {
             log::warn!("the login in {} is damaged; it is not used", path.display());
@@ -126,17 +180,41 @@ impl Store {
         }
         match envelope.kept_in {
             KeptIn::File => Ok(Some(envelope.record)),
-            KeptIn::Keychain => keychain::read(key.0.as_str(), envelope.record).map(Some),
+            KeptIn::Keychain => keychain::read(key.name(), envelope.record).map(Some),
         }
     }
 
     /// Writes a record: when this returns, the record survives a power cut. The caller holds the login's lock.
     pub(super) fn write(&self, key: &Key, record: &Record) -> Result<(), StoreError> {
+        self.write_by(key, record, replace)
+    }
+
+    /// [`Store::write`], into room that was reserved for this record.
+    pub(super) fn write_in(&self, room: Reservation, key: &Key, record: &Record) -> Result<(), StoreError> {
+        self.write_by(key, record, |path, bytes| room.replace(path, bytes))
+    }
+
+    fn write_by(
+        &self,
+        key: &Key,
+        record: &Record,
+        replace: impl FnOnce(&Path, &[u8]) -> std::io::Result<()>,
+    ) -> Result<(), StoreError> {
         let record = match self.kept_in {
             KeptIn::File => record.clone(),
-            KeptIn::Keychain => keychain::write(key.0.as_str(), record)?,
+            KeptIn::Keychain => keychain::write(key.name(), record)?,
         };
-        self.write_beside(key, "json", &Envelope { format: FORMAT, kept_in: self.kept_in, record })
+        let envelope = Envelope { format: FORMAT, kept_in: self.kept_in, record };
+        let path = self.path(key);
+        let bytes = serde_json::to_vec(&envelope).map(Zeroizing::new).map_err(std::io::Error::from);
+        let written = bytes.and_then(|bytes| replace(&path, &bytes));
+        written.map_err(|error| not_written(path, &error))
+    }
+
+    /// Reserves room for the next record of a login, which then is sure to be kept.
+    pub(super) fn reserve(&self, key: &Key) -> Result<Reservation, StoreError> {
+        let path = self.path(key);
+        Reservation::new(&path).map_err(|error| not_written(path, &error))
     }
 
     /// The path of another file of the same login.
@@ -146,20 +224,31 @@ impl Store {
 
     /// Reads another file of the same login; `None` if it is missing or damaged.
     pub(super) fn read_beside<T: DeserializeOwned>(&self, key: &Key, ending: &str) -> Option<T> {
-        serde_json::from_slice(&std::fs::read(self.beside(key, ending)).ok()?).ok()
+        self.check().ok()?;
+        serde_json::from_slice(&files::read(&self.beside(key, ending), LONGEST_FILE).ok()?).ok()
     }
 
     /// Writes another file of the same login, as durably as the record.
     pub(super) fn write_beside<T: Serialize>(&self, key: &Key, ending: &str, value: &T) -> Result<(), StoreError> {
         let path = self.beside(key, ending);
         let written = serde_json::to_vec(value).map_err(std::io::Error::from).and_then(|bytes| replace(&path, &bytes));
-        written.map_err(|error| StoreError::Write { path, cause: error.to_string(), kind: error.kind() })
+        written.map_err(|error| not_written(path, &error))
+    }
+
+    /// Removes another file of the same login.
+    pub(super) fn remove_beside(&self, key: &Key, ending: &str) -> Result<(), StoreError> {
+        let path = self.beside(key, ending);
+        files::remove(&path).map_err(|error| not_written(path, &error))
     }
 
     /// Tells one state of the record's file from the next, with one system call.
     pub(super) fn stamp(&self, key: &Key) -> Option<Stamp> {
         Stamp::of(&self.path(key))
     }
+}
+
+fn not_written(path: PathBuf, error: &std::io::Error) -> StoreError {
+    StoreError::Write { path, cause: error.to_string(), kind: error.kind() }
 }
 
 #[cfg(test)]

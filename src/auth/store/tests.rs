@@ -28,7 +28,7 @@ fn a_record_comes_back_as_it_was() {
     assert_eq!(store.read(&key("")).unwrap(), None);
     store.write(&key(""), &record(7)).unwrap();
     assert_eq!(store.read(&key("")).unwrap(), Some(record(7)));
-    assert_eq!(store.list(), vec![(key(""), record(7))]);
+    assert_eq!(store.list().unwrap(), vec![(key(""), record(7))]);
 }
 
 #[cfg(unix)]
@@ -54,11 +54,55 @@ fn what_cannot_be_read_is_none_and_stays() {
     let store = store(home.path());
     store.write(&key(""), &record(1)).unwrap();
     let whole = fs::read_to_string(store.path(&key(""))).unwrap();
-    for text in ["", "{", "[]", &whole[..whole.len() / 2], r#"{"format":2,"record":{"generation":"none"}}"#] {
+    for text in ["", "{", "[]", &whole[..whole.len() / 2], r#"{"format":0,"record":{"generation":"none"}}"#] {
         fs::write(store.path(&key("")), text).unwrap();
         assert_eq!(store.read(&key("")).unwrap(), None, "{text:?} is no login");
         assert_eq!(fs::read_to_string(store.path(&key(""))).unwrap(), text, "reading deletes nothing");
     }
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_an_error_and_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let store = store(home.path());
+    store.write(&key(""), &record(1)).unwrap();
+    let text = r#"{"format":2,"kept_in":"vault","record":{"sealed":true}}"#;
+    fs::write(store.path(&key("")), text).unwrap();
+    assert!(matches!(store.read(&key("")), Err(StoreError::Newer(_))));
+    assert_eq!(fs::read_to_string(store.path(&key(""))).unwrap(), text);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_that_others_may_change_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let store = store(home.path());
+    store.write(&key(""), &record(1)).unwrap();
+    for path in [home.path().to_owned(), home.path().join("logins"), store.path(&key(""))] {
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        let error = store.read(&key("")).unwrap_err();
+        assert!(error.to_string().contains("chmod go-w"), "{error}");
+        if path.is_dir() {
+            assert!(store.write(&key(""), &record(2)).is_err() && store.keys().is_err(), "{}", path.display());
+        }
+        fs::set_permissions(&path, before).unwrap();
+        assert!(store.read(&key("")).is_ok());
+    }
+}
+
+#[test]
+fn a_reserved_place_holds_the_next_record() {
+    let home = tempfile::tempdir().unwrap();
+    let store = store(home.path());
+    store.write(&key(""), &record(1)).unwrap();
+    let room = store.reserve(&key("")).unwrap();
+    assert_eq!(store.read(&key("")).unwrap(), Some(record(1)), "nothing has changed yet");
+    store.write_in(room, &key(""), &record(2)).unwrap();
+    assert_eq!(store.read(&key("")).unwrap(), Some(record(2)));
+    drop(store.reserve(&key("")).unwrap());
+    assert_eq!(fs::read_dir(home.path().join("logins")).unwrap().count(), 1, "a reservation leaves nothing");
 }
 
 #[test]

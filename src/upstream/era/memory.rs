@@ -1,11 +1,12 @@
 //! What is known of a server from earlier runs? Its last `initialize` and `server/discover` results, its tools, and
 //! what it speaks.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::Uri;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,24 +22,30 @@ const FINDINGS_HOLD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// After this a record is written again though nothing in it has changed, so that the findings stay fresh.
 const WRITTEN_AGAIN: Duration = Duration::from_secs(24 * 3600);
 
-/// A list of tools that is longer is not worth a file.
-const MOST_TOOLS: usize = 5000;
+/// What a server said is not worth a file that is longer, in bytes: its list of tools is left out first.
+const LONGEST_FILE: usize = 1024 * 1024;
+
+/// A file that no program has used for this long is removed.
+const UNUSED: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// How long the end of the process waits for what is being written.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
-/// One server's record. It is read once, at the start; changes are written by threads of their own. Clones are the
-/// same.
+/// One server's record, as this login and profile see the server. It is read once, at the start; changes are written by
+/// threads of their own. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Memory(Arc<Inner>);
 
 struct Inner {
-    /// The file's name is a hash, because the address may hold a secret. `None` where there is no home directory.
+    /// `None` where there is no home directory.
     path: Option<PathBuf>,
+    /// Whether the file was there: if it is there no more, a logout has removed it. Reading and writing it set this; a
+    /// removal clears it.
+    is_on_disk: Arc<AtomicBool>,
     /// Whoever finds something out changes it; openings and lists read it.
     record: Mutex<Record>,
-    /// The pages of a list of tools that is being requested.
-    pages: Mutex<Vec<Value>>,
+    /// The pages of a list of tools that is being requested, and their length; `None` if they are too long to keep.
+    pages: Mutex<Option<(Vec<Value>, usize)>>,
     /// Changes on their way to the file. The end waits for them.
     writes: Mutex<JoinSet<()>>,
     /// Held by the thread that changes the file: each change is read, made and written.
@@ -78,10 +85,18 @@ impl Record {
             *self = Self { initialize, discover, tools, ..Self::default() };
         }
         change(self);
+        if !fits(self, LONGEST_FILE) {
+            self.tools = None;
+        }
+        if !fits(self, LONGEST_FILE) {
+            (self.initialize, self.discover) = (None, None);
+        }
     }
 
     fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+        files::check_folder(path.parent()?).ok()?;
+        let bytes = files::read(path, LONGEST_FILE).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     /// The result of `initialize` for a client that requests this revision, from whichever result there is. `name`: the
@@ -96,23 +111,36 @@ impl Record {
 }
 
 impl Memory {
-    /// Reads the server's file. Call it before the runtime has anything else to do.
-    pub(crate) fn load(home: Option<&Path>, uri: &Uri) -> Self {
-        let name = files::hashed_name(&uri.to_string());
-        let path = home.map(|home| home.join("servers").join(format!("{name}.json")));
-        let record = path.as_deref().and_then(Record::read).unwrap_or_default();
-        Self(Arc::new(Inner {
+    /// Reads the file of this name (`Authorizer::name`): what a server tells one login is not for another. Call it before
+    /// the runtime has anything else to do.
+    pub(crate) fn load(home: Option<&Path>, name: &str) -> Self {
+        let path = home.map(|home| folder(home).join(format!("{name}.json")));
+        let record = path.as_deref().and_then(Record::read);
+        let memory = Self(Arc::new(Inner {
             path,
-            record: Mutex::new(record),
+            is_on_disk: Arc::new(AtomicBool::new(record.is_some())),
+            record: Mutex::new(record.unwrap_or_default()),
             pages: Mutex::default(),
             writes: Mutex::default(),
             file: Arc::default(),
-        }))
+        }));
+        if let Some(folder) = home.map(folder) {
+            memory.0.writes.lock().spawn_blocking(move || files::sweep(&folder, files::ABANDONED, UNUSED));
+        }
+        memory
     }
 
     /// Reads what is known, however old.
     pub(crate) fn recall<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
-        read(&self.0.record.lock())
+        let mut record = self.0.record.lock();
+        // Seldom enough for a system call, which the system answers from memory.
+        let is_gone =
+            |path: &PathBuf| path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if self.0.is_on_disk.load(Ordering::Relaxed) && self.0.path.as_ref().is_some_and(is_gone) {
+            self.0.is_on_disk.store(false, Ordering::Relaxed);
+            (record.initialize, record.discover, record.tools) = (None, None, None);
+        }
+        read(&record)
     }
 
     /// What was found out not long ago.
@@ -134,7 +162,7 @@ impl Memory {
         }
         record.saved = now();
         let Some(path) = self.0.path.clone() else { return };
-        let file = Arc::clone(&self.0.file);
+        let (file, is_on_disk) = (Arc::clone(&self.0.file), Arc::clone(&self.0.is_on_disk));
         let mut writes = self.0.writes.lock();
         while writes.try_join_next().is_some() {}
         writes.spawn_blocking(move || {
@@ -144,21 +172,28 @@ impl Memory {
             record.change(&change);
             record.saved = now();
             let written = serde_json::to_vec(&record).map_err(std::io::Error::from);
-            if let Err(error) = written.and_then(|bytes| files::replace_cache(&path, &bytes)) {
-                log::debug!("what is known of the server could not be written: {error}");
+            match written.and_then(|bytes| files::replace_cache(&path, &bytes)) {
+                Ok(()) => is_on_disk.store(true, Ordering::Relaxed),
+                Err(error) => log::debug!("what is known of the server could not be written: {error}"),
             }
         });
     }
 
     /// Keeps a page of the server's tools, and with the last page all of them.
     pub(crate) fn keep_tools(&self, page: Vec<Value>, is_first: bool, is_last: bool) {
-        let mut pages = self.0.pages.lock();
+        let mut kept = self.0.pages.lock();
         if is_first {
-            pages.clear();
+            *kept = Some((Vec::new(), 0));
         }
+        let room = kept.as_ref().map_or(0, |(_, length)| LONGEST_FILE.saturating_sub(*length));
+        let Some(added) = length(&page, room) else {
+            *kept = None;
+            return;
+        };
+        let Some((pages, length)) = kept.as_mut() else { return };
         pages.extend(page);
-        if is_last && pages.len() <= MOST_TOOLS {
-            let tools = std::mem::take(&mut *pages);
+        *length += added;
+        if is_last && let Some((tools, _)) = kept.take() {
             self.learn(move |record| record.tools = Some(tools.clone()));
         }
     }
@@ -170,6 +205,125 @@ impl Memory {
     }
 }
 
+fn folder(home: &Path) -> PathBuf {
+    home.join("servers")
+}
+
+/// Removes what is known of servers through the login of this name, or through any. An error names what is left.
+pub(crate) fn forget(home: &Path, login: Option<&str>) -> Result<(), (PathBuf, io::Error)> {
+    let folder = folder(home);
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err((folder, error)),
+    };
+    let is_of_login = |name: &str| login.is_none_or(|login| name.starts_with(login));
+    let mut left = Ok(());
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.file_name().is_some_and(|name| is_of_login(&name.to_string_lossy()))
+            && let Err(error) = files::remove(&path)
+        {
+            left = Err((path, error));
+        }
+    }
+    left
+}
+
+/// Whether a value as JSON is no longer than this.
+fn fits(value: &impl Serialize, most: usize) -> bool {
+    length(value, most).is_some()
+}
+
+/// The length of a value as JSON, unless it is longer than this.
+fn length(value: &impl Serialize, most: usize) -> Option<usize> {
+    struct Counter {
+        left: usize,
+    }
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter { left: most };
+    serde_json::to_writer(&mut counter, value).ok().map(|()| most - counter.left)
+}
+
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A server's tools of this length in all.
+    fn tools(length: usize) -> Vec<Value> {
+        vec![json!({ "name": "long", "description": "x".repeat(length) })]
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_a_server_is_never_longer_than_a_megabyte() {
+        let home = tempfile::tempdir().unwrap();
+        let memory = Memory::load(Some(home.path()), "a");
+        memory.learn(|record| record.modern = Some(true));
+        memory.keep_tools(tools(600_000), true, false);
+        memory.keep_tools(tools(600_000), false, true);
+        assert_eq!(memory.recall(|record| record.tools.clone()), None, "the pages are too long together");
+        memory.keep_tools(tools(600_000), true, true);
+        memory.learn(|record| record.initialize = tools(600_000)[0].as_object().cloned());
+        memory.flush().await;
+        let kept = memory.recall(Clone::clone);
+        assert!(kept.tools.is_none() && kept.initialize.is_some(), "the list of tools is left out first");
+        memory.learn(|record| record.discover = tools(2_000_000)[0].as_object().cloned());
+        memory.flush().await;
+        let path = home.path().join("servers/a.json");
+        assert!(std::fs::metadata(&path).unwrap().len() <= 1024 * 1024);
+        let again = Memory::load(Some(home.path()), "a");
+        assert_eq!(again.findings().modern, Some(true), "what was found out needs little room, and is kept");
+        std::fs::write(&path, vec![b' '; LONGEST_FILE + 1]).unwrap();
+        assert_eq!(Memory::load(Some(home.path()), "a").findings(), Record::default(), "a longer file is not ours");
+    }
+
+    #[tokio::test]
+    async fn what_a_logout_removes_is_not_told_again() {
+        let home = tempfile::tempdir().unwrap();
+        let [memory, other] = ["a", "b"].map(|name| Memory::load(Some(home.path()), name));
+        memory.keep_tools(tools(1), true, true);
+        other.keep_tools(tools(2), true, true);
+        memory.flush().await;
+        other.flush().await;
+        assert!(memory.recall(|record| record.tools.is_some()));
+        forget(home.path(), Some("a")).unwrap();
+        assert!(
+            memory.recall(|record| record.tools.is_none()),
+            "a program that runs on tells nothing of the old login"
+        );
+        assert!(Memory::load(Some(home.path()), "a").recall(|record| record.tools.is_none()));
+        assert_eq!(other.recall(|record| record.tools.clone()), Some(tools(2)), "another login keeps what it knows");
+    }
+
+    #[tokio::test]
+    async fn abandoned_and_unused_files_are_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("servers");
+        std::fs::create_dir(&folder).unwrap();
+        let file = |name: &str, age: u64| {
+            let path = folder.join(name);
+            let file = std::fs::File::create(&path).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+            path
+        };
+        let [killed, unused] = [file(".unfinished-1", 3600), file("old.json", 100 * 24 * 3600)];
+        let [young, used] = [file(".unfinished-2", 1), file("new.json", 24 * 3600)];
+        Memory::load(Some(home.path()), "a").flush().await;
+        assert!(!killed.exists() && !unused.exists() && young.exists() && used.exists());
+    }
 }

@@ -196,6 +196,7 @@ fn initialize_alone_sends_no_browser_to_a_host_that_the_person_has_never_seen() 
     std::thread::sleep(Duration::from_millis(3000));
     assert_eq!(machine.browser.tabs(), [""; 0], "a client that only starts opens no tab there");
     bridge.request("1", "tools/list", "{}");
-    assert!(machine.browser.tab(1).starts_with("https://login.elsewhere.example/authorize?"));
+    let url = Tab::default().start(&machine.browser.tab(1));
+    assert!(url.starts_with("https://login.elsewhere.example/authorize?"), "{url}");
     bridge.finish();
 }

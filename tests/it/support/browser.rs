@@ -57,17 +57,53 @@ pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Option<Page> {
     Some(page)
 }
 
-/// Follows the redirects of a URL to the last page.
-pub(crate) fn follow(url: &str) -> Option<Page> {
-    let mut next = url.to_owned();
-    for _ in 0..10 {
-        let page = get(&next, &[])?;
-        match page.header("location") {
-            Some(place) if (300..400).contains(&page.status) => place.clone_into(&mut next),
-            _ => return Some(page),
+/// One browser, with its cookies. A cookie goes to the host that has set it, and to pages at or below its path.
+#[derive(Default)]
+pub(crate) struct Tab {
+    cookies: Vec<(String, String, String)>,
+}
+
+impl Tab {
+    /// Loads one page.
+    pub(crate) fn get(&mut self, url: &str) -> Option<Page> {
+        let rest = url.strip_prefix("http://")?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let host = authority.split(':').next()?.to_owned();
+        let fits = |(of, at, _): &&(String, String, String)| *of == host && path.starts_with(at.as_str());
+        let cookies: Vec<_> = self.cookies.iter().filter(fits).map(|(.., cookie)| cookie.as_str()).collect();
+        let cookies = cookies.join("; ");
+        let page = if cookies.is_empty() { get(url, &[])? } else { get(url, &[("Cookie", cookies.as_str())])? };
+        if let Some(cookie) = page.header("set-cookie") {
+            let at = cookie.split(';').find_map(|part| part.trim().strip_prefix("Path=")).unwrap_or("/").to_owned();
+            self.cookies.push((host, at, cookie.split(';').next()?.to_owned()));
         }
+        Some(page)
     }
-    panic!("a redirect without end: {next}");
+
+    /// Follows the redirects of a URL to the last page.
+    pub(crate) fn follow(&mut self, url: &str) -> Option<Page> {
+        let mut next = url.to_owned();
+        for _ in 0..10 {
+            let page = self.get(&next)?;
+            match page.header("location") {
+                Some(place) if (300..400).contains(&page.status) => place.clone_into(&mut next),
+                _ => return Some(page),
+            }
+        }
+        panic!("a redirect without end: {next}");
+    }
+
+    /// Opens the short address that a program has opened: the authorization URL.
+    #[track_caller]
+    pub(crate) fn start(&mut self, url: &str) -> String {
+        let page = self.get(url).expect("a short address on this machine");
+        page.header("location").expect("a redirect to the authorization server").to_owned()
+    }
+}
+
+/// Follows the redirects of a URL to the last page, in a browser of its own.
+pub(crate) fn follow(url: &str) -> Option<Page> {
+    Tab::default().follow(url)
 }
 
 /// Follows a URL as soon as a program listens at its last address.

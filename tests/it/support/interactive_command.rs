@@ -55,6 +55,10 @@ impl InteractiveCommand {
         all.clone()
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Writes one line to its stdin.
     pub(crate) fn type_line(&mut self, line: &str) {
         self.child.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();

@@ -24,7 +24,7 @@ mod web;
 
 pub(crate) use authorization_server::{Era, Fault, OauthServers, Rules};
 pub(crate) use bridge::{Bridge, Exit};
-pub(crate) use browser::{Browser, follow, follow_when_reachable, get};
+pub(crate) use browser::{Browser, Tab, follow, follow_when_reachable, get};
 pub(crate) use exchange::{Events, Exchange};
 pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
 pub(crate) use https::{CertificateAuthority, Https, TlsOptions, file, path};

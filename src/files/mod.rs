@@ -1,20 +1,28 @@
-//! How are private files written: readable only by the user, replaced as a whole, durable, named by a hash?
+//! How are private files written: readable only by the user, replaced as a whole, durable? `access`: which files are
+//! trusted.
 //!
 //! Every write to the disk goes through this file, except that the log appends to its files itself.
 
+mod access;
+
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
+pub(crate) use access::{check, check_folder, read, warn_if_readable};
+
 /// How the name of an unfinished file begins.
 const UNFINISHED: &str = ".unfinished-";
 
 /// An unfinished file of this age is abandoned: the process that wrote it was killed.
-const ABANDONED: Duration = Duration::from_secs(3600);
+pub(crate) const ABANDONED: Duration = Duration::from_secs(600);
+
+/// A new content may be longer than the one before it by this much, in bytes.
+const GROWTH: usize = 32 * 1024;
 
 /// Identifies the state of a file: after each write the stamp is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +60,34 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Room on the disk for the next content of a file, and proof that the file can be replaced.
+#[derive(Debug)]
+pub(crate) struct Reservation(NamedTempFile);
+
+impl Reservation {
+    /// Room for a content somewhat longer than that of now.
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        let length = std::fs::metadata(path).map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or_default());
+        // Bytes that no file system compresses.
+        let mut bytes = vec![0; length + GROWTH];
+        let random = ring::rand::SystemRandom::new();
+        ring::rand::SecureRandom::fill(&random, &mut bytes).map_err(|_| io::Error::other("no random numbers"))?;
+        let (_, file) = write_unfinished(path, &bytes)?;
+        sync(file.as_file())?;
+        Ok(Self(file))
+    }
+
+    /// [`replace`], in this room.
+    pub(crate) fn replace(mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.0.rewind()?;
+        self.0.write_all(bytes)?;
+        self.0.as_file().set_len(u64::try_from(bytes.len()).unwrap_or_default())?;
+        sync(self.0.as_file())?;
+        persist(self.0, path)?;
+        sync_folder(path.parent().unwrap_or(Path::new(".")))
+    }
+}
+
 /// The same for a cache: a power failure may lose the new content, so this does not wait for the disk.
 pub(crate) fn replace_cache(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (_, file) = write_unfinished(path, bytes)?;
@@ -61,28 +97,42 @@ pub(crate) fn replace_cache(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn write_unfinished<'p>(path: &'p Path, bytes: &[u8]) -> io::Result<(&'p Path, NamedTempFile)> {
     let folder = path.parent().unwrap_or(Path::new("."));
     create_private(folder)?;
-    remove_abandoned(folder);
+    sweep(folder, ABANDONED, Duration::MAX);
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     file.write_all(bytes)?;
     Ok((folder, file))
 }
 
-/// Removes the unfinished files of killed processes, because they may hold secrets.
-fn remove_abandoned(folder: &Path) {
+/// Removes the unfinished files that are older than `abandoned`, because killed processes left them and they may hold
+/// secrets, and other files that were written longer ago than `unused`.
+pub(crate) fn sweep(folder: &Path, abandoned: Duration, unused: Duration) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let is_old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age > ABANDONED);
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && is_old() == Some(true) {
-            std::fs::remove_file(entry.path()).ok();
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        let is_unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        let limit = if is_unfinished { abandoned } else { unused };
+        if age().is_some_and(|age| age > limit) {
+            remove(&entry.path()).ok();
         }
     }
 }
 
+/// Removes a file. A missing one is no error.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+        .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
 /// Opens a file with these options. If it is created, only the user can read it: on Windows a new file inherits that
-/// from its folder.
+/// from its folder. A file that other users may change is refused; a device, such as a terminal, is not.
 pub(crate) fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options.open(path)
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        check(path, &metadata)?;
+    }
+    Ok(file)
 }
 
 /// Creates a folder if it is missing, with its parents. Only the user can read the new ones.
@@ -93,9 +143,11 @@ pub(crate) fn create_missing(folder: &Path) -> io::Result<()> {
     builder.recursive(true).create(folder)
 }
 
-/// Creates a folder that only the user can read. Restricts an existing one: its permissions may come from a backup. On
-/// Windows only the user can read a folder in the user's profile.
+/// Creates a folder that only the user can read. Restricts an existing one: its permissions may come from a backup. One
+/// that others may change is refused: they may have put something into it. On Windows only the user can read a folder
+/// in the user's profile.
 pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
+    check_folder(folder)?;
     create_missing(folder)?;
     #[cfg(unix)]
     {
@@ -142,12 +194,6 @@ fn sync(file: &File) -> io::Result<()> {
 /// The new name is part of the folder, which must be written too. NTFS has a journal for names.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(windows) { Ok(()) } else { sync(&File::open(folder)?) }
-}
-
-/// The name of a file that belongs to this text: the first 16 bytes of its SHA-256 in hexadecimal, because the text may
-/// hold a secret.
-pub(crate) fn hashed_name(text: &str) -> String {
-    hex(&sha256(text.as_bytes())[..16])
 }
 
 /// The SHA-256 digest of these bytes.

@@ -158,7 +158,7 @@ fn spellings(address: IpAddr) -> Vec<IpAddr> {
 }
 
 /// Where clouds offer the credentials of a machine: link-local IPv4 addresses, and those that are not. (Amazon's IPv6
-/// addresses; Google's, Scaleway's and OpenStack's; Alibaba's, Oracle's and Azure's IPv4 addresses.)
+/// addresses; Google's, Scaleway's and `OpenStack`'s; Alibaba's, Oracle's and Azure's IPv4 addresses.)
 fn is_cloud_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {

@@ -107,7 +107,7 @@ fn the_limits_hold_for_what_a_body_stands_for() {
         assert!(body.len() < 1 << 20);
         let upstream = Upstream::start(move |call| match call.kind() {
             "tools/call" => {
-                call.respond_bytes("200 OK", &[("Content-Type", kind), ("Content-Encoding", "gzip")], &body)
+                call.respond_bytes("200 OK", &[("Content-Type", kind), ("Content-Encoding", "gzip")], &body);
             }
             _ => call.respond_normally(),
         });

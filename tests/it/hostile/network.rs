@@ -193,7 +193,7 @@ fn initialize_alone_sends_no_browser_to_a_host_that_the_person_has_never_seen() 
         .start();
     bridge.initialize();
     // Longer than a client must stay for a tab of its server's own host.
-    std::thread::sleep(Duration::from_millis(3000));
+    std::thread::sleep(Duration::from_secs(3));
     assert_eq!(machine.browser.tabs(), [""; 0], "a client that only starts opens no tab there");
     bridge.request("1", "tools/list", "{}");
     let url = Tab::default().start(&machine.browser.tab(1));

@@ -17,6 +17,7 @@ use crate::log;
 const LONGEST: usize = 80;
 
 /// What a sentence about a certificate needs.
+#[allow(clippy::struct_excessive_bools)]
 pub(super) struct Certificate {
     /// `CN=…, O=…`
     pub(super) issuer: String,

@@ -57,10 +57,17 @@ pub(super) fn named_file(path: Option<&PathBuf>) -> Result<Option<String>, Error
 /// JSON as it was typed, or the text of the file whose path follows an `@`; with the values of its variables.
 pub(super) fn document(typed: Option<&String>) -> Result<Option<String>, Error> {
     let Some(typed) = given(typed) else { return Ok(None) };
+    let read;
     let json = match typed.trim().strip_prefix('@') {
         Some(path) => {
             let path = expand_path(Path::new(path));
-            &read_file(&path.map_err(|why| Error::Usage(format!("the file of the client's JSON: {why}")))?)?
+            let path = path.map_err(|why| Error::Usage(format!("the file of the client's JSON: {why}")))?;
+            read = text_of(&path)?;
+            // Metadata of a client are no secret.
+            if read.contains("client_secret") {
+                crate::files::warn_if_readable(&path);
+            }
+            &read
         }
         None => typed,
     };
@@ -69,8 +76,13 @@ pub(super) fn document(typed: Option<&String>) -> Result<Option<String>, Error> 
     filled.map(Some)
 }
 
+/// The text of a file with secrets.
 pub(super) fn read_file(path: &Path) -> Result<String, Error> {
     crate::files::warn_if_readable(path);
+    text_of(path)
+}
+
+fn text_of(path: &Path) -> Result<String, Error> {
     read_text(path).map_err(|error| Error::File(path.display().to_string(), error.to_string()))
 }
 

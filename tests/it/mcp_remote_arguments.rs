@@ -1,6 +1,5 @@
 //! Every argument of mcp-remote, in its own spellings and with its users' mistakes, and the result.
 
-use std::fs;
 use std::panic::catch_unwind;
 
 use tempfile::TempDir;
@@ -31,7 +30,7 @@ fn files() -> TempDir {
         ("info.json", r#"{"client_id":"abc","client_secret":"planted-secret-one"}"#),
         ("broken.json", r#"{"client_id":"#),
     ] {
-        fs::write(files.path().join(name), text).unwrap();
+        write_private(files.path().join(name), text);
     }
     files
 }

@@ -9,7 +9,7 @@ use crate::support::*;
 fn valid_headers_reach_the_server_and_invalid_ones_are_warnings() {
     let files = tempfile::tempdir().unwrap();
     let file = files.path().join("headers");
-    fs::write(&file, "# who we are\nX-One: 1\n\n  X-Two: ${WHO}  \nno header\n").unwrap();
+    write_private(&file, "# who we are\nX-One: 1\n\n  X-Two: ${WHO}  \nno header\n");
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::to(&upstream.url("/mcp"))
         .args(["--header", "X-Three: three and more", "--header", "a word", "--header=X-Four:4"])

@@ -292,8 +292,8 @@ fn a_server_that_moved_to_another_authorization_server_is_followed_though_the_ol
         // Lifetimes are whole seconds, and their end causes no event to wait for.
         std::thread::sleep(second);
         bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
-        let tab = machine.browser.tab(2);
-        assert!(tab.starts_with(&other.issuer.url("/authorize")), "{tab}");
+        let url = Tab::default().start(&machine.browser.tab(2));
+        assert!(url.starts_with(&other.issuer.url("/authorize")), "{url}");
         bridge.cancel("2");
         bridge.finish();
     }

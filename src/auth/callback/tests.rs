@@ -223,7 +223,9 @@ async fn a_head_may_come_in_pieces() {
     let (_callback, port) = callback(&CallbackSettings::default());
     let mut browser = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     browser.set_nodelay(true).unwrap();
-    for byte in format!("GET /start/nonce-1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").bytes() {
+    let start = start_url("http://127.0.0.1/callback", "nonce-1", Purpose::Print, true);
+    let path = start.strip_prefix("http://127.0.0.1").unwrap();
+    for byte in format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").bytes() {
         browser.write_all(&[byte]).await.unwrap();
         tokio::task::yield_now().await;
     }

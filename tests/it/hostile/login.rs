@@ -71,24 +71,22 @@ fn a_server_that_names_a_new_scope_each_time_gets_three_tabs_an_hour() {
     let call = |id: usize| {
         request(&id.to_string(), "tools/call", r#"{"name":"look","arguments":{},"_meta":{"progressToken":"p"}}"#)
     };
-    let mut calls = 0;
-    while machine.browser.tabs().len() < 3 {
-        calls += 1;
-        assert!(calls < 6, "each call needs another login");
-        bridge.send(&call(calls));
-        bridge.response(&calls.to_string());
-    }
-    // The next login is shown as a link alone, which the person may follow.
-    bridge.send(&call(7));
+    // A login, and another one for the first new scope.
+    bridge.send(&call(1));
+    bridge.response("1");
+    // The third tab, and then a login that is shown as a link alone, which the person may follow.
+    bridge.send(&call(2));
     let link = loop {
         let progress: Value = serde_json::from_str(&bridge.message("notifications/progress")).unwrap();
         let text = progress["params"]["message"].as_str().unwrap_or_default().to_owned();
-        if let Some(link) = text.split_whitespace().find(|word| word.contains("/authorize?")) {
+        let Some(link) = text.split_whitespace().find(|word| word.contains("/authorize?")) else { continue };
+        let state = parameter(&query(link), "state").unwrap();
+        if !servers.issuer.requests().iter().any(|request| request.path.contains(&state)) {
             break link.to_owned();
         }
     };
     assert_eq!(follow(&link).expect("a page").status, 200, "the login goes on without a tab");
-    bridge.response("7");
+    bridge.response("2");
     bridge.finish();
     assert_eq!(machine.browser.tabs().len(), 3, "{:?}", machine.browser.tabs());
 }

@@ -92,3 +92,12 @@ pub(crate) fn stdout_text(output: &Output) -> String {
 pub(crate) fn json_output(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
+
+/// Writes a file that only this user may read, as a file with a secret should be.
+pub(crate) fn write_private(path: impl AsRef<Path>, text: &str) {
+    let mut options = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.write(true).create(true).truncate(true).open(path);
+    std::io::Write::write_all(&mut file.unwrap(), text.as_bytes()).unwrap();
+}

@@ -30,7 +30,7 @@ pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
 pub(crate) use https::{CertificateAuthority, Https, TlsOptions, file, path};
 pub(crate) use interactive_command::InteractiveCommand;
 pub(crate) use launch::{Launch, initialize_response};
-pub(crate) use machine::{Machine, call_succeeds, json_output, stdout_text, wait_until_stored};
+pub(crate) use machine::{Machine, call_succeeds, json_output, stdout_text, wait_until_stored, write_private};
 pub(crate) use modern::*;
 pub(crate) use modern_client::*;
 pub(crate) use oddities::{Format, Oddities};

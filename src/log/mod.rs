@@ -2,7 +2,7 @@
 //!
 //! One line per event on stderr, quiet by default; with a time also in a log file, if the user wants one. A [`trace`]
 //! for a bug report is a third thing: all that is sent and received. No secret gets into any of them: secrets live in
-//! [`Secret`], and every text that a server sends goes through [`foreign`], because servers quote paths and headers, and
+//! [`Secret`], and every text that a server sends goes through [`foreign()`], because servers quote paths and headers, and
 //! write what acts on a terminal or a model.
 
 mod escapes;

@@ -4,6 +4,8 @@
 //! is seen at the next read. A change is a [`Transaction`]: it holds the lock of the login, starts from the record on
 //! disk, writes the new record before anybody uses it, and runs in a task that cancellation does not reach.
 
+mod transaction;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,14 +21,13 @@ use crate::files::{Reservation, Stamp};
 use crate::log;
 use crate::task;
 
+pub(super) use transaction::Transaction;
+
 /// How long a transaction waits for the transactions of other processes.
 const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
 /// A wait for another process that is longer is told.
 const LONG_WAIT: Duration = Duration::from_secs(1);
-
-/// The longest pause between two attempts to save a record that could not be saved.
-const SAVE_AGAIN: Duration = Duration::from_secs(30);
 
 /// How often [`Account::changed`] looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -321,91 +322,5 @@ impl Account {
         log::warn!("the login is saved now");
         gate.take();
         true
-    }
-}
-
-/// The right to change a login, and the login's record on disk. Dropping it releases the lock.
-#[derive(Debug)]
-pub struct Transaction {
-    account: Account,
-    gate: OwnedMutexGuard<Option<Lock>>,
-    /// Room for the record that [`Transaction::keep`] writes.
-    room: Option<Reservation>,
-    /// The record on disk; empty where there is none.
-    pub record: Record,
-}
-
-impl Transaction {
-    /// Reads the record again: a process of another version may write without the lock.
-    pub(super) async fn read_again(&mut self) -> Result<(), StoreError> {
-        let newest = self.account.read_again().await?;
-        self.record = newest.map(|snapshot| snapshot.record.as_ref().clone()).unwrap_or_default();
-        Ok(())
-    }
-
-    /// [`Account::reserve`] for the record that [`Transaction::keep`] writes.
-    pub(super) async fn reserve(&mut self) -> Result<(), StoreError> {
-        self.room = Some(self.account.reserve().await?);
-        Ok(())
-    }
-
-    /// Uses room that was reserved before the transaction began.
-    pub(super) fn use_room(&mut self, room: Reservation) {
-        self.room = Some(room);
-    }
-
-    /// Writes the record as the next generation. After an error the old record is in force.
-    pub async fn save(&mut self, record: Record) -> Result<Snapshot, StoreError> {
-        let record = self.next(record).await;
-        self.note(record).await
-    }
-
-    /// Writes the record as the next generation; if that fails, keeps it in memory and tries again until it is written.
-    /// For tokens, which are issued once: without them the login is lost for every program. Until the record is written
-    /// no other process gets the lock.
-    pub async fn keep(&mut self, record: Record) -> Snapshot {
-        let record = self.next(record).await;
-        self.record = record.clone();
-        let written = self.account.write(record.clone(), self.room.take()).await;
-        let snapshot = self.account.publish(record, written.is_err());
-        if let Err(error) = written {
-            log::error!("{error}; until it is, only this process is logged in; {}", error.hint());
-            let account = self.account.clone();
-            task::spawn(async move {
-                let mut pause = Duration::from_secs(1);
-                loop {
-                    tokio::time::sleep(pause).await;
-                    if account.save_again().await {
-                        return;
-                    }
-                    pause = (pause * 2).min(SAVE_AGAIN);
-                }
-            });
-        }
-        snapshot
-    }
-
-    /// Writes a note that changes nothing for those who use the login: the generation stays.
-    pub(super) async fn note(&mut self, record: Record) -> Result<Snapshot, StoreError> {
-        self.account.write(record.clone(), None).await?;
-        self.record = record.clone();
-        Ok(self.account.publish(record, false))
-    }
-
-    /// Numbers a record: newer than ours, and newer than what a process of another version may have written without
-    /// the lock.
-    async fn next(&self, mut record: Record) -> Record {
-        let on_disk = self.account.read_again().await.ok().flatten();
-        let on_disk = on_disk.map_or(0, |snapshot| snapshot.record.generation);
-        record.generation = record.generation.max(self.record.generation).max(on_disk) + 1;
-        record
-    }
-}
-
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        if !self.account.0.seen.lock().unsaved {
-            self.gate.take();
-        }
     }
 }

@@ -25,7 +25,8 @@ pub fn foreign(text: &str) -> String {
 
 /// The same for bytes that should be a text.
 pub fn foreign_bytes(text: &[u8]) -> String {
-    let needed = START.saturating_add(longest_secret()).min(text.len());
+    // One character more than is looked at shows that the text goes on.
+    let needed = START.saturating_add(longest_secret()).saturating_add(char::MAX.len_utf8()).min(text.len());
     foreign(&String::from_utf8_lossy(&text[..needed]))
 }
 
@@ -35,7 +36,7 @@ pub fn foreign_name(name: &str) -> String {
 }
 
 fn shown(text: &str, longest: usize) -> String {
-    let shown = neutral(&mask_start(text, START));
+    let shown = redact_start(text, START);
     let line = shown.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(longest) {
         // One less than the limit, for the mark that the text goes on.
@@ -46,16 +47,20 @@ fn shown(text: &str, longest: usize) -> String {
 
 /// The same for the beginning of a long text, which a caller is going to read before it shows a part of it.
 pub fn redact_start(text: &str, length: usize) -> String {
-    neutral(&mask_start(text, length))
+    let needed = longest_secret();
+    let start = &text[..floor_char_boundary(text, length.saturating_add(needed))];
+    // First, because a secret may be spelled with invisible characters in it.
+    let neutral = neutral(start);
+    // The text may be cut within a secret, whose beginning would not be recognized.
+    let end = if start.len() < text.len() { neutral.len().saturating_sub(needed) } else { neutral.len() };
+    mask_start(&neutral, length.min(end))
 }
 
 /// A sentence of this program, which may quote strangers: without secrets, on one line, and without characters that act
 /// on a terminal. A very long one is cut.
 pub fn redact(text: &str) -> String {
-    // Not cut within a secret, because the beginning of the secret would remain.
-    let start = &text[..floor_char_boundary(text, LONGEST_LINE.saturating_add(longest_secret()))];
-    let mut shown = mask_start(&neutral(start), LONGEST_LINE);
-    if start.len() < text.len() || start.len() > LONGEST_LINE {
+    let mut shown = redact_start(text, LONGEST_LINE);
+    if text.len() > LONGEST_LINE {
         shown.truncate(floor_char_boundary(&shown, LONGEST_LINE));
         shown.push('…');
     }
@@ -122,6 +127,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn invisible_characters_hide_no_secret_from_the_search() {
+        crate::log::hide("marked-unseen-0123456789");
+        let split = "marked-un\u{200b}seen-01\u{e0041}23456789";
+        assert_eq!((foreign(split), redact(split)), ("***".to_owned(), "***".to_owned()));
+        // Where a long text is cut, much of it may be invisible.
+        for before in 0..200 {
+            let text = format!("{}{}", "\u{200b}".repeat(before * 100), "marked-unseen-0123456789 ".repeat(2000));
+            for shown in [foreign(&text), redact(&text), foreign_bytes(text.as_bytes())] {
+                assert!(!shown.contains("mark"), "{before}: {shown}");
+            }
+        }
+    }
 
     #[test]
     fn a_strangers_text_is_one_short_line_of_visible_characters() {

@@ -294,6 +294,12 @@ impl Upstream {
         })
     }
 
+    /// Waits for a request whose path begins like this.
+    #[track_caller]
+    pub(crate) fn wait_for_path(&self, path: &str) -> Arc<Request> {
+        self.wait(path, |recorded| recorded.requests.iter().find(|request| request.path.starts_with(path)).cloned())
+    }
+
     /// Waits until this upstream has closed this many connections, and a moment longer.
     #[track_caller]
     pub(crate) fn wait_for_closed(&self, connections: usize) {

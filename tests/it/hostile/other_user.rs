@@ -88,11 +88,23 @@ fn ports(servers: &OauthServers) -> Vec<u16> {
     uris.iter().filter_map(port).collect()
 }
 
+/// Takes a port, as soon as no other test uses it.
+fn take(port: u16) -> TcpListener {
+    let began = std::time::Instant::now();
+    loop {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(began.elapsed() < DEADLINE, "{port}: {error}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn squatted_ports_do_not_end_a_login() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
     machine.logged_in(&servers).finish();
-    let taken: Vec<_> = ports(&servers).iter().map(|port| TcpListener::bind(("127.0.0.1", *port)).unwrap()).collect();
+    let taken: Vec<_> = ports(&servers).into_iter().map(take).collect();
     machine.run(["logout", &servers.url()], "");
     machine.logged_in(&servers).finish();
     let used = parameter(servers.records().logins.last().unwrap(), "redirect_uri").unwrap();

@@ -7,8 +7,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::settings::CallbackSettings;
 
-/// Browsers open a few more connections than they use.
-const BACKLOG: i32 = 32;
+/// Other programs may connect faster than we accept. Without room the system drops the first packet of the browser's own
+/// connection, which is sent again only seconds later.
+const BACKLOG: i32 = 1024;
 
 /// Why the callback server cannot listen.
 #[derive(Debug, Clone, thiserror::Error)]

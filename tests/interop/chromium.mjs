@@ -53,7 +53,9 @@ async function visit(url, { agree = true, dark = false } = {}) {
   await page.type("input[name=password]", "any");
   await Promise.all([page.waitForNavigation(), page.click("button[type=submit]")]);
   complaints.length = 0;
-  const [back] = [...new URL(url).searchParams].filter(([name]) => name === "redirect_uri").map(([, value]) => value);
+  // The short address has led here by way of the authorization URL.
+  const visited = requests.map((request) => new URL(request).searchParams);
+  const back = visited.find((parameters) => parameters.has("redirect_uri")).get("redirect_uri");
   requests.length = 0;
   const answer = page.waitForResponse((response) => response.url().startsWith(back), { timeout: 20_000 });
   await page.click(agree ? "button[type=submit]" : 'a[href$="/abort"]');

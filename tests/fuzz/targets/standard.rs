@@ -1,13 +1,16 @@
 //! Which events does a whole stream have? The HTML standard, 9.2.6 "Interpreting an event stream", word by word.
 //!
-//! Three rules are our own: an event above the limit is skipped, except for a delay that comes before the limit; an event is
-//! complete even if the stream ends right after it; and a byte order mark may begin any line.
+//! Four rules are our own: an event above the limit is skipped, except for a delay that comes before the limit; an event is
+//! complete even if the stream ends right after it; a byte order mark may begin any line; and a very long id does not count.
 
 use bytes::Bytes;
 use mcp_ferry::net::Event;
 use mcp_ferry::message::{Kind, Message};
 
 use crate::{Read, TooLong};
+
+/// A longer id is not kept, in bytes as they came.
+const LONGEST_ID: usize = 8 * 1024;
 
 /// What the stream means.
 pub struct Expected {
@@ -74,6 +77,7 @@ pub fn interpret(bytes: &[u8], limit: usize) -> Expected {
         let line = std::str::from_utf8(line).expect("decoded");
         // The scan for an answer finds nothing behind a byte order mark.
         let marked = line.starts_with('\u{feff}');
+        let decoded_size = line.len();
         let line = line.strip_prefix('\u{feff}').unwrap_or(line);
         size += line_size;
         if line.is_empty() {
@@ -99,7 +103,7 @@ pub fn interpret(bytes: &[u8], limit: usize) -> Expected {
         match field {
             "event" => name = value.to_owned(),
             "data" => data = data + value + "\n",
-            "id" if !value.contains('\0') => last_id = value.to_owned(),
+            "id" if !value.contains('\0') && line_size - (decoded_size - value.len()) <= LONGEST_ID => last_id = value.to_owned(),
             "retry" if size <= limit && !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 expected.retry = Some(u128::from(value.parse().unwrap_or(u64::MAX)));
             }

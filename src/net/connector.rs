@@ -187,7 +187,7 @@ impl Routes {
             return Ok(Stream::direct(stream, scope));
         };
         let scope = AddressScope::around_host(host);
-        // Before the proxy hears of it.
+        // Before the proxy is asked for it.
         let resolved = match proxy.url.protocol {
             ProxyProtocol::Socks5 => self.resolve(host).await?,
             ProxyProtocol::Http | ProxyProtocol::Socks5h => None,

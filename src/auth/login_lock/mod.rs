@@ -8,6 +8,7 @@ mod ration;
 
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -194,7 +195,12 @@ fn ration(store: &Store, key: &Key) -> Ration {
     store.read_beside(key, RATION).unwrap_or_default()
 }
 
+/// Held while the ration is read, changed and written: a success is noted while the next login registers its client,
+/// and one of the two changes would be lost.
+static CHANGING: Mutex<()> = Mutex::new(());
+
 fn change_ration<T>(store: &Store, key: &Key, change: impl FnOnce(&mut Ration) -> T) -> Result<T, StoreError> {
+    let _changing = CHANGING.lock();
     let mut ration = ration(store, key);
     let result = change(&mut ration);
     store.write_beside(key, RATION, &ration).map(|()| result)

@@ -5,6 +5,8 @@ use bytes::{Buf, Bytes};
 use crate::message::Oversize;
 use crate::net::held::{Held, bound};
 
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// The next item in the stream.
 #[derive(Debug)]
 pub(super) enum Item {
@@ -127,7 +129,7 @@ impl Guard {
             answer.push(&self.partial);
             self.skipping = Some(Skipping { answer: only.then_some(answer), at_end: false, together });
             self.held.clear();
-            self.partial.truncate(1);
+            self.partial.truncate(BYTE_ORDER_MARK.len() + 1);
             self.partial.shrink_to_fit();
         }
         if let Some(Skipping { answer: Some(answer), at_end: false, .. }) = &mut self.skipping {
@@ -139,19 +141,17 @@ impl Guard {
         if self.skipping.is_none() {
             self.partial.extend_from_slice(bytes);
         } else {
-            // Now it only matters whether the line is empty.
-            self.partial.truncate(1);
-            if self.partial.is_empty() {
-                self.partial.extend(bytes.first());
-            }
+            // Now it only matters whether the line is empty, perhaps but for a byte order mark.
+            let room = (BYTE_ORDER_MARK.len() + 1).saturating_sub(self.partial.len());
+            self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
     }
 
     fn item(&mut self, mut line: Bytes) -> Option<Item> {
         // The HTML standard removes a byte order mark from the beginning of the stream. Servers on .NET that open a writer
         // for each event begin each with one.
-        if line.starts_with(b"\xEF\xBB\xBF") {
-            line.advance(3);
+        if line.starts_with(BYTE_ORDER_MARK) {
+            line.advance(BYTE_ORDER_MARK.len());
         }
         if line.is_empty() {
             self.size = 0;

@@ -97,6 +97,12 @@ fn an_event_over_the_limit_is_skipped_and_the_next_one_read() {
         assert_eq!((first, next), (&messages(&["a"])[0], &messages(&["b"])[0]));
         assert_eq!(lost, &Err(SseError::TooLong { limit: 4000, together: false, answer_id: None }));
     }
+    let text = "data: a b c d e f g\n\u{feff}\ndata: b\n\n";
+    for size in 1..text.len() {
+        let parsed = parse(text.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(), 12);
+        assert_eq!(parsed.events.len(), 2, "a byte order mark is no line, however it arrives: {size}");
+        assert_eq!(parsed.events[1], messages(&["b"])[0]);
+    }
     let answer = format!("id: 1\ndata: {{\"result\":{{\"id\":2,\"x\":\"{long}\"}},\"id\":7}}\n\n");
     for size in [1, 100, 4000, 9000] {
         let parsed = parse(answer.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(), 4000);
@@ -143,7 +149,7 @@ proptest! {
 
     #[test]
     fn how_the_bytes_are_cut_changes_nothing(
-        lines in proptest::collection::vec("(data|event|id|retry|:|x)?:? ?[a-z0-9é\u{0}]{0,6}(\n|\r\n|\r|\n\n|\r\n\r\n)", 0..12),
+        lines in proptest::collection::vec("\u{feff}?(data|event|id|retry|:|x)?:? ?[a-z0-9é\u{0}]{0,6}(\n|\r\n|\r|\n\n|\r\n\r\n)", 0..12),
         bom in any::<bool>(),
         cuts in proptest::collection::vec(0..160usize, 0..8),
         limit in 8..60usize,

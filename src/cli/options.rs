@@ -132,6 +132,9 @@ options! {
         /// Use no proxy, even if the environment or the system's settings name one
         no_proxy: bool,
 
+        /// Use HTTP/1.1 only: for a server that offers HTTP/2 and does not keep to it
+        http1: bool,
+
         /// Use the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names, which is the default
         enable_proxy: bool => hide = true,
 

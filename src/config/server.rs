@@ -92,6 +92,7 @@ pub(super) fn network(options: &Options) -> Result<Network, Error> {
         client_key: path(&typed.client_key),
         family,
         unix_socket: path(&typed.unix_socket),
+        http1: typed.http1,
         connect_timeout: Duration::from_secs_f64(options.connection.connect_timeout),
         cookies: !typed.disable_cookies,
         ..Network::default()

@@ -15,26 +15,30 @@ use super::connector::Connector;
 use super::cookies::CookieJar;
 use super::encoding::{ResponseBody, decoded};
 use super::error::{HttpError, chain};
+use super::http2::{Carrier, Http2, SendError};
 use super::network::{Network, NetworkError};
-use super::origin::origin;
+use super::origin::{is_https, origin};
+use super::spares::IDLE;
 use super::{tls_error, tunnel};
 use crate::log::{self, trace};
 
 /// The value of our `User-Agent` header (RFC 9110, section 10.1.5).
 pub const PRODUCT: &str = concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"));
 
-/// How long an idle connection stays in the pool. Node's and uvicorn's servers close idle connections after five
-/// seconds, and a request that is sent at that moment is lost.
-const IDLE: Duration = Duration::from_secs(4);
+/// How often a request that the server has not processed is sent again at once.
+const MOST_RESENDS: u32 = 3;
 
 /// The most header lines of a response; hyper's own limit is 100.
 const MOST_HEADERS: usize = 512;
 
-/// A pool of connections, and a cookie jar. Cheap to clone.
+/// Connections, and a cookie jar. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
+    /// The pool of HTTP/1.1 connections.
     pool: Client<Connector, Full<Bytes>>,
-    /// The pool's own connector: it knows the proxies and our certificate.
+    /// `None` with `--http1`, and where all requests go through a socket of this machine.
+    http2: Option<Http2>,
+    /// The pools' own connector: it knows the proxies and our certificate.
     connector: Connector,
     /// `None` with `--disable-cookies`. Shared by all clones: each response adds cookies, each request reads them.
     cookies: Option<Arc<CookieJar>>,
@@ -62,12 +66,32 @@ impl Http {
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_max_headers(MOST_HEADERS)
             .build(connector.clone());
-        Ok(Self { pool, connector, cookies: network.cookies.then(Arc::default) })
+        let uses_http2 = !network.http1 && !connector.has_socket();
+        let http2 = uses_http2.then(|| Http2::new(connector.clone()));
+        Ok(Self { pool, http2, connector, cookies: network.cookies.then(Arc::default) })
     }
 
     /// Prepares for a request to this address: what TLS needs is read in the meantime.
     pub fn prepare(&self, uri: &Uri) {
         self.connector.prepare(uri);
+    }
+
+    /// Begins to open the connection for the first request to this address.
+    pub fn connect(&self, uri: &Uri) {
+        match &self.http2 {
+            Some(http2) if is_https(uri) => http2.prepare(uri),
+            _ => self.connector.open_spare(uri),
+        }
+    }
+
+    /// Whether requests to this address travel on one connection, in the order in which they are sent.
+    pub fn is_shared(&self, uri: &Uri) -> bool {
+        self.http2.as_ref().is_some_and(|http2| http2.is_shared(uri))
+    }
+
+    /// How long the way to the server at this address and back takes, where that was measured.
+    pub fn round_trip(&self, uri: &Uri) -> Option<Duration> {
+        self.http2.as_ref()?.round_trip(uri)
     }
 
     /// The scope for addresses that the server at this address names. It is the server that this client connects to.
@@ -119,11 +143,7 @@ impl Http {
             }
         }
         let exchange = trace::request(method, uri, &headers, &body);
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = uri.clone();
-        *request.headers_mut() = headers;
-        let response = self.pool.request(request).await.map_err(|error| self.explain(uri, &error));
+        let response = self.exchange(method, uri, headers, body).await;
         let mut response = response.inspect_err(|error| trace::failed(exchange, error))?;
         trace::response(exchange, &mut response);
         if let (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) = (&forward_proxy, response.status()) {
@@ -137,7 +157,62 @@ impl Http {
         if let Some(cookies) = &self.cookies {
             cookies.store(uri, response.headers());
         }
-        Ok(decoded(response))
+        Ok(response)
+    }
+
+    /// Sends a request on the connection that it gets.
+    async fn exchange(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<ResponseBody>, HttpError> {
+        if let Some(http2) = self.http2.as_ref().filter(|_| is_https(uri)) {
+            match self.exchange_http2(http2, method, uri, &headers, &body).await? {
+                Some(response) => return Ok(response),
+                None => {}
+            }
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers;
+        self.pool.request(request).await.map(decoded).map_err(|error| self.explain(uri, &error))
+    }
+
+    /// `None`: the server speaks HTTP/1.1.
+    async fn exchange_http2(
+        &self,
+        http2: &Http2,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Option<Response<ResponseBody>>, HttpError> {
+        let mut resends = 0;
+        loop {
+            let carrier = http2.carrier(uri).await.map_err(|error| HttpError::connect(uri, error))?;
+            let Carrier::Http2(slot) = carrier else { return Ok(None) };
+            let reused = slot.is_reused;
+            match slot.send(method, uri, headers.clone(), body.clone()).await {
+                Ok(response) => return Ok(Some(decoded(response))),
+                Err(SendError::RequiresHttp1) => http2.require_http1(uri),
+                Err(SendError::Unprocessed(cause)) if resends == MOST_RESENDS => {
+                    return Err(HttpError::Unprocessed { host: origin(uri), cause });
+                }
+                Err(SendError::Unprocessed(_)) => resends += 1,
+                Err(SendError::Broken { cause, tls_error }) => {
+                    let identity = self.connector.identity(uri);
+                    return Err(match tls_error {
+                        Some(error) if tls_error::is_about_client_certificate(&error, identity) => {
+                            HttpError::connect(uri, tls_error::explain(&error, uri, identity))
+                        }
+                        _ => HttpError::Broken { host: origin(uri), cause, reused },
+                    });
+                }
+            }
+        }
     }
 
     fn explain(&self, uri: &Uri, error: &legacy::Error) -> HttpError {
@@ -146,7 +221,7 @@ impl Http {
         if error.is_connect() || tls_error::is_about_client_certificate(error, identity) {
             HttpError::connect(uri, tls_error::explain(cause, uri, identity))
         } else {
-            HttpError::Broken { host: origin(uri), cause: chain(cause) }
+            HttpError::Broken { host: origin(uri), cause: chain(cause), reused: false }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How is a connection to a server opened?
 //!
-//! [`Connector`] is what the pool calls. From top to bottom: `connect` opens a byte stream to the server and puts TLS
+//! [`Connector`] is what the pools call. From top to bottom: `connect` opens a byte stream to the server and puts TLS
 //! on it if the server's scheme is https; `open` connects that byte stream, through a socket of this machine, directly,
 //! or through a proxy; `connect_to_proxy` does the first half of the last.
 
@@ -28,8 +28,9 @@ use super::network::{Network, NetworkError};
 use super::origin::{bare_host, is_https, port};
 use super::proxy::{NamedProxy, Proxies};
 use super::proxy_url::ProxyProtocol;
+use super::spares::Spares;
 use super::stream::{Stream, check_socket, connect_socket};
-use super::tls::Tls;
+use super::tls::{Offer, Tls};
 use super::{tls_error, tunnel};
 
 /// The time without traffic after which TCP checks whether the peer is still there, and how often it checks again: a
@@ -43,7 +44,7 @@ type Tcp = HttpConnector<Resolver>;
 
 type Future<T> = Pin<Box<dyn std::future::Future<Output = Result<T, BoxError>> + Send>>;
 
-/// Opens connections for the pool. Cheap to clone.
+/// Opens connections for the pools. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Connector(Arc<Routes>);
 
@@ -65,6 +66,7 @@ impl Connector {
             proxy_tcp: tcp(proxy_admission, network.connect_timeout),
             tls: Tls::new(network)?,
             reached: Mutex::default(),
+            spares: Spares::default(),
         })))
     }
 
@@ -103,6 +105,40 @@ impl Connector {
         }
     }
 
+    /// Opens a connection: all steps together have `--connect-timeout`, because a server or a proxy may accept a
+    /// connection and then stay silent.
+    pub(super) async fn open(&self, uri: &Uri, offer: Offer) -> Result<MaybeHttpsStream<Stream>, BoxError> {
+        let routes = &self.0;
+        let timeout = routes.timeout;
+        let connecting = Arc::clone(routes).connect(uri.clone(), offer);
+        let connected = tokio::time::timeout(timeout, connecting).await.unwrap_or_else(|_| {
+            let proxy = routes.proxies.for_server(uri).ok().flatten().filter(|_| routes.socket.is_none());
+            let through = proxy.map(|proxy| format!(" through {proxy}")).unwrap_or_default();
+            let seconds = timeout.as_secs_f64();
+            Err(ConnectError::temporary(format!("no connection{through} within {seconds} seconds")).into())
+        });
+        if let Ok(connection) = &connected {
+            *routes.reached.lock() = Some(scope_around_peer(connection));
+        }
+        connected
+    }
+
+    /// Begins to open a connection of HTTP/1.1 that a request will need soon.
+    pub(super) fn open_spare(&self, uri: &Uri) {
+        let (connector, server) = (self.clone(), uri.clone());
+        self.0.spares.add_pending(uri, async move { connector.open(&server, Offer::Http1).await });
+    }
+
+    /// Connections that no request has been sent on.
+    pub(super) fn spares(&self) -> &Spares {
+        &self.0.spares
+    }
+
+    /// Whether requests to this address go through a socket of this machine.
+    pub(super) fn has_socket(&self) -> bool {
+        self.0.socket.is_some()
+    }
+
     /// What the server at this address sees of us.
     pub(super) fn identity(&self, uri: &Uri) -> &ClientIdentity {
         self.0.tls.identity(uri)
@@ -127,23 +163,17 @@ impl Service<Uri> for Connector {
         Poll::Ready(Ok(()))
     }
 
-    /// Opens a connection: all steps together have `--connect-timeout`, because a server or a proxy may accept a
-    /// connection and then stay silent.
+    /// The connection of HTTP/1.1 that is open already, or a new one.
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let routes = Arc::clone(&self.0);
+        let connector = self.clone();
         Box::pin(async move {
-            let timeout = routes.timeout;
-            let proxy = routes.proxies.for_server(&uri).ok().flatten().filter(|_| routes.socket.is_none());
-            let connected =
-                tokio::time::timeout(timeout, Arc::clone(&routes).connect(uri)).await.unwrap_or_else(|_| {
-                    let through = proxy.map(|proxy| format!(" through {proxy}")).unwrap_or_default();
-                    let seconds = timeout.as_secs_f64();
-                    Err(ConnectError::temporary(format!("no connection{through} within {seconds} seconds")).into())
-                });
-            if let Ok(connection) = &connected {
-                *routes.reached.lock() = Some(scope_around_peer(connection));
+            match connector.0.spares.take(&uri) {
+                Some(spare) => match spare.await {
+                    Ok(connected) => connected,
+                    Err(_) => connector.open(&uri, Offer::Http1).await,
+                },
+                None => connector.open(&uri, Offer::Http1).await,
             }
-            connected
         })
     }
 }
@@ -162,15 +192,16 @@ struct Routes {
     /// The scope for addresses that the server names. Each connection sets it once the server has shown its certificate
     /// there; logins read it.
     reached: Mutex<Option<AddressScope>>,
+    spares: Spares,
 }
 
 impl Routes {
     /// A connection to the server at this address, with TLS if its scheme is https.
-    async fn connect(self: Arc<Self>, uri: Uri) -> Result<MaybeHttpsStream<Stream>, BoxError> {
+    async fn connect(self: Arc<Self>, uri: Uri, offer: Offer) -> Result<MaybeHttpsStream<Stream>, BoxError> {
         if !is_https(&uri) {
             return Ok(MaybeHttpsStream::Http(self.open(&uri).await?));
         }
-        let config = self.tls.config(&uri).await?;
+        let config = self.tls.config(&uri, offer).await?;
         HttpsConnector::from((Opener(self), config)).call(uri).await
     }
 
@@ -216,7 +247,7 @@ impl Routes {
         if !is_https(uri) {
             return Ok(Stream::direct(tcp.call(uri.clone()).await?, AddressScope::Public));
         }
-        let config = self.tls.config(uri).await?;
+        let config = self.tls.config(uri, Offer::Http1).await?;
         let mut tls = HttpsConnector::from((tcp, config));
         let stream: MaybeHttpsStream<TokioIo<TcpStream>> = tls.call(uri.clone()).await?;
         Ok(Stream::direct(stream, AddressScope::Public))
@@ -270,6 +301,14 @@ fn scope_around_peer(connection: &MaybeHttpsStream<Stream>) -> AddressScope {
     match connection {
         MaybeHttpsStream::Http(stream) => stream.scope(),
         MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().scope(),
+    }
+}
+
+/// Whether the server at the other end has agreed to HTTP/2.
+pub(super) fn speaks_http2(connection: &MaybeHttpsStream<Stream>) -> bool {
+    match connection {
+        MaybeHttpsStream::Http(_) => false,
+        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().1.alpn_protocol() == Some(b"h2"),
     }
 }
 

@@ -37,6 +37,16 @@ pub enum HttpError {
         host: String,
         /// The chain of causes, outermost first.
         cause: String,
+        /// The connection had carried another request before, and broke before the first byte of a response.
+        reused: bool,
+    },
+    /// The server has not processed the request: it may be sent again.
+    #[error("{host} does not take the request: {cause}")]
+    Unprocessed {
+        /// Scheme and host.
+        host: String,
+        /// What the server says, or why nothing was sent.
+        cause: String,
     },
     /// A redirect that is not followed.
     #[error("a redirect of {host} is not followed: {why}")]
@@ -60,7 +70,7 @@ impl HttpError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Connect { hint, .. } => hint,
-            Self::Broken { .. } => NETWORK_HINT,
+            Self::Broken { .. } | Self::Unprocessed { .. } => NETWORK_HINT,
             Self::Redirect { .. } => "if the server has another address that you trust, use that address",
         }
     }
@@ -69,7 +79,7 @@ impl HttpError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Connect { permanent, .. } => !permanent,
-            Self::Broken { .. } => true,
+            Self::Broken { .. } | Self::Unprocessed { .. } => true,
             Self::Redirect { .. } => false,
         }
     }

@@ -29,6 +29,8 @@ pub struct Network {
     pub family: Family,
     /// A Unix-domain socket, or `\\.\pipe\NAME` on Windows, to which every connection goes instead of the URL's host.
     pub unix_socket: Option<PathBuf>,
+    /// HTTP/2 is not used.
+    pub http1: bool,
     /// The time limit for one connection: name, TCP, tunnel and TLS together.
     pub connect_timeout: Duration,
     /// Whether cookies are stored and sent back.
@@ -47,6 +49,7 @@ impl Default for Network {
             client_key: None,
             family: Family::Any,
             unix_socket: None,
+            http1: false,
             connect_timeout: CONNECT_TIMEOUT,
             cookies: true,
             address_scope: AddressScope::Any,

@@ -20,12 +20,37 @@ use super::verifier::Verifier;
 use crate::log;
 use crate::typed::{expand_path, is_unset};
 
-type Config = Result<Arc<ClientConfig>, rustls::Error>;
+type Config = Result<ClientConfig, rustls::Error>;
 
-/// The configuration with the client certificate, and the one without.
+/// Which protocols a server is offered (ALPN, RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    Http1,
+    /// Or else HTTP/1.1.
+    Http2,
+}
+
+/// The configurations with the client certificate, and those without.
 struct Configs {
-    showing: Arc<ClientConfig>,
-    withholding: Arc<ClientConfig>,
+    showing: Offers,
+    withholding: Offers,
+}
+
+/// A configuration for each offer.
+struct Offers {
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
+}
+
+impl Offers {
+    fn new(config: &ClientConfig) -> Self {
+        let offering = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            Arc::new(config)
+        };
+        Self { http1: offering(&[b"http/1.1"]), http2: offering(&[b"h2", b"http/1.1"]) }
+    }
 }
 
 /// The configuration of TLS. A thread of its own builds it when it is first needed, because reading the system's store
@@ -77,7 +102,7 @@ impl Tls {
     }
 
     /// The configuration for this server.
-    pub(super) async fn config(&self, server: &Uri) -> Config {
+    pub(super) async fn config(&self, server: &Uri, offer: Offer) -> Result<Arc<ClientConfig>, rustls::Error> {
         let configs = self.ready.get_or_try_init(|| async {
             self.prepare();
             let building = self.building.lock().take();
@@ -86,15 +111,16 @@ impl Tls {
                 None => Err(rustls::Error::General("a bug".to_owned())),
             }
             .map(|showing| {
-                let mut withholding = (*showing).clone();
+                let mut withholding = showing.clone();
                 withholding.client_auth_cert_resolver = Arc::clone(&self.withheld) as _;
                 // A resumed session would still be that of the certificate.
                 withholding.resumption = Resumption::default();
-                Configs { showing, withholding: Arc::new(withholding) }
+                Configs { showing: Offers::new(&showing), withholding: Offers::new(&withholding) }
             })
         });
         let configs = configs.await?;
-        Ok(Arc::clone(if self.may_show(server) { &configs.showing } else { &configs.withholding }))
+        let offers = if self.may_show(server) { &configs.showing } else { &configs.withholding };
+        Ok(Arc::clone(if offer == Offer::Http1 { &offers.http1 } else { &offers.http2 }))
     }
 
     /// What this server sees of us.
@@ -118,7 +144,7 @@ fn client_config(mut authorities: Vec<CertificateDer<'static>>, identity: Arc<Cl
         .dangerous() // only in that our verifier adds words to an error, see verifier.rs
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(identity);
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// The certificates that the variables of OpenSSL and Node name. A file that cannot be used is left out with a warning.

@@ -12,6 +12,7 @@ use http::{HeaderMap, Response};
 use hyper::body::{Body, Frame, Incoming};
 
 use super::error::BoxError;
+use super::http2::Http2Body;
 use decoder::Decoder;
 
 /// More encodings on top of each other are not decoded.
@@ -23,7 +24,8 @@ pub struct ResponseBody(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Plain(Incoming),
+    Http1(Incoming),
+    Http2(Http2Body),
     Encoded(Box<Encoded>),
 }
 
@@ -33,10 +35,22 @@ struct Encoded {
     decoder: Decoder,
 }
 
+impl From<Incoming> for ResponseBody {
+    fn from(body: Incoming) -> Self {
+        Self(Kind::Http1(body))
+    }
+}
+
+impl From<Http2Body> for ResponseBody {
+    fn from(body: Http2Body) -> Self {
+        Self(Kind::Http2(body))
+    }
+}
+
 /// The response with its body decoded. An encoding that is not known here stays in the header.
-pub(super) fn decoded(response: Response<Incoming>) -> Response<ResponseBody> {
+pub(super) fn decoded(response: Response<impl Into<ResponseBody>>) -> Response<ResponseBody> {
     let (mut head, body) = response.into_parts();
-    let mut body = ResponseBody(Kind::Plain(body));
+    let mut body = body.into();
     if let Some(decoders) = decoders(&head.headers) {
         for decoder in decoders {
             body = ResponseBody(Kind::Encoded(Box::new(Encoded { body, decoder })));
@@ -73,7 +87,8 @@ impl Body for ResponseBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
-            Kind::Plain(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Kind::Http1(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Kind::Http2(body) => Pin::new(body).poll_frame(cx),
             Kind::Encoded(encoded) => encoded.poll_frame(cx),
         }
     }

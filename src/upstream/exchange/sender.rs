@@ -289,7 +289,7 @@ impl Tries {
             {
                 DESCRIPTOR_WAIT
             }
-            HttpError::Connect { permanent: false, .. } => {
+            HttpError::Connect { permanent: false, .. } | HttpError::Unprocessed { .. } => {
                 let delay = self.backoff.next().min(LONGEST_DELAY);
                 if delay > self.left {
                     return Err(Failure::Unreachable(error));

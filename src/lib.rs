@@ -48,7 +48,7 @@
 //!   * `transport`: legacy Streamable HTTP (`legacy/get_stream`: the GET stream), `http_sse`, `modern` (with its
 //!     subscriptions), and what a new session must have from the one before (`session_state`).
 //!   * `exchange`: one HTTP request: `sender`, `response`, `response_stream`, `backoff`, and `to_client`, the way back.
-//! * [`net`]: the one HTTP client: pool, proxies, TLS (`tls_error`: sentences about certificates), cookies, SSE.
+//! * [`net`]: the one HTTP client: HTTP/1.1 and HTTP/2, proxies, TLS (`tls_error`: sentences about certificates), cookies, SSE.
 //! * [`auth`]: which credential does a request get, and what follows a 401 or 403 (`oauth`)? `login`, `refresh`,
 //!   `grants` and `discovery` make logins; `store` keeps them; `login_lock` lets one process of the machine log in, and
 //!   rations browser tabs.

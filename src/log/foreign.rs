@@ -75,14 +75,14 @@ pub fn neutral(text: &str) -> String {
     text.chars().filter(|c| !is_invisible(*c)).map(|c| if is_break(c) { ' ' } else { c }).collect()
 }
 
-/// A text of JSON without these characters: its escapes say the same.
+/// A text of JSON without these characters: its escapes say the same. Line ends stay, which may stand between its parts.
 pub fn neutral_json(text: &str) -> String {
-    if text.is_ascii() {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')) {
         return text.to_owned();
     }
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_invisible(c) || is_break(c) {
+        if (is_invisible(c) || is_break(c)) && !matches!(c, '\t' | '\n' | '\r') {
             let mut units = [0; 2];
             escaped.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
         } else {
@@ -149,6 +149,7 @@ mod tests {
         assert_eq!(foreign(&"ä".repeat(5000)).chars().count(), 300);
         assert_eq!(foreign(&"x".repeat(300)), "x".repeat(300));
         assert_eq!(neutral_json("{\"a\":\"\u{202e}\u{9b}\u{e0041}é\"}"), r#"{"a":"\u202e\u009b\udb40\udc41é"}"#);
+        assert_eq!(neutral_json("{\"a\":\n\"\u{7f}é\"}\r\n"), "{\"a\":\n\"\\u007fé\"}\r\n");
     }
 
     #[test]

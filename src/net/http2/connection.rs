@@ -40,8 +40,9 @@ const QUIET: Duration = Duration::from_secs(5);
 /// How often a sign of life is asked for while responses are awaited.
 const INTERVAL: Duration = Duration::from_secs(20);
 
-/// How long the sign of life may take.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long the sign of life may take, and the first one: it may be that this server gives none.
+const ANSWER: Duration = Duration::from_secs(6);
+const FIRST_ANSWER: Duration = Duration::from_secs(30);
 
 /// What the slowest path carries in a second, in bytes: a PING waits behind what was sent before it.
 const SLOWEST: u64 = 32 * 1024;
@@ -105,7 +106,7 @@ impl Connection {
             cause: Mutex::new(None),
         });
         let pings = connection.ping_pong();
-        let watch = Watch { pings, asked: None, shared: Arc::clone(&shared) };
+        let watch = Watch { pings, asked: None, has_answered: false, shared: Arc::clone(&shared) };
         drop(task::spawn(async move {
             tokio::select! {
                 // What the connection ends with, its requests are told too.
@@ -172,6 +173,7 @@ struct Watch {
     pings: Option<PingPong>,
     /// When the sign of life was asked for that has not come.
     asked: Option<Instant>,
+    has_answered: bool,
     shared: Arc<Shared>,
 }
 
@@ -226,6 +228,7 @@ impl Watch {
     }
 
     fn note_answer(&mut self) {
+        self.has_answered = true;
         if let Some(asked) = self.asked.take() {
             let micros = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
             self.shared.round_trip.store(micros, Ordering::Relaxed);
@@ -236,7 +239,8 @@ impl Watch {
     /// front of the PING.
     fn left(&self, asked: Instant) -> Duration {
         let activity = &self.shared.activity;
-        let limit = ANSWER + Duration::from_secs(activity.unconfirmed() / SLOWEST);
+        let limit = if self.has_answered { ANSWER } else { FIRST_ANSWER };
+        let limit = limit + Duration::from_secs(activity.unconfirmed() / SLOWEST);
         limit.saturating_sub(asked.elapsed().min(activity.silence()))
     }
 }

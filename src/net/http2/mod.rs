@@ -174,11 +174,9 @@ impl State {
         self.connections.retain_mut(Connection::is_open);
         let first = self.connections.iter().position(Connection::has_room)?;
         let slot = self.connections[first].slot();
-        let mut at = 0;
-        self.connections.retain(|connection| {
-            at += 1;
-            at <= first + 1 || connection.is_in_use()
-        });
+        // Of those without room, each is in use. One that is not was needed for a while, or takes nothing more.
+        let mut places = 0..;
+        self.connections.retain(|connection| places.next() == Some(first) || connection.is_in_use());
         Some(slot)
     }
 

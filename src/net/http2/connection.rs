@@ -41,7 +41,7 @@ const QUIET: Duration = Duration::from_secs(5);
 const INTERVAL: Duration = Duration::from_secs(20);
 
 /// How long the sign of life may take, and the first one: it may be that this server gives none.
-const ANSWER: Duration = Duration::from_secs(6);
+const ANSWER: Duration = Duration::from_secs(5);
 const FIRST_ANSWER: Duration = Duration::from_secs(30);
 
 /// What the slowest path carries in a second, in bytes: a PING waits behind what was sent before it.

@@ -14,13 +14,14 @@ mod connection;
 mod exchange;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::connector::{Connector, speaks_http2};
 use super::error::ConnectError;
@@ -36,6 +37,9 @@ pub(super) use exchange::SendError;
 /// How many requests may wait for a connection that is being opened. How many streams it admits is known only afterwards;
 /// RFC 9113, section 6.5.2, recommends at least 100.
 const SEATS: usize = 100;
+
+/// When a connection has been opening for so long, the next request opens another: the path may have come back since.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// The HTTP/2 connections of the process. Cheap to clone.
 #[derive(Clone)]
@@ -53,8 +57,14 @@ pub(super) enum Carrier {
     Http2(Slot),
 }
 
-/// Changed when a connection was opened or given up; each request looks at it.
-type Origin = Mutex<State>;
+/// One server.
+#[derive(Default)]
+struct Origin {
+    /// Changed when a connection was opened or given up; each request looks at it.
+    state: Mutex<State>,
+    /// Wakes all requests that wait for a connection when one is open.
+    opened: Notify,
+}
 
 #[derive(Default)]
 struct State {
@@ -67,6 +77,7 @@ struct State {
 /// A connection that is being opened.
 struct Opening {
     number: u64,
+    begun: Instant,
     /// How many more requests may wait for it.
     seats: usize,
     result: Waiting,
@@ -82,7 +93,7 @@ impl Http2 {
     /// Begins to open the first connection to this server.
     pub(super) fn prepare(&self, uri: &Uri) {
         let origin = self.origin(uri);
-        let mut state = origin.lock();
+        let mut state = origin.state.lock();
         if state.is_http2.is_none() && state.openings.is_empty() {
             self.open(uri, &origin, &mut state);
         }
@@ -95,8 +106,10 @@ impl Http2 {
         }
         let origin = self.origin(uri);
         loop {
+            let mut opened = pin!(origin.opened.notified());
+            opened.as_mut().enable();
             let mut opening = {
-                let mut state = origin.lock();
+                let mut state = origin.state.lock();
                 if state.is_http2 == Some(false) {
                     return Ok(Carrier::Http1);
                 }
@@ -108,27 +121,32 @@ impl Http2 {
                     None => self.open(uri, &origin, &mut state),
                 }
             };
-            let result = opening.wait_for(Option::is_some).await.map(|result| result.clone());
-            result.ok().flatten().unwrap_or_else(|| Err(ConnectError::temporary("the connection was given up")))?;
+            tokio::select! {
+                () = opened => {}
+                result = opening.wait_for(Option::is_some) => {
+                    let result = result.ok().and_then(|result| result.clone());
+                    result.unwrap_or_else(|| Err(ConnectError::temporary("the connection was given up")))?;
+                }
+            }
         }
     }
 
     /// The server does not carry this out over HTTP/2 (`HTTP_1_1_REQUIRED`, RFC 9113, section 7).
     pub(super) fn require_http1(&self, uri: &Uri) {
         let origin = self.origin(uri);
-        let mut state = origin.lock();
+        let mut state = origin.state.lock();
         state.is_http2 = Some(false);
         state.connections.clear();
     }
 
     /// Whether requests to this server share a connection that is open.
     pub(super) fn is_shared(&self, uri: &Uri) -> bool {
-        is_https(uri) && self.origin(uri).lock().connections.iter_mut().any(Connection::is_open)
+        is_https(uri) && self.origin(uri).state.lock().connections.iter_mut().any(Connection::is_open)
     }
 
     /// How long the way to this server and back takes, where that was measured.
     pub(super) fn round_trip(&self, uri: &Uri) -> Option<Duration> {
-        self.origin(uri).lock().connections.iter().find_map(Connection::round_trip)
+        self.origin(uri).state.lock().connections.iter().find_map(Connection::round_trip)
     }
 
     fn origin(&self, uri: &Uri) -> Arc<Origin> {
@@ -140,17 +158,20 @@ impl Http2 {
         let (sender, result) = watch::channel(None);
         let number = state.openings.last().map_or(0, |last| last.number + 1);
         let seats = state.connections.iter().map(Connection::most_streams).min().unwrap_or(SEATS).saturating_sub(1);
-        state.openings.push(Opening { number, seats, result: result.clone() });
+        state.openings.push(Opening { number, begun: Instant::now(), seats, result: result.clone() });
         let (connector, uri, origin) = (self.connector.clone(), uri.clone(), Arc::clone(origin));
         drop(task::spawn(async move {
             let opened = opened(&connector, &uri).await;
-            let mut state = origin.lock();
+            let mut state = origin.state.lock();
             state.openings.retain(|opening| opening.number != number);
             if let Ok(connection) = &opened {
                 state.is_http2 = Some(connection.is_some());
             }
             let opened = opened.map(|connection| state.connections.extend(connection));
             drop(state);
+            if opened.is_ok() {
+                origin.opened.notify_waiters();
+            }
             sender.send_replace(Some(opened));
         }));
         result
@@ -182,7 +203,8 @@ impl State {
 
     /// A connection that is being opened and will have room.
     fn join(&mut self) -> Option<Waiting> {
-        let opening = self.openings.iter_mut().find(|opening| opening.seats > 0)?;
+        let is_joined = |opening: &&mut Opening| opening.seats > 0 && opening.begun.elapsed() < SLOW;
+        let opening = self.openings.iter_mut().find(is_joined)?;
         opening.seats -= 1;
         Some(opening.result.clone())
     }

@@ -168,11 +168,10 @@ impl Http {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<ResponseBody>, HttpError> {
-        if let Some(http2) = self.http2.as_ref().filter(|_| is_https(uri)) {
-            match self.exchange_http2(http2, method, uri, &headers, &body).await? {
-                Some(response) => return Ok(response),
-                None => {}
-            }
+        if let Some(http2) = self.http2.as_ref().filter(|_| is_https(uri))
+            && let Some(response) = self.exchange_http2(http2, method, uri, &headers, &body).await?
+        {
+            return Ok(response);
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method.clone();

@@ -252,5 +252,5 @@ async fn answered(pings: &mut Option<PingPong>) {
         return;
     }
     // The connection has ended; its own task notices.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

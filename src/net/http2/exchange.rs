@@ -46,7 +46,7 @@ pub(in crate::net) enum SendError {
 
 impl Slot {
     /// Sends a request and waits for the head of the response. A request that is dropped meanwhile is cancelled
-    /// (RST_STREAM), as is a response whose body is dropped.
+    /// (`RST_STREAM`), as is a response whose body is dropped.
     pub(in crate::net) async fn send(
         mut self,
         method: &Method,

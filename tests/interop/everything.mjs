@@ -1,14 +1,14 @@
 // Every feature of the reference server, directly over HTTP and through mcp-ferry: the results must be equal.
 //
-//   node everything.mjs LABEL URL FERRY HOME
+//   node everything.mjs LABEL URL FERRY HOME [OPTION of mcp-ferry …]
 
 import assert from "node:assert/strict";
 import { directly, normalise, open, through } from "./session.mjs";
 import { CallToolResultSchema, ResultSchema } from "@modelcontextprotocol/sdk/types.js";
 
-const [label, address, ferry, home] = process.argv.slice(2);
+const [label, address, ferry, home, ...options] = process.argv.slice(2);
 const url = new URL(address);
-const ways = { direct: directly(url), ferry: through(ferry, url, home) };
+const ways = { direct: directly(url), ferry: through(ferry, url, home, options) };
 
 const DATA = `data:text/plain;base64,${btoa("ferry ".repeat(200))}`;
 // Arguments for every tool of the server; a tool without arguments here is a failure.

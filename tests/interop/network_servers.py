@@ -5,12 +5,12 @@ All of them from Debian, each with a configuration of its own in one directory, 
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import threading
-import time
-from pathlib import Path
+
+from certificates import Certificates
+from programs import Programs, free_port
 
 PACKAGES = {
     "/usr/sbin/squid": "squid",
@@ -26,108 +26,15 @@ USER, PASSWORD = "ada", "marked-proxy-password"
 BEHIND_SQUID = "server.example.test"
 
 
-def install():
-    """Installs the missing programs without starting Debian's services."""
-    missing = [package for program, package in PACKAGES.items() if not Path(program).exists()]
-    if not missing:
-        return
-    if os.geteuid() != 0:
-        raise SystemExit(f"networks: {' '.join(missing)} must be installed, which takes root")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    environment["PATH"] = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
-        subprocess.run(["apt-get", *command], check=True, stdout=subprocess.DEVNULL, env=environment)
-
-
-class Certificates:
-    """A certificate authority, the certificates that it signs, and clients' keys in three common formats."""
-
-    CONFIGURATION = """
-        [ca]
-        default_ca = us
-        [us]
-        database = {directory}/index
-        rand_serial = yes
-        default_md = sha256
-        policy = any
-        unique_subject = no
-        [any]
-        commonName = supplied
-        [req]
-        prompt = no
-        distinguished_name = name
-        [name]
-        commonName = nobody
-        [authority]
-        basicConstraints = critical, CA:TRUE
-        keyUsage = critical, keyCertSign
-        subjectKeyIdentifier = hash
-    """
-
-    def __init__(self, directory, address):
-        self.directory = directory
-        self.configuration = directory / "openssl.cnf"
-        self.configuration.write_text(self.CONFIGURATION.format(directory=directory))
-        (directory / "index").touch()
-        self.authority = directory / "authority.pem"
-        subject = ["-subj", "/CN=Harbour Authority", "-extensions", "authority", "-days", "30"]
-        self.openssl("req", "-x509", *self.new_key("authority"), "-out", self.authority, *subject)
-        ours = f"DNS:localhost,DNS:{BEHIND_SQUID},IP:127.0.0.1,IP:{address}"
-        self.sign("server", ours)
-        self.sign("elsewhere", "DNS:elsewhere.example,DNS:www.elsewhere.example")
-        self.sign("expired", ours, since="20200101000000Z", until="20200201000000Z")
-        self.sign("not-yet", ours, since="20400101000000Z", until="20400201000000Z")
-        self.sign("pkcs8", "DNS:client")
-        self.sign("sec1", "DNS:client")
-        self.sign("pkcs1", "DNS:client", kind=["rsa:2048"])
-        for name in ("sec1", "pkcs1"):
-            self.key(name).write_text(self.openssl("pkey", "-in", self.key(name), "-traditional"))
-        for name, head in {"pkcs8": "PRIVATE", "sec1": "EC PRIVATE", "pkcs1": "RSA PRIVATE"}.items():
-            assert self.key(name).read_text().startswith(f"-----BEGIN {head} KEY-----"), f"{name} has another form"
-        both = directory / "both.pem"
-        both.write_text(self.certificate("pkcs8").read_text() + self.key("pkcs8").read_text())
-        # A directory in OpenSSL's form: each certificate under the hash of its subject.
-        hashed = directory / "hashed"
-        hashed.mkdir()
-        name = self.openssl("x509", "-noout", "-hash", "-in", self.authority).strip()
-        shutil.copy(self.authority, hashed / f"{name}.0")
-
-    def key(self, name):
-        return self.directory / f"{name}.key"
-
-    def certificate(self, name):
-        return self.directory / f"{name}.pem"
-
-    def openssl(self, command, *arguments):
-        ran = subprocess.run(["/usr/bin/openssl", command, *arguments], capture_output=True, text=True)
-        if ran.returncode:
-            raise RuntimeError(f"openssl {command}: {ran.stderr}")
-        return ran.stdout
-
-    def new_key(self, name, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
-        return ["-config", self.configuration, "-newkey", *kind, "-noenc", "-keyout", self.key(name)]
-
-    def sign(self, name, names, since=None, until=None, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
-        request, extensions = self.directory / f"{name}.csr", self.directory / f"{name}.ext"
-        self.openssl("req", *self.new_key(name, kind), "-subj", f"/CN={name}", "-out", request)
-        extensions.write_text(f"subjectAltName = {names}\n")
-        span = ["-startdate", since, "-enddate", until] if since else ["-days", "30"]
-        self.openssl(
-            "ca", "-config", self.configuration, "-batch", "-notext", "-cert", self.authority, "-keyfile",
-            self.key("authority"), "-in", request, "-extfile", extensions, *span, "-outdir", self.directory,
-            "-out", self.certificate(name),
-        )  # fmt: skip
-
-
-class Servers:
+class Servers(Programs):
     """All programs, running, with their ports by name in `port`."""
 
     def __init__(self, directory, stack, upstream_port):
-        self.directory, self.stack = directory, stack
+        super().__init__(directory, stack)
         self.upstream = f"127.0.0.1:{upstream_port}"
-        (directory / "certificates").mkdir()
         self.address = own_address()
-        self.certificates = Certificates(directory / "certificates", self.address)
+        ours = f"DNS:localhost,DNS:{BEHIND_SQUID},IP:127.0.0.1,IP:{self.address}"
+        self.certificates = Certificates(directory / "certificates", ours)
         self.port = {}
         self.socket = directory / "mcp.sock"
         starting = [self.nginx(), self.squid(), self.danted()]
@@ -138,37 +45,6 @@ class Servers:
         for name, port in self.port.items():
             if name != "closed":
                 self.wait_for(name, port, starting)
-
-    def log(self, name):
-        path = self.directory / f"{name}.log"
-        return path.read_text(errors="replace") if path.exists() else ""
-
-    def run(self, name, *command):
-        output = self.stack.enter_context(open(self.directory / f"{name}.out", "wb"))
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )  # fmt: skip
-        self.stack.callback(end, server)
-        return name, server
-
-    def wait_for(self, name, port, starting):
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            for program, process in starting:
-                # These programs run in the foreground, so an ended process has failed.
-                if process.poll() is not None:
-                    said = (self.directory / f"{program}.out").read_text(errors="replace")
-                    raise RuntimeError(f"{program} ended with {process.returncode}: {said}{self.log(program)}")
-            try:
-                return socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError(f"{name} does not listen")
-
-    def write(self, name, text):
-        path = self.directory / name
-        path.write_text(text)
-        return path
 
     def nginx(self):
         """The servers: valid and invalid TLS, a unix socket, a load balancer with a cookie. All lead to the same MCP server."""
@@ -357,20 +233,3 @@ def own_address():
         except OSError as error:
             raise SystemExit(f"networks: this machine needs an address besides the loopback: {error}") from error
         return probe.getsockname()[0]
-
-
-def end(server):
-    """Ends a program and the processes that it started."""
-    for signal_number, patience in ((signal.SIGTERM, 2), (signal.SIGKILL, 10)):
-        try:
-            os.killpg(server.pid, signal_number)
-            server.wait(patience)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]

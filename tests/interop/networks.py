@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from network_servers import BEHIND_SQUID, PASSWORD, USER, Servers, install
+from network_servers import BEHIND_SQUID, PACKAGES, PASSWORD, USER, Servers
+from programs import install
 
 PATIENCE = 30
 # A fault that may be temporary is reported to the first request after `initialize`, when the patience has ended.
@@ -354,7 +355,7 @@ def manners(servers):
 
 
 def main():
-    install()
+    install(PACKAGES)
     failed = 0
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         # Squid and danted run as users of their own.

@@ -1,6 +1,6 @@
 """A Python client uses every feature of python_server.py, directly and through mcp-ferry: the results must be equal.
 
-    python_client.py LABEL URL FERRY HOME
+    python_client.py LABEL URL FERRY HOME [OPTION of mcp-ferry …]
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 from mcp_types import CreateMessageResult, PromptReference, ResourceTemplateReference, TextContent
 
-label, url, ferry, home = sys.argv[1:]
+label, url, ferry, home, *options = sys.argv[1:]
 PATIENCE = 20
 
 
 def through():
     env = {"HOME": home, "PATH": os.environ["PATH"], "USER": "interop", "MCP_FERRY_HOME": home}
-    return StdioTransport(ferry, [url], env=env, keep_alive=False)
+    return StdioTransport(ferry, [*options, url], env=env, keep_alive=False)
 
 
 class Session:

@@ -54,7 +54,8 @@ def main():
         with ThreadPoolExecutor(len(checks)) as idle:
             for one in checks:
                 idle.submit(one.idle)
-            at_once([python.python], *([one.everything] for one in checks), *([one.lose_packets] for one in checks))
+            at_once(*([one.everything] for one in checks))
+            at_once([python.python], *([one.lose_packets] for one in checks))
             # Each of these keeps a processor busy.
             at_once([one.load for one in checks], [one.end_connections for one in checks])
     sys.exit(1 if any(one.failed for one in [*checks, python]) else 0)

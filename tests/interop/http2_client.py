@@ -3,6 +3,7 @@
 import collections
 import itertools
 import json
+import os
 import subprocess
 import threading
 import time
@@ -17,7 +18,7 @@ class Session:
     def __init__(self, ferry, url, home, *options, prefix=()):
         home.mkdir(parents=True)
         environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "MCP_FERRY_HOME": str(home)}
-        environment |= {"MCP_FERRY_STARTUP_WAIT": "20", "MCP_FERRY_LOG_LEVEL": "info"}
+        environment |= {"MCP_FERRY_STARTUP_WAIT": "20", "MCP_FERRY_LOG_LEVEL": os.environ.get("LEVEL", "info")}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.ferry = subprocess.Popen([*prefix, ferry, *options, url], env=environment, text=True, **pipes)
         self.watchdog = threading.Timer(PATIENCE, self.ferry.kill)

@@ -19,12 +19,16 @@ def end_to_end(headers):
     return [(name, value) for name, value in headers if name.lower() not in OF_THE_CONNECTION]
 
 
-async def body(receive):
+async def whole_body(receive):
+    """`None` if the client goes away before its end."""
+    parts = []
     while True:
         event = await receive()
-        yield event.get("body", b"")
+        if event["type"] == "http.disconnect":
+            return None
+        parts.append(event.get("body", b""))
         if not event.get("more_body"):
-            return
+            return b"".join(parts)
 
 
 async def disconnected(receive):
@@ -49,8 +53,10 @@ async def forward(scope, receive, send):
     path = scope["raw_path"].decode()
     upstream = next(url for prefix, url in UPSTREAMS if path.startswith(prefix))
     url = f"{upstream}{path}?{scope['query_string'].decode()}"
-    content = [chunk async for chunk in body(receive)]
-    request = client.build_request(scope["method"], url, headers=end_to_end(scope["headers"]), content=b"".join(content))
+    content = await whole_body(receive)
+    if content is None:
+        return
+    request = client.build_request(scope["method"], url, headers=end_to_end(scope["headers"]), content=content)
     # A client that goes away must end the request at the upstream, which for a GET stream never ends by itself.
     gone = asyncio.create_task(disconnected(receive))
     response = asyncio.create_task(client.send(request, stream=True))

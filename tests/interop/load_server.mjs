@@ -72,7 +72,17 @@ export function mcpEndpoint(make, options) {
 const load = mcpEndpoint(makeServer);
 const quiet = mcpEndpoint(makeServer, { enableJsonResponse: true });
 
-export function handleLoad(request, response) {
+export async function handleLoad(request, response) {
+  try {
+    await route(request, response);
+  } catch (error) {
+    // A request that breaks off is no reason to end.
+    console.error(`${request.method} ${request.url}: ${error.message}`);
+    response.destroy();
+  }
+}
+
+function route(request, response) {
   const path = request.url.split("?")[0];
   if (path === "/counts") return response.end(JSON.stringify(counts));
   if (path === "/load") return load(request, response);

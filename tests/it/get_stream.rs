@@ -104,8 +104,12 @@ fn the_get_stream_is_reopened_after_a_reset() {
 
 #[test]
 fn the_get_stream_is_reopened_after_failed_attempts() {
-    let failures: [fn(Exchange); 3] =
-        [|call| call.plain("503 Service Unavailable", "rolling out"), Exchange::cut, Exchange::reset];
+    let failures: [fn(Exchange); 4] = [
+        |call| call.plain("503 Service Unavailable", "rolling out"),
+        |call| call.plain("409 Conflict", "only one stream is allowed for each session"),
+        Exchange::cut,
+        Exchange::reset,
+    ];
     for fail in failures {
         let upstream = Upstream::holding(["GET", "tools/call"]);
         let mut bridge = Bridge::connected(&upstream);

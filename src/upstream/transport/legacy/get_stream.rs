@@ -131,7 +131,8 @@ impl Reader {
         match error_response(sender, response, headers.has_session()).await {
             Err(Failure::SessionLost { .. }) if self.has_worked => GetResponse::SessionLost,
             Err(failure) if failure.wants_login() => GetResponse::LoginMissing(failure),
-            _ if is_passing(status) => GetResponse::Unavailable,
+            // A server that admits one stream takes a lost one for open until it notices the loss.
+            _ if is_passing(status) || status == StatusCode::CONFLICT => GetResponse::Unavailable,
             _ => GetResponse::NoStream { for_good: false },
         }
     }

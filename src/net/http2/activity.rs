@@ -12,13 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::error::find;
 
-/// What is known of a connection's bytes. The connection's task writes it; it and new requests read it.
+/// What is known of a connection's bytes. The connection's task writes and reads it.
 pub(super) struct Activity {
     opened: Instant,
     /// When bytes came last, in milliseconds after `opened`.
     received: AtomicU64,
-    /// When a request was made last, in the same unit.
-    requested: AtomicU64,
     /// How many bytes were sent since something came.
     sent: AtomicU64,
     /// What TLS reported as it ended; h2 keeps only its text.
@@ -38,16 +36,6 @@ impl Activity {
 
     pub(super) fn tls_error(&self) -> Option<rustls::Error> {
         self.tls_error.lock().clone()
-    }
-
-    /// A request is made.
-    pub(super) fn note_request(&self) {
-        self.requested.store(self.now(), Ordering::Relaxed);
-    }
-
-    /// Whether nothing has come since the last request.
-    pub(super) fn is_silent_since_request(&self) -> bool {
-        self.requested.load(Ordering::Relaxed) >= self.received.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> u64 {
@@ -75,7 +63,6 @@ impl<T> Observed<T> {
         let activity = Arc::new(Activity {
             opened: Instant::now(),
             received: AtomicU64::new(0),
-            requested: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             tls_error: Mutex::new(None),
         });

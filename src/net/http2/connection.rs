@@ -58,6 +58,8 @@ pub(super) struct Shared {
     pub(super) activity: Arc<Activity>,
     /// How many requests and responses are on the connection.
     in_flight: AtomicUsize,
+    /// How many requests have no head of a response yet.
+    unanswered: AtomicUsize,
     /// How many requests have bodies that wait for the server to take them.
     pub(super) uploads: AtomicUsize,
     /// A body waited in vain; the server takes none at present.
@@ -80,6 +82,7 @@ pub(in crate::net) struct Slot {
     pub(super) shared: Arc<Shared>,
     /// The connection has carried another request before.
     pub(in crate::net) is_reused: bool,
+    is_answered: bool,
 }
 
 impl Connection {
@@ -97,6 +100,7 @@ impl Connection {
         let shared = Arc::new(Shared {
             activity,
             in_flight: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
             uploads: AtomicUsize::new(0),
             is_stalled: AtomicBool::new(false),
             is_used: AtomicBool::new(false),
@@ -146,17 +150,27 @@ impl Connection {
     pub(super) fn slot(&self) -> Slot {
         let shared = Arc::clone(&self.shared);
         shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        shared.unanswered.fetch_add(1, Ordering::Relaxed);
         let is_reused = shared.is_used.swap(true, Ordering::Relaxed);
-        shared.activity.note_request();
         if !shared.is_watched.swap(true, Ordering::Relaxed) {
             shared.used.notify_one();
         }
-        Slot { requests: self.requests.clone(), shared, is_reused }
+        Slot { requests: self.requests.clone(), shared, is_reused, is_answered: false }
+    }
+}
+
+impl Slot {
+    /// The head of the response has come.
+    pub(super) fn note_head(&mut self) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            self.shared.unanswered.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.note_head();
         self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -210,13 +224,13 @@ impl Watch {
     /// Asks for a sign of life if one is due. Returns when to look again.
     fn look(&mut self) -> Duration {
         let shared = Arc::clone(&self.shared);
-        let is_owed = shared.in_flight.load(Ordering::Relaxed) > 0;
-        if is_owed && shared.activity.silence() >= PATIENCE {
-            self.ask();
-        } else if is_owed && shared.activity.is_silent_since_request() {
-            return PATIENCE;
-        }
         shared.is_watched.store(false, Ordering::Relaxed);
+        // What has come since a request does not show that the request arrived: it may have been on its way before, or
+        // packets are lost in one direction alone. The answer to a PING that was sent after the request shows it.
+        let is_doubtful = shared.unanswered.load(Ordering::Relaxed) > 0 || shared.activity.silence() >= PATIENCE;
+        if is_doubtful && shared.in_flight.load(Ordering::Relaxed) > 0 {
+            self.ask();
+        }
         INTERVAL
     }
 

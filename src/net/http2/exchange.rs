@@ -60,6 +60,7 @@ impl Slot {
         let (response, stream) = sent.map_err(|error| SendError::Unprocessed(words(&error, &self.shared)))?;
         let mut upload = (!is_empty).then(|| Upload::new(stream, body, &self.shared));
         let head = head(response, &mut upload).await;
+        self.note_head();
         match head {
             Ok(response) => Ok(response.map(|body| Http2Body::new(body, upload, self))),
             Err(Some(error)) => Err(classify(&error, &self.shared)),

@@ -1,9 +1,10 @@
 //! What does the program need from the operating system, besides files and sockets? The folder for its files, the
-//! signals that end it, and room for many connections.
+//! signals that end it, room for many connections, and a clock that goes on in sleep.
 
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::typed::{expand_path, is_unset};
 
@@ -104,4 +105,23 @@ pub fn raise_descriptor_limit() {
             setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }).ok();
         }
     }
+}
+
+/// The time since the machine was started, sleep included: `Instant` stops in sleep on Linux and macOS.
+#[cfg(unix)]
+pub(crate) fn since_boot() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const SINCE_BOOT: ClockId = ClockId::Boottime;
+    /// Apple's monotonic clock goes on in sleep.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const SINCE_BOOT: ClockId = ClockId::Monotonic;
+    Duration::try_from(clock_gettime(SINCE_BOOT)).unwrap_or_default()
+}
+
+/// The time since its first use. Windows' performance counter goes on in sleep, and `Instant` reads it.
+#[cfg(windows)]
+pub(crate) fn since_boot() -> Duration {
+    static BEGINNING: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    BEGINNING.get_or_init(std::time::Instant::now).elapsed()
 }

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::record::Tokens;
+use crate::system::since_boot;
 
 /// A refresh may begin this long before the token expires.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -39,7 +40,7 @@ pub(super) struct Now {
 
 impl Now {
     pub(super) fn read() -> Self {
-        Self { wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), boot: boot() }
+        Self { wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), boot: since_boot() }
     }
 }
 
@@ -99,25 +100,6 @@ fn jitter() -> f64 {
     static JITTER: OnceLock<u32> = OnceLock::new();
     let random = || (std::hash::RandomState::new().build_hasher().finish() >> 32) as u32;
     f64::from(*JITTER.get_or_init(random)) / f64::from(u32::MAX)
-}
-
-/// `Instant` stops in sleep on Linux and macOS.
-#[cfg(unix)]
-fn boot() -> Duration {
-    use rustix::time::{ClockId, clock_gettime};
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const SINCE_BOOT: ClockId = ClockId::Boottime;
-    /// Apple's monotonic clock goes on in sleep.
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const SINCE_BOOT: ClockId = ClockId::Monotonic;
-    Duration::try_from(clock_gettime(SINCE_BOOT)).unwrap_or_default()
-}
-
-/// Windows' performance counter goes on in sleep, and `Instant` reads it.
-#[cfg(windows)]
-fn boot() -> Duration {
-    static BEGINNING: OnceLock<std::time::Instant> = OnceLock::new();
-    BEGINNING.get_or_init(std::time::Instant::now).elapsed()
 }
 
 #[cfg(test)]

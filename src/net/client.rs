@@ -7,18 +7,16 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONNECTION, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::address::AddressScope;
 use super::connector::Connector;
 use super::cookies::CookieJar;
 use super::encoding::{ResponseBody, decoded};
 use super::error::{HttpError, chain};
+use super::http1::{Http1, Http1Error};
 use super::http2::{Carrier, Http2, SendError};
 use super::network::{Network, NetworkError};
 use super::origin::{is_https, origin};
-use super::spares::IDLE;
 use super::{tls_error, tunnel};
 use crate::log::{self, trace};
 
@@ -28,14 +26,10 @@ pub const PRODUCT: &str = concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"));
 /// How often a request that the server has not processed is sent again at once.
 const MOST_RESENDS: u32 = 3;
 
-/// The most header lines of a response; hyper's own limit is 100.
-const MOST_HEADERS: usize = 512;
-
 /// Connections, and a cookie jar. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
-    /// The pool of HTTP/1.1 connections.
-    pool: Client<Connector, Full<Bytes>>,
+    http1: Http1,
     /// `None` with `--http1`, and where all requests go through a socket of this machine.
     http2: Option<Http2>,
     /// The pools' own connector: it knows the proxies and our certificate.
@@ -58,17 +52,10 @@ impl Http {
     /// nothing.
     pub fn new(network: &Network) -> Result<Self, NetworkError> {
         let connector = Connector::new(network)?;
-        let pool = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            // What Node takes, servers send: folded lines, a blank before the colon, many lines.
-            .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .http1_allow_spaces_after_header_name_in_responses(true)
-            .http1_max_headers(MOST_HEADERS)
-            .build(connector.clone());
+        let http1 = Http1::new(connector.clone());
         let uses_http2 = !network.http1 && !connector.has_socket();
         let http2 = uses_http2.then(|| Http2::new(connector.clone()));
-        Ok(Self { pool, http2, connector, cookies: network.cookies.then(Arc::default) })
+        Ok(Self { http1, http2, connector, cookies: network.cookies.then(Arc::default) })
     }
 
     /// Prepares for a request to this address: what TLS needs is read in the meantime.
@@ -177,7 +164,7 @@ impl Http {
         *request.method_mut() = method.clone();
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = headers;
-        self.pool.request(request).await.map(decoded).map_err(|error| self.explain(uri, &error))
+        self.http1.send(request).await.map(decoded).map_err(|error| self.explain(uri, &error))
     }
 
     /// `None`: the server speaks HTTP/1.1.
@@ -214,13 +201,16 @@ impl Http {
         }
     }
 
-    fn explain(&self, uri: &Uri, error: &legacy::Error) -> HttpError {
+    fn explain(&self, uri: &Uri, error: &Http1Error) -> HttpError {
         let identity = self.connector.identity(uri);
-        let cause = std::error::Error::source(error).unwrap_or(error);
-        if error.is_connect() || tls_error::is_about_client_certificate(error, identity) {
-            HttpError::connect(uri, tls_error::explain(cause, uri, identity))
-        } else {
-            HttpError::Broken { host: origin(uri), cause: chain(cause), reused: false }
+        match error {
+            Http1Error::Connect(error) => HttpError::connect(uri, tls_error::explain(&**error, uri, identity)),
+            Http1Error::Broken { error, .. } if tls_error::is_about_client_certificate(error, identity) => {
+                HttpError::connect(uri, tls_error::explain(error, uri, identity))
+            }
+            Http1Error::Broken { error, reused } => {
+                HttpError::Broken { host: origin(uri), cause: chain(error), reused: *reused }
+            }
         }
     }
 }

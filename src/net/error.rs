@@ -37,7 +37,8 @@ pub enum HttpError {
         host: String,
         /// The chain of causes, outermost first.
         cause: String,
-        /// The connection had carried another request before, and broke before the first byte of a response.
+        /// The connection had carried another request before, and broke before the first byte of a response: the server
+        /// may have closed it before the request came.
         reused: bool,
     },
     /// The server has not processed the request: it may be sent again.

@@ -1,8 +1,8 @@
 //! The one HTTP client. It knows no MCP.
 //!
 //! A request goes from top to bottom: [`Http::send`] in `client` adds cookies and a proxy's headers. The connection that
-//! carries it is an HTTP/2 one, which `http2` holds, or one of HTTP/1.1 from hyper's pool; `connector` opens both, and
-//! `spares` has those that were opened before they are needed. The steps of that: `proxy` names the proxy, `address` resolves the
+//! carries it is held by `http2`, or by `http1` for servers without HTTP/2; `connector` opens both, and `spares` has those
+//! that were opened before they are needed. The steps of that: `proxy` names the proxy, `address` resolves the
 //! host and refuses addresses, `tunnel` leads through the proxy, `tls` encrypts (with `verifier` for the server's
 //! certificate and `identity` for ours). What fails on the way is an `error`; `tls_error` has all sentences about TLS
 //! and certificates. The response is decoded by `encoding`, and read by `body`, or by `sse` as server-sent events; `held`
@@ -18,6 +18,7 @@ mod cookies;
 mod encoding;
 mod error;
 mod held;
+mod http1;
 mod http2;
 mod identity;
 mod network;

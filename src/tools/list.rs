@@ -11,25 +11,31 @@ use crate::message::{self, Change, Members, Message, elements};
 /// The names of tools, and whether each tool is read-only. Of two tools with one name both must be.
 pub(super) type ReadOnly = HashMap<String, bool>;
 
+/// The annotation of a tool that changes nothing.
+const READ_ONLY: &str = "readOnlyHint";
+
 struct Tool {
     /// Several where the member is given several times.
     names: Vec<String>,
-    is_read_only: bool,
+    /// One of the hints that were looked for is `true`.
+    has_hint: bool,
 }
 
 impl Tool {
-    fn read(json: &str) -> Self {
-        let Some(tool) = Members::of(json) else { return Self { names: Vec::new(), is_read_only: false } };
+    fn read(json: &str, hints: &[&str]) -> Self {
+        let Some(tool) = Members::of(json) else { return Self { names: Vec::new(), has_hint: false } };
         let annotations = tool.all("annotations");
-        let has_hint = |annotations: &&str| {
-            Members::of(annotations).is_some_and(|annotations| {
-                annotations.get("readOnlyHint").is_some()
-                    && annotations.all("readOnlyHint").iter().all(|hint| *hint == "true")
-            })
+        let has = |hint: &str| {
+            let has = |annotations: &&str| {
+                Members::of(annotations).is_some_and(|annotations| {
+                    annotations.get(hint).is_some() && annotations.all(hint).iter().all(|hint| *hint == "true")
+                })
+            };
+            annotations.iter().all(has)
         };
         Self {
             names: tool.all("name").into_iter().filter_map(string).collect(),
-            is_read_only: !annotations.is_empty() && annotations.iter().all(has_hint),
+            has_hint: !annotations.is_empty() && hints.iter().any(|hint| has(hint)),
         }
     }
 
@@ -37,19 +43,25 @@ impl Tool {
     fn is_visible(&self, rules: &Rules) -> bool {
         !self.names.is_empty()
             && self.names.iter().all(|name| rules.against(name).is_none())
-            && (!rules.read_only || self.is_read_only)
+            && (!rules.read_only || self.has_hint)
     }
 }
 
 /// Which tools of an answer are read-only, hidden tools among them.
 pub(super) fn read_only(answer: &str) -> ReadOnly {
-    let mut read_only = ReadOnly::new();
-    for tool in lists(answer).into_iter().flat_map(|list| elements(list).unwrap_or_default()).map(Tool::read) {
+    hints(answer, &[READ_ONLY])
+}
+
+/// Which tools of an answer have one of these hints, hidden tools among them.
+pub(super) fn hints(answer: &str, hints: &[&str]) -> HashMap<String, bool> {
+    let mut found = HashMap::new();
+    for tool in lists(answer).into_iter().flat_map(|list| elements(list).unwrap_or_default()) {
+        let tool = Tool::read(tool, hints);
         for name in tool.names {
-            *read_only.entry(name).or_insert(true) &= tool.is_read_only;
+            *found.entry(name).or_insert(true) &= tool.has_hint;
         }
     }
-    read_only
+    found
 }
 
 /// The answer without hidden tools; `None` if it has none. The tool named `own_tool` is always shown.
@@ -85,7 +97,7 @@ fn cuts(answer: &str, list: &str, rules: &Rules, own_tool: Option<&str>) -> Vec<
     let mut kept_any = false;
     let mut cuts = Vec::new();
     for (nth, tool) in tools.iter().enumerate() {
-        let tool = Tool::read(tool);
+        let tool = Tool::read(tool, &[READ_ONLY]);
         if tool.is_visible(rules) || own_tool.is_some_and(|own_tool| tool.names == [own_tool]) {
             kept_any = true;
         } else if kept_any {

@@ -1,4 +1,4 @@
-//! Which of the server's tools may the client see and call? No I/O.
+//! Which of the server's tools may the client see and call, and which of its calls are safe to repeat? No I/O.
 //!
 //! The [`Rules`] are what the user wants; the [`Filter`] applies them to messages in both directions. JSON has many
 //! spellings for one name, and a member can be given twice. So a call is judged by every name that some server could
@@ -7,12 +7,14 @@
 mod call;
 mod filter;
 mod list;
+mod repeat;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use filter::{Filter, ListRequest, OwnList, Verdict, not_available};
 pub use list::ListPages;
+pub use repeat::SafeTools;
 
 /// What `--allow-tool`, `--ignore-tool` and `--read-only` mean together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

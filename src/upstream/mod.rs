@@ -54,8 +54,7 @@ struct Inner {
 impl Upstream {
     /// Connects to nothing yet.
     pub fn new(options: Options, authorizer: Authorizer, http: Http, client: ToClient) -> Self {
-        let requests = Arc::clone(&client.server_requests);
-        let sender = Arc::new(Sender::new(authorizer, http, &options, requests));
+        let sender = Arc::new(Sender::new(authorizer, http, &options, &client));
         let memory = Memory::load(options.home.as_deref(), &sender.auth.name());
         let session = Session::new(Arc::clone(&sender), memory, Arc::new(options), client, Arc::default());
         Self(Arc::new(Inner {
@@ -217,6 +216,9 @@ impl Inner {
             route => Box::pin(self.carry_modern(route, message)).await?,
         };
         if message.method() == Some("tools/list") {
+            if let Outcome::Answer(answer) = &outcome {
+                self.sender.repeatable.note_tools(message, answer);
+            }
             self.login.note_tools(message, &outcome);
         }
         Ok(outcome)

@@ -1,6 +1,7 @@
 //! One HTTP exchange with the server, and the way of what it returns to the client. Nothing here knows of sessions.
 //!
-//! * [`sender`] sends a request: its credential, its retries. [`backoff`] says how long to wait between two.
+//! * [`sender`] sends a request: its credential, its retries. [`backoff`] says how long to wait between two,
+//!   [`repeatable`] which request may be sent again that was lost.
 //! * [`response`] reads the response, and says which message answers the request; [`response_stream`] reads an event
 //!   stream until then. [`summary`] puts a body into one line for people; [`page`]
 //!   finds the text of an HTML page for that.
@@ -10,6 +11,7 @@
 pub(super) mod backoff;
 mod outcome;
 mod page;
+mod repeatable;
 pub(super) mod response;
 pub(super) mod response_stream;
 mod sender;

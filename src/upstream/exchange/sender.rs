@@ -10,7 +10,9 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use parking_lot::Mutex;
 
 use super::backoff::Backoff;
+use super::repeatable::Repeatable;
 use super::server_requests::ServerRequests;
+use super::to_client::ToClient;
 use crate::auth::{Authorizer, LoginRequired, RefusedRequest, Remedy};
 use crate::log;
 use crate::net::{self, Http, HttpError, ResponseBody, ResponseOrRedirect, retry_after};
@@ -63,12 +65,14 @@ pub(crate) struct Sender {
     /// How long the server may be silent within a response.
     pub(super) body_timeout: Option<Duration>,
     server_requests: Arc<ServerRequests>,
+    /// Which requests may be sent again that were lost.
+    pub(crate) repeatable: Arc<Repeatable>,
     /// When the last response came. Every request reads it and every response changes it.
     last_used: Mutex<Instant>,
 }
 
 impl Sender {
-    pub(crate) fn new(auth: Authorizer, http: Http, options: &Options, server_requests: Arc<ServerRequests>) -> Self {
+    pub(crate) fn new(auth: Authorizer, http: Http, options: &Options, client: &ToClient) -> Self {
         Self {
             http,
             auth,
@@ -78,7 +82,8 @@ impl Sender {
             patience: options.patience,
             headers_timeout: options.headers_timeout,
             body_timeout: options.body_timeout,
-            server_requests,
+            server_requests: Arc::clone(&client.server_requests),
+            repeatable: Arc::clone(&client.repeatable),
             last_used: Mutex::new(Instant::now()),
         }
     }
@@ -149,7 +154,8 @@ impl Sender {
 
     /// Sends, and returns the head of the response. A server that cannot be reached is tried again for as long as
     /// `patience` says; a server that refuses the credential gets a newer one, if there is one. Nothing that may have
-    /// arrived is sent twice, unless the server itself asked for it.
+    /// arrived is sent twice, unless the server itself asked for it, or the request is safe to repeat and the server may
+    /// have closed the connection before it came.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -175,6 +181,9 @@ impl Sender {
                 Ok(ResponseOrRedirect::Redirect(next)) => {
                     tries.redirected(&self.host)?;
                     moved = Some(next);
+                    continue;
+                }
+                Err(HttpError::Broken { reused: true, .. }) if tries.repeats(|| self.repeatable.includes(&body)) => {
                     continue;
                 }
                 Err(error) => {
@@ -244,6 +253,8 @@ struct Tries {
     /// The request has a token that was refreshed because of a refusal.
     is_refreshed: bool,
     redirects: u32,
+    /// The request was sent once more after it was lost.
+    is_repeated: bool,
 }
 
 impl Tries {
@@ -257,6 +268,7 @@ impl Tries {
             remedies: 0,
             is_refreshed: false,
             redirects: 0,
+            is_repeated: false,
         }
     }
 
@@ -272,6 +284,13 @@ impl Tries {
         }
         self.redirects += 1;
         Ok(())
+    }
+
+    /// Whether a request that was lost is sent once more, if it is safe to repeat.
+    fn repeats(&mut self, is_repeatable: impl FnOnce() -> bool) -> bool {
+        let repeats = !self.is_repeated && is_repeatable();
+        self.is_repeated |= repeats;
+        repeats
     }
 
     /// Whether this remedy is a reason to send the request again.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::repeatable::Repeatable;
 use super::server_requests::ServerRequests;
 use super::{Event, SessionEvent};
 use crate::log;
@@ -22,6 +23,8 @@ pub struct ToClient {
     changes: Option<Changes>,
     /// The requests of the server that the client has not answered.
     pub(crate) server_requests: Arc<ServerRequests>,
+    /// Which requests may be sent again that were lost.
+    pub(crate) repeatable: Arc<Repeatable>,
 }
 
 /// Who reads what comes from a session.
@@ -36,7 +39,13 @@ enum Receiver {
 impl ToClient {
     /// `events` is read by the owner of the requests.
     pub fn new(outgoing: Outgoing, events: mpsc::UnboundedSender<Event>, changes: Option<Changes>) -> Self {
-        Self { outgoing, receiver: Receiver::Client(events), changes, server_requests: Arc::default() }
+        Self {
+            outgoing,
+            receiver: Receiver::Client(events),
+            changes,
+            server_requests: Arc::default(),
+            repeatable: Arc::default(),
+        }
     }
 
     /// The same for a session whose messages a translator reads.
@@ -59,6 +68,7 @@ impl ToClient {
 
     /// Notes that the server's tools may have changed.
     pub(crate) fn tools_changed(&self) {
+        self.repeatable.forget_tools();
         self.changes.iter().for_each(Changes::note);
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) kind: String,
     /// The JSON-RPC id as raw JSON.
     pub(crate) id: Option<String>,
+    /// The number of the connection that it came on, counted from 1.
+    pub(crate) connection: usize,
 }
 
 impl Request {
@@ -39,7 +41,7 @@ impl Request {
         std::str::from_utf8(&self.body).expect("a body is UTF-8")
     }
 
-    fn read(reader: &mut impl BufRead) -> Option<Self> {
+    fn read(reader: &mut impl BufRead, connection: usize) -> Option<Self> {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let mut words = line.split_whitespace();
@@ -53,7 +55,8 @@ impl Request {
                 None => break,
             }
         }
-        let mut request = Self { http_method, path, headers, body: Vec::new(), kind: String::new(), id: None };
+        let mut request =
+            Self { http_method, path, headers, body: Vec::new(), kind: String::new(), id: None, connection };
         request.body = request.read_body(reader)?;
         let seen = peek(&request.body);
         request.kind = match (request.http_method.as_str(), seen.method) {
@@ -131,7 +134,7 @@ impl State {
             number
         };
         let mut reader = BufReader::with_capacity(1 << 16, &*stream);
-        while let Some(request) = Request::read(&mut reader) {
+        while let Some(request) = Request::read(&mut reader, number) {
             let request = Arc::new(request);
             let nth = {
                 let mut recorded = self.recorded.lock().unwrap();
@@ -150,7 +153,7 @@ impl State {
             match after.recv() {
                 Ok(After::NextRequest) => {}
                 Ok(After::Lost) => {
-                    Request::read(&mut reader);
+                    Request::read(&mut reader, number);
                     break;
                 }
                 Ok(After::Reset) => {

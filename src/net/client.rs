@@ -16,7 +16,7 @@ use super::error::{HttpError, chain};
 use super::http1::{Http1, Http1Error};
 use super::http2::{Carrier, Http2, SendError};
 use super::network::{Network, NetworkError};
-use super::origin::{is_https, origin};
+use super::origin::{is_https, is_loopback, origin};
 use super::{tls_error, tunnel};
 use crate::log::{self, trace};
 
@@ -68,6 +68,20 @@ impl Http {
         match &self.http2 {
             Some(http2) if is_https(uri) => http2.prepare(uri),
             _ => self.connector.open_spare(uri),
+        }
+    }
+
+    /// Several requests to this address will soon be sent together. A connection of HTTP/1.1 carries one at a time, so more
+    /// of them are opened at once. On this machine that is as quick when they are needed, and most proxies that forward
+    /// requests close a connection after each.
+    pub fn expect_requests(&self, uri: &Uri) {
+        let is_quick = !is_https(uri) && is_loopback(uri.host().unwrap_or_default());
+        if is_quick || self.connector.has_socket() || self.connector.forward_proxy(uri).is_some() {
+            return;
+        }
+        match &self.http2 {
+            Some(http2) if is_https(uri) => http2.expect_requests(uri),
+            _ => self.connector.open_spares(uri),
         }
     }
 

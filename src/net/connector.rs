@@ -39,6 +39,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 4;
 
+/// For the request that opens a session, the stream of the server's messages, and a request beside them.
+const MOST_SPARES: usize = 3;
+
 /// Happy eyeballs (RFC 8305) over the addresses that are admitted.
 type Tcp = HttpConnector<Resolver>;
 
@@ -127,6 +130,13 @@ impl Connector {
     pub(super) fn open_spare(&self, uri: &Uri) {
         let (connector, server) = (self.clone(), uri.clone());
         self.0.spares.add_pending(uri, async move { connector.open(&server, Offer::Http1).await });
+    }
+
+    /// Begins to open as many connections of HTTP/1.1 as several requests that come together will need.
+    pub(super) fn open_spares(&self, uri: &Uri) {
+        for _ in self.0.spares.len(uri)..MOST_SPARES {
+            self.open_spare(uri);
+        }
     }
 
     /// Connections that no request has been sent on.

@@ -53,12 +53,22 @@ impl Spares {
         drop(inner);
         let spares = self.clone();
         drop(task::spawn(async move {
-            sender.send(opening.await).ok();
-            tokio::time::sleep(IDLE).await;
+            let opened = opening.await;
+            let is_open = opened.is_ok();
+            sender.send(opened).ok();
+            // Another attempt may go better.
+            if is_open {
+                tokio::time::sleep(IDLE).await;
+            }
             if let Some(pending) = spares.0.lock().pending.get_mut(&key) {
                 pending.retain(|(other, _)| *other != number);
             }
         }));
+    }
+
+    /// How many connections to this server there are, open or being opened.
+    pub(super) fn len(&self, uri: &Uri) -> usize {
+        self.0.lock().pending.get(&key(uri)).map_or(0, Vec::len)
     }
 
     /// The connection that was begun first.

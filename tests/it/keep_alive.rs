@@ -29,9 +29,7 @@ fn naming(keep_alive: &'static str) -> Upstream {
 /// Whether a connection to such a server is used again that was idle for so many milliseconds.
 fn is_used_again(keep_alive: &'static str, idle: u64) -> bool {
     let upstream = naming(keep_alive);
-    let mut bridge = Bridge::connected(&upstream);
-    upstream.wait_for("GET", 1);
-    bridge.request("1", "ping", "{}");
+    let mut bridge = Bridge::with_used_connection(&upstream);
     std::thread::sleep(Duration::from_millis(idle));
     let before: BTreeSet<_> = upstream.requests().iter().map(|request| request.connection).collect();
     bridge.request("2", "tools/call", "{}");

@@ -80,6 +80,7 @@ mod retries;
 mod secrets;
 mod sessions;
 mod signals;
+mod spare_connections;
 mod stateless_servers;
 mod support;
 mod timeouts;

@@ -18,22 +18,6 @@ fn closing(kind: &'static str, requests: usize, tools: serde_json::Value) -> Ups
     })
 }
 
-/// A bridge whose next request goes over a connection that was used before.
-fn with_used_connection(upstream: &Upstream) -> Bridge {
-    let mut bridge = Bridge::connected(upstream);
-    upstream.wait_for("GET", 1);
-    let mut last = None;
-    for n in 1.. {
-        bridge.request(&format!(r#""use {n}""#), "ping", "{}");
-        let connection = upstream.requests().last().map(|ping| ping.connection);
-        if connection == last {
-            break;
-        }
-        last = connection;
-    }
-    bridge
-}
-
 #[test]
 fn a_request_that_only_reads_is_sent_once_more() {
     for (method, params) in [
@@ -54,7 +38,7 @@ fn a_request_that_only_reads_is_sent_once_more() {
             kind if kind == method && first.fetch_add(1, Ordering::SeqCst) == 0 => call.cut(),
             _ => call.respond_normally(),
         });
-        let mut bridge = with_used_connection(&upstream);
+        let mut bridge = Bridge::with_used_connection(&upstream);
         let line = request("1", method, params);
         bridge.send(&line);
         assert_eq!(bridge.response("1"), result("1", "{}"), "{method} is answered");
@@ -71,7 +55,7 @@ fn an_initialize_is_sent_once_more() {
         ("initialize", 1) => call.cut(),
         _ => call.respond_normally(),
     });
-    let mut bridge = with_used_connection(&upstream);
+    let mut bridge = Bridge::with_used_connection(&upstream);
     bridge.send(&initialize("2", REVISION));
     assert!(bridge.response("2").contains(r#""result""#));
     assert_eq!(upstream.count("initialize"), 3);
@@ -90,7 +74,7 @@ fn a_request_that_may_change_something_is_never_sent_again() {
         ("x/list", "{}"),
     ] {
         let upstream = closing(method, 1, json!([{ "name": "pay", "inputSchema": {} }]));
-        let mut bridge = with_used_connection(&upstream);
+        let mut bridge = Bridge::with_used_connection(&upstream);
         bridge.still_works();
         assert_error_mentions(&bridge.request("1", method, params), &[&upstream.host()]);
         bridge.still_works();
@@ -102,7 +86,7 @@ fn a_request_that_may_change_something_is_never_sent_again() {
 #[test]
 fn a_notification_and_a_batch_are_never_sent_again() {
     let upstream = closing("notifications/x", 1, json!([]));
-    let mut bridge = with_used_connection(&upstream);
+    let mut bridge = Bridge::with_used_connection(&upstream);
     bridge.send(&notification("notifications/x", "{}"));
     upstream.wait_for_closed(1);
     bridge.still_works();
@@ -123,7 +107,7 @@ fn a_notification_and_a_batch_are_never_sent_again() {
 #[test]
 fn a_request_is_sent_once_more_and_no_more() {
     let upstream = closing("tools/list", 2, json!([]));
-    let mut bridge = with_used_connection(&upstream);
+    let mut bridge = Bridge::with_used_connection(&upstream);
     assert_error_mentions(&bridge.request("1", "tools/list", "{}"), &[&upstream.host()]);
     bridge.finish();
     assert_eq!(upstream.count("tools/list"), 2);
@@ -145,7 +129,7 @@ fn a_request_on_a_new_connection_is_not_sent_again() {
         }
         _ => call.respond_normally(),
     });
-    let mut bridge = with_used_connection(&upstream);
+    let mut bridge = Bridge::connected(&upstream);
     assert_error_mentions(&bridge.request("1", "tools/list", "{}"), &[&upstream.host()]);
     bridge.finish();
     assert_eq!(upstream.count("tools/list"), 1);
@@ -158,7 +142,7 @@ fn a_request_whose_answer_has_begun_is_not_sent_again() {
             ("tools/list", 0) => call.raw(begun.as_bytes()),
             _ => call.respond_normally(),
         });
-        let mut bridge = with_used_connection(&upstream);
+        let mut bridge = Bridge::with_used_connection(&upstream);
         assert_error_mentions(&bridge.request("1", "tools/list", "{}"), &[&upstream.host()]);
         bridge.finish();
         assert_eq!(upstream.count("tools/list"), 1, "{begun:?}");
@@ -174,7 +158,7 @@ fn calls(lists: &[serde_json::Value], params: &str) -> usize {
         ("tools/list", nth) => call.result(&shown[nth].to_string()),
         _ => call.respond_normally(),
     });
-    let mut bridge = with_used_connection(&upstream);
+    let mut bridge = Bridge::with_used_connection(&upstream);
     for (nth, _) in pages.iter().enumerate() {
         let cursor = if nth > 0 && pages[nth - 1].get("nextCursor").is_some() { r#"{"cursor":"2"}"# } else { "{}" };
         bridge.request(&format!("1{nth}"), "tools/list", cursor);
@@ -262,7 +246,7 @@ fn annotations_from_before_a_change_allow_nothing() {
         }
         _ => call.respond_normally(),
     });
-    let mut bridge = with_used_connection(&upstream);
+    let mut bridge = Bridge::with_used_connection(&upstream);
     bridge.still_works();
     bridge.request("1", "tools/call", r#"{"name":"a"}"#);
     bridge.message("notifications/tools/list_changed");

@@ -45,8 +45,8 @@ pub(super) struct Connection {
 pub(super) struct State {
     /// A byte has come since the last request was given to the connection, which resets it.
     has_received: AtomicBool,
-    /// Since when the connection is idle, on the clock since boot. Who makes it idle sets it; who takes it for a request
-    /// or finds it closed takes it away.
+    /// Since when the connection is idle after an answer, on the clock since boot. Who makes it idle sets it; who takes it
+    /// for a request or finds it closed takes it away.
     pub(super) idle_since: Mutex<Option<Duration>>,
 }
 

@@ -117,7 +117,8 @@ impl IdleConnections {
         }
         let limit = if connections.idle.len() < MOST_KEPT_LONG { limit } else { limit.min(IDLE) };
         let until = now + limit;
-        *connection.state.idle_since.lock() = Some(now);
+        // That a server closes one which was never used says nothing of what it does after an answer.
+        *connection.state.idle_since.lock() = connection.has_answered.then_some(now);
         connections.idle.push(Idle { connection, until });
         if next_look.is_none_or(|next| until < next) {
             *next_look = Some(until);

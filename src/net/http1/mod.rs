@@ -20,7 +20,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::connector::Connector;
-use super::error::BoxError;
+use super::error::{BoxError, find};
 use crate::system::since_boot;
 use crate::task;
 use connection::Connection;
@@ -75,17 +75,20 @@ impl Http1 {
                 }
                 Err(error) => error,
             };
-            match error.take_message() {
-                Some(unsent) if idle.is_some() || resends < MOST_RESENDS => {
+            let (unsent, error) = (error.take_message(), error.into_error());
+            // Of a new connection, the server may not accept our certificate.
+            let may_resend = idle.is_some() || (resends < MOST_RESENDS && find::<rustls::Error>(&error).is_none());
+            match unsent.filter(|_| may_resend) {
+                Some(unsent) => {
                     resends += u32::from(idle.is_none());
                     request = unsent;
                 }
-                unsent => {
-                    let reused = unsent.is_none() && connection.is_used_and_silent();
+                None => {
+                    let reused = connection.is_used_and_silent();
                     if let Some(idle) = idle.filter(|_| reused) {
                         self.idle.note_lost(&origin, idle, sent_at);
                     }
-                    return Err(Http1Error::Broken { error: error.into_error(), reused });
+                    return Err(Http1Error::Broken { error, reused });
                 }
             }
         }

@@ -70,6 +70,8 @@ struct Origin {
 struct State {
     /// The protocol of the last connection; `None` before the first.
     is_http2: Option<bool>,
+    /// Several requests will soon be sent together.
+    expects_requests: bool,
     connections: Vec<Connection>,
     openings: Vec<Opening>,
 }
@@ -96,6 +98,17 @@ impl Http2 {
         let mut state = origin.state.lock();
         if state.is_http2.is_none() && state.openings.is_empty() {
             self.open(uri, &origin, &mut state);
+        }
+    }
+
+    /// Several requests to this server will soon be sent together: if it speaks HTTP/1.1, each needs a connection.
+    pub(super) fn expect_requests(&self, uri: &Uri) {
+        let origin = self.origin(uri);
+        let mut state = origin.state.lock();
+        match state.is_http2 {
+            Some(true) => {}
+            Some(false) => self.connector.open_spares(uri),
+            None => state.expects_requests = true,
         }
     }
 
@@ -166,6 +179,9 @@ impl Http2 {
             state.openings.retain(|opening| opening.number != number);
             if let Ok(connection) = &opened {
                 state.is_http2 = Some(connection.is_some());
+                if connection.is_none() && std::mem::take(&mut state.expects_requests) {
+                    connector.open_spares(&uri);
+                }
             }
             let opened = opened.map(|connection| state.connections.extend(connection));
             drop(state);

@@ -2,6 +2,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -67,6 +68,8 @@ pub(crate) struct Sender {
     server_requests: Arc<ServerRequests>,
     /// Which requests may be sent again that were lost.
     pub(crate) repeatable: Arc<Repeatable>,
+    /// A request has been sent. The first one sets it.
+    has_begun: AtomicBool,
     /// When the last response came. Every request reads it and every response changes it.
     last_used: Mutex<Instant>,
 }
@@ -84,6 +87,7 @@ impl Sender {
             body_timeout: options.body_timeout,
             server_requests: Arc::clone(&client.server_requests),
             repeatable: Arc::clone(&client.repeatable),
+            has_begun: AtomicBool::new(false),
             last_used: Mutex::new(Instant::now()),
         }
     }
@@ -164,6 +168,10 @@ impl Sender {
         body: Bytes,
         patience: Duration,
     ) -> Result<Sent, Failure> {
+        if !self.has_begun.swap(true, Ordering::Relaxed) {
+            // What follows the opening of a session follows at once.
+            self.http.expect_requests(&self.uri);
+        }
         let mut tries = Tries::new(patience);
         let mut moved: Option<Uri> = None;
         loop {
@@ -183,7 +191,10 @@ impl Sender {
                     moved = Some(next);
                     continue;
                 }
-                Err(HttpError::Broken { reused: true, .. }) if tries.repeats(|| self.repeatable.includes(&body)) => {
+                Err(error @ HttpError::Broken { reused: true, .. })
+                    if tries.repeats(|| self.repeatable.includes(&body)) =>
+                {
+                    log::info!("{error}; sending the request once more");
                     continue;
                 }
                 Err(error) => {

@@ -69,6 +69,22 @@ impl Bridge {
         bridge
     }
 
+    /// The same; the next request goes over a connection that was used before, unless the server keeps none.
+    pub(crate) fn with_used_connection(upstream: &Upstream) -> Self {
+        let mut bridge = Self::connected(upstream);
+        upstream.wait_for("GET", 1);
+        let mut last = None;
+        for n in 0..20 {
+            bridge.request(&format!(r#""use {n}""#), "ping", "{}");
+            let connection = upstream.requests().last().map(|ping| ping.connection);
+            if connection == last {
+                break;
+            }
+            last = connection;
+        }
+        bridge
+    }
+
     pub(super) fn new(mut child: Child, launch: Launch, home: TempDir) -> Self {
         let shared = Arc::new(SharedOutput::default());
         let (stdin, lines) = mpsc::channel::<Vec<u8>>();

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -66,6 +67,8 @@ pub(crate) struct Https {
     pub(crate) authority: CertificateAuthority,
     /// The server's certificate, as PEM.
     pub(crate) certificate: String,
+    /// How many connections it has accepted.
+    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 impl Https {
@@ -78,13 +81,16 @@ impl Https {
         let (config, certificate) = Self::config(&authority, names, change);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                accepted.fetch_add(1, Ordering::SeqCst);
                 let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
                 std::thread::spawn(move || serve(StreamOwned::new(connection, stream)));
             }
         });
-        Self { port, authority, certificate }
+        Self { port, authority, certificate, connections }
     }
 
     pub(crate) fn config(

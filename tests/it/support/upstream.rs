@@ -289,6 +289,11 @@ impl Upstream {
         self.requests().iter().filter(|request| request.kind == kind).count()
     }
 
+    /// How many connections it has accepted.
+    pub(crate) fn connections(&self) -> usize {
+        self.state.recorded.lock().unwrap().connections
+    }
+
     /// Waits for the n-th request of this kind, counted from 1.
     #[track_caller]
     pub(crate) fn wait_for(&self, kind: &str, n: usize) -> Arc<Request> {

@@ -35,7 +35,7 @@ def start(directory, stack, make):
         command = ["env", f"PORT={reference}", node, EVERYTHING, "streamableHttp"]
         started.append((reference, upstreams.run(f"reference-{kind.name}", *command)))
         still = kind(directory / f"{kind.name}-still", stack, certificates, reference, load)
-        shaken = kind(directory / f"{kind.name}-shaken", stack, certificates, reference, load, most_requests=150)
+        shaken = kind(directory / f"{kind.name}-shaken", stack, certificates, reference, load, most_requests=50)
         checks.append(make(still, shaken, network))
     for port, process in started:
         upstreams.wait_for("upstream", port, [process])

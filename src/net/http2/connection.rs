@@ -28,9 +28,6 @@ const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// The largest head of a response, in bytes; an HTTP/1.1 response may have as much.
 const LONGEST_HEAD: u32 = 256 * 1024;
 
-/// How many streams a server admits, before it has said so.
-const STREAMS: usize = 100;
-
 /// How long a request waits for a first sign of the server's before that is asked for one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -87,13 +84,17 @@ pub(in crate::net) struct Slot {
 
 impl Connection {
     /// Begins HTTP/2 on a byte stream on which the server has agreed to it.
-    pub(super) async fn open(bytes: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Self, h2::Error> {
+    /// `most_streams`: how many streams the server admits, before it has said so on this connection.
+    pub(super) async fn open(
+        bytes: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        most_streams: usize,
+    ) -> Result<Self, h2::Error> {
         let (bytes, activity) = Observed::new(bytes);
         let (requests, mut connection) = Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_max_send_streams(STREAMS)
+            .initial_max_send_streams(most_streams)
             .max_header_list_size(LONGEST_HEAD)
             .handshake(bytes)
             .await?;
@@ -140,6 +141,11 @@ impl Connection {
 
     pub(super) fn is_in_use(&self) -> bool {
         self.shared.in_flight.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether it has carried a request.
+    pub(super) fn is_used(&self) -> bool {
+        self.shared.is_used.load(Ordering::Relaxed)
     }
 
     pub(super) fn round_trip(&self) -> Option<Duration> {

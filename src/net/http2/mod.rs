@@ -34,9 +34,12 @@ use connection::Connection;
 pub(super) use connection::Slot;
 pub(super) use exchange::SendError;
 
-/// How many requests may wait for a connection that is being opened. How many streams it admits is known only afterwards;
-/// RFC 9113, section 6.5.2, recommends at least 100.
-const SEATS: usize = 100;
+/// How many streams a server admits, before it has said so: RFC 9113, section 6.5.2, recommends at least 100. So many
+/// requests may wait for a connection that is being opened.
+const STREAMS: usize = 100;
+
+/// How many connections a request waits for in vain: others may take the room on one, and a server may admit nothing.
+const MOST_OPENINGS: usize = 20;
 
 /// When a connection has been opening for so long, the next request opens another: the path may have come back since.
 const SLOW: Duration = Duration::from_secs(2);
@@ -74,6 +77,8 @@ struct State {
     expects_requests: bool,
     connections: Vec<Connection>,
     openings: Vec<Opening>,
+    /// How many streams the server admits on a connection, as far as it has said so.
+    most_streams: Option<usize>,
 }
 
 /// A connection that is being opened.
@@ -118,10 +123,13 @@ impl Http2 {
             return Ok(Carrier::Http1);
         }
         let origin = self.origin(uri);
+        // The connection that this request waits for, also while it looks for room on others.
+        let mut opening = None;
+        let mut openings = 0;
         loop {
             let mut opened = pin!(origin.opened.notified());
             opened.as_mut().enable();
-            let mut opening = {
+            let mut waiting = {
                 let mut state = origin.state.lock();
                 if state.is_http2 == Some(false) {
                     return Ok(Carrier::Http1);
@@ -129,17 +137,24 @@ impl Http2 {
                 if let Some(slot) = state.slot() {
                     return Ok(Carrier::Http2(slot));
                 }
-                match state.join() {
+                match opening.take().or_else(|| state.join()) {
                     Some(opening) => opening,
                     None => self.open(uri, &origin, &mut state),
                 }
             };
-            tokio::select! {
-                () = opened => {}
-                result = opening.wait_for(Option::is_some) => {
-                    let result = result.ok().and_then(|result| result.clone());
+            let result = tokio::select! {
+                () = opened => None,
+                result = waiting.wait_for(Option::is_some) => Some(result.ok().and_then(|result| result.clone())),
+            };
+            match result {
+                Some(result) => {
                     result.unwrap_or_else(|| Err(ConnectError::temporary("the connection was given up")))?;
+                    openings += 1;
+                    if openings > MOST_OPENINGS {
+                        return Err(ConnectError::temporary("no connection admits another request"));
+                    }
                 }
+                None => opening = Some(waiting),
             }
         }
     }
@@ -170,11 +185,12 @@ impl Http2 {
     fn open(&self, uri: &Uri, origin: &Arc<Origin>, state: &mut State) -> Waiting {
         let (sender, result) = watch::channel(None);
         let number = state.openings.last().map_or(0, |last| last.number + 1);
-        let seats = state.connections.iter().map(Connection::most_streams).min().unwrap_or(SEATS).saturating_sub(1);
+        let most_streams = state.most_streams.unwrap_or(STREAMS).max(1);
+        let seats = most_streams.saturating_sub(1);
         state.openings.push(Opening { number, begun: Instant::now(), seats, result: result.clone() });
         let (connector, uri, origin) = (self.connector.clone(), uri.clone(), Arc::clone(origin));
         drop(task::spawn(async move {
-            let opened = opened(&connector, &uri).await;
+            let opened = opened(&connector, &uri, most_streams).await;
             let mut state = origin.state.lock();
             state.openings.retain(|opening| opening.number != number);
             if let Ok(connection) = &opened {
@@ -195,25 +211,31 @@ impl Http2 {
 }
 
 /// A new connection; `None` if the server speaks HTTP/1.1, whose pool has got the connection.
-async fn opened(connector: &Connector, uri: &Uri) -> Result<Option<Connection>, ConnectError> {
+async fn opened(connector: &Connector, uri: &Uri, most_streams: usize) -> Result<Option<Connection>, ConnectError> {
     let explain = |error: &(dyn std::error::Error + 'static)| tls_error::explain(error, uri, connector.identity(uri));
     let stream = connector.open(uri, Offer::Http2).await.map_err(|error| explain(&*error))?;
     if !speaks_http2(&stream) {
         connector.spares().add(uri, stream);
         return Ok(None);
     }
-    Connection::open(TokioIo::new(stream)).await.map(Some).map_err(|error| explain(&error))
+    Connection::open(TokioIo::new(stream), most_streams).await.map(Some).map_err(|error| explain(&error))
 }
 
 impl State {
     /// Room for a request on a connection that is open. Forgets those that are not, and those that are not needed any more.
     fn slot(&mut self) -> Option<Slot> {
-        self.connections.retain_mut(Connection::is_open);
+        self.connections
+            .retain_mut(|connection| connection.is_open() && (connection.is_in_use() || connection.has_room()));
+        // Before a new connection's server has said so again, this is believed.
+        let most_streams = self.connections.iter().map(Connection::most_streams).min();
+        self.most_streams = most_streams.or(self.most_streams);
         let first = self.connections.iter().position(Connection::has_room)?;
         let slot = self.connections[first].slot();
-        // Of those without room, each is in use. One that is not was needed for a while, or takes nothing more.
+        // Of those without room, each is in use. One that is not was needed for a while, or takes nothing more. A new one
+        // is for the request that has opened it.
         let mut places = 0..;
-        self.connections.retain(|connection| places.next() == Some(first) || connection.is_in_use());
+        self.connections
+            .retain(|connection| places.next() == Some(first) || connection.is_in_use() || !connection.is_used());
         Some(slot)
     }
 

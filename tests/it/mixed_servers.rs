@@ -275,27 +275,33 @@ fn a_stream_of_http_sse_that_wants_a_login_gets_it() {
 
 #[test]
 fn a_server_that_moved_to_another_authorization_server_is_followed_though_the_old_one_is_away() {
-    for lifetime in [1, 3600] {
-        let second = Duration::from_secs(1);
-        let rules = Rules { lifetime: (Some(lifetime), second * 3600), ..Rules::default() };
-        let (servers, other, machine) =
-            (OauthServers::start(rules), OauthServers::well_behaved(), Machine::with_user());
-        get(&other.url(), &[]);
-        let mut bridge = machine.logged_in(&servers);
-        let issuer = other.issuer.url("");
-        servers.rules().resource_metadata = Box::new(move |metadata| {
-            metadata["authorization_servers"] = serde_json::json!([issuer]);
-        });
-        let away = || Fault::Answer("503 Service Unavailable", "gone");
-        servers.queue_token_faults(std::iter::repeat_with(away).take(50));
-        servers.records().invalidate_access_tokens();
-        // Lifetimes are whole seconds, and their end causes no event to wait for.
-        std::thread::sleep(second);
-        bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
-        machine.browser.tab(2);
-        // The user's browser gets there from the short address.
-        other.issuer.wait_for_path("/authorize?");
-        bridge.cancel("2");
-        bridge.finish();
-    }
+    // Each waits for the old authorization server to answer.
+    std::thread::scope(|scope| {
+        for lifetime in [1, 3600] {
+            scope.spawn(move || follows_a_move_while_the_old_one_is_away(lifetime));
+        }
+    });
+}
+
+fn follows_a_move_while_the_old_one_is_away(lifetime: u64) {
+    let second = Duration::from_secs(1);
+    let rules = Rules { lifetime: (Some(lifetime), second * 3600), ..Rules::default() };
+    let (servers, other, machine) = (OauthServers::start(rules), OauthServers::well_behaved(), Machine::with_user());
+    get(&other.url(), &[]);
+    let mut bridge = machine.logged_in(&servers);
+    let issuer = other.issuer.url("");
+    servers.rules().resource_metadata = Box::new(move |metadata| {
+        metadata["authorization_servers"] = serde_json::json!([issuer]);
+    });
+    let away = || Fault::Answer("503 Service Unavailable", "gone");
+    servers.queue_token_faults(std::iter::repeat_with(away).take(50));
+    servers.records().invalidate_access_tokens();
+    // Lifetimes are whole seconds, and their end causes no event to wait for.
+    std::thread::sleep(second);
+    bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
+    machine.browser.tab(2);
+    // The user's browser gets there from the short address.
+    other.issuer.wait_for_path("/authorize?");
+    bridge.cancel("2");
+    bridge.finish();
 }

@@ -4,6 +4,13 @@ use std::time::{Duration, Instant};
 
 use crate::support::*;
 
+over_each_protocol! {
+    an_initialized_accepted_with_an_open_body_does_not_delay_requests,
+    an_unanswered_initialized_delays_requests_by_a_few_seconds_at_most,
+    a_request_accepted_with_an_open_body_fails_at_once,
+    a_notification_accepted_with_an_open_body_does_not_block_the_next_one,
+}
+
 /// Responds with a 202 whose body stays open until the bridge closes the connection.
 fn accept_with_open_body(call: Exchange) {
     assert!(
@@ -12,7 +19,6 @@ fn accept_with_open_body(call: Exchange) {
     );
 }
 
-#[test]
 fn an_initialized_accepted_with_an_open_body_does_not_delay_requests() {
     let upstream = Upstream::start(|call| match call.kind() {
         "notifications/initialized" => accept_with_open_body(call),
@@ -23,7 +29,6 @@ fn an_initialized_accepted_with_an_open_body_does_not_delay_requests() {
     bridge.finish();
 }
 
-#[test]
 fn an_unanswered_initialized_delays_requests_by_a_few_seconds_at_most() {
     let upstream = Upstream::holding(["notifications/initialized"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -36,7 +41,6 @@ fn an_unanswered_initialized_delays_requests_by_a_few_seconds_at_most() {
     bridge.finish();
 }
 
-#[test]
 fn a_request_accepted_with_an_open_body_fails_at_once() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => accept_with_open_body(call),
@@ -48,7 +52,6 @@ fn a_request_accepted_with_an_open_body_fails_at_once() {
     bridge.finish();
 }
 
-#[test]
 fn a_notification_accepted_with_an_open_body_does_not_block_the_next_one() {
     let upstream = Upstream::start(|call| match call.kind() {
         "notifications/x" => accept_with_open_body(call),

@@ -2,7 +2,17 @@
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    a_cancellation_is_posted_and_its_http_request_is_closed,
+    a_cancelled_stream_is_closed_and_its_late_response_is_dropped,
+    a_late_response_on_the_get_stream_is_dropped,
+    a_cancellation_of_a_finished_request_is_not_forwarded,
+    a_cancelled_id_may_be_used_again,
+    cancelling_one_request_does_not_affect_the_others,
+    a_request_cancelled_before_the_session_is_open_is_not_sent,
+    a_cancellation_from_the_upstream_reaches_the_client,
+}
+
 fn a_cancellation_is_posted_and_its_http_request_is_closed() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -26,7 +36,6 @@ fn a_cancellation_is_posted_and_its_http_request_is_closed() {
     );
 }
 
-#[test]
 fn a_cancelled_stream_is_closed_and_its_late_response_is_dropped() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -43,7 +52,6 @@ fn a_cancelled_stream_is_closed_and_its_late_response_is_dropped() {
     assert_eq!(upstream.count("GET"), 1, "a cancelled stream is not resumed");
 }
 
-#[test]
 fn a_late_response_on_the_get_stream_is_dropped() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -59,7 +67,6 @@ fn a_late_response_on_the_get_stream_is_dropped() {
     assert!(!ended.lines.iter().any(|line| line.contains("late")), "a late response never reaches the client");
 }
 
-#[test]
 fn a_cancellation_of_a_finished_request_is_not_forwarded() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
@@ -71,7 +78,6 @@ fn a_cancellation_of_a_finished_request_is_not_forwarded() {
     assert_eq!(upstream.count("notifications/cancelled"), 0, "the request is finished");
 }
 
-#[test]
 fn a_cancelled_id_may_be_used_again() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -87,7 +93,6 @@ fn a_cancelled_id_may_be_used_again() {
     assert!(!ended.lines.iter().any(|line| line.contains("first")), "{:?}", ended.lines);
 }
 
-#[test]
 fn cancelling_one_request_does_not_affect_the_others() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -109,7 +114,6 @@ fn cancelling_one_request_does_not_affect_the_others() {
     assert!(!ended.lines.iter().any(|line| line.contains(r#""of":2"#)), "{:?}", ended.lines);
 }
 
-#[test]
 fn a_request_cancelled_before_the_session_is_open_is_not_sent() {
     let upstream = Upstream::holding(["initialize"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -125,7 +129,6 @@ fn a_request_cancelled_before_the_session_is_open_is_not_sent() {
     assert!(upstream.count("tools/call") <= upstream.count("notifications/cancelled"), "{:?}", upstream.kinds());
 }
 
-#[test]
 fn a_cancellation_from_the_upstream_reaches_the_client() {
     let upstream = Upstream::holding(["GET"]);
     let mut bridge = Bridge::connected(&upstream);

@@ -2,6 +2,10 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    every_request_is_answered_exactly_once_when_everything_fails,
+}
+
 /// Responds to a tool call with the fault of this number.
 fn misbehave(call: Exchange, way: usize) {
     let id = call.id();
@@ -26,8 +30,8 @@ fn misbehave(call: Exchange, way: usize) {
         13 => call.error("400 Bad Request", -32602, "no"),
         14 => call.plain("404 Not Found", "Session not found"),
         15 => call.respond("429 Too Many Requests", &[("Retry-After", "0")], "slow down"),
-        16 => call.raw(b"not HTTP at all\r\n\r\n"),
-        17 => call.raw(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"),
+        16 => call.garble(),
+        17 => call.truncated_json("{"),
         18 => {
             let events = call.sse();
             events
@@ -40,7 +44,6 @@ fn misbehave(call: Exchange, way: usize) {
     }
 }
 
-#[test]
 fn every_request_is_answered_exactly_once_when_everything_fails() {
     const WAYS: usize = 20;
     let upstream = Upstream::start(|call| match call.kind() {

@@ -4,6 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_cookie_is_sent_with_every_request_of_the_session,
+    a_newer_cookie_replaces_the_older_one,
+    cookies_can_be_disabled,
+}
+
 const SESSION_COOKIE: &str = "AWSALB=marked-secret-balance; Path=/; HttpOnly; Max-Age=600";
 
 fn balanced(call: Exchange) {
@@ -18,7 +24,6 @@ fn balanced(call: Exchange) {
     }
 }
 
-#[test]
 fn a_cookie_is_sent_with_every_request_of_the_session() {
     let upstream = Upstream::start(balanced);
     let mut bridge =
@@ -34,7 +39,6 @@ fn a_cookie_is_sent_with_every_request_of_the_session() {
     assert!(upstream.kinds().contains(&"DELETE".to_owned()), "{:?}", upstream.kinds());
 }
 
-#[test]
 fn a_newer_cookie_replaces_the_older_one() {
     let count = AtomicUsize::new(0);
     let upstream = Upstream::start(move |call| {
@@ -55,7 +59,6 @@ fn a_newer_cookie_replaces_the_older_one() {
     assert_eq!(cookies, ["AWSALB=marked-secret-balance", "AWSALB=number-0", "AWSALB=number-1"]);
 }
 
-#[test]
 fn cookies_can_be_disabled() {
     let upstream = Upstream::start(balanced);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).arg("--disable-cookies").start();

@@ -4,7 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    server_discover_is_unknown_to_a_legacy_upstream_and_initialize_then_passes,
+    server_discover_is_answered_in_time_for_a_silent_upstream,
+    server_discover_is_answered_in_time_for_an_offline_upstream,
+}
+
 fn server_discover_is_unknown_to_a_legacy_upstream_and_initialize_then_passes() {
     let refusals: [fn(Exchange); 6] = [
         |call| call.error("200 OK", -32601, "Method not found"),
@@ -33,7 +38,6 @@ fn server_discover_is_unknown_to_a_legacy_upstream_and_initialize_then_passes() 
     }
 }
 
-#[test]
 fn server_discover_is_answered_in_time_for_a_silent_upstream() {
     let upstream = Upstream::holding(["server/discover"]).may_receive_no_request();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("0.2").start();
@@ -43,7 +47,6 @@ fn server_discover_is_answered_in_time_for_a_silent_upstream() {
     bridge.finish();
 }
 
-#[test]
 fn server_discover_is_answered_in_time_for_an_offline_upstream() {
     let mut upstream = Upstream::offline(Exchange::respond_normally);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("0.2").start();

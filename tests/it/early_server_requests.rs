@@ -2,7 +2,12 @@
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    a_ping_on_the_initialize_stream_is_answered_before_the_session_is_open,
+    a_second_initialize_before_the_first_response_gets_a_response_and_a_session,
+    an_initialize_result_that_is_not_an_object_does_not_crash_the_bridge,
+}
+
 fn a_ping_on_the_initialize_stream_is_answered_before_the_session_is_open() {
     let upstream = Upstream::holding(["initialize"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -28,7 +33,6 @@ fn a_ping_on_the_initialize_stream_is_answered_before_the_session_is_open() {
     bridge.finish();
 }
 
-#[test]
 fn a_second_initialize_before_the_first_response_gets_a_response_and_a_session() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", 0) => call.hold(),
@@ -49,7 +53,6 @@ fn a_second_initialize_before_the_first_response_gets_a_response_and_a_session()
     bridge.finish();
 }
 
-#[test]
 fn an_initialize_result_that_is_not_an_object_does_not_crash_the_bridge() {
     let home = tempfile::tempdir().unwrap();
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {

@@ -7,6 +7,15 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 
 use crate::support::*;
 
+over_each_protocol! {
+    an_encoded_body_is_decoded,
+    an_encoded_error_is_read,
+    events_of_an_encoded_stream_arrive_as_they_are_sent,
+    the_limits_hold_for_what_a_body_stands_for,
+    a_body_that_is_not_utf_8_is_read,
+    a_notification_may_be_answered_with_a_byte_order_mark,
+}
+
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(text).unwrap();
@@ -49,7 +58,6 @@ fn answer(headers: &'static [(&'static str, &'static str)], body: &[u8]) -> Stri
     answer
 }
 
-#[test]
 fn an_encoded_body_is_decoded() {
     let event = format!("event: message\ndata: {ANSWER}\n\n");
     assert_eq!(answer(&[JSON, ("Content-Encoding", "gzip")], &gzip(ANSWER.as_bytes())), ANSWER);
@@ -63,7 +71,6 @@ fn an_encoded_body_is_decoded() {
     assert_error_mentions(&unknown, &["encoded as zstd"]);
 }
 
-#[test]
 fn an_encoded_error_is_read() {
     let body = gzip(b"<html><title>Down</title><style>p {}</style><p>back at noon</p></html>");
     let upstream = Upstream::start(move |call| match call.kind() {
@@ -77,7 +84,6 @@ fn an_encoded_error_is_read() {
     bridge.finish();
 }
 
-#[test]
 fn events_of_an_encoded_stream_arrive_as_they_are_sent() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -98,7 +104,6 @@ fn events_of_an_encoded_stream_arrive_as_they_are_sent() {
     bridge.finish();
 }
 
-#[test]
 fn the_limits_hold_for_what_a_body_stands_for() {
     let large = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{}"}}}}"#, "a".repeat(8 << 20));
     for kind in ["application/json", "text/event-stream"] {
@@ -119,7 +124,6 @@ fn the_limits_hold_for_what_a_body_stands_for() {
     }
 }
 
-#[test]
 fn a_body_that_is_not_utf_8_is_read() {
     let text = |text: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{text}"}}}}"#);
     let with = |bytes: &[u8]| {
@@ -138,7 +142,6 @@ fn a_body_that_is_not_utf_8_is_read() {
     assert_eq!(answer(&[("Content-Type", "text/event-stream")], event.as_bytes()), text("x"));
 }
 
-#[test]
 fn a_notification_may_be_answered_with_a_byte_order_mark() {
     let upstream = Upstream::start(|call| match call.kind() {
         "notifications/initialized" => call.respond("200 OK", &[("Content-Type", "application/json")], "\u{feff}"),

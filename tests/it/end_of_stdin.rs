@@ -2,7 +2,23 @@
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    stdin_ends_before_the_first_message,
+    stdin_ends_before_the_first_message_while_the_server_is_offline,
+    stdin_ends_while_the_session_is_idle,
+    stdin_ends_while_an_answered_stream_is_still_open,
+    stdin_ends_during_initialize,
+    stdin_ends_while_requests_wait_for_an_offline_server,
+    stdin_ends_just_before_a_request_is_answered,
+    stdin_ends_while_a_request_is_never_answered,
+    stdin_ends_while_a_server_request_awaits_the_client,
+    stdin_ends_right_after_the_last_message,
+    stdin_ends_while_the_http_sse_endpoint_is_awaited,
+    stdin_ends_and_the_server_does_not_answer_delete,
+    stdin_ends_and_the_server_refuses_delete,
+    stdin_ends_after_the_server_has_stopped,
+}
+
 fn stdin_ends_before_the_first_message() {
     exits_within(AT_ONCE, || {
         let upstream = Upstream::well_behaved().may_receive_no_request();
@@ -13,13 +29,11 @@ fn stdin_ends_before_the_first_message() {
     });
 }
 
-#[test]
 fn stdin_ends_before_the_first_message_while_the_server_is_offline() {
     let upstream = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
     exits_within(AT_ONCE, || Bridge::to(&upstream.url("/mcp")).start().finish());
 }
 
-#[test]
 fn stdin_ends_while_the_session_is_idle() {
     exits_within(AT_ONCE, || {
         let upstream = Upstream::holding(["GET"]);
@@ -32,7 +46,6 @@ fn stdin_ends_while_the_session_is_idle() {
     });
 }
 
-#[test]
 fn stdin_ends_while_an_answered_stream_is_still_open() {
     exits_within(AT_ONCE, || {
         let upstream = Upstream::holding(["tools/call"]);
@@ -45,7 +58,6 @@ fn stdin_ends_while_an_answered_stream_is_still_open() {
     });
 }
 
-#[test]
 fn stdin_ends_during_initialize() {
     exits_within(1500 + 1000, || {
         let upstream = Upstream::holding(["initialize"]);
@@ -73,7 +85,6 @@ fn stdin_ends_while_the_connection_attempt_hangs() {
     });
 }
 
-#[test]
 fn stdin_ends_while_requests_wait_for_an_offline_server() {
     let upstream = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
     exits_within(1500, || {
@@ -87,7 +98,6 @@ fn stdin_ends_while_requests_wait_for_an_offline_server() {
     });
 }
 
-#[test]
 fn stdin_ends_just_before_a_request_is_answered() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -101,7 +111,6 @@ fn stdin_ends_just_before_a_request_is_answered() {
     assert_eq!(kinds.last().unwrap(), "DELETE", "the session is closed last: {kinds:?}");
 }
 
-#[test]
 fn stdin_ends_while_a_request_is_never_answered() {
     exits_within(1500, || {
         let upstream = Upstream::holding(["tools/call"]);
@@ -115,7 +124,6 @@ fn stdin_ends_while_a_request_is_never_answered() {
     });
 }
 
-#[test]
 fn stdin_ends_while_a_server_request_awaits_the_client() {
     exits_within(AT_ONCE, || {
         let upstream = Upstream::holding(["GET"]);
@@ -127,7 +135,6 @@ fn stdin_ends_while_a_server_request_awaits_the_client() {
     });
 }
 
-#[test]
 fn stdin_ends_right_after_the_last_message() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -140,7 +147,6 @@ fn stdin_ends_right_after_the_last_message() {
     assert_eq!(upstream.count("notifications/x"), 1, "the notification is sent too: {:?}", upstream.kinds());
 }
 
-#[test]
 fn stdin_ends_while_the_http_sse_endpoint_is_awaited() {
     exits_within(1500, || {
         let upstream = Upstream::start(|call| match call.kind() {
@@ -154,7 +160,6 @@ fn stdin_ends_while_the_http_sse_endpoint_is_awaited() {
     });
 }
 
-#[test]
 fn stdin_ends_and_the_server_does_not_answer_delete() {
     exits_within(1000, || {
         let upstream = Upstream::holding(["DELETE"]);
@@ -166,7 +171,6 @@ fn stdin_ends_and_the_server_does_not_answer_delete() {
     });
 }
 
-#[test]
 fn stdin_ends_and_the_server_refuses_delete() {
     let upstream = Upstream::start(|call| match call.kind() {
         "DELETE" => call.plain("405 Method Not Allowed", "sessions end by themselves"),
@@ -178,7 +182,6 @@ fn stdin_ends_and_the_server_refuses_delete() {
     assert_eq!(ended.stderr, "", "a user need not know about the 405");
 }
 
-#[test]
 fn stdin_ends_after_the_server_has_stopped() {
     exits_within(1000, || {
         let mut upstream = Upstream::well_behaved();

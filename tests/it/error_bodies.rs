@@ -2,13 +2,18 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_body_that_only_resembles_json_rpc_becomes_exactly_one_bridge_error,
+    an_initialize_rejected_with_such_a_body_and_later_requests_are_answered,
+    an_error_object_without_jsonrpc_becomes_a_valid_bridge_error,
+}
+
 const ARRAY: &str = r#"[{"code":42,"message":"bad"}]"#;
 const ROUTE: &str = r#"{"method":"POST","path":"/x","error":{"code":404,"message":"nf"}}"#;
 const ROUTE_WITH_ID: &str = r#"{"id":"r-1","method":"POST","path":"/x","error":{"code":404,"message":"nf"}}"#;
 const METHOD_AND_ERROR: &str = r#"{"jsonrpc":"2.0","method":"POST","error":{"code":-32001,"message":"nf"}}"#;
 const GOOGLE: &str = r#"{"error":{"code":403,"message":"API off","status":"PERMISSION_DENIED"}}"#;
 
-#[test]
 fn a_body_that_only_resembles_json_rpc_becomes_exactly_one_bridge_error() {
     for body in
         [ARRAY, ROUTE, ROUTE_WITH_ID, METHOD_AND_ERROR, GOOGLE, "[]", "[[]]", r#"[{"error":{"code":1,"message":"m"}}]"#]
@@ -26,7 +31,6 @@ fn a_body_that_only_resembles_json_rpc_becomes_exactly_one_bridge_error() {
     }
 }
 
-#[test]
 fn an_initialize_rejected_with_such_a_body_and_later_requests_are_answered() {
     for body in [ARRAY, ROUTE, ROUTE_WITH_ID, METHOD_AND_ERROR, GOOGLE] {
         let upstream = Upstream::start(move |call| call.json_with_status("403 Forbidden", body));
@@ -40,7 +44,6 @@ fn an_initialize_rejected_with_such_a_body_and_later_requests_are_answered() {
     }
 }
 
-#[test]
 fn an_error_object_without_jsonrpc_becomes_a_valid_bridge_error() {
     for status in ["401 Unauthorized", "403 Forbidden", "429 Too Many Requests"] {
         let upstream = Upstream::start(move |call| match call.kind() {

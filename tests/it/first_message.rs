@@ -4,6 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::support::*;
 
+over_each_protocol! {
+    initialize_is_answered_in_time_while_the_upstream_is_silent,
+    a_server_that_starts_later_is_reached,
+}
+
 /// Asserts that this is a valid placeholder for the initialize result of a silent upstream.
 fn assert_placeholder(answer: &str, revision: &str) {
     let result = &value(answer)["result"];
@@ -15,7 +20,6 @@ fn assert_placeholder(answer: &str, revision: &str) {
     assert!(result["serverInfo"]["name"].is_string() && result["serverInfo"]["version"].is_string(), "{answer}");
 }
 
-#[test]
 fn initialize_is_answered_in_time_while_the_upstream_is_silent() {
     let upstream = Upstream::holding(["initialize"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("0.2").start();
@@ -118,7 +122,6 @@ fn lists_that_only_the_placeholder_result_declared_are_empty() {
     bridge.finish();
 }
 
-#[test]
 fn a_server_that_starts_later_is_reached() {
     let mut upstream = Upstream::offline(Exchange::respond_normally);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("0.2").start();

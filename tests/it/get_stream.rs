@@ -4,7 +4,24 @@ use std::time::{Duration, Instant};
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    server_requests_and_notifications_on_the_get_stream_reach_the_client,
+    an_error_response_of_the_client_is_posted,
+    one_get_stream_is_opened_after_initialized,
+    a_get_stream_refused_with_405_is_never_requested_again,
+    the_get_stream_is_reopened_after_its_end,
+    the_get_stream_is_reopened_after_the_connection_closes,
+    the_get_stream_is_reopened_after_a_reset,
+    the_get_stream_is_reopened_after_failed_attempts,
+    the_get_stream_is_reopened_after_an_outage,
+    a_retry_time_of_zero_does_not_cause_a_busy_loop,
+    the_retry_time_of_the_server_is_respected,
+    a_response_on_the_get_stream_answers_its_request,
+    a_server_without_a_get_stream_may_answer_with_any_refusal,
+    a_call_waits_briefly_for_the_get_stream_that_carries_server_requests,
+    a_call_cancelled_while_it_waits_for_the_get_stream_is_not_sent,
+}
+
 fn server_requests_and_notifications_on_the_get_stream_reach_the_client() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -30,7 +47,6 @@ fn server_requests_and_notifications_on_the_get_stream_reach_the_client() {
     bridge.finish();
 }
 
-#[test]
 fn an_error_response_of_the_client_is_posted() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -43,7 +59,6 @@ fn an_error_response_of_the_client_is_posted() {
     bridge.finish();
 }
 
-#[test]
 fn one_get_stream_is_opened_after_initialized() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -58,7 +73,6 @@ fn one_get_stream_is_opened_after_initialized() {
     bridge.finish();
 }
 
-#[test]
 fn a_get_stream_refused_with_405_is_never_requested_again() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
@@ -87,22 +101,18 @@ fn get_stream_is_reopened(end: fn(Events)) {
     bridge.finish();
 }
 
-#[test]
 fn the_get_stream_is_reopened_after_its_end() {
     get_stream_is_reopened(Events::end);
 }
 
-#[test]
 fn the_get_stream_is_reopened_after_the_connection_closes() {
     get_stream_is_reopened(Events::cut);
 }
 
-#[test]
 fn the_get_stream_is_reopened_after_a_reset() {
     get_stream_is_reopened(Events::reset);
 }
 
-#[test]
 fn the_get_stream_is_reopened_after_failed_attempts() {
     let failures: [fn(Exchange); 4] = [
         |call| call.plain("503 Service Unavailable", "rolling out"),
@@ -125,7 +135,6 @@ fn the_get_stream_is_reopened_after_failed_attempts() {
     }
 }
 
-#[test]
 fn the_get_stream_is_reopened_after_an_outage() {
     let mut upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -142,7 +151,6 @@ fn the_get_stream_is_reopened_after_an_outage() {
     bridge.finish();
 }
 
-#[test]
 fn a_retry_time_of_zero_does_not_cause_a_busy_loop() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => {
@@ -161,7 +169,6 @@ fn a_retry_time_of_zero_does_not_cause_a_busy_loop() {
     bridge.finish();
 }
 
-#[test]
 fn the_retry_time_of_the_server_is_respected() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -179,7 +186,6 @@ fn the_retry_time_of_the_server_is_respected() {
     bridge.finish();
 }
 
-#[test]
 fn a_response_on_the_get_stream_answers_its_request() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -194,7 +200,6 @@ fn a_response_on_the_get_stream_answers_its_request() {
     bridge.finish();
 }
 
-#[test]
 fn a_server_without_a_get_stream_may_answer_with_any_refusal() {
     let refusals: [fn(Exchange); 4] = [
         |call| call.plain("404 Not Found", "Cannot GET /mcp"),
@@ -216,7 +221,6 @@ fn a_server_without_a_get_stream_may_answer_with_any_refusal() {
     }
 }
 
-#[test]
 fn a_call_waits_briefly_for_the_get_stream_that_carries_server_requests() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let began = Instant::now();
@@ -235,7 +239,6 @@ fn a_call_waits_briefly_for_the_get_stream_that_carries_server_requests() {
     bridge.finish();
 }
 
-#[test]
 fn a_call_cancelled_while_it_waits_for_the_get_stream_is_not_sent() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);

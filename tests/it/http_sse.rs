@@ -4,13 +4,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::*;
 
+over_each_protocol! {
+    http_sse_is_detected_from_every_status_that_such_servers_return,
+    a_status_unrelated_to_the_transport_causes_no_fallback,
+    messages_pass_both_ways_byte_for_byte,
+    an_endpoint_may_be_relative_or_absolute_on_the_same_origin,
+    an_endpoint_on_another_origin_is_refused_and_receives_no_request,
+    the_wait_for_a_missing_endpoint_event_is_bounded,
+    the_first_error_is_reported_when_the_fallback_fails_too,
+    the_reason_of_the_fallback_is_reported_too,
+    a_broken_stream_fails_pending_requests_and_a_new_stream_replays_initialize,
+    a_new_stream_restores_the_subscriptions_of_the_broken_one,
+    the_stream_is_reopened_after_several_failed_attempts,
+    a_rejected_post_is_an_error_for_its_request,
+    the_json_rpc_error_body_of_a_rejected_post_passes,
+    sse_only_opens_the_stream_without_posting_first,
+    sse_first_falls_back_to_streamable_http,
+    http_only_never_falls_back,
+    headers_of_the_user_are_sent_to_both_endpoints,
+    a_cancellation_is_posted_and_the_late_response_is_dropped,
+    a_session_unknown_to_the_endpoint_is_opened_again,
+}
+
 fn connected(upstream: &Upstream) -> Bridge {
     let mut bridge = Bridge::to(&upstream.url("/sse")).start();
     bridge.initialize();
     bridge
 }
 
-#[test]
 fn http_sse_is_detected_from_every_status_that_such_servers_return() {
     let statuses = [
         "400 Bad Request",
@@ -34,7 +55,6 @@ fn http_sse_is_detected_from_every_status_that_such_servers_return() {
     }
 }
 
-#[test]
 fn a_status_unrelated_to_the_transport_causes_no_fallback() {
     for status in ["401 Unauthorized", "403 Forbidden", "500 Internal Server Error"] {
         let upstream = Upstream::start(move |call| call.plain(status, "not now"));
@@ -50,7 +70,6 @@ fn a_status_unrelated_to_the_transport_causes_no_fallback() {
     }
 }
 
-#[test]
 fn messages_pass_both_ways_byte_for_byte() {
     let (upstream, sse_server) = HttpSse::start("/messages?s=1&t=a%20b");
     let mut bridge = connected(&upstream);
@@ -69,7 +88,6 @@ fn messages_pass_both_ways_byte_for_byte() {
     assert_eq!(upstream.count("DELETE"), 0, "HTTP+SSE has no session to delete");
 }
 
-#[test]
 fn an_endpoint_may_be_relative_or_absolute_on_the_same_origin() {
     for (endpoint, path) in
         [("messages/1", "/deep/messages/1"), ("?s=1", "/deep/sse?s=1"), ("/m/1", "/m/1"), ("absolute", "/m/2")]
@@ -77,7 +95,7 @@ fn an_endpoint_may_be_relative_or_absolute_on_the_same_origin() {
         let stream = std::sync::Mutex::new(None::<Events>);
         let upstream = Upstream::start(move |call| match call.request.http_method.as_str() {
             "GET" => {
-                let origin = format!("http://{}", call.header("host").unwrap());
+                let origin = call.origin();
                 let endpoint = if endpoint == "absolute" { format!("{origin}/m/2") } else { endpoint.to_owned() };
                 let mut stream = stream.lock().unwrap();
                 stream.insert(call.sse()).chunk(&format!("event: endpoint\ndata: {endpoint}\n\n"));
@@ -99,7 +117,6 @@ fn an_endpoint_may_be_relative_or_absolute_on_the_same_origin() {
     }
 }
 
-#[test]
 fn an_endpoint_on_another_origin_is_refused_and_receives_no_request() {
     let stranger = Upstream::well_behaved().may_receive_no_request();
     let endpoint = stranger.url("/messages");
@@ -118,7 +135,6 @@ fn an_endpoint_on_another_origin_is_refused_and_receives_no_request() {
     assert!(stranger.requests().is_empty(), "another origin receives no request: {:?}", stranger.requests());
 }
 
-#[test]
 fn the_wait_for_a_missing_endpoint_event_is_bounded() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => drop(call.sse().closed_by_client()),
@@ -132,7 +148,6 @@ fn the_wait_for_a_missing_endpoint_event_is_bounded() {
     bridge.finish();
 }
 
-#[test]
 fn the_first_error_is_reported_when_the_fallback_fails_too() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => call.plain("404 Not Found", "nothing to hear"),
@@ -144,7 +159,6 @@ fn the_first_error_is_reported_when_the_fallback_fails_too() {
     bridge.finish();
 }
 
-#[test]
 fn the_reason_of_the_fallback_is_reported_too() {
     type Answer = fn(Exchange);
     let cases: [(Answer, &[&str]); 4] = [
@@ -170,7 +184,6 @@ fn the_reason_of_the_fallback_is_reported_too() {
     }
 }
 
-#[test]
 fn a_broken_stream_fails_pending_requests_and_a_new_stream_replays_initialize() {
     let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = connected(&upstream);
@@ -188,7 +201,6 @@ fn a_broken_stream_fails_pending_requests_and_a_new_stream_replays_initialize() 
     assert_eq!(upstream.count("tools/call"), 1, "a request that has reached the server is not sent twice");
 }
 
-#[test]
 fn a_new_stream_restores_the_subscriptions_of_the_broken_one() {
     let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = connected(&upstream);
@@ -204,7 +216,6 @@ fn a_new_stream_restores_the_subscriptions_of_the_broken_one() {
     );
 }
 
-#[test]
 fn the_stream_is_reopened_after_several_failed_attempts() {
     let sse_server = HttpSse::new("/messages");
     let (server, listens) = (sse_server.clone(), AtomicUsize::new(0));
@@ -231,7 +242,6 @@ fn the_stream_is_reopened_after_several_failed_attempts() {
     );
 }
 
-#[test]
 fn a_rejected_post_is_an_error_for_its_request() {
     let sse_server = HttpSse::new("/messages");
     let upstream = Upstream::start(move |call| match call.kind() {
@@ -244,7 +254,6 @@ fn a_rejected_post_is_an_error_for_its_request() {
     bridge.finish();
 }
 
-#[test]
 fn the_json_rpc_error_body_of_a_rejected_post_passes() {
     let sse_server = HttpSse::new("/messages");
     let upstream = Upstream::start(move |call| match call.kind() {
@@ -256,7 +265,6 @@ fn the_json_rpc_error_body_of_a_rejected_post_passes() {
     bridge.finish();
 }
 
-#[test]
 fn sse_only_opens_the_stream_without_posting_first() {
     let (upstream, _voice) = HttpSse::start("/messages");
     let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--transport", "sse-only"]).start();
@@ -268,7 +276,6 @@ fn sse_only_opens_the_stream_without_posting_first() {
     assert_eq!(upstream.count("initialize"), 1);
 }
 
-#[test]
 fn sse_first_falls_back_to_streamable_http() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--transport", "sse-first"]).start();
@@ -278,7 +285,6 @@ fn sse_first_falls_back_to_streamable_http() {
     assert_eq!(upstream.kinds()[0], "GET");
 }
 
-#[test]
 fn http_only_never_falls_back() {
     let (upstream, _voice) = HttpSse::start("/messages");
     let mut bridge = Bridge::to(&upstream.url("/sse")).args(["--transport", "http-only"]).start();
@@ -288,7 +294,6 @@ fn http_only_never_falls_back() {
     assert_eq!(upstream.count("GET"), 0);
 }
 
-#[test]
 fn headers_of_the_user_are_sent_to_both_endpoints() {
     let sse_server = HttpSse::new("/messages");
     let upstream = Upstream::start(move |call| {
@@ -301,7 +306,6 @@ fn headers_of_the_user_are_sent_to_both_endpoints() {
     bridge.finish();
 }
 
-#[test]
 fn a_cancellation_is_posted_and_the_late_response_is_dropped() {
     let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = connected(&upstream);
@@ -315,7 +319,6 @@ fn a_cancellation_is_posted_and_the_late_response_is_dropped() {
     assert!(!ended.lines.iter().any(|line| line.contains("late")));
 }
 
-#[test]
 fn a_session_unknown_to_the_endpoint_is_opened_again() {
     for status in ["404 Not Found", "400 Bad Request"] {
         let sse_server = HttpSse::new("/messages");

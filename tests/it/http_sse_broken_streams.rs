@@ -3,6 +3,13 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_first_stream_that_breaks_before_the_initialize_response_does_no_later_harm,
+    a_session_opened_after_lost_streams_ignores_those_streams,
+    a_stream_that_breaks_while_initialized_is_being_sent_is_reopened,
+    a_second_initialize_fails_the_requests_in_flight,
+}
+
 fn sse_bridge(upstream: &Upstream) -> Bridge {
     Bridge::to(&upstream.url("/sse")).args(["--transport", "sse-only"]).start()
 }
@@ -24,7 +31,6 @@ fn assert_late_response_arrives(bridge: &mut Bridge, sse_server: &HttpSse, id: &
     assert_eq!(bridge.response(id), result(id, r#"{"late":true}"#), "the server's own response, however late");
 }
 
-#[test]
 fn a_first_stream_that_breaks_before_the_initialize_response_does_no_later_harm() {
     let sse_server = HttpSse::new("/messages");
     let server = sse_server.clone();
@@ -43,7 +49,6 @@ fn a_first_stream_that_breaks_before_the_initialize_response_does_no_later_harm(
     bridge.finish();
 }
 
-#[test]
 fn a_session_opened_after_lost_streams_ignores_those_streams() {
     let (upstream, sse_server) = HttpSse::start("/messages");
     let mut bridge = sse_bridge(&upstream);
@@ -59,7 +64,6 @@ fn a_session_opened_after_lost_streams_ignores_those_streams() {
     bridge.finish();
 }
 
-#[test]
 fn a_stream_that_breaks_while_initialized_is_being_sent_is_reopened() {
     let sse_server = HttpSse::new("/messages");
     let server = sse_server.clone();
@@ -77,7 +81,6 @@ fn a_stream_that_breaks_while_initialized_is_being_sent_is_reopened() {
     bridge.finish();
 }
 
-#[test]
 fn a_second_initialize_fails_the_requests_in_flight() {
     let (upstream, _sse_server) = HttpSse::start("/messages");
     let mut bridge = sse_bridge(&upstream);

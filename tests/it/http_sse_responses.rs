@@ -3,6 +3,19 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_post_answered_with_anything_but_the_response_counts_as_accepted,
+    a_post_answered_with_the_response_needs_no_stream,
+    the_last_event_of_a_stream_counts_without_its_blank_line,
+    a_session_that_a_good_response_says_is_lost_is_opened_again,
+    a_post_answered_with_plain_text_counts_as_accepted,
+    a_response_id_rounded_to_a_double_still_matches_its_request,
+    an_exact_id_match_is_preferred_to_a_rounded_one,
+    an_error_with_a_null_id_answers_the_only_pending_request,
+    a_response_may_arrive_before_the_post_is_accepted,
+    an_error_with_a_null_id_answers_no_request_when_several_are_pending,
+}
+
 /// A session whose upstream treats each `tools/call` in this way.
 fn session(respond: impl Fn(&HttpSse, Exchange) + Send + Sync + 'static) -> (Bridge, Upstream) {
     let sse_server = HttpSse::new("/messages");
@@ -15,7 +28,6 @@ fn session(respond: impl Fn(&HttpSse, Exchange) + Send + Sync + 'static) -> (Bri
     (bridge, upstream)
 }
 
-#[test]
 fn a_post_answered_with_anything_but_the_response_counts_as_accepted() {
     for (status, kind, body) in [
         ("200 OK", "text/html; charset=utf-8", "<html>ok</html>"),
@@ -48,14 +60,12 @@ fn a_post_answered_with_anything_but_the_response_counts_as_accepted() {
     }
 }
 
-#[test]
 fn a_post_answered_with_the_response_needs_no_stream() {
     let (mut bridge, _upstream) = session(|_, call| call.result(r#"{"n":1.0}"#));
     assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", r#"{"n":1.0}"#));
     bridge.finish();
 }
 
-#[test]
 fn the_last_event_of_a_stream_counts_without_its_blank_line() {
     let (mut bridge, upstream) = session(|sse_server, call| {
         let answer = result(&call.id(), "{}");
@@ -67,7 +77,6 @@ fn the_last_event_of_a_stream_counts_without_its_blank_line() {
     bridge.finish();
 }
 
-#[test]
 fn a_session_that_a_good_response_says_is_lost_is_opened_again() {
     let (mut bridge, upstream) = session(|sse_server, call| match call.nth {
         0 => call.error("200 OK", -32001, "Session not found"),
@@ -82,7 +91,6 @@ fn a_session_that_a_good_response_says_is_lost_is_opened_again() {
     assert_eq!((upstream.count("GET"), upstream.count("initialize")), (2, 2));
 }
 
-#[test]
 fn a_post_answered_with_plain_text_counts_as_accepted() {
     for (status, body) in [("200 OK", "Accepted"), ("200 OK", ""), ("202 Accepted", "Accepted"), ("204 No Content", "")]
     {
@@ -96,7 +104,6 @@ fn a_post_answered_with_plain_text_counts_as_accepted() {
     }
 }
 
-#[test]
 fn a_response_id_rounded_to_a_double_still_matches_its_request() {
     let (mut bridge, _upstream) = session(|sse_server, call| {
         call.accepted();
@@ -112,7 +119,6 @@ fn a_response_id_rounded_to_a_double_still_matches_its_request() {
     bridge.finish();
 }
 
-#[test]
 fn an_exact_id_match_is_preferred_to_a_rounded_one() {
     let (mut bridge, upstream) = session(|sse_server, call| {
         let id = call.id();
@@ -129,7 +135,6 @@ fn an_exact_id_match_is_preferred_to_a_rounded_one() {
     bridge.finish();
 }
 
-#[test]
 fn an_error_with_a_null_id_answers_the_only_pending_request() {
     let (mut bridge, _upstream) = session(|sse_server, call| {
         call.accepted();
@@ -142,7 +147,6 @@ fn an_error_with_a_null_id_answers_the_only_pending_request() {
     bridge.finish();
 }
 
-#[test]
 fn a_response_may_arrive_before_the_post_is_accepted() {
     type Answer = fn(&str) -> String;
     let answers: [(&str, Answer); 3] = [
@@ -167,7 +171,6 @@ fn a_response_may_arrive_before_the_post_is_accepted() {
     }
 }
 
-#[test]
 fn an_error_with_a_null_id_answers_no_request_when_several_are_pending() {
     let (mut bridge, upstream) = session(|sse_server, call| {
         let (id, first) = (call.id(), call.nth == 0);

@@ -2,6 +2,18 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_message_just_below_the_limit_passes_both_ways,
+    a_json_body_that_is_too_long_is_one_error_for_its_request,
+    an_event_that_is_too_long_is_one_error_for_its_request,
+    an_event_that_is_too_long_does_not_end_the_get_stream,
+    the_size_limit_applies_to_one_message_and_not_to_a_stream,
+    a_client_that_does_not_read_can_still_cancel,
+    ten_thousand_events_arrive_in_order,
+    a_thousand_calls_complete_while_one_hangs,
+    #[cfg(unix)] two_thousand_calls_may_be_in_flight_at_once,
+}
+
 const MIB: usize = 1 << 20;
 
 fn bridge_with_small_limit(upstream: &Upstream) -> Bridge {
@@ -46,7 +58,6 @@ fn a_notification_that_is_too_long_is_dropped_and_the_session_continues() {
     assert_eq!(upstream.count("notifications/x"), 0);
 }
 
-#[test]
 fn a_message_just_below_the_limit_passes_both_ways() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
@@ -75,12 +86,10 @@ fn oversized_result() -> String {
     format!(r#"{{"text":"{}"}}"#, "y".repeat(2 * MIB))
 }
 
-#[test]
 fn a_json_body_that_is_too_long_is_one_error_for_its_request() {
     fails_only_the_call(|call| call.result(&oversized_result()));
 }
 
-#[test]
 fn an_event_that_is_too_long_is_one_error_for_its_request() {
     fails_only_the_call(|call| {
         let answer = result(&call.id(), &oversized_result());
@@ -90,7 +99,6 @@ fn an_event_that_is_too_long_is_one_error_for_its_request() {
     });
 }
 
-#[test]
 fn an_event_that_is_too_long_does_not_end_the_get_stream() {
     let upstream = Upstream::holding(["GET"]);
     let mut bridge = bridge_with_small_limit(&upstream);
@@ -106,7 +114,6 @@ fn an_event_that_is_too_long_does_not_end_the_get_stream() {
     bridge.finish();
 }
 
-#[test]
 fn the_size_limit_applies_to_one_message_and_not_to_a_stream() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
@@ -130,7 +137,6 @@ fn the_size_limit_applies_to_one_message_and_not_to_a_stream() {
     assert_eq!(ended.lines.iter().filter(|line| line.contains("notifications/message")).count(), 6);
 }
 
-#[test]
 fn a_client_that_does_not_read_can_still_cancel() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" if call.param("name") == "hang" => call.hold(),
@@ -157,7 +163,6 @@ fn a_client_that_does_not_read_can_still_cancel() {
     bridge.finish();
 }
 
-#[test]
 fn ten_thousand_events_arrive_in_order() {
     let progress = |n| notification("notifications/progress", &format!(r#"{{"n":{n}}}"#));
     let upstream = Upstream::start(move |call| match call.kind() {
@@ -185,7 +190,6 @@ fn ten_thousand_events_arrive_in_order() {
     assert!(ended.lines.last().unwrap().contains(r#""id":1"#), "the response comes last");
 }
 
-#[test]
 fn a_thousand_calls_complete_while_one_hangs() {
     let upstream = Upstream::start(|call| match (call.kind(), call.id().as_str()) {
         ("tools/call", "0") => call.hold(),
@@ -213,7 +217,6 @@ fn a_thousand_calls_complete_while_one_hangs() {
 }
 
 #[cfg(unix)]
-#[test]
 fn two_thousand_calls_may_be_in_flight_at_once() {
     use rustix::process::{Resource, getrlimit, setrlimit};
 

@@ -2,6 +2,22 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_session_lost_with_404_is_opened_again,
+    a_session_lost_with_404_and_no_body_is_opened_again,
+    a_session_lost_with_400_is_opened_again,
+    a_session_lost_with_400_and_plain_text_is_opened_again,
+    a_session_lost_with_401_is_opened_again,
+    a_session_lost_with_410_is_opened_again,
+    a_session_lost_with_an_error_in_a_good_response_is_opened_again,
+    a_session_lost_with_an_error_on_a_stream_is_opened_again,
+    an_error_about_another_session_or_without_a_session_passes,
+    a_session_that_a_good_response_says_is_lost_twice_is_an_error,
+    an_empty_session_id_is_none,
+    a_400_that_does_not_mention_a_session_is_an_ordinary_error,
+    a_401_that_mentions_a_session_does_not_blame_the_credential,
+}
+
 /// Runs a tool call that the upstream rejects in this way as long as it carries the first session's id.
 fn lost_session_is_reopened(status: &'static str, body: &'static str) {
     let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
@@ -36,7 +52,6 @@ fn lost_session_is_reopened(status: &'static str, body: &'static str) {
     assert_eq!(initialized, [Some("session-1"), Some("session-2")], "each session receives initialized once");
 }
 
-#[test]
 fn a_session_lost_with_404_is_opened_again() {
     lost_session_is_reopened(
         "404 Not Found",
@@ -44,12 +59,10 @@ fn a_session_lost_with_404_is_opened_again() {
     );
 }
 
-#[test]
 fn a_session_lost_with_404_and_no_body_is_opened_again() {
     lost_session_is_reopened("404 Not Found", "");
 }
 
-#[test]
 fn a_session_lost_with_400_is_opened_again() {
     lost_session_is_reopened(
         "400 Bad Request",
@@ -57,24 +70,20 @@ fn a_session_lost_with_400_is_opened_again() {
     );
 }
 
-#[test]
 fn a_session_lost_with_400_and_plain_text_is_opened_again() {
     lost_session_is_reopened("400 Bad Request", "Invalid or expired session");
 }
 
-#[test]
 fn a_session_lost_with_401_is_opened_again() {
     lost_session_is_reopened("401 Unauthorized", r#"{"error":"Session expired or unknown"}"#);
 }
 
-#[test]
 fn a_session_lost_with_410_is_opened_again() {
     for body in ["", "gone", r#"{"error":"no such session"}"#] {
         lost_session_is_reopened("410 Gone", body);
     }
 }
 
-#[test]
 fn a_session_lost_with_an_error_in_a_good_response_is_opened_again() {
     for (code, words) in [
         (-32001, "Session not found"),
@@ -94,7 +103,6 @@ fn a_session_lost_with_an_error_in_a_good_response_is_opened_again() {
     }
 }
 
-#[test]
 fn a_session_lost_with_an_error_on_a_stream_is_opened_again() {
     let upstream = Upstream::start(|call| match (call.kind(), call.header("mcp-session-id")) {
         ("initialize", _) => call.open_numbered_session(),
@@ -112,7 +120,6 @@ fn a_session_lost_with_an_error_on_a_stream_is_opened_again() {
     assert_eq!((upstream.count("initialize"), upstream.count("tools/call")), (2, 2));
 }
 
-#[test]
 fn an_error_about_another_session_or_without_a_session_passes() {
     for (session, code, words) in [
         (true, -32602, "the browser session is not found"),
@@ -132,7 +139,6 @@ fn an_error_about_another_session_or_without_a_session_passes() {
     }
 }
 
-#[test]
 fn a_session_that_a_good_response_says_is_lost_twice_is_an_error() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.error("200 OK", -32001, "Session not found"),
@@ -145,7 +151,6 @@ fn a_session_that_a_good_response_says_is_lost_twice_is_an_error() {
     assert_eq!((upstream.count("initialize"), upstream.count("tools/call")), (2, 2));
 }
 
-#[test]
 fn an_empty_session_id_is_none() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => call.open_session(""),
@@ -160,7 +165,6 @@ fn an_empty_session_id_is_none() {
     assert_eq!(upstream.count("DELETE"), 0);
 }
 
-#[test]
 fn a_400_that_does_not_mention_a_session_is_an_ordinary_error() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.plain("400 Bad Request", "the name is missing"),
@@ -173,7 +177,6 @@ fn a_400_that_does_not_mention_a_session_is_an_ordinary_error() {
     assert_eq!((upstream.count("initialize"), upstream.count("tools/call")), (1, 1));
 }
 
-#[test]
 fn a_401_that_mentions_a_session_does_not_blame_the_credential() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/call", 0) => call.plain("401 Unauthorized", "unknown session, initialize first"),

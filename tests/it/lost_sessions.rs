@@ -4,7 +4,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    a_session_lost_twice_in_a_row_is_an_error,
+    a_new_session_that_cannot_be_opened_is_an_error_with_the_cause,
+    requests_that_lose_the_session_together_open_one_new_session,
+    a_session_loss_found_by_the_get_stream_opens_a_new_session,
+    the_response_to_a_replayed_initialize_never_reaches_the_client,
+    a_new_session_restores_the_log_level_and_the_subscriptions,
+    the_get_stream_moves_to_the_new_session,
+    a_session_lost_during_a_resumption_is_an_error_for_the_request,
+    a_session_loss_found_by_a_notification_opens_a_new_session,
+    requests_that_wait_for_one_new_session_share_its_failure,
+    a_session_lost_while_it_is_restored_is_not_replaced_again,
+    the_latest_client_settings_apply_to_a_new_session,
+}
+
 fn a_session_lost_twice_in_a_row_is_an_error() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.plain("404 Not Found", "Session not found"),
@@ -18,7 +32,6 @@ fn a_session_lost_twice_in_a_row_is_an_error() {
     assert_eq!(upstream.count("initialize"), 2);
 }
 
-#[test]
 fn a_new_session_that_cannot_be_opened_is_an_error_with_the_cause() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", 1) => call.plain("500 Internal Server Error", "license expired"),
@@ -31,7 +44,6 @@ fn a_new_session_that_cannot_be_opened_is_an_error_with_the_cause() {
     bridge.finish();
 }
 
-#[test]
 fn requests_that_lose_the_session_together_open_one_new_session() {
     let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
         ("initialize", _) => call.open_numbered_session(),
@@ -54,7 +66,6 @@ fn requests_that_lose_the_session_together_open_one_new_session() {
     assert_eq!(upstream.count("initialize"), 2, "one lost session leads to one new session: {:?}", upstream.kinds());
 }
 
-#[test]
 fn a_session_loss_found_by_the_get_stream_opens_a_new_session() {
     let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
         ("initialize", _) => call.open_numbered_session(),
@@ -76,7 +87,6 @@ fn a_session_loss_found_by_the_get_stream_opens_a_new_session() {
     bridge.finish();
 }
 
-#[test]
 fn the_response_to_a_replayed_initialize_never_reaches_the_client() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/call", 0) => call.plain("404 Not Found", "Session not found"),
@@ -88,7 +98,6 @@ fn the_response_to_a_replayed_initialize_never_reaches_the_client() {
     assert_eq!(ended.lines.iter().filter(|line| line.contains("serverInfo")).count(), 1, "{:?}", ended.lines);
 }
 
-#[test]
 fn a_new_session_restores_the_log_level_and_the_subscriptions() {
     let upstream = Upstream::start(move |call| match (call.kind(), call.header("mcp-session-id")) {
         ("initialize", _) => call.open_numbered_session(),
@@ -132,7 +141,6 @@ fn a_new_session_restores_the_log_level_and_the_subscriptions() {
     }
 }
 
-#[test]
 fn the_get_stream_moves_to_the_new_session() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", _) => call.open_numbered_session(),
@@ -155,7 +163,6 @@ fn the_get_stream_moves_to_the_new_session() {
     assert!(place("notifications/initialized") < place("tools/call"), "the session is open before the call: {kinds:?}");
 }
 
-#[test]
 fn a_session_lost_during_a_resumption_is_an_error_for_the_request() {
     let upstream = Upstream::start(|call| match (call.kind(), call.header("last-event-id").is_some()) {
         ("initialize", _) => call.open_numbered_session(),
@@ -174,7 +181,6 @@ fn a_session_lost_during_a_resumption_is_an_error_for_the_request() {
     bridge.finish();
 }
 
-#[test]
 fn a_session_loss_found_by_a_notification_opens_a_new_session() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", _) => call.open_numbered_session(),
@@ -192,7 +198,6 @@ fn a_session_loss_found_by_a_notification_opens_a_new_session() {
     assert_eq!(upstream.count("initialize"), 2);
 }
 
-#[test]
 fn requests_that_wait_for_one_new_session_share_its_failure() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", 0) => call.open_session("session-1"),
@@ -235,7 +240,6 @@ fn losing(loses: fn(&Exchange) -> bool) -> Upstream {
     })
 }
 
-#[test]
 fn a_session_lost_while_it_is_restored_is_not_replaced_again() {
     let upstream = losing(|call| call.kind().starts_with("resources/") || call.kind().starts_with("logging/"));
     let mut bridge = Bridge::connected(&upstream);
@@ -249,7 +253,6 @@ fn a_session_lost_while_it_is_restored_is_not_replaced_again() {
     assert_eq!(upstream.count("initialize"), 2, "one session was lost and one was opened: {:?}", upstream.kinds());
 }
 
-#[test]
 fn the_latest_client_settings_apply_to_a_new_session() {
     let upstream = losing(|_| false);
     let mut bridge = Bridge::connected(&upstream);

@@ -23,6 +23,8 @@ mod error_bodies;
 mod first_message;
 mod get_stream;
 mod hostile;
+mod http2;
+mod http2_servers;
 mod http_sse;
 mod http_sse_broken_streams;
 mod http_sse_responses;

@@ -2,7 +2,14 @@
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    each_set_of_capabilities_has_its_own_session,
+    the_number_of_open_sessions_is_bounded,
+    a_full_pool_uses_a_session_whose_capabilities_the_client_has,
+    a_lost_session_is_opened_again_with_log_level_and_subscriptions,
+    an_http_sse_server_serves_a_modern_client,
+}
+
 fn each_set_of_capabilities_has_its_own_session() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {
@@ -39,7 +46,6 @@ fn each_set_of_capabilities_has_its_own_session() {
     assert_eq!(deleted.len(), 2, "every session is deleted at the end: {deleted:?}");
 }
 
-#[test]
 fn the_number_of_open_sessions_is_bounded() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::modern(&upstream);
@@ -53,7 +59,6 @@ fn the_number_of_open_sessions_is_bounded() {
     assert_eq!((upstream.count("initialize"), upstream.count("DELETE")), (12, 12));
 }
 
-#[test]
 fn a_full_pool_uses_a_session_whose_capabilities_the_client_has() {
     let upstream = Upstream::start(|call| match (call.kind(), call.request.text().contains("held")) {
         ("tools/call", true) => call.hold(),
@@ -82,7 +87,6 @@ fn a_full_pool_uses_a_session_whose_capabilities_the_client_has() {
     bridge.finish();
 }
 
-#[test]
 fn a_lost_session_is_opened_again_with_log_level_and_subscriptions() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {
@@ -120,7 +124,6 @@ fn a_lost_session_is_opened_again_with_log_level_and_subscriptions() {
     bridge.finish();
 }
 
-#[test]
 fn an_http_sse_server_serves_a_modern_client() {
     let server = HttpSse::new("/messages");
     let played = server.clone();

@@ -4,6 +4,13 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
+over_each_protocol! {
+    supported_notifications_are_acknowledged_and_carry_the_subscription_id,
+    cancelling_a_subscription_keeps_the_resources_of_other_subscriptions,
+    unsupported_notifications_are_not_acknowledged,
+    request_timeout_does_not_apply_to_subscriptions,
+}
+
 const ALL: &str =
     r#""notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a:b","c:d"]}"#;
 
@@ -12,7 +19,6 @@ fn subscription(line: &str) -> Value {
     value(line)["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].clone()
 }
 
-#[test]
 fn supported_notifications_are_acknowledged_and_carry_the_subscription_id() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => call.hold(),
@@ -50,7 +56,6 @@ fn supported_notifications_are_acknowledged_and_carry_the_subscription_id() {
     assert!(ended.lines.iter().filter(|line| line.contains("resources/updated")).count() == 1);
 }
 
-#[test]
 fn cancelling_a_subscription_keeps_the_resources_of_other_subscriptions() {
     let upstream = Upstream::holding(["GET"]);
     let mut bridge = Bridge::modern(&upstream);
@@ -80,7 +85,6 @@ fn cancelling_a_subscription_keeps_the_resources_of_other_subscriptions() {
     );
 }
 
-#[test]
 fn unsupported_notifications_are_not_acknowledged() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {
@@ -102,7 +106,6 @@ fn unsupported_notifications_are_not_acknowledged() {
     bridge.finish();
 }
 
-#[test]
 fn request_timeout_does_not_apply_to_subscriptions() {
     let upstream = Upstream::holding(["tools/call"]);
     let launch = Bridge::to(&upstream.url("/mcp")).args([

@@ -2,6 +2,14 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    an_error_event_on_a_subscription_stream_is_a_refusal,
+    a_server_that_refuses_subscriptions_by_an_event_is_not_requested_again,
+    a_resource_that_is_not_acknowledged_is_refused_and_not_requested_again,
+    a_late_refusal_is_logged_and_the_earlier_subscription_continues,
+    each_of_several_refused_subscriptions_is_answered_and_dropped,
+}
+
 fn holding() -> Upstream {
     Upstream::start(|call| if call.kind() == "subscriptions/listen" { call.hold() } else { call.respond_as_modern() })
 }
@@ -31,7 +39,6 @@ fn subscribe(bridge: &mut Bridge, id: &str, uri: &str) {
     bridge.send(&request(id, "resources/subscribe", &format!(r#"{{"uri":"{uri}"}}"#)));
 }
 
-#[test]
 fn an_error_event_on_a_subscription_stream_is_a_refusal() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
@@ -45,7 +52,6 @@ fn an_error_event_on_a_subscription_stream_is_a_refusal() {
     assert_eq!(upstream.count("subscriptions/listen"), 2, "a refused resource is not requested again");
 }
 
-#[test]
 fn a_server_that_refuses_subscriptions_by_an_event_is_not_requested_again() {
     let upstream = Upstream::start(|call| match call.kind() {
         "subscriptions/listen" => refuse_by_event(call, -32601, "Method not found"),
@@ -57,7 +63,6 @@ fn a_server_that_refuses_subscriptions_by_an_event_is_not_requested_again() {
     assert!(bridge.finish().stderr.contains("does not listen"));
 }
 
-#[test]
 fn a_resource_that_is_not_acknowledged_is_refused_and_not_requested_again() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
@@ -77,7 +82,6 @@ fn a_resource_that_is_not_acknowledged_is_refused_and_not_requested_again() {
     bridge.finish();
 }
 
-#[test]
 fn a_late_refusal_is_logged_and_the_earlier_subscription_continues() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
@@ -99,7 +103,6 @@ fn a_late_refusal_is_logged_and_the_earlier_subscription_continues() {
     bridge.finish();
 }
 
-#[test]
 fn each_of_several_refused_subscriptions_is_answered_and_dropped() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);

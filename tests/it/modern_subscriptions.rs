@@ -2,6 +2,22 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    one_stream_carries_all_subscriptions_of_a_legacy_client,
+    a_refused_subscription_is_an_error_and_the_earlier_ones_continue,
+    of_several_simultaneous_subscriptions_only_the_refused_one_fails,
+    a_legacy_clients_stream_is_reopened_and_possible_changes_are_announced,
+    a_server_without_subscriptions_is_not_requested_again,
+    the_old_stream_stays_open_until_the_new_one_is_acknowledged,
+    the_stream_that_replaces_a_broken_one_announces_possible_changes,
+    a_subscription_once_accepted_is_requested_again_after_any_error,
+    a_modern_clients_subscription_survives_errors_of_a_gateway,
+    a_modern_clients_subscription_is_reopened_without_the_client_noticing,
+    a_modern_clients_subscription_is_closed_by_cancellation_and_at_exit,
+    an_open_subscription_does_not_delay_the_exit,
+    notifications_of_a_replaced_stream_are_still_delivered,
+}
+
 const FILTER: &str = r#"{"toolsListChanged":true,"resourcesListChanged":true,"resourceSubscriptions":["a:b"]}"#;
 
 fn holding() -> Upstream {
@@ -18,7 +34,6 @@ fn accept_listen(upstream: &Upstream) -> (String, serde_json::Value, Events) {
     (id, wanted, events)
 }
 
-#[test]
 fn one_stream_carries_all_subscriptions_of_a_legacy_client() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
@@ -53,7 +68,6 @@ fn one_stream_carries_all_subscriptions_of_a_legacy_client() {
     assert_eq!(upstream.count("resources/subscribe"), 0, "the modern era has no such request");
 }
 
-#[test]
 fn a_refused_subscription_is_an_error_and_the_earlier_ones_continue() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
@@ -79,7 +93,6 @@ fn a_refused_subscription_is_an_error_and_the_earlier_ones_continue() {
     assert_eq!(upstream.count("subscriptions/listen"), 3, "one request for each change");
 }
 
-#[test]
 fn of_several_simultaneous_subscriptions_only_the_refused_one_fails() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
@@ -107,7 +120,6 @@ fn of_several_simultaneous_subscriptions_only_the_refused_one_fails() {
     bridge.finish();
 }
 
-#[test]
 fn a_legacy_clients_stream_is_reopened_and_possible_changes_are_announced() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
@@ -125,7 +137,6 @@ fn a_legacy_clients_stream_is_reopened_and_possible_changes_are_announced() {
     bridge.finish();
 }
 
-#[test]
 fn a_server_without_subscriptions_is_not_requested_again() {
     let upstream = Upstream::start(|call| match call.kind() {
         "subscriptions/listen" => call.error("404 Not Found", -32601, "Method not found"),
@@ -138,7 +149,6 @@ fn a_server_without_subscriptions_is_not_requested_again() {
     assert_eq!(upstream.count("subscriptions/listen"), 1);
 }
 
-#[test]
 fn the_old_stream_stays_open_until_the_new_one_is_acknowledged() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
@@ -159,7 +169,6 @@ fn the_old_stream_stays_open_until_the_new_one_is_acknowledged() {
     bridge.finish();
 }
 
-#[test]
 fn the_stream_that_replaces_a_broken_one_announces_possible_changes() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);
@@ -175,7 +184,6 @@ fn the_stream_that_replaces_a_broken_one_announces_possible_changes() {
     bridge.finish();
 }
 
-#[test]
 fn a_subscription_once_accepted_is_requested_again_after_any_error() {
     let upstream = holding();
     let bridge = Bridge::connected(&upstream);
@@ -191,7 +199,6 @@ fn a_subscription_once_accepted_is_requested_again_after_any_error() {
     bridge.finish();
 }
 
-#[test]
 fn a_modern_clients_subscription_survives_errors_of_a_gateway() {
     let upstream = holding();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -212,7 +219,6 @@ fn a_modern_clients_subscription_survives_errors_of_a_gateway() {
     bridge.finish();
 }
 
-#[test]
 fn a_modern_clients_subscription_is_reopened_without_the_client_noticing() {
     let upstream = holding();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -251,7 +257,6 @@ fn a_modern_clients_subscription_is_reopened_without_the_client_noticing() {
     bridge.finish();
 }
 
-#[test]
 fn a_modern_clients_subscription_is_closed_by_cancellation_and_at_exit() {
     let upstream = holding();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -269,7 +274,6 @@ fn a_modern_clients_subscription_is_closed_by_cancellation_and_at_exit() {
     assert_eq!(upstream.count("notifications/cancelled"), 0, "closing the stream cancels it");
 }
 
-#[test]
 fn an_open_subscription_does_not_delay_the_exit() {
     exits_within(AT_ONCE, || {
         let upstream = holding();
@@ -285,7 +289,6 @@ fn an_open_subscription_does_not_delay_the_exit() {
     });
 }
 
-#[test]
 fn notifications_of_a_replaced_stream_are_still_delivered() {
     let upstream = holding();
     let mut bridge = Bridge::connected(&upstream);

@@ -8,6 +8,27 @@ use serde_json::json;
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_legacy_client_can_initialize_with_a_modern_server,
+    a_server_stored_as_modern_gets_modern_requests_at_once,
+    a_stored_era_that_has_become_wrong_is_replaced,
+    the_option_protocol_sets_the_era,
+    a_request_gains_its_meta_and_keeps_every_other_byte,
+    messages_unknown_to_the_modern_era_are_handled_by_the_bridge,
+    modern_errors_become_legacy_errors,
+    a_cancellation_closes_the_http_request_and_posts_nothing,
+    a_broken_stream_is_an_error_without_a_second_post,
+    ids_that_the_modern_era_forbids_are_replaced_towards_the_server,
+    a_batch_is_split_and_its_responses_are_joined_where_the_revision_allows_batches,
+    one_request_of_a_batch_can_be_cancelled,
+    a_server_without_initialize_and_without_discover_returns_its_own_error,
+    a_modern_server_is_detected_behind_any_ambiguous_error,
+    a_server_that_only_supports_a_later_revision_is_an_error_that_names_the_revision,
+    a_server_that_refuses_a_revision_it_offers_is_requested_once_more,
+    a_server_that_accepts_initialize_in_a_modern_revision_gets_modern_requests,
+    a_modern_revision_in_an_initialize_result_without_discover_changes_nothing,
+}
+
 /// A server with this handler, and a bridge with an open session to it.
 fn connected_to_modern(handler: impl Fn(Exchange) + Send + Sync + 'static) -> (Upstream, Bridge) {
     let upstream = Upstream::start(handler);
@@ -16,7 +37,6 @@ fn connected_to_modern(handler: impl Fn(Exchange) + Send + Sync + 'static) -> (U
     (upstream, bridge)
 }
 
-#[test]
 fn a_legacy_client_can_initialize_with_a_modern_server() {
     let upstream = Upstream::start(Exchange::respond_as_modern);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -44,7 +64,6 @@ fn a_legacy_client_can_initialize_with_a_modern_server() {
     );
 }
 
-#[test]
 fn a_server_stored_as_modern_gets_modern_requests_at_once() {
     let upstream = Upstream::start(Exchange::respond_as_modern);
     let home = tempfile::tempdir().unwrap();
@@ -58,7 +77,6 @@ fn a_server_stored_as_modern_gets_modern_requests_at_once() {
     }
 }
 
-#[test]
 fn a_stored_era_that_has_become_wrong_is_replaced() {
     let is_modern = Arc::new(AtomicBool::new(true));
     let upstream = Upstream::start({
@@ -79,7 +97,6 @@ fn a_stored_era_that_has_become_wrong_is_replaced() {
     assert_eq!(upstream.count("server/discover"), 3, "once at first, once without success, once after the change");
 }
 
-#[test]
 fn the_option_protocol_sets_the_era() {
     let upstream = Upstream::start(Exchange::respond_as_modern);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).arg("--protocol=modern").start();
@@ -92,7 +109,6 @@ fn the_option_protocol_sets_the_era() {
     bridge.finish();
 }
 
-#[test]
 fn a_request_gains_its_meta_and_keeps_every_other_byte() {
     let (upstream, mut bridge) = connected_to_modern(Exchange::respond_as_modern);
     let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{"n":12345678901234567890123,"f":1.0,"u":"\u00e9"},"_meta":{"progressToken":1.0,"traceparent":"00-a"}},"extra":[ 1 ]}"#;
@@ -111,7 +127,6 @@ fn a_request_gains_its_meta_and_keeps_every_other_byte() {
     bridge.finish();
 }
 
-#[test]
 fn messages_unknown_to_the_modern_era_are_handled_by_the_bridge() {
     let (upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => {
@@ -134,7 +149,6 @@ fn messages_unknown_to_the_modern_era_are_handled_by_the_bridge() {
     assert_eq!(strange.count(), 0, "{seen:?}");
 }
 
-#[test]
 fn modern_errors_become_legacy_errors() {
     let (_upstream, mut bridge) = connected_to_modern(|call| match (call.kind(), call.param("uri").as_str()) {
         ("resources/read", "a:gone") => call.error("200 OK", -32602, "Resource not found"),
@@ -160,7 +174,6 @@ fn modern_errors_become_legacy_errors() {
     bridge.finish();
 }
 
-#[test]
 fn a_cancellation_closes_the_http_request_and_posts_nothing() {
     let (upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => call.hold(),
@@ -177,7 +190,6 @@ fn a_cancellation_closes_the_http_request_and_posts_nothing() {
     assert_eq!(upstream.count("notifications/cancelled"), 0);
 }
 
-#[test]
 fn a_broken_stream_is_an_error_without_a_second_post() {
     let (upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => {
@@ -193,7 +205,6 @@ fn a_broken_stream_is_an_error_without_a_second_post() {
     bridge.finish();
 }
 
-#[test]
 fn ids_that_the_modern_era_forbids_are_replaced_towards_the_server() {
     let (_upstream, mut bridge) = connected_to_modern(|call| match call.kind() {
         "tools/call" => {
@@ -211,7 +222,6 @@ fn ids_that_the_modern_era_forbids_are_replaced_towards_the_server() {
     bridge.finish();
 }
 
-#[test]
 fn a_batch_is_split_and_its_responses_are_joined_where_the_revision_allows_batches() {
     for (revision, joined) in [("2025-03-26", true), ("2025-06-18", false)] {
         let upstream = Upstream::start(Exchange::respond_as_modern);
@@ -237,7 +247,6 @@ fn a_batch_is_split_and_its_responses_are_joined_where_the_revision_allows_batch
     }
 }
 
-#[test]
 fn one_request_of_a_batch_can_be_cancelled() {
     let upstream = Upstream::start(|call| match call.kind() {
         "prompts/get" => call.hold(),
@@ -257,7 +266,6 @@ fn one_request_of_a_batch_can_be_cancelled() {
     bridge.finish();
 }
 
-#[test]
 fn a_server_without_initialize_and_without_discover_returns_its_own_error() {
     for (status, code) in [("404 Not Found", -32601), ("400 Bad Request", -32602), ("200 OK", -32601)] {
         let upstream = Upstream::start(move |call| match call.kind() {
@@ -273,7 +281,6 @@ fn a_server_without_initialize_and_without_discover_returns_its_own_error() {
     }
 }
 
-#[test]
 fn a_modern_server_is_detected_behind_any_ambiguous_error() {
     for (status, code) in
         [("404 Not Found", -32601), ("400 Bad Request", -32602), ("400 Bad Request", -32020), ("200 OK", -32601)]
@@ -288,7 +295,6 @@ fn a_modern_server_is_detected_behind_any_ambiguous_error() {
     }
 }
 
-#[test]
 fn a_server_that_only_supports_a_later_revision_is_an_error_that_names_the_revision() {
     let upstream = Upstream::start(|call| {
         let data = r#""data":{"supported":["2031-01-01"],"requested":"x"}"#;
@@ -302,7 +308,6 @@ fn a_server_that_only_supports_a_later_revision_is_an_error_that_names_the_revis
     bridge.finish();
 }
 
-#[test]
 fn a_server_that_refuses_a_revision_it_offers_is_requested_once_more() {
     for protocol in ["auto", "modern"] {
         let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
@@ -321,7 +326,6 @@ fn a_server_that_refuses_a_revision_it_offers_is_requested_once_more() {
     }
 }
 
-#[test]
 fn a_server_that_accepts_initialize_in_a_modern_revision_gets_modern_requests() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {
@@ -348,7 +352,6 @@ fn a_server_that_accepts_initialize_in_a_modern_revision_gets_modern_requests() 
     assert_eq!(upstream.count("initialize"), 1, "the era is stored");
 }
 
-#[test]
 fn a_modern_revision_in_an_initialize_result_without_discover_changes_nothing() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => {

@@ -2,7 +2,17 @@
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    the_http_status_of_a_notification_is_not_reported_to_the_client,
+    a_refused_initialized_does_not_stop_the_session,
+    a_refused_client_response_does_not_stop_the_session,
+    messages_on_a_stream_in_answer_to_a_notification_are_delivered,
+    an_error_to_a_notification_never_answers_the_only_request_in_flight,
+    an_error_without_an_id_beside_all_requests_answers_none,
+    an_error_on_the_stream_of_http_sse_after_a_notification_answers_no_request,
+    notifications_keep_their_order,
+}
+
 fn the_http_status_of_a_notification_is_not_reported_to_the_client() {
     let meetings: [fn(Exchange); 7] = [
         |call| call.respond("200 OK", &[], ""),
@@ -28,7 +38,6 @@ fn the_http_status_of_a_notification_is_not_reported_to_the_client() {
     }
 }
 
-#[test]
 fn a_refused_initialized_does_not_stop_the_session() {
     let upstream = Upstream::start(|call| match call.kind() {
         "notifications/initialized" => call.plain("405 Method Not Allowed", "no notifications here"),
@@ -39,7 +48,6 @@ fn a_refused_initialized_does_not_stop_the_session() {
     bridge.finish();
 }
 
-#[test]
 fn a_refused_client_response_does_not_stop_the_session() {
     let upstream = Upstream::start(|call| match call.kind() {
         "GET" => call.hold(),
@@ -57,7 +65,6 @@ fn a_refused_client_response_does_not_stop_the_session() {
     assert_eq!(ended.lines.len(), 3, "{:?}", ended.lines);
 }
 
-#[test]
 fn messages_on_a_stream_in_answer_to_a_notification_are_delivered() {
     let upstream = Upstream::holding(["notifications/x"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -70,7 +77,6 @@ fn messages_on_a_stream_in_answer_to_a_notification_are_delivered() {
     bridge.finish();
 }
 
-#[test]
 fn an_error_to_a_notification_never_answers_the_only_request_in_flight() {
     let replies: [fn(Exchange); 6] = [
         |call| call.json(&error("null", -32600, "not this")),
@@ -102,7 +108,6 @@ fn an_error_to_a_notification_never_answers_the_only_request_in_flight() {
     }
 }
 
-#[test]
 fn an_error_without_an_id_beside_all_requests_answers_none() {
     let upstream = Upstream::holding(["GET", "tools/call", "response"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -119,7 +124,6 @@ fn an_error_without_an_id_beside_all_requests_answers_none() {
     bridge.finish();
 }
 
-#[test]
 fn an_error_on_the_stream_of_http_sse_after_a_notification_answers_no_request() {
     let sse_server = HttpSse::new("/messages");
     let stream = sse_server.clone();
@@ -143,7 +147,6 @@ fn an_error_on_the_stream_of_http_sse_after_a_notification_answers_no_request() 
     bridge.finish();
 }
 
-#[test]
 fn notifications_keep_their_order() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);

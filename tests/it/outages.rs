@@ -2,6 +2,14 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_request_that_could_not_be_sent_waits_for_the_server,
+    a_server_that_stops_for_good_is_an_error_for_each_request,
+    a_server_that_stops_during_a_request_fails_it_and_is_reached_again,
+    a_server_restart_between_two_calls_fails_no_call,
+    a_session_lost_in_a_server_restart_is_opened_again,
+}
+
 /// A bridge without requests in flight: the GET stream has been requested and refused too.
 fn idle_bridge(upstream: &Upstream, launch: Launch) -> Bridge {
     let mut bridge = launch.start();
@@ -11,7 +19,6 @@ fn idle_bridge(upstream: &Upstream, launch: Launch) -> Bridge {
     bridge
 }
 
-#[test]
 fn a_request_that_could_not_be_sent_waits_for_the_server() {
     let mut upstream = Upstream::well_behaved();
     let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")));
@@ -23,7 +30,6 @@ fn a_request_that_could_not_be_sent_waits_for_the_server() {
     assert_eq!(upstream.count("tools/call"), 1);
 }
 
-#[test]
 fn a_server_that_stops_for_good_is_an_error_for_each_request() {
     let mut upstream = Upstream::well_behaved();
     let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")).args(["--patience", "0.5"]));
@@ -33,7 +39,6 @@ fn a_server_that_stops_for_good_is_an_error_for_each_request() {
     bridge.finish();
 }
 
-#[test]
 fn a_server_that_stops_during_a_request_fails_it_and_is_reached_again() {
     let mut upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -48,7 +53,6 @@ fn a_server_that_stops_during_a_request_fails_it_and_is_reached_again() {
     assert_eq!(upstream.count("tools/call"), 1, "a request that has reached the server is not sent twice");
 }
 
-#[test]
 fn a_server_restart_between_two_calls_fails_no_call() {
     let mut upstream = Upstream::well_behaved();
     let mut bridge = idle_bridge(&upstream, Bridge::to(&upstream.url("/mcp")));
@@ -63,7 +67,6 @@ fn a_server_restart_between_two_calls_fails_no_call() {
     assert_eq!(upstream.count("tools/call"), 5);
 }
 
-#[test]
 fn a_session_lost_in_a_server_restart_is_opened_again() {
     let restarted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let has_restarted = std::sync::Arc::clone(&restarted);

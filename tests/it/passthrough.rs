@@ -2,6 +2,11 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    eight_mebibytes_pass_both_ways_as_json,
+    sixty_four_mebibytes_pass_both_ways_as_an_event,
+}
+
 /// Numbers, spaces and an order of members that parsing and printing would change.
 const ODD_PARAMS: &str = r#"{"zebra":1,"apple":12345678901234567890,"f":1.0,"e":1E2,"neg":-0.0,"deep":{"b":[1.50,{"a":0.1e-7}]},"esc":"\u00e9\/\ud83d\ude00\t","é":"ü","empty":{},"dup":1,"dup":2}"#;
 
@@ -129,12 +134,10 @@ fn pagination_cursors_pass_both_ways() {
     bridge.finish();
 }
 
-#[test]
 fn eight_mebibytes_pass_both_ways_as_json() {
     large_message(8 << 20, false);
 }
 
-#[test]
 fn sixty_four_mebibytes_pass_both_ways_as_an_event() {
     large_message(64 << 20, true);
 }

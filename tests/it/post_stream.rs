@@ -2,7 +2,22 @@
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    messages_before_the_response_on_a_post_stream_arrive_in_order,
+    a_response_is_delivered_before_its_stream_ends,
+    a_server_request_on_a_post_stream_gets_the_clients_response,
+    events_may_arrive_in_any_pieces_with_any_line_ending,
+    a_post_stream_that_ends_without_a_response_is_an_error,
+    a_post_stream_closed_without_a_response_is_an_error,
+    a_post_stream_reset_without_a_response_is_an_error,
+    the_last_event_counts_without_its_blank_line_if_it_is_the_whole_response,
+    the_last_event_without_its_blank_line_is_no_response_if_it_is_cut_or_another,
+    a_stalled_stream_does_not_delay_other_requests,
+    an_array_in_an_event_is_split_into_lines,
+    an_unreadable_response_is_an_error_while_its_stream_stays_open,
+    keep_alive_text_in_a_stream_does_not_fail_the_call,
+}
+
 fn messages_before_the_response_on_a_post_stream_arrive_in_order() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -20,7 +35,6 @@ fn messages_before_the_response_on_a_post_stream_arrive_in_order() {
     bridge.finish();
 }
 
-#[test]
 fn a_response_is_delivered_before_its_stream_ends() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -33,7 +47,6 @@ fn a_response_is_delivered_before_its_stream_ends() {
     bridge.finish();
 }
 
-#[test]
 fn a_server_request_on_a_post_stream_gets_the_clients_response() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -73,7 +86,6 @@ fn comments_blank_events_and_byte_order_marks_are_ignored() {
     assert_eq!(ended.lines.len(), 2, "only messages reach the client: {:?}", ended.lines);
 }
 
-#[test]
 fn events_may_arrive_in_any_pieces_with_any_line_ending() {
     for line_end in ["\n", "\r\n", "\r"] {
         let upstream = Upstream::holding(["GET", "tools/call"]);
@@ -108,22 +120,18 @@ fn broken_post_stream(end: fn(Events)) {
     bridge.finish();
 }
 
-#[test]
 fn a_post_stream_that_ends_without_a_response_is_an_error() {
     broken_post_stream(Events::end);
 }
 
-#[test]
 fn a_post_stream_closed_without_a_response_is_an_error() {
     broken_post_stream(Events::cut);
 }
 
-#[test]
 fn a_post_stream_reset_without_a_response_is_an_error() {
     broken_post_stream(Events::reset);
 }
 
-#[test]
 fn the_last_event_counts_without_its_blank_line_if_it_is_the_whole_response() {
     for end in ["", "\n", "\r", "\r\n"] {
         let upstream = Upstream::start(move |call| match call.kind() {
@@ -141,7 +149,6 @@ fn the_last_event_counts_without_its_blank_line_if_it_is_the_whole_response() {
     }
 }
 
-#[test]
 fn the_last_event_without_its_blank_line_is_no_response_if_it_is_cut_or_another() {
     for last in [r#"{"jsonrpc":"2.0","id":1,"result":{"n":"#, r#"{"jsonrpc":"2.0","id":9,"result":{}}"#] {
         let upstream = Upstream::start(move |call| match call.kind() {
@@ -158,7 +165,6 @@ fn the_last_event_without_its_blank_line_is_no_response_if_it_is_cut_or_another(
     }
 }
 
-#[test]
 fn a_stalled_stream_does_not_delay_other_requests() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -177,7 +183,6 @@ fn a_stalled_stream_does_not_delay_other_requests() {
     bridge.finish();
 }
 
-#[test]
 fn an_array_in_an_event_is_split_into_lines() {
     let upstream = Upstream::holding(["GET", "tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -192,7 +197,6 @@ fn an_array_in_an_event_is_split_into_lines() {
 }
 
 /// The unreadable event may have been the response, and no other event need come.
-#[test]
 fn an_unreadable_response_is_an_error_while_its_stream_stays_open() {
     let too_long = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{}"}}}}"#, "y".repeat(2 << 20));
     for answer in [too_long, r#"{"jsonrpc":"2.0","id":1,"result":{"#.to_owned()] {
@@ -208,7 +212,6 @@ fn an_unreadable_response_is_an_error_while_its_stream_stays_open() {
     }
 }
 
-#[test]
 fn keep_alive_text_in_a_stream_does_not_fail_the_call() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);

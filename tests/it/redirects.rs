@@ -2,17 +2,20 @@
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    a_redirect_on_the_same_origin_keeps_method_body_and_headers,
+    a_redirect_to_another_origin_is_refused_and_not_followed,
+    a_redirect_loop_ends_with_an_error,
+    a_redirect_without_a_location_is_an_error,
+    an_http_sse_stream_may_be_redirected_on_the_same_origin,
+}
+
 fn a_redirect_on_the_same_origin_keeps_method_body_and_headers() {
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
         for absolute in [false, true] {
             let upstream = Upstream::start(move |call| {
                 if call.path() == "/mcp" {
-                    let to = if absolute {
-                        format!("http://{}/mcp/", call.header("host").unwrap())
-                    } else {
-                        "/mcp/".to_owned()
-                    };
+                    let to = if absolute { call.origin() + "/mcp/" } else { "/mcp/".to_owned() };
                     return call.respond(
                         status,
                         &[("Location", &to), ("Content-Type", "text/html")],
@@ -43,7 +46,6 @@ fn a_redirect_on_the_same_origin_keeps_method_body_and_headers() {
     }
 }
 
-#[test]
 fn a_redirect_to_another_origin_is_refused_and_not_followed() {
     for status in
         ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
@@ -61,7 +63,6 @@ fn a_redirect_to_another_origin_is_refused_and_not_followed() {
     }
 }
 
-#[test]
 fn a_redirect_loop_ends_with_an_error() {
     let upstream = Upstream::start(|call| call.respond("307 Temporary Redirect", &[("Location", "/mcp")], ""));
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -71,7 +72,6 @@ fn a_redirect_loop_ends_with_an_error() {
     assert!(upstream.requests().len() <= 20, "{}", upstream.requests().len());
 }
 
-#[test]
 fn a_redirect_without_a_location_is_an_error() {
     let upstream = Upstream::start(|call| call.respond("302 Found", &[], ""));
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -80,7 +80,6 @@ fn a_redirect_without_a_location_is_an_error() {
     bridge.finish();
 }
 
-#[test]
 fn an_http_sse_stream_may_be_redirected_on_the_same_origin() {
     // A 303 requests a GET, so a GET may follow it.
     for status in ["307 Temporary Redirect", "303 See Other"] {

@@ -6,6 +6,16 @@ use tempfile::NamedTempFile;
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_refused_credential_is_named_and_no_login_is_tried,
+    a_missing_credential_is_named,
+    an_omitted_authorization_is_named_even_when_other_headers_were_sent,
+    the_authorization_header_is_named_before_any_other_header,
+    the_code_of_an_error_object_that_is_not_json_rpc_is_not_used,
+    a_credential_refused_during_a_session_is_an_error_for_its_request,
+    a_token_file_is_read_again_when_its_token_is_refused,
+}
+
 const TOKEN: &str = "sk-org-0123456789abcdef";
 
 fn file(text: &str) -> NamedTempFile {
@@ -23,7 +33,6 @@ fn refusing_every_credential() -> Upstream {
     })
 }
 
-#[test]
 fn a_refused_credential_is_named_and_no_login_is_tried() {
     let file = file(TOKEN);
     let path = file.path().to_str().unwrap().to_owned();
@@ -55,7 +64,6 @@ fn a_refused_credential_is_named_and_no_login_is_tried() {
     }
 }
 
-#[test]
 fn a_missing_credential_is_named() {
     let upstream = refusing_every_credential();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-env", "MY_TOKEN"]).start();
@@ -64,7 +72,6 @@ fn a_missing_credential_is_named() {
     bridge.finish();
 }
 
-#[test]
 fn an_omitted_authorization_is_named_even_when_other_headers_were_sent() {
     let upstream = refusing_every_credential();
     for arguments in [
@@ -78,7 +85,6 @@ fn an_omitted_authorization_is_named_even_when_other_headers_were_sent() {
     }
 }
 
-#[test]
 fn the_authorization_header_is_named_before_any_other_header() {
     let upstream = refusing_every_credential();
     let header = format!("Authorization: Bearer {TOKEN}");
@@ -96,7 +102,6 @@ fn the_authorization_header_is_named_before_any_other_header() {
     bridge.finish();
 }
 
-#[test]
 fn the_code_of_an_error_object_that_is_not_json_rpc_is_not_used() {
     let upstream = Upstream::start(|call| {
         let body = r#"{"error":{"code":401,"message":"key expired","status":"UNAUTHENTICATED"}}"#;
@@ -109,7 +114,6 @@ fn the_code_of_an_error_object_that_is_not_json_rpc_is_not_used() {
     bridge.finish();
 }
 
-#[test]
 fn a_credential_refused_during_a_session_is_an_error_for_its_request() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("tools/call", 0) => call.respond(
@@ -132,7 +136,6 @@ fn a_credential_refused_during_a_session_is_an_error_for_its_request() {
     assert_eq!(upstream.count("initialize"), 1, "this 401 does not mention a session");
 }
 
-#[test]
 fn a_token_file_is_read_again_when_its_token_is_refused() {
     let file = file("old-token\n");
     let upstream = Upstream::start(|call| match (call.kind(), call.header("authorization").unwrap()) {

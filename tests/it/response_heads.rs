@@ -4,6 +4,10 @@ use std::fmt::Write as _;
 
 use crate::support::*;
 
+over_each_protocol! {
+    an_error_page_is_its_title_and_text,
+}
+
 #[test]
 fn a_head_that_is_merely_odd_is_read() {
     let many = (0..150).fold(String::new(), |mut lines, n| {
@@ -35,7 +39,6 @@ fn a_head_that_is_merely_odd_is_read() {
     }
 }
 
-#[test]
 fn an_error_page_is_its_title_and_text() {
     let page = format!(
         "<!DOCTYPE html>\n<html><head><meta charset='utf-8'><style>{}</style><script>if (a<b) go()</script>\

@@ -2,6 +2,31 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_request_answered_with_202_fails,
+    a_request_answered_with_204_fails,
+    a_request_answered_with_html_fails_and_the_error_names_html,
+    a_response_of_another_content_type_is_an_error_that_names_the_type,
+    json_without_a_content_type_is_accepted_or_refused_with_a_message,
+    a_content_type_may_have_any_case_and_parameters,
+    a_body_that_is_not_json_is_an_error,
+    an_empty_body_is_an_error,
+    an_event_that_is_not_json_does_not_end_the_stream,
+    an_error_with_a_null_id_answers_the_request_that_was_posted,
+    a_connection_closed_before_the_response_is_an_error_without_a_second_post,
+    a_connection_reset_before_the_response_is_an_error_without_a_second_post,
+    a_truncated_json_body_is_an_error_without_a_second_post,
+    a_reply_that_is_not_http_is_an_error,
+    a_json_rpc_error_body_passes_with_any_http_status,
+    a_json_rpc_error_body_with_another_id_gets_the_clients_id,
+    a_json_rpc_error_body_without_an_id_gets_the_clients_id,
+    another_error_body_becomes_a_message_with_host_status_and_cause,
+    control_characters_of_an_error_body_never_reach_the_error_message,
+    an_array_of_messages_in_one_response_is_split_into_lines,
+    a_response_that_a_strict_parser_would_reject_passes,
+    a_response_body_may_arrive_in_pieces,
+}
+
 /// The response that the client gets when the upstream treats `tools/call` in this way. Also checks that the session
 /// continues.
 fn response_when(respond: impl Fn(Exchange) + Send + Sync + 'static) -> (String, Upstream) {
@@ -14,19 +39,16 @@ fn response_when(respond: impl Fn(Exchange) + Send + Sync + 'static) -> (String,
     (answer, upstream)
 }
 
-#[test]
 fn a_request_answered_with_202_fails() {
     let (answer, upstream) = response_when(Exchange::accepted);
     assert_error_mentions(&answer, &[&upstream.host(), "202"]);
 }
 
-#[test]
 fn a_request_answered_with_204_fails() {
     let (answer, upstream) = response_when(|call| call.respond("204 No Content", &[], ""));
     assert_error_mentions(&answer, &[&upstream.host(), "204"]);
 }
 
-#[test]
 fn a_request_answered_with_html_fails_and_the_error_names_html() {
     let (answer, upstream) = response_when(|call| {
         call.respond("200 OK", &[("Content-Type", "text/html; charset=utf-8")], "<html><title>Sign in</title></html>");
@@ -34,14 +56,12 @@ fn a_request_answered_with_html_fails_and_the_error_names_html() {
     assert_error_mentions(&answer, &[&upstream.host(), "html"]);
 }
 
-#[test]
 fn a_response_of_another_content_type_is_an_error_that_names_the_type() {
     let (answer, upstream) =
         response_when(|call| call.respond("200 OK", &[("Content-Type", "application/pdf")], "%PDF"));
     assert_error_mentions(&answer, &[&upstream.host(), "application/pdf"]);
 }
 
-#[test]
 fn json_without_a_content_type_is_accepted_or_refused_with_a_message() {
     let (answer, _upstream) = response_when(|call| {
         let body = result(&call.id(), "{}");
@@ -50,7 +70,6 @@ fn json_without_a_content_type_is_accepted_or_refused_with_a_message() {
     assert!(answer == result("1", "{}") || !bridge_error(&answer).is_empty());
 }
 
-#[test]
 fn a_content_type_may_have_any_case_and_parameters() {
     let (answer, _upstream) = response_when(|call| {
         let body = result(&call.id(), "{}");
@@ -59,19 +78,16 @@ fn a_content_type_may_have_any_case_and_parameters() {
     assert_eq!(answer, result("1", "{}"));
 }
 
-#[test]
 fn a_body_that_is_not_json_is_an_error() {
     let (answer, upstream) = response_when(|call| call.json(r#"{"jsonrpc":"2.0","id":1,"result":{"#));
     assert_error_mentions(&answer, &[&upstream.host()]);
 }
 
-#[test]
 fn an_empty_body_is_an_error() {
     let (answer, upstream) = response_when(|call| call.json(""));
     assert_error_mentions(&answer, &[&upstream.host()]);
 }
 
-#[test]
 fn an_event_that_is_not_json_does_not_end_the_stream() {
     let (answer, _upstream) = response_when(|call| {
         let id = call.id();
@@ -82,7 +98,6 @@ fn an_event_that_is_not_json_does_not_end_the_stream() {
     assert_eq!(answer, result("1", "{}"));
 }
 
-#[test]
 fn an_error_with_a_null_id_answers_the_request_that_was_posted() {
     let (answer, _upstream) = response_when(|call| {
         call.json(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"who knows","data":{"n":1.0}}}"#);
@@ -91,38 +106,31 @@ fn an_error_with_a_null_id_answers_the_request_that_was_posted() {
     assert_eq!(error_of(&answer), (-32600, "who knows".to_owned()));
 }
 
-#[test]
 fn a_connection_closed_before_the_response_is_an_error_without_a_second_post() {
     let (answer, upstream) = response_when(Exchange::cut);
     assert_error_mentions(&answer, &[&upstream.host()]);
     assert_eq!(upstream.count("tools/call"), 1, "a request that may have reached the server is never sent twice");
 }
 
-#[test]
 fn a_connection_reset_before_the_response_is_an_error_without_a_second_post() {
     let (answer, upstream) = response_when(Exchange::reset);
     assert_error_mentions(&answer, &[&upstream.host()]);
     assert_eq!(upstream.count("tools/call"), 1, "a request that may have reached the server is never sent twice");
 }
 
-#[test]
 fn a_truncated_json_body_is_an_error_without_a_second_post() {
     let (answer, upstream) = response_when(|call| {
-        call.raw(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"jsonrpc\":\"2.0\",",
-        );
+        call.truncated_json(r#"{"jsonrpc":"2.0","#);
     });
     assert_error_mentions(&answer, &[&upstream.host()]);
     assert_eq!(upstream.count("tools/call"), 1, "a request that may have reached the server is never sent twice");
 }
 
-#[test]
 fn a_reply_that_is_not_http_is_an_error() {
-    let (answer, upstream) = response_when(|call| call.raw(b"220 mail.invalid ESMTP\r\n"));
+    let (answer, upstream) = response_when(Exchange::garble);
     assert_error_mentions(&answer, &[&upstream.host()]);
 }
 
-#[test]
 fn a_json_rpc_error_body_passes_with_any_http_status() {
     for status in [
         "400 Bad Request",
@@ -140,7 +148,6 @@ fn a_json_rpc_error_body_passes_with_any_http_status() {
     }
 }
 
-#[test]
 fn a_json_rpc_error_body_with_another_id_gets_the_clients_id() {
     for id in ["null", r#""server-error""#, "99"] {
         let (answer, _upstream) = response_when(move |call| {
@@ -154,7 +161,6 @@ fn a_json_rpc_error_body_with_another_id_gets_the_clients_id() {
     }
 }
 
-#[test]
 fn a_json_rpc_error_body_without_an_id_gets_the_clients_id() {
     let (answer, _upstream) = response_when(|call| {
         let body = r#"{"jsonrpc":"2.0","error":{"code":-32050,"message":"no"}}"#;
@@ -163,7 +169,6 @@ fn a_json_rpc_error_body_without_an_id_gets_the_clients_id() {
     assert_eq!((value(&answer)["id"].to_string().as_str(), error_of(&answer).0), ("1", -32050), "{answer}");
 }
 
-#[test]
 fn another_error_body_becomes_a_message_with_host_status_and_cause() {
     let cases = [
         ("400 Bad Request", "text/plain", "the frobnicator is missing", "frobnicator is missing"),
@@ -180,7 +185,6 @@ fn another_error_body_becomes_a_message_with_host_status_and_cause() {
     }
 }
 
-#[test]
 fn control_characters_of_an_error_body_never_reach_the_error_message() {
     let (answer, _upstream) =
         response_when(|call| call.plain("500 Internal Server Error", "red \u{1b}[31malert\u{7}\nnext"));
@@ -228,7 +232,6 @@ fn a_body_that_ends_when_the_connection_closes_is_accepted() {
     assert_eq!(answer, result("1", "{}"));
 }
 
-#[test]
 fn an_array_of_messages_in_one_response_is_split_into_lines() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
@@ -245,7 +248,6 @@ fn an_array_of_messages_in_one_response_is_split_into_lines() {
     bridge.finish();
 }
 
-#[test]
 fn a_response_that_a_strict_parser_would_reject_passes() {
     let odd = [
         r#"{"jsonrpc":"2.0","id":1,"result":[1.0]}"#,
@@ -265,7 +267,6 @@ fn a_response_that_a_strict_parser_would_reject_passes() {
     }
 }
 
-#[test]
 fn a_response_body_may_arrive_in_pieces() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);

@@ -2,6 +2,15 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_post_stream_with_event_ids_is_resumed_after_an_early_end,
+    a_post_stream_with_event_ids_is_resumed_after_the_connection_closes,
+    a_post_stream_with_event_ids_is_resumed_after_a_reset,
+    a_refused_resumption_is_an_error_for_the_request,
+    a_resumption_survives_a_short_outage,
+    a_long_call_may_be_polled_without_limit,
+}
+
 /// Ends a POST stream with event ids in this way and asserts that a GET resumes it.
 fn post_stream_is_resumed(end: fn(Events)) {
     let upstream = Upstream::start(|call| match call.kind() {
@@ -37,22 +46,18 @@ fn post_stream_is_resumed(end: fn(Events)) {
     bridge.finish();
 }
 
-#[test]
 fn a_post_stream_with_event_ids_is_resumed_after_an_early_end() {
     post_stream_is_resumed(Events::end);
 }
 
-#[test]
 fn a_post_stream_with_event_ids_is_resumed_after_the_connection_closes() {
     post_stream_is_resumed(Events::cut);
 }
 
-#[test]
 fn a_post_stream_with_event_ids_is_resumed_after_a_reset() {
     post_stream_is_resumed(Events::reset);
 }
 
-#[test]
 fn a_refused_resumption_is_an_error_for_the_request() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::connected(&upstream);
@@ -66,7 +71,6 @@ fn a_refused_resumption_is_an_error_for_the_request() {
     bridge.finish();
 }
 
-#[test]
 fn a_resumption_survives_a_short_outage() {
     let upstream = Upstream::start(|call| match (call.kind(), call.header("last-event-id").is_some()) {
         ("GET", true) if call.request.header("last-event-id") == Some("1") => call.hold(),
@@ -84,7 +88,6 @@ fn a_resumption_survives_a_short_outage() {
     bridge.finish();
 }
 
-#[test]
 fn a_long_call_may_be_polled_without_limit() {
     let polls = 10;
     let polled = std::sync::atomic::AtomicUsize::new(0);

@@ -4,7 +4,15 @@ use std::time::{Duration, Instant};
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    retry_after_is_respected,
+    the_first_message_is_retried_too,
+    retries_end_with_the_servers_error,
+    a_retry_after_beyond_the_patience_is_an_immediate_error,
+    a_request_that_waits_for_its_retry_can_be_cancelled,
+    a_server_that_closes_after_every_response_loses_no_request,
+}
+
 fn retry_after_is_respected() {
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
         let upstream = Upstream::start(move |call| match (call.kind(), call.nth) {
@@ -27,7 +35,6 @@ fn retry_after_is_respected() {
     }
 }
 
-#[test]
 fn the_first_message_is_retried_too() {
     let upstream = Upstream::start(|call| match (call.kind(), call.nth) {
         ("initialize", 0) => call.respond("503 Service Unavailable", &[("Retry-After", "0")], "waking up"),
@@ -38,7 +45,6 @@ fn the_first_message_is_retried_too() {
     bridge.finish();
 }
 
-#[test]
 fn retries_end_with_the_servers_error() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.respond("429 Too Many Requests", &[("Retry-After", "0")], "quota used up"),
@@ -51,7 +57,6 @@ fn retries_end_with_the_servers_error() {
     assert!(upstream.count("tools/call") <= 10, "tried {} times", upstream.count("tools/call"));
 }
 
-#[test]
 fn a_retry_after_beyond_the_patience_is_an_immediate_error() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.respond("429 Too Many Requests", &[("Retry-After", "86400")], "come back tomorrow"),
@@ -63,7 +68,6 @@ fn a_retry_after_beyond_the_patience_is_an_immediate_error() {
     assert_eq!(upstream.count("tools/call"), 1);
 }
 
-#[test]
 fn a_request_that_waits_for_its_retry_can_be_cancelled() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => call.respond("503 Service Unavailable", &[("Retry-After", "3")], "busy"),
@@ -79,16 +83,13 @@ fn a_request_that_waits_for_its_retry_can_be_cancelled() {
     assert_eq!(upstream.count("tools/call"), 1);
 }
 
-#[test]
 fn a_server_that_closes_after_every_response_loses_no_request() {
     let upstream = Upstream::start(|call| match call.kind() {
         "tools/call" => {
             let answer = result(&call.id(), "{}");
-            let head =
-                format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n", answer.len());
             // Every second response announces the close; the others do not.
-            let close = if call.nth % 2 == 0 { "Connection: close\r\n" } else { "" };
-            call.raw(format!("{head}{close}\r\n{answer}").as_bytes());
+            let is_announced = call.nth % 2 == 0;
+            call.json_and_close(&answer, is_announced);
         }
         _ => call.respond_normally(),
     });

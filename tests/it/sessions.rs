@@ -2,7 +2,17 @@
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    every_request_carries_the_session_id_and_the_revision,
+    requests_carry_the_revision_that_the_upstream_chose,
+    the_session_is_deleted_at_the_end,
+    a_start_needs_at_most_three_requests_one_session_and_one_get,
+    the_clients_initialize_reaches_the_upstream_unchanged,
+    requests_sent_right_after_initialize_wait_for_the_session,
+    an_initialize_answered_by_a_stream_opens_a_session,
+    requests_accept_no_content_encoding,
+}
+
 fn every_request_carries_the_session_id_and_the_revision() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
@@ -19,7 +29,6 @@ fn every_request_carries_the_session_id_and_the_revision() {
     }
 }
 
-#[test]
 fn requests_carry_the_revision_that_the_upstream_chose() {
     let upstream = Upstream::start(|call| match call.kind() {
         "initialize" => call.result(&initialize_result("2025-03-26")),
@@ -36,7 +45,6 @@ fn requests_carry_the_revision_that_the_upstream_chose() {
     assert_eq!(upstream.count("DELETE"), 0, "without a session there is nothing to delete");
 }
 
-#[test]
 fn the_session_is_deleted_at_the_end() {
     let upstream = Upstream::well_behaved();
     let bridge = Bridge::connected(&upstream);
@@ -47,7 +55,6 @@ fn the_session_is_deleted_at_the_end() {
     assert_eq!(upstream.count("DELETE"), 1);
 }
 
-#[test]
 fn a_start_needs_at_most_three_requests_one_session_and_one_get() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -64,7 +71,6 @@ fn a_start_needs_at_most_three_requests_one_session_and_one_get() {
     assert!(kinds.iter().all(|kind| known.contains(&kind.as_str())), "no unnecessary discovery: {kinds:?}");
 }
 
-#[test]
 fn the_clients_initialize_reaches_the_upstream_unchanged() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -76,7 +82,6 @@ fn the_clients_initialize_reaches_the_upstream_unchanged() {
     bridge.finish();
 }
 
-#[test]
 fn requests_sent_right_after_initialize_wait_for_the_session() {
     let upstream = Upstream::holding(["initialize"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -95,7 +100,6 @@ fn requests_sent_right_after_initialize_wait_for_the_session() {
     bridge.finish();
 }
 
-#[test]
 fn an_initialize_answered_by_a_stream_opens_a_session() {
     let upstream = Upstream::holding(["initialize"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).start();
@@ -112,7 +116,6 @@ fn an_initialize_answered_by_a_stream_opens_a_session() {
     assert_eq!(upstream.count("DELETE"), 1);
 }
 
-#[test]
 fn requests_accept_no_content_encoding() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);
@@ -120,7 +123,7 @@ fn requests_accept_no_content_encoding() {
     bridge.finish();
     for request in upstream.requests() {
         assert!(matches!(request.header("accept-encoding"), None | Some("identity")), "on {}", request.kind);
-        assert_eq!(request.header("host"), Some(upstream.host().as_str()));
+        assert_eq!(request.authority(), Some(upstream.host().as_str()));
         assert!(request.header("user-agent").unwrap_or_default().starts_with("mcp-ferry/"), "on {}", request.kind);
     }
 }

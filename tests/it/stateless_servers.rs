@@ -2,6 +2,13 @@
 
 use crate::support::*;
 
+over_each_protocol! {
+    a_stateless_server_of_both_eras_is_used_as_modern_from_the_first_start,
+    a_stateless_server_without_a_modern_side_is_asked_once,
+    a_stateless_server_that_is_slow_to_discover_does_not_delay_the_first_response_too_long,
+    a_server_with_a_session_is_not_asked_for_another_era,
+}
+
 /// A server of both eras that keeps no sessions for legacy clients.
 fn stateless_server(discover: impl Fn(Exchange) + Send + Sync + 'static) -> Upstream {
     Upstream::start(move |call| match call.kind() {
@@ -12,7 +19,6 @@ fn stateless_server(discover: impl Fn(Exchange) + Send + Sync + 'static) -> Upst
     })
 }
 
-#[test]
 fn a_stateless_server_of_both_eras_is_used_as_modern_from_the_first_start() {
     let upstream = stateless_server(Exchange::respond_as_modern);
     let home = tempfile::tempdir().unwrap();
@@ -28,7 +34,6 @@ fn a_stateless_server_of_both_eras_is_used_as_modern_from_the_first_start() {
     assert_eq!(upstream.count("DELETE"), 0, "{kinds:?}");
 }
 
-#[test]
 fn a_stateless_server_without_a_modern_side_is_asked_once() {
     let refusals: [fn(Exchange); 3] = [
         |call| call.error("400 Bad Request", -32000, "Bad Request: Unsupported protocol version"),
@@ -49,7 +54,6 @@ fn a_stateless_server_without_a_modern_side_is_asked_once() {
     }
 }
 
-#[test]
 fn a_stateless_server_that_is_slow_to_discover_does_not_delay_the_first_response_too_long() {
     let upstream = stateless_server(Exchange::hold);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("1").start();
@@ -58,7 +62,6 @@ fn a_stateless_server_that_is_slow_to_discover_does_not_delay_the_first_response
     bridge.finish();
 }
 
-#[test]
 fn a_server_with_a_session_is_not_asked_for_another_era() {
     let upstream = Upstream::well_behaved();
     let mut bridge = Bridge::connected(&upstream);

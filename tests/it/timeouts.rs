@@ -2,7 +2,15 @@
 
 use crate::support::*;
 
-#[test]
+over_each_protocol! {
+    request_timeout_answers_and_cancels_the_request,
+    idle_timeout_ends_a_silent_stream,
+    idle_timeout_covers_the_wait_for_the_response_headers,
+    idle_timeout_pauses_while_the_server_awaits_the_client,
+    idle_timeout_pauses_while_the_server_awaits_a_modern_client,
+    a_cancelled_calls_server_request_does_not_pause_the_idle_timeout,
+}
+
 fn request_timeout_answers_and_cancels_the_request() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--request-timeout", "0.3"]).start();
@@ -19,7 +27,6 @@ fn request_timeout_answers_and_cancels_the_request() {
     bridge.finish();
 }
 
-#[test]
 fn idle_timeout_ends_a_silent_stream() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).args(["--idle-timeout", "0.3"]).start();
@@ -31,7 +38,6 @@ fn idle_timeout_ends_a_silent_stream() {
     bridge.finish();
 }
 
-#[test]
 fn idle_timeout_covers_the_wait_for_the_response_headers() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = Bridge::to(&upstream.url("/mcp")).env("MCP_FERRY_IDLE_TIMEOUT", "0.3").start();
@@ -59,7 +65,6 @@ fn exceed_idle_timeout(upstream: &Upstream) {
     clock.finish();
 }
 
-#[test]
 fn idle_timeout_pauses_while_the_server_awaits_the_client() {
     let server_request = request("77", "elicitation/create", r#"{"message":"who?"}"#);
     for on_shared_stream in [false, true] {
@@ -88,7 +93,6 @@ fn idle_timeout_pauses_while_the_server_awaits_the_client() {
     }
 }
 
-#[test]
 fn idle_timeout_pauses_while_the_server_awaits_a_modern_client() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = with_idle_timeout(&upstream, ["--client-protocol", "modern", "--protocol", "legacy"]);
@@ -109,7 +113,6 @@ fn idle_timeout_pauses_while_the_server_awaits_a_modern_client() {
     bridge.finish();
 }
 
-#[test]
 fn a_cancelled_calls_server_request_does_not_pause_the_idle_timeout() {
     let upstream = Upstream::holding(["tools/call"]);
     let mut bridge = with_idle_timeout(&upstream, []);

@@ -2,6 +2,7 @@
 //! that must follow from it.
 
 mod authorization_server;
+mod http2_server;
 mod login;
 mod network;
 mod other_user;

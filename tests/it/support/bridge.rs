@@ -206,8 +206,11 @@ impl Bridge {
     #[track_caller]
     pub(crate) fn response(&mut self, id: &str) -> String {
         self.line_where(&format!("the response to {id}"), |line| {
-            let seen = peek(line.as_bytes());
-            seen.is_response && seen.id.as_deref() == Some(id)
+            // Among thousands of lines only those that may match are parsed.
+            line.contains(id) && {
+                let seen = peek(line.as_bytes());
+                seen.is_response && seen.id.as_deref() == Some(id)
+            }
         })
     }
 
@@ -278,6 +281,14 @@ impl Bridge {
 
     pub(crate) fn process_id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The most memory that the process had at a time, in KiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.unwrap().trim().parse().unwrap()
     }
 
     /// Kills the process. No response is expected any more.

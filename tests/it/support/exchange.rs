@@ -1,43 +1,25 @@
 //! One HTTP request that waits for its response, and every way, right or wrong, of responding.
 
-use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
+use super::connection::{Connection, Head};
 use super::upstream::State;
-use super::{DEADLINE, REVISION, Request, error, initialize_result, result};
+use super::{REVISION, Request, error, initialize_result, result};
 
 /// The session id that `Exchange::respond_normally` assigns.
 pub(crate) const SESSION: &str = "session-1";
-
-/// What the connection does after an exchange.
-pub(super) enum After {
-    NextRequest,
-    /// The next request is lost, as when the connection has ended and the other side does not know it yet.
-    Lost,
-    Close,
-    Reset,
-}
 
 pub(crate) struct Exchange {
     pub(crate) request: Arc<Request>,
     /// How many requests of this kind came before.
     pub(crate) nth: usize,
-    connection: Connection,
+    connection: Box<dyn Connection>,
     state: Arc<State>,
 }
 
 impl Exchange {
-    pub(super) fn new(
-        request: Arc<Request>,
-        nth: usize,
-        stream: Arc<TcpStream>,
-        state: Arc<State>,
-        done: Sender<After>,
-    ) -> Self {
-        Self { request, nth, connection: Connection { stream: Some(stream), done, loses_next: false }, state }
+    pub(super) fn new(request: Arc<Request>, nth: usize, connection: Box<dyn Connection>, state: Arc<State>) -> Self {
+        Self { request, nth, connection, state }
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -65,7 +47,7 @@ impl Exchange {
 
     /// The connection answers this exchange and no later one, and the response does not announce that.
     pub(crate) fn lose_next_request(mut self) -> Self {
-        self.connection.loses_next = true;
+        self.connection.lose_next_request();
         self
     }
 
@@ -81,15 +63,19 @@ impl Exchange {
 
     /// Responds with a body that need not be text.
     pub(crate) fn respond_bytes(self, status: &str, headers: &[(&str, &str)], body: &[u8]) {
-        let mut head = head(status, headers);
-        // A 204 has neither a body nor a length.
-        if !status.starts_with("204") {
-            write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
-        }
-        head += "\r\n";
-        self.connection.write(head.as_bytes());
-        self.connection.write(body);
-        self.connection.finish(After::NextRequest);
+        self.connection.respond(&Head { status, headers }, body);
+    }
+
+    /// Responds with JSON and closes the connection, with or without the sign that HTTP has for that.
+    pub(crate) fn json_and_close(self, body: &str, is_announced: bool) {
+        let head = Head { status: "200 OK", headers: &[("Content-Type", "application/json")] };
+        self.connection.respond_and_close(&head, body.as_bytes(), is_announced);
+    }
+
+    /// Sends this start of a JSON body that was announced as longer, and ends there.
+    pub(crate) fn truncated_json(self, body: &str) {
+        let head = Head { status: "200 OK", headers: &[("Content-Type", "application/json")] };
+        self.connection.truncate(&head, body.as_bytes());
     }
 
     pub(crate) fn json(self, body: &str) {
@@ -158,20 +144,23 @@ impl Exchange {
 
     /// Starts a response with this status; its body stays open until the test ends it.
     pub(crate) fn start_response(self, status: &str, headers: &[(&str, &str)]) -> Events {
-        let head = head(status, headers) + "Transfer-Encoding: chunked\r\n\r\n";
-        self.connection.write(head.as_bytes());
+        self.connection.start(&Head { status, headers });
         Events { connection: self.connection }
     }
 
-    /// Sends these bytes instead of a response and closes the connection.
+    /// Sends these bytes in place of an HTTP/1.1 response and closes the connection.
     pub(crate) fn raw(self, bytes: &[u8]) {
-        self.connection.write(bytes);
-        self.connection.finish(After::Close);
+        self.connection.raw(bytes);
     }
 
-    /// Closes the connection without a response.
+    /// Sends bytes that are not of this protocol in place of a response.
+    pub(crate) fn garble(self) {
+        self.connection.garble();
+    }
+
+    /// Ends the exchange without a response: HTTP/1.1 closes the connection, HTTP/2 resets the stream.
     pub(crate) fn cut(self) {
-        self.connection.finish(After::Close);
+        self.connection.cut();
     }
 
     /// Resets the connection without a response.
@@ -179,24 +168,31 @@ impl Exchange {
         self.connection.reset();
     }
 
-    /// Waits until the other side has closed the connection.
+    /// HTTP/2: tells the client that the request was not carried out.
+    pub(crate) fn refuse(self) {
+        self.connection.refuse();
+    }
+
+    /// HTTP/2: tells the client to send no further request on this connection, and responds as always.
+    pub(crate) fn go_away(&self) {
+        self.connection.go_away();
+    }
+
+    /// Waits until the other side has broken off this exchange.
     pub(crate) fn closed_by_client(&self) -> bool {
         self.connection.closed_by_client()
     }
-}
 
-/// The status line and these headers.
-fn head(status: &str, headers: &[(&str, &str)]) -> String {
-    let mut head = format!("HTTP/1.1 {status}\r\n");
-    for (name, value) in headers {
-        write!(head, "{name}: {value}\r\n").unwrap();
+    /// The server's origin as the client wrote it.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.header(":authority").is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.request.authority().unwrap_or_default())
     }
-    head
 }
 
-/// A started stream of server-sent events. Dropping it closes the connection in the middle of the stream.
+/// A started stream of server-sent events. Dropping it breaks it off.
 pub(crate) struct Events {
-    connection: Connection,
+    connection: Box<dyn Connection>,
 }
 
 impl Events {
@@ -207,7 +203,7 @@ impl Events {
 
     /// Sends one chunk that need not be text.
     pub(crate) fn chunk_bytes(&self, bytes: &[u8]) -> &Self {
-        self.connection.write(&[format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat());
+        self.connection.send(bytes);
         self
     }
 
@@ -221,13 +217,12 @@ impl Events {
 
     /// Ends the stream correctly.
     pub(crate) fn end(self) {
-        self.connection.write(b"0\r\n\r\n");
-        self.connection.finish(After::NextRequest);
+        self.connection.end();
     }
 
-    /// Closes the connection in the middle of the stream.
+    /// Breaks off the stream: HTTP/1.1 closes the connection, HTTP/2 resets the stream.
     pub(crate) fn cut(self) {
-        self.connection.finish(After::Close);
+        self.connection.cut();
     }
 
     /// Resets the connection in the middle of the stream.
@@ -235,58 +230,8 @@ impl Events {
         self.connection.reset();
     }
 
-    /// Waits until the other side has closed the connection.
+    /// Waits until the other side has broken off the stream.
     pub(crate) fn closed_by_client(&self) -> bool {
         self.connection.closed_by_client()
-    }
-}
-
-/// The socket of one exchange. Dropping it before `finish` closes the connection.
-struct Connection {
-    stream: Option<Arc<TcpStream>>,
-    done: Sender<After>,
-    loses_next: bool,
-}
-
-impl Connection {
-    fn write(&self, bytes: &[u8]) {
-        // The client may have closed the connection; the test decides whether that is right.
-        if let Some(stream) = &self.stream {
-            drop((&**stream).write_all(bytes));
-        }
-    }
-
-    fn finish(mut self, after: After) {
-        self.stream = None;
-        let is_lost = self.loses_next && matches!(after, After::NextRequest);
-        drop(self.done.send(if is_lost { After::Lost } else { after }));
-    }
-
-    fn reset(mut self) {
-        if let Some(stream) = self.stream.take() {
-            drop(socket2::SockRef::from(&*stream).set_linger(Some(std::time::Duration::ZERO)));
-        }
-        drop(self.done.send(After::Reset));
-    }
-
-    fn closed_by_client(&self) -> bool {
-        let Some(stream) = &self.stream else {
-            return false;
-        };
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        // Zero bytes mean a clean end; an error other than the time limit means a reset.
-        match (&**stream).read(&mut [0]) {
-            Ok(read) => read == 0,
-            Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            drop(stream.shutdown(Shutdown::Both));
-            drop(self.done.send(After::Close));
-        }
     }
 }

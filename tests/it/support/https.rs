@@ -59,6 +59,8 @@ pub(crate) struct TlsOptions {
     pub(crate) requires_client_certificate: bool,
     /// Whether the certificate is signed by its own key.
     pub(crate) self_signed_certificate: bool,
+    /// The versions of HTTP that the server offers, the preferred one first.
+    pub(crate) protocols: &'static [&'static str],
 }
 
 /// A server on its own port, and the certificate authority that signs its certificate.
@@ -104,6 +106,7 @@ impl Https {
             versions: rustls::DEFAULT_VERSIONS,
             requires_client_certificate: false,
             self_signed_certificate: false,
+            protocols: &[],
         };
         change(&mut options);
         let key = KeyPair::generate().unwrap();
@@ -124,7 +127,8 @@ impl Https {
             config.with_no_client_auth()
         };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let mut config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        config.alpn_protocols = options.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         (Arc::new(config), certificate.pem())
     }
 

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::protocol::trusted_authority;
 use super::{Bridge, InteractiveCommand, REVISION, initialize};
 
 /// How to start the bridge.
@@ -102,6 +103,11 @@ impl Launch {
         self.environment.entry("MCP_FERRY_HOME".to_owned()).or_insert_with(|| home.path().join("ferry").into());
         // On a loaded machine the bridge must not answer with its placeholder unless a test is about that.
         self.environment.entry("MCP_FERRY_STARTUP_WAIT".to_owned()).or_insert_with(|| "15".into());
+        if let Some(authority) = trusted_authority() {
+            let file = home.path().join("ca-of-the-tests.pem");
+            std::fs::write(&file, authority).unwrap();
+            self.environment.entry("NODE_EXTRA_CA_CERTS".to_owned()).or_insert_with(|| file.into());
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ferry"));
         command.args(&self.arguments).env_clear().env("HOME", home.path()).env("USERPROFILE", home.path());
         for name in ["PATH", "SystemRoot", "LLVM_PROFILE_FILE"] {

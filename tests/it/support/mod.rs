@@ -5,8 +5,12 @@ use std::time::Duration;
 mod authorization_server;
 mod bridge;
 mod browser;
+mod connection;
 mod exchange;
 mod expectations;
+mod frames;
+mod http1;
+mod http2;
 mod http_sse;
 mod https;
 mod interactive_command;
@@ -15,8 +19,10 @@ mod machine;
 mod modern;
 mod modern_client;
 mod oddities;
+mod protocol;
 mod proxy;
 mod records;
+mod request;
 mod rpc;
 mod token_endpoint;
 mod upstream;
@@ -26,6 +32,7 @@ pub(crate) use authorization_server::{Era, Fault, OauthServers, Rules};
 pub(crate) use bridge::{Bridge, Exit};
 pub(crate) use browser::{Browser, Tab, follow, follow_when_reachable, get};
 pub(crate) use exchange::{Events, Exchange};
+pub(crate) use frames::{Frame, FrameConnection, FrameRequest, FrameServer, frame, head, push_length};
 pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};
 pub(crate) use https::{CertificateAuthority, Https, TlsOptions, file, path};
 pub(crate) use interactive_command::InteractiveCommand;
@@ -34,11 +41,13 @@ pub(crate) use machine::{Machine, call_succeeds, json_output, stdout_text, wait_
 pub(crate) use modern::*;
 pub(crate) use modern_client::*;
 pub(crate) use oddities::{Format, Oddities};
+pub(crate) use protocol::{Protocol, over, over_each_protocol};
 pub(crate) use proxy::{Proxy, ProxyBehavior};
+pub(crate) use request::Request;
 pub(crate) use rpc::*;
+pub(crate) use upstream::Upstream;
 #[cfg(target_os = "linux")]
 pub(crate) use upstream::hanging_address;
-pub(crate) use upstream::{Request, Upstream};
 pub(crate) use web::{md5, parameter, query};
 
 /// How long a test waits for anything that must happen. Generous, because only a failing test waits this long.

@@ -4,93 +4,26 @@
 //! upstream that received no request.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
 use socket2::{Domain, Socket, Type};
 
-use super::exchange::{After, Exchange};
-use super::{DEADLINE, peek};
+use super::connection::Connection;
+use super::exchange::Exchange;
+use super::protocol::{Protocol, tls_config};
+use super::request::Request;
+use super::{DEADLINE, http1, http2};
 
-/// One received request.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) http_method: String,
-    pub(crate) path: String,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-    /// For a POST the JSON-RPC method, `response`, `batch` or `other`; otherwise the HTTP method.
-    pub(crate) kind: String,
-    /// The JSON-RPC id as raw JSON.
-    pub(crate) id: Option<String>,
-    /// The number of the connection that it came on, counted from 1.
-    pub(crate) connection: usize,
-}
-
-impl Request {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).expect("a body is UTF-8")
-    }
-
-    fn read(reader: &mut impl BufRead, connection: usize) -> Option<Self> {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let mut words = line.split_whitespace();
-        let (http_method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-        let mut headers = Vec::new();
-        loop {
-            line.clear();
-            reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-            match line.trim_end().split_once(':') {
-                Some((name, value)) => headers.push((name.to_owned(), value.trim().to_owned())),
-                None => break,
-            }
-        }
-        let mut request =
-            Self { http_method, path, headers, body: Vec::new(), kind: String::new(), id: None, connection };
-        request.body = request.read_body(reader)?;
-        let seen = peek(&request.body);
-        request.kind = match (request.http_method.as_str(), seen.method) {
-            ("POST", Some(method)) => method,
-            ("POST", None) if seen.is_response => "response".to_owned(),
-            ("POST", None) if seen.is_array => "batch".to_owned(),
-            ("POST", None) => "other".to_owned(),
-            (method, _) => method.to_owned(),
-        };
-        request.id = seen.id;
-        Some(request)
-    }
-
-    fn read_body(&self, reader: &mut impl BufRead) -> Option<Vec<u8>> {
-        let mut body = Vec::new();
-        if let Some(length) = self.header("content-length") {
-            body.resize(length.parse().ok()?, 0);
-            reader.read_exact(&mut body).ok()?;
-        } else if self.header("transfer-encoding").is_some() {
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).ok()?;
-                let size = usize::from_str_radix(line.trim(), 16).ok()?;
-                let start = body.len();
-                body.resize(start + size, 0);
-                reader.read_exact(&mut body[start..]).ok()?;
-                reader.read_line(&mut line).ok()?;
-                if size == 0 {
-                    break;
-                }
-            }
-        }
-        Some(body)
-    }
+/// How a connection has ended.
+pub(super) enum Ended {
+    Orderly,
+    ByReset,
 }
 
 type Handler = dyn Fn(Exchange) + Send + Sync;
@@ -107,6 +40,10 @@ struct Recorded {
 
 /// What the threads of one upstream share.
 pub(super) struct State {
+    protocol: Protocol,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    /// How many streams a client may open on one connection of HTTP/2.
+    pub(super) most_streams: Option<u32>,
     handler: Box<Handler>,
     recorded: Mutex<Recorded>,
     changed: Condvar,
@@ -133,41 +70,46 @@ impl State {
             recorded.open.insert(number, Arc::clone(&stream));
             number
         };
-        let mut reader = BufReader::with_capacity(1 << 16, &*stream);
-        while let Some(request) = Request::read(&mut reader, number) {
-            let request = Arc::new(request);
-            let nth = {
-                let mut recorded = self.recorded.lock().unwrap();
-                let nth = recorded.requests.iter().filter(|earlier| earlier.kind == request.kind).count();
-                recorded.requests.push(Arc::clone(&request));
-                nth
-            };
-            self.changed.notify_all();
-            let (done, after) = mpsc::channel();
-            let exchange = Exchange::new(request, nth, Arc::clone(&stream), Arc::clone(self), done);
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.handler)(exchange))) {
-                let message = panic.downcast_ref::<String>().cloned();
-                let message = message.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
-                self.recorded.lock().unwrap().failures.push(message.unwrap_or_default());
-            }
-            match after.recv() {
-                Ok(After::NextRequest) => {}
-                Ok(After::Lost) => {
-                    Request::read(&mut reader, number);
-                    break;
-                }
-                Ok(After::Reset) => {
-                    self.recorded.lock().unwrap().open.remove(&number);
-                    return;
-                }
-                _ => break,
-            }
-        }
-        drop(stream.shutdown(Shutdown::Both));
+        let ended = match self.protocol {
+            Protocol::Http1 => http1::serve(self, &stream, number),
+            Protocol::Http2 => http2::serve(self, &stream, number),
+        };
         let mut recorded = self.recorded.lock().unwrap();
         recorded.open.remove(&number);
+        match ended {
+            // The last owner of the socket sends the reset.
+            Ended::ByReset => return,
+            Ended::Orderly => drop(stream.shutdown(Shutdown::Both)),
+        }
         recorded.closed += 1;
         self.changed.notify_all();
+    }
+
+    /// Makes an exchange of a request that has arrived.
+    pub(super) fn receive(self: &Arc<Self>, request: Request, connection: Box<dyn Connection>) -> Exchange {
+        let request = Arc::new(request);
+        let nth = {
+            let mut recorded = self.recorded.lock().unwrap();
+            let nth = recorded.requests.iter().filter(|earlier| earlier.kind == request.kind).count();
+            recorded.requests.push(Arc::clone(&request));
+            nth
+        };
+        self.changed.notify_all();
+        Exchange::new(request, nth, connection, Arc::clone(self))
+    }
+
+    /// Has the test's closure respond.
+    pub(super) fn respond(&self, exchange: Exchange) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.handler)(exchange))) {
+            let message = panic.downcast_ref::<String>().cloned();
+            let message = message.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+            self.fail(message.unwrap_or_default());
+        }
+    }
+
+    /// Fails the test when the upstream is dropped.
+    pub(super) fn fail(&self, why: String) {
+        self.recorded.lock().unwrap().failures.push(why);
     }
 }
 
@@ -192,9 +134,21 @@ impl Upstream {
 
     /// An upstream whose port refuses connections until `listen`.
     pub(crate) fn offline(handler: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
+        Self::with_stream_limit(None, handler)
+    }
+
+    /// As `offline`; a client may open this many streams on one connection of HTTP/2.
+    pub(crate) fn with_stream_limit(
+        most_streams: Option<u32>,
+        handler: impl Fn(Exchange) + Send + Sync + 'static,
+    ) -> Self {
+        let protocol = Protocol::current();
         let reserved = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = reserved.local_addr().unwrap().as_socket().unwrap();
         let state = State {
+            protocol,
+            tls: (protocol == Protocol::Http2).then(|| tls_config(&["h2"])),
+            most_streams,
             handler: Box::new(handler),
             recorded: Mutex::default(),
             changed: Condvar::new(),
@@ -269,7 +223,7 @@ impl Upstream {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.state.protocol.scheme(), self.address)
     }
 
     pub(crate) fn host(&self) -> String {
@@ -306,6 +260,11 @@ impl Upstream {
     #[track_caller]
     pub(crate) fn wait_for_path(&self, path: &str) -> Arc<Request> {
         self.wait(path, |recorded| recorded.requests.iter().find(|request| request.path.starts_with(path)).cloned())
+    }
+
+    /// How many connections this upstream has accepted.
+    pub(crate) fn connections(&self) -> usize {
+        self.state.recorded.lock().unwrap().connections
     }
 
     /// Waits until this upstream has closed this many connections, and a moment longer.

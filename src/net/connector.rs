@@ -5,6 +5,7 @@
 //! or through a proxy; `connect_to_proxy` does the first half of the last.
 
 use std::fmt::Display;
+use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -211,8 +212,10 @@ impl Routes {
         if !is_https(&uri) {
             return Ok(MaybeHttpsStream::Http(self.open(&uri).await?));
         }
-        let config = self.tls.config(&uri, offer).await?;
-        HttpsConnector::from((Opener(self), config)).call(uri).await
+        // What TLS needs may still be being read.
+        let config = async { Ok::<_, BoxError>(self.tls.config(&uri, offer).await?) };
+        let (stream, config) = tokio::try_join!(self.open(&uri), config)?;
+        HttpsConnector::from((Opened(Some(stream)), config)).call(uri).await
     }
 
     /// A byte stream to the server, still without TLS; or to a proxy that forwards plain HTTP to it.
@@ -253,12 +256,13 @@ impl Routes {
     /// TCP to a proxy, with TLS if the scheme of its own address is https.
     async fn connect_to_proxy(&self, uri: &Uri) -> Result<Stream, BoxError> {
         self.proxy_admission.check_host(uri.host().unwrap_or_default())?;
-        let mut tcp = self.proxy_tcp.clone();
+        let stream = async { Ok::<_, BoxError>(self.proxy_tcp.clone().call(uri.clone()).await?) };
         if !is_https(uri) {
-            return Ok(Stream::direct(tcp.call(uri.clone()).await?, AddressScope::Public));
+            return Ok(Stream::direct(stream.await?, AddressScope::Public));
         }
-        let config = self.tls.config(uri, Offer::Http1).await?;
-        let mut tls = HttpsConnector::from((tcp, config));
+        let config = async { Ok::<_, BoxError>(self.tls.config(uri, Offer::Http1).await?) };
+        let (stream, config) = tokio::try_join!(stream, config)?;
+        let mut tls = HttpsConnector::from((Opened(Some(stream)), config));
         let stream: MaybeHttpsStream<TokioIo<TcpStream>> = tls.call(uri.clone()).await?;
         Ok(Stream::direct(stream, AddressScope::Public))
     }
@@ -322,20 +326,19 @@ pub(super) fn speaks_http2(connection: &MaybeHttpsStream<Stream>) -> bool {
     }
 }
 
-/// [`Routes::open`] in the shape that [`HttpsConnector`] puts TLS on.
-struct Opener(Arc<Routes>);
+/// A connection that is open, in the shape that [`HttpsConnector`] puts TLS on.
+struct Opened<S>(Option<S>);
 
-impl Service<Uri> for Opener {
-    type Response = Stream;
+impl<S> Service<Uri> for Opened<S> {
+    type Response = S;
     type Error = BoxError;
-    type Future = Future<Stream>;
+    type Future = Ready<Result<S, BoxError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let routes = Arc::clone(&self.0);
-        Box::pin(async move { routes.open(&uri).await })
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(self.0.take().ok_or_else(|| ConnectError::temporary("the connection is in use").into()))
     }
 }

@@ -4,11 +4,12 @@
 //! carries it is held by `http2`, or by `http1` for servers without HTTP/2; `connector` opens both, and `spares` has those
 //! that were opened before they are needed. The steps of that: `proxy` names the proxy, `address` resolves the
 //! host and refuses addresses, `tunnel` leads through the proxy, `tls` encrypts (with `verifier` for the server's
-//! certificate and `identity` for ours). What fails on the way is an `error`; `tls_error` has all sentences about TLS
+//! certificate, `authorities` for whom it trusts, and `identity` for ours). What fails on the way is an `error`; `tls_error` has all sentences about TLS
 //! and certificates. The response is decoded by `encoding`, and read by `body`, or by `sse` as server-sent events; `held`
 //! limits what they hold, and `charset` reads text that is not UTF-8.
 
 mod address;
+mod authorities;
 mod body;
 mod certificate;
 mod charset;

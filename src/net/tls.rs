@@ -1,8 +1,7 @@
 //! How is TLS configured: which authorities are trusted, which certificate is ours, which ciphers are used?
 //!
-//! This file and pem.rs are the only ones that name the crypto provider.
+//! This file and pem.rs are the only ones, besides tests, that name the crypto provider.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::Uri;
@@ -12,13 +11,12 @@ use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{OnceCell, oneshot};
 
+use super::authorities::Authorities;
 use super::identity::ClientIdentity;
 use super::network::{Network, NetworkError};
 use super::origin::is_same_origin;
 use super::pem;
 use super::verifier::Verifier;
-use crate::log;
-use crate::typed::{expand_path, is_unset};
 
 type Config = Result<ClientConfig, rustls::Error>;
 
@@ -135,61 +133,13 @@ impl Tls {
 
 /// Trusts the system's own store, and in addition what the user and the environment name. On Linux this reads files for
 /// about 2 ms.
-fn client_config(mut authorities: Vec<CertificateDer<'static>>, identity: Arc<ClientIdentity>) -> Config {
+fn client_config(given: Vec<CertificateDer<'static>>, identity: Arc<ClientIdentity>) -> Config {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    authorities.extend(authorities_of_environment());
-    let verifier = Verifier::new(authorities, system_store_beside_environment(), &provider)?;
+    let verifier = Verifier::new(Authorities::read(given, &provider)?);
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous() // only in that our verifier adds words to an error, see verifier.rs
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(identity);
     Ok(config)
-}
-
-/// The certificates that the variables of OpenSSL and Node name. A file that cannot be used is left out with a warning.
-fn authorities_of_environment() -> Vec<CertificateDer<'static>> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.to_str().is_some_and(is_unset));
-    let expanded = |path: &Path| expand_path(path).unwrap_or_else(|_| path.to_owned());
-    let mut certificates = Vec::new();
-    for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
-        let Some(path) = set(variable) else { continue };
-        match pem::authorities(&expanded(Path::new(&path))) {
-            Ok(authorities) => certificates.extend(authorities),
-            Err(error) => log::warn!("{variable} is ignored: {error}"),
-        }
-    }
-    let directories = set("SSL_CERT_DIR");
-    let directories = directories.iter().flat_map(std::env::split_paths).filter(|path| !path.as_os_str().is_empty());
-    for directory in directories {
-        let directory = expanded(&directory);
-        match files(&directory) {
-            Ok(files) => certificates.extend(files.iter().flat_map(|file| pem::usable_authorities(file))),
-            Err(error) => log::warn!("{} in SSL_CERT_DIR is ignored: {error}", directory.display()),
-        }
-    }
-    certificates
-}
-
-fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
-    Ok(std::fs::read_dir(directory)?.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect())
-}
-
-/// The system's store, where the platform's verifier leaves it out: on systems whose store consists of files, the
-/// verifier reads the files that these variables name instead of the store.
-#[cfg(all(unix, not(target_vendor = "apple")))]
-fn system_store_beside_environment() -> Vec<CertificateDer<'static>> {
-    if ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().all(|name| std::env::var_os(name).is_none()) {
-        return Vec::new();
-    }
-    let files = openssl_probe::candidate_cert_dirs().flat_map(|directory| files(directory).unwrap_or_default());
-    let mut certificates: Vec<_> = files.flat_map(|file| pem::usable_authorities(&file)).collect();
-    certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
-    certificates.dedup();
-    certificates
-}
-
-#[cfg(not(all(unix, not(target_vendor = "apple"))))]
-fn system_store_beside_environment() -> Vec<CertificateDer<'static>> {
-    Vec::new()
 }

@@ -1,42 +1,32 @@
 //! Is the server's certificate trusted?
 //!
-//! The platform's verifier decides, with two additions. A refusal becomes a sentence here, because the certificate is
-//! at hand. And a certificate that the user named is accepted as the server's own, not only as an authority's, because
+//! The verifier of `authorities` decides, with two additions. A refusal becomes a sentence here, because the certificate
+//! is at hand. And a certificate that the user named is accepted as the server's own, not only as an authority's, because
 //! many private servers have a single certificate.
 
+use std::iter;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
+use super::authorities::Authorities;
 use super::certificate::Certificate;
 use super::tls_error::certificate_refused;
 
 #[derive(Debug)]
-pub(super) struct Verifier {
-    platform: rustls_platform_verifier::Verifier,
-    /// The certificates that the user or the environment named.
-    named: Vec<CertificateDer<'static>>,
-}
+pub(super) struct Verifier(Authorities);
 
 impl Verifier {
-    /// Trusts the system's store, and both of these lists.
-    pub(super) fn new(
-        named: Vec<CertificateDer<'static>>,
-        more: Vec<CertificateDer<'static>>,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Self, Error> {
-        let extra = named.iter().cloned().chain(more);
-        let platform = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, Arc::clone(provider))?;
-        Ok(Self { platform, named })
+    pub(super) fn new(authorities: Authorities) -> Self {
+        Self(authorities)
     }
 
-    /// Why this very certificate, which was named, is not good for this host; `refused` is the platform's reason. That
-    /// the server has the key of it is shown by the signature, which the platform's verifier checks in any case.
+    /// Why this very certificate, which was named, is not good for this host; `refused` is the verifier's reason. That
+    /// the server has the key of it is shown by the signature, which is checked in any case.
     fn problem_of_named(
         presented: &CertificateDer<'_>,
         host: &ServerName<'_>,
@@ -68,16 +58,21 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.platform.verify_server_cert(presented, intermediates, host, ocsp, now) {
-            Err(Error::InvalidCertificate(error)) => {
-                let is_named = self.named.contains(presented) && error != CertificateError::Revoked;
-                let problem = if is_named { Self::problem_of_named(presented, host, error) } else { Some(error) };
-                let Some(error) = problem else { return Ok(ServerCertVerified::assertion()) };
-                let explained = certificate_refused(&host.to_str(), &error, presented, intermediates);
-                Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(explained)))))
+        let mut refused = None;
+        for known in iter::once(self.0.first()).chain(iter::once_with(|| self.0.all()).flatten()) {
+            match known.verifier.verify_server_cert(presented, intermediates, host, ocsp, now) {
+                Err(Error::InvalidCertificate(error)) => {
+                    let is_named = known.named.contains(presented) && error != CertificateError::Revoked;
+                    let problem = if is_named { Self::problem_of_named(presented, host, error) } else { Some(error) };
+                    let Some(error) = problem else { return Ok(ServerCertVerified::assertion()) };
+                    refused = Some(error);
+                }
+                verdict => return verdict,
             }
-            verdict => verdict,
         }
+        let error = refused.unwrap_or(CertificateError::UnknownIssuer);
+        let explained = certificate_refused(&host.to_str(), &error, presented, intermediates);
+        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(explained)))))
     }
 
     fn verify_tls12_signature(
@@ -86,7 +81,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.platform.verify_tls12_signature(message, certificate, signature)
+        self.0.first().verifier.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -95,10 +90,10 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.platform.verify_tls13_signature(message, certificate, signature)
+        self.0.first().verifier.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.platform.supported_verify_schemes()
+        self.0.first().verifier.supported_verify_schemes()
     }
 }

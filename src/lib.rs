@@ -121,13 +121,16 @@ fn run_bridge(typed: &Cli) -> Result<Exit, Error> {
     let http = settings.http()?;
     system::raise_descriptor_limit();
     task::run(async {
+        // Whatever else the start takes, the way to the server takes longer.
+        http.connect(&settings.upstream.uri);
         let shutdown =
             system::shutdown().map_err(|error| Error::System(format!("signals cannot be received: {error}")))?;
         let (connection, input_ended) = stdio::stdio(settings.upstream.max_message);
         watchdog::start(input_ended);
         let Settings { auth, upstream, bridge } = settings;
         let authorizer = Authorizer::new(&auth, &http);
-        let connect = |client| Upstream::new(upstream, authorizer, http, client);
+        let memory = upstream::recall(&upstream, &authorizer).await;
+        let connect = |client| Upstream::new(upstream, authorizer, http, memory, client);
         let is_kept = bridge::run(connection, connect, bridge, shutdown).await;
         Ok(if is_kept { Exit::Orderly } else { Exit::Failure })
     })

@@ -20,7 +20,8 @@ fn a_panic_in_the_task_of_a_request_is_answered_with_an_error() {
         let settings = Settings::new(&cli.url, cli.port, &cli.options).unwrap();
         let http = settings.http().unwrap();
         let authorizer = Authorizer::new(&settings.auth, &http);
-        let connect = |client| Upstream::new(settings.upstream, authorizer, http, client);
+        let memory = crate::upstream::recall(&settings.upstream, &authorizer).await;
+        let connect = |client| Upstream::new(settings.upstream, authorizer, http, memory, client);
         let mut bridge = Bridge::new(connection.outgoing, connect, Options::default(), sender);
         let ticket = bridge.answers.pending.ticket();
         let task = bridge.tasks.running.spawn(async { panic!("this test wants a panic") });

@@ -38,6 +38,13 @@ pub use exchange::{Event, Outcome, ToClient};
 pub use failure::Failure;
 pub use options::{ClientProtocol, Options, Protocol, TransportStrategy};
 
+/// Reads what is known of the server from earlier runs.
+pub(crate) async fn recall(options: &Options, authorizer: &Authorizer) -> Memory {
+    let (home, name) = (options.home.clone(), authorizer.name());
+    let read = crate::task::blocking(move || Memory::load(home.as_deref(), &name)).await;
+    read.unwrap_or_else(|| Memory::load(None, ""))
+}
+
 /// A server and our connection to it. Cheap to clone.
 #[derive(Clone)]
 pub struct Upstream(Arc<Inner>);
@@ -53,9 +60,8 @@ struct Inner {
 
 impl Upstream {
     /// Connects to nothing yet.
-    pub fn new(options: Options, authorizer: Authorizer, http: Http, client: ToClient) -> Self {
+    pub(crate) fn new(options: Options, authorizer: Authorizer, http: Http, memory: Memory, client: ToClient) -> Self {
         let sender = Arc::new(Sender::new(authorizer, http, &options, &client));
-        let memory = Memory::load(options.home.as_deref(), &sender.auth.name());
         let session = Session::new(Arc::clone(&sender), memory, Arc::new(options), client, Arc::default());
         Self(Arc::new(Inner {
             login: LoginSession::new(Arc::clone(&session)),

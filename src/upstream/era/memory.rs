@@ -111,8 +111,7 @@ impl Record {
 }
 
 impl Memory {
-    /// Reads the file of this name (`Authorizer::name`): what a server tells one login is not for another. Call it before
-    /// the runtime has anything else to do.
+    /// Reads the file of this name (`Authorizer::name`): what a server tells one login is not for another.
     pub(crate) fn load(home: Option<&Path>, name: &str) -> Self {
         let path = home.map(|home| folder(home).join(format!("{name}.json")));
         let record = path.as_deref().and_then(Record::read);

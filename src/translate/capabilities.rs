@@ -20,6 +20,15 @@ pub(super) fn needed(method: &str, params: Option<&Members<'_>>) -> Option<&'sta
     }
 }
 
+/// Whether a client that declares this may be sent requests, other than pings, by a legacy server.
+pub(crate) fn takes_requests(declared: &Value) -> bool {
+    let has = |declared: &Value| {
+        ["sampling", "elicitation", "roots"].iter().any(|name| declared.get(name).is_some_and(|value| !value.is_null()))
+    };
+    // Requests that the client carries out as tasks are declared there, too.
+    has(declared) || declared.get("tasks").and_then(|tasks| tasks.get("requests")).is_some_and(has)
+}
+
 /// The part of a needed capability that the client does not declare: the whole capability, or one of its modes.
 pub(super) fn missing(declared: &Value, needed: &'static str) -> Option<&'static str> {
     let (capability, mode) = needed.split_once('.').unwrap_or((needed, ""));

@@ -7,4 +7,5 @@ mod test_support;
 pub(crate) mod to_legacy;
 pub mod to_modern;
 
+pub(crate) use capabilities::takes_requests;
 pub(crate) use protocol::{CACHEABLE, LEGACY_REVISIONS, LISTS, MODERN_REVISIONS, meta};

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod accepted_messages;
+mod after_handshake;
 mod batches;
 mod cancellation;
 mod chaos;

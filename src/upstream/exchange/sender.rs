@@ -1,8 +1,10 @@
 //! How is one HTTP request sent to the server? With its credential, and again where that is safe.
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -156,17 +158,41 @@ impl Sender {
         }
     }
 
+    /// Whether requests to this address travel on one connection, in the order in which they are sent.
+    pub(crate) fn is_shared(&self, uri: &Uri) -> bool {
+        self.http.is_shared(uri)
+    }
+
+    /// The round trip to this address, if it has been measured.
+    pub(crate) fn round_trip(&self, uri: &Uri) -> Option<Duration> {
+        self.http.round_trip(uri)
+    }
+
     /// Sends, and returns the head of the response. A server that cannot be reached is tried again for as long as
     /// `patience` says; a server that refuses the credential gets a newer one, if there is one. Nothing that may have
     /// arrived is sent twice, unless the server itself asked for it, or the request is safe to repeat and the server may
     /// have closed the connection before it came.
-    pub(crate) async fn send(
+    pub(crate) fn send<'a>(
+        &'a self,
+        method: Method,
+        uri: &'a Uri,
+        headers: &'a HeaderMap,
+        body: Bytes,
+        patience: Duration,
+    ) -> impl Future<Output = Result<Sent, Failure>> + Send + 'a {
+        self.send_and_note(method, uri, headers, body, patience, None)
+    }
+
+    /// The same. `note` is called each time that the request has been given to the connection, where there is one:
+    /// what is sent after that is behind it.
+    pub(crate) async fn send_and_note(
         &self,
         method: Method,
         uri: &Uri,
         headers: &HeaderMap,
         body: Bytes,
         patience: Duration,
+        note: Option<&(dyn Fn() + Sync)>,
     ) -> Result<Sent, Failure> {
         if !self.has_begun.swap(true, Ordering::Relaxed) {
             // What follows the opening of a session follows at once.
@@ -181,8 +207,16 @@ impl Sender {
             let target = moved.as_ref().unwrap_or(uri);
             let serial = self.auth.authorize(&method, target, &mut headers).await?;
             let sent = {
-                let sending = pin!(self.http.send(method.clone(), target, headers, body.clone()));
-                self.within(self.headers_timeout, sending).await?
+                let mut sending = pin!(self.http.send(method.clone(), target, headers, body.clone()));
+                let mut begun = Poll::Pending;
+                if let Some(note) = note {
+                    begun = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await;
+                    note();
+                }
+                match begun {
+                    Poll::Ready(sent) => sent,
+                    Poll::Pending => self.within(self.headers_timeout, sending).await?,
+                }
             };
             let mut response = match sent {
                 Ok(ResponseOrRedirect::Response(response)) => response,

@@ -1,11 +1,14 @@
 //! When is the server notified that the client is initialized? When the session opens; once more after a login, where a
 //! server took `initialize` without one and refused the notification.
 
+use std::future::ready;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 
 use crate::message::Message;
+use crate::task;
 use crate::upstream::Failure;
 use crate::upstream::transport::{Link, Transport};
 
@@ -20,8 +23,22 @@ pub(super) struct Initialized {
 }
 
 impl Initialized {
-    /// Sends the notification in a session that has just opened.
-    pub(super) async fn send(&self, transport: &Transport, initialized: &Message) {
+    /// Sends the notification in a session that has just opened. Ready when requests may follow.
+    pub(super) async fn send(self: &Arc<Self>, transport: &Transport, initialized: &Message) {
+        if transport.waits_for_initialized() {
+            return self.send_and_wait(transport, initialized).await;
+        }
+        let (this, transport, initialized) = (Arc::clone(self), transport.clone(), initialized.clone());
+        let mut sending = Box::pin(async move { this.send_and_wait(&transport, &initialized).await });
+        tokio::select! {
+            // First, so that requests are behind the notification.
+            biased;
+            () = &mut sending => {}
+            () = ready(()) => drop(task::spawn(sending)),
+        }
+    }
+
+    async fn send_and_wait(&self, transport: &Transport, initialized: &Message) {
         let mut refusal = self.refusal.lock().await;
         *refusal = transport.initialized(initialized).await.err();
         self.is_refused.store(refusal.is_some(), Ordering::Relaxed);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::session_headers::SessionHeaders;
-use crate::message::Message;
+use crate::message::{Initialize, Message};
+use crate::translate::takes_requests;
 
 /// The client's `initialize` and `notifications/initialized`. The bridge sets them as they come; whoever opens a
 /// session reads them.
@@ -36,6 +37,12 @@ impl Handshake {
 
     pub(crate) fn initialized(&self) -> Option<Message> {
         self.0.lock().initialized.clone()
+    }
+
+    /// Whether the server may send the client requests.
+    pub(super) fn takes_requests(&self) -> bool {
+        let declared = self.initialize().and_then(|initialize| Initialize::params(&initialize));
+        declared.is_none_or(|declared| takes_requests(&declared.capabilities))
     }
 
     pub(super) fn set_early(&self, headers: SessionHeaders) {

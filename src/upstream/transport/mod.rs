@@ -11,8 +11,10 @@ mod open_error;
 mod session_headers;
 mod session_state;
 
+use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::log;
 use crate::message::Message;
@@ -87,22 +89,42 @@ impl Transport {
         }
     }
 
+    /// Whether requests wait until the server has taken `initialized`.
+    pub(super) fn waits_for_initialized(&self) -> bool {
+        match self {
+            Self::Legacy(transport) => transport.waits_for_initialized(),
+            Self::HttpSse(_) => true,
+            // The modern era has no such notification, so that nothing is waited for.
+            Self::Modern(_) => true,
+        }
+    }
+
     /// Notifies the server that the client is initialized, and begins to listen for messages of the server. An error:
     /// the server may take the notification after a login.
     pub(super) async fn initialized(&self, message: &Message) -> Result<(), Failure> {
-        let mut notified = Ok(());
-        match tokio::time::timeout(INITIALIZED, self.notify(message)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(failure)) if failure.wants_login() => notified = Err(failure),
-            Ok(Err(failure)) => log::warn!("the server did not take notifications/initialized: {failure}"),
-            Err(_) => log::warn!("the server does not answer the POST of notifications/initialized; going on"),
-        }
+        let begun = Instant::now();
+        let mut notifying = pin!(tokio::time::timeout(INITIALIZED, self.notify(message)));
+        let notified = tokio::select! {
+            biased;
+            notified = &mut notifying => Some(notified),
+            () = ready(()), if !self.waits_for_initialized() => None,
+        };
         match self {
-            Self::Legacy(transport) => transport.listen(),
+            Self::Legacy(transport) => transport.listen(begun.elapsed()),
             Self::HttpSse(_) => {}
             Self::Modern(transport) => transport.listen(),
         }
-        notified
+        let notified = match notified {
+            Some(notified) => notified,
+            None => notifying.await,
+        };
+        match notified {
+            Ok(Err(failure)) if failure.wants_login() => return Err(failure),
+            Ok(Err(failure)) => log::warn!("the server did not take notifications/initialized: {failure}"),
+            Err(_) => log::warn!("the server does not answer the POST of notifications/initialized; going on"),
+            Ok(Ok(())) => {}
+        }
+        Ok(())
     }
 
     pub(super) async fn close(&self) {

@@ -107,7 +107,9 @@ impl Reader {
         if let Some(id) = self.last_event_id.as_ref().and_then(|id| HeaderValue::from_str(id).ok()) {
             get.insert(LAST_EVENT_ID, id);
         }
-        let sent = sender.send(Method::GET, &headers.uri, &get, Bytes::new(), Duration::ZERO).await;
+        let note = || session.note_sent_get(headers);
+        let sent =
+            sender.send_and_note(Method::GET, &headers.uri, &get, Bytes::new(), Duration::ZERO, Some(&note)).await;
         let response = match sent {
             Ok(Sent { response, .. }) => response,
             Err(failure) => {

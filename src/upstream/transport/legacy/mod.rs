@@ -7,7 +7,7 @@ mod session;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -27,10 +27,6 @@ use session::{GetStream, LegacySession};
 
 /// How long the DELETE at the end may take.
 const DELETE: Duration = Duration::from_secs(1);
-
-/// How long a request on which the server may have questions waits for the GET stream: many servers ask them there, and
-/// a server that has no such stream yet cannot ask, and waits for ever.
-const GET_STREAM: Duration = Duration::from_secs(1);
 
 /// The transport of legacy servers.
 pub(crate) struct LegacyTransport {
@@ -79,6 +75,15 @@ impl LegacyTransport {
         self.session.headers().has_session()
     }
 
+    /// Whether requests wait until the server has taken `initialized`. In a session they must: a server of the Python
+    /// SDK before 1.18 refuses a request that it gets together with the notification, one of the Rust SDK before 1.4
+    /// ends the session if it reads the request first, and others do as well. A server that keeps no session takes
+    /// each message for itself; behind the notification on the same connection, a request needs no answer to that.
+    pub(crate) fn waits_for_initialized(&self) -> bool {
+        let headers = self.session.headers();
+        headers.has_session() || !self.session.link.sender.is_shared(&headers.uri)
+    }
+
     /// Carries a request or a batch. A session that the server has lost is opened anew once: what was refused for lack
     /// of a session has not been carried out, so it may be sent again.
     pub(crate) async fn request(&self, message: &Message) -> Result<Reply, Failure> {
@@ -121,11 +126,13 @@ impl LegacyTransport {
         }
     }
 
-    /// Begins to read the GET stream, unless that has begun or is over.
-    pub(crate) fn listen(&self) {
+    /// Begins to read the GET stream, unless that has begun or is over. `exchange`: how long the server took for a
+    /// message of the client.
+    pub(crate) fn listen(&self, exchange: Duration) {
         let mut listener = self.listener.lock();
         if matches!(*listener, Listener::NotStarted) {
-            self.session.get_stream.send_replace(GetStream::Requested(Instant::now()));
+            let requested = self.session.requested(&self.session.headers(), exchange);
+            self.session.get_stream.send_replace(requested);
             let reading = get_stream::read(Arc::clone(&self.session));
             *listener = Listener::Running(task::spawn(reading).abort_handle());
         }
@@ -134,7 +141,7 @@ impl LegacyTransport {
     /// Waits for the server's response to the GET, if this is a request on which the server may have questions.
     async fn wait_for_get_stream(&self, request: &Message) {
         let state = &self.session.get_stream;
-        let (Kind::Request { id, method }, GetStream::Requested(since)) = (request.kind(), *state.borrow()) else {
+        let (Kind::Request { id, method }, GetStream::Requested(until)) = (request.kind(), *state.borrow()) else {
             return;
         };
         if !matches!(&**method, "tools/call" | "prompts/get" | "resources/read") {
@@ -143,15 +150,9 @@ impl LegacyTransport {
         let _unsent = Unsent::new(self, id);
         let mut changes = state.subscribe();
         let answered = changes.wait_for(|state| !matches!(state, GetStream::Requested(_)));
-        if tokio::time::timeout_at((since + GET_STREAM).into(), answered).await.is_err() {
+        if tokio::time::timeout_at(until.into(), answered).await.is_err() {
             // No other request waits for it either.
-            state.send_if_modified(|state| {
-                let is_requested = matches!(state, GetStream::Requested(_));
-                if is_requested {
-                    *state = GetStream::Closed;
-                }
-                is_requested
-            });
+            self.session.end_wait(GetStream::Closed);
         }
     }
 

@@ -19,6 +19,12 @@ use crate::upstream::transport::open_error::{OpenError, SECRET_ID};
 use crate::upstream::transport::session_headers::{PROTOCOL_VERSION, SESSION_ID, SessionHeaders};
 use crate::upstream::transport::session_state::Sending;
 
+/// How long a request on which the server may have questions waits for the GET stream, at most: many servers ask them
+/// there, and a server that has no such stream yet cannot ask, and waits for ever. The least is for a server nearby,
+/// which needs more time than its round trip.
+const GET_STREAM: Duration = Duration::from_secs(1);
+const LEAST_FOR_GET_STREAM: Duration = Duration::from_millis(100);
+
 /// The session of a [`LegacyTransport`](super::LegacyTransport).
 pub(super) struct LegacySession {
     pub(super) link: Arc<Link>,
@@ -35,8 +41,10 @@ pub(super) struct LegacySession {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum GetStream {
     Closed,
-    /// The server has been sent the GET, at this time.
+    /// The server is sent the GET. Requests wait for the response until this time.
     Requested(Instant),
+    /// The server gets the GET before all that is sent from now on, and has not answered it.
+    Ahead,
     Open,
 }
 
@@ -93,6 +101,35 @@ impl LegacySession {
         Arc::clone(&self.headers.borrow())
     }
 
+    /// The state of the GET stream when the server is sent the GET. Requests wait for about two round trips to the
+    /// server; one that has not been measured counts as the time of an `exchange` with it. They do not wait where the
+    /// server has nothing to ask.
+    pub(super) fn requested(&self, headers: &SessionHeaders, exchange: Duration) -> GetStream {
+        if !self.link.handshake.takes_requests() {
+            return GetStream::Closed;
+        }
+        let round_trip = self.link.sender.round_trip(&headers.uri).unwrap_or(exchange);
+        GetStream::Requested(Instant::now() + (round_trip.saturating_mul(2)).clamp(LEAST_FOR_GET_STREAM, GET_STREAM))
+    }
+
+    /// The GET has been given to its connection.
+    pub(super) fn note_sent_get(&self, headers: &SessionHeaders) {
+        if self.link.sender.is_shared(&headers.uri) {
+            self.end_wait(GetStream::Ahead);
+        }
+    }
+
+    /// Requests no longer wait for the GET stream, if they did.
+    pub(super) fn end_wait(&self, now: GetStream) {
+        self.get_stream.send_if_modified(|state| {
+            let is_waited_for = matches!(state, GetStream::Requested(_));
+            if is_waited_for {
+                *state = now;
+            }
+            is_waited_for
+        });
+    }
+
     /// Opens a new session in place of the one of this generation, and notifies the client that its lists may have
     /// changed. However many requests find the session lost at once, one opens it anew.
     pub(super) async fn reopen(self: &Arc<Self>, lost: u64) -> Result<(), Failure> {
@@ -122,20 +159,22 @@ impl LegacySession {
         log::info!("{} has lost the session; opening a new one", link.sender.host);
         let (headers, answer) = initialize(link, &request, generation, link.sender.patience).await?;
         let headers = Arc::new(headers);
+        let begun = Instant::now();
         if let Some(initialized) = link.handshake.initialized() {
             post_notification(link, &headers, &initialized).await?;
         }
+        let exchange = begun.elapsed();
         let in_new_session = |request: Message| -> Sending<'_> {
             let headers = Arc::clone(&headers);
             Box::pin(async move { Ok(post_request(link, &headers, &request).await?.outcome) })
         };
         link.replay_state(&in_new_session).await;
-        self.headers.send_replace(headers);
+        self.headers.send_replace(Arc::clone(&headers));
         // The task that reads the GET stream moves on to the new session at once, unless it waits for something else.
         self.get_stream.send_if_modified(|state| {
             let moves_on = *state == GetStream::Open;
             if moves_on {
-                *state = GetStream::Requested(Instant::now());
+                *state = self.requested(&headers, exchange);
             }
             moves_on
         });

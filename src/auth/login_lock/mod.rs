@@ -8,7 +8,6 @@ mod ration;
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -133,6 +132,7 @@ impl LoginLock {
     async fn change_pending(&self, state: &str, change: impl FnOnce(&mut PendingLogin) + Send + 'static) {
         let state = state.to_owned();
         let save = move |store: &Store, key: &Key| {
+            let _changing = store.lock_beside(key, PENDING).ok()?;
             let mut pending = pending(store, key).filter(|pending| pending.state == state)?;
             change(&mut pending);
             store.write_beside(key, PENDING, &pending).ok()
@@ -158,7 +158,15 @@ impl LoginLock {
 
     /// Removes the login under way, so that no process finishes it.
     pub(super) async fn remove_pending(&self) -> Result<(), StoreError> {
-        self.account.on_disk(|store, key| store.remove_beside(key, PENDING)).await?
+        let remove = |store: &Store, key: &Key| {
+            if !store.beside(key, PENDING).exists() {
+                return Ok(());
+            }
+            // A change that had read it would write it again. Whoever cannot have the lock removes it all the same.
+            let _changing = store.lock_beside(key, PENDING).ok();
+            store.remove_beside(key, PENDING)
+        };
+        self.account.on_disk(remove).await?
     }
 
     /// Notes that the last tab led to a login whose token the MCP server accepts. Runs in a task that the end of the
@@ -195,12 +203,9 @@ fn ration(store: &Store, key: &Key) -> Ration {
     store.read_beside(key, RATION).unwrap_or_default()
 }
 
-/// Held while the ration is read, changed and written: a success is noted while the next login registers its client,
-/// and one of the two changes would be lost.
-static CHANGING: Mutex<()> = Mutex::new(());
-
+/// A success is noted without the login lock, while this or another process begins the next login.
 fn change_ration<T>(store: &Store, key: &Key, change: impl FnOnce(&mut Ration) -> T) -> Result<T, StoreError> {
-    let _changing = CHANGING.lock();
+    let _changing = store.lock_beside(key, RATION)?;
     let mut ration = ration(store, key);
     let result = change(&mut ration);
     store.write_beside(key, RATION, &ration).map(|()| result)

@@ -82,6 +82,13 @@ impl Ration {
     }
 }
 
+#[cfg(test)]
+impl Ration {
+    pub(super) fn registrations(&self) -> usize {
+        self.registered.len()
+    }
+}
+
 fn count(times: &mut Vec<u64>, now: u64) {
     times.retain(|&time| time <= now && now - time < HOUR);
     times.push(now);

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -79,4 +80,51 @@ async fn tabs_are_counted_across_processes() {
     guard.release().await;
     let left = own(&login_lock(home.path())).await.claim_tab(TabReason::Needed).await.unwrap_err();
     assert!(left > Duration::from_secs(100), "the next process waits its two minutes: {left:?}");
+}
+
+/// The folder in which a process of the next test counts.
+const COUNTS_IN: &str = "MCP_FERRY_TEST_COUNTS_IN";
+
+/// Each process counts so often.
+const COUNTS: usize = 12;
+
+/// The test starts itself: as several processes, which count at the same time.
+#[tokio::test]
+async fn processes_that_change_the_ration_at_once_lose_no_change() {
+    if let Some(home) = std::env::var_os(COUNTS_IN) {
+        let login = login_lock(Path::new(&home));
+        for _ in 0..COUNTS {
+            login.count_registration().await;
+        }
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let name = "auth::login_lock::tests::processes_that_change_the_ration_at_once_lose_no_change";
+    let start = |_| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([name, "--exact"]).env(COUNTS_IN, home.path()).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let processes: Vec<_> = (0..4).map(start).collect();
+    let expected = processes.len() * COUNTS;
+    for mut process in processes {
+        assert!(process.wait().unwrap().success());
+    }
+    let login = login_lock(home.path());
+    let counted = login.account.on_disk(|store, key| ration(store, key).registrations()).await.unwrap();
+    assert_eq!(counted, expected, "every registration of every process counts");
+}
+
+#[tokio::test]
+async fn no_change_brings_a_login_back_that_was_removed() {
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..20 {
+        let (login, other) = (login_lock(home.path()), login_lock(home.path()));
+        let guard = own(&login).await;
+        guard.save_pending(pending()).await.unwrap();
+        let (.., removed) =
+            tokio::join!(other.save_opened("st", 1), other.save_opened("st", 2), other.remove_pending());
+        removed.unwrap();
+        assert_eq!(other.pending().await, None, "a logout is not undone by a tab that is being opened");
+        drop(guard);
+    }
 }

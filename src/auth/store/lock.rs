@@ -34,22 +34,29 @@ impl Lock {
     pub(in crate::auth) async fn acquire(path: &Path, limit: Duration) -> Result<Self, StoreError> {
         let (alive, path) = (Arc::new(()), path.to_owned());
         let is_dropped = Arc::downgrade(&alive);
-        let wait = move || {
-            let deadline = Instant::now() + limit;
-            let mut lockable = Lockable::new(&path);
-            loop {
-                if let Some(lock) = lockable.try_lock() {
-                    return Some(lock);
-                }
-                if Instant::now() >= deadline || is_dropped.strong_count() == 0 {
-                    return None;
-                }
-                std::thread::sleep(AGAIN);
-            }
-        };
+        let wait = move || Self::wait(&path, limit, || is_dropped.strong_count() == 0);
         let acquired = task::blocking(wait).await.flatten();
         drop(alive);
         acquired.ok_or(StoreError::Busy(limit.as_secs()))
+    }
+
+    /// [`Lock::acquire`] for work that is not on the runtime's thread.
+    pub(super) fn acquire_blocking(path: &Path, limit: Duration) -> Result<Self, StoreError> {
+        Self::wait(path, limit, || false).ok_or(StoreError::Busy(limit.as_secs()))
+    }
+
+    fn wait(path: &Path, limit: Duration, is_dropped: impl Fn() -> bool) -> Option<Self> {
+        let deadline = Instant::now() + limit;
+        let mut lockable = Lockable::new(path);
+        loop {
+            if let Some(lock) = lockable.try_lock() {
+                return Some(lock);
+            }
+            if Instant::now() >= deadline || is_dropped() {
+                return None;
+            }
+            std::thread::sleep(AGAIN);
+        }
     }
 }
 

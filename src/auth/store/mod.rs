@@ -36,6 +36,9 @@ const LONGEST_FILE: usize = 8 * 1024 * 1024;
 /// No process writes a file for this long.
 const WRITTEN: Duration = Duration::from_secs(60);
 
+/// How long a change of a file beside a record waits for such changes of others, each of which takes some milliseconds.
+const CHANGED: Duration = Duration::from_secs(5);
+
 /// Where the secrets of a record are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -220,6 +223,12 @@ impl Store {
     /// The path of another file of the same login.
     pub(super) fn beside(&self, key: &Key, ending: &str) -> PathBuf {
         self.folder.join(format!("{}.{ending}", key.0))
+    }
+
+    /// The right to read, change and write another file of the same login: otherwise the change of another thread or
+    /// process is lost. For some milliseconds without any wait, not on the runtime's thread.
+    pub(super) fn lock_beside(&self, key: &Key, ending: &str) -> Result<Lock, StoreError> {
+        Lock::acquire_blocking(&self.beside(key, &format!("{ending}.lock")), CHANGED)
     }
 
     /// Reads another file of the same login; `None` if it is missing or damaged.

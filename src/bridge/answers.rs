@@ -45,7 +45,11 @@ impl Answers {
             return;
         }
         if let Some(request) = self.pending.take(id) {
-            self.write(&request, answer, line);
+            if answer.has_id_as_in(&request.raw_id) {
+                return self.write(&request, answer, line);
+            }
+            let answer = answer.with_id(&request.raw_id);
+            self.write(&request, &answer, line.with_text(answer.text().clone()));
         } else if let Some(request) = self.pending.take_inexact(answer) {
             let answer = answer.with_id(&request.raw_id);
             self.write(&request, &answer, line.with_text(answer.text().clone()));

@@ -162,7 +162,7 @@ impl Message {
         });
         // Some servers write `"error": null` beside a result.
         let is_error = peeked.error.is_some_and(|error| error != "null");
-        let kind = match (peeked.method, id, peeked.has_result || is_error) {
+        let kind = match (peeked.method, id, peeked.result.is_some() || is_error) {
             (Some(method), Some(id), _) => Kind::Request { id, method: method.into() },
             (Some(method), None, _) => Kind::Notification { method: method.into() },
             (None, id, true) => Kind::Response { id: id.unwrap_or(Id::null()), is_error },
@@ -171,8 +171,9 @@ impl Message {
         let is_valid = match (&kind, peeked.error) {
             (Kind::Invalid(_), _) => true,
             (Kind::Response { .. }, Some(error)) => {
-                peeked.has_version && !peeked.has_result && repair::is_error_object(error)
+                peeked.has_version && peeked.result.is_none() && repair::is_error_object(error)
             }
+            (Kind::Response { .. }, None) => peeked.has_version && peeked.result != Some("null"),
             _ => peeked.has_version,
         };
         Ok(Self { text, kind, id_at, is_valid })
@@ -209,6 +210,12 @@ impl Message {
     /// The `id` member's value in its original spelling.
     pub fn raw_id(&self) -> Option<&str> {
         std::str::from_utf8(&self.text[self.id_at.clone()?]).ok()
+    }
+
+    /// Whether the client can read the id of this response, which is equal to that of its request. Not each client can
+    /// where its `1` comes back as `1.0`.
+    pub(crate) fn has_id_as_in(&self, raw_id: &str) -> bool {
+        raw_id.starts_with('"') || self.raw_id() == Some(raw_id)
     }
 
     /// Deserializes the message as a `T`; `None` where it has another shape.

@@ -22,7 +22,8 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 pub(super) struct Peeked<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) method: Option<Cow<'a, str>>,
-    pub(super) has_result: bool,
+    /// JSON text.
+    pub(super) result: Option<&'a str>,
     /// JSON text.
     pub(super) error: Option<&'a str>,
     /// Its `jsonrpc` is what it must be.
@@ -34,7 +35,7 @@ impl<'a> Peeked<'a> {
         match name {
             "id" => self.id = Some(raw),
             "method" => self.method = unescaped(raw),
-            "result" => self.has_result = true,
+            "result" => self.result = Some(raw),
             "error" => self.error = Some(raw),
             "jsonrpc" => self.has_version = raw == "\"2.0\"",
             _ => {}

@@ -19,8 +19,8 @@ impl Message {
         Ok(Self::parse(text)?.repaired())
     }
 
-    /// This message with a valid envelope: `jsonrpc`, either a result or an error, and an error with a code and a
-    /// message. A valid message is returned as it is, to the byte.
+    /// This message with a valid envelope: `jsonrpc`, either a result or an error, a result that is not `null`, and an
+    /// error with a code and a message. A valid message is returned as it is, to the byte.
     #[must_use]
     pub fn repaired(self) -> Self {
         if self.is_valid {
@@ -32,24 +32,34 @@ impl Message {
         }
         let Some(members) = self.members() else { return self };
         let mut changes = vec![("jsonrpc", Change::Set("\"2.0\""))];
-        let error = members.get("error").filter(|_| matches!(self.kind, Kind::Response { .. }));
-        let has_result = members.get("result").is_some();
-        let repaired = error.filter(|error| !(has_result && is_nothing(error))).map(repaired_error);
-        match (&repaired, error) {
+        let is_response = matches!(self.kind, Kind::Response { .. });
+        let error = members.get("error").filter(|_| is_response);
+        let result = members.get("result").filter(|_| is_response);
+        let repaired = error.filter(|error| !(result.is_some() && is_nothing(error))).map(repaired_error);
+        match (repaired.as_deref(), error) {
             (Some(error), _) => changes.extend([("error", Change::Set(error)), ("result", Change::Remove)]),
             (None, Some(_)) => changes.push(("error", Change::Remove)),
             (None, None) => {}
+        }
+        // Servers that have nothing to say, to a `ping` above all, say that with `null`.
+        if repaired.is_none() && result == Some("null") {
+            changes.push(("result", Change::Set("{}")));
         }
         let text = members.with(&changes);
         Self::peek(text.into()).unwrap_or(self)
     }
 }
 
+/// Whether this is an integer that every client can read.
+fn is_code(code: &str) -> bool {
+    const LARGEST: f64 = 9_007_199_254_740_991.0;
+    code.parse().is_ok_and(|code: f64| code.fract() == 0.0 && code.abs() <= LARGEST)
+}
+
 /// Whether the value of `error` is that of an error response.
 pub(super) fn is_error_object(error: &str) -> bool {
-    let is_number = |code: &str| code.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     Members::of(error).is_some_and(|error| {
-        error.get("code").is_some_and(is_number) && error.get("message").is_some_and(|text| text.starts_with('"'))
+        error.get("code").is_some_and(is_code) && error.get("message").is_some_and(|text| text.starts_with('"'))
     })
 }
 
@@ -66,10 +76,11 @@ fn repaired_error(error: &str) -> Cow<'_, str> {
     let empty = Members::of("{}");
     let Some(members) = Members::of(error).or(empty) else { return error.into() };
     let raw_code = members.get("code").unwrap_or_default();
-    let word = members.string("code").unwrap_or_default();
-    let (code, word) = match (raw_code.parse::<f64>(), word.trim().parse::<i64>()) {
-        (Ok(_), _) => (raw_code.to_owned(), String::new()),
-        (_, Ok(code)) => (code.to_string(), String::new()),
+    let is_number = raw_code.parse::<f64>().is_ok();
+    let word = if is_number { raw_code.to_owned() } else { members.string("code").unwrap_or_default() };
+    let (code, word) = match word.trim() {
+        code if is_number && is_code(code) => (code.to_owned(), String::new()),
+        code if is_code(code) && code.parse::<i64>().is_ok() => (code.to_owned(), String::new()),
         _ => (INTERNAL_ERROR.to_string(), word),
     };
     let text = match members.string("message") {
@@ -171,12 +182,28 @@ mod tests {
     }
 
     #[test]
+    fn a_result_of_nothing_is_an_empty_one() {
+        for members in [r#""result":null"#, r#""error":null,"result":null"#, r#""result":null,"error":{}"#] {
+            let text = repaired(&format!(r#"{{"jsonrpc":"2.0","id":1,{members}}}"#));
+            assert_eq!(text, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "{members}");
+        }
+        let other = r#"{"jsonrpc":"2.0","id":1,"result":[1.0]}"#;
+        assert_eq!(repaired(other), other, "another value is the server's to answer for");
+    }
+
+    #[test]
     fn an_error_gets_a_code_and_a_message_in_the_words_of_the_server() {
         for (error, expected) in [
             (r#""it broke""#, r#"{"code":-32603,"message":"it broke"}"#),
             (r#"{"message":"m"}"#, r#"{"message":"m","code":-32603}"#),
             (r#"{"code":-32000}"#, r#"{"code":-32000,"message":"the server gave no reason"}"#),
             (r#"{"code":"-32602","message":"m"}"#, r#"{"code":-32602,"message":"m"}"#),
+            (r#"{"code":1.5,"message":"m"}"#, r#"{"code":-32603,"message":"1.5: m"}"#),
+            (r#"{"code":1e999,"message":"m"}"#, r#"{"code":-32603,"message":"1e999: m"}"#),
+            (
+                r#"{"code":99999999999999999999,"message":"m"}"#,
+                r#"{"code":-32603,"message":"99999999999999999999: m"}"#,
+            ),
             (r#"{"code":"E7","message":"m","data":[1.0]}"#, r#"{"code":-32603,"message":"E7: m","data":[1.0]}"#),
             (r#"{"code":1,"message":null}"#, r#"{"code":1,"message":"null"}"#),
             (r#"{"code":1,"message":{"a":1}}"#, r#"{"code":1,"message":"{\"a\":1}"}"#),

@@ -185,7 +185,7 @@ fn a_written_message_equals_the_parsed_one() {
             error(raw_id, -1, "no \"reason\"", Some(&data)),
             error(raw_id, -1, "", None),
             result(raw_id, &data),
-            result(raw_id, "[]"),
+            result(raw_id, "{}"),
             request(raw_id, "a/\"b", &params),
             request(raw_id, "a", "{}"),
             ping(raw_id),

@@ -83,6 +83,30 @@ fn a_result_in_an_invalid_envelope_reaches_the_client() {
 }
 
 #[test]
+fn a_result_of_nothing_is_an_empty_one() {
+    for way in WAYS {
+        for answer in
+            [r#"{"jsonrpc":"2.0","id":7,"result":null}"#, r#"{"jsonrpc":"2.0","id":"7","error":null,"result":null}"#]
+        {
+            let response = response_to("7", way, answer);
+            assert!(value(&response)["result"].is_object(), "{way:?}: nothing is a success: {response}");
+        }
+    }
+}
+
+/// Clients in typed languages cannot read `7.0` as an integer.
+#[test]
+fn an_id_comes_back_as_the_client_spells_it() {
+    for way in [Way::Body, Way::Event, Way::HttpSse, Way::Array] {
+        for id in ["7.0", "7e0", "70e-1"] {
+            let response =
+                response_to("7", way, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[]}}}}"#));
+            assert!(response.contains(r#""id":7,"#), "{way:?} {id}: {response}");
+        }
+    }
+}
+
+#[test]
 fn an_error_in_an_invalid_envelope_reaches_the_client_in_the_words_of_the_server() {
     for way in WAYS {
         for (answer, code, words) in [
@@ -92,6 +116,8 @@ fn an_error_in_an_invalid_envelope_reaches_the_client_in_the_words_of_the_server
             (r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32050}}"#, -32050, "no reason"),
             (r#"{"jsonrpc":"2.0","id":7,"error":{"code":"-32050","message":"cheese"}}"#, -32050, "cheese"),
             (r#"{"jsonrpc":"2.0","id":7,"error":{"code":"CHEESE","message":"out"}}"#, -32603, "CHEESE: out"),
+            (r#"{"jsonrpc":"2.0","id":7,"error":{"code":40.4,"message":"cheese"}}"#, -32603, "40.4: cheese"),
+            (r#"{"jsonrpc":"2.0","id":7,"error":{"code":1e999,"message":"cheese"}}"#, -32603, "1e999: cheese"),
             (r#"{"jsonrpc":"2.0","id":7,"result":null,"error":{"code":-32050,"message":"cheese"}}"#, -32050, "cheese"),
             (r#"{"jsonrpc":"2.0","id":"7","error":{"code":-32050,"message":"cheese"}}"#, -32050, "cheese"),
             (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32050,"message":"cheese"}}"#, -32050, "cheese"),

@@ -3,6 +3,7 @@
 use crate::support::*;
 
 over_each_protocol! {
+    a_response_with_202_is_one,
     a_request_answered_with_202_fails,
     a_request_answered_with_204_fails,
     a_request_answered_with_html_fails_and_the_error_names_html,
@@ -37,6 +38,19 @@ fn response_when(respond: impl Fn(Exchange) + Send + Sync + 'static) -> (String,
     bridge.still_works();
     bridge.finish();
     (answer, upstream)
+}
+
+fn a_response_with_202_is_one() {
+    let upstream = Upstream::start(|call| match call.kind() {
+        "tools/call" => {
+            let answer = result(&call.id(), r#"{"n":1.0}"#);
+            call.json_with_status("202 Accepted", &answer);
+        }
+        _ => call.respond_normally(),
+    });
+    let mut bridge = Bridge::connected(&upstream);
+    assert_eq!(bridge.request("1", "tools/call", "{}"), result("1", r#"{"n":1.0}"#));
+    bridge.finish();
 }
 
 fn a_request_answered_with_202_fails() {
@@ -251,8 +265,6 @@ fn an_array_of_messages_in_one_response_is_split_into_lines() {
 fn a_response_that_a_strict_parser_would_reject_passes() {
     let odd = [
         r#"{"jsonrpc":"2.0","id":1,"result":[1.0]}"#,
-        r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
-        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000.5,"message":"half"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":1E2,"message":""},"trace":"t-1"}"#,
     ];
     for body in odd {

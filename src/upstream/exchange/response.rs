@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde::Deserialize;
@@ -40,7 +40,7 @@ pub(crate) enum Body {
 pub(crate) async fn read_body(sender: &Sender, response: Response<ResponseBody>) -> Result<Body, Failure> {
     let host = &sender.host;
     let (head, body) = response.into_parts();
-    if matches!(head.status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+    if matches!(head.status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) && !announces_json(&head.headers) {
         // Some servers leave such a body open.
         return Ok(Body::Nothing(head.status));
     }
@@ -80,6 +80,12 @@ pub(crate) async fn read_body(sender: &Sender, response: Response<ResponseBody>)
         head.status,
         summary(&net::to_utf8(&head.headers, start))
     )))
+}
+
+/// Whether a body of some length is announced that is JSON. Some servers send a whole response with 202.
+fn announces_json(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length > 0) && has_type(headers, "application/json")
 }
 
 /// The failure of a request whose response has [no body](Body::Nothing).
@@ -250,9 +256,9 @@ impl<'a> OwedResponse<'a> {
     /// The message as the response under the request's own id; `Err` gives back a message that is not the response.
     pub(crate) fn take(&self, message: Message) -> Result<Message, Message> {
         match message.kind() {
-            Kind::Response { id, .. } if id == self.id => Ok(message),
+            Kind::Response { id, .. } if id == self.id && message.has_id_as_in(self.raw_id) => Ok(message),
             // A server that could not read the request, or has changed its id, has answered it all the same.
-            Kind::Response { id, is_error } if (id.is_null() && *is_error) || id.resembles(self.id) => {
+            Kind::Response { id, is_error } if (id.is_null() && *is_error) || self.has_id(id) => {
                 Ok(message.with_id(self.raw_id))
             }
             _ => Err(message),

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::web_url::{UnsafeUrl, check_url};
 use crate::log::{self, foreign};
-use crate::net::{AddressScope, Http, HttpError, PRODUCT, read, retry_after, to_utf8};
+use crate::net::{AddressScope, Http, HttpError, PRODUCT, at_own_origin, read, retry_after, to_utf8};
 
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
@@ -261,7 +261,9 @@ impl Reply {
     /// Where a redirect leads.
     fn redirect_url(&self) -> Option<Url> {
         let location = self.status.is_redirection().then(|| self.headers.get(LOCATION))??;
-        self.url.join(location.to_str().ok()?).ok()
+        // Some servers write it in UTF-8; the parser of addresses encodes that.
+        let next = self.url.join(std::str::from_utf8(location.as_bytes()).ok()?).ok()?;
+        Some(at_own_origin(&self.url, next))
     }
 
     /// Where to send the same request again: redirects with 307 and 308 ask for that. Credentials stay at their origin.

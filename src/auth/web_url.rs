@@ -1,11 +1,9 @@
 //! Which URLs that a server names may be used?
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-use url::{Host, Url};
+use url::Url;
 
 use crate::log::{foreign, foreign_name};
-use crate::net;
+use crate::net::{self, is_localhost};
 
 /// The longest name that the domain name system has.
 const LONGEST_HOST: usize = 255;
@@ -55,16 +53,8 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 /// Whether two URLs have the same origin, or are two names of one port of this machine: `localhost`, `127.0.0.1` and
 /// `[::1]`. Other names below `localhost` may be several servers at one port.
 pub(super) fn is_same_loopback_origin(one: &Url, other: &Url) -> bool {
-    let is_this_machine = |url: &Url| match url.host() {
-        Some(Host::Ipv4(address)) => address == Ipv4Addr::LOCALHOST,
-        Some(Host::Ipv6(address)) => {
-            address.to_canonical() == Ipv6Addr::LOCALHOST || address.to_canonical() == Ipv4Addr::LOCALHOST
-        }
-        Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
-        None => false,
-    };
     let is_same_port = one.scheme() == other.scheme() && one.port_or_known_default() == other.port_or_known_default();
-    one.origin() == other.origin() || is_same_port && is_this_machine(one) && is_this_machine(other)
+    one.origin() == other.origin() || is_same_port && is_localhost(one) && is_localhost(other)
 }
 
 /// A URL for messages: without user name, query and fragment.

@@ -211,6 +211,13 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     first & 0xe000 == 0x2000 && !(first == 0x2001 && (second == 0xdb8 || second < 0x200))
 }
 
+/// The name to look up: each name of this machine is `localhost` (RFC 6761 section 6.3). A name server must not lead
+/// elsewhere what may go unencrypted because it stays on this machine; and not each system knows `a.localhost`.
+fn looked_up(name: &Name) -> Name {
+    let own = is_loopback(name.as_str()).then(|| "localhost".parse().ok()).flatten();
+    own.unwrap_or_else(|| name.clone())
+}
+
 /// The system's resolver, with a filter for the addresses that it returns.
 #[derive(Clone)]
 pub(super) struct Resolver {
@@ -234,7 +241,7 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let (lookup, admission) = (self.system.call(name.clone()), self.admission);
+        let (lookup, admission) = (self.system.call(looked_up(&name)), self.admission);
         Box::pin(async move { Ok(admission.filter(name.as_str(), lookup.await?.collect())?.into_iter()) })
     }
 }
@@ -289,6 +296,15 @@ mod tests {
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn every_name_of_this_machine_leads_to_it() {
+        let mut resolver = Resolver::new(admission(AddressScope::Any));
+        for name in ["localhost", "localhost.", "LocalHost", "a.localhost", "a.b.localhost."] {
+            let found: Vec<_> = resolver.call(name.parse().unwrap()).await.expect(name).collect();
+            assert!(!found.is_empty() && found.iter().all(|address| address.ip().is_loopback()), "{name}: {found:?}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::error::{HttpError, chain};
 use super::http1::{Http1, Http1Error};
 use super::http2::{Carrier, Http2, SendError};
 use super::network::{Network, NetworkError};
-use super::origin::{is_https, is_loopback, origin};
+use super::origin::{at_own_origin, is_https, is_loopback, origin};
 use super::{tls_error, tunnel};
 use crate::log::{self, trace};
 
@@ -244,17 +244,21 @@ fn redirect<T>(method: &Method, from: &Uri, response: &Response<T>) -> Result<Op
         _ => return Ok(None),
     }
     let refuse = |why: String| HttpError::Redirect { host: origin(from), why };
-    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    // Some servers write it in UTF-8; the parser of addresses encodes that.
+    let location = response.headers().get(LOCATION).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     let location = location.ok_or_else(|| refuse("it has no readable Location header".to_owned()))?;
     let base = url::Url::parse(&from.to_string()).map_err(|error| refuse(error.to_string()))?;
     let next = base.join(location).map_err(|error| refuse(format!("its Location is not an address: {error}")))?;
+    let next = at_own_origin(&base, next);
     if is_upgrade(&base, &next) {
         let (from, to) = (base.origin().ascii_serialization(), next.origin().ascii_serialization());
         log::warn!(
             "{from} redirects to {to}; use the https address, or each start sends its first request unencrypted"
         );
     } else if next.origin() != base.origin() {
-        let other = log::foreign(&next.origin().ascii_serialization());
+        let other =
+            if next.has_host() { next.origin().ascii_serialization() } else { format!("{}:…", next.scheme()) };
+        let other = log::foreign(&other);
         return Err(refuse(format!("it leads to {other}, which must not get the credentials for this server")));
     }
     next.as_str().parse().map(Some).map_err(|_| refuse("its Location is not an address".to_owned()))

@@ -42,6 +42,6 @@ pub use client::{Http, PRODUCT, ResponseOrRedirect, retry_after};
 pub use encoding::ResponseBody;
 pub use error::HttpError;
 pub use network::{Network, NetworkError, Proxy, socket_url};
-pub use origin::{host_header, is_loopback, origin};
+pub use origin::{at_own_origin, host_header, is_localhost, is_loopback, origin};
 pub use proxy_url::ProxyUrl;
 pub use sse::{Event, Events, SseError};

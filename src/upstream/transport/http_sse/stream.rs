@@ -59,6 +59,7 @@ fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
     let base = url::Url::parse(&base.to_string()).map_err(|error| error.to_string())?;
     let endpoint =
         base.join(text.trim()).map_err(|error| format!("the endpoint that {host} names is no address: {error}"))?;
+    let endpoint = net::at_own_origin(&base, endpoint);
     log::hide_url(&endpoint, SECRET_ID);
     if endpoint.origin() != base.origin() {
         let there = log::foreign(&endpoint.origin().ascii_serialization());

@@ -1,6 +1,5 @@
 //! What do waiting clients and the process that logs in know of each other?
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -28,9 +27,9 @@ pub struct LoginStatus {
     /// Which login requests use, by its number in the record. Requests and the background
     /// login change it; the bridge's own requests that were refused wait for another one.
     login_number: watch::Sender<u64>,
-    /// There is a login, and only one with more scope is missing: most requests do not need it. Refused requests write
-    /// it; each request reads it.
-    partial: AtomicBool,
+    /// There is a login, and only one with this scope is missing: most requests do not need it. Refused requests write
+    /// it; each request reads it while a login is missing.
+    missing_scope: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,14 +57,12 @@ pub struct LoginPrompt {
 }
 
 impl LoginStatus {
-    /// Notes that requests need a login; with `step_up`, only some requests need one with more scope. True if no login
+    /// Notes that requests need a login; with `step_up`, only some requests need one with this scope. True if no login
     /// was needed before.
-    pub(super) fn require(&self, step_up: bool) -> bool {
-        if step_up {
-            self.partial.fetch_or(!self.is_wanted(), Ordering::Relaxed);
-        } else {
-            self.partial.store(false, Ordering::Relaxed);
-        }
+    pub(super) fn require(&self, step_up: Option<&str>) -> bool {
+        let mut missing = self.missing_scope.lock();
+        *missing = step_up.filter(|_| missing.is_some() || !self.is_wanted()).map(str::to_owned);
+        drop(missing);
         self.state.send_if_modified(|state| {
             let is_new = *state == State::NotNeeded;
             if is_new {
@@ -87,7 +84,7 @@ impl LoginStatus {
     /// There is a login, made by this process or another one.
     pub(super) fn succeed(&self) {
         self.clear_requests();
-        self.partial.store(false, Ordering::Relaxed);
+        self.missing_scope.lock().take();
         self.state.send_replace(State::NotNeeded);
     }
 
@@ -153,7 +150,12 @@ impl LoginStatus {
 
     /// Whether all requests need a login.
     pub fn is_needed(&self) -> bool {
-        self.is_wanted() && !self.partial.load(Ordering::Relaxed)
+        self.is_wanted() && self.missing_scope.lock().is_none()
+    }
+
+    /// The scope that a login must have which some requests need, where others do without it.
+    pub fn missing_scope(&self) -> Option<String> {
+        self.missing_scope.lock().clone()
     }
 
     /// Whether a login is missing, for all requests or for some.

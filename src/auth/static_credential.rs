@@ -159,9 +159,13 @@ fn token_in(text: &str) -> Option<String> {
     tokens.map(|token| bare_token(token).to_owned()).find(|token| !token.is_empty())
 }
 
-/// The token without its scheme and quotes, which some people store with it.
+/// The token without the name of its header, its scheme and quotes, which some people store with it.
 fn bare_token(text: &str) -> &str {
     let text = unquoted(text);
+    let text = match text.split_once(':') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("authorization") => unquoted(value.trim()),
+        _ => text,
+    };
     match text.split_once(char::is_whitespace) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => unquoted(token),
         _ => text,
@@ -179,6 +183,9 @@ mod tests {
             ("Bearer abc", Some("abc")),
             ("\"abc\"", Some("abc")),
             ("Bearer \"abc\"", Some("abc")),
+            ("Authorization: Bearer abc", Some("abc")),
+            ("\"authorization:bearer abc\"", Some("abc")),
+            ("a:b", Some("a:b")),
             ("{\"accessToken\": \"abc\", \"expiresOn\": \"2026-11-30\", \"tokenType\": \"Bearer\"}", Some("abc")),
             ("{\"access_token\":\"abc\",\"id_token\":\"x\",\"expires_in\":3599}", Some("abc")),
             ("{\"token\":\"Bearer abc\"}", Some("abc")),

@@ -28,11 +28,12 @@ pub(super) fn say_event(json: bool, words: &str, object: &Value) {
 /// A login without its secrets; `path` is its file.
 pub(super) fn shown(record: &Record, path: &Path) -> Value {
     let tokens = record.tokens.as_ref();
-    let ends = tokens.and_then(|tokens| Some(tokens.obtained_at + tokens.lifetime?));
+    let ends = tokens.and_then(|tokens| Some(tokens.obtained_at.saturating_add(tokens.lifetime?)));
     let resource = record.issuer.as_ref().and_then(|issuer| issuer.resource.as_ref());
     json!({
         "server": record.server,
         "issuer": record.issuer.as_ref().map(|issuer| &issuer.issuer),
+        "credentialsBoundTo": record.bound_issuer,
         "resource": resource.map(|text| log::redact(text)),
         "clientId": record.client.as_ref().map(|client| &client.client_id),
         "scope": tokens.and_then(|tokens| tokens.scope.as_ref()),

@@ -42,6 +42,7 @@ fn sentence(login: &Value) -> String {
     let mut lines = vec![text("server")];
     let details = [
         ("issuer", text("issuer")),
+        ("bound to", text("credentialsBoundTo")),
         ("scopes", text("scope")),
         ("state", state(login)),
         ("stored in", text("storedIn")),

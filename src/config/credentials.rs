@@ -102,6 +102,9 @@ pub(super) fn bearer_token(typed: &Credentials, headers: &mut Headers) -> Result
             headers.leave_out(format!("no bearer token is sent: {why}"));
         }
         Some(name) => match variable(name) {
+            Some(value) if is_example(&value) => headers.leave_out(format!(
+                "no bearer token is sent: the value of {name} of --bearer-token-env is an example of a value"
+            )),
             Some(value) => {
                 found.push(Credential::Environment { token: Secret::new(value), variable: name.to_owned() });
             }

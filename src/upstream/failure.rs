@@ -65,10 +65,12 @@ pub enum Failure {
         otherwise: Box<Failure>,
     },
     /// Nobody is logged in, and somebody can.
-    #[error("you are not signed in to {host}{}{}", way_in(.prompt.as_ref()), because(.why.as_deref()))]
+    #[error("{}{}{}", missing(.host, .scope.as_deref()), way_in(.prompt.as_ref()), because(.why.as_deref()))]
     SignIn {
         /// Scheme and host.
         host: String,
+        /// There is a login, but not with this scope.
+        scope: Option<String>,
         /// Where to.
         prompt: Option<LoginPrompt>,
         /// Why there is nowhere.
@@ -129,6 +131,17 @@ fn beginning(message: &Message) -> String {
 
 fn reason(summary: &str) -> String {
     if summary.is_empty() { String::new() } else { format!(": {summary}") }
+}
+
+/// What kind of login is missing. An empty scope is one that the server did not name.
+fn missing(host: &str, scope: Option<&str>) -> String {
+    match scope {
+        None => format!("you are not signed in to {host}"),
+        Some("") => {
+            format!("your login at {host} lacks a scope that this request needs, and the server does not name it")
+        }
+        Some(scope) => format!("your login at {host} lacks the scope {:?}", log::foreign_name(scope)),
+    }
 }
 
 fn way_in(prompt: Option<&LoginPrompt>) -> String {
@@ -231,8 +244,8 @@ impl Failure {
     /// For the log, where the way in is told already, and whole: without its secrets it leads nowhere.
     pub fn for_log(&self) -> String {
         match self {
-            Self::SignIn { host, prompt: Some(_), .. } => {
-                format!("you are not signed in to {host}; the address to open is told above")
+            Self::SignIn { host, scope, prompt: Some(_), .. } => {
+                format!("{}; the address to open is told above", missing(host, scope.as_deref()))
             }
             _ => self.to_string(),
         }

@@ -1,6 +1,6 @@
 //! The command `status`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::*;
 
@@ -39,6 +39,39 @@ fn status_distinguishes_an_ended_login_from_a_working_one() {
         let plain = stdout_text(&machine.run(["status"], ""));
         assert!(plain.contains("ended") && !plain.contains("signed in"), "{plain}");
         bridge.finish();
+    }
+}
+
+#[test]
+fn status_names_the_issuer_that_the_users_credentials_belong_to() {
+    let servers = OauthServers::well_behaved();
+    let machine = Machine::with_user();
+    let mut bridge = machine.bridge(&servers).args(["--client-id", "given-1"]).start();
+    bridge.initialize();
+    call_succeeds(&mut bridge, "1");
+    bridge.finish();
+    let (plain, json) = (machine.run(["status"], ""), machine.run(["status", "--json"], ""));
+    let issuer = servers.issuer.url("");
+    assert_eq!(json_output(&json)[0]["credentialsBoundTo"], issuer);
+    let plain = stdout_text(&plain);
+    assert!(plain.lines().any(|line| line.contains("bound to") && line.contains(&issuer)), "{plain}");
+}
+
+/// An authorization server chooses the number.
+#[test]
+fn status_of_a_token_that_never_expires_is_shown() {
+    for lifetime in [json!(u64::MAX), json!(1e300), json!(i64::MAX), json!(-1), json!("99999999999999999999999")] {
+        let shown = lifetime.to_string();
+        let servers = OauthServers::start(Rules {
+            token_response: Box::new(move |answer| answer["expires_in"] = lifetime.clone()),
+            refreshable: false,
+            ..Rules::default()
+        });
+        let machine = Machine::with_user();
+        machine.logged_in(&servers).finish();
+        let (plain, json) = (machine.run(["status"], ""), machine.run(["status", "--json"], ""));
+        assert_eq!(json_output(&json)[0]["state"], "signed_in", "{shown}");
+        assert!(stdout_text(&plain).contains("signed in"), "{shown}: {plain:?}");
     }
 }
 

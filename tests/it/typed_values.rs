@@ -284,3 +284,27 @@ fn an_address_to_listen_on_means_this_machine() {
     assert_eq!(host, Some(upstream.host().replace("http://", "")));
     assert!(stderr.contains("0.0.0.0") && stderr.lines().count() == 1, "{stderr}");
 }
+
+#[test]
+fn an_example_of_a_token_is_not_sent() {
+    for example in ["<your token>", "Bearer <TOKEN>", "{{token}}"] {
+        let upstream = Upstream::well_behaved();
+        let launch =
+            Bridge::to(&upstream.url("/mcp")).args(["--bearer-token-env", "MY_TOKEN"]).env("MY_TOKEN", example);
+        let (sent, stderr) = received(launch, &upstream, "authorization");
+        assert_eq!(sent, None, "{example}");
+        assert!(stderr.contains("MY_TOKEN") && stderr.contains("example"), "{stderr}");
+    }
+}
+
+/// Not each system's resolver knows these names, and a name server must not be asked for them.
+#[test]
+fn a_name_of_this_machine_needs_no_name_server() {
+    let upstream = Upstream::well_behaved();
+    for host in ["localhost.", "a.localhost", "LOCALHOST"] {
+        let mut bridge = Bridge::to(&upstream.url("/mcp").replace("127.0.0.1", host)).start();
+        bridge.initialize();
+        bridge.still_works();
+        bridge.finish();
+    }
+}

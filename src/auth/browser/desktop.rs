@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::typed::expand_path;
+
 /// Browsers that need a terminal: we have none for them.
 const TEXT_BROWSERS: [&str; 7] = ["lynx", "w3m", "links", "links2", "elinks", "www-browser", "browsh"];
 
@@ -106,15 +108,26 @@ fn portal(bus: &Path) -> Opener {
     Opener::Program { argv, environment: vec![("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()))] }
 }
 
-/// The browsers in `$BROWSER`: separated by colons, each a program with arguments, or a path that may have spaces.
+/// The browsers in `$BROWSER`: separated by colons, each a program with arguments, or a path that may have spaces. A
+/// program may begin with `~/`, which no shell has expanded where a configuration file sets the variable.
 fn browsers_from(browsers: &str) -> Vec<Opener> {
     let separator = if cfg!(windows) { ';' } else { ':' };
     let is_text_browser = |argv: &[String]| {
         let name = argv.first().map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
         name.is_some_and(|name| TEXT_BROWSERS.contains(&name))
     };
+    let expanded = |program: &str| {
+        let path = expand_path(Path::new(program)).ok().and_then(|path| path.into_os_string().into_string().ok());
+        path.unwrap_or_else(|| program.to_owned())
+    };
     let argv = |browser: &str| {
-        if Path::new(browser).is_file() { vec![browser.to_owned()] } else { words(browser) }
+        let whole = expanded(browser);
+        if Path::new(&whole).is_file() {
+            return vec![whole];
+        }
+        let mut words = words(browser);
+        words.iter_mut().take(1).for_each(|program| *program = expanded(program));
+        words
     };
     let browsers = browsers.split(separator).map(|browser| argv(browser.trim()));
     let fit = browsers.filter(|argv| !argv.is_empty() && !is_text_browser(argv));
@@ -201,6 +214,17 @@ mod tests {
         let desktop = Desktop::linux(Some(&browsers.join(if cfg!(windows) { ";" } else { ":" })));
         // Text browsers are left out.
         let expected = [vec!["firefox", "--new-tab", "%s &"], vec!["/opt/my browser", "-x"], vec!["xdg-open"]];
+        assert_eq!(programs(&desktop), expected);
+    }
+
+    #[test]
+    fn a_program_may_be_in_the_home_folder() {
+        let home = crate::typed::expand_path(Path::new("~/")).unwrap();
+        let in_home = |name: &str| home.join(name).into_os_string().into_string().unwrap();
+        let separator = if cfg!(windows) { ";" } else { ":" };
+        let desktop = Desktop::linux(Some(&["~/open -x ~/kept", "a~/b"].join(separator)));
+        let expected =
+            [vec![in_home("open"), "-x".into(), "~/kept".into()], vec!["a~/b".into()], vec!["xdg-open".into()]];
         assert_eq!(programs(&desktop), expected);
     }
 

@@ -177,7 +177,8 @@ pub(super) async fn accept(socket: TcpListener, responder: Arc<Responder>) {
         tokio::select! {
             accepted = socket.accept() => match accepted {
                 Ok((connection, _)) => {
-                    if connections.len() >= MOST_CONNECTIONS {
+                    // Connections that have ended must not be kept: a page can open any number of them.
+                    if waiting.len() >= MOST_CONNECTIONS {
                         while connections.try_join_next().is_some() {}
                         waiting.retain(|(task, has_code)| !task.is_finished() && !has_code.load(Ordering::Relaxed));
                     }

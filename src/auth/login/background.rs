@@ -49,8 +49,8 @@ async fn has_no_authorization_server(context: &Arc<LoginContext>, wants_other_sc
 }
 
 /// Notes that a login is needed, and starts the one task that sees to it, unless it runs already. With `step_up` only
-/// some requests need the login. True if no login was needed before.
-pub(in crate::auth) fn begin_in_background(context: &Arc<LoginContext>, step_up: bool) -> bool {
+/// some requests need the login, and with this scope. True if no login was needed before.
+pub(in crate::auth) fn begin_in_background(context: &Arc<LoginContext>, step_up: Option<&str>) -> bool {
     let is_new = context.login_status.require(step_up);
     if is_new {
         task::spawn(log_in_when_needed(Arc::clone(context)));

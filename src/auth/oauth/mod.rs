@@ -297,7 +297,7 @@ impl OAuth {
         {
             return LoginRequired::Useless;
         }
-        let is_new = begin_in_background(context, is_step_up);
+        let is_new = begin_in_background(context, refused.step_up.as_deref());
         if let Some(why) = &refused.why_in_vain {
             // New tokens do not help: only a person begins another login.
             status.fail(why.clone());

@@ -126,11 +126,12 @@ impl Sender {
 
     /// Why a request is not carried out while a login is missing, with the address to log in at.
     pub(crate) async fn login_needed(&self) -> Failure {
-        let host = self.host.clone();
-        match self.auth.login_status().prompt(Duration::ZERO).await {
-            Ok(prompt) => Failure::SignIn { host, prompt, why: None },
-            Err(why) => Failure::SignIn { host, prompt: None, why: Some(why) },
-        }
+        let (host, status) = (self.host.clone(), self.auth.login_status());
+        let (prompt, why) = match status.prompt(Duration::ZERO).await {
+            Ok(prompt) => (prompt, None),
+            Err(why) => (None, Some(why)),
+        };
+        Failure::SignIn { host, scope: status.missing_scope(), prompt, why }
     }
 
     /// Waits for the next part of a response, but no longer than the server may be silent.

@@ -1,18 +1,27 @@
 //! One running bridge: writes lines to its stdin, reads lines from its stdout, and kills it if it does not end.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::messages;
 use crate::process::Tree;
 
 /// How long a bridge may run after the end of its input.
 const END: Duration = Duration::from_secs(3);
+
+/// How a bridge is started.
+pub struct Launch {
+    pub command: Vec<String>,
+    /// Variables that it gets beside the ones of this process.
+    pub environment: Vec<(&'static str, PathBuf)>,
+}
 
 pub struct Bridge {
     child: Arc<Mutex<Child>>,
@@ -24,10 +33,12 @@ pub struct Bridge {
 
 impl Bridge {
     /// Starts the command and writes the first message.
-    pub fn start(command: &[String], home: &Path) -> Result<Self, String> {
+    pub fn start(launch: &Launch, home: &Path) -> Result<Self, String> {
+        let command = &launch.command;
         let mut start = Command::new(&command[0]);
         start.args(&command[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         start.env("MCP_FERRY_HOME", home).env("MCP_REMOTE_CONFIG_DIR", home);
+        start.envs(launch.environment.iter().map(|(name, value)| (name, value)));
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut start, 0);
         let mut child = start.spawn().map_err(|error| format!("cannot start {}: {error}", command[0]))?;
@@ -83,6 +94,12 @@ impl Bridge {
                 return Ok(line);
             }
         }
+    }
+
+    /// Writes these messages at the same time, and returns the next answers, so many as requests are among them.
+    pub fn at_once(&mut self, messages: &[Bytes], answers: usize) -> Result<Vec<Vec<u8>>, String> {
+        self.send(&messages.join(&b'\n'))?;
+        (0..answers).map(|_| self.answer()).collect()
     }
 
     /// Sends this many echo calls, with `width` of them in flight at any time. Each id must be answered once.

@@ -49,7 +49,7 @@ pub fn serve() -> ExitCode {
 
 /// A body of parts that are built already. It is sent with `Content-Length` if its length is known, else with a chunk
 /// for each part.
-struct Parts {
+pub struct Parts {
     parts: VecDeque<Bytes>,
     length: Option<u64>,
     /// The body never ends, as that of the GET stream.
@@ -73,7 +73,8 @@ impl Body for Parts {
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Parts>, Infallible> {
+/// Answers a request as the load server does.
+pub async fn answer(request: Request<Incoming>) -> Result<Response<Parts>, Infallible> {
     Ok(match *request.method() {
         // A bridge may request metadata for a login at other paths. This server has none.
         _ if request.uri().path() != "/mcp" => status(StatusCode::NOT_FOUND),
@@ -110,7 +111,7 @@ fn post(message: &[u8]) -> Response<Parts> {
         (r#""initialize""#, _) => {
             let name = messages::SERVER_NAME;
             let mut response = json([format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"protocolVersion":"2025-06-18","capabilities":{{"tools":{{}}}},"serverInfo":{{"name":"{name}","version":"1"}}}}}}"#
+                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"protocolVersion":"2025-06-18","capabilities":{{"tools":{{}},"resources":{{}},"prompts":{{}}}},"serverInfo":{{"name":"{name}","version":"1"}}}}}}"#
             )
             .into()]);
             response.headers_mut().insert("mcp-session-id", HeaderValue::from_static("load-session"));
@@ -146,7 +147,7 @@ fn post(message: &[u8]) -> Response<Parts> {
             parts.push_back(format!("event: message\ndata: {}\n\n", messages::text_result(id, "done")).into());
             stream(parts, false)
         }
-        _ => json([format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[]}}}}"#).into()]),
+        (method, _) => json([messages::list_result(id, method.trim_matches('"')).into()]),
     }
 }
 

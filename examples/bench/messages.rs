@@ -34,6 +34,27 @@ pub fn echo(id: u64, form: Form) -> String {
     )
 }
 
+/// The requests that clients send right after the handshake, each with the member that its result must have.
+pub const LISTS: [(&str, &str); 3] =
+    [("tools/list", "tools"), ("resources/list", "resources"), ("prompts/list", "prompts")];
+
+pub fn list(id: u64, method: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#)
+}
+
+/// The answer to any method that is no call. A bridge may refuse calls of tools that are not listed.
+pub fn list_result(id: &str, method: &str) -> String {
+    let member = LISTS.iter().find(|(known, _)| *known == method).map(|(_, member)| *member);
+    let entries = match member {
+        Some("tools") => TOOLS,
+        _ => "",
+    };
+    let result = member.map_or(String::new(), |member| format!(r#""{member}":[{entries}]"#));
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{{result}}}}}"#)
+}
+
+const TOOLS: &str = r#"{"name":"echo","inputSchema":{"type":"object"}},{"name":"large","inputSchema":{"type":"object"}},{"name":"swallow","inputSchema":{"type":"object"}},{"name":"events","inputSchema":{"type":"object"}}"#;
+
 /// A request for a result of this many MiB.
 pub fn large_result(id: u64, mib: usize, form: Form) -> String {
     let form = form.word();
@@ -104,6 +125,11 @@ pub fn is_initialized(line: &[u8]) -> bool {
 pub fn is_text(line: &[u8], id: u64, text: &str) -> bool {
     serde_json::from_slice::<Value>(line)
         .is_ok_and(|answer| answer["id"] == id && answer["result"]["content"][0]["text"] == text)
+}
+
+/// Whether this is the answer to [`list`].
+pub fn is_list(line: &[u8], id: u64, member: &str) -> bool {
+    serde_json::from_slice::<Value>(line).is_ok_and(|answer| answer["id"] == id && answer["result"][member].is_array())
 }
 
 /// Whether this is the answer to [`large_result`], complete and in order.

@@ -1,21 +1,30 @@
-//! What was measured? A table of medians, with the best in brackets, and as multiples of the floor.
+//! What was measured? A table of medians, with the best in brackets, and as multiples of the floor or a direct client.
 
 use std::fmt::Write;
+
+use crate::subject::Subject;
 
 /// One row of the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
     pub name: &'static str,
     pub more_is_better: bool,
+    /// Whether the table shows multiples, too.
+    compared: bool,
 }
 
 impl Metric {
     pub const fn less(name: &'static str) -> Self {
-        Self { name, more_is_better: false }
+        Self { name, more_is_better: false, compared: true }
     }
 
     pub const fn more(name: &'static str) -> Self {
-        Self { name, more_is_better: true }
+        Self { name, more_is_better: true, compared: true }
+    }
+
+    /// Less is better, and the number itself tells enough.
+    pub const fn absolute(name: &'static str) -> Self {
+        Self { name, more_is_better: false, compared: false }
     }
 
     fn best(self, samples: &[f64]) -> f64 {
@@ -36,21 +45,32 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(subjects: Vec<String>) -> Self {
+    pub fn new(subjects: &[Subject]) -> Self {
+        let subjects = subjects.iter().map(|subject| subject.name.clone()).collect();
         Self { subjects, rows: Vec::new(), failures: Vec::new() }
     }
 
     pub fn add(&mut self, metric: Metric, subject: usize, sample: f64) {
-        let row = self.rows.iter().position(|(known, _)| *known == metric).unwrap_or_else(|| {
+        let row = self.row(metric);
+        self.rows[row].1[subject].push(sample);
+    }
+
+    /// The index of the row, which is below the others if it is new.
+    pub fn row(&mut self, metric: Metric) -> usize {
+        self.rows.iter().position(|(known, _)| *known == metric).unwrap_or_else(|| {
             self.rows.push((metric, vec![Vec::new(); self.subjects.len()]));
             self.rows.len() - 1
-        });
-        self.rows[row].1[subject].push(sample);
+        })
     }
 
     pub fn fail(&mut self, subject: usize, what: &str, why: &str) {
         eprint!("[{}: {what}: {why}] ", self.subjects[subject]);
         self.failures.push((subject, format!("{what}: {why}")));
+    }
+
+    pub fn median(&self, metric: Metric, subject: usize) -> f64 {
+        let row = self.rows.iter().find(|(known, _)| *known == metric);
+        row.map_or(f64::NAN, |(_, samples)| percentile(&samples[subject], 50.0))
     }
 
     pub fn failed(&self, subject: usize) -> bool {
@@ -62,10 +82,10 @@ impl Report {
         self.failures.iter().any(|(failed, what)| *failed == subject && what.contains(word))
     }
 
-    /// The table. It compares each subject with that of this index, and with the first (direct HTTP).
-    pub fn table(&self, floor: usize) -> String {
+    /// The table. Each subject is compared with those of these indexes, which come before it, under these names.
+    pub fn table(&self, title: &str, bases: &[(usize, &str)]) -> String {
         let mut out = String::new();
-        let _ = write!(out, "{:44}", "median (best of the rounds)");
+        let _ = write!(out, "{title:44}");
         for name in &self.subjects {
             let _ = write!(out, "{name:>22}");
         }
@@ -76,7 +96,7 @@ impl Report {
                 .map(|samples| (!samples.is_empty()).then(|| (percentile(samples, 50.0), metric.best(samples))))
                 .collect();
             line(&mut out, metric.name, &values);
-            for (to, label) in [(floor, "    × floor"), (0, "    × direct")] {
+            for &(to, name) in bases.iter().filter(|_| metric.compared) {
                 let Some(base) = values[to] else { continue };
                 let ratios: Vec<_> = (values.iter().enumerate())
                     .map(|(subject, value)| {
@@ -85,7 +105,7 @@ impl Report {
                     })
                     .collect();
                 if ratios.iter().any(Option::is_some) {
-                    line(&mut out, label, &ratios);
+                    line(&mut out, &format!("    × {name}"), &ratios);
                 }
             }
         }

@@ -1,13 +1,12 @@
-//! What is measured? Direct HTTP, the floor, mcp-ferry, and the other bridges that the command line names.
+//! What is measured? A direct client, the floor, mcp-ferry, and the other bridges that the command line names.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::bridge::{Bridge, excerpt};
-use crate::direct::Direct;
+use crate::bridge::{Bridge, Launch, excerpt};
+use crate::direct::{Direct, Secure};
 use crate::messages;
 use crate::process::Tree;
 
@@ -19,8 +18,8 @@ pub struct Subject {
 }
 
 pub enum Way {
-    Direct,
-    Command(Vec<String>),
+    Direct { url: String, secure: Option<Secure> },
+    Bridge(Launch),
 }
 
 /// A subject whose `initialize` is answered.
@@ -29,32 +28,63 @@ pub enum Live {
     Bridge(Bridge),
 }
 
-/// The server's URL, and a folder for the subjects' files.
-pub struct Place {
-    pub url: String,
-    pub home: PathBuf,
-}
-
 impl Subject {
-    pub fn bridge(name: &str, command: &[String], place: &Place, ours: bool) -> Self {
-        let command = command.iter().map(|word| word.replace("{url}", &place.url)).collect();
-        Self { name: name.to_owned(), way: Way::Command(command), ours }
+    pub fn direct(name: &str, url: &str, secure: Option<Secure>) -> Self {
+        Self { name: name.to_owned(), way: Way::Direct { url: url.to_owned(), secure }, ours: true }
+    }
+
+    /// A build of this project, which takes the URL and these options.
+    pub fn ours(name: &str, program: &Path, url: &str, options: &[&str]) -> Self {
+        let mut command = vec![program.display().to_string(), url.to_owned()];
+        command.extend(options.iter().map(|option| (*option).to_owned()));
+        Self { name: name.to_owned(), way: Way::Bridge(Launch { command, environment: Vec::new() }), ours: true }
+    }
+
+    /// Another bridge, as the command line names it, which trusts this authority.
+    pub fn other(line: &str, url: &str, authority: Option<&Path>) -> Self {
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        let name = name_of(&words);
+        if !line.contains("{url}") {
+            words.push("{url}");
+        }
+        let command = words.into_iter().map(|word| word.replace("{url}", url)).collect();
+        let variables = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
+        let environment = authority.into_iter().flat_map(|file| variables.map(|name| (name, file.to_owned())));
+        Self { name, way: Way::Bridge(Launch { command, environment: environment.collect() }), ours: false }
+    }
+
+    /// Starts it, and returns how long it took to answer `initialize`. The handshake lacks its notification.
+    pub fn open_half(&self, home: &Path) -> Result<(Live, Duration), String> {
+        let from = Instant::now();
+        let live = match &self.way {
+            Way::Direct { url, secure } => Live::Direct(Direct::start(url, secure.as_ref())?),
+            Way::Bridge(launch) => {
+                let mut bridge = Bridge::start(launch, home)?;
+                bridge.await_initialized()?;
+                Live::Bridge(bridge)
+            }
+        };
+        Ok((live, from.elapsed()))
     }
 
     /// Starts it, and returns how long it took to answer `initialize`.
-    pub fn open(&self, place: &Place) -> Result<(Live, Duration), String> {
-        let from = Instant::now();
-        match &self.way {
-            Way::Direct => Ok((Live::Direct(Direct::start(&place.url)?), from.elapsed())),
-            Way::Command(command) => {
-                let mut bridge = Bridge::start(command, &place.home)?;
-                bridge.await_initialized()?;
-                let took = from.elapsed();
-                bridge.send_initialized()?;
-                Ok((Live::Bridge(bridge), took))
-            }
+    pub fn open(&self, home: &Path) -> Result<(Live, Duration), String> {
+        let (mut live, took) = self.open_half(home)?;
+        if let Live::Bridge(bridge) = &mut live {
+            bridge.send_initialized()?;
         }
+        Ok((live, took))
     }
+}
+
+/// The first word that is not a launcher or a path to one.
+fn name_of(words: &[&str]) -> String {
+    let stem = |word: &&str| Path::new(word).file_name().map(|name| name.to_string_lossy().into_owned());
+    let telling = words.iter().find(|word| {
+        !word.starts_with('-')
+            && !matches!(stem(word).as_deref(), Some("npx" | "uvx" | "node" | "python3" | "bun" | "env"))
+    });
+    telling.and_then(stem).unwrap_or_else(|| "other".to_owned())
 }
 
 impl Live {
@@ -70,6 +100,14 @@ impl Live {
                 bridge.send(&request)?;
                 bridge.answer()
             }
+        }
+    }
+
+    /// Sends these messages at the same time, and returns the answers, so many as requests are among them.
+    pub fn at_once(&mut self, messages: Vec<Bytes>, answers: usize) -> Result<Vec<Vec<u8>>, String> {
+        match self {
+            Self::Direct(direct) => direct.at_once(messages),
+            Self::Bridge(bridge) => bridge.at_once(&messages, answers),
         }
     }
 
@@ -117,64 +155,17 @@ impl Live {
         }
     }
 
+    /// Ends a bridge as a client does: with the end of its input.
+    pub fn end(self) {
+        if let Self::Bridge(bridge) = self {
+            bridge.end();
+        }
+    }
+
     pub fn tree(&self) -> Option<Tree> {
         match self {
             Self::Direct(_) => None,
             Self::Bridge(bridge) => bridge.tree(),
         }
     }
-}
-
-/// The process of the load server. It is killed when this is dropped.
-pub struct Server(Child);
-
-impl Server {
-    /// The server and its URL.
-    pub fn start() -> Result<(Self, String), String> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut child = Command::new(program)
-            .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("cannot start the load server: {error}"))?;
-        let mut port = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut port).map_err(|e| e.to_string())?;
-        }
-        Ok((Self(child), format!("http://127.0.0.1:{}/mcp", port.trim())))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The paths of mcp-ferry and the floor. They are executables of their own: this one, started again, would be larger and
-/// start more slowly.
-pub fn built(build: bool) -> Result<(PathBuf, PathBuf), String> {
-    let examples = std::env::current_exe().map_err(|error| error.to_string())?;
-    let examples = examples.parent().unwrap_or(Path::new("."));
-    let profile = examples.parent().unwrap_or(Path::new("."));
-    if build {
-        // In two builds, so that the binary does not get features of libraries that only the examples need.
-        for what in [["--bin", "mcp-ferry"], ["--example", "floor"]] {
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let status = Command::new(cargo)
-                .args(["build", "--release", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
-                .args(what)
-                .arg("--target-dir")
-                .arg(profile.parent().unwrap_or(profile))
-                .status();
-            if !status.is_ok_and(|status| status.success()) {
-                return Err(format!("cargo could not build {}", what[1]));
-            }
-        }
-    }
-    let name = |stem: &str| format!("{stem}{}", std::env::consts::EXE_SUFFIX);
-    let (ferry, floor) = (profile.join(name("mcp-ferry")), examples.join(name("floor")));
-    Ok((ferry, floor))
 }

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use super::{Run, millis};
 use crate::messages::{self, Form};
 use crate::report::Metric;
+use crate::subject::Live;
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Result(Form),
     Argument,
 }
@@ -63,36 +64,39 @@ impl Run<'_> {
             if self.quick && mib > 16 {
                 continue;
             }
-            let request: Bytes = match kind {
-                Kind::Result(form) => messages::large_result(1, mib, form).into(),
-                Kind::Argument => messages::large_argument(1, mib).into(),
-            };
+            let request = kind.request(mib);
             for _ in 0..self.rounds(5, 2) {
                 for subject in 0..self.subjects.len() {
-                    let word = if matches!(kind, Kind::Argument) { "MiB argument" } else { "MiB result" };
+                    let word = kind.word();
                     // A subject that failed with 1 MiB is not measured with 64.
-                    if !self.report.failed_in(subject, word) {
-                        self.large_once(subject, mib, kind, &request, [time, memory]);
+                    if self.report.failed_in(subject, word) {
+                        continue;
                     }
+                    let what = format!("{mib} {word}");
+                    let live = self.open(subject, &what);
+                    let measured = live.and_then(|live| self.large_once(subject, live, mib, kind, &request));
+                    let Some((took, peak)) = measured else { continue };
+                    self.report.add(time, subject, millis(took));
+                    let unit = if mib == 1 { 1.0 } else { f64::from(u32::try_from(mib).unwrap_or(u32::MAX)) };
+                    self.add_some(memory, subject, peak.map(|peak| peak / unit));
                 }
             }
         }
     }
 
-    fn large_once(&mut self, subject: usize, mib: usize, kind: Kind, request: &Bytes, [time, memory]: [Metric; 2]) {
-        let what = match kind {
-            Kind::Result(_) => format!("{mib} MiB result"),
-            Kind::Argument => format!("{mib} MiB argument"),
-        };
-        let Some(mut live) = self.open(subject, &what) else {
-            return;
-        };
+    /// The time and the peak memory in MiB, or a failure in the report.
+    pub(super) fn large_once(
+        &mut self,
+        subject: usize,
+        mut live: Live,
+        mib: usize,
+        kind: Kind,
+        request: &Bytes,
+    ) -> Option<(Duration, Option<f64>)> {
+        let what = format!("{mib} {}", kind.word());
         live.allow(Duration::from_secs(30));
         let from = Instant::now();
-        let answer = match live.call(request.clone()) {
-            Ok(answer) => answer,
-            Err(why) => return self.report.fail(subject, &what, &why),
-        };
+        let answer = live.call(request.clone()).map_err(|why| self.report.fail(subject, &what, &why)).ok()?;
         let took = from.elapsed();
         let right = match kind {
             Kind::Result(_) => messages::is_large(&answer, 1, mib),
@@ -100,12 +104,26 @@ impl Run<'_> {
         };
         if !right {
             let answer = crate::bridge::excerpt(&answer);
-            return self.report.fail(subject, &what, &format!("wrong answer: {answer}"));
+            self.report.fail(subject, &what, &format!("wrong answer: {answer}"));
+            return None;
         }
-        self.report.add(time, subject, millis(took));
-        if let Some(peak) = live.tree().and_then(|tree| tree.peak()) {
-            let unit = if mib == 1 { 1.0 } else { f64::from(u32::try_from(mib).unwrap_or(u32::MAX)) };
-            self.report.add(memory, subject, peak / unit);
+        Some((took, live.tree().and_then(|tree| tree.peak())))
+    }
+}
+
+impl Kind {
+    /// What follows the size in a name.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Result(_) => "MiB result",
+            Self::Argument => "MiB argument",
+        }
+    }
+
+    pub(super) fn request(self, mib: usize) -> Bytes {
+        match self {
+            Self::Result(form) => messages::large_result(1, mib, form).into(),
+            Self::Argument => messages::large_argument(1, mib).into(),
         }
     }
 }

@@ -49,11 +49,11 @@ impl Run<'_> {
     }
 
     fn fleet_of(&mut self, subject: usize) -> Result<(), String> {
-        let Way::Command(command) = &self.subjects[subject].way else {
+        let Way::Bridge(launch) = &self.subjects[subject].way else {
             return Ok(());
         };
         let from = Instant::now();
-        let started: Result<Vec<_>, _> = (0..INSTANCES).map(|_| Bridge::start(command, &self.place.home)).collect();
+        let started: Result<Vec<_>, _> = (0..INSTANCES).map(|_| Bridge::start(launch, self.home)).collect();
         let mut fleet = started?;
         for bridge in &mut fleet {
             bridge.await_initialized()?;
@@ -69,7 +69,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn add_some(&mut self, metric: Metric, subject: usize, sample: Option<f64>) {
+    pub(super) fn add_some(&mut self, metric: Metric, subject: usize, sample: Option<f64>) {
         if let Some(sample) = sample {
             self.report.add(metric, subject, sample);
         }

@@ -14,7 +14,7 @@ impl Run<'_> {
                 if self.report.failed(subject) {
                     continue;
                 }
-                match self.subjects[subject].open(self.place) {
+                match self.subjects[subject].open(self.home) {
                     Ok((live, took)) => {
                         self.report.add(FIRST, subject, millis(took));
                         let Live::Bridge(bridge) = live else { continue };

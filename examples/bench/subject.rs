@@ -1,6 +1,6 @@
 //! What is measured? A direct client, the floor, mcp-ferry, and the other bridges that the command line names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -40,17 +40,15 @@ impl Subject {
         Self { name: name.to_owned(), way: Way::Bridge(Launch { command, environment: Vec::new() }), ours: true }
     }
 
-    /// Another bridge, as the command line names it, which trusts this authority.
-    pub fn other(line: &str, url: &str, authority: Option<&Path>) -> Self {
+    /// Another bridge, as the command line names it, which gets these variables.
+    pub fn other(line: &str, url: &str, environment: &[(&'static str, PathBuf)]) -> Self {
         let mut words: Vec<&str> = line.split_whitespace().collect();
         let name = name_of(&words);
         if !line.contains("{url}") {
             words.push("{url}");
         }
         let command = words.into_iter().map(|word| word.replace("{url}", url)).collect();
-        let variables = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
-        let environment = authority.into_iter().flat_map(|file| variables.map(|name| (name, file.to_owned())));
-        Self { name, way: Way::Bridge(Launch { command, environment: environment.collect() }), ours: false }
+        Self { name, way: Way::Bridge(Launch { command, environment: environment.to_vec() }), ours: false }
     }
 
     /// Starts it, and returns how long it took to answer `initialize`. The handshake lacks its notification.

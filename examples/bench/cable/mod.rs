@@ -4,6 +4,7 @@ mod relay;
 mod server;
 
 use std::fs;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,8 +24,9 @@ const HOST: &str = "localhost";
 /// The cables to one server for each subject, so that the connections of each are counted apart.
 pub struct Cables {
     pub round_trip: Duration,
-    /// The certificate of the authority that signed the server's.
+    /// The certificate of the authority that signed the server's, and variables with which programs trust it.
     pub authority: PathBuf,
+    pub trust: Vec<(&'static str, PathBuf)>,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
     cables: Vec<Cable>,
@@ -40,7 +42,9 @@ impl Cables {
     pub fn new(round_trip: Duration, home: &Path) -> Result<Self, String> {
         let authority = home.join("authority.pem");
         let (server, client) = certified(&authority).map_err(|error| format!("no certificate: {error}"))?;
-        Ok(Self { round_trip, authority, server: Arc::new(server), client: Arc::new(client), cables: Vec::new() })
+        let (server, client) = (Arc::new(server), Arc::new(client));
+        let trust = trust(&authority, home).map_err(|error| format!("no file of authorities: {error}"))?;
+        Ok(Self { round_trip, authority, trust, server, client, cables: Vec::new() })
     }
 
     /// Starts a server for the next subject, and returns its URL.
@@ -93,4 +97,19 @@ fn certified(authority: &Path) -> Result<(ServerConfig, ClientConfig), Box<dyn s
     let mut client = client.with_root_certificates(roots).with_no_client_auth();
     client.alpn_protocols = vec![b"h2".to_vec()];
     Ok((server, client))
+}
+
+/// Variables that name files with this authority, and with those which they name already: a launcher may need these to
+/// fetch its program.
+fn trust(authority: &Path, home: &Path) -> io::Result<Vec<(&'static str, PathBuf)>> {
+    let mut variables = Vec::new();
+    for name in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] {
+        let mut authorities = fs::read(authority)?;
+        let known = std::env::var_os(name).and_then(|file| fs::read(file).ok());
+        authorities.extend(known.unwrap_or_default());
+        let file = home.join(name).with_extension("pem");
+        fs::write(&file, authorities)?;
+        variables.push((name, file));
+    }
+    Ok(variables)
 }

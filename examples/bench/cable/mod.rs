@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use server::Server;
@@ -80,6 +80,8 @@ impl Cables {
 fn certified(authority: &Path) -> Result<(ServerConfig, ClientConfig), Box<dyn std::error::Error>> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // OpenSSL takes a certificate for self-signed that has the name of its authority.
+    params.distinguished_name.push(DnType::CommonName, "Authority of the benchmark");
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
     fs::write(authority, issuer.pem())?;
 

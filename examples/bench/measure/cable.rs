@@ -49,7 +49,7 @@ impl Run<'_> {
         for _ in 0..self.rounds(5, 2) {
             for (withheld, metric) in [(false, CALL), (true, CALL_WITHHELD)] {
                 cables.withhold_get(withheld);
-                for subject in self.unfailed() {
+                for subject in self.unfailed(metric) {
                     if let Err(why) = self.call_after_handshake(subject, metric, cables) {
                         self.report.fail(subject, metric.name, &why);
                     }
@@ -66,9 +66,9 @@ impl Run<'_> {
         }
     }
 
-    /// The subjects that gave only right answers so far.
-    fn unfailed(&self) -> Vec<usize> {
-        (0..self.subjects.len()).filter(|subject| !self.report.failed(*subject)).collect()
+    /// The subjects that did not fail in this row so far.
+    fn unfailed(&self, metric: Metric) -> Vec<usize> {
+        (0..self.subjects.len()).filter(|subject| !self.report.failed_in(*subject, metric.name)).collect()
     }
 
     /// Opens a session, and adds the time to the report. The handshake lacks its notification.
@@ -94,7 +94,7 @@ impl Run<'_> {
         // Until then a connection of a session before may still arrive, and be counted.
         thread::sleep(2 * cables.round_trip);
         let mut sessions = Vec::new();
-        for subject in self.unfailed() {
+        for subject in self.unfailed(AFTER_HANDSHAKE) {
             let connections_before = cables.connections(subject);
             match self.open_with_lists(subject, cables) {
                 Ok(live) => sessions.push(Session { subject, live, connections_before }),

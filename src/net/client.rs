@@ -26,6 +26,9 @@ pub const PRODUCT: &str = concat!("mcp-ferry/", env!("CARGO_PKG_VERSION"));
 /// How often a request that the server has not processed is sent again at once.
 const MOST_RESENDS: u32 = 3;
 
+/// How long a request that was lost waits for another connection: its client has waited for seconds already.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// Connections, and a cookie jar. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
@@ -83,6 +86,12 @@ impl Http {
             Some(http2) if is_https(uri) => http2.expect_requests(uri),
             _ => self.connector.open_spares(uri),
         }
+    }
+
+    /// Whether there is a connection to this address, or one can be opened at once: the way to it may have been lost.
+    pub async fn can_connect(&self, uri: &Uri) -> bool {
+        let Some(http2) = &self.http2 else { return true };
+        tokio::time::timeout(AT_ONCE, http2.carrier(uri)).await.is_ok_and(|carrier| carrier.is_ok())
     }
 
     /// Whether requests to this address travel on one connection, in the order in which they are sent.

@@ -227,7 +227,7 @@ impl Sender {
                     continue;
                 }
                 Err(error @ HttpError::Broken { reused: true, .. })
-                    if tries.repeats(|| self.repeatable.includes(&body)) =>
+                    if tries.repeats(|| self.repeatable.includes(&body)) && self.http.can_connect(target).await =>
                 {
                     log::info!("{error}; sending the request once more");
                     continue;

@@ -85,8 +85,8 @@ class Checks:
         return f"{len(requests)} requests on {len(connections)} connections"
 
     def run_everything(self):
-        # The reference server asks for the roots 350 ms after the handshake, without waiting for the GET stream. A machine that
-        # starts several sessions at once is too slow for that.
+        # The reference server asks for the roots 350 ms after the handshake, whether the GET stream is open or not: a machine
+        # that starts several sessions at once may be too slow for that.
         with self.starting:
             driver = self.drive(shutil.which("node"), "everything.mjs", "everything")
             count = self.pass_on(driver, "roots: the server asks for them")

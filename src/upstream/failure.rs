@@ -65,14 +65,14 @@ pub enum Failure {
         otherwise: Box<Failure>,
     },
     /// Nobody is logged in, and somebody can.
-    #[error("{}{}{}", missing(.host, .scope.as_deref()), way_in(.prompt.as_ref()), because(.why.as_deref()))]
+    #[error("{}{}{}", missing(.host, .scope.as_deref()), way_in(.prompt.as_deref()), because(.why.as_deref()))]
     SignIn {
         /// Scheme and host.
         host: String,
         /// There is a login, but not with this scope.
         scope: Option<String>,
         /// Where to.
-        prompt: Option<LoginPrompt>,
+        prompt: Option<Box<LoginPrompt>>,
         /// Why there is nowhere.
         why: Option<String>,
     },

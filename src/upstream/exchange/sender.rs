@@ -128,7 +128,7 @@ impl Sender {
     pub(crate) async fn login_needed(&self) -> Failure {
         let (host, status) = (self.host.clone(), self.auth.login_status());
         let (prompt, why) = match status.prompt(Duration::ZERO).await {
-            Ok(prompt) => (prompt, None),
+            Ok(prompt) => (prompt.map(Box::new), None),
             Err(why) => (None, Some(why)),
         };
         Failure::SignIn { host, scope: status.missing_scope(), prompt, why }

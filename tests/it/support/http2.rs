@@ -57,6 +57,7 @@ async fn serve_connection(state: &Arc<State>, stream: &TcpStream, number: usize)
     }
     let mut connection = builder.handshake::<_, Bytes>(tls.clone()).await.ok()?;
     let (commands, mut commanded) = unbounded_channel();
+    let mut next = None;
     loop {
         tokio::select! {
             // What an exchange has sent leaves before its command is obeyed.
@@ -66,7 +67,13 @@ async fn serve_connection(state: &Arc<State>, stream: &TcpStream, number: usize)
                 let stream = Stream { half: Mutex::new(Half::Waiting(response)), commands: commands.clone(), number };
                 tokio::spawn(receive(Arc::clone(state), request, stream));
             }
-            command = commanded.recv() => match command? {
+            command = async {
+                if next.is_none() {
+                    next = commanded.recv().await;
+                    tokio::task::yield_now().await;
+                }
+                next.take()
+            } => match command? {
                 Command::Cut(half, reason) => half.reset(reason),
                 Command::GoAway => connection.graceful_shutdown(),
                 Command::Close => {

@@ -51,7 +51,7 @@ pub(crate) use upstream::hanging_address;
 pub(crate) use web::{md5, parameter, query};
 
 /// How long a test waits for anything that must happen. Generous, because only a failing test waits this long.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 
 /// What a loaded machine may add to any time limit.
 const SLACK: Duration = Duration::from_millis(200);

@@ -262,11 +262,6 @@ impl Upstream {
         self.wait(path, |recorded| recorded.requests.iter().find(|request| request.path.starts_with(path)).cloned())
     }
 
-    /// How many connections this upstream has accepted.
-    pub(crate) fn connections(&self) -> usize {
-        self.state.recorded.lock().unwrap().connections
-    }
-
     /// Waits until this upstream has closed this many connections, and a moment longer.
     #[track_caller]
     pub(crate) fn wait_for_closed(&self, connections: usize) {

@@ -174,7 +174,8 @@ fn a_call_after_the_end_of_a_connection_gets_a_new_one() {
         assert_eq!(bridge.request(id, "tools/call", "{}"), result(id, "{}"));
     }
     bridge.finish();
-    assert_eq!(server.connections(), 4 - usize::from(server.connections() == 3));
+    // The last one is for the DELETE at the end.
+    assert!((3..=4).contains(&server.connections()), "{} connections", server.connections());
 }
 
 #[test]

@@ -89,7 +89,6 @@ fn a_call_waits_for_the_get_stream_where_the_server_may_ask_something() {
     }
 }
 
-#[test]
 fn a_call_of_a_client_that_cannot_be_asked_does_not_wait() {
     for capabilities in ["{}", r#"{"tasks":{"list":{},"cancel":{}},"sampling":null}"#] {
         does_not_wait_for_the_get_stream(&without_get_response(), capabilities);
@@ -97,11 +96,15 @@ fn a_call_of_a_client_that_cannot_be_asked_does_not_wait() {
 }
 
 #[test]
+fn a_call_behind_the_get_on_the_same_connection_does_not_wait_for_the_response() {
+    over(Protocol::Http2, || does_not_wait_for_the_get_stream(&without_get_response(), r#"{"elicitation":{}}"#));
+}
+
+#[test]
 fn a_call_waits_no_longer_than_two_round_trips() {
     does_not_wait_for_the_get_stream(&Upstream::holding(["GET", "tools/call"]), r#"{"elicitation":{}}"#);
 }
 
-#[test]
 fn requests_in_a_session_wait_until_the_server_has_taken_initialized() {
     let upstream = Upstream::holding(["notifications/initialized"]);
     let mut bridge = open(&upstream, "{}");
@@ -112,6 +115,25 @@ fn requests_in_a_session_wait_until_the_server_has_taken_initialized() {
     initialized.accepted();
     bridge.response("1");
     bridge.finish();
+}
+
+over_each_protocol! {
+    a_call_of_a_client_that_cannot_be_asked_does_not_wait,
+    requests_in_a_session_wait_until_the_server_has_taken_initialized,
+}
+
+#[test]
+fn requests_to_a_server_without_sessions_are_sent_behind_initialized_on_the_same_connection() {
+    over(Protocol::Http2, || {
+        let upstream = without_sessions();
+        let mut bridge = open(&upstream, "{}");
+        bridge.request("1", "tools/list", "{}");
+        upstream.take("notifications/initialized").accepted();
+        let kinds = upstream.kinds();
+        let place = |kind: &str| kinds.iter().position(|have| have == kind).unwrap();
+        assert!(place("notifications/initialized") < place("tools/list"), "{kinds:?}");
+        bridge.finish();
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::messages;
 use crate::process::Tree;
 
 /// How long a bridge may run after the end of its input.
-const END: Duration = Duration::from_secs(3);
+pub const END: Duration = Duration::from_secs(3);
 
 /// How a bridge is started.
 pub struct Launch {
@@ -145,9 +145,9 @@ impl Bridge {
         Tree::of(self.id)
     }
 
-    /// Closes stdin, and returns how long the process still ran; `None` if it had to be killed.
-    pub fn end(mut self) -> Option<Duration> {
-        self.allow(END);
+    /// Closes stdin, and returns how long the process still ran; `None` if it had to be killed after this time.
+    pub fn end(mut self, limit: Duration) -> Option<Duration> {
+        self.allow(limit);
         let from = Instant::now();
         self.stdin = None;
         let _ = self.stdout.read_to_end(&mut Vec::new());
@@ -156,7 +156,7 @@ impl Bridge {
             thread::sleep(Duration::from_micros(50));
         }
         let took = from.elapsed();
-        (took < END).then_some(took)
+        (took < limit).then_some(took)
     }
 }
 

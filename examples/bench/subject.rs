@@ -154,9 +154,9 @@ impl Live {
     }
 
     /// Ends a bridge as a client does: with the end of its input.
-    pub fn end(self) {
+    pub fn end(self, limit: Duration) {
         if let Self::Bridge(bridge) = self {
-            bridge.end();
+            bridge.end(limit);
         }
     }
 

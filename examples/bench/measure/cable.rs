@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::Run;
-use crate::bridge::excerpt;
+use crate::bridge::{END, excerpt};
 use crate::cable::Cables;
 use crate::messages::{self, Form, INITIALIZED, LISTS};
 use crate::report::Metric;
@@ -85,7 +85,7 @@ impl Run<'_> {
         let answers = live.at_once(vec![INITIALIZED.into(), messages::echo(1, Form::Json).into()], 1)?;
         self.report.add(metric, subject, from.elapsed().div_duration_f64(cables.round_trip));
         check(&answers, 1..2)?;
-        live.end();
+        live.end(END);
         Ok(())
     }
 
@@ -116,7 +116,7 @@ impl Run<'_> {
             }
             let connections = cables.connections(session.subject) - session.connections_before;
             self.report.add(CONNECTIONS, session.subject, f64::from(connections));
-            session.live.end();
+            session.live.end(END);
         }
     }
 

@@ -96,7 +96,7 @@ fn session(launch: &Launch, home: &Path, work: Work, amount: usize) -> Result<f6
             live.call(kind.request(amount))?;
         }
     }
-    live.end();
+    live.end(LONGEST);
     let counts = std::fs::read_to_string(&counts).map_err(|error| format!("callgrind's file: {error}"))?;
     let total = counts.lines().find_map(|line| line.strip_prefix("totals:")?.trim().parse().ok());
     total.ok_or_else(|| "callgrind's file has no total".to_owned())

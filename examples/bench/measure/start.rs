@@ -1,6 +1,7 @@
 //! How long does a process take from its start to its first answer, and from the end of its input to its own end?
 
 use super::{Run, millis};
+use crate::bridge;
 use crate::report::Metric;
 use crate::subject::Live;
 
@@ -18,7 +19,7 @@ impl Run<'_> {
                     Ok((live, took)) => {
                         self.report.add(FIRST, subject, millis(took));
                         let Live::Bridge(bridge) = live else { continue };
-                        match bridge.end() {
+                        match bridge.end(bridge::END) {
                             Some(took) => self.report.add(END, subject, millis(took)),
                             None => self.report.fail(subject, "end", "still running 3 s after the end of its input"),
                         }

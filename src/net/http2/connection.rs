@@ -22,8 +22,12 @@ use crate::task;
 
 /// How much of one response, and of all together, may arrive before it is read, in bytes: what a fast and long path
 /// holds, so that no response waits for our permission.
-const STREAM_WINDOW: u32 = 8 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
+
+/// How much of a request's body is handed to the connection at a time, in bytes: as much as a fast and long path takes
+/// before the next part comes.
+const SEND_BUFFER: usize = 4 * 1024 * 1024;
 
 /// The largest head of a response, in bytes; an HTTP/1.1 response may have as much.
 const LONGEST_HEAD: u32 = 256 * 1024;
@@ -95,6 +99,7 @@ impl Connection {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_max_send_streams(most_streams)
+            .max_send_buffer_size(SEND_BUFFER)
             .max_header_list_size(LONGEST_HEAD)
             .handshake(bytes)
             .await?;

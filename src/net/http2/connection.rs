@@ -22,8 +22,8 @@ use crate::task;
 
 /// How much of one response, and of all together, may arrive before it is read, in bytes: what a fast and long path
 /// holds, so that no response waits for our permission.
-const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
+const STREAM_WINDOW: u32 = 64 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 
 /// How much of a request's body is handed to the connection at a time, in bytes: as much as a fast and long path takes
 /// before the next part comes.

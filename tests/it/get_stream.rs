@@ -13,6 +13,7 @@ over_each_protocol! {
     the_get_stream_is_reopened_after_the_connection_closes,
     the_get_stream_is_reopened_after_a_reset,
     the_get_stream_is_reopened_after_failed_attempts,
+    the_get_stream_is_reopened_as_soon_as_the_server_has_noticed_the_loss,
     the_get_stream_is_reopened_after_an_outage,
     a_retry_time_of_zero_does_not_cause_a_busy_loop,
     the_retry_time_of_the_server_is_respected,
@@ -131,6 +132,25 @@ fn the_get_stream_is_reopened_after_failed_attempts() {
         assert_eq!(upstream.count("initialize"), 1, "the session stays open");
         bridge.finish();
     }
+}
+
+fn the_get_stream_is_reopened_as_soon_as_the_server_has_noticed_the_loss() {
+    let upstream = Upstream::holding(["GET", "tools/call"]);
+    let mut bridge = Bridge::connected(&upstream);
+    let events = upstream.take("GET").sse();
+    events.event(&notification("notifications/x", "{}"));
+    bridge.message("notifications/x");
+    events.reset();
+    let lost = Instant::now();
+    for _ in 0..5 {
+        upstream.take("GET").plain("409 Conflict", "only one stream is allowed for each session");
+    }
+    let again = upstream.take("GET");
+    let took = lost.elapsed();
+    assert!(took < Duration::from_secs(20), "pauses that doubled would take half a minute, these took {took:?}");
+    again.sse().event(&notification("notifications/tools/list_changed", "{}"));
+    bridge.message("notifications/tools/list_changed");
+    bridge.finish();
 }
 
 fn the_get_stream_is_reopened_after_an_outage() {

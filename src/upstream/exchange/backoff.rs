@@ -69,7 +69,7 @@ pub(crate) fn is_limit(status: StatusCode) -> bool {
 }
 
 /// Up to `share` longer.
-fn jitter(delay: Duration, share: f64) -> Duration {
+pub(crate) fn jitter(delay: Duration, share: f64) -> Duration {
     // The standard library's hasher is seeded at random: good enough to spread clients, and no crate.
     let random = RandomState::new().build_hasher().finish() >> 11;
     #[allow(clippy::cast_precision_loss, reason = "53 bits are what a double holds")]

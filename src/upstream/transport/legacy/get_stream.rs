@@ -14,12 +14,17 @@ use crate::message::Message;
 use crate::net::SseError;
 use crate::upstream::Failure;
 use crate::upstream::exchange::Sent;
-use crate::upstream::exchange::backoff::{Backoff, is_passing};
+use crate::upstream::exchange::backoff::{Backoff, is_passing, jitter};
 use crate::upstream::exchange::response::{Body, EventStream, error_response, has_type, read_body};
 use crate::upstream::transport::session_headers::SessionHeaders;
 
 /// The first pause between two attempts to open the stream; later ones are longer.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pause after a 409, and how many in a row are so short. A server that admits one stream takes a lost one for open
+/// until it notices the loss: when its own system gives the connection up, or the end of it arrives late.
+const OCCUPIED: Duration = Duration::from_secs(1);
+const SHORT_PAUSES: u32 = 20;
 
 /// What a GET was answered with. Taken apart where it is made, so its size costs nothing.
 #[allow(clippy::large_enum_variant)]
@@ -32,6 +37,8 @@ enum GetResponse {
     /// A login can help. No login begins because of it: no client waits for the stream.
     LoginMissing(Failure),
     SessionLost,
+    /// The server takes another stream for this session's.
+    Occupied,
     /// Another attempt may go better.
     Unavailable,
 }
@@ -49,6 +56,7 @@ pub(super) async fn read(session: Arc<LegacySession>) {
         match response {
             GetResponse::Stream(events) => {
                 reader.has_worked = true;
+                reader.occupied = 0;
                 if !reader.follow(&session, &headers, events).await {
                     session.get_stream.send_replace(GetStream::Closed);
                     tokio::time::sleep(reader.pause).await;
@@ -74,6 +82,11 @@ pub(super) async fn read(session: Arc<LegacySession>) {
                     tokio::time::sleep(reader.backoff.next()).await;
                 }
             }
+            GetResponse::Occupied => {
+                reader.occupied += 1;
+                let pause = if reader.occupied > SHORT_PAUSES { reader.backoff.next() } else { jitter(OCCUPIED, 0.5) };
+                tokio::time::sleep(pause).await;
+            }
             GetResponse::Unavailable => tokio::time::sleep(reader.backoff.next()).await,
         }
         let now = session.headers();
@@ -90,13 +103,16 @@ struct Reader {
     last_event_id: Option<String>,
     /// A GET has opened a stream in this session, so that an error now means something else than that there is none.
     has_worked: bool,
+    /// How many GETs in a row met a stream that the server takes for open.
+    occupied: u32,
     backoff: Backoff,
     pause: Duration,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { last_event_id: None, has_worked: false, backoff: Backoff::new(FIRST_PAUSE), pause: Duration::ZERO }
+        let backoff = Backoff::new(FIRST_PAUSE);
+        Self { last_event_id: None, has_worked: false, occupied: 0, backoff, pause: Duration::ZERO }
     }
 }
 
@@ -133,8 +149,8 @@ impl Reader {
         match error_response(sender, response, headers.has_session()).await {
             Err(Failure::SessionLost { .. }) if self.has_worked => GetResponse::SessionLost,
             Err(failure) if failure.wants_login() => GetResponse::LoginMissing(failure),
-            // A server that admits one stream takes a lost one for open until it notices the loss.
-            _ if is_passing(status) || status == StatusCode::CONFLICT => GetResponse::Unavailable,
+            _ if status == StatusCode::CONFLICT => GetResponse::Occupied,
+            _ if is_passing(status) => GetResponse::Unavailable,
             _ => GetResponse::NoStream { for_good: false },
         }
     }

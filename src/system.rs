@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::typed::{expand_path, is_unset};
 
+const NAME: &str = env!("CARGO_PKG_NAME");
+
 /// The folder for the bridge's files; `None` if there is no home directory. It depends on the home directory only,
 /// because programs that start the bridge pass different XDG and APPDATA variables, or none, or have an APPDATA of
 /// their own.
@@ -26,6 +28,16 @@ pub fn check_home() -> Result<(), String> {
 fn given_home() -> Option<Result<PathBuf, String>> {
     let given = std::env::var_os("MCP_FERRY_HOME").filter(|home| !home.to_str().is_some_and(is_unset))?;
     Some(expand_path(Path::new(&given)).map_err(|why| format!("the value of MCP_FERRY_HOME cannot be used: {why}")))
+}
+
+/// The name of this program for a command line: its name alone where a shell finds it so, else its path.
+pub(crate) fn program() -> String {
+    let own = std::env::current_exe().and_then(std::fs::canonicalize);
+    let Ok(own) = own else { return NAME.to_owned() };
+    let name = format!("{NAME}{}", std::env::consts::EXE_SUFFIX);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).find_map(|folder| std::fs::canonicalize(folder.join(&name)).ok());
+    if found.as_ref() == Some(&own) { NAME.to_owned() } else { own.display().to_string() }
 }
 
 /// Resolves when the process is told to end: SIGINT, SIGTERM, SIGHUP.

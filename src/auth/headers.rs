@@ -10,7 +10,7 @@ use crate::log::{self, Secret};
 pub struct Headers {
     /// The headers, with their variables filled in.
     pub map: HeaderMap,
-    /// For each header, the option that it comes from: `--header Authorization (${TOKEN})`.
+    /// Each header in words: `the header authorization (${TOKEN})`.
     pub sources: Vec<String>,
     /// One sentence for each header that is left out because its variable is not set.
     pub left_out: Vec<String>,

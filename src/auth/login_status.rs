@@ -22,6 +22,11 @@ pub struct LoginStatus {
     pub(super) first_message: Notify,
     /// A client that asks for more than its first message notifies it; the background login waits for it.
     pub(super) used: Notify,
+    /// A person who asks for another tab notifies it; the login under way waits for it.
+    pub(super) tab_requested: Notify,
+    /// What the client's user does after the login to have the new tools. The client's first message sets it; the page
+    /// that the browser shows reads it.
+    next_step: Mutex<Option<String>>,
     /// When clients whose first message needed the login last had one begin unasked. Each such client adds to it.
     unasked: Mutex<Vec<Instant>>,
     /// Which login requests use, by its number in the record. Requests and the background
@@ -48,12 +53,52 @@ enum State {
 /// Where a person can sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginPrompt {
-    /// The address to open.
+    /// The address at the authorization server.
     pub url: String,
+    /// A short address on this machine that leads there.
+    pub short: Option<String>,
+    /// This machine shows no browser to the person, whose own cannot reach the short address.
+    pub is_elsewhere: bool,
+    /// What became of the tab.
+    pub tab: Tab,
     /// The code to type there (RFC 8628).
     pub code: Option<String>,
     /// What the person should know before.
     pub warning: Option<String>,
+}
+
+/// Does a browser show where to sign in?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    /// It is being opened.
+    Opening,
+    /// Since then.
+    Open(Instant),
+    /// No.
+    None,
+}
+
+impl LoginPrompt {
+    /// The address that a person is shown.
+    pub fn address(&self) -> &str {
+        self.short.as_deref().unwrap_or(&self.url)
+    }
+
+    /// The address for a browser on another machine, where it is not the same.
+    pub fn address_elsewhere(&self) -> Option<&str> {
+        (self.is_elsewhere && self.short.is_some()).then_some(self.url.as_str())
+    }
+
+    /// Whether both are for one login under way.
+    pub fn is_same_login(&self, other: &Self) -> bool {
+        // The address of a pushed request changes from time to time.
+        self.short == other.short && self.code == other.code && (self.short.is_some() || self.url == other.url)
+    }
+
+    /// Whether a browser shows where to sign in.
+    pub fn has_tab(&self) -> bool {
+        matches!(self.tab, Tab::Open(_))
+    }
 }
 
 impl LoginStatus {
@@ -76,6 +121,49 @@ impl LoginStatus {
         self.state.send_replace(State::Prompt(prompt));
     }
 
+    /// The address of the login under way is another one now.
+    pub(super) fn set_url(&self, url: &str) {
+        self.change_prompt(|prompt| url.clone_into(&mut prompt.url));
+    }
+
+    /// What became of the tab of the login under way.
+    pub(super) fn set_tab(&self, tab: Tab) {
+        self.change_prompt(|prompt| prompt.tab = tab);
+    }
+
+    fn change_prompt(&self, change: impl FnOnce(&mut LoginPrompt)) {
+        self.state.send_if_modified(|state| {
+            let State::Prompt(prompt) = state else { return false };
+            let before = prompt.clone();
+            change(prompt);
+            *prompt != before
+        });
+    }
+
+    /// A person wants a tab. True if a login is under way that opens one, or says that it did not.
+    pub fn request_tab(&self) -> bool {
+        let is_under_way = self.state.send_if_modified(|state| match state {
+            State::Prompt(prompt) if prompt.short.is_some() && prompt.tab != Tab::Opening => {
+                prompt.tab = Tab::Opening;
+                true
+            }
+            _ => false,
+        });
+        if is_under_way {
+            self.tab_requested.notify_one();
+        }
+        is_under_way
+    }
+
+    /// Sets what the client's user does after the login to have the new tools.
+    pub fn set_next_step(&self, next_step: Option<String>) {
+        *self.next_step.lock() = next_step;
+    }
+
+    pub(super) fn next_step(&self) -> Option<String> {
+        self.next_step.lock().clone()
+    }
+
     pub(super) fn fail(&self, why: String) {
         self.clear_requests();
         self.state.send_replace(State::Failed(why));
@@ -93,6 +181,7 @@ impl LoginStatus {
         self.requested.notified().now_or_never();
         self.first_message.notified().now_or_never();
         self.used.notified().now_or_never();
+        self.tab_requested.notified().now_or_never();
     }
 
     /// The first message of a client that needs the login. The client may have come only to look: the login begins if
@@ -118,6 +207,11 @@ impl LoginStatus {
 
     pub(super) fn login_number(&self) -> u64 {
         *self.login_number.borrow()
+    }
+
+    /// Whether requests use a login.
+    pub fn has_login(&self) -> bool {
+        self.login_number() > 0
     }
 
     /// Waits until requests use another login than this.
@@ -189,6 +283,22 @@ impl LoginStatus {
         match self.wait_for(limit, |state| *state != State::Needed).await {
             Some(State::Prompt(prompt)) => Ok(Some(prompt)),
             Some(State::Failed(why)) => Err(why),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same, once it is known whether a browser shows it.
+    pub async fn settled_prompt(&self, limit: Duration) -> Result<Option<LoginPrompt>, String> {
+        let is_settled = |state: &State| match state {
+            State::Needed => false,
+            State::Prompt(prompt) => prompt.tab != Tab::Opening,
+            State::NotNeeded | State::Failed(_) => true,
+        };
+        match self.wait_for(limit, is_settled).await {
+            Some(State::Prompt(prompt)) => Ok(Some(prompt)),
+            Some(State::Failed(why)) => Err(why),
+            // Whatever opens the tab takes too long; there may be an address all the same.
+            None => self.prompt(Duration::ZERO).await,
             _ => Ok(None),
         }
     }

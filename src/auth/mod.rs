@@ -66,8 +66,8 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use crate::log;
 use crate::net::Http;
+use crate::{log, system};
 use static_credential::StaticCredential;
 
 pub use account::{Account, Snapshot};
@@ -79,7 +79,7 @@ pub use jwt::Signer;
 pub use login::{LoginError, LoginOptions};
 pub(crate) use login::{begin_login, complete_login, log_in, prepare_login};
 pub use login_lock::LoginLock;
-pub use login_status::{LoginPrompt, LoginStatus};
+pub use login_status::{LoginPrompt, LoginStatus, Tab};
 pub(crate) use logout::{LoggedOut, log_out};
 pub use oauth::OAuth;
 pub use record::Record;
@@ -133,6 +133,24 @@ impl Authorizer {
         self.oauth().map_or(&self.not_needed, |oauth| &oauth.context.login_status)
     }
 
+    /// Finishes the login under way with the address that the browser ended at, which a person brings.
+    pub async fn complete_login(&self, address: &str) -> Result<(), LoginError> {
+        match self.oauth() {
+            Some(oauth) => login::complete_with_address(&oauth.context, address).await,
+            None => Err(LoginError::Other("no login is possible".to_owned())),
+        }
+    }
+
+    /// Whether the user has several logins at this server, by `--profile`.
+    pub fn has_profile(&self) -> bool {
+        self.options.profile.is_some()
+    }
+
+    /// The command with which a person makes this login in a terminal.
+    pub fn login_command(&self) -> String {
+        format!("{} {}", log::shell_word(&system::program()), self.options.login_arguments)
+    }
+
     /// What to do while there is no login.
     pub fn mode(&self) -> AuthMode {
         self.oauth().map_or(AuthMode::Off, |oauth| oauth.context.options.mode)
@@ -148,7 +166,7 @@ impl Authorizer {
         matches!(self.source, Source::Static(_)) || !self.options.headers.map.is_empty()
     }
 
-    /// The option to look at when the server refuses the credential.
+    /// What to look at when the server refuses the credential.
     pub fn source(&self) -> String {
         match &self.source {
             Source::Static(credential) => credential.source(),

@@ -56,6 +56,8 @@ pub struct Options {
     pub typed_url: String,
     /// The values of `--header` as the user typed them: mcp-remote derives file names from them too.
     pub typed_headers: Vec<String>,
+    /// The arguments with which a person makes this login in a terminal, as a shell takes them.
+    pub login_arguments: String,
     /// How connections are made.
     pub network: Network,
     /// The folder of logins; `None` if there is no home directory.

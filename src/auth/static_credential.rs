@@ -57,12 +57,12 @@ impl StaticCredential {
         Self { credential, token: Mutex::default() }
     }
 
-    /// The option to look at when the server refuses the credential.
+    /// What to look at when the server refuses the credential.
     pub(super) fn source(&self) -> String {
         match &self.credential {
-            Credential::Environment { variable, .. } => format!("--bearer-token-env {variable}"),
-            Credential::File { path } => format!("--bearer-token-file {}", path.display()),
-            Credential::Command { .. } => "--token-command".to_owned(),
+            Credential::Environment { variable, .. } => format!("the bearer token in the variable {variable}"),
+            Credential::File { path } => format!("the bearer token in the file {}", path.display()),
+            Credential::Command { .. } => "the bearer token that the command printed".to_owned(),
         }
     }
 

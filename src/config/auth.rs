@@ -6,6 +6,7 @@ use http::Uri;
 
 use super::credentials;
 use super::login::{invalid, login, parsed};
+use super::login_arguments::login_arguments;
 use super::text::given;
 use crate::auth::{CallbackSettings, Options};
 use crate::cli;
@@ -39,6 +40,7 @@ pub(super) fn options(
         profile: given(typed.profile.as_ref()).map(str::to_owned),
         typed_url: url.to_owned(),
         typed_headers: options.credentials.header.clone(),
+        login_arguments: login_arguments(url, port, typed),
         network,
         home: system::home(),
     })

@@ -13,12 +13,14 @@ use crate::typed::{fill_in, is_unset, unquoted, variables};
 const PROTOCOL_HEADERS: &str = "accept content-type content-length transfer-encoding connection host mcp-session-id \
     mcp-protocol-version last-event-id";
 
+const HEADER_OPTION: &str = "--header";
+
 /// The headers of `--header` and `--header-file`, with the values of their variables. A header that is not valid, or
 /// whose value or variable is not set, is left out with a warning.
 pub(super) fn headers(typed: &Credentials) -> Result<Headers, Error> {
     let mut headers = Headers::default();
     for header in typed.header.iter().filter(|header| !is_unset(header) || header.contains(':')) {
-        add(&mut headers, header, "--header");
+        add(&mut headers, header, HEADER_OPTION);
     }
     for path in each_given_path(&typed.header_file) {
         for line in read_file(path)?.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -63,7 +65,9 @@ fn add(headers: &mut Headers, header: &str, origin: &str) {
     expanded.set_sensitive(true);
     // The names of its variables are the only part of the value that may be shown.
     let variables: Vec<_> = variables(value).map(|variable| format!(" (${{{variable}}})")).collect();
-    headers.sources.push(format!("{origin} {name}{}", variables.concat()));
+    // Some clients hide the words of their configuration in what they show, such as `--header`.
+    let origin = if origin == HEADER_OPTION { String::new() } else { format!(" in {origin}") };
+    headers.sources.push(format!("the header {name}{}{origin}", variables.concat()));
     headers.map.append(name, expanded);
 }
 

@@ -4,6 +4,7 @@
 mod auth;
 mod credentials;
 mod login;
+mod login_arguments;
 mod server;
 mod text;
 

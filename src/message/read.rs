@@ -46,6 +46,9 @@ pub struct Initialize {
     /// The client's in a request, the server's in a result.
     #[serde(default)]
     pub capabilities: Value,
+    /// The client's name and version in a request.
+    #[serde(default)]
+    pub client_info: Value,
 }
 
 impl Initialize {

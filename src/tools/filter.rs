@@ -1,5 +1,7 @@
 //! What may pass, given the rules and what lists have shown of the server's tools?
 
+use std::sync::Arc;
+
 use super::call::{ToolUse, tool_use};
 use super::list::{self, ReadOnly};
 use super::{Changes, Rules};
@@ -34,7 +36,7 @@ pub struct Filter {
     rules: Rules,
     changes: Changes,
     /// The name of the bridge's own tool. The rules do not apply to it.
-    own_tool: Option<&'static str>,
+    own_tool: Option<Arc<str>>,
     read_only: ReadOnly,
     /// The count of changes when `read_only` was learned.
     learned_at: u64,
@@ -47,7 +49,7 @@ impl Filter {
     }
 
     /// Always shows the tool of this name, and no other tool.
-    pub fn always_show(&mut self, own_tool: Option<&'static str>) {
+    pub fn always_show(&mut self, own_tool: Option<Arc<str>>) {
         self.own_tool = own_tool;
     }
 
@@ -89,7 +91,7 @@ impl Filter {
         if self.rules.read_only {
             self.learn(request, list::read_only(answer.as_str()));
         }
-        Message::parse(list::without_hidden(answer.as_str(), &self.rules, self.own_tool)?).ok()
+        Message::parse(list::without_hidden(answer.as_str(), &self.rules, self.own_tool.as_deref())?).ok()
     }
 
     /// Learns from a list that the bridge requested itself; false if the tools have changed since it began.

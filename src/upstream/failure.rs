@@ -1,5 +1,7 @@
 //! How can a request end badly? A [`Failure`] becomes that request's one answer.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::auth::{AuthError, LoginPrompt, Refusal};
@@ -26,7 +28,7 @@ pub enum Failure {
         retry_after: Option<u64>,
     },
     /// 401 or the like to a credential the user gave.
-    #[error("{host} refused the credential from {source_name} ({status}{}){}", reason(.summary), also(.left_out))]
+    #[error("{host} refused {source_name} ({status}{}){}", reason(.summary), also(.left_out))]
     Refused {
         /// Scheme and host.
         host: String,
@@ -34,7 +36,7 @@ pub enum Failure {
         status: http::StatusCode,
         /// The body in one line.
         summary: String,
-        /// Which option it came from.
+        /// The credential and where it came from, in words.
         source_name: String,
         /// What the user meant to give besides, in sentences; may be empty.
         left_out: String,
@@ -75,6 +77,8 @@ pub enum Failure {
         prompt: Option<Box<LoginPrompt>>,
         /// Why there is nowhere.
         why: Option<String>,
+        /// The command that does it in a terminal.
+        command: String,
     },
     /// The authorization server is out of order; what is known of the login is kept.
     #[error("{0}")]
@@ -145,11 +149,14 @@ fn missing(host: &str, scope: Option<&str>) -> String {
 }
 
 fn way_in(prompt: Option<&LoginPrompt>) -> String {
-    let Some(LoginPrompt { url, code, warning }) = prompt else { return String::new() };
-    let warning = warning.as_ref().map(|warning| format!("; {warning}")).unwrap_or_default();
-    match code {
-        Some(code) => format!("; open {url} in a browser and type the code {code}{warning}"),
-        None => format!("; to sign in, open {url} in a browser{warning}"),
+    let Some(prompt) = prompt else { return String::new() };
+    let address = prompt.address();
+    let warning = prompt.warning.as_ref().map(|warning| format!("; {warning}")).unwrap_or_default();
+    let elsewhere = prompt.address_elsewhere();
+    let elsewhere = elsewhere.map(|url| format!(", or on another machine {url}")).unwrap_or_default();
+    match &prompt.code {
+        Some(code) => format!("; open {address} in a browser and type the code {code}{warning}"),
+        None => format!("; to sign in, open {address} in a browser{elsewhere}{warning}"),
     }
 }
 
@@ -186,8 +193,8 @@ impl Failure {
     }
 
     /// What a person can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        let fixed = match self {
             Self::Unreachable(error) => error.hint(),
             Self::NotOpen(_) => "check the address and the network; the bridge keeps trying",
             Self::Status { status, .. } => match status.as_u16() {
@@ -199,8 +206,13 @@ impl Failure {
             },
             Self::Refused { .. } => "check that the value is complete, not expired, and meant for this server",
             Self::LoginNeeded { .. } => "give a token with --bearer-token-env, --bearer-token-file or --header",
-            Self::SignIn { prompt: Some(_), .. } => "then try again; `mcp-ferry login URL` in a terminal does the same",
-            Self::SignIn { .. } => "try again, or run `mcp-ferry login URL` in a terminal",
+            Self::SignIn { prompt: Some(_), command, .. } => {
+                let text = format!("keep this program open until you are signed in, or run `{command}` in a terminal");
+                return Some(text.into());
+            }
+            Self::SignIn { command, .. } => {
+                return Some(format!("try again, or run `{command}` in a terminal").into());
+            }
             Self::LoginHelps { otherwise, .. } => return otherwise.hint(),
             Self::LoginOutOfOrder(_) => "the login is kept; try again later",
             Self::Credential(_) => "run the command, or look at the file, yourself",
@@ -210,7 +222,8 @@ impl Failure {
             Self::Unusable(_) => "check the URL: it should be the server's MCP endpoint, not a web page",
             Self::TimedOut(_) => "the request was cancelled; it may have been carried out in part",
             Self::Rpc(_) | Self::Hidden(_) | Self::Ending | Self::Panicked => return None,
-        })
+        };
+        Some(fixed.into())
     }
 
     /// Another attempt may go better by itself, and this one had no effect.
@@ -261,7 +274,7 @@ impl Failure {
         let mut text = self.for_client();
         if let Some(hint) = self.hint() {
             text.push_str("; hint: ");
-            text.push_str(hint);
+            text.push_str(&hint);
         }
         if let Self::Refused { rpc: Some(rpc), .. } = self
             && let Some(code) = rpc.code.as_i64()

@@ -9,6 +9,7 @@
 //!
 //! Each layer knows only those below it.
 
+mod client_program;
 mod era;
 mod exchange;
 mod failure;
@@ -192,7 +193,7 @@ impl Upstream {
     }
 
     /// The name of the bridge's own tool, while there is one.
-    pub fn own_tool_name(&self) -> Option<&'static str> {
+    pub fn own_tool_name(&self) -> Option<Arc<str>> {
         self.0.login.own_tool_name()
     }
 

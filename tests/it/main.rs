@@ -34,6 +34,7 @@ mod imports;
 mod keep_alive;
 mod kept_logins;
 mod limits;
+mod login_tool;
 mod logouts;
 mod logs;
 mod lost_session_errors;

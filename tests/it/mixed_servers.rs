@@ -139,12 +139,12 @@ fn a_first_refusal_of_the_tools_begins_the_login_of_a_client_that_stays() {
     let (servers, machine) = (with_a_public_handshake(), Machine::with_user());
     let mut bridge = machine.bridge(&servers).start();
     assert!(bridge.initialize().contains("mind the gap"), "the server's own result");
-    assert_eq!(names(&value(&bridge.request("1", "tools/list", "{}"))), ["sign_in"]);
+    assert_eq!(names(&value(&bridge.request("1", "tools/list", "{}"))), [servers.login_tool()]);
     bridge.message("notifications/tools/list_changed");
     assert_eq!(names(&value(&bridge.request("2", "tools/list", "{}"))), ["look"]);
     // The tool that was listed before may be called after.
-    let signed_in = bridge.request("3", "tools/call", r#"{"name":"sign_in","arguments":{}}"#);
-    assert!(signed_in.contains("Signed in"), "{signed_in}");
+    let signed_in = bridge.request("3", "tools/call", &servers.login_call());
+    assert!(signed_in.contains("is signed in to"), "{signed_in}");
     bridge.finish();
     assert_eq!(machine.browser.tabs().len(), 1);
 }
@@ -192,7 +192,7 @@ fn a_step_up_that_the_tools_need_begins_too() {
     bridge.initialize();
     call_succeeds(&mut bridge, "1");
     bridge.message("notifications/tools/list_changed");
-    assert_eq!(names(&value(&bridge.request("2", "tools/list", "{}"))), ["sign_in"]);
+    assert_eq!(names(&value(&bridge.request("2", "tools/list", "{}"))), [servers.login_tool()]);
     bridge.message("notifications/tools/list_changed");
     assert_eq!(names(&value(&bridge.request("3", "tools/list", "{}"))), ["look"]);
     bridge.finish();
@@ -254,7 +254,8 @@ fn auth_error_answers_the_first_refused_request_with_the_link() {
     bridge.initialize();
     let answer = bridge.request("1", "tools/list", "{}");
     let (code, message) = error_of(&answer);
-    assert!(code == -32001 && message.contains("/authorize?"), "{answer}");
+    assert!(code == -32001 && message.contains("to sign in, open http"), "{answer}");
+    assert!(value(&answer)["error"]["data"]["url"].as_str().unwrap_or_default().contains("/authorize?"), "{answer}");
     bridge.finish();
     assert_eq!(machine.browser.tabs(), [""; 0]);
 }
@@ -267,7 +268,7 @@ fn a_stream_of_http_sse_that_wants_a_login_gets_it() {
     let mut bridge = machine.bridge(&servers).start();
     let response = bridge.initialize();
     assert!(response.contains("sign_in"), "{response}");
-    bridge.send(&request("1", "tools/call", r#"{"name":"sign_in"}"#));
+    bridge.send(&request("1", "tools/call", &servers.login_call()));
     follow(&machine.browser.tab(1));
     servers.resource.wait_for("GET", 2);
     bridge.finish();

@@ -27,7 +27,7 @@ fn the_first_message_is_answered_in_time_and_the_tools_include_sign_in() {
     assert!(instructions.to_lowercase().contains("sign"), "the instructions mention the login: {response}");
     let tools = value(&bridge.request("1", "tools/list", "{}"));
     let names: Vec<_> = tools["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
-    assert_eq!(names, ["sign_in"], "without stored tools there is one tool");
+    assert_eq!(names, [servers.login_tool()], "without stored tools there is one tool");
     bridge.finish();
 }
 
@@ -105,7 +105,11 @@ fn sign_in_returns_the_link_and_waits_for_the_login() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let mut bridge = machine.bridge(&servers).start();
     bridge.initialize();
-    bridge.send(&request("1", "tools/call", r#"{"name":"sign_in","arguments":{},"_meta":{"progressToken":"p"}}"#));
+    bridge.send(&request(
+        "1",
+        "tools/call",
+        &format!(r#"{{"name":"{}","_meta":{{"progressToken":"p"}}}}"#, servers.login_tool()),
+    ));
     let progress = bridge.message("notifications/progress");
     assert!(progress.contains(r#""progressToken":"p""#), "{progress}");
     let tab = machine.browser.tab(1);
@@ -168,14 +172,17 @@ fn the_stored_results_of_a_server_are_used_while_logged_out() {
     let response = bridge.initialize();
     assert!(response.contains("an-upstream"), "the stored result is used: {response}");
     let tools = bridge.request("1", "tools/list", "{}");
-    assert!(tools.contains(r#""look""#) && tools.contains(r#""sign_in""#), "the stored tools and sign_in: {tools}");
+    assert!(
+        tools.contains(r#""look""#) && tools.contains(&servers.login_tool()),
+        "the stored tools and sign_in: {tools}"
+    );
     bridge.finish();
 }
 
 #[test]
 fn a_client_with_url_elicitation_gets_the_login_link() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
-    let mut bridge = machine.bridge(&servers).start();
+    let mut bridge = machine.bridge_without_browser(&servers).start();
     let elicited = login_elicitation(&mut bridge);
     let params = &elicited["params"];
     assert_eq!(params["mode"], "url", "{elicited}");
@@ -206,7 +213,7 @@ fn auth_wait_sends_no_placeholder_result() {
 #[test]
 fn a_failed_login_sends_no_elicitation_complete() {
     let (servers, machine) = (OauthServers::start(Rules::user_denies()), Machine::without_user());
-    let mut bridge = machine.bridge(&servers).start();
+    let mut bridge = machine.bridge_without_browser(&servers).start();
     let elicited = login_elicitation(&mut bridge);
     follow(elicited["params"]["url"].as_str().expect("a URL"));
     let answer = bridge.response("2");

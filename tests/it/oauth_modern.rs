@@ -60,7 +60,7 @@ fn a_modern_client_gets_sign_in_and_a_notification_after_the_login() {
         let mut bridge = modern_bridge(&machine, &servers);
         assert_logged_out_result(&bridge.request_modern("1", "server/discover", ""));
         let listed = bridge.request_modern("2", "tools/list", "");
-        assert_eq!(tools(&listed), ["sign_in"], "without stored tools there is one tool");
+        assert_eq!(tools(&listed), [servers.login_tool()], "without stored tools there is one tool");
         assert_eq!((&listed["result"]["ttlMs"], &listed["result"]["resultType"]), (&json!(0), &json!("complete")));
         subscribe_to_tools(&mut bridge, r#""news""#);
         let stands = value(&bridge.message("notifications/subscriptions/acknowledged"));
@@ -92,11 +92,20 @@ fn sign_in_serves_a_modern_client() {
         let (servers, machine) = (OauthServers::of_era(era), Machine::without_user());
         let mut bridge = modern_bridge(&machine, &servers);
         bridge.request_modern("1", "server/discover", "");
-        bridge.send(&modern_request_with("2", "tools/call", r#""name":"sign_in""#, CAPABILITIES_WITHOUT_URLS, ""));
+        bridge.send(&modern_request_with(
+            "2",
+            "tools/call",
+            &format!(r#""name":"{}""#, servers.login_tool()),
+            CAPABILITIES_WITHOUT_URLS,
+            "",
+        ));
         follow(&machine.browser.tab(1));
         let answer = value(&bridge.response("2"));
         assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
-        assert!(answer["result"]["content"][0]["text"].as_str().unwrap_or_default().contains("Signed in"), "{answer}");
+        assert!(
+            answer["result"]["content"][0]["text"].as_str().unwrap_or_default().contains("is signed in to"),
+            "{answer}"
+        );
         modern_call_succeeds(&mut bridge, "3");
         bridge.finish();
     }
@@ -109,7 +118,7 @@ fn a_client_that_sends_modern_requests_after_a_refused_discover_is_modern() {
         let mut bridge = machine.bridge(&servers).start();
         let refused = bridge.request_modern("1", "server/discover", "");
         assert_eq!(refused["error"]["code"], -32601, "the client may fall back to initialize: {refused}");
-        assert_eq!(tools(&bridge.request_modern("2", "tools/list", "")), ["sign_in"]);
+        assert_eq!(tools(&bridge.request_modern("2", "tools/list", "")), [servers.login_tool()]);
         assert_logged_out_result(&bridge.request_modern("3", "server/discover", ""));
         bridge.send(&modern_request_with("4", "tools/call", r#""name":"look""#, CAPABILITIES_WITHOUT_URLS, ""));
         follow(&machine.browser.tab(1));
@@ -140,7 +149,7 @@ fn a_modern_client_gets_the_stored_discover_result_while_logged_out() {
         assert_eq!(info(&discovered), info(&real), "the stored result is used");
         let instructions = discovered["result"]["instructions"].as_str().unwrap_or_default();
         assert!(instructions.contains("mind the gap"), "the server's own instructions are kept: {discovered}");
-        assert_eq!(tools(&bridge.request_modern("2", "tools/list", "")), ["look", "sign_in"]);
+        assert_eq!(tools(&bridge.request_modern("2", "tools/list", "")), ["look".to_owned(), servers.login_tool()]);
         bridge.finish();
     }
 }
@@ -268,7 +277,7 @@ fn a_legacy_client_logs_in_to_a_modern_server() {
     let mut bridge = machine.bridge(&servers).start();
     let response = value(&bridge.initialize());
     assert!(response["result"]["instructions"].as_str().is_some_and(|text| text.contains("sign_in")), "{response}");
-    assert_eq!(tools(&value(&bridge.request("1", "tools/list", "{}"))), ["sign_in"]);
+    assert_eq!(tools(&value(&bridge.request("1", "tools/list", "{}"))), [servers.login_tool()]);
     bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
     follow(&machine.browser.tab(1));
     assert!(bridge.response("2").contains("looked"));
@@ -280,7 +289,7 @@ fn a_legacy_client_logs_in_to_a_modern_server() {
     let mut bridge = machine.bridge(&servers).start();
     let response = value(&bridge.initialize());
     assert_eq!(response["result"]["serverInfo"]["name"], "a-modern-upstream", "the stored result is used: {response}");
-    assert_eq!(tools(&value(&bridge.request("1", "tools/list", "{}"))), ["look", "sign_in"]);
+    assert_eq!(tools(&value(&bridge.request("1", "tools/list", "{}"))), ["look".to_owned(), servers.login_tool()]);
     bridge.finish();
 }
 
@@ -288,7 +297,7 @@ fn a_legacy_client_logs_in_to_a_modern_server() {
 fn a_modern_client_with_url_elicitation_gets_the_login_link() {
     for era in ERAS {
         let (servers, machine) = (OauthServers::of_era(era), Machine::without_user());
-        let mut bridge = modern_bridge(&machine, &servers);
+        let mut bridge = machine.bridge_without_browser(&servers).args(["--client-protocol", "modern"]).start();
         let call = r#""name":"look","arguments":{}"#;
         let interim = bridge.request_modern("1", "tools/call", call);
         assert_eq!(interim["result"]["resultType"], "input_required", "{interim}");

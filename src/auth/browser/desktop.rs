@@ -58,6 +58,21 @@ impl Desktop {
         }
     }
 
+    /// Whether a person who uses this machine has the browser on another one.
+    pub(in crate::auth) fn is_elsewhere(&self) -> bool {
+        self.obstacle().is_some()
+    }
+
+    /// Why a browser that is opened here would not be seen.
+    fn obstacle(&self) -> Option<&'static str> {
+        match self.system {
+            _ if self.is_remote => Some("this is a remote session"),
+            _ if self.is_container => Some("this is a container"),
+            System::Linux if !self.has_display && self.bus.is_none() => Some("there is no display"),
+            _ => None,
+        }
+    }
+
     /// What to try, best first, or why there is nothing to try.
     pub(super) fn openers(&self) -> Result<Vec<Opener>, String> {
         // $BROWSER comes first. On remote machines, editors set it to a program that opens the person's own browser.
@@ -65,13 +80,7 @@ impl Desktop {
         if self.browser.as_deref().is_some_and(|browser| browser == "none") {
             return Err("BROWSER is none".to_owned());
         }
-        let obstacle = match self.system {
-            _ if self.is_remote => Some("this is a remote session"),
-            _ if self.is_container => Some("this is a container"),
-            System::Linux if !self.has_display && self.bus.is_none() => Some("there is no display"),
-            _ => None,
-        };
-        match obstacle {
+        match self.obstacle() {
             None => openers.extend(self.system_openers()),
             Some(why) if openers.is_empty() => return Err(why.to_owned()),
             Some(_) => {}

@@ -4,7 +4,9 @@
 //! Other users of the machine can read the arguments of the program that opens the browser. So it is given a short
 //! address, which works once: whoever opens it second learns nothing from it. It sets a cookie, and redirects to the
 //! authorization URL with a `state` of its own; the callback takes that `state` only with the cookie. The `state` of the
-//! URL that people are shown, which is in no argument, needs no cookie: they may open it in another browser.
+//! URL itself needs no cookie: a person may open it in another browser.
+//!
+//! People are shown a short address too, which is in no argument. It works as often as they open it.
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
@@ -14,38 +16,61 @@ use url::Url;
 
 use super::redirect::tab_state;
 use crate::auth::crypto::{is_equal, random_text, sha256_base64url};
+use crate::files::sha256;
 
 /// The beginning of the path of short addresses.
 pub(super) const START: &str = "/start/";
 
-/// So many short addresses lead to one login: the tab's, the printed one, and those of other processes that show it.
+/// So many short addresses lead to one login: those of tabs, the printed one, and those of other processes.
 const ADDRESSES: u8 = 64;
 
-/// Which of its short addresses.
+/// The number of the printed one.
+const PRINTED: u8 = 1;
+
+/// A short address has 80 bits in these 32 characters. Programs that show it may read `_` and `*` as markup and break
+/// lines at hyphens, and people may read it aloud.
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+const LENGTH: usize = 16;
+
+/// What a short address is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::auth) enum Purpose {
-    /// The one that a program opens in a browser.
-    Tab,
-    /// The one that people are shown.
+    /// The process that has begun the login opens a browser, once.
+    FirstTab,
+    /// Any process opens a browser, once. These addresses were opened before.
+    AnotherTab { opened: u64 },
+    /// People are shown it, and open it when and as often as they like.
     Print,
 }
 
-/// A short address of a login whose callback server, in this or another process, has this redirect URI. The cookie comes
-/// back only to the host that has set it. `is_own`: it is a login of this process.
-pub(in crate::auth) fn start_url(redirect_uri: &str, start: &str, purpose: Purpose, is_own: bool) -> String {
-    let mut number = u8::from(purpose == Purpose::Print);
-    if !is_own {
+impl Purpose {
+    /// The number of an address for it.
+    fn number(self) -> u8 {
+        let Self::AnotherTab { opened } = self else { return if self == Self::Print { PRINTED } else { 0 } };
         // Processes do not know of each other's addresses.
-        let random = random_text().unwrap_or_default().bytes().fold(0u8, |sum, byte| sum.wrapping_mul(31) ^ byte);
-        number += 2 + 2 * (random % (ADDRESSES / 2 - 1));
+        let random =
+            random_text().unwrap_or_default().bytes().fold(0usize, |sum, byte| sum * 31 % 65_521 + usize::from(byte));
+        let fresh: Vec<u8> = (2..ADDRESSES).filter(|number| opened & 1 << number == 0).collect();
+        fresh.get(random % fresh.len().max(1)).copied().unwrap_or(PRINTED)
     }
+}
+
+/// A short address of a login whose callback server, in this or another process, has this redirect URI. The cookie comes
+/// back only to the host that has set it.
+pub(in crate::auth) fn start_url(redirect_uri: &str, start: &str, purpose: Purpose) -> String {
     let origin = Url::parse(redirect_uri).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
-    format!("{origin}{START}{}", name(start, number))
+    format!("{origin}{START}{}", name(start, purpose.number()))
 }
 
 /// The last part of a short address.
 fn name(start: &str, number: u8) -> String {
-    sha256_base64url(&format!("{start} {number}"))[..16].to_owned()
+    let digest = sha256(format!("{start} {number}").as_bytes());
+    digest.iter().take(LENGTH).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
+}
+
+/// Whether the address of this number works once: all but the one that people are shown.
+fn works_once(number: u8) -> bool {
+    number != PRINTED
 }
 
 /// The short addresses of a login.
@@ -77,7 +102,7 @@ impl StartAddresses {
         *self.url.lock() = with_state_of_tab(url, &self.state);
     }
 
-    /// Opens the address with this last part: the authorization URL. `Err(true)` if it was opened before.
+    /// Opens the address with this last part: the authorization URL. `Err(true)` if it works once and was opened before.
     pub(super) fn open(&self, given: &str) -> Result<String, bool> {
         let number = (0..ADDRESSES).find(|number| is_equal(given, &name(&self.start, *number))).ok_or(false)?;
         let bit = 1 << number;
@@ -85,7 +110,7 @@ impl StartAddresses {
             let before = std::mem::replace(opened, *opened | bit);
             before & bit == 0
         });
-        if is_first { Ok(self.url.lock().clone()) } else { Err(true) }
+        if is_first || !works_once(number) { Ok(self.url.lock().clone()) } else { Err(true) }
     }
 
     /// The cookie, for the callback at this path and for no page of another server on this machine.
@@ -128,13 +153,18 @@ mod tests {
     }
 
     #[test]
-    fn each_address_works_once_and_leads_to_a_state_of_the_tab() {
+    fn the_address_of_a_tab_works_once_and_the_one_that_people_are_shown_again_and_again() {
         let addresses = StartAddresses::new("seed", "st-1", URL, 4, 0);
-        let url = |purpose, is_own| start_url("http://localhost:4/cb", "seed", purpose, is_own);
-        let (tab, printed) = (url(Purpose::Tab, true), url(Purpose::Print, true));
+        let url = |purpose| start_url("http://localhost:4/cb", "seed", purpose);
+        let (tab, printed) = (url(Purpose::FirstTab), url(Purpose::Print));
         assert!(tab.starts_with("http://localhost:4/start/") && tab != printed, "{tab} {printed}");
+        assert_eq!(printed, url(Purpose::Print), "every process shows the same one");
         let expected = format!("https://as.example/authorize?state={}&x=y", tab_state("st-1"));
-        for address in [&tab, &printed, &url(Purpose::Tab, false)] {
+        for _ in 0..3 {
+            assert_eq!(addresses.open(last(&printed)), Ok(expected.clone()), "a person may close the tab");
+        }
+        let another = Purpose::AnotherTab { opened: !(1 << 5) };
+        for address in [&tab, &url(another)] {
             assert_eq!(addresses.open(last(address)), Ok(expected.clone()));
             assert_eq!(addresses.open(last(address)), Err(true), "it works once");
         }
@@ -142,6 +172,10 @@ mod tests {
         assert_eq!(taken_over.open(last(&tab)), Err(true), "in the next process too");
         for wrong in ["", "seed", "st-1"] {
             assert_eq!(addresses.open(wrong), Err(false), "{wrong}");
+        }
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        for address in [tab, printed] {
+            assert!(last(&address).bytes().all(is_plain), "no program breaks it or takes it for markup: {address}");
         }
     }
 
@@ -165,7 +199,7 @@ mod tests {
     fn where_the_url_holds_no_state_every_browser_needs_the_cookie_once_the_address_was_opened() {
         let addresses = StartAddresses::new("seed", "st-1", "https://as.example/authorize?request_uri=x", 4, 0);
         assert!(addresses.is_right_browser(&HeaderMap::new(), false));
-        let tab = start_url("http://localhost:4/cb", "seed", Purpose::Tab, true);
+        let tab = start_url("http://localhost:4/cb", "seed", Purpose::FirstTab);
         assert!(addresses.open(last(&tab)).is_ok());
         assert!(!addresses.is_right_browser(&HeaderMap::new(), false));
     }

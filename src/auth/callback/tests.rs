@@ -40,7 +40,7 @@ async fn get(port: u16, path: &str) -> String {
 }
 
 fn signed_in() -> Page {
-    Page::SignedIn { host: "mcp.example.com".to_owned() }
+    Page::SignedIn { host: "mcp.example.com".to_owned(), next_step: None }
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn the_short_address_redirects_at_every_host_name_of_this_machine() {
     let url = format!("location: https://as.example/authorize?state={}\r\n", redirect::tab_state("st-1"));
     for name in settings.names() {
         let start = loop {
-            let start = start_url("http://localhost/", "nonce-1", Purpose::Tab, false);
+            let start = start_url("http://localhost/", "nonce-1", Purpose::AnotherTab { opened: 0 });
             let path = start.strip_prefix("http://localhost").unwrap().to_owned();
             let answer = ask(port, &format!("GET {path}"), &format!("{name}:{port}")).await;
             // Another round may have had this one of the addresses.
@@ -198,7 +198,7 @@ async fn connections_without_a_request_do_not_block_the_browser() {
 async fn malformed_and_too_long_requests_get_an_error_and_long_ones_are_read() {
     let (_callback, port) = callback(&CallbackSettings::default());
     let host = format!("localhost:{port}");
-    let start = start_url("http://localhost/", "nonce-1", Purpose::Tab, true).replace("http://localhost", "GET ");
+    let start = start_url("http://localhost/", "nonce-1", Purpose::FirstTab).replace("http://localhost", "GET ");
     for (line, host, status) in [
         ("GET", host.clone(), 400),
         ("\u{1}", host.clone(), 400),
@@ -223,7 +223,7 @@ async fn a_head_may_come_in_pieces() {
     let (_callback, port) = callback(&CallbackSettings::default());
     let mut browser = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     browser.set_nodelay(true).unwrap();
-    let start = start_url("http://127.0.0.1/callback", "nonce-1", Purpose::Print, true);
+    let start = start_url("http://127.0.0.1/callback", "nonce-1", Purpose::Print);
     let path = start.strip_prefix("http://127.0.0.1").unwrap();
     for byte in format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").bytes() {
         browser.write_all(&[byte]).await.unwrap();

@@ -10,7 +10,6 @@ use crate::auth::authorization::endpoint::check_endpoint;
 use crate::auth::authorization::{self, AuthorizationError, AuthorizationRequest};
 use crate::auth::callback::Callback;
 use crate::auth::login_context::LoginContext;
-use crate::auth::login_status::LoginPrompt;
 use crate::auth::metadata::Metadata;
 use crate::auth::record::Origin;
 use crate::auth::token::{TokenEndpoint, TokenError};
@@ -105,7 +104,7 @@ pub(super) async fn renew(context: &LoginContext, callback: &Callback, request: 
         Ok(url) => {
             callback.set_url(&url);
             context.login_lock.save_url(request.state.expose(), url.clone()).await;
-            context.login_status.set_prompt(LoginPrompt { url, code: None, warning: request.warning() });
+            context.login_status.set_url(&url);
         }
         Err(error) => log::info!("the address to sign in at could not be renewed: {error}"),
     }

@@ -13,7 +13,7 @@ use crate::auth::discovery::{Discovered, DiscoveryError};
 use crate::auth::dpop::Dpop;
 use crate::auth::expiry::now;
 use crate::auth::login_context::LoginContext;
-use crate::auth::login_lock::{LoginGuard, PendingLogin};
+use crate::auth::login_lock::{LoginGuard, PendingLogin, PendingTab};
 use crate::auth::metadata::Metadata;
 use crate::auth::record::{Client, Origin};
 use crate::auth::scope::{ScopeAttempt, is_registered_too_narrowly};
@@ -113,6 +113,8 @@ pub(super) async fn begin(
         port: listener.port,
         start: random_text().map_err(LoginError::other)?,
         opened: 0,
+        tab: if options.opens { PendingTab::Opening } else { PendingTab::None },
+        has_callback: listener.is_open() && !options.quiet,
         begun_at: now(),
         payload: serde_json::to_value(&pending).unwrap_or_default(),
         redirect: None,
@@ -182,7 +184,9 @@ pub(super) async fn take_over(
     settings.port = Some(left.port);
     let Ok(listener) = Listener::bind(&settings, &[]) else { return Ok(None) };
     log::info!("a login that another process began is taken over");
-    let mut left = left;
+    // The process that was opening a tab may have died before.
+    let tab = if left.tab == PendingTab::Open { PendingTab::Open } else { PendingTab::None };
+    let mut left = PendingLogin { has_callback: true, tab, ..left };
     if pending.pushed_for.is_some()
         && let Ok(url) = address::authorization_url(context, &mut pending).await
     {
@@ -202,9 +206,8 @@ async fn show(
 ) -> Result<Callback, LoginError> {
     guard.save_pending(pending.clone()).await?;
     let PendingLogin { state, start, url, opened, .. } = pending.clone();
-    let has_callback = listener.is_open();
     let expected = ExpectedRedirect { state, start, url, opened };
     let callback = Callback::start(listener, &expected).map_err(LoginError::other)?;
-    prompt::show(context, guard, request, &pending, has_callback, options).await;
+    prompt::show(context, request, &pending, options).await;
     Ok(callback)
 }

@@ -9,7 +9,7 @@ use crate::auth::authorization::endpoint::warning as endpoint_warning;
 use crate::auth::discovery::DiscoveryError;
 use crate::auth::grants::device::{self, DeviceAuthorization};
 use crate::auth::login_context::LoginContext;
-use crate::auth::login_status::LoginPrompt;
+use crate::auth::login_status::{LoginPrompt, Tab};
 use crate::auth::metadata::Metadata;
 use crate::auth::record::Record;
 use crate::auth::registration::RegistrationRequest;
@@ -52,7 +52,8 @@ pub(super) async fn log_in(context: &Arc<LoginContext>, options: &LoginOptions) 
     // Nothing in the answers names the authorization server.
     let warning = asked.zip(polled).and_then(|(asked, polled)| endpoint_warning(asked, polled));
     prompt::warn(warning.as_deref());
-    context.login_status.set_prompt(LoginPrompt { url: url.clone(), code, warning });
+    let prompt = LoginPrompt { url: url.clone(), short: None, is_elsewhere: false, tab: Tab::None, code, warning };
+    context.login_status.set_prompt(prompt);
     let server = context.shown_server();
     log::notice(&format!("to sign in to {server}, open {url} anywhere and type the code {}", device.user_code));
     if options.opens && options.asked_for {

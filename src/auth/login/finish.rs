@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::address::{self, Renewal};
 use super::error::LoginError;
-use super::prompt::LoginOptions;
+use super::prompt::{self, LoginOptions};
 use crate::auth::account::Snapshot;
 use crate::auth::authorization::{self, AuthorizationRequest};
 use crate::auth::callback::{Callback, Redirect};
@@ -47,6 +47,9 @@ pub(super) async fn finish(
                 Ok(held) => break Ok(held),
                 Err(error) => log::notice(&format!("{error}; still waiting")),
             },
+            () = context.login_status.tab_requested.notified() => {
+                prompt::open_another_tab(context, state, options).await;
+            }
             () = renewal.due() => address::renew(context, callback, pending).await,
             () = context.login_lock.cancelled(state) => {
                 // Or another process has finished it.
@@ -79,7 +82,7 @@ pub(super) async fn answer_browser(
 ) {
     let host = context.shown_server();
     let page = match logged_in {
-        Ok(_) => Page::SignedIn { host },
+        Ok(_) => Page::SignedIn { host, next_step: context.login_status.next_step() },
         Err(error) => {
             let reason = log::redact(&error.to_string());
             if goes_on { Page::Retrying { host, reason } } else { Page::Failed { host, reason, advice: error.hint() } }

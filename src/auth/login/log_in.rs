@@ -20,7 +20,7 @@ use crate::auth::account::Snapshot;
 use crate::auth::authorization::AuthorizationRequest;
 use crate::auth::challenge::Challenge;
 use crate::auth::login_context::LoginContext;
-use crate::auth::login_lock::{LoginGuard, Turn};
+use crate::auth::login_lock::{LoginGuard, PendingLogin, Turn};
 use crate::auth::settings::Grant;
 use crate::auth::store::StoreError;
 use crate::log;
@@ -93,23 +93,30 @@ async fn wait_for_turn(context: &Arc<LoginContext>, seen: u64, options: &mut Log
         log::info!("{waiting}");
     }
     let helping = async {
-        let mut shown = None;
+        let mut shown: Option<PendingLogin> = None;
         loop {
-            let pending = context.login_lock.pending().await;
-            if let Some(pending) = pending {
-                // The address of a pushed request changes from time to time.
-                if shown.as_ref().is_none_or(|(state, _)| *state != pending.state) {
-                    prompt::show_pending(context, &pending, options).await;
-                } else if shown.as_ref().is_none_or(|(_, url)| *url != pending.url) {
-                    context.login_status.set_prompt(prompt::pending_prompt(&pending));
+            if let Some(pending) = context.login_lock.pending().await {
+                match &shown {
+                    Some(shown) if shown.state == pending.state => {
+                        // The address of a pushed request changes from time to time.
+                        context.login_status.set_url(&pending.url);
+                        if shown.tab != pending.tab {
+                            context.login_status.set_tab(prompt::earlier_tab(&pending));
+                        }
+                    }
+                    _ => prompt::show_pending(context, &pending, options).await,
                 }
-                shown = Some((pending.state, pending.url));
+                shown = Some(pending);
             }
+            let state = shown.as_ref().map(|shown| shown.state.clone()).unwrap_or_default();
             tokio::select! {
                 Some(text) = options.next_pasted() => match complete_pending(context, &text).await {
                     Ok(_) => return,
                     Err(error) => log::notice(&format!("{error}; still waiting")),
                 },
+                () = context.login_status.tab_requested.notified() => {
+                    prompt::open_another_tab(context, &state, options).await;
+                }
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
@@ -210,6 +217,15 @@ pub(crate) async fn complete_login(context: &Arc<LoginContext>, redirect: &str) 
     let logged_in = complete_pending(context, redirect).await?;
     context.login_lock.remove_pending().await?;
     Ok(logged_in)
+}
+
+/// Finishes the login under way with the whole address that the browser ended at. A model brings it, perhaps not the one
+/// that its person gave it: of a code alone nothing shows that it is for this login.
+pub(crate) async fn complete_with_address(context: &Arc<LoginContext>, address: &str) -> Result<(), LoginError> {
+    if !address.contains("state=") {
+        return Err(LoginError::Other("that is not the whole address that the browser ended at".to_owned()));
+    }
+    complete_pending(context, address).await.map(drop)
 }
 
 /// Finishes the login under way, in whichever process it was begun.

@@ -44,6 +44,12 @@ pub struct PendingLogin {
     /// Which of them were opened.
     #[serde(default)]
     pub(super) opened: u64,
+    /// What became of the tab.
+    #[serde(default)]
+    pub(super) tab: PendingTab,
+    /// The process that has begun the login waits at them.
+    #[serde(default)]
+    pub(super) has_callback: bool,
     /// Seconds since 1970.
     pub(super) begun_at: u64,
     /// [`super::authorization::AuthorizationRequest`]: what the protocol needs to finish, such as the PKCE verifier.
@@ -53,6 +59,16 @@ pub struct PendingLogin {
     /// the next one need not wait for a browser that does not come again.
     #[serde(default)]
     pub(super) redirect: Option<Secret>,
+}
+
+/// Does a browser show where to sign in?
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum PendingTab {
+    #[default]
+    None,
+    /// It is being opened.
+    Opening,
+    Open,
 }
 
 /// How waiting for the login lock ended.
@@ -129,6 +145,11 @@ impl LoginLock {
         self.change_pending(state, move |pending| pending.opened = opened).await;
     }
 
+    /// Saves whether a browser shows the login with this `state`.
+    pub(super) async fn save_tab(&self, state: &str, tab: PendingTab) {
+        self.change_pending(state, move |pending| pending.tab = tab).await;
+    }
+
     async fn change_pending(&self, state: &str, change: impl FnOnce(&mut PendingLogin) + Send + 'static) {
         let state = state.to_owned();
         let save = move |store: &Store, key: &Key| {
@@ -186,6 +207,19 @@ impl LoginLock {
         self.account.on_disk(forget).await.ok();
     }
 
+    /// Counts a tab that is about to be opened: if the process is killed then, the tab is counted. `Err` is how long
+    /// there must be no tab.
+    pub(super) async fn claim_tab(&self, reason: TabReason) -> Result<(), Duration> {
+        let claim = move |store: &Store, key: &Key| change_ration(store, key, |ration| ration.claim_tab(reason, now()));
+        match self.account.on_disk(claim).await {
+            Ok(Ok(claimed)) => claimed,
+            Ok(Err(error)) | Err(error) => {
+                log::warn!("{error}; {}", error.hint());
+                Ok(())
+            }
+        }
+    }
+
     /// Whether a client may be registered now.
     pub(super) async fn may_register(&self) -> bool {
         self.account.on_disk(|store, key| ration(store, key).may_register(now())).await.unwrap_or(true)
@@ -230,19 +264,6 @@ impl LoginGuard {
     pub(super) async fn save_pending(&self, pending: PendingLogin) -> Result<(), StoreError> {
         let account = &self.login.account;
         account.note_kept(account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending)).await?)
-    }
-
-    /// Counts a tab that is about to be opened: if the process is killed then, the tab is counted. `Err` is how long
-    /// there must be no tab.
-    pub(super) async fn claim_tab(&self, reason: TabReason) -> Result<(), Duration> {
-        let claim = move |store: &Store, key: &Key| change_ration(store, key, |ration| ration.claim_tab(reason, now()));
-        match self.login.account.on_disk(claim).await {
-            Ok(Ok(claimed)) => claimed,
-            Ok(Err(error)) | Err(error) => {
-                log::warn!("{error}; {}", error.hint());
-                Ok(())
-            }
-        }
     }
 
     /// The login has ended, successfully or not: removes it from the disk and lets the next process log in.

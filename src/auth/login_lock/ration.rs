@@ -26,6 +26,9 @@ pub(in crate::auth) enum TabReason {
     NextAttempt,
     /// A request needs a login.
     Needed,
+    /// A person had the bridge's tool called: no pause. (A model can call it without a person, so the limit of the hour
+    /// holds.)
+    Called,
 }
 
 /// When tabs were opened and clients registered, in seconds since 1970. This is a file beside the login's record.
@@ -128,7 +131,7 @@ mod tests {
             assert_eq!(ration.claim_tab(reason, 10_000), Ok(()), "after a success there is no pause");
             ration.note_success();
         }
-        for reason in [TabReason::Needed, TabReason::NextAttempt] {
+        for reason in [TabReason::Needed, TabReason::NextAttempt, TabReason::Called] {
             assert_eq!(ration.claim_tab(reason, 10_100), Err(Duration::from_secs(HOUR - 100)));
         }
         assert_eq!(ration.claim_tab(TabReason::AskedFor, 10_100), Ok(()), "a person may ask for more");

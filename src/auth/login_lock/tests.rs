@@ -15,6 +15,8 @@ fn pending() -> PendingLogin {
         state: "st".to_owned(),
         port: 4000,
         start: "nonce".to_owned(),
+        tab: PendingTab::None,
+        has_callback: true,
         opened: 0,
         begun_at: now(),
         payload: json!({"issuer": "https://as"}),
@@ -76,9 +78,9 @@ async fn tabs_are_counted_across_processes() {
     let home = tempfile::tempdir().unwrap();
     let guard = own(&login_lock(home.path())).await;
     guard.save_pending(pending()).await.unwrap();
-    assert!(guard.claim_tab(TabReason::Needed).await.is_ok());
+    assert!(guard.login.claim_tab(TabReason::Needed).await.is_ok());
     guard.release().await;
-    let left = own(&login_lock(home.path())).await.claim_tab(TabReason::Needed).await.unwrap_err();
+    let left = login_lock(home.path()).claim_tab(TabReason::Needed).await.unwrap_err();
     assert!(left > Duration::from_secs(100), "the next process waits its two minutes: {left:?}");
 }
 

@@ -32,6 +32,8 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 pub(super) enum Page {
     SignedIn {
         host: String,
+        /// What to do then, where the program does not have the server's tools by itself.
+        next_step: Option<String>,
     },
     Failed {
         host: String,
@@ -71,9 +73,10 @@ impl Page {
 
     fn text(&self) -> String {
         match self {
-            Self::SignedIn { host } => format!(
-                "<p>You are signed in to <strong>{}</strong>. You can close this tab and go back to your program.</p>",
-                escaped(host)
+            Self::SignedIn { host, next_step } => format!(
+                "<p>You are signed in to <strong>{}</strong>. You can close this tab and go back to your program.</p>{}",
+                escaped(host),
+                next_step.as_ref().map(|step| format!("\n<p>{}</p>", escaped(step))).unwrap_or_default()
             ),
             Self::Failed { host, reason, advice } => format!(
                 "<p>You are not signed in to <strong>{}</strong>.</p>\n<p class=\"reason\">{}</p>\n<p>{}</p>",

@@ -131,7 +131,7 @@ impl Sender {
             Ok(prompt) => (prompt.map(Box::new), None),
             Err(why) => (None, Some(why)),
         };
-        Failure::SignIn { host, scope: status.missing_scope(), prompt, why }
+        Failure::SignIn { host, scope: status.missing_scope(), prompt, why, command: self.auth.login_command() }
     }
 
     /// Waits for the next part of a response, but no longer than the server may be silent.

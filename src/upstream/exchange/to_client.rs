@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::repeatable::Repeatable;
 use super::server_requests::ServerRequests;
@@ -21,6 +21,9 @@ pub struct ToClient {
     receiver: Receiver,
     /// Noted where the bridge applies rules to tools.
     changes: Option<Changes>,
+    /// How often the client was notified that the tools have changed. Whoever notifies it adds to it; a call of the
+    /// bridge's own tool waits for it.
+    tool_changes: Arc<watch::Sender<u64>>,
     /// The requests of the server that the client has not answered.
     pub(crate) server_requests: Arc<ServerRequests>,
     /// Which requests may be sent again that were lost.
@@ -43,6 +46,7 @@ impl ToClient {
             outgoing,
             receiver: Receiver::Client(events),
             changes,
+            tool_changes: Arc::default(),
             server_requests: Arc::default(),
             repeatable: Arc::default(),
         }
@@ -70,6 +74,12 @@ impl ToClient {
     pub(crate) fn tools_changed(&self) {
         self.repeatable.forget_tools();
         self.changes.iter().for_each(Changes::note);
+        self.tool_changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// How often the client was notified that the tools have changed.
+    pub(crate) fn tool_changes(&self) -> watch::Receiver<u64> {
+        self.tool_changes.subscribe()
     }
 
     /// Delivers one message, once the client has read enough of those before.

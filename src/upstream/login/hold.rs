@@ -1,5 +1,6 @@
-//! How does a request wait for a person to log in? The client learns where, and that the bridge still waits.
+//! How does a request wait for a person to log in? Where somebody can see where to go; else the address is the answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::elicitation::{self, Reply};
@@ -7,7 +8,6 @@ use super::state::{LoginState, RequestParams};
 use crate::auth::AuthMode;
 use crate::message::{self, Message};
 use crate::upstream::Failure;
-use std::sync::Arc;
 
 /// How long a request waits for a person. Clients give a call a minute.
 const HOLD: Duration = Duration::from_secs(45);
@@ -26,22 +26,33 @@ pub(super) async fn hold(state: &Arc<LoginState>, request: &Message) -> Result<(
     let status = state.status();
     status.request_login();
     let waiting = async {
-        let prompt = status.prompt(PROMPT).await;
+        let prompt = status.settled_prompt(PROMPT).await;
+        if !status.is_wanted() {
+            return true;
+        }
+        // A login that cannot be begun need not be waited for.
+        let Ok(Some(prompt)) = prompt else { return false };
         let _waiting = state.wait_for_person(request.requests().len());
-        if let Ok(Some(prompt)) = &prompt
-            && elicitation::ask(state, prompt).await == Reply::Declined
-        {
+        // A user who wants errors wants them at once, and so does one who did not log in the last time.
+        if state.sender().auth.mode() == AuthMode::Error || state.was_in_vain(&prompt) {
             return false;
         }
-        // A login that cannot be begun need not be waited for, and a user who wants errors wants them at once.
-        let is_waited_for = prompt.is_ok() && state.sender().auth.mode() != AuthMode::Error;
-        is_waited_for && status.finished(HOLD).await
+        let is_seen = prompt.has_tab() || state.is_accepted(&prompt);
+        if !is_seen && elicitation::ask(state, &prompt).await != Reply::Accepted {
+            return !status.is_wanted();
+        }
+        status.finished(HOLD).await
     };
     let logged_in = tokio::select! {
-        logged_in = tokio::time::timeout(HOLD, waiting) => logged_in.unwrap_or(false),
-        () = send_progress(state, request) => false,
+        logged_in = tokio::time::timeout(HOLD, waiting) => logged_in,
+        () = send_progress(state, request) => Ok(false),
     };
-    if logged_in { Ok(()) } else { Err(state.sender().login_needed().await) }
+    match logged_in {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        Err(_) => state.note_in_vain(status.prompt(Duration::ZERO).await.ok().flatten()),
+    }
+    Err(state.sender().login_needed().await)
 }
 
 /// Sends progress of a request for as long as this is polled; none, if the client does not want any.
@@ -51,8 +62,8 @@ async fn send_progress(state: &LoginState, request: &Message) {
     for count in 1u32.. {
         let prompt = state.status().prompt(Duration::ZERO).await.ok().flatten();
         let at = prompt.map(|prompt| {
-            let code = prompt.code.map(|code| format!(" (type the code {code} there)")).unwrap_or_default();
-            format!(": {}{code}", prompt.url)
+            let code = prompt.code.as_ref().map(|code| format!(" (type the code {code} there)")).unwrap_or_default();
+            format!(": {}{code}", prompt.address())
         });
         let has_address = at.is_some();
         let text = format!("waiting for you to sign in{}", at.unwrap_or_default());

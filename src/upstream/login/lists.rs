@@ -2,15 +2,23 @@
 //! them, and the tool that logs in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answers::{answer, discover_result};
-use super::state::{LoginState, RequestParams};
+use super::state::{Carry, LoginState, RequestParams};
 use super::tool;
+use crate::auth::AuthMode;
 use crate::message::{self, Message};
 use crate::task;
+use crate::upstream::Failure;
+use crate::upstream::exchange::Outcome;
+
+/// How long it takes until a browser is open: two seconds after the first message, and what the authorization server
+/// and the desktop take.
+const TAB: Duration = Duration::from_secs(6);
 
 /// The response to a ping: it needs no login, and is a reason to begin one least of all.
 pub(super) fn answer_ping(state: &LoginState, request: &Message) -> Option<Message> {
@@ -60,13 +68,47 @@ pub(super) async fn answer_batch_locally(state: &Arc<LoginState>, batch: &[Messa
 /// The tools that the server had when a login was there, and the bridge's own.
 fn tools(state: &LoginState) -> Value {
     let mut tools = state.session.era.memory.recall(|record| record.tools.clone()).unwrap_or_default();
-    tools.push(tool::entry(&state.sender().host, &tools));
+    tools.push(tool::entry(state, &tools));
     state.set_offered_tool();
     Value::Array(tools)
 }
 
-/// Keeps the tools in the server's response to `tools/list`.
-pub(super) fn remember_tools(state: &LoginState, request: &Message, answer: &Message) {
+/// The server's own list of tools, where the client reads it once and a browser shows where to log in: the first request
+/// for it is held as long as the client waits for it. `None`: nobody logged in.
+pub(super) async fn hold_first(
+    state: &LoginState,
+    request: &Message,
+    is_new: bool,
+    carry: &Carry<'_>,
+) -> Option<Result<Outcome, Failure>> {
+    let limit = state.client_program()?.first_list;
+    if request.method() != Some("tools/list")
+        || state.sender().auth.mode() != AuthMode::Auto
+        || limit.is_zero()
+        || !state.is_first_list()
+    {
+        return None;
+    }
+    let status = state.status();
+    state.note_answered_locally(is_new);
+    status.note_use();
+    let logged_in = async {
+        let prompt = status.settled_prompt(TAB).await;
+        match prompt {
+            Ok(Some(prompt)) if prompt.has_tab() => status.finished(limit).await,
+            _ => !status.is_wanted(),
+        }
+    };
+    match tokio::time::timeout(limit, logged_in).await {
+        Ok(true) => {
+            Some(carry(request.clone()).await).filter(|carried| !carried.as_ref().is_err_and(Failure::wants_login))
+        }
+        _ => None,
+    }
+}
+
+/// Keeps the tools in the server's response to `tools/list`, and notes that the client has them all.
+pub(super) fn note_tools(state: &LoginState, request: &Message, answer: &Message) {
     #[derive(Deserialize)]
     struct Answer {
         result: Page,
@@ -79,5 +121,10 @@ pub(super) fn remember_tools(state: &LoginState, request: &Message, answer: &Mes
     }
     let Some(Answer { result }) = answer.read() else { return };
     let cursor = request.read::<RequestParams>().and_then(|request| request.params.cursor);
-    state.session.era.memory.keep_tools(result.tools, cursor.is_none(), result.next_cursor.is_none());
+    if result.next_cursor.is_none() {
+        state.note_list();
+    }
+    if state.sender().auth.can_log_in() {
+        state.session.era.memory.keep_tools(result.tools, cursor.is_none(), result.next_cursor.is_none());
+    }
 }

@@ -95,6 +95,9 @@ impl LoginSession {
         if tool::is_called(state, message) {
             return Ok(Outcome::Answer(tool::call(state, message).await));
         }
+        if let Some(outcome) = Box::pin(lists::hold_first(state, message, is_new, carry)).await {
+            return outcome;
+        }
         if let Some(answer) = lists::answer_locally(state, message) {
             state.note_answered_locally(is_new);
             return Ok(Outcome::Answer(answer));
@@ -167,10 +170,8 @@ impl LoginSession {
 
     /// Keeps the server's tools, for times when a login is missing.
     pub(super) fn note_tools(&self, request: &Message, outcome: &Outcome) {
-        if let Outcome::Answer(answer) = outcome
-            && self.0.sender().auth.can_log_in()
-        {
-            lists::remember_tools(&self.0, request, answer);
+        if let Outcome::Answer(answer) = outcome {
+            lists::note_tools(&self.0, request, answer);
         }
     }
 
@@ -184,7 +185,7 @@ impl LoginSession {
     }
 
     /// The name of the bridge's own tool, while there is one.
-    pub(super) fn own_tool_name(&self) -> Option<&'static str> {
+    pub(super) fn own_tool_name(&self) -> Option<Arc<str>> {
         self.0.offers_tool().then(|| tool::name(&self.0))
     }
 

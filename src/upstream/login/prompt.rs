@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::answers::{answer, not_logged_in};
-use super::elicitation::{READ, sentence};
+use super::elicitation::{READ, address, sentence};
 use super::hold::PROMPT;
 use super::state::LoginState;
 use crate::message::{Change, Members, Message};
@@ -31,7 +31,16 @@ const BY_ITSELF: Duration = Duration::from_secs(2);
 pub(crate) struct RepeatedRequest {
     /// As it was the first time.
     pub(crate) request: Message,
-    is_declined: bool,
+    action: Action,
+}
+
+/// What the person did with the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Accepted,
+    Declined,
+    /// The client says nothing of that kind.
+    Unknown,
 }
 
 impl RepeatedRequest {
@@ -45,21 +54,29 @@ impl RepeatedRequest {
         let action = response.and_then(|response| response.string("action"));
         let params = params.with(&[("requestState", Change::Remove), ("inputResponses", Change::Remove)]);
         let request = request.edited(&members, &[("params", Change::Set(&params))]);
-        Some(Self { request, is_declined: matches!(action.as_deref(), Some("decline" | "cancel")) })
+        let action = match action.as_deref() {
+            Some("accept") => Action::Accepted,
+            Some("decline" | "cancel") => Action::Declined,
+            _ => Action::Unknown,
+        };
+        Some(Self { request, action })
     }
 
     /// The response, if the person does not want to log in, and a login is still missing.
     pub(super) async fn declined(&self, state: &LoginState) -> Option<Result<Outcome, Failure>> {
+        if self.action == Action::Accepted {
+            state.note_accepted();
+        }
         let was_read = state.prompted_at().is_some_and(|prompted| prompted.elapsed() > READ);
-        if !self.is_declined || !was_read || !state.status().is_wanted() {
+        if self.action != Action::Declined || !was_read || !state.status().is_wanted() {
             return None;
         }
         Some(not_logged_in(state, &self.request, state.sender().login_needed().await))
     }
 }
 
-/// Asks the person to open the address, if the client can do that and the person was not asked before. The response is
-/// the input request.
+/// Asks the person to open the address, if no browser shows it, the client can do that and the person was not asked
+/// before. The response is the input request.
 pub(super) async fn ask(state: &LoginState, request: &Message) -> Option<Message> {
     if !request.method().is_some_and(|method| ANSWERABLE.contains(&method)) || !can_open(request) {
         return None;
@@ -69,9 +86,11 @@ pub(super) async fn ask(state: &LoginState, request: &Message) -> Option<Message
     if status.finished(BY_ITSELF).await {
         return None;
     }
-    let prompt = status.prompt(PROMPT).await.ok().flatten().filter(|prompt| state.is_new_prompt(&prompt.url))?;
-    state.set_prompted();
-    let params = json!({ "mode": "url", "url": prompt.url, "message": sentence(&state.sender().host, &prompt) });
+    let prompt = status.settled_prompt(PROMPT).await.ok().flatten()?;
+    if prompt.has_tab() || !state.is_new_prompt(&prompt) {
+        return None;
+    }
+    let params = json!({ "mode": "url", "url": address(&prompt), "message": sentence(&state.sender().host, &prompt) });
     let input_request = json!({ "method": "elicitation/create", "params": params });
     let result =
         json!({ "resultType": "input_required", "inputRequests": { KEY: input_request }, "requestState": STATE });

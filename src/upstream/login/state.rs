@@ -12,11 +12,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use crate::auth::{AuthMode, LoginStatus};
+use super::elicitation::Question;
+use crate::auth::{AuthMode, LoginPrompt, LoginStatus};
 use crate::message::{Id, Kind, Message};
 use crate::upstream::Failure;
+use crate::upstream::client_program::ClientProgram;
 use crate::upstream::exchange::{Outcome, Sender, ToClient};
 use crate::upstream::session::Session;
+use crate::upstream::session::placeholder::login_tool;
 
 /// Carries a request to the server, whatever route it takes.
 pub(crate) type Carry<'a> = dyn Fn(Message) -> BoxFuture<'a, Result<Outcome, Failure>> + Sync + 'a;
@@ -30,12 +33,24 @@ pub(super) struct LoginState {
     announcing: AtomicBool,
     /// The bridge's own tool was in a list that the client got. Set once; each call of a tool reads it.
     offered_tool: AtomicBool,
+    /// The name of the bridge's own tool.
+    pub(super) tool_name: Arc<str>,
+    /// The bridge's own tool was called.
+    was_called: AtomicBool,
+    /// How many lists of the server's own tools the client was given.
+    pub(super) lists: watch::Sender<u64>,
+    /// The first list of tools that was refused for want of a login was held, or is.
+    had_first_list: AtomicBool,
     /// The first request that was refused for want of a login has come.
     had_first_request: AtomicBool,
-    /// The address that the person was asked to open last: several requests at once wait for one login.
-    prompted_url: Mutex<Option<String>>,
-    /// When a modern client was last returned a prompt.
-    prompted_at: Mutex<Option<Instant>>,
+    /// What the person was asked last by elicitation.
+    pub(super) question: Mutex<Option<Question>>,
+    /// The login whose address a modern client was returned last, and when.
+    prompted: Mutex<Option<(LoginPrompt, Instant)>>,
+    /// The login whose address the user of a modern client accepted.
+    accepted: Mutex<Option<LoginPrompt>>,
+    /// The login, with its tab, that a request was held for in vain.
+    in_vain: Mutex<Option<LoginPrompt>>,
     /// A modern client's subscriptions that are acknowledged, though the server has not been sent them.
     acknowledged: Mutex<HashSet<Id>>,
 }
@@ -43,13 +58,19 @@ pub(super) struct LoginState {
 impl LoginState {
     pub(super) fn new(session: Arc<Session>) -> Self {
         Self {
+            tool_name: login_tool(&session.link.sender).into(),
             session,
             waiting: watch::Sender::default(),
             announcing: AtomicBool::default(),
             offered_tool: AtomicBool::default(),
+            was_called: AtomicBool::default(),
+            lists: watch::Sender::default(),
+            had_first_list: AtomicBool::default(),
             had_first_request: AtomicBool::default(),
-            prompted_url: Mutex::default(),
-            prompted_at: Mutex::default(),
+            question: Mutex::default(),
+            prompted: Mutex::default(),
+            accepted: Mutex::default(),
+            in_vain: Mutex::default(),
             acknowledged: Mutex::default(),
         }
     }
@@ -92,9 +113,35 @@ impl LoginState {
         self.offered_tool.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the client may call the bridge's own tool. A client that was offered it may call it after the login.
+    /// Whether the client was given a list with the bridge's own tool.
+    pub(super) fn has_listed_tool(&self) -> bool {
+        self.offered_tool.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client may call the bridge's own tool. A client that was offered it, by this process or an earlier
+    /// one, may call it after the login.
     pub(super) fn offers_tool(&self) -> bool {
-        self.offered_tool.load(Ordering::Relaxed) || self.status().is_wanted()
+        self.has_listed_tool() || self.status().is_wanted() || self.status().has_login()
+    }
+
+    /// Whether this is the first call of the bridge's own tool.
+    pub(super) fn is_first_call(&self) -> bool {
+        !self.was_called.swap(true, Ordering::Relaxed)
+    }
+
+    /// The client, if it is one of those that read the list of tools once.
+    pub(super) fn client_program(&self) -> Option<&'static ClientProgram> {
+        ClientProgram::of(&self.session.link.handshake.initialize()?)
+    }
+
+    /// Whether this is the first list of tools that was refused for want of a login.
+    pub(super) fn is_first_list(&self) -> bool {
+        !self.had_first_list.swap(true, Ordering::Relaxed)
+    }
+
+    /// The client is given a list of the server's own tools.
+    pub(super) fn note_list(&self) {
+        self.lists.send_modify(|lists| *lists += 1);
     }
 
     /// A request that needs a login was answered without one. `is_new`: it is the first since a login is missing. A
@@ -110,17 +157,34 @@ impl LoginState {
         !self.had_first_request.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether the person was not asked before to open this address.
-    pub(super) fn is_new_prompt(&self, url: &str) -> bool {
-        self.prompted_url.lock().replace(url.to_owned()).as_deref() != Some(url)
+    /// Whether a modern client was not returned this login's address before. Notes that it is now.
+    pub(super) fn is_new_prompt(&self, prompt: &LoginPrompt) -> bool {
+        let before = self.prompted.lock().replace((prompt.clone(), Instant::now()));
+        before.is_none_or(|(before, _)| !before.is_same_login(prompt))
     }
 
+    /// When a modern client was last returned an address.
     pub(super) fn prompted_at(&self) -> Option<Instant> {
-        *self.prompted_at.lock()
+        self.prompted.lock().as_ref().map(|(_, at)| *at)
     }
 
-    pub(super) fn set_prompted(&self) {
-        *self.prompted_at.lock() = Some(Instant::now());
+    /// The user of a modern client has accepted the address that it was returned last.
+    pub(super) fn note_accepted(&self) {
+        *self.accepted.lock() = self.prompted.lock().as_ref().map(|(prompt, _)| prompt.clone());
+    }
+
+    pub(super) fn is_accepted(&self, prompt: &LoginPrompt) -> bool {
+        self.accepted.lock().as_ref().is_some_and(|accepted| accepted.is_same_login(prompt))
+    }
+
+    /// A request was held for this login as long as a client allows.
+    pub(super) fn note_in_vain(&self, prompt: Option<LoginPrompt>) {
+        *self.in_vain.lock() = prompt;
+    }
+
+    /// Whether a request was held for this login, with this tab, and nobody logged in.
+    pub(super) fn was_in_vain(&self, prompt: &LoginPrompt) -> bool {
+        self.in_vain.lock().as_ref().is_some_and(|held| held.tab == prompt.tab && held.is_same_login(prompt))
     }
 
     /// Notes that a subscription is acknowledged, until the guard is dropped.
@@ -154,7 +218,7 @@ impl Drop for Acknowledged<'_> {
 }
 
 /// The members of a request that matter here.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct RequestParams {
     #[serde(default)]
     pub(super) params: Params,
@@ -164,6 +228,7 @@ pub(super) struct RequestParams {
 #[serde(default)]
 pub(super) struct Params {
     pub(super) name: Option<String>,
+    pub(super) arguments: Value,
     pub(super) cursor: Option<Value>,
     #[serde(rename = "_meta")]
     pub(super) meta: Meta,

@@ -20,6 +20,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::Failure;
+use super::client_program::ClientProgram;
 use super::era::{Era, Memory, Suspicion, has_changed, may_have_changed};
 use super::exchange::{Outcome, Reply, Sender, ToClient};
 use super::transport::legacy::{LegacyTransport, notify_early};
@@ -108,6 +109,8 @@ impl Session {
         if let Some(state) = &self.link.session_state {
             state.clear();
         }
+        let next_step = ClientProgram::of(&initialize).map(ClientProgram::next_step);
+        self.link.sender.auth.login_status().set_next_step(next_step);
         self.link.handshake.begin(initialize.clone());
         if let Some(open) = self.gate.begin() {
             // A client that initializes again leaves its first session behind.

@@ -6,10 +6,37 @@ use serde_json::{Value, json};
 use crate::message::{self, Initialize, Message};
 use crate::translate::LEGACY_REVISIONS;
 use crate::upstream::era::Memory;
+use crate::upstream::exchange::Sender;
 use crate::upstream::transport::{Capabilities, Link};
 
-/// The name of the bridge's own tool, which logs in. It has another name where the server has a tool of this one.
-pub(crate) const LOGIN_TOOL: &str = "sign_in";
+/// The beginning of the name of the bridge's own tool, which logs in.
+pub(crate) const LOGIN_TOOL: &str = "sign_in_to_";
+
+/// How much of a server's name the tool's name has. Clients add names of their own, and models take 64 characters in all.
+const LONGEST_NAME: usize = 21;
+
+/// The paths that say nothing of a server.
+const USUAL_PATHS: [&str; 4] = ["", "/mcp", "/sse", "/v1/mcp"];
+
+/// The name of the bridge's own tool. It names the server, because some clients put the tools of all servers into one
+/// list; where the host does not tell servers or logins apart, a few more letters do.
+pub(crate) fn login_tool(sender: &Sender) -> String {
+    let host = sender.uri.authority().map_or("", |authority| authority.as_str());
+    let mut name = String::new();
+    for c in host.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }) {
+        if c != '_' || !name.is_empty() && !name.ends_with('_') {
+            name.push(c);
+        }
+    }
+    let is_usual = USUAL_PATHS.contains(&sender.uri.path().trim_end_matches('/')) && sender.uri.query().is_none();
+    let is_cut = name.len() > LONGEST_NAME;
+    name.truncate(LONGEST_NAME);
+    if is_cut || !is_usual || sender.auth.has_profile() {
+        let login: String = sender.auth.name().chars().take(4).collect();
+        name = format!("{}_{login}", name.trim_end_matches('_'));
+    }
+    format!("{LOGIN_TOOL}{}", name.trim_end_matches('_'))
+}
 
 /// The capabilities of a server of which nothing is known.
 pub(crate) fn every_list() -> Value {
@@ -43,15 +70,18 @@ pub(crate) fn promise(link: &Link, result: &mut Value) {
     Capabilities::promise_changes(result);
     if link.sender.auth.login_status().is_needed() {
         let known = result["instructions"].as_str().map(|known| format!("\n\n{known}")).unwrap_or_default();
-        result["instructions"] = format!("{}{known}", instructions(&link.sender.host)).into();
+        result["instructions"] = format!("{}{known}", instructions(&link.sender)).into();
         result["capabilities"]["tools"] = json!({ "listChanged": true });
     }
 }
 
 /// What a model is told of a server for which a login is missing.
-fn instructions(host: &str) -> String {
+fn instructions(sender: &Sender) -> String {
     format!(
-        "Nobody is signed in to {host} yet, so most of its tools are missing. To sign in, call the tool {LOGIN_TOOL}: it \
-         returns the address to open in a browser. `mcp-ferry login` in a terminal does the same."
+        "Nobody is signed in to {} yet, so most of its tools are missing. To sign in, call the tool `{}`: it opens a \
+         browser, or returns the address to open in one. `{}` in a terminal does the same.",
+        sender.host,
+        login_tool(sender),
+        sender.auth.login_command()
     )
 }

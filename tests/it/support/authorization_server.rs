@@ -167,6 +167,17 @@ impl OauthServers {
         self.resource.url("/mcp")
     }
 
+    /// The name of the bridge's own tool for this server.
+    pub(crate) fn login_tool(&self) -> String {
+        let authority = self.resource.url("").replacen("http://", "", 1);
+        format!("sign_in_to_{}", authority.replace(['.', ':'], "_"))
+    }
+
+    /// The arguments of `tools/call` for the bridge's own tool.
+    pub(crate) fn login_call(&self) -> String {
+        format!(r#"{{"name":"{}","arguments":{{}}}}"#, self.login_tool())
+    }
+
     pub(crate) fn rules(&self) -> MutexGuard<'_, Rules> {
         self.shared.rules.lock().unwrap()
     }

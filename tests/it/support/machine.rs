@@ -28,6 +28,11 @@ impl Machine {
         self.home.path()
     }
 
+    /// A bridge to this MCP server, where no browser can be opened.
+    pub(crate) fn bridge_without_browser(&self, servers: &OauthServers) -> Launch {
+        self.bridge(servers).env("BROWSER", "none")
+    }
+
     /// Any program on this machine.
     pub(crate) fn launch(&self) -> Launch {
         let browser = self.browser.program();

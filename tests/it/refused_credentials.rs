@@ -38,7 +38,7 @@ fn a_refused_credential_is_named_and_no_login_is_tried() {
     let path = file.path().to_str().unwrap().to_owned();
     let header = format!("Authorization: Bearer {TOKEN}");
     let cases: [(&[&str], &str); 5] = [
-        (&["--header", &header], "--header"),
+        (&["--header", &header], "the header authorization"),
         (&["--header", "Authorization: Bearer ${MY_TOKEN}"], "MY_TOKEN"),
         (&["--bearer-token-env", "MY_TOKEN"], "MY_TOKEN"),
         (&["--bearer-token-file", &path], &path),

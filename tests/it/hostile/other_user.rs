@@ -65,15 +65,17 @@ fn the_short_address_works_once_and_its_login_comes_back_with_its_cookie() {
 }
 
 #[test]
-fn the_printed_address_needs_no_cookie_even_if_a_tab_was_opened() {
-    for is_opened in [false, true] {
+fn the_printed_addresses_need_no_cookie_even_if_a_tab_was_opened() {
+    for (is_opened, printed) in [(false, "/start/"), (true, "/start/"), (false, "/authorize?")] {
         let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
-        let login = machine.launch().args(["login", &servers.url()]).start_interactive();
-        let printed = login.wait_for_line("/authorize?");
-        let url = printed.split_whitespace().find(|word| word.contains("/authorize?")).unwrap();
-        let tab = machine.browser.tab(1);
+        let has_browser = printed == "/start/";
+        let launch = machine.launch().args(["login", &servers.url()]);
+        let launch = if has_browser { launch } else { launch.arg("--no-browser") };
+        let login = launch.start_interactive();
+        let line = login.wait_for_line(printed);
+        let url = line.split_whitespace().find(|word| word.contains(printed)).unwrap();
         if is_opened {
-            Tab::default().start(&tab);
+            Tab::default().start(&machine.browser.tab(1));
         }
         assert_eq!(follow(url).expect("a page").status, 200, "a person may use another browser");
         assert_eq!(login.wait_for_exit().status.code(), Some(0));

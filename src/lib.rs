@@ -41,13 +41,15 @@
 //! * [`upstream`]: the server. Its layers, each of which knows only those below it:
 //!   * `mod`, `route`: which way does a message take?
 //!   * `translator`: runs the machine for a modern client and a legacy server.
+//!   * `late_lists`: what does a client get that requests a list, while the server is late?
 //!   * `login`: what does a client get while a login is missing? Its lists, the tool `sign_in`, prompts, waiting.
 //!   * `session`: how is a session opened, and opened anew? `gate` holds messages until then, `negotiation` tries the
 //!     transports, `keep_alive` pings.
 //!   * `era`: which era does the server speak? A list of what a response shows and what follows; its memory on disk.
 //!   * `transport`: legacy Streamable HTTP (`legacy/get_stream`: the GET stream), `http_sse`, `modern` (with its
 //!     subscriptions), and what a new session must have from the one before (`session_state`).
-//!   * `exchange`: one HTTP request: `sender`, `response`, `response_stream`, `backoff`, and `to_client`, the way back.
+//!   * `exchange`: one HTTP request: `sender`, `outage`, `response`, `response_stream`, `backoff`, and `to_client`, the
+//!     way back.
 //! * [`net`]: the one HTTP client: HTTP/1.1 and HTTP/2, proxies, TLS (`tls_error`: sentences about certificates), cookies, SSE.
 //! * [`auth`]: which credential does a request get, and what follows a 401 or 403 (`oauth`)? `login`, `refresh`,
 //!   `grants` and `discovery` make logins; `store` keeps them; `login_lock` lets one process of the machine log in, and

@@ -255,6 +255,12 @@ impl Authorizer {
         closed.is_ok()
     }
 
+    /// Whether what has this [name](Self::name) is for one account only: a file or a command may have another one's
+    /// token by now.
+    pub fn is_one_account(&self) -> bool {
+        !matches!(&self.source, Source::Static(credential) if !credential.is_constant())
+    }
+
     /// The name of the files of what the server tells this login, profile and these headers, and no others.
     pub fn name(&self) -> String {
         let options = &self.options;
@@ -271,7 +277,7 @@ impl Authorizer {
             Source::Login(oauth) => {
                 format!("{}-{}", oauth.context.account.key().name(), of_headers(("login", "")).name())
             }
-            Source::Static(credential) => of_headers(("static", &credential.source())).name().to_owned(),
+            Source::Static(credential) => of_headers(("static", &credential.identity())).name().to_owned(),
             Source::Headers => of_headers(("headers", "")).name().to_owned(),
         }
     }

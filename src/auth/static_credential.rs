@@ -66,6 +66,19 @@ impl StaticCredential {
         }
     }
 
+    /// What tells the credential from others, as far as that is known without reading its source.
+    pub(super) fn identity(&self) -> String {
+        match &self.credential {
+            Credential::Environment { token, .. } => format!("{} {}", self.source(), token.expose()),
+            _ => self.source(),
+        }
+    }
+
+    /// Whether the source has the same token for ever.
+    pub(super) fn is_constant(&self) -> bool {
+        matches!(self.credential, Credential::Environment { .. })
+    }
+
     /// The value of the `Authorization` header, and the serial of its token.
     pub(super) async fn header(&self) -> Result<(HeaderValue, u64), AuthError> {
         let mut token = self.token.lock().await;

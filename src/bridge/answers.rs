@@ -11,11 +11,12 @@ use super::tool_guard::ToolGuard;
 use crate::log;
 use crate::message::{self, Kind, Message};
 use crate::stdio::{Outgoing, Reserved};
-use crate::upstream::{Event, Failure, Outcome};
+use crate::upstream::{Event, Failure, Outcome, Upstream};
 
 /// Writes the answers to the client. A request is in `pending` from the moment it is read until its one answer goes
 /// out; an answer to a request that is not in it is dropped.
 pub(super) struct Answers {
+    pub(super) upstream: Upstream,
     pub(super) pending: Pending,
     pub(super) outgoing: Outgoing,
     pub(super) guard: Option<ToolGuard>,
@@ -42,6 +43,9 @@ impl Answers {
     fn answer_event(&mut self, answer: &Message, line: Reserved) {
         let Kind::Response { id, .. } = answer.kind() else { return };
         if self.guard.as_ref().is_some_and(|guard| guard.own_requests().answer(answer)) {
+            return;
+        }
+        if self.upstream.note_answer(answer) {
             return;
         }
         if let Some(request) = self.pending.take(id) {
@@ -71,7 +75,7 @@ impl Answers {
             Err(error) => (self.pending.take_where(|request| request.task.id() == error.id()), Failure::Panicked),
         };
         if !unanswered.is_empty() {
-            log::warn!("{}", failure.for_log());
+            self.upstream.log_failure(&failure);
         }
         self.fail(unanswered, &failure);
     }

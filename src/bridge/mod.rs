@@ -103,8 +103,13 @@ impl Bridge {
         let upstream = connect(ToClient::new(outgoing.clone(), events, changes));
         Self {
             tasks: Tasks::new(upstream.clone(), outgoing.clone(), guard.clone()),
+            answers: Answers {
+                upstream: upstream.clone(),
+                pending: Pending::default(),
+                outgoing,
+                guard: guard.clone(),
+            },
             upstream,
-            answers: Answers { pending: Pending::default(), outgoing, guard: guard.clone() },
             guard,
             limit: options.limit,
             deadlines: VecDeque::new(),

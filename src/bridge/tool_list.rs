@@ -79,7 +79,7 @@ impl ToolList {
     async fn request(&self, upstream: &Upstream, request: &Message) -> Result<Message, Failure> {
         // Waits before it sends: the answer may come before the 202 that says that it comes on another stream.
         let answer = self.requests.wait(Id::from_json(request.raw_id().unwrap_or("null")));
-        let answer = match upstream.request(request).await? {
+        let answer = match upstream.request_list(request).await? {
             Outcome::Answer(answer) => answer,
             Outcome::Elsewhere(_) | Outcome::Batch(_) | Outcome::Done => answer
                 .await

@@ -89,10 +89,12 @@ options! {
         /// Allow http://, which is not encrypted, to hosts other than this machine
         allow_http: bool,
 
-        /// How long the server may take to answer the first message before the bridge answers it instead
+        /// How long the server may take to answer the first message before the bridge answers it instead; an eighth of
+        /// it for a server that is known from before
         startup_wait SECONDS: f64 = "2.4",
 
-        /// How long a request waits for a server that cannot be reached
+        /// How long requests wait for a server that cannot be reached before all of them fail at once; no longer than 8
+        /// seconds after the start, unless this is more than 20
         patience SECONDS: f64 = "20",
 
         /// How long opening a connection may take

@@ -20,6 +20,12 @@ use crate::net::Http;
 use crate::tools::Rules;
 use crate::{bridge, files, log, system, upstream};
 
+/// How long a request waits for a server that cannot be reached, in seconds, if the user does not say.
+const USUAL_PATIENCE: f64 = 20.0;
+
+/// The same from the client's first message, for a server that has not been there since the start.
+const START_PATIENCE: f64 = 8.0;
+
 /// The settings of a run, by the room that acts on them.
 #[derive(Debug)]
 pub struct Settings {
@@ -74,12 +80,19 @@ fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
         tasks: !typed.no_tasks,
         startup_wait: Duration::from_secs_f64(typed.startup_wait),
         patience: Duration::from_secs_f64(typed.patience),
+        start_patience: Duration::from_secs_f64(start_patience(typed.patience)),
         headers_timeout: time_limit(typed.headers_timeout).or(idle),
         body_timeout: time_limit(typed.body_timeout).or(idle),
         ping_interval: time_limit(typed.ping_interval).filter(|_| typed.keep_alive),
         max_message: typed.max_message_size as usize * 1024 * 1024,
         home: system::home(),
     }
+}
+
+/// Clients show an error only when their first requests have failed, so that these fail sooner, unless the user wants
+/// more patience than is usual.
+fn start_patience(patience: f64) -> f64 {
+    if patience > USUAL_PATIENCE { patience } else { patience.min(START_PATIENCE) }
 }
 
 fn rules(typed: &Tools) -> Result<Option<Rules>, String> {

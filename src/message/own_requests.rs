@@ -36,6 +36,11 @@ impl OwnRequests {
         format!("{}{}\"", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Whether this is an id of the bridge's own requests.
+    pub(crate) fn has_made(&self, raw_id: &str) -> bool {
+        raw_id.starts_with(&self.prefix)
+    }
+
     /// Waits for the answer from now on: call it before the request is sent, and once for an id.
     pub(crate) fn wait(&self, id: Id) -> Waiting<'_> {
         let (sender, answer) = oneshot::channel();
@@ -51,7 +56,7 @@ impl OwnRequests {
                 waiting.send(message.clone()).ok();
                 true
             }
-            None => message.raw_id().is_some_and(|raw_id| raw_id.starts_with(&self.prefix)),
+            None => message.raw_id().is_some_and(|raw_id| self.has_made(raw_id)),
         }
     }
 

@@ -114,24 +114,31 @@ fn cuts(answer: &str, list: &str, rules: &Rules, own_tool: Option<&str>) -> Vec<
 /// Names the task that a message belongs to (2025-11-25, "Tasks").
 const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
-/// The pages of a list that is requested for a call, with that call's `_meta`, as the modern era requires.
+/// The pages of a list that the bridge requests, with the `_meta` of a request of the client's, as the modern era
+/// requires.
 #[derive(Debug)]
 pub struct ListPages {
-    /// The call's `_meta` without what belongs to that call alone; `None` where nothing is left of it.
+    method: &'static str,
+    /// That `_meta` without what belongs to that request alone; `None` where nothing is left of it.
     meta: Option<String>,
     /// The next page, as the server spells it.
     cursor: Option<String>,
 }
 
 impl ListPages {
-    /// Stands before the first page.
+    /// Stands before the first page of the tools.
     pub fn for_call(call: &Message) -> Self {
+        Self::of("tools/list", call)
+    }
+
+    /// Stands before the first page of the list that this method requests; with the `_meta` of this request.
+    pub fn of(method: &'static str, request: &Message) -> Self {
         let shared = |meta: Members<'_>| {
             let meta = meta.with(&[("progressToken", Change::Remove), (RELATED_TASK, Change::Remove)]);
             Members::of(&meta).is_some_and(|meta| !meta.is_empty()).then_some(meta)
         };
-        let params = Members::of(call.as_str()).and_then(|call| call.object("params"));
-        Self { meta: params.and_then(|params| params.object("_meta")).and_then(shared), cursor: None }
+        let params = Members::of(request.as_str()).and_then(|request| request.object("params"));
+        Self { method, meta: params.and_then(|params| params.object("_meta")).and_then(shared), cursor: None }
     }
 
     /// The request for the page.
@@ -139,7 +146,7 @@ impl ListPages {
         let meta = self.meta.iter().map(|meta| format!(r#""_meta":{meta}"#));
         let cursor = self.cursor.iter().map(|cursor| format!(r#""cursor":{cursor}"#));
         let params = meta.chain(cursor).collect::<Vec<_>>().join(",");
-        message::request(raw_id, "tools/list", &format!("{{{params}}}"))
+        message::request(raw_id, self.method, &format!("{{{params}}}"))
     }
 
     /// Goes on to the next page; false if there is none. Some servers end the list with an empty cursor.

@@ -231,9 +231,23 @@ impl Failure {
         match self {
             Self::Unreachable(error) => error.is_temporary(),
             Self::Broken(_) | Self::LoginOutOfOrder(_) => true,
-            Self::Status { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 502..=504),
+            Self::Status { status, .. } => Self::is_outage_status(*status),
             _ => false,
         }
+    }
+
+    /// The server is not there, or takes no requests for now.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::NotOpen(_) => true,
+            Self::Unreachable(_) | Self::Status { .. } => self.is_temporary(),
+            _ => false,
+        }
+    }
+
+    /// Whether a response of this status says so.
+    pub(crate) fn is_outage_status(status: http::StatusCode) -> bool {
+        matches!(status.as_u16(), 408 | 425 | 429 | 502..=504)
     }
 
     /// A login is missing, and somebody can make it.

@@ -2,7 +2,8 @@
 //! behind it are layers, from top to bottom:
 //!
 //! * [`route`] says which way a message takes: as it is, in the client's [`session`], or through the [`translator`].
-//! * [`login`] answers or holds requests while a login is missing.
+//! * [`login`] answers or holds requests while a login is missing, [`late_lists`] answers those for lists while the
+//!   server is late.
 //! * [`session`] opens the client's session, and [`era`] finds out what the server speaks.
 //! * [`transport`] carries messages by legacy Streamable HTTP, by HTTP+SSE or by modern Streamable HTTP, and
 //!   [`exchange`] is one HTTP exchange of it.
@@ -13,6 +14,7 @@ mod client_program;
 mod era;
 mod exchange;
 mod failure;
+mod late_lists;
 mod login;
 mod options;
 mod route;
@@ -22,16 +24,20 @@ mod transport;
 
 use std::sync::{Arc, OnceLock};
 
+use serde_json::Value;
+
 use crate::auth::Authorizer;
 use crate::log;
 use crate::message::{Kind, Message};
 use crate::net::Http;
 use era::{Era, Memory, Suspicion};
 use exchange::Sender;
+use late_lists::{Carry, LateLists};
 use login::LoginSession;
 use route::{Route, Router};
 use session::{Session, log_lost};
 use translator::{CANCEL, Translator};
+use transport::List;
 
 pub(crate) use era::forget;
 pub(crate) use exchange::post_headers;
@@ -52,6 +58,7 @@ pub struct Upstream(Arc<Inner>);
 
 struct Inner {
     login: LoginSession,
+    late_lists: Arc<LateLists>,
     session: Arc<Session>,
     router: Router,
     /// Set by the first request that goes through it.
@@ -66,6 +73,7 @@ impl Upstream {
         let session = Session::new(Arc::clone(&sender), memory, Arc::new(options), client, Arc::default());
         Self(Arc::new(Inner {
             login: LoginSession::new(Arc::clone(&session)),
+            late_lists: LateLists::new(Arc::clone(&session)),
             router: Router::new(Arc::clone(&session.era)),
             session,
             translator: OnceLock::new(),
@@ -107,7 +115,11 @@ impl Upstream {
         if let Some(outcome) = inner.login.own_tool(message).await {
             return Ok(outcome);
         }
-        let refused = match inner.carry(message).await {
+        let carried = match List::requested_by(message) {
+            Some(list) => Box::pin(self.carry_list(list, message)).await,
+            None => inner.carry(message).await,
+        };
+        let refused = match carried {
             Err(failure) if failure.wants_login() => failure,
             carried => return carried,
         };
@@ -116,6 +128,41 @@ impl Upstream {
             Box::pin(async move { inner.carry(&message).await })
         };
         Box::pin(inner.login.refused(message, refused, &carry)).await
+    }
+
+    /// Carries a request of the bridge's own for a list, which must be the server's of now.
+    pub async fn request_list(&self, message: &Message) -> Result<Outcome, Failure> {
+        match self.0.carry(message).await {
+            Err(failure) if failure.wants_login() => self.request(message).await,
+            carried => carried,
+        }
+    }
+
+    /// Carries the client's request for a list. A server that is late is not waited for where its list is known.
+    async fn carry_list(&self, list: &'static List, message: &Message) -> Result<Outcome, Failure> {
+        let inner = &self.0;
+        let listing = inner.session.link.capabilities.listing(list);
+        let is_modern = inner.router.of(message) == Route::Modern;
+        let is_served = inner.router.is_session() || is_modern && inner.session.era.takes_modern() == Some(true);
+        let known = is_served.then(|| inner.late_lists.known(list, message, is_modern)).flatten();
+        let Some(known) = known else {
+            inner.late_lists.note_sent(list, message);
+            let carried = inner.carry(message).await;
+            if !matches!(carried, Ok(Outcome::Elsewhere(_))) {
+                inner.late_lists.take_sent(message);
+            }
+            listing.end(carried.is_ok());
+            return carried;
+        };
+        let owned = Arc::clone(inner);
+        let carry: Carry = Arc::new(move |message| {
+            let inner = Arc::clone(&owned);
+            Box::pin(async move { inner.carry(&message).await })
+        });
+        let in_time = inner.late_lists.carry(&known, carry).await;
+        let carried = in_time.unwrap_or_else(|| Ok(Outcome::Answer(inner.give(message, known.result()))));
+        listing.end(carried.is_ok());
+        carried
     }
 
     /// Carries a notification, or the client's response to a request of the server or of the bridge.
@@ -167,6 +214,11 @@ impl Upstream {
         self.0.session.trouble().or_else(|| self.0.translator.get()?.trouble())
     }
 
+    /// Logs why a request failed: an outage is a warning once.
+    pub fn log_failure(&self, failure: &Failure) {
+        self.0.session.log_failure(failure);
+    }
+
     /// Whether `server/discover` is answered, or may be: else the client does better to send `initialize`.
     pub fn takes_discover(&self) -> bool {
         let router = &self.0.router;
@@ -197,6 +249,15 @@ impl Upstream {
         self.0.login.own_tool_name()
     }
 
+    /// Takes what a response shows that came on a stream. True for the responses to requests of the bridge's own.
+    pub fn note_answer(&self, answer: &Message) -> bool {
+        let Inner { late_lists, login, session, .. } = &*self.0;
+        if let Some((list, request)) = late_lists.take_sent(answer) {
+            login.note_list(list, &request, &Outcome::Answer(answer.clone()));
+        }
+        session.link.own_requests.answer(answer)
+    }
+
     /// The client has nothing more to send: its subscriptions end.
     pub fn end_of_input(&self) {
         self.0.translator.get().into_iter().for_each(Translator::end_of_input);
@@ -222,13 +283,27 @@ impl Inner {
             Route::Session => self.session.request(message).await?,
             route => Box::pin(self.carry_modern(route, message)).await?,
         };
-        if message.method() == Some("tools/list") {
-            if let Outcome::Answer(answer) = &outcome {
+        if let Some(list) = List::requested_by(message) {
+            if let Outcome::Answer(answer) = &outcome
+                && list.capability == "tools"
+            {
                 self.sender.repeatable.note_tools(message, answer);
             }
-            self.login.note_tools(message, &outcome);
+            self.login.note_list(list, message, &outcome);
         }
         Ok(outcome)
+    }
+
+    /// The response with a list of an earlier run.
+    fn give(&self, request: &Message, result: Value) -> Message {
+        let answer = self.login.answer(request, result);
+        if request.method() != Some("tools/list") {
+            return answer;
+        }
+        // What decides about calls is learned from the server's own list of this run.
+        self.session.link.client.tools_changed();
+        let era = &self.session.era;
+        if era.is_served_as_modern() { era.server.scan_tools(answer) } else { answer }
     }
 
     /// Carries a modern client's request: as it is, or through the translator where the server is found to be legacy.

@@ -20,8 +20,10 @@ pub struct Options {
     pub tasks: bool,
     /// How long the server may take to answer the client's first message before the bridge answers it.
     pub startup_wait: Duration,
-    /// How long a request waits for a server that cannot be reached.
+    /// How long the first request of an outage waits for a server that cannot be reached.
     pub patience: Duration,
+    /// The same, from the client's first message, for a server that has not been there since the start.
+    pub start_patience: Duration,
     /// How long the server may take to begin an answer.
     pub headers_timeout: Option<Duration>,
     /// How long the server may be silent within an answer.
@@ -32,6 +34,17 @@ pub struct Options {
     pub max_message: usize,
     /// Where results of earlier runs are kept; `None` where there is no home directory.
     pub home: Option<PathBuf>,
+}
+
+/// The share of the startup wait for a server of which an earlier run has a result: what it returns differs seldom.
+const KNOWN_SHARE: u32 = 8;
+
+impl Options {
+    /// How long the client waits for an answer of the server where the bridge can give one in its place. `is_known`: it
+    /// is the server's own, from an earlier run.
+    pub(super) fn wait_for_answer(&self, is_known: bool) -> Duration {
+        if is_known { self.startup_wait / KNOWN_SHARE } else { self.startup_wait }
+    }
 }
 
 /// The strategies of `--transport`.

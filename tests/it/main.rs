@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod absent_servers;
 mod accepted_messages;
 mod after_handshake;
 mod batches;
@@ -33,6 +34,7 @@ mod ids;
 mod imports;
 mod keep_alive;
 mod kept_logins;
+mod known_servers;
 mod limits;
 mod login_tool;
 mod logouts;

@@ -1,6 +1,7 @@
-//! What does a client get that sends `server/discover`? The server's answer, if that comes within the startup wait.
+//! What does a client get that sends `server/discover`? The server's answer, if that comes in time.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::message::{self, Message, code};
 use crate::task;
 use crate::upstream::{ClientProtocol, Failure, Protocol};
 
-/// Requests it within the startup wait; the request goes on after that. For a server that is late, or cannot be
+/// Requests it within the startup wait, or sooner if the result is known; the request goes on after that. For a server that is late, or cannot be
 /// reached, the client gets what the server returned last time, or an error at which it sends `initialize`.
 /// `is_modern_client`: the client will not send `initialize`, or need not. `None`: the request takes the other route.
 pub(crate) async fn discover(
@@ -28,16 +29,23 @@ pub(crate) async fn discover(
         let (era, request) = (Arc::clone(era), request.clone());
         async move { carry(&era, &request, false).await }
     });
-    let answer = match tokio::time::timeout(options.startup_wait, carrying).await {
-        Ok(Ok(Ok(answer))) => answer,
-        Ok(Ok(Err(failure))) if is_modern_client && failure.wants_login() => return Err(failure),
+    let begun = Instant::now();
+    let is_known = era.takes_modern() == Some(true) && era.memory.recall(|record| record.discover.is_some());
+    let carried = era.in_time(options.wait_for_answer(is_known), carrying).await;
+    if matches!(&carried, None | Some(Ok(Err(Failure::Unreachable(_))))) {
+        era.set_unanswered(begun);
+    }
+    let answer = match carried {
+        Some(Ok(Ok(answer))) => answer,
+        Some(Ok(Err(failure))) if is_modern_client && failure.wants_login() => return Err(failure),
         failed if era.takes_modern() == Some(true) => {
             if let Some(discovered) = era.memory.recall(|record| record.discover.clone()) {
-                let result = Value::Object(discovered);
+                let mut result = Value::Object(discovered);
+                era.server.link.sender.outage.explain(&mut result);
                 return Ok(Some(message::result(request.raw_id().unwrap_or("null"), &result)));
             }
             match failed {
-                Ok(Ok(Err(failure))) if options.protocol == Protocol::Modern => return Err(failure),
+                Some(Ok(Err(failure))) if options.protocol == Protocol::Modern => return Err(failure),
                 _ => None,
             }
         }

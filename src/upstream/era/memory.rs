@@ -1,6 +1,7 @@
-//! What is known of a server from earlier runs? Its last `initialize` and `server/discover` results, its tools, and
-//! what it speaks.
+//! What is known of a server from earlier runs? Its last `initialize` and `server/discover` results, its lists, and what
+//! it speaks.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,8 +23,11 @@ const FINDINGS_HOLD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// After this a record is written again though nothing in it has changed, so that the findings stay fresh.
 const WRITTEN_AGAIN: Duration = Duration::from_secs(24 * 3600);
 
-/// What a server said is not worth a file that is longer, in bytes: its list of tools is left out first.
+/// What a server said is not worth a file that is longer, in bytes: its lists are left out first, that of tools last.
 const LONGEST_FILE: usize = 1024 * 1024;
+
+/// The method of the list that is kept the longest.
+const TOOLS: &str = "tools/list";
 
 /// A file that no program has used for this long is removed.
 const UNUSED: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -44,13 +48,17 @@ struct Inner {
     is_on_disk: Arc<AtomicBool>,
     /// Whoever finds something out changes it; openings and lists read it.
     record: Mutex<Record>,
-    /// The pages of a list of tools that is being requested, and their length; `None` if they are too long to keep.
-    pages: Mutex<Option<(Vec<Value>, usize)>>,
+    /// The pages of each list that is being requested, by its method, and their length; `None` if they are too long to
+    /// keep.
+    pages: Mutex<HashMap<&'static str, Option<Pages>>>,
     /// Changes on their way to the file. The end waits for them.
     writes: Mutex<JoinSet<()>>,
     /// Held by the thread that changes the file: each change is read, made and written.
     file: Arc<Mutex<()>>,
 }
+
+/// The items of the pages of a list, and their length.
+type Pages = (Vec<Value>, usize);
 
 /// What a server was like.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -60,9 +68,12 @@ pub(crate) struct Record {
     pub(crate) initialize: Option<Map<String, Value>>,
     /// The result of `server/discover`.
     pub(crate) discover: Option<Map<String, Value>>,
-    /// The result of `tools/list`, all pages, for times when a login is missing.
+    /// The result of `tools/list`, all pages, for times when a login is missing or the server is late.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tools: Option<Vec<Value>>,
+    /// The same of the other lists, by their method.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    lists: BTreeMap<String, Vec<Value>>,
     /// It spoke HTTP+SSE.
     pub(crate) http_sse: bool,
     /// It speaks a modern revision, or does not; `None` if it was never sent `server/discover`.
@@ -81,15 +92,36 @@ impl Record {
     /// Makes a change, after dropping findings that are too old.
     fn change(&mut self, change: &impl Fn(&mut Self)) {
         if !self.is_younger_than(FINDINGS_HOLD) {
-            let Self { initialize, discover, tools, .. } = std::mem::take(self);
-            *self = Self { initialize, discover, tools, ..Self::default() };
+            let Self { initialize, discover, tools, lists, .. } = std::mem::take(self);
+            *self = Self { initialize, discover, tools, lists, ..Self::default() };
         }
         change(self);
+        if !fits(self, LONGEST_FILE) {
+            self.lists.clear();
+        }
         if !fits(self, LONGEST_FILE) {
             self.tools = None;
         }
         if !fits(self, LONGEST_FILE) {
             (self.initialize, self.discover) = (None, None);
+        }
+    }
+
+    /// Whether there is a result of the server for the client's first message.
+    pub(crate) fn is_known(&self) -> bool {
+        self.initialize.is_some() || self.discover.is_some()
+    }
+
+    /// The items of the list that is requested by this method.
+    pub(crate) fn list(&self, method: &str) -> Option<&Vec<Value>> {
+        if method == TOOLS { self.tools.as_ref() } else { self.lists.get(method) }
+    }
+
+    fn set_list(&mut self, method: &str, items: Vec<Value>) {
+        if method == TOOLS {
+            self.tools = Some(items);
+        } else {
+            self.lists.insert(method.to_owned(), items);
         }
     }
 
@@ -138,6 +170,7 @@ impl Memory {
         if self.0.is_on_disk.load(Ordering::Relaxed) && self.0.path.as_ref().is_some_and(is_gone) {
             self.0.is_on_disk.store(false, Ordering::Relaxed);
             (record.initialize, record.discover, record.tools) = (None, None, None);
+            record.lists.clear();
         }
         read(&record)
     }
@@ -178,23 +211,28 @@ impl Memory {
         });
     }
 
-    /// Keeps a page of the server's tools, and with the last page all of them.
-    pub(crate) fn keep_tools(&self, page: Vec<Value>, is_first: bool, is_last: bool) {
+    /// Keeps a page of the list that is requested by this method, and with the last page all of it.
+    pub(crate) fn keep_page(&self, method: &'static str, page: Vec<Value>, is_first: bool, is_last: bool) {
         let mut kept = self.0.pages.lock();
         if is_first {
-            *kept = Some((Vec::new(), 0));
+            kept.insert(method, Some((Vec::new(), 0)));
         }
-        let room = kept.as_ref().map_or(0, |(_, length)| LONGEST_FILE.saturating_sub(*length));
-        let Some(added) = length(&page, room) else {
-            *kept = None;
+        let Some(kept_list) = kept.get_mut(method) else { return };
+        let room = kept_list.as_ref().map_or(0, |(_, length)| LONGEST_FILE.saturating_sub(*length));
+        let (Some(added), Some((pages, length))) = (length(&page, room), kept_list.as_mut()) else {
+            *kept_list = None;
             return;
         };
-        let Some((pages, length)) = kept.as_mut() else { return };
         pages.extend(page);
         *length += added;
-        if is_last && let Some((tools, _)) = kept.take() {
-            self.learn(move |record| record.tools = Some(tools.clone()));
+        if is_last && let Some(Some((items, _))) = kept.remove(method) {
+            self.keep_list(method, items);
         }
+    }
+
+    /// Keeps a whole list.
+    pub(crate) fn keep_list(&self, method: &'static str, items: Vec<Value>) {
+        self.learn(move |record| record.set_list(method, items.clone()));
     }
 
     /// Waits until the file is written, for a moment.
@@ -273,10 +311,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let memory = Memory::load(Some(home.path()), "a");
         memory.learn(|record| record.modern = Some(true));
-        memory.keep_tools(tools(600_000), true, false);
-        memory.keep_tools(tools(600_000), false, true);
+        memory.keep_page(TOOLS, tools(600_000), true, false);
+        memory.keep_page(TOOLS, tools(600_000), false, true);
         assert_eq!(memory.recall(|record| record.tools.clone()), None, "the pages are too long together");
-        memory.keep_tools(tools(600_000), true, true);
+        memory.keep_page(TOOLS, tools(600_000), true, true);
         memory.learn(|record| record.initialize = tools(600_000)[0].as_object().cloned());
         memory.flush().await;
         let kept = memory.recall(Clone::clone);
@@ -295,8 +333,8 @@ mod tests {
     async fn what_a_logout_removes_is_not_told_again() {
         let home = tempfile::tempdir().unwrap();
         let [memory, other] = ["a", "b"].map(|name| Memory::load(Some(home.path()), name));
-        memory.keep_tools(tools(1), true, true);
-        other.keep_tools(tools(2), true, true);
+        memory.keep_page(TOOLS, tools(1), true, true);
+        other.keep_page(TOOLS, tools(2), true, true);
         memory.flush().await;
         other.flush().await;
         assert!(memory.recall(|record| record.tools.is_some()));

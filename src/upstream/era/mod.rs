@@ -38,8 +38,8 @@ mod suspicion;
 
 pub(super) use carry::carry;
 pub(super) use discover::discover;
-pub(super) use memory::Memory;
 pub(crate) use memory::forget;
+pub(super) use memory::{Memory, Record};
 pub(super) use recheck::{has_changed, is_mistaken_for_legacy, may_have_changed};
 pub(super) use remember::remember;
 pub(super) use server_era::Era;

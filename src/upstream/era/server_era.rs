@@ -1,6 +1,8 @@
 //! Which era does the server speak, as far as that is known?
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -30,6 +32,9 @@ pub(crate) struct Era {
     /// decided.
     known: Mutex<ServerEra>,
     pub(crate) suspicion: Arc<Suspicion>,
+    /// Since when the client waits for an answer, if the bridge has answered its `server/discover` because the server
+    /// did not. `server/discover` sets it, `initialize` reads it.
+    unanswered: Mutex<Option<Instant>>,
 }
 
 impl Era {
@@ -45,7 +50,34 @@ impl Era {
             Some(false) => ServerEra::Legacy,
             None => ServerEra::Unknown,
         };
-        Self { options, memory, server, known: Mutex::new(known), suspicion }
+        Self { options, memory, server, known: Mutex::new(known), suspicion, unanswered: Mutex::default() }
+    }
+
+    /// What the server returns, if that comes within `wait`. A server that wants a login has the whole startup wait: its
+    /// client then learns of that with the first answer. Where the user wants a login to be waited for, it is.
+    pub(crate) async fn in_time<T>(&self, wait: Duration, answer: impl Future<Output = T>) -> Option<T> {
+        let begun = Instant::now();
+        let sender = &self.server.link.sender;
+        let mut answer = pin!(answer);
+        let mut answered = tokio::time::timeout(wait, &mut answer).await.ok();
+        if answered.is_none() && sender.is_challenged() {
+            let left = self.options.startup_wait.saturating_sub(begun.elapsed());
+            answered = tokio::time::timeout(left, &mut answer).await.ok();
+        }
+        if answered.is_none() && sender.auth.is_waited_for() {
+            answered = Some(answer.await);
+        }
+        answered
+    }
+
+    /// The client began to wait then for the server, which has not answered.
+    pub(super) fn set_unanswered(&self, since: Instant) {
+        *self.unanswered.lock() = Some(since);
+    }
+
+    /// How long the client has waited already for an answer that the server did not give.
+    pub(crate) fn waited_before(&self) -> Option<Duration> {
+        self.unanswered.lock().map(|since| since.elapsed())
     }
 
     pub(super) fn is_auto(&self) -> bool {
@@ -64,6 +96,13 @@ impl Era {
                 ServerEra::Unknown => None,
             },
         }
+    }
+
+    /// Whether the client's requests go, as they are or translated, to a modern server.
+    pub(crate) fn is_served_as_modern(&self) -> bool {
+        self.is_proven_modern()
+            || self.memory.findings().translated
+            || *self.known.lock() == ServerEra::RememberedModern
     }
 
     /// Whether this run has seen the server take a modern request, or the user says so.

@@ -38,7 +38,12 @@ impl Backoff {
 
     /// The next delay after a failure.
     pub(crate) fn next(&mut self) -> Duration {
-        let delay = self.first.saturating_mul(1 << self.attempts.min(16)).min(LONGEST);
+        self.next_within(LONGEST)
+    }
+
+    /// The same, but for its jitter no longer than `most`.
+    pub(crate) fn next_within(&mut self, most: Duration) -> Duration {
+        let delay = self.first.saturating_mul(1 << self.attempts.min(16)).min(most).min(LONGEST);
         self.attempts += 1;
         jitter(delay, 0.5)
     }

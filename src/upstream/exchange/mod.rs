@@ -1,7 +1,8 @@
 //! One HTTP exchange with the server, and the way of what it returns to the client. Nothing here knows of sessions.
 //!
-//! * [`sender`] sends a request: its credential, its retries. [`backoff`] says how long to wait between two,
-//!   [`repeatable`] which request may be sent again that was lost.
+//! * [`sender`] sends a request with its credential, [`tries`] says whether once more. [`backoff`] says how long to wait
+//!   between two attempts, [`outage`] until when requests wait for a server that cannot be reached, [`repeatable`] which
+//!   request may be sent again that was lost.
 //! * [`response`] reads the response, and says which message answers the request; [`response_stream`] reads an event
 //!   stream until then. [`summary`] puts a body into one line for people; [`page`]
 //!   finds the text of an HTML page for that.
@@ -9,6 +10,7 @@
 //!   answered. [`outcome`] is what comes of a request and beside it.
 
 pub(super) mod backoff;
+mod outage;
 mod outcome;
 mod page;
 mod repeatable;
@@ -18,7 +20,9 @@ mod sender;
 mod server_requests;
 mod summary;
 mod to_client;
+mod tries;
 
+pub(super) use outage::Outage;
 pub use outcome::{Event, Outcome};
 pub(super) use outcome::{Reply, SessionEvent};
 pub(crate) use sender::post_headers;

@@ -12,32 +12,15 @@ use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use parking_lot::Mutex;
 
-use super::backoff::Backoff;
+use super::outage::Outage;
 use super::repeatable::Repeatable;
 use super::server_requests::ServerRequests;
 use super::to_client::ToClient;
+use super::tries::Tries;
 use crate::auth::{Authorizer, LoginRequired, RefusedRequest, Remedy};
 use crate::log;
-use crate::net::{self, Http, HttpError, ResponseBody, ResponseOrRedirect, retry_after};
+use crate::net::{self, Http, HttpError, ResponseBody, ResponseOrRedirect};
 use crate::upstream::{Failure, Options};
-
-/// How often a request is sent again because a server returned `Retry-After`.
-const MOST_RETRIES: u32 = 3;
-
-/// The longest `Retry-After` that is waited for; a longer one is the client's business.
-const LONGEST_RETRY: Duration = Duration::from_secs(15);
-
-/// How long a request waits for a file descriptor, at least: other requests must end first.
-const DESCRIPTOR_PATIENCE: Duration = Duration::from_secs(60);
-
-/// The pause after an attempt that found no free file descriptor: as soon as another request may have ended.
-const DESCRIPTOR_WAIT: Duration = Duration::from_millis(20);
-
-/// The longest pause between two attempts to connect.
-const LONGEST_DELAY: Duration = Duration::from_secs(2);
-
-/// Redirects followed for one request.
-const MOST_REDIRECTS: u32 = 5;
 
 /// A connection that was in use this long ago is still there. After longer, the runtime looks at its sockets first.
 const FRESH: Duration = Duration::from_micros(100);
@@ -62,14 +45,18 @@ pub(crate) struct Sender {
     pub(crate) host: String,
     /// The longest event or body, in bytes.
     pub(super) limit: usize,
-    /// How long a request waits for a server that cannot be reached.
+    /// How long a request waits for a server that cannot be reached, if it is the first of an outage.
     pub(crate) patience: Duration,
+    /// The outage, if the server cannot be reached now.
+    pub(crate) outage: Outage,
     headers_timeout: Option<Duration>,
     /// How long the server may be silent within a response.
     pub(super) body_timeout: Option<Duration>,
     server_requests: Arc<ServerRequests>,
     /// Which requests may be sent again that were lost.
     pub(crate) repeatable: Arc<Repeatable>,
+    /// The server wants a login, as far as its last response showed that. Responses change it.
+    is_challenged: AtomicBool,
     /// A request has been sent. The first one sets it.
     has_begun: AtomicBool,
     /// When the last response came. Every request reads it and every response changes it.
@@ -81,6 +68,7 @@ impl Sender {
         Self {
             http,
             auth,
+            outage: Outage::new(&net::origin(&options.uri), options),
             host: net::origin(&options.uri),
             uri: options.uri.clone(),
             limit: options.max_message,
@@ -89,6 +77,7 @@ impl Sender {
             body_timeout: options.body_timeout,
             server_requests: Arc::clone(&client.server_requests),
             repeatable: Arc::clone(&client.repeatable),
+            is_challenged: AtomicBool::new(false),
             has_begun: AtomicBool::new(false),
             last_used: Mutex::new(Instant::now()),
         }
@@ -159,6 +148,11 @@ impl Sender {
         }
     }
 
+    /// Whether a request was refused for want of a login, and none has been accepted since.
+    pub(crate) fn is_challenged(&self) -> bool {
+        self.is_challenged.load(Ordering::Relaxed)
+    }
+
     /// Whether requests to this address travel on one connection, in the order in which they are sent.
     pub(crate) fn is_shared(&self, uri: &Uri) -> bool {
         self.http.is_shared(uri)
@@ -170,7 +164,7 @@ impl Sender {
     }
 
     /// Sends, and returns the head of the response. A server that cannot be reached is tried again for as long as
-    /// `patience` says; a server that refuses the credential gets a newer one, if there is one. Nothing that may have
+    /// `patience` and the [outage](Outage) allow; a server that refuses the credential gets a newer one, if there is one. Nothing that may have
     /// arrived is sent twice, unless the server itself asked for it, or the request is safe to repeat and the server may
     /// have closed the connection before it came.
     pub(crate) fn send<'a>(
@@ -196,10 +190,11 @@ impl Sender {
         note: Option<&(dyn Fn() + Sync)>,
     ) -> Result<Sent, Failure> {
         if !self.has_begun.swap(true, Ordering::Relaxed) {
+            self.outage.note_first_sent();
             // What follows the opening of a session follows at once.
             self.http.expect_requests(&self.uri);
         }
-        let mut tries = Tries::new(patience);
+        let mut tries = Tries::new(&self.outage, patience);
         let mut moved: Option<Uri> = None;
         loop {
             let mut headers = headers.clone();
@@ -239,11 +234,16 @@ impl Sender {
             };
             *self.last_used.lock() = Instant::now();
             let status = response.status();
+            if !Failure::is_outage_status(status) {
+                self.outage.end();
+            }
             if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                 self.auth.accepted(serial);
+                self.is_challenged.store(false, Ordering::Relaxed);
             } else if method == Method::DELETE {
                 // At the end nothing is refreshed for it.
             } else if tries.remedies < self.auth.most_remedies() {
+                self.is_challenged.store(self.auth.can_log_in(), Ordering::Relaxed);
                 let (headers, is_refreshed) = (response.headers(), tries.is_refreshed);
                 let refused = RefusedRequest { token: serial, uri: target, status, headers, is_refreshed };
                 let remedy = Box::pin(self.auth.challenge(refused)).await?;
@@ -284,98 +284,4 @@ pub(crate) fn get_headers() -> HeaderMap {
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     headers.insert(USER_AGENT, HeaderValue::from_static(net::PRODUCT));
     headers
-}
-
-/// What has been tried for one request.
-struct Tries {
-    begun: Instant,
-    patience: Duration,
-    /// The patience that was left when the last attempt began.
-    left: Duration,
-    backoff: Backoff,
-    retries: u32,
-    /// How often a refusal was looked into.
-    remedies: u32,
-    /// The request has a token that was refreshed because of a refusal.
-    is_refreshed: bool,
-    redirects: u32,
-    /// The request was sent once more after it was lost.
-    is_repeated: bool,
-}
-
-impl Tries {
-    fn new(patience: Duration) -> Self {
-        Self {
-            begun: Instant::now(),
-            patience,
-            left: patience,
-            backoff: Backoff::new(Duration::from_millis(100)),
-            retries: 0,
-            remedies: 0,
-            is_refreshed: false,
-            redirects: 0,
-            is_repeated: false,
-        }
-    }
-
-    fn begin(&mut self) {
-        self.left = self.patience.saturating_sub(self.begun.elapsed());
-    }
-
-    /// The server, `host`, has redirected the request.
-    fn redirected(&mut self, host: &str) -> Result<(), Failure> {
-        if self.redirects == MOST_REDIRECTS {
-            let why = format!("it redirects more than {MOST_REDIRECTS} times");
-            return Err(Failure::Unreachable(HttpError::Redirect { host: host.to_owned(), why }));
-        }
-        self.redirects += 1;
-        Ok(())
-    }
-
-    /// Whether a request that was lost is sent once more, if it is safe to repeat.
-    fn repeats(&mut self, is_repeatable: impl FnOnce() -> bool) -> bool {
-        let repeats = !self.is_repeated && is_repeatable();
-        self.is_repeated |= repeats;
-        repeats
-    }
-
-    /// Whether this remedy is a reason to send the request again.
-    fn tries_again(&mut self, remedy: &Remedy) -> bool {
-        self.remedies += 1;
-        self.is_refreshed |= matches!(remedy, Remedy::RefreshedToken);
-        remedy.is_token()
-    }
-
-    /// There is no response. Waits until the next attempt, if another one is allowed.
-    async fn wait_after(&mut self, error: HttpError) -> Result<(), Failure> {
-        let delay = match error {
-            HttpError::Connect { exhausted: true, .. }
-                if self.begun.elapsed() < self.patience.max(DESCRIPTOR_PATIENCE) =>
-            {
-                DESCRIPTOR_WAIT
-            }
-            HttpError::Connect { permanent: false, .. } | HttpError::Unprocessed { .. } => {
-                let delay = self.backoff.next().min(LONGEST_DELAY);
-                if delay > self.left {
-                    return Err(Failure::Unreachable(error));
-                }
-                delay
-            }
-            HttpError::Broken { .. } => return Err(Failure::Broken(error.to_string())),
-            error => return Err(Failure::Unreachable(error)),
-        };
-        tokio::time::sleep(delay).await;
-        Ok(())
-    }
-
-    /// How long to wait before the request is sent again, if the server asks for that.
-    fn retry_after<T>(&mut self, response: &Response<T>) -> Option<Duration> {
-        let asks = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        if !asks || self.retries == MOST_RETRIES {
-            return None;
-        }
-        let delay = retry_after(response.headers()).filter(|delay| *delay <= self.left.min(LONGEST_RETRY))?;
-        self.retries += 1;
-        Some(delay)
-    }
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answers::{answer, discover_result};
@@ -15,6 +14,7 @@ use crate::message::{self, Message};
 use crate::task;
 use crate::upstream::Failure;
 use crate::upstream::exchange::Outcome;
+use crate::upstream::transport::{List, Page};
 
 /// How long it takes until a browser is open: two seconds after the first message, and what the authorization server
 /// and the desktop take.
@@ -107,24 +107,14 @@ pub(super) async fn hold_first(
     }
 }
 
-/// Keeps the tools in the server's response to `tools/list`, and notes that the client has them all.
-pub(super) fn note_tools(state: &LoginState, request: &Message, answer: &Message) {
-    #[derive(Deserialize)]
-    struct Answer {
-        result: Page,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Page {
-        tools: Vec<Value>,
-        next_cursor: Option<Value>,
-    }
-    let Some(Answer { result }) = answer.read() else { return };
+/// Keeps a list in the server's response, and notes that the client has all tools.
+pub(super) fn note(state: &LoginState, list: &'static List, request: &Message, answer: &Message) {
+    let Some(Page { items, is_last }) = Page::of(answer, list) else { return };
     let cursor = request.read::<RequestParams>().and_then(|request| request.params.cursor);
-    if result.next_cursor.is_none() {
+    if list.capability == "tools" && is_last {
         state.note_list();
     }
-    if state.sender().auth.can_log_in() {
-        state.session.era.memory.keep_tools(result.tools, cursor.is_none(), result.next_cursor.is_none());
+    if state.sender().auth.is_one_account() && !state.status().is_wanted() {
+        state.session.era.memory.keep_page(list.method, items, cursor.is_none(), is_last);
     }
 }

@@ -14,10 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use super::Failure;
 use super::exchange::Outcome;
 use super::session::Session;
+use super::transport::List;
 use crate::auth::{AuthMode, LoginRequired};
 use crate::message::{Kind, Message};
 use answers::not_logged_in;
@@ -168,11 +170,19 @@ impl LoginSession {
         }
     }
 
-    /// Keeps the server's tools, for times when a login is missing.
-    pub(super) fn note_tools(&self, request: &Message, outcome: &Outcome) {
-        if let Outcome::Answer(answer) = outcome {
-            lists::note_tools(&self.0, request, answer);
+    /// Keeps a list of the server's, for times when a login is missing or the server is late.
+    pub(super) fn note_list(&self, list: &'static List, request: &Message, outcome: &Outcome) {
+        let is_own = request.raw_id().is_some_and(|raw_id| self.0.session.link.own_requests.has_made(raw_id));
+        if let Outcome::Answer(answer) = outcome
+            && !is_own
+        {
+            lists::note(&self.0, list, request, answer);
         }
+    }
+
+    /// A response of the bridge's own with this result, in the words of the client's era.
+    pub(super) fn answer(&self, request: &Message, result: Value) -> Message {
+        answers::answer(&self.0, request, result)
     }
 
     /// The response to a call of the bridge's own tool, which is never sent to a server.

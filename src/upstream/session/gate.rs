@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::upstream::Failure;
+use crate::upstream::exchange::Outage;
 use crate::upstream::transport::Transport;
+
+/// How long a request that comes when the others have given up waits for an attempt of its own.
+const LAST_ATTEMPT: Duration = Duration::from_millis(500);
 
 /// A server that refused a session is tried again when a request comes, but not for every one.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -20,6 +24,8 @@ pub(super) struct Gate {
     state: watch::Sender<State>,
     /// The task that opens a session. A newer handshake and the end stop it.
     opener: Mutex<Option<AbortHandle>>,
+    /// Ends the pause of that task. Requests notify it.
+    attempt_wanted: Notify,
 }
 
 #[derive(Default)]
@@ -29,6 +35,8 @@ struct State {
     initializing: bool,
     /// Why there is no session yet.
     trouble: Option<Failure>,
+    /// The task that opens a session makes a pause, which a request may end.
+    may_try: bool,
 }
 
 #[derive(Default)]
@@ -66,6 +74,7 @@ impl Gate {
             self.state.send_modify(|state| {
                 state.phase = Phase::Opening;
                 state.trouble = None;
+                state.may_try = false;
             });
         }
         begins
@@ -106,10 +115,30 @@ impl Gate {
         self.state.send_modify(|state| state.trouble = Some(failure));
     }
 
+    /// Waits between two attempts to open a session. `may_end`: a request ends the pause.
+    pub(super) async fn pause(&self, pause: Duration, may_end: bool) {
+        let set = |may_try| self.state.send_modify(|state| state.may_try = may_try);
+        let attempt_wanted = self.attempt_wanted.notified();
+        set(may_end);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = attempt_wanted, if may_end => {}
+        }
+        set(false);
+    }
+
     /// Why there is no session yet, while one is being opened.
     pub(super) fn trouble(&self) -> Option<Failure> {
         let state = self.state.borrow();
         matches!(state.phase, Phase::Opening).then(|| state.trouble.clone())?
+    }
+
+    /// Ready when there is such a reason, and no login helps.
+    pub(super) async fn until_trouble(&self) {
+        let is_known = |state: &State| state.trouble.as_ref().is_some_and(|trouble| !trouble.wants_login());
+        if self.state.subscribe().wait_for(is_known).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     pub(super) fn fail(&self, failure: Failure) {
@@ -156,38 +185,80 @@ impl Gate {
         }
     }
 
-    /// Waits for the session, but no longer than `patience`, and not for a login while `is_login_missing`; then the
-    /// error is the reason for the delay.
+    /// Waits for the session, but no longer than requests wait in this outage, and not for a login while
+    /// `is_login_missing`; then the error is the reason for the delay.
     pub(super) async fn pass(
         &self,
-        host: &str,
-        patience: Duration,
+        outage: &Outage,
         is_login_missing: impl Fn() -> bool,
     ) -> Result<Option<Transport>, Failure> {
-        let mut changes = self.state.subscribe();
-        let passed = async {
-            loop {
-                if let Some(passed) = self.try_pass() {
-                    return passed;
-                }
-                // The task that opens the session may not yet know of a login.
-                if let Some(missing) = self.trouble().filter(|trouble| trouble.wants_login() && is_login_missing()) {
-                    return Err(missing);
-                }
-                if changes.changed().await.is_err() {
-                    return Err(Failure::Ending);
-                }
-            }
+        let until = outage.waits_until();
+        let passed = if until > Instant::now() {
+            tokio::time::timeout_at(until.into(), self.passed(is_login_missing)).await.ok()
+        } else {
+            // The server may be there again since the last attempt.
+            self.last_attempt(is_login_missing).await
         };
-        match tokio::time::timeout(patience, passed).await {
-            Ok(passed) => passed,
-            Err(_) => Err(self.state.borrow().trouble.clone().unwrap_or_else(|| {
-                Failure::NotOpen(format!(
-                    "{host} has not answered initialize within {} seconds",
-                    patience.as_secs_f64()
-                ))
-            })),
+        match passed {
+            Some(passed) => passed,
+            None => Err(self.why_not_open(outage, outage.end_wait())),
         }
+    }
+
+    /// The same for a message on which no client waits: it has its own patience, and waits for a login too.
+    pub(super) async fn pass_in_time(&self, outage: &Outage, patience: Duration) -> Result<Option<Transport>, Failure> {
+        let passed = tokio::time::timeout(patience, self.passed(|| false)).await;
+        passed.unwrap_or_else(|_| Err(self.why_not_open(outage, patience)))
+    }
+
+    /// Waits for the session, or for the reason why there is none.
+    pub(super) async fn passed(&self, is_login_missing: impl Fn() -> bool) -> Result<Option<Transport>, Failure> {
+        let mut changes = self.state.subscribe();
+        loop {
+            if let Some(passed) = self.try_pass() {
+                return passed;
+            }
+            // The task that opens the session may not yet know of a login.
+            if let Some(missing) = self.trouble().filter(|trouble| trouble.wants_login() && is_login_missing()) {
+                return Err(missing);
+            }
+            if changes.changed().await.is_err() {
+                return Err(Failure::Ending);
+            }
+        }
+    }
+
+    /// What the next attempt to open a session brings, if one is made now. `None`: that it has failed too, or that it
+    /// takes too long.
+    async fn last_attempt(&self, is_login_missing: impl Fn() -> bool) -> Option<Result<Option<Transport>, Failure>> {
+        let mut changes = self.state.subscribe();
+        if let Some(passed) = self.try_pass() {
+            return Some(passed);
+        }
+        if !self.state.borrow().may_try {
+            return None;
+        }
+        self.attempt_wanted.notify_waiters();
+        let failed = async {
+            // The pause ends, and another one begins.
+            changes.wait_for(|state| !state.may_try).await.ok();
+            changes.wait_for(|state| state.may_try).await.ok();
+        };
+        tokio::select! {
+            biased;
+            passed = self.passed(is_login_missing) => Some(passed),
+            () = failed => None,
+            () = tokio::time::sleep(LAST_ATTEMPT) => None,
+        }
+    }
+
+    /// Why no session is open after this time.
+    fn why_not_open(&self, outage: &Outage, waited: Duration) -> Failure {
+        let trouble = self.state.borrow().trouble.clone();
+        trouble.or_else(|| outage.reason()).unwrap_or_else(|| {
+            let (host, waited) = (outage.host(), waited.as_secs_f64());
+            Failure::NotOpen(format!("{host} has not answered initialize within {waited} seconds"))
+        })
     }
 
     /// Whether messages go through at once.

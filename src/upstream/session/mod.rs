@@ -12,7 +12,6 @@ mod negotiation;
 mod opening;
 pub(super) mod placeholder;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -21,7 +20,7 @@ use tokio::sync::oneshot;
 
 use super::Failure;
 use super::client_program::ClientProgram;
-use super::era::{Era, Memory, Suspicion, has_changed, may_have_changed};
+use super::era::{Era, Memory, Record, Suspicion, has_changed, may_have_changed};
 use super::exchange::{Outcome, Reply, Sender, ToClient};
 use super::transport::legacy::{LegacyTransport, notify_early};
 use super::transport::modern::ModernServer;
@@ -78,8 +77,8 @@ impl Session {
     }
 
     /// Begins to open the session with the client's `initialize`. The returned future gives the server's response if
-    /// that comes within the startup wait, else one made from the last that is known; the opening goes on. Messages
-    /// that follow wait for it.
+    /// that comes in time, else one made from the last that is known; the opening goes on. Messages that follow wait for
+    /// it.
     pub(super) fn initialize(
         self: &Arc<Self>,
         message: Message,
@@ -87,18 +86,30 @@ impl Session {
         let answer = self.open(message.clone());
         let session = Arc::clone(self);
         async move {
-            let Link { sender, .. } = &*session.link;
-            let mut answer = pin!(answer);
-            let mut answered = tokio::time::timeout(session.era.options.startup_wait, &mut answer).await;
-            if answered.is_err() && sender.auth.is_waited_for() {
-                answered = Ok(answer.await);
+            let Era { memory, options, .. } = &*session.era;
+            let known_wait = options.wait_for_answer(true);
+            let mut wait = options.wait_for_answer(memory.recall(Record::is_known));
+            let waited_before = session.era.waited_before();
+            if let Some(waited) = waited_before {
+                wait = wait.saturating_sub(waited).max(known_wait);
             }
+            // A client that has waited for this server once does not wait for what is known to be in vain.
+            let in_vain = async {
+                match waited_before {
+                    Some(_) => session.gate.until_trouble().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let answered = tokio::select! {
+                biased;
+                answered = session.era.in_time(wait, answer) => answered,
+                () = in_vain => None,
+            };
             match answered {
-                Ok(Ok(answer)) => answer.map(Outcome::Answer),
-                Ok(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
-                Err(_) => {
-                    log::info!("{} has not answered in time; answering initialize for it", sender.host);
-                    let memory = &session.era.memory;
+                Some(Ok(answer)) => answer.map(Outcome::Answer),
+                Some(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
+                None => {
+                    log::info!("{} has not answered in time; answering initialize for it", session.link.sender.host);
                     Ok(Outcome::Answer(placeholder::initialize_response(&session.link, memory, &message)))
                 }
             }
@@ -245,8 +256,15 @@ impl Session {
             drop(self.spawn_opener(initialize));
         }
         let sender = &self.link.sender;
-        let is_login_missing = || !even_for_login && sender.auth.login_status().is_wanted();
-        self.gate.pass(&sender.host, sender.patience, is_login_missing).await
+        if even_for_login {
+            return self.gate.pass_in_time(&sender.outage, sender.patience).await;
+        }
+        self.gate.pass(&sender.outage, || sender.auth.login_status().is_wanted()).await
+    }
+
+    /// Waits until messages go through, or until it is known why they never will.
+    pub(super) async fn until_open(&self) {
+        self.gate.passed(|| false).await.ok();
     }
 
     /// Whether messages go through at once, so that what was sent before may have arrived.
@@ -257,6 +275,11 @@ impl Session {
     /// Why no session is open yet, if there is a reason.
     pub(super) fn trouble(&self) -> Option<Failure> {
         self.gate.trouble()
+    }
+
+    /// Logs why a request failed.
+    pub(super) fn log_failure(&self, failure: &Failure) {
+        self.link.sender.outage.log_failure(failure);
     }
 
     /// Closes the session: at most a second.

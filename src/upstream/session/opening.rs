@@ -1,7 +1,7 @@
 //! How is a session opened? By the client's own `initialize`, for as long as trying may help.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use tokio::sync::oneshot;
@@ -23,6 +23,12 @@ use crate::upstream::{Failure, Protocol};
 /// A server that is silent for so long on `initialize` is sent it anew: the path to it may be dead.
 const SILENT: Duration = Duration::from_secs(120);
 
+/// The longest pauses between two attempts, but for their jitter: to connect costs little, and a person waits; a server
+/// that answers is left alone for longer. After these times the pauses grow as they do elsewhere.
+const PAUSES: [(Duration, Duration); 2] =
+    [(Duration::from_secs(60), Duration::from_secs(1)), (Duration::from_secs(300), Duration::from_secs(5))];
+const PAUSES_AFTER_ANSWERS: [(Duration, Duration); 1] = [(Duration::from_secs(60), Duration::from_secs(2))];
+
 /// A server that asks for a longer pause than this is tried all the same: it may have been restarted since.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
 
@@ -43,10 +49,11 @@ impl Opener {
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(100));
         let mut is_first_login = true;
+        let begun = Instant::now();
         loop {
             let failure = match self.attempt().await {
                 Ok(opened) => {
-                    self.let_through(&opened).await;
+                    self.let_through(&opened, !is_first_login).await;
                     self.settle(Ok(opened.answer.clone()));
                     return remember(&self.era, &self.initialize, &opened);
                 }
@@ -69,13 +76,17 @@ impl Opener {
             };
             if !failure.is_temporary() {
                 log::warn!("{failure}");
+                self.link.sender.outage.end();
                 self.gate.fail(failure.clone());
                 return self.settle(Err(failure));
             }
-            log::info!("{failure}; trying again");
-            let pause = backoff.next().max(retry_after(&failure));
+            self.link.sender.outage.note_failed_attempt(&failure);
+            let is_unreachable = matches!(failure, Failure::Unreachable(_));
+            let pauses = if is_unreachable { &PAUSES[..] } else { &PAUSES_AFTER_ANSWERS };
+            let longest = pauses.iter().find(|(until, _)| begun.elapsed() < *until).map(|(_, longest)| *longest);
+            let pause = backoff.next_within(longest.unwrap_or(Duration::MAX)).max(retry_after(&failure));
             self.gate.set_trouble(failure);
-            tokio::time::sleep(pause).await;
+            self.gate.pause(pause, is_unreachable).await;
         }
     }
 
@@ -95,7 +106,9 @@ impl Opener {
 
     /// Lets messages through to an opened session; the client's `initialized` first, if it did not wait for the
     /// response.
-    async fn let_through(&self, opened: &Opened) {
+    ///
+    /// `after_login`: until now the client has had lists as they are without a login.
+    async fn let_through(&self, opened: &Opened, after_login: bool) {
         let Self { link, gate, .. } = self;
         if let Some(result) = Initialize::result(&opened.answer) {
             link.capabilities.set_actual(result.capabilities);
@@ -109,10 +122,11 @@ impl Opener {
             };
             link.replay_state(&in_session).await;
         }
+        link.sender.outage.end();
         gate.open(transport);
         link.handshake.clear_early();
         if link.capabilities.has_promised() {
-            link.lists_changed();
+            if after_login { link.lists_changed() } else { link.promise_replaced() }
         }
     }
 

@@ -51,6 +51,7 @@ pub(crate) fn initialize_response(link: &Link, memory: &Memory, initialize: &Mes
     let revision = requested.filter(|requested| LEGACY_REVISIONS.contains(&requested.as_str()));
     let revision = revision.unwrap_or_else(|| LEGACY_REVISIONS[0].to_owned());
     let known = memory.recall(|record| record.initialize_result(&revision, host));
+    let is_known = known.is_some();
     let mut result = known.unwrap_or_else(
         || json!({ "capabilities": every_list(), "serverInfo": { "name": host, "version": "unknown" } }),
     );
@@ -60,14 +61,15 @@ pub(crate) fn initialize_response(link: &Link, memory: &Memory, initialize: &Mes
         result["protocolVersion"] = revision.into();
     }
     promise(link, &mut result);
-    link.capabilities.set_promised(result["capabilities"].clone());
+    link.capabilities.set_promised(result["capabilities"].clone(), is_known);
     message::result(initialize.raw_id().unwrap_or("null"), &result)
 }
 
-/// Has a result, of `initialize` or of `server/discover`, promise that its lists can change, and say that a login is
-/// missing where one is.
+/// Has a result, of `initialize` or of `server/discover`, promise that its lists can change, and say that the server is
+/// not there, or that a login is missing.
 pub(crate) fn promise(link: &Link, result: &mut Value) {
     Capabilities::promise_changes(result);
+    link.sender.outage.explain(result);
     if link.sender.auth.login_status().is_needed() {
         let known = result["instructions"].as_str().map(|known| format!("\n\n{known}")).unwrap_or_default();
         result["instructions"] = format!("{}{known}", instructions(&link.sender)).into();

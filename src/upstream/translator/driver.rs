@@ -176,7 +176,7 @@ impl Driver {
     /// A request has no response of the server's own.
     fn fail(&mut self, session: u64, id: &Id, failure: &Failure) {
         let Some(request) = self.sessions.take(session, id) else { return };
-        log::warn!("{failure}");
+        self.sessions.log_failure(session, failure);
         self.machine.server_response(session, &failure.answer(&request.raw_id), now());
     }
 

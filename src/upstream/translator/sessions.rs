@@ -96,6 +96,13 @@ impl Sessions {
         self.open.insert(number, Open { session, events, lost: None });
     }
 
+    /// Logs why a request in this session failed.
+    pub(super) fn log_failure(&self, number: u64, failure: &Failure) {
+        if let Some(session) = self.get(number) {
+            session.session().log_failure(failure);
+        }
+    }
+
     fn get(&self, number: u64) -> Option<LoginSession> {
         self.open.get(&number).map(|open| open.session.clone())
     }

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::capabilities::Capabilities;
+use super::capabilities::{Capabilities, List};
 use super::handshake::Handshake;
 use super::session_state::{Send, SessionState};
-use crate::message::{Initialize, OwnRequests};
+use crate::message::{self, Initialize, OwnRequests};
 use crate::upstream::exchange::{Sender, SessionEvent, ToClient};
 
 /// Shared by the transports that one session has, one after the other, and by the session itself.
@@ -53,6 +53,24 @@ impl Link {
         }
         self.client.notify_translator(|| SessionEvent::Reopened);
         self.lists_changed();
+    }
+
+    /// The server's own result has taken the place of a promise.
+    pub(crate) fn promise_replaced(&self) {
+        for notification in self.capabilities.lists_beside_promise() {
+            if notification.method() == Some("notifications/tools/list_changed") {
+                self.client.tools_changed();
+            }
+            self.client.deliver_own(notification);
+        }
+    }
+
+    /// Tells the client that this list of the server has changed.
+    pub(crate) fn list_changed(&self, list: &List) {
+        if list.capability == "tools" {
+            self.client.tools_changed();
+        }
+        self.client.deliver_own(message::list_changed(list.capability));
     }
 
     /// Tells the client that each list of the server may have changed.

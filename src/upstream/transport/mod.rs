@@ -24,7 +24,7 @@ use http_sse::HttpSseTransport;
 use legacy::LegacyTransport;
 use modern::ModernTransport;
 
-pub(super) use capabilities::Capabilities;
+pub(super) use capabilities::{Capabilities, List, Page};
 pub(super) use link::Link;
 pub(super) use open_error::OpenError;
 pub(super) use session_state::Sending;

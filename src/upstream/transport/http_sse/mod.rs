@@ -5,7 +5,7 @@ mod stream;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::OptionFuture;
 use http::{Method, Uri};
@@ -166,18 +166,24 @@ impl HttpSseTransport {
         let sender = &self.link.sender;
         // A login is waited for by whoever has a client.
         let wants_login = |trouble: &Failure| sender.is_refused_still(trouble);
-        let open = changes.wait_for(|stream| {
+        let is_open = |stream: &Stream| {
             (stream.number > after && stream.endpoint.is_some()) || stream.trouble.as_ref().is_some_and(wants_login)
-        });
-        match tokio::time::timeout(sender.patience, open).await {
+        };
+        let is_open_now = is_open(&self.stream.borrow());
+        let until = if is_open_now { Instant::now() } else { sender.outage.waits_until() };
+        match tokio::time::timeout_at(until.into(), changes.wait_for(is_open)).await {
             Ok(Ok(stream)) => match (&stream.endpoint, &stream.trouble) {
                 (Some(endpoint), _) => Ok((stream.number, endpoint.clone())),
                 (None, trouble) => Err(trouble.clone().unwrap_or(Failure::Ending)),
             },
             Ok(Err(_)) => Err(Failure::Ending),
-            Err(_) => Err(self.stream.borrow().trouble.clone().unwrap_or_else(|| {
-                Failure::NotOpen(format!("the stream from {} broke and has not come back", sender.host))
-            })),
+            Err(_) => {
+                sender.outage.end_wait();
+                let trouble = self.stream.borrow().trouble.clone().or_else(|| sender.outage.reason());
+                Err(trouble.unwrap_or_else(|| {
+                    Failure::NotOpen(format!("the stream from {} broke and has not come back", sender.host))
+                }))
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! [`ModernTransport`] has its messages translated.
 
 mod call;
+mod changed_lists;
 mod discover;
 mod headers;
 mod param_headers;

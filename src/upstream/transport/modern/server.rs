@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::changed_lists::Subscriptions;
 use super::headers;
 use super::param_headers::{self, ParamHeader};
 use crate::log;
@@ -20,6 +21,7 @@ use crate::upstream::Failure;
 use crate::upstream::exchange::response::{Body, OwedResponse, error_response, no_body, read_body};
 use crate::upstream::exchange::response_stream::{ResponseStream, drain_trailing};
 use crate::upstream::exchange::{Sent, post_headers};
+use crate::upstream::transport::capabilities::List;
 use crate::upstream::transport::link::Link;
 
 /// A server that has more pages of tools than this has no end.
@@ -41,6 +43,8 @@ pub(crate) struct ModernServer {
     moved: Mutex<Option<Uri>>,
     /// Set when the client has ended its input: its subscriptions end with it.
     pub(crate) input_ended: watch::Sender<bool>,
+    /// Those of a modern client.
+    pub(super) subscriptions: Subscriptions,
 }
 
 /// The response to a request. An error is a response too.
@@ -73,7 +77,13 @@ pub(crate) type Passes<'a> = dyn FnMut(&Message) -> bool + Send + 'a;
 
 impl ModernServer {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Self { link, param_headers: Mutex::default(), moved: Mutex::default(), input_ended: watch::Sender::default() }
+        Self {
+            link,
+            param_headers: Mutex::default(),
+            moved: Mutex::default(),
+            input_ended: watch::Sender::default(),
+            subscriptions: Subscriptions::default(),
+        }
     }
 
     /// Carries a request, and the notifications that come before its response to the client. Dropped, it closes the
@@ -111,6 +121,14 @@ impl ModernServer {
             return Err(Failure::Unusable(format!("{} refused it: {error}", sender.host)));
         }
         Ok(())
+    }
+
+    /// Notifies a modern client that this list is not as it was given.
+    pub(crate) fn list_changed(&self, list: &List) {
+        if list.capability == "tools" {
+            self.link.client.tools_changed();
+        }
+        self.subscriptions.list_changed(&self.link.client, list);
     }
 
     /// POSTs a message to where the server is now.
@@ -220,7 +238,7 @@ impl ModernServer {
     }
 
     /// Reads a response to `tools/list`: which arguments are mirrored from now on, and which tools may be shown.
-    fn scan_tools(&self, answer: Message) -> Message {
+    pub(crate) fn scan_tools(&self, answer: Message) -> Message {
         let scanned = param_headers::scan_tools(&answer);
         for (name, why) in scanned.left_out.iter().take(MOST_WARNINGS) {
             let left_out = format!("{:?} is left out of the list: {why}", log::foreign_name(name));

@@ -53,6 +53,12 @@ struct Forwarding<'a> {
     backoff: Backoff,
 }
 
+impl Drop for Forwarding<'_> {
+    fn drop(&mut self) {
+        self.server.subscriptions.remove(self.raw_id);
+    }
+}
+
 impl Forwarding<'_> {
     async fn run(&mut self, request: &Message) -> Result<Answered, Failure> {
         let Self { server, raw_id, .. } = *self;
@@ -115,12 +121,13 @@ impl Forwarding<'_> {
     /// The server has acknowledged the subscription, or a repaired stream of it.
     async fn acknowledge(&mut self, filter: NotificationFilter, message: Message) {
         let client = &self.server.link.client;
-        match self.acknowledged.replace(filter) {
+        match self.acknowledged.replace(filter.clone()) {
             None => {
                 (self.on_acknowledged)();
                 if !std::mem::replace(&mut self.is_acknowledged, true) {
                     client.deliver(message).await;
                 }
+                self.server.subscriptions.add(client, self.raw_id, &filter);
             }
             Some(before) => {
                 for notification in before.missed(Some(self.raw_id)) {

@@ -80,7 +80,8 @@ fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
         tasks: !typed.no_tasks,
         startup_wait: Duration::from_secs_f64(typed.startup_wait),
         patience: Duration::from_secs_f64(typed.patience),
-        start_patience: Duration::from_secs_f64(start_patience(typed.patience)),
+        start_patience: Duration::from_secs_f64(start_patience(typed.patience, START_PATIENCE)),
+        list_patience: Duration::from_secs_f64(start_patience(typed.patience, LIST_PATIENCE)),
         headers_timeout: time_limit(typed.headers_timeout).or(idle),
         body_timeout: time_limit(typed.body_timeout).or(idle),
         ping_interval: time_limit(typed.ping_interval).filter(|_| typed.keep_alive),
@@ -89,10 +90,13 @@ fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
     }
 }
 
+/// The same for lists: most clients begin their work only when they have them.
+const LIST_PATIENCE: f64 = 3.0;
+
 /// Clients show an error only when their first requests have failed, so that these fail sooner, unless the user wants
 /// more patience than is usual.
-fn start_patience(patience: f64) -> f64 {
-    if patience > USUAL_PATIENCE { patience } else { patience.min(START_PATIENCE) }
+fn start_patience(patience: f64, most: f64) -> f64 {
+    if patience > USUAL_PATIENCE { patience } else { patience.min(most) }
 }
 
 fn rules(typed: &Tools) -> Result<Option<Rules>, String> {

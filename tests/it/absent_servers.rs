@@ -161,3 +161,22 @@ fn a_server_that_comes_late_is_found_within_a_second_or_two() {
     assert!(started.elapsed() < Duration::from_millis(2200), "found after {:?}", started.elapsed());
     bridge.finish();
 }
+
+#[test]
+fn a_client_can_begin_without_the_lists_of_a_server_that_is_not_there_and_calls_wait_for_it() {
+    let mut upstream = Upstream::offline(Exchange::respond_normally);
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("1").start();
+    let started = Instant::now();
+    bridge.request("1", "initialize", &format!(r#"{{"protocolVersion":"{REVISION}","capabilities":{{}}}}"#));
+    bridge.send(&initialized());
+    bridge.send(&request("2", "tools/call", r#"{"name":"look"}"#));
+    for (id, method) in [("3", "tools/list"), ("4", "prompts/list"), ("5", "resources/list")] {
+        assert_error_mentions(&bridge.request(id, method, "{}"), &[&upstream.host(), "refused"]);
+    }
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(6), "all lists are answered three seconds after the start, this took {took:?}");
+    upstream.listen();
+    assert!(bridge.response("2").contains(r#""result""#), "the call has waited");
+    bridge.message("notifications/tools/list_changed");
+    bridge.finish();
+}

@@ -1,6 +1,7 @@
 //! Since when can the server not be reached, and how long do requests still wait for it? Patience belongs to the outage:
 //! when the first request that met it has waited long enough, the others fail at once, until the server is there again.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,16 @@ use crate::upstream::{Failure, Options};
 /// How many different lines of one outage are warnings. A server may put the time into its error page.
 const MOST_LINES: usize = 8;
 
+/// How long an attempt may take that is made because the server may be there again.
+const LAST_ATTEMPT: Duration = Duration::from_millis(500);
+
 /// The outage of one server. Each attempt that fails and each response change it, in whatever session; each request
 /// that waits for the server reads it.
 pub(crate) struct Outage {
     host: String,
     patience: Duration,
     start_patience: Duration,
+    list_patience: Duration,
     /// Whether there is anything in `state` that a response ends. Responses read it, so that they need no lock.
     is_noted: AtomicBool,
     state: Mutex<State>,
@@ -51,6 +56,7 @@ impl Outage {
             host: host.to_owned(),
             patience: options.patience,
             start_patience: options.start_patience,
+            list_patience: options.list_patience,
             is_noted: AtomicBool::new(true),
             state: Mutex::default(),
         }
@@ -81,6 +87,29 @@ impl Outage {
         let until = begun.checked_add(patience).unwrap_or_else(|| now + Duration::from_secs(24 * 3600));
         state.wait = Some(Wait { until, patience, is_over: until <= now });
         until
+    }
+
+    /// Carries a request for a list, which a client needs before it begins its work: a server that cannot be reached at
+    /// the start is waited for by other requests longer.
+    pub(crate) async fn carry_list<T>(&self, carrying: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let (first_sent, was_there) = {
+            let state = self.state.lock();
+            (state.first_sent, state.was_there)
+        };
+        if was_there {
+            return carrying.await;
+        }
+        let until = first_sent.unwrap_or_else(Instant::now).checked_add(self.list_patience);
+        let Some(until) = until.map(|until| until.max(Instant::now() + LAST_ATTEMPT)) else { return carrying.await };
+        let mut carrying = pin!(carrying);
+        if let Ok(carried) = tokio::time::timeout_at(until.into(), &mut carrying).await {
+            return carried;
+        }
+        match self.reason() {
+            Some(reason) => Err(reason),
+            // It can be reached, and takes its time.
+            None => carrying.await,
+        }
     }
 
     /// A request has waited long enough; no other does until the server is there. Returns how long requests wait.
@@ -168,6 +197,7 @@ mod tests {
             startup_wait: Duration::ZERO,
             patience: Duration::from_secs(20),
             start_patience,
+            list_patience: start_patience,
             headers_timeout: None,
             body_timeout: None,
             ping_interval: None,

@@ -180,3 +180,20 @@ fn a_client_can_begin_without_the_lists_of_a_server_that_is_not_there_and_calls_
     bridge.message("notifications/tools/list_changed");
     bridge.finish();
 }
+
+#[test]
+fn a_request_finds_a_server_of_http_sse_that_is_there_again() {
+    let sse = HttpSse::new("/messages");
+    let mut upstream = Upstream::start(move |call| sse.serve(call));
+    let arguments = ["--transport", "sse-only", "--patience", "1"];
+    let mut bridge = Bridge::to(&upstream.url("/sse")).args(arguments).start();
+    bridge.initialize_with_revision(HTTP_SSE_REVISION);
+    bridge.still_works();
+    upstream.stop();
+    assert_one_patience_of_a_second(time_of_failing_requests(&mut bridge, &upstream, 2..6));
+    // Long enough for pauses to grow.
+    std::thread::sleep(Duration::from_secs(2));
+    upstream.listen();
+    assert_eq!(bridge.request("6", "tools/call", "{}"), result("6", "{}"), "no request fails for what was before");
+    bridge.finish();
+}

@@ -22,7 +22,7 @@ mod summary;
 mod to_client;
 mod tries;
 
-pub(super) use outage::Outage;
+pub(super) use outage::{LAST_ATTEMPT, Outage};
 pub use outcome::{Event, Outcome};
 pub(super) use outcome::{Reply, SessionEvent};
 pub(crate) use sender::post_headers;

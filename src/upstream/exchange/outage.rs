@@ -11,6 +11,9 @@ use serde_json::Value;
 use crate::log;
 use crate::upstream::{Failure, Options};
 
+/// How long a request that comes when the others have given up waits for an attempt of its own.
+pub(crate) const LAST_ATTEMPT: Duration = Duration::from_secs(1);
+
 /// How many different lines of one outage are warnings. A server may put the time into its error page.
 const MOST_LINES: usize = 8;
 

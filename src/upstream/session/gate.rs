@@ -7,11 +7,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::upstream::Failure;
-use crate::upstream::exchange::Outage;
+use crate::upstream::exchange::{LAST_ATTEMPT, Outage};
 use crate::upstream::transport::Transport;
-
-/// How long a request that comes when the others have given up waits for an attempt of its own.
-const LAST_ATTEMPT: Duration = Duration::from_millis(500);
 
 /// A server that refused a session is tried again when a request comes, but not for every one.
 const TRY_AGAIN: Duration = Duration::from_secs(1);

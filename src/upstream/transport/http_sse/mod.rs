@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::OptionFuture;
 use http::{Method, Uri};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::link::Link;
@@ -21,6 +21,7 @@ use crate::message::{Initialize, Kind, Message, OwnRequests};
 use crate::net::SseError;
 use crate::task;
 use crate::upstream::Failure;
+use crate::upstream::exchange::LAST_ATTEMPT;
 use crate::upstream::exchange::backoff::Backoff;
 use crate::upstream::exchange::response::{Body, EventStream, OwedResponse, error_response, lost_session, read_body};
 use crate::upstream::exchange::{Event, Outcome, Sent, post_headers};
@@ -48,6 +49,8 @@ pub(crate) struct HttpSseTransport {
     /// The last stream whose session the server has lost. A request that finds that out sets it; the task that reads
     /// the stream then opens another.
     lost_session: watch::Sender<u64>,
+    /// Ends the pause of that task while the server cannot be reached. Requests notify it.
+    attempt_wanted: Notify,
 }
 
 struct Stream {
@@ -57,6 +60,8 @@ struct Stream {
     endpoint: Option<Uri>,
     /// Why the stream has not come back.
     trouble: Option<Failure>,
+    /// How many attempts to open a stream have failed.
+    failures: u64,
 }
 
 /// Sends `initialize` on a stream and makes a session of it. Returns its result too.
@@ -68,12 +73,13 @@ pub(crate) async fn open(
     let number = next_number(link);
     let transport = Arc::new(HttpSseTransport {
         link: Arc::clone(link),
-        stream: watch::Sender::new(Stream { number, endpoint: None, trouble: None }),
+        stream: watch::Sender::new(Stream { number, endpoint: None, trouble: None, failures: 0 }),
         initializing: OwnRequests::default(),
         reader: Mutex::default(),
         initialized: AtomicBool::new(false),
         notified: AtomicBool::new(false),
         lost_session: watch::Sender::new(0),
+        attempt_wanted: Notify::new(),
     });
     let reader = task::spawn(Arc::clone(&transport).read(events)).abort_handle();
     // The task that opens may be stopped at any await; then nothing is left to read for.
@@ -169,9 +175,17 @@ impl HttpSseTransport {
         let is_open = |stream: &Stream| {
             (stream.number > after && stream.endpoint.is_some()) || stream.trouble.as_ref().is_some_and(wants_login)
         };
-        let is_open_now = is_open(&self.stream.borrow());
-        let until = if is_open_now { Instant::now() } else { sender.outage.waits_until() };
-        match tokio::time::timeout_at(until.into(), changes.wait_for(is_open)).await {
+        let (is_open_now, failures) = (is_open(&self.stream.borrow()), self.stream.borrow().failures);
+        let now = Instant::now();
+        let mut until = if is_open_now { now } else { sender.outage.waits_until() };
+        let is_last = !is_open_now && until <= now;
+        if is_last {
+            // The server may be there again since the last attempt.
+            self.attempt_wanted.notify_waiters();
+            until = now + LAST_ATTEMPT;
+        }
+        let is_settled = |stream: &Stream| is_open(stream) || is_last && stream.failures > failures;
+        match tokio::time::timeout_at(until.into(), changes.wait_for(is_settled)).await {
             Ok(Ok(stream)) => match (&stream.endpoint, &stream.trouble) {
                 (Some(endpoint), _) => Ok((stream.number, endpoint.clone())),
                 (None, trouble) => Err(trouble.clone().unwrap_or(Failure::Ending)),
@@ -250,11 +264,14 @@ impl HttpSseTransport {
             }
             let mut retry = events.retry();
             endpoint = loop {
-                let trouble = self.stream.borrow().trouble.clone().filter(Failure::wants_login);
+                let trouble = self.stream.borrow().trouble.clone();
+                let is_unreachable = matches!(trouble, Some(Failure::Unreachable(_)));
+                let trouble = trouble.filter(Failure::wants_login);
                 let other_login = trouble.as_ref().map(|trouble| self.link.sender.wait_for_other_login(trouble));
                 tokio::select! {
                     () = tokio::time::sleep(backoff.after_stream(retry.take(), false)) => {}
                     Some(()) = OptionFuture::from(other_login) => {}
+                    () = self.attempt_wanted.notified(), if is_unreachable => {}
                 }
                 match connect(&self.link.sender, REPEATED_INITIALIZE).await {
                     Ok((next, endpoint)) => {
@@ -263,7 +280,10 @@ impl HttpSseTransport {
                     }
                     Err(failure) => {
                         log::info!("{failure}; trying again");
-                        self.stream.send_modify(|stream| stream.trouble = Some(failure));
+                        self.stream.send_modify(|stream| {
+                            stream.trouble = Some(failure);
+                            stream.failures += 1;
+                        });
                     }
                 }
             };

@@ -68,6 +68,19 @@ fn the_address_is_the_answer_at_once_where_nobody_is_shown_it() {
 }
 
 #[test]
+fn a_second_call_waits_because_the_person_has_read_the_address_by_then() {
+    let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
+    let mut bridge = client(machine.bridge_without_browser(&servers), "a-client", "{}");
+    let address = short_address(&way_in(&mut bridge, &servers, "1"));
+    bridge.send(&request("2", "tools/call", &servers.login_call()));
+    bridge.request("3", "ping", "{}");
+    follow(&address);
+    assert!(text(&bridge.response("2")).contains("is signed in to"));
+    call_succeeds(&mut bridge, "4");
+    bridge.finish();
+}
+
+#[test]
 fn an_elicitation_that_no_person_can_have_read_is_no_reason_to_wait() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::without_user());
     let launch = machine.bridge_without_browser(&servers);

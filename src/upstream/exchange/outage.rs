@@ -17,9 +17,6 @@ pub(crate) const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 /// How many different lines of one outage are warnings. A server may put the time into its error page.
 const MOST_LINES: usize = 8;
 
-/// How long an attempt may take that is made because the server may be there again.
-const LAST_ATTEMPT: Duration = Duration::from_millis(500);
-
 /// The outage of one server. Each attempt that fails and each response change it, in whatever session; each request
 /// that waits for the server reads it.
 pub(crate) struct Outage {

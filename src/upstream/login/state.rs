@@ -49,6 +49,8 @@ pub(super) struct LoginState {
     prompted: Mutex<Option<(LoginPrompt, Instant)>>,
     /// The login whose address the user of a modern client accepted.
     accepted: Mutex<Option<LoginPrompt>>,
+    /// The login whose address a call of the bridge's own tool was answered with.
+    told: Mutex<Option<LoginPrompt>>,
     /// The login, with its tab, that a request was held for in vain.
     in_vain: Mutex<Option<LoginPrompt>>,
     /// A modern client's subscriptions that are acknowledged, though the server has not been sent them.
@@ -70,6 +72,7 @@ impl LoginState {
             question: Mutex::default(),
             prompted: Mutex::default(),
             accepted: Mutex::default(),
+            told: Mutex::default(),
             in_vain: Mutex::default(),
             acknowledged: Mutex::default(),
         }
@@ -175,6 +178,13 @@ impl LoginState {
 
     pub(super) fn is_accepted(&self, prompt: &LoginPrompt) -> bool {
         self.accepted.lock().as_ref().is_some_and(|accepted| accepted.is_same_login(prompt))
+    }
+
+    /// A call of the bridge's own tool is answered with this login's address. True if one was before: the person has had
+    /// the time to read it.
+    pub(super) fn note_told(&self, prompt: &LoginPrompt) -> bool {
+        let before = self.told.lock().replace(prompt.clone());
+        before.is_some_and(|before| before.is_same_login(prompt))
     }
 
     /// A request was held for this login as long as a client allows.

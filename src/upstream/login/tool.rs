@@ -43,7 +43,8 @@ pub(super) fn entry(state: &LoginState, tools: &[Value]) -> Value {
         "description": format!(
             "Signs the user in to {host}: opens a browser, or returns the address to open in one. \
              Nobody is signed in there yet, so the other tools of {host} do not work. \
-             Call it without arguments, and once more if the user has closed the browser's tab."
+             Call it without arguments. Where it returns an address, show that to the user and call it once more: then it \
+             waits for the user."
         ),
         "inputSchema": {
             "type": "object",
@@ -93,7 +94,7 @@ pub(super) async fn call(state: &Arc<LoginState>, request: &Message) -> Message 
     } else {
         request_tab(state).await;
         let before = Before::of(state);
-        match hold(state, request).await {
+        match hold(state, request, true).await {
             Ok(()) => signed_in(state, before).await,
             Err(failure) => way_in(state, &failure),
         }
@@ -176,13 +177,14 @@ fn way_in(state: &LoginState, failure: &Failure) -> String {
     let elsewhere = prompt.address_elsewhere().map(|url| {
         format!(
             "If the user's browser is on another machine, this address instead:\n\n{url}\n\nThat browser ends at a \
-             page that it cannot reach: call this tool again, with the address of that page as `{ADDRESS}`.\n"
+             page that it cannot reach: then call this tool with the address of that page as `{ADDRESS}`.\n"
         )
     });
     let next_step = state.client_program().map(|program| format!(" Then: {}", program.next_step())).unwrap_or_default();
     format!(
-        "The user is not signed in to {host} yet.{tab} The user opens this address in a browser{code}:\n\n{address}\n\n\
-         {warning}{}This program must stay open until then; `{command}` in a terminal does the same.{next_step}",
+        "The user is not signed in to {host} yet.{tab} Show the user this address, who opens it in a browser{code}:\n\n\
+         {address}\n\n{warning}{}Then call this tool again: it waits for the user. This program must stay open until then; \
+         `{command}` in a terminal does the same.{next_step}",
         elsewhere.unwrap_or_default()
     )
 }

@@ -93,8 +93,8 @@ options! {
         /// it for a server that is known from before
         startup_wait SECONDS: f64 = "2.4",
 
-        /// How long requests wait for a server that cannot be reached before all of them fail at once; no longer than 8
-        /// seconds after the start, unless this is more than 20
+        /// How long requests wait for a server that cannot be reached before all of them fail at once; unless this is
+        /// more than 20, no longer than 8 seconds after the start, and requests for lists no longer than 3
         patience SECONDS: f64 = "20",
 
         /// How long opening a connection may take

@@ -16,11 +16,11 @@ pub(crate) struct ClientProgram {
 }
 
 const PROGRAMS: [ClientProgram; 4] = [
-    // 0.171.0: 30 seconds where the entry has `required`, else it does not wait for the list.
+    // 0.171.0: half a second, unless its entry has `required`, which it does not tell.
     ClientProgram {
         name: "codex-mcp-client",
         reload: "Codex reads new tools at the start of a conversation: type /new",
-        first_list: Duration::from_secs(25),
+        first_list: Duration::ZERO,
     },
     // 3.0.65: 60 seconds.
     ClientProgram {

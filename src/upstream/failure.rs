@@ -207,7 +207,9 @@ impl Failure {
             Self::Refused { .. } => "check that the value is complete, not expired, and meant for this server",
             Self::LoginNeeded { .. } => "give a token with --bearer-token-env, --bearer-token-file or --header",
             Self::SignIn { prompt: Some(_), command, .. } => {
-                let text = format!("keep this program open until you are signed in, or run `{command}` in a terminal");
+                let text = format!(
+                    "then try again, and keep this program open until then; `{command}` in a terminal does the same"
+                );
                 return Some(text.into());
             }
             Self::SignIn { command, .. } => {

@@ -147,7 +147,7 @@ impl Upstream {
         let known = is_served.then(|| inner.late_lists.known(list, message, is_modern)).flatten();
         let Some(known) = known else {
             inner.late_lists.note_sent(list, message);
-            let carried = inner.sender.outage.carry_list(inner.carry(message)).await;
+            let carried = Box::pin(inner.sender.outage.carry_list(inner.carry(message))).await;
             if !matches!(carried, Ok(Outcome::Elsewhere(_))) {
                 inner.late_lists.take_sent(message);
             }

@@ -21,8 +21,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How long it takes until there is an address to show.
 pub(super) const PROMPT: Duration = Duration::from_secs(10);
 
-/// Waits for a login. `Err`: none was made. `tells`: the answer is for a person to read, who may have read it before.
-pub(super) async fn hold(state: &Arc<LoginState>, request: &Message, tells: bool) -> Result<(), Failure> {
+/// Waits for a login. `Err`: none was made.
+pub(super) async fn hold(state: &Arc<LoginState>, request: &Message) -> Result<(), Failure> {
     let status = state.status();
     status.request_login();
     let waiting = async {
@@ -37,7 +37,8 @@ pub(super) async fn hold(state: &Arc<LoginState>, request: &Message, tells: bool
         if state.sender().auth.mode() == AuthMode::Error || state.was_in_vain(&prompt) {
             return false;
         }
-        let was_told = tells && state.note_told(&prompt);
+        // What a tool returns is read by a person, or by a model that passes it on.
+        let was_told = request.method() == Some("tools/call") && state.note_told(&prompt);
         let is_seen = was_told || prompt.has_tab() || state.is_accepted(&prompt);
         if !is_seen && elicitation::ask(state, &prompt).await != Reply::Accepted {
             return !status.is_wanted();

@@ -127,7 +127,7 @@ impl LoginSession {
             if let Some(prompt) = Box::pin(prompt::ask(state, message)).await {
                 return Ok(Outcome::Answer(prompt));
             }
-            if let Err(failure) = hold(state, message, false).await {
+            if let Err(failure) = hold(state, message).await {
                 return not_logged_in(state, message, failure);
             }
             match carry(message.clone()).await {

@@ -49,7 +49,7 @@ pub(super) struct LoginState {
     prompted: Mutex<Option<(LoginPrompt, Instant)>>,
     /// The login whose address the user of a modern client accepted.
     accepted: Mutex<Option<LoginPrompt>>,
-    /// The login whose address a call of the bridge's own tool was answered with.
+    /// The login whose address the call of a tool was answered with.
     told: Mutex<Option<LoginPrompt>>,
     /// The login, with its tab, that a request was held for in vain.
     in_vain: Mutex<Option<LoginPrompt>>,
@@ -180,8 +180,8 @@ impl LoginState {
         self.accepted.lock().as_ref().is_some_and(|accepted| accepted.is_same_login(prompt))
     }
 
-    /// A call of the bridge's own tool is answered with this login's address. True if one was before: the person has had
-    /// the time to read it.
+    /// The call of a tool is answered with this login's address. True if one was before: the person has had the time to
+    /// read it.
     pub(super) fn note_told(&self, prompt: &LoginPrompt) -> bool {
         let before = self.told.lock().replace(prompt.clone());
         before.is_some_and(|before| before.is_same_login(prompt))

@@ -94,7 +94,7 @@ pub(super) async fn call(state: &Arc<LoginState>, request: &Message) -> Message 
     } else {
         request_tab(state).await;
         let before = Before::of(state);
-        match hold(state, request, true).await {
+        match hold(state, request).await {
             Ok(()) => signed_in(state, before).await,
             Err(failure) => way_in(state, &failure),
         }

@@ -43,7 +43,7 @@ impl Machine {
             .env("HOME", home.to_str().unwrap())
             .env("USERPROFILE", home.to_str().unwrap())
             .env("BROWSER", browser.to_str().unwrap())
-            .env("MCP_FERRY_STARTUP_WAIT", "0.5")
+            .env("MCP_FERRY_STARTUP_WAIT", "2.5")
     }
 
     /// A bridge to this MCP server.

@@ -81,7 +81,7 @@ fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
         startup_wait: Duration::from_secs_f64(typed.startup_wait),
         patience: Duration::from_secs_f64(typed.patience),
         start_patience: Duration::from_secs_f64(start_patience(typed.patience, START_PATIENCE)),
-        list_patience: Duration::from_secs_f64(start_patience(typed.patience, LIST_PATIENCE)),
+        absent_wait: Duration::from_secs_f64(start_patience(typed.patience, ABSENT_SHARE * typed.startup_wait)),
         headers_timeout: time_limit(typed.headers_timeout).or(idle),
         body_timeout: time_limit(typed.body_timeout).or(idle),
         ping_interval: time_limit(typed.ping_interval).filter(|_| typed.keep_alive),
@@ -90,8 +90,9 @@ fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
     }
 }
 
-/// The same for lists: most clients begin their work only when they have them.
-const LIST_PATIENCE: f64 = 3.0;
+/// The share of the startup wait after which a server that cannot be reached at the start is not waited for any more by
+/// the first answers and by lists: most clients begin their work only when they have them.
+const ABSENT_SHARE: f64 = 0.625;
 
 /// Clients show an error only when their first requests have failed, so that these fail sooner, unless the user wants
 /// more patience than is usual.

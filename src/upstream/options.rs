@@ -24,8 +24,8 @@ pub struct Options {
     pub patience: Duration,
     /// The same, from the client's first message, for a server that has not been there since the start.
     pub start_patience: Duration,
-    /// The same for requests for lists.
-    pub list_patience: Duration,
+    /// The same for the first answers and for requests for lists.
+    pub absent_wait: Duration,
     /// How long the server may take to begin an answer.
     pub headers_timeout: Option<Duration>,
     /// How long the server may be silent within an answer.

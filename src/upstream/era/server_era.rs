@@ -59,7 +59,11 @@ impl Era {
         let begun = Instant::now();
         let sender = &self.server.link.sender;
         let mut answer = pin!(answer);
-        let mut answered = tokio::time::timeout(wait, &mut answer).await.ok();
+        let mut answered = tokio::select! {
+            biased;
+            answered = tokio::time::timeout(wait, &mut answer) => answered.ok(),
+            _ = sender.outage.absent() => None,
+        };
         if answered.is_none() && sender.is_challenged() {
             let left = self.options.startup_wait.saturating_sub(begun.elapsed());
             answered = tokio::time::timeout(left, &mut answer).await.ok();

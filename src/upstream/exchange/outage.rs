@@ -1,7 +1,6 @@
 //! Since when can the server not be reached, and how long do requests still wait for it? Patience belongs to the outage:
 //! when the first request that met it has waited long enough, the others fail at once, until the server is there again.
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,13 +16,16 @@ pub(crate) const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 /// How many different lines of one outage are warnings. A server may put the time into its error page.
 const MOST_LINES: usize = 8;
 
+/// How long a list waits for a server that was not there a moment ago.
+const MOMENT: Duration = Duration::from_millis(250);
+
 /// The outage of one server. Each attempt that fails and each response change it, in whatever session; each request
 /// that waits for the server reads it.
 pub(crate) struct Outage {
     host: String,
     patience: Duration,
     start_patience: Duration,
-    list_patience: Duration,
+    absent_wait: Duration,
     /// Whether there is anything in `state` that a response ends. Responses read it, so that they need no lock.
     is_noted: AtomicBool,
     state: Mutex<State>,
@@ -56,7 +58,7 @@ impl Outage {
             host: host.to_owned(),
             patience: options.patience,
             start_patience: options.start_patience,
-            list_patience: options.list_patience,
+            absent_wait: options.absent_wait,
             is_noted: AtomicBool::new(true),
             state: Mutex::default(),
         }
@@ -92,24 +94,32 @@ impl Outage {
     /// Carries a request for a list, which a client needs before it begins its work: a server that cannot be reached at
     /// the start is waited for by other requests longer.
     pub(crate) async fn carry_list<T>(&self, carrying: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        if self.state.lock().was_there {
+            return carrying.await;
+        }
+        tokio::select! {
+            biased;
+            carried = carrying => carried,
+            reason = self.absent() => Err(reason),
+        }
+    }
+
+    /// Ready with the reason when it is clear that the server is not there at the start; never, if it is there.
+    pub(crate) async fn absent(&self) -> Failure {
         let (first_sent, was_there) = {
             let state = self.state.lock();
             (state.first_sent, state.was_there)
         };
-        if was_there {
-            return carrying.await;
+        // For a moment in any case: the server may be there again since the last attempt.
+        let until = first_sent.unwrap_or_else(Instant::now).checked_add(self.absent_wait);
+        if let (false, Some(until)) = (was_there, until) {
+            tokio::time::sleep_until(until.max(Instant::now() + MOMENT).into()).await;
+            if let Some(reason) = self.reason() {
+                return reason;
+            }
         }
-        let until = first_sent.unwrap_or_else(Instant::now).checked_add(self.list_patience);
-        let Some(until) = until.map(|until| until.max(Instant::now() + LAST_ATTEMPT)) else { return carrying.await };
-        let mut carrying = pin!(carrying);
-        if let Ok(carried) = tokio::time::timeout_at(until.into(), &mut carrying).await {
-            return carried;
-        }
-        match self.reason() {
-            Some(reason) => Err(reason),
-            // It can be reached, and takes its time.
-            None => carrying.await,
-        }
+        // It can be reached, and takes its time.
+        std::future::pending().await
     }
 
     /// A request has waited long enough; no other does until the server is there. Returns how long requests wait.
@@ -197,7 +207,7 @@ mod tests {
             startup_wait: Duration::ZERO,
             patience: Duration::from_secs(20),
             start_patience,
-            list_patience: start_patience,
+            absent_wait: start_patience,
             headers_timeout: None,
             body_timeout: None,
             ping_interval: None,

@@ -32,7 +32,7 @@ const OPENING: Duration = Duration::from_secs(10);
 const RELISTING: Duration = Duration::from_secs(2);
 
 /// How long it may take to give them to its model.
-const TAKING: Duration = Duration::from_millis(250);
+const TAKING: Duration = Duration::from_millis(500);
 
 /// The tool as `tools/list` has it, among these of the server's.
 pub(super) fn entry(state: &LoginState, tools: &[Value]) -> Value {

@@ -1,0 +1,153 @@
+"""How is each client told of its server and its model, and how is it asked to call a tool?"""
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MODULES = HERE / "node_modules" / ".bin"
+OWN = HERE.parent / "node_modules" / ".bin"
+VENV = HERE.parent / ".venv" / "bin"
+SERVER = "bridge"
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+class Agent:
+    """A client. `command` is how it starts the server, `model` the address of its model."""
+
+    environment = {}
+    asks_a_model = True
+
+    def prepare(self, home, command, model):
+        """Writes its settings."""
+
+    def setup(self, home, command, model):
+        """Commands that write its settings."""
+        return []
+
+    def turn(self, home, prompt):
+        raise NotImplementedError
+
+
+class Claude(Agent):
+    name = "Claude Code"
+
+    def prepare(self, home, command, model):
+        write(home / "mcp.json", {"mcpServers": {SERVER: {"command": command[0], "args": command[1:]}}})
+        self.environment = {
+            "ANTHROPIC_BASE_URL": model, "ANTHROPIC_API_KEY": "dummy", "DISABLE_AUTOUPDATER": "1",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "ENABLE_TOOL_SEARCH": "false",
+        }  # fmt: skip
+
+    def turn(self, home, prompt):
+        options = ["--mcp-config", home / "mcp.json", "--strict-mcp-config", "--allowedTools", f"mcp__{SERVER}"]
+        return [OWN / "claude", "-p", prompt, *options]
+
+
+class Copilot(Agent):
+    name = "Copilot CLI"
+
+    def prepare(self, home, command, model):
+        entry = {"type": "local", "command": command[0], "args": command[1:], "tools": ["*"]}
+        write(home / ".copilot/mcp-config.json", {"mcpServers": {SERVER: entry}})
+        self.environment = {"COPILOT_PROVIDER_BASE_URL": f"{model}/v1", "COPILOT_MODEL": "mock"}
+
+    def turn(self, home, prompt):
+        return [MODULES / "copilot", "-p", prompt, "--allow-all-tools", "--disable-builtin-mcps"]
+
+
+class Codex(Agent):
+    name = "Codex"
+    required = False
+
+    def prepare(self, home, command, model):
+        lines = [
+            'model = "mock"', 'model_provider = "mock"', "[model_providers.mock]", 'name = "mock"',
+            f'base_url = "{model}/v1"', 'wire_api = "responses"', "[mcp_servers.bridge]",
+            f"command = {json.dumps(command[0])}", f"args = {json.dumps(command[1:])}",
+            *(["required = true"] if self.required else []),
+        ]  # fmt: skip
+        write(home / ".codex/config.toml", "\n".join(lines) + "\n")
+
+    def turn(self, home, prompt):
+        return [MODULES / "codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", prompt]
+
+
+class CodexRequired(Codex):
+    name = "Codex (required)"
+    required = True
+
+
+class Gemini(Agent):
+    name = "Gemini CLI"
+
+    def prepare(self, home, command, model):
+        entry = {"command": command[0], "args": command[1:], "trust": True}
+        security = {"folderTrust": {"enabled": False}, "auth": {"selectedType": "gemini-api-key"}}
+        write(home / ".gemini/settings.json", {"security": security, "mcpServers": {SERVER: entry}})
+        self.environment = {"GEMINI_API_KEY": "dummy", "GOOGLE_GEMINI_BASE_URL": model, "GEMINI_CLI_TRUST_WORKSPACE": "true"}
+
+    def turn(self, home, prompt):
+        return [MODULES / "gemini", "-m", "gemini-2.5-flash", "-p", prompt, "--yolo"]
+
+
+class OpenCode(Agent):
+    name = "opencode"
+
+    def prepare(self, home, command, model):
+        provider = {"npm": "@ai-sdk/openai-compatible", "options": {"baseURL": f"{model}/v1", "apiKey": "dummy"}}
+        provider |= {"models": {"mock": {"name": "mock", "tool_call": True}}}
+        entry = {"type": "local", "command": command, "enabled": True}
+        settings = {"provider": {"mock": provider}, "model": "mock/mock", "mcp": {SERVER: entry}, "autoupdate": False}
+        write(home / ".config/opencode/opencode.json", settings | {"share": "disabled"})
+        self.environment = {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
+
+    def turn(self, home, prompt):
+        return [HERE / "node_modules/opencode-linux-x64/bin/opencode", "run", prompt]
+
+
+class Cline(Agent):
+    name = "Cline"
+
+    def setup(self, home, command, model):
+        return [
+            [MODULES / "cline", "mcp", "add", SERVER, "--yes", "--json", "--", *command],
+            [MODULES / "cline", "auth", "-p", "openai", "-k", "dummy", "-m", "mock", "-b", f"{model}/v1"],
+        ]
+
+    def turn(self, home, prompt):
+        return [MODULES / "cline", "--json", prompt]
+
+
+class Qwen(Agent):
+    name = "Qwen Code"
+
+    def prepare(self, home, command, model):
+        entry = {"command": command[0], "args": command[1:], "trust": True, "alwaysLoadTools": True}
+        settings = {"security": {"folderTrust": {"enabled": False}, "auth": {"selectedType": "openai"}}}
+        write(home / ".qwen/settings.json", settings | {"mcpServers": {SERVER: entry}, "telemetry": {"enabled": False}})
+        self.environment = {"OPENAI_BASE_URL": f"{model}/v1", "OPENAI_API_KEY": "dummy", "OPENAI_MODEL": "mock"}
+
+    def turn(self, home, prompt):
+        return [MODULES / "qwen", "-p", prompt, "--yolo"]
+
+
+class Continue(Agent):
+    name = "Continue CLI"
+
+    def prepare(self, home, command, model):
+        entry = {"name": SERVER, "command": command[0], "args": command[1:]}
+        served = {"name": "mock", "provider": "openai", "model": "mock", "apiBase": f"{model}/v1", "apiKey": "dummy"}
+        served |= {"roles": ["chat"], "capabilities": ["tool_use"]}
+        settings = {"name": "local", "version": "1.0.0", "schema": "v1", "models": [served], "mcpServers": [entry]}
+        write(home / "config.yaml", settings)  # JSON is YAML
+        self.environment = {"CONTINUE_TELEMETRY_ENABLED": "0", "CONTINUE_ALLOW_ANONYMOUS_TELEMETRY": "0"}
+
+    def turn(self, home, prompt):
+        return [MODULES / "cn", "-p", prompt, "--auto", "--config", home / "config.yaml"]
+
+
+AGENTS = [Claude, Copilot, Codex, CodexRequired, Gemini, OpenCode, Cline, Qwen, Continue]

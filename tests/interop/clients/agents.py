@@ -19,7 +19,14 @@ class Agent:
     """A client. `command` is how it starts the server, `model` the address of its model."""
 
     environment = {}
-    asks_a_model = True
+    relists = True  # asks for the tools again after `list_changed`
+    waits = True  # starts its turn only when the server has answered
+    one_shot = False  # every step is a process of its own
+    shows_errors = True  # says somewhere why a server does not work
+    variant = False  # the same client in another setting
+
+    def share(self, home):
+        """Lends it what it would unpack into each home anew."""
 
     def prepare(self, home, command, model):
         """Writes its settings."""
@@ -50,6 +57,12 @@ class Claude(Agent):
 class Copilot(Agent):
     name = "Copilot CLI"
 
+    def share(self, home):
+        unpacked = home.parent / "copilot-unpacked"
+        unpacked.mkdir(exist_ok=True)
+        (home / ".cache/copilot").mkdir(parents=True)
+        (home / ".cache/copilot/pkg").symlink_to(unpacked)
+
     def prepare(self, home, command, model):
         entry = {"type": "local", "command": command[0], "args": command[1:], "tools": ["*"]}
         write(home / ".copilot/mcp-config.json", {"mcpServers": {SERVER: entry}})
@@ -61,7 +74,7 @@ class Copilot(Agent):
 
 class Codex(Agent):
     name = "Codex"
-    required = False
+    required, relists, waits = False, False, False
 
     def prepare(self, home, command, model):
         lines = [
@@ -78,7 +91,7 @@ class Codex(Agent):
 
 class CodexRequired(Codex):
     name = "Codex (required)"
-    required = True
+    required, waits, variant = True, True, True
 
 
 class Gemini(Agent):
@@ -111,6 +124,7 @@ class OpenCode(Agent):
 
 class Cline(Agent):
     name = "Cline"
+    relists = False
 
     def setup(self, home, command, model):
         return [
@@ -124,6 +138,7 @@ class Cline(Agent):
 
 class Qwen(Agent):
     name = "Qwen Code"
+    relists = False
 
     def prepare(self, home, command, model):
         entry = {"command": command[0], "args": command[1:], "trust": True, "alwaysLoadTools": True}
@@ -137,6 +152,7 @@ class Qwen(Agent):
 
 class Continue(Agent):
     name = "Continue CLI"
+    relists = False
 
     def prepare(self, home, command, model):
         entry = {"name": SERVER, "command": command[0], "args": command[1:]}
@@ -150,4 +166,34 @@ class Continue(Agent):
         return [MODULES / "cn", "-p", prompt, "--auto", "--config", home / "config.yaml"]
 
 
-AGENTS = [Claude, Copilot, Codex, CodexRequired, Gemini, OpenCode, Cline, Qwen, Continue]
+class Direct(Agent):
+    """A small agent of ours on somebody else's library or command line."""
+
+    def prepare(self, home, command, model):
+        write(home / "mcp.json", {"mcpServers": {SERVER: {"command": command[0], "args": command[1:]}}})
+        self.model = model
+
+    def turn(self, home, prompt):
+        return [VENV / "python", HERE / "direct.py", self.kind, self.model, home / "mcp.json"]
+
+
+class Inspector(Direct):
+    name, kind = "MCP Inspector", "inspector"
+    one_shot = True
+
+
+class FastMcp(Direct):
+    name, kind = "FastMCP", "fastmcp"
+
+
+class PythonMcp(Direct):
+    name, kind = "Python mcp", "mcp"
+
+
+class Mcporter(Direct):
+    name, kind = "mcporter", "mcporter"
+    one_shot = True
+
+
+SAMPLE = [Claude, Inspector, FastMcp, PythonMcp]
+AGENTS = [Claude, Copilot, Codex, CodexRequired, Gemini, OpenCode, Cline, Qwen, Continue, Inspector, FastMcp, PythonMcp, Mcporter]

@@ -17,18 +17,25 @@ class Conversation:
 
     def __init__(self, sign_ins=1, calls=1):
         self.lock = threading.Lock()
-        self.requests, self.turn = [], 0
+        self.requests, self.interlude = [], None
         self.begin_turn(sign_ins, calls)
 
     def begin_turn(self, sign_ins=0, calls=1):
+        """The most calls of each tool that the model makes from now on."""
         with self.lock:
-            self.turn += 1
             self.most, self.made = {"echo": calls, "sign_in": sign_ins}, {"echo": 0, "sign_in": 0}
+
+    def before_second_call(self, action):
+        """Something that happens when `echo` has been called once."""
+        self.interlude = action
 
     def decide(self, tools, body):
         """The name of the tool to call and its arguments, or None for a text."""
         with self.lock:
-            self.requests.append({"at": time.monotonic(), "turn": self.turn, "tools": list(tools), "body": body})
+            self.requests.append({"at": time.monotonic(), "tools": list(tools), "body": body})
+            if self.made["echo"] == 1 and self.interlude:
+                action, self.interlude = self.interlude, None
+                action()
             for kind in ("echo", "sign_in"):
                 name = next((name for name in tools if kind in name), None)
                 if not name:

@@ -28,6 +28,7 @@ def visit(url):
 
 if __name__ == "__main__":
     if sys.argv[1] == "--tab":
+        time.sleep(float(os.environ["THINKING"]))
         visit(sys.argv[2])
     else:
         with open(os.environ["TABS"], "a") as tabs:

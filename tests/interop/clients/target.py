@@ -37,7 +37,7 @@ class Target:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.origin = f"http://127.0.0.1:{self.port}"
-        self.login, self.token, self.slow = login, token, 0
+        self.login, self.token, self.slow, self.late = login, token, 0, 0
         self.connections, self.sessions, self.tokens, self.codes = set(), set(), set(), {}
         self.calls, self.logins, self.listener = [], [], None
 
@@ -142,6 +142,7 @@ class Handler(BaseHTTPRequestHandler):
         if "id" not in message:
             return self.reply(202, None)
         if method == "initialize":
+            time.sleep(self.target.late)
             session = headers["Mcp-Session-Id"] = secrets.token_urlsafe()
             self.target.sessions.add(session)
             version = min(message["params"]["protocolVersion"], "2025-11-25")

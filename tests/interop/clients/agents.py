@@ -40,7 +40,7 @@ class Agent:
 
 
 class Claude(Agent):
-    name = "Claude Code"
+    name, package = "Claude Code", "@anthropic-ai/claude-code"
 
     def prepare(self, home, command, model):
         write(home / "mcp.json", {"mcpServers": {SERVER: {"command": command[0], "args": command[1:]}}})
@@ -55,7 +55,7 @@ class Claude(Agent):
 
 
 class Copilot(Agent):
-    name = "Copilot CLI"
+    name, package = "Copilot CLI", "@github/copilot"
 
     def share(self, home):
         unpacked = home.parent / "copilot-unpacked"
@@ -73,7 +73,7 @@ class Copilot(Agent):
 
 
 class Codex(Agent):
-    name = "Codex"
+    name, package = "Codex", "@openai/codex"
     required, relists, waits = False, False, False
 
     def prepare(self, home, command, model):
@@ -95,7 +95,7 @@ class CodexRequired(Codex):
 
 
 class Gemini(Agent):
-    name = "Gemini CLI"
+    name, package = "Gemini CLI", "@google/gemini-cli"
 
     def prepare(self, home, command, model):
         entry = {"command": command[0], "args": command[1:], "trust": True}
@@ -108,7 +108,7 @@ class Gemini(Agent):
 
 
 class OpenCode(Agent):
-    name = "opencode"
+    name, package = "opencode", "opencode-ai"
 
     def prepare(self, home, command, model):
         provider = {"npm": "@ai-sdk/openai-compatible", "options": {"baseURL": f"{model}/v1", "apiKey": "dummy"}}
@@ -123,7 +123,7 @@ class OpenCode(Agent):
 
 
 class Cline(Agent):
-    name = "Cline"
+    name, package = "Cline", "cline"
     relists = False
 
     def setup(self, home, command, model):
@@ -137,7 +137,7 @@ class Cline(Agent):
 
 
 class Qwen(Agent):
-    name = "Qwen Code"
+    name, package = "Qwen Code", "@qwen-code/qwen-code"
     relists = False
 
     def prepare(self, home, command, model):
@@ -151,7 +151,7 @@ class Qwen(Agent):
 
 
 class Continue(Agent):
-    name = "Continue CLI"
+    name, package = "Continue CLI", "@continuedev/cli"
     relists = False
 
     def prepare(self, home, command, model):
@@ -178,20 +178,20 @@ class Direct(Agent):
 
 
 class Inspector(Direct):
-    name, kind = "MCP Inspector", "inspector"
+    name, kind, package = "MCP Inspector", "inspector", "@modelcontextprotocol/inspector"
     one_shot = True
 
 
 class FastMcp(Direct):
-    name, kind = "FastMCP", "fastmcp"
+    name, kind, package = "FastMCP", "fastmcp", "fastmcp"
 
 
 class PythonMcp(Direct):
-    name, kind = "Python mcp", "mcp"
+    name, kind, package = "Python mcp", "mcp", "mcp"
 
 
 class Mcporter(Direct):
-    name, kind = "mcporter", "mcporter"
+    name, kind, package = "mcporter", "mcporter", "mcporter"
     one_shot = True
 
 

@@ -15,7 +15,7 @@ from . import person
 
 HERE = Path(__file__).resolve().parent
 ADDRESS = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\]):(\d+)/[^\s\"'`\\<>()\[\]\u2502\u2026]+")
-COMMAND = re.compile(r"mcp-ferry login (\S+)")
+COMMAND = re.compile(r"mcp-ferry login ([^`\n]*https?://[^\s`]+)")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
 
@@ -95,19 +95,26 @@ class Session:
 
     def act(self):
         """Opens the address, or does what the text says if the page cannot be reached."""
-        for address, (at, _, text) in sorted(self.seen.items(), key=lambda shown: (len(shown[0]), shown[1][0])):
-            if self.clicks or time.monotonic() < at + self.person_after:
-                return
+        for address, (at, _, text) in sorted(self.seen.items(), key=lambda shown: shown[1][0]):
+            tried = [address for _, address, _ in self.clicks]
+            if self.signed_in() or address in tried or time.monotonic() < at + self.person_after:
+                continue
             page = person.visit(address)
             self.clicks.append((time.monotonic(), address, page))
             told = COMMAND.search(text)
-            if page.startswith("no page") and told:
+            if told and not self.signed_in():
                 self.log_in_by_command(told[1])
+
+    def signed_in(self):
+        return any(re.search("You are signed in|^signed in", page) for _, _, page in self.clicks)
+
+    def cut(self):
+        """Addresses that are shown in part only, because the client breaks or cuts lines."""
+        return [a for a in self.seen for b in self.seen if a != b and b.startswith(a)]
 
     def log_in_by_command(self, url):
         command = [self.setting.ferry, "login", *shlex.split(url)]
-        self.setting.log_in(command)
-        self.clicks.append((time.monotonic(), " ".join(map(str, command)), "by command"))
+        self.clicks.append((time.monotonic(), " ".join(map(str, command)), self.setting.log_in(command).stdout))
 
     # What came of it.
 

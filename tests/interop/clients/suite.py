@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,7 +38,7 @@ class ClientSuites:
         ]  # fmt: skip
         self.report("clients: the tools are usable in the turn of the login in at least eight clients", len(same) >= 8, f"{same}\n")
         if self.write:
-            write_table(attempts)
+            write_table(attempts, [LOGINS, BAD_DAYS])
 
     def clients_sample(self):
         self.attempts(SAMPLE, LOGINS + BAD_DAYS, None)
@@ -49,18 +50,17 @@ class ClientSuites:
         # Each attempt mostly waits for processes to start, and for seconds to pass.
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for attempt in pool.map(Attempt.run, wanted):
-                title = f"clients/{attempt.agent.name}: {attempt.scenario.__name__.replace('_', ' ')}"
+                title = f"clients/{attempt.agent.name}: {attempt.scenario.title}"
                 print(f"| {title} | {attempt.cell} |", flush=True)
-                failed = not all(passed for _, passed in attempt.checks)
                 for words, passed in attempt.checks:
                     self.report(f"{title}: {words}", passed)
-                if failed:
+                if not attempt.passed():
                     self.evidence(title, attempt.story)
         lab.model.close()
         return wanted
 
     def evidence(self, title, story):
-        print(f"--- {title}\n{story}", file=__import__("sys").stderr, flush=True)
+        sys.stderr.write(f"--- {title}\n{story}\n")
 
     def install_clients(self):
         """Installs the clients that no other suite uses, which takes long and much room."""

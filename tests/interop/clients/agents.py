@@ -23,6 +23,7 @@ class Agent:
     waits = True  # starts its turn only when the server has answered
     one_shot = False  # every step is a process of its own
     shows_errors = True  # says somewhere why a server does not work
+    reads_instructions = True  # hands the server's instructions to its model
     variant = False  # the same client in another setting
 
     def share(self, home):
@@ -38,24 +39,30 @@ class Agent:
     def turn(self, home, prompt):
         raise NotImplementedError
 
+    def status(self):
+        """The command that says whether its servers work, if there is one that starts them."""
+
 
 class Claude(Agent):
     name, package = "Claude Code", "@anthropic-ai/claude-code"
 
     def prepare(self, home, command, model):
-        write(home / "mcp.json", {"mcpServers": {SERVER: {"command": command[0], "args": command[1:]}}})
+        write(home / ".claude.json", {"mcpServers": {SERVER: {"type": "stdio", "command": command[0], "args": command[1:]}}})
         self.environment = {
             "ANTHROPIC_BASE_URL": model, "ANTHROPIC_API_KEY": "dummy", "DISABLE_AUTOUPDATER": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "ENABLE_TOOL_SEARCH": "false",
         }  # fmt: skip
 
     def turn(self, home, prompt):
-        options = ["--mcp-config", home / "mcp.json", "--strict-mcp-config", "--allowedTools", f"mcp__{SERVER}"]
-        return [OWN / "claude", "-p", prompt, *options]
+        return [OWN / "claude", "-p", prompt, "--allowedTools", f"mcp__{SERVER}"]
+
+    def status(self):
+        return [OWN / "claude", "mcp", "list"]
 
 
 class Copilot(Agent):
     name, package = "Copilot CLI", "@github/copilot"
+    shows_errors, reads_instructions = False, False
 
     def share(self, home):
         unpacked = home.parent / "copilot-unpacked"
@@ -74,7 +81,7 @@ class Copilot(Agent):
 
 class Codex(Agent):
     name, package = "Codex", "@openai/codex"
-    required, relists, waits = False, False, False
+    required, relists, waits, shows_errors = False, False, False, False
 
     def prepare(self, home, command, model):
         lines = [
@@ -91,11 +98,12 @@ class Codex(Agent):
 
 class CodexRequired(Codex):
     name = "Codex (required)"
-    required, waits, variant = True, True, True
+    required, waits, shows_errors, variant = True, True, True, True
 
 
 class Gemini(Agent):
     name, package = "Gemini CLI", "@google/gemini-cli"
+    shows_errors = False
 
     def prepare(self, home, command, model):
         entry = {"command": command[0], "args": command[1:], "trust": True}
@@ -105,6 +113,9 @@ class Gemini(Agent):
 
     def turn(self, home, prompt):
         return [MODULES / "gemini", "-m", "gemini-2.5-flash", "-p", prompt, "--yolo"]
+
+    def status(self):
+        return [MODULES / "gemini", "mcp", "list"]
 
 
 class OpenCode(Agent):
@@ -121,9 +132,13 @@ class OpenCode(Agent):
     def turn(self, home, prompt):
         return [HERE / "node_modules/opencode-linux-x64/bin/opencode", "run", prompt]
 
+    def status(self):
+        return [HERE / "node_modules/opencode-linux-x64/bin/opencode", "mcp", "list"]
+
 
 class Cline(Agent):
     name, package = "Cline", "cline"
+    shows_errors, reads_instructions = False, False
     relists = False
 
     def setup(self, home, command, model):
@@ -138,6 +153,7 @@ class Cline(Agent):
 
 class Qwen(Agent):
     name, package = "Qwen Code", "@qwen-code/qwen-code"
+    shows_errors = False
     relists = False
 
     def prepare(self, home, command, model):
@@ -149,9 +165,13 @@ class Qwen(Agent):
     def turn(self, home, prompt):
         return [MODULES / "qwen", "-p", prompt, "--yolo"]
 
+    def status(self):
+        return [MODULES / "qwen", "mcp", "list"]
+
 
 class Continue(Agent):
     name, package = "Continue CLI", "@continuedev/cli"
+    reads_instructions = False
     relists = False
 
     def prepare(self, home, command, model):

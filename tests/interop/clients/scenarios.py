@@ -3,13 +3,14 @@
 import re
 import threading
 import time
+from pathlib import Path
 
-from .session import Session, Setting
+from .session import Session, Setting, text_of
 from .target import Target
 
 THINKING = 1  # seconds that somebody takes to open a page
 SHOWN_WITHIN = 3  # seconds until it is known where to sign in
-CAUSE_WITHIN = 12  # seconds from the client's start until the cause is visible
+CAUSE_WITHIN = 12  # seconds from the start of the server until the cause is visible
 LONGEST = 100
 WHAT_TO_DO = r"/new\b|[Ss]tart \S+ again|[Rr]estart"
 
@@ -19,7 +20,7 @@ class Attempt:
 
     def __init__(self, agent, scenario, lab):
         self.agent, self.scenario, self.lab = agent(), scenario, lab
-        self.checks, self.cell, self.story, self.targets = [], "–", "", []
+        self.checks, self.cell, self.story, self.printed, self.targets = [], "–", "", "", []
         self.name = re.sub(r"\W+", "-", f"{agent.name} {scenario.__name__}").lower()
 
     def run(self):
@@ -54,6 +55,7 @@ class Attempt:
         session.wait(patience)
         left = session.orphans()
         self.story += session.story()
+        self.printed += session.output()
         self.check("ends by itself", not session.overdue)
         self.check("leaves no process behind", not left)
         return session
@@ -62,7 +64,7 @@ class Attempt:
         """When the tools of the server were first used: in this turn, in the next, or never."""
         if setting.target.calls:
             return "same turn"
-        told = any(re.search(WHAT_TO_DO, asked_text(asked)) for asked in session.requests()[1:])
+        told = any(re.search(WHAT_TO_DO, text_of(asked)) for asked in session.requests()[1:])
         setting.conversation.begin_turn(calls=1)
         self.end(self.session(setting))
         if not setting.target.calls:
@@ -75,12 +77,6 @@ class Attempt:
             self.check("uses the tools in the same turn", usable == "same turn")
         else:
             self.check("uses the tools in the same turn, or says what to do", usable in ("same turn", "told to start again"))
-
-
-def asked_text(asked):
-    from .session import strings
-
-    return "\n".join(strings(asked["body"]))
 
 
 def seconds(value):
@@ -165,10 +161,15 @@ def absent_for_a_while(attempt):
     attempt.cell = at_first_turn(attempt, setting, attempt.end(session))
 
 
-def cause(attempt, session, pattern):
+def cause(attempt, setting, session, pattern, through_instructions=False):
+    """Where the cause is shown: in the turn, or else by the command that tells of the servers."""
     after, where = session.shown(pattern)
-    if attempt.agent.shows_errors:
+    if after is None and (command := attempt.agent.status()):
+        after, where = attempt.end(attempt.session(setting, command=command)).shown(pattern)
+        where = where and f"`{' '.join(map(str, [Path(command[0]).name, *command[1:]]))}`"
+    if attempt.agent.shows_errors or (through_instructions and attempt.agent.reads_instructions):
         attempt.check(f"shows the cause within {CAUSE_WITHIN} s", after is not None and after <= CAUSE_WITHIN)
+        attempt.check("shows all words of it", not re.search(r"\[redacted\]|/\*\*\*", attempt.printed))
     return f"{seconds(after)}, {where}" if where else "not shown"
 
 
@@ -176,7 +177,7 @@ def absent_for_good(attempt):
     # A port where nothing listens.
     setting = attempt.setting(attempt.target())
     session = attempt.end(attempt.session(setting))
-    attempt.cell = cause(attempt, session, r"cannot reach|[Cc]onnection refused")
+    attempt.cell = cause(attempt, setting, session, r"cannot reach http|[Cc]onnection refused", through_instructions=True)
     attempt.check("says so on stderr once", 1 == sum("cannot reach" in line for line in session.stderr()) or attempt.agent.one_shot)
     if attempt.lab.other:
         beside = [attempt.lab.node, attempt.lab.other, setting.target.url()]
@@ -228,15 +229,17 @@ def away_in_mid_call(attempt):
 
 def wrong_path(attempt):
     target = attempt.target().start()
-    session = attempt.end(attempt.session(attempt.setting(target, url=target.url("/mpc"))))
-    attempt.cell = cause(attempt, session, r"404|/mpc\b.*|not found")
+    setting = attempt.setting(target, url=target.url("/mpc"))
+    session = attempt.end(attempt.session(setting))
+    attempt.cell = cause(attempt, setting, session, r"404 Not Found|answered 404|Cannot POST")
 
 
 def bad_token(attempt):
     target = attempt.target(token="right").start()
     header = ["--header", "Authorization: Bearer wrong"]
-    session = attempt.end(attempt.session(attempt.setting(target, options=header)))
-    attempt.cell = cause(attempt, session, r"refused the credential|rejected|401|credential")
+    setting = attempt.setting(target, options=header)
+    session = attempt.end(attempt.session(setting))
+    attempt.cell = cause(attempt, setting, session, r"refuse[sd] the (credential|token|header|value)|401 Unauthorized|invalid_token")
 
 
 TITLES = {

@@ -28,17 +28,22 @@ def strings(value):
             yield from strings(part)
 
 
+def text_of(asked):
+    """What a model request says."""
+    return "\n".join(strings(asked["body"]))
+
+
 class Session:
     """One start of a client. `person_after`: how long somebody takes to open an address that is shown, or None."""
 
-    def __init__(self, setting, prompt="call echo", person_after=None):
+    def __init__(self, setting, command=None, person_after=None):
         self.setting, self.home, self.person_after = setting, setting.home, person_after
-        self.seen, self.output, self.clicks = {}, "", []
+        self.seen, self.chunks, self.clicks = {}, [], []
         self.asked = len(setting.conversation.requests)
         self.noted = len(self.tap())
         self.begun = time.monotonic()
         self.process = subprocess.Popen(
-            [str(word) for word in setting.agent.turn(self.home, prompt)],
+            [str(word) for word in command or setting.agent.turn(self.home, "call echo")],
             env=setting.environment, cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
@@ -47,7 +52,10 @@ class Session:
 
     def read(self):
         while chunk := os.read(self.process.stdout.fileno(), 65536):
-            self.output += chunk.decode(errors="replace")
+            self.chunks.append((time.monotonic(), chunk.decode(errors="replace")))
+
+    def output(self):
+        return ESCAPES.sub("", "".join(text for _, text in self.chunks))
 
     def tap(self):
         path = self.home / "tap.jsonl"
@@ -62,8 +70,8 @@ class Session:
     def look(self):
         """Notes which addresses a person, or the model that talks to one, has been shown by now."""
         now = time.monotonic()
-        shown = [(now, "output", ESCAPES.sub("", self.output))]
-        shown += [(asked["at"], "model", "\n".join(strings(asked["body"]))) for asked in self.requests()]
+        shown = [(now, "output", self.output())]
+        shown += [(asked["at"], "model", text_of(asked)) for asked in self.requests()]
         for at, where, text in shown:
             for found in ADDRESS.finditer(text):
                 if int(found[1]) != self.setting.model_port and self.leads_to_login(found):
@@ -142,11 +150,16 @@ class Session:
         return max(0.0, at - called), where
 
     def shown(self, pattern):
-        """Seconds from the client's start until a text like this is shown, and where: the output, or to the model."""
-        asked = [(request["at"], "model") for request in self.requests() if re.search(pattern, "\n".join(strings(request["body"])))]
-        printed = [(self.ended, "output")] if re.search(pattern, ESCAPES.sub("", self.output)) else []
-        at, where = min(asked + printed, default=(None, None))
-        return (at - self.begun, where) if at else (None, None)
+        """Seconds from the start of the server until a text like this is shown, and where: in the output, or to the model."""
+        found = [(asked["at"], "model") for asked in self.requests() if re.search(pattern, text_of(asked))]
+        printed = ""
+        for at, text in self.chunks:
+            printed += text
+            if re.search(pattern, ESCAPES.sub("", printed)):
+                found.append((at, "output"))
+                break
+        at, where = min(found, default=(None, None))
+        return (at - (self.server_started() or self.begun), where) if at else (None, None)
 
     def stderr(self):
         return [event["text"] for event in self.tap() if event["way"] == "stderr"]
@@ -172,7 +185,7 @@ class Session:
         told += [(at, f"address in {where}: {address}") for address, (at, where, _) in self.seen.items()]
         told += [(at, f"opened {address}: {page[:80]}") for at, address, page in self.clicks]
         lines = [f"{at - self.begun:7.2f} {what}" for at, what in sorted(told)]
-        return "\n".join([*lines, f"exit {self.code}, overdue {self.overdue}", self.output[-600:], ""])
+        return "\n".join([*lines, f"exit {self.code}, overdue {self.overdue}", self.output()[-600:], ""])
 
 
 def processes(mark):

@@ -17,7 +17,7 @@ class Conversation:
 
     def __init__(self, sign_ins=1, calls=1):
         self.lock = threading.Lock()
-        self.requests, self.interlude = [], None
+        self.requests, self.interlude, self.pause = [], None, 0
         self.begin_turn(sign_ins, calls)
 
     def begin_turn(self, sign_ins=0, calls=1):
@@ -30,9 +30,12 @@ class Conversation:
         self.interlude = action
 
     def decide(self, tools, body):
-        """The name of the tool to call and its arguments, or None for a text."""
+        """The name of the tool to call and its arguments, or None for a text. It thinks for a while, but for the first."""
         with self.lock:
             self.requests.append({"at": time.monotonic(), "tools": list(tools), "body": body})
+        if tools and any(self.made.values()):
+            time.sleep(self.pause)
+        with self.lock:
             if self.made["echo"] == 1 and self.interlude:
                 action, self.interlude = self.interlude, None
                 action()

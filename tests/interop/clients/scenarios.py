@@ -9,6 +9,7 @@ from .session import Session, Setting, text_of
 from .target import Target
 
 THINKING = 1  # seconds that somebody takes to open a page
+REPLY = 2.5  # seconds that the model takes to answer, while somebody signs in
 SHOWN_WITHIN = 3  # seconds until it is known where to sign in
 CAUSE_WITHIN = 12  # seconds from the start of the server until the cause is visible
 LONGEST = 100
@@ -97,6 +98,7 @@ def login_with_a_browser(attempt):
 def login_without_a_browser(attempt):
     setting = attempt.setting(attempt.target(login=True).start())
     setting.conversation.begin_turn(sign_ins=2)
+    setting.conversation.pause = REPLY
     session = attempt.end(attempt.session(setting, person_after=THINKING))
     after, where = session.address_after()
     attempt.check(f"shows where to sign in within {SHOWN_WITHIN} s", after is not None and after <= SHOWN_WITHIN)
@@ -111,12 +113,11 @@ def login_lost_later(attempt):
     setting = attempt.setting(attempt.target(login=True).start())
     setting.log_in()
     setting.conversation.begin_turn(sign_ins=1, calls=3)
+    setting.conversation.pause = REPLY
     setting.conversation.before_second_call(setting.target.forget_logins)
     session = attempt.end(attempt.session(setting, person_after=THINKING))
     attempt.check("works with the login of before", setting.target.calls)
-    calls = [event["at"] for event in session.tap() if event["way"] == "client" and '"tools/call"' in event["text"]]
-    first = min((at for at, *_ in session.seen.values()), default=None)
-    after = first - calls[1] if first and len(calls) > 1 else None
+    after, where = session.address_after(call=2)
     attempt.check(f"shows where to sign in within {SHOWN_WITHIN} s", after is not None and after <= SHOWN_WITHIN)
     again = len(setting.target.calls)
     if again < 2:
@@ -124,7 +125,7 @@ def login_lost_later(attempt):
         attempt.end(attempt.session(setting))
     usable = "same turn" if again > 1 else "next turn" if len(setting.target.calls) > again else "dead end"
     attempt.check("works again after the login", usable != "dead end")
-    attempt.cell = f"{seconds(after)}, {usable}"
+    attempt.cell = f"{seconds(after)}{f', {where}' if where else ''}, {usable}"
 
 
 def at_first_turn(attempt, setting, session):

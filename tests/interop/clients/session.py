@@ -15,7 +15,7 @@ from . import person
 
 HERE = Path(__file__).resolve().parent
 ADDRESS = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\]):(\d+)/[^\s\"'`\\<>()\[\]\u2502\u2026]+")
-COMMAND = re.compile(r"mcp-ferry login ([^`\n]*https?://[^\s`]+)")
+COMMAND = re.compile(r"mcp-ferry\S* login ([^`\n]*https?://[^\s`]+)")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
 
@@ -99,6 +99,9 @@ class Session:
         self.ended = time.monotonic()
         self.reader.join(1)
         self.look()
+        if self.person_after is not None:
+            time.sleep(self.person_after)
+            self.act()
         return self
 
     def act(self):
@@ -141,13 +144,18 @@ class Session:
         started, asked = self.server_started(), self.requests()
         return asked[0]["at"] - started if started and asked else None
 
-    def address_after(self):
-        """Seconds from the call of our tool, or of the server's, until an address is shown; where it is shown."""
-        called = self.first("tools/call")
-        if not self.seen or not called:
+    def address_after(self, call=1):
+        """Seconds from the call of our tool, or of the server's, until an address is shown; where it is shown.
+
+        What a client gives its model counts from when the client has it, because that is not the bridge's time.
+        """
+        called = [event["at"] for event in self.tap() if event["way"] == "client" and '"tools/call"' in event["text"]]
+        if not self.seen or len(called) < call:
             return None, None
-        at, where, _ = min(self.seen.values(), key=lambda shown: shown[0])
-        return max(0.0, at - called), where
+        address, (at, where, _) = min(self.seen.items(), key=lambda shown: shown[1][0])
+        if where == "model":
+            at = next((event["at"] for event in self.tap() if event["way"] == "server" and address in event["text"]), at)
+        return max(0.0, at - called[call - 1]), where
 
     def shown(self, pattern):
         """Seconds from the start of the server until a text like this is shown, and where: in the output, or to the model."""

@@ -25,6 +25,7 @@ class Agent:
     shows_errors = True  # says somewhere why a server does not work
     reads_instructions = True  # hands the server's instructions to its model
     variant = False  # the same client in another setting
+    hurried = False  # starts its turn without servers that take long, where it can be told to wait for them
 
     def share(self, home):
         """Lends it what it would unpack into each home anew."""
@@ -52,6 +53,9 @@ class Claude(Agent):
             "ANTHROPIC_BASE_URL": model, "ANTHROPIC_API_KEY": "dummy", "DISABLE_AUTOUPDATER": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "ENABLE_TOOL_SEARCH": "false",
         }  # fmt: skip
+        # By default a turn starts a second after its servers, with whatever tools there are: on a busy machine with none.
+        if not self.hurried:
+            self.environment["MCP_CONNECTION_NONBLOCKING"] = "false"
 
     def turn(self, home, prompt):
         return [OWN / "claude", "-p", prompt, "--allowedTools", f"mcp__{SERVER}"]

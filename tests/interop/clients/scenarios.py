@@ -12,7 +12,7 @@ THINKING = 1  # seconds that somebody takes to open a page
 REPLY = 2.5  # seconds that the model takes to answer, while somebody signs in
 SHOWN_WITHIN = 3  # seconds until it is known where to sign in
 CAUSE_WITHIN = 12  # seconds from the start of the server until the cause is visible
-LONGEST = 100
+LONGEST = 200  # seconds for a turn, on a machine with other work
 WHAT_TO_DO = r"/new\b|[Ss]tart \S+ again|[Rr]estart"
 
 
@@ -59,6 +59,7 @@ class Attempt:
         self.printed += session.output()
         self.check("ends by itself", not session.overdue)
         self.check("leaves no process behind", not left)
+        self.story += "".join(f"left behind: {command}\n" for command in left)
         return session
 
     def until_usable(self, setting, session):
@@ -138,6 +139,7 @@ def at_first_turn(attempt, setting, session):
 
 
 def late_initialize(attempt):
+    attempt.agent.hurried = True
     setting = attempt.setting(attempt.target().start())
     setting.use()
     setting.target.calls.clear()
@@ -147,6 +149,7 @@ def late_initialize(attempt):
 
 
 def absent_for_a_while(attempt):
+    attempt.agent.hurried = True
     setting = attempt.setting(attempt.target().start())
     setting.use()
     setting.target.stop()

@@ -172,10 +172,10 @@ class Session:
     def stderr(self):
         return [event["text"] for event in self.tap() if event["way"] == "stderr"]
 
-    def orphans(self, patience=3):
+    def orphans(self, patience=10):
         """Processes of ours that outlive the client. Those of the client itself are ended, and are not counted."""
         deadline, mark = time.monotonic() + patience, f"CLIENT_RUN={self.setting.name}".encode()
-        while left := [number for number, command in processes(mark) if b"tap.py" in command or b"mcp-ferry" in command]:
+        while left := [command for _, command in processes(mark) if b"tap.py" in command or b"mcp-ferry" in command]:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.1)

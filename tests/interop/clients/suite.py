@@ -41,8 +41,6 @@ class ClientSuites:
         if os.environ.get("CLIENTS_ONLY"):
             return
         self.report("clients: the tools are usable in the turn of the login in at least eight clients", len(same) >= 8, f"{same}\n")
-        if self.write:
-            write_table(attempts, [LOGINS, BAD_DAYS])
 
     def clients_sample(self):
         self.attempts(SAMPLE, LOGINS + BAD_DAYS, None)
@@ -60,6 +58,8 @@ class ClientSuites:
                 print(f"| {title} | {attempt.cell} |", flush=True)
                 for words, passed in attempt.checks:
                     self.report(f"{title}: {words}", passed)
+                if self.write:
+                    write_table([attempt], AGENTS, [LOGINS, BAD_DAYS])
                 if not attempt.passed():
                     self.evidence(title, attempt.story)
         lab.model.close()

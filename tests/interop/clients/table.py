@@ -17,19 +17,30 @@ def version(package):
     return re.search(rf"^{package}==(.+)$", (HERE.parent / "requirements.txt").read_text(), re.MULTILINE)[1]
 
 
-def rows(attempts, scenarios):
+def earlier(text):
+    """The cells of the tables as they are, by client without its version, and by scenario."""
+    cells, head = {}, []
+    for line in text.splitlines():
+        row = [cell.strip() for cell in line.strip("| ").split(" | ")]
+        if row[0] == "client":
+            head = row
+        elif head and not line.startswith("| ---"):
+            cells |= {(row[0].rsplit(" ", 1)[0], title): cell for title, cell in zip(head[1:], row[1:], strict=True)}
+    return cells
+
+
+def rows(cells, agents, scenarios):
     """One row for each client, one column for each scenario."""
-    agents = list(dict.fromkeys(type(attempt.agent) for attempt in attempts))
-    cells = {(type(attempt.agent), attempt.scenario): attempt for attempt in attempts}
-    head = ["client", *(scenario.title for scenario in scenarios)]
-    lines = [head, ["---"] * len(head)]
+    lines = [["client", *(scenario.title for scenario in scenarios)], ["---"] * (len(scenarios) + 1)]
     for agent in agents:
-        shown = [cells[agent, scenario] for scenario in scenarios]
-        lines.append([f"{agent.name} {version(agent.package)}", *(attempt.cell + ("" if attempt.passed() else " (!)") for attempt in shown)])
+        lines.append([f"{agent.name} {version(agent.package)}", *(cells.get((agent.name, scenario.title), "–") for scenario in scenarios)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def write_table(attempts, groups):
-    """Writes the tables into the README beside this file."""
-    tables = "\n\n".join(rows(attempts, scenarios) for scenarios in groups)
-    PAGE.write_text(MARKS.sub(lambda _: f"{tables}\n", PAGE.read_text()))
+def write_table(attempts, agents, groups):
+    """Writes what these attempts showed into the tables of the README beside this file."""
+    page = PAGE.read_text()
+    cells = earlier(MARKS.search(page)[0])
+    cells |= {(a.agent.name, a.scenario.title): a.cell + ("" if a.passed() else " (!)") for a in attempts}
+    tables = "\n\n".join(rows(cells, agents, scenarios) for scenarios in groups)
+    PAGE.write_text(MARKS.sub(lambda _: f"{tables}\n", page))

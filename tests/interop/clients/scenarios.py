@@ -171,7 +171,7 @@ def cause(attempt, setting, session, pattern, through_instructions=False):
     if after is None and (command := attempt.agent.status()):
         after, where = attempt.end(attempt.session(setting, command=command)).shown(pattern)
         where = where and f"`{' '.join(map(str, [Path(command[0]).name, *command[1:]]))}`"
-    if attempt.agent.shows_errors or (through_instructions and attempt.agent.reads_instructions):
+    if attempt.agent.shows_errors or (through_instructions and attempt.agent.reads_instructions and attempt.agent.waits):
         attempt.check(f"shows the cause within {CAUSE_WITHIN} s", after is not None and after <= CAUSE_WITHIN)
         attempt.check("shows all words of it", not re.search(r"\[redacted\]|/\*\*\*", attempt.printed))
     return f"{seconds(after)}, {where}" if where else "not shown"

@@ -20,7 +20,7 @@ def version(package):
 def earlier(text):
     """The cells of the tables as they are, by client without its version, and by scenario."""
     cells, head = {}, []
-    for line in text.splitlines():
+    for line in filter(None, text.splitlines()):
         row = [cell.strip() for cell in line.strip("| ").split(" | ")]
         if row[0] == "client":
             head = row

@@ -40,6 +40,7 @@ class Session:
         self.setting, self.home, self.person_after = setting, setting.home, person_after
         self.seen, self.chunks, self.clicks = {}, [], []
         self.asked = len(setting.conversation.requests)
+        self.noted, self.done = 0, None
         self.noted = len(self.tap())
         self.begun = time.monotonic()
         self.process = subprocess.Popen(
@@ -60,7 +61,7 @@ class Session:
     def tap(self):
         path = self.home / "tap.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines][getattr(self, "noted", 0) :]
+        return [json.loads(line) for line in lines][self.noted : self.done]
 
     def requests(self):
         """The client's model requests that offer tools: some clients ask for a title too."""
@@ -129,13 +130,6 @@ class Session:
 
     # What came of it.
 
-    def first(self, method, way="client", start=""):
-        """When the client first said this."""
-        for event in self.tap():
-            if event["way"] == way and f'"{method}"' in event["text"] and start in event["text"]:
-                return event["at"]
-        return None
-
     def server_started(self):
         return next((event["at"] for event in self.tap() if event["way"] == "start"), None)
 
@@ -173,7 +167,10 @@ class Session:
         return [event["text"] for event in self.tap() if event["way"] == "stderr"]
 
     def orphans(self, patience=10):
-        """Processes of ours that outlive the client. Those of the client itself are ended, and are not counted."""
+        """Processes of ours that outlive the client. Those of the client itself are ended, and are not counted.
+
+        What the server says after that belongs to the next start.
+        """
         deadline, mark = time.monotonic() + patience, f"CLIENT_RUN={self.setting.name}".encode()
         while left := [command for _, command in processes(mark) if b"tap.py" in command or b"mcp-ferry" in command]:
             if time.monotonic() > deadline:
@@ -184,6 +181,7 @@ class Session:
                 os.kill(number, signal.SIGKILL)
             except OSError:
                 pass
+        self.done = self.noted + len(self.tap())
         return left
 
     def story(self):

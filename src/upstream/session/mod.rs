@@ -94,7 +94,7 @@ impl Session {
                 wait = wait.saturating_sub(waited).max(known_wait);
             }
             // A client that has waited for this server once does not wait for what is known to be in vain.
-            let in_vain = async {
+            let gives_up = async {
                 match waited_before {
                     Some(_) => session.gate.until_trouble().await,
                     None => std::future::pending().await,
@@ -103,7 +103,7 @@ impl Session {
             let answered = tokio::select! {
                 biased;
                 answered = session.era.in_time(wait, answer) => answered,
-                () = in_vain => None,
+                () = gives_up => None,
             };
             match answered {
                 Some(Ok(answer)) => answer.map(Outcome::Answer),

@@ -116,7 +116,7 @@ fn instructions_say_why_a_server_is_not_there() {
 #[test]
 fn a_client_waits_once_for_a_server_that_is_not_there() {
     let upstream = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("5").start();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("7").start();
     let started = Instant::now();
     assert_eq!(error_of(&bridge.request("1", "server/discover", "{}")).0, -32601);
     let first = started.elapsed();

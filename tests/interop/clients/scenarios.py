@@ -187,7 +187,8 @@ def absent_for_good(attempt):
         beside = [attempt.lab.node, attempt.lab.other, setting.target.url()]
         other = attempt.setting(setting.target, name=f"{attempt.name}-other", home=f"{attempt.name}-other", bridge=beside)
         theirs, ours = attempt.end(attempt.session(other)).until_model(), session.until_model()
-        attempt.cell += f"; starts after {seconds(ours)}, with mcp-remote {seconds(theirs)}"
+        if ours is not None:
+            attempt.cell += f"; starts after {seconds(ours)}, with mcp-remote {seconds(theirs)}"
         # Some clients end, instead of starting without the server.
         attempt.check("starts no later than with mcp-remote", theirs is None or (ours is not None and ours < theirs + 1.5))
 

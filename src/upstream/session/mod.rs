@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::Failure;
-use super::client_program::ClientProgram;
+use super::client_program::{ClientProgram, needs_a_failed_start};
 use super::era::{Era, Memory, Record, Suspicion, has_changed, may_have_changed};
 use super::exchange::{Outcome, Reply, Sender, ToClient};
 use super::transport::legacy::{LegacyTransport, notify_early};
@@ -88,7 +88,8 @@ impl Session {
         async move {
             let Era { memory, options, .. } = &*session.era;
             let known_wait = options.wait_for_answer(true);
-            let mut wait = options.wait_for_answer(memory.recall(Record::is_known));
+            let is_known = memory.recall(Record::is_known);
+            let mut wait = options.wait_for_answer(is_known);
             let waited_before = session.era.waited_before();
             if let Some(waited) = waited_before {
                 wait = wait.saturating_sub(waited).max(known_wait);
@@ -109,6 +110,10 @@ impl Session {
                 Some(Ok(answer)) => answer.map(Outcome::Answer),
                 Some(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
                 None => {
+                    let reason = session.link.sender.outage.reason();
+                    if let Some(reason) = reason.filter(|_| !is_known && needs_a_failed_start(&message)) {
+                        return Err(reason);
+                    }
                     log::info!("{} has not answered in time; answering initialize for it", session.link.sender.host);
                     Ok(Outcome::Answer(placeholder::initialize_response(&session.link, memory, &message)))
                 }

@@ -63,7 +63,7 @@ PROXY_DOWN = BEHIND + "cannot be reached: tcp connect error: Connection refused 
 PROXY_WANTS_PASSWORD = BEHIND + "requires a user name and password (407)" + PASSWORD_HINT
 PROXY_REFUSES_PASSWORD = BEHIND + "does not accept the user name and password in its address (407)" + PASSWORD_HINT
 PROXY_FORBIDS = BEHIND + "refuses to connect to it (403 Forbidden)" + ASK_PROXY_HINT
-PROXY_SILENT = UNREACHED + "no connection through the proxy {proxy} (from {source}) within 1 seconds" + WAIT_HINT
+PROXY_SILENT = UNREACHED + "no connection through the proxy {proxy} (from {source}) within 0.5 seconds" + WAIT_HINT
 PROXY_RESETS = BEHIND + "ended the connection: Connection reset by peer (os error 104)" + WAIT_HINT
 PROXY_UNTRUSTED = (
     BEHIND
@@ -247,7 +247,7 @@ def proxies(servers, trusted):
     yield Case("a name that only the proxy knows", behind, proxy("squid"), through="squid")
     forbidden = PROXY_FORBIDS.format(**words | {"server": "https://forbidden.example.test"})
     yield Case("a host that the proxy forbids", "https://forbidden.example.test/mcp", proxy("squid"), sentence=forbidden)
-    silent = [*proxy("silent"), "--connect-timeout", "1", *SOON]
+    silent = [*proxy("silent"), "--connect-timeout", "0.5", *SOON]
     yield Case("a silent proxy", tls, silent, sentence=PROXY_SILENT.format(**words))
     resets = PROXY_RESETS.format(**words)
     yield Case("an https proxy spoken to in http", tls, [*proxy("https-proxy"), *SOON], sentence=resets)

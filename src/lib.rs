@@ -87,7 +87,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use auth::Authorizer;
-use cli::{Cli, Command, ParseError, Parsed};
+use cli::{BridgeCommand, Command, ParseError, Parsed};
 use config::Settings;
 use error::{Error, Exit};
 use upstream::Upstream;
@@ -119,7 +119,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Carries messages until the client ends or a signal comes.
-fn run_bridge(typed: &Cli) -> Result<Exit, Error> {
+fn run_bridge(typed: &BridgeCommand) -> Result<Exit, Error> {
     let settings = Settings::new(&typed.url, typed.port, &typed.options)?;
     let http = settings.http()?;
     system::raise_descriptor_limit();

@@ -195,8 +195,8 @@ options! {
         /// Write events of every level to stderr and to a file under ~/.mcp-ferry/logs
         debug: bool,
 
-        /// Write nothing to stderr except where to log in
-        silent: bool,
+        /// Write nothing to stderr except where to log in, and the error that ends a command
+        silent: bool => visible_alias = "quiet",
     }
 }
 

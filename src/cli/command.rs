@@ -5,6 +5,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::account::{LoginCommand, LogoutCommand, StatusCommand};
+use super::call::{CallCommand, ToolsCommand};
 use super::help;
 use super::option::complete;
 use super::options::Options;
@@ -43,6 +44,12 @@ pub enum Command {
 
     /// Show the logins of this machine, without their secrets
     Status(StatusCommand),
+
+    /// List the tools of a server, or show one with its schema
+    Tools(ToolsCommand),
+
+    /// Call a tool, read a resource or get a prompt
+    Call(CallCommand),
 }
 
 /// The same expression for the arguments of whichever command it is.
@@ -53,6 +60,8 @@ macro_rules! each_command {
             Command::Login($typed) => $value,
             Command::Logout($typed) => $value,
             Command::Status($typed) => $value,
+            Command::Tools($typed) => $value,
+            Command::Call($typed) => $value,
         }
     };
 }

@@ -5,7 +5,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   mcp-ferry https://mcp.example.com/mcp              the bridge, as a program starts it
   mcp-ferry https://mcp.example.com/mcp --header 'X-Api-Key: ${KEY}'
-  mcp-ferry login https://mcp.example.com/mcp        log in before a program needs it";
+  mcp-ferry call https://mcp.example.com/mcp search query=boats";
 
 /// Below the whole help.
 pub(super) const LONG: &str = "\
@@ -18,6 +18,10 @@ Examples:
       The same with a token, and only with tools that the server declares to be read-only
   mcp-ferry login https://mcp.example.com/mcp
       Log in before a program needs it
+  mcp-ferry tools https://mcp.example.com/mcp
+      The tools of the server, with their arguments
+  mcp-ferry call https://mcp.example.com/mcp search query=boats
+      The result of a tool
   mcp-ferry status --json
       The logins of this machine, for a script
   mcp-ferry help login
@@ -62,3 +66,20 @@ pub(super) const STATUS: &str = "\
 Examples:
   mcp-ferry status
   mcp-ferry status https://mcp.example.com/mcp --json";
+
+/// Below the help of `tools`.
+pub(super) const TOOLS: &str = "\
+Examples:
+  mcp-ferry tools https://mcp.example.com/mcp
+  mcp-ferry tools https://mcp.example.com/mcp search     what it does, and its schema
+  mcp-ferry tools https://mcp.example.com/mcp --json";
+
+/// Below the help of `call`.
+pub(super) const CALL: &str = "\
+Examples:
+  mcp-ferry call https://mcp.example.com/mcp search query=boats limit=5
+  mcp-ferry call https://mcp.example.com/mcp store 'tags:=[1,2]' text=@notes.txt
+  mcp-ferry call https://mcp.example.com/mcp search -    arguments as JSON from stdin
+  mcp-ferry call https://mcp.example.com/mcp docs://readme
+  mcp-ferry call https://mcp.example.com/mcp review --prompt language=rust
+  mcp-ferry call https://mcp.example.com/mcp --raw resources/list";

@@ -10,6 +10,7 @@
 
 mod account;
 mod arguments;
+mod call;
 mod command;
 mod file;
 mod help;
@@ -20,6 +21,7 @@ mod parse;
 mod split_header;
 
 pub use account::{LoginCommand, LogoutCommand, StatusCommand};
+pub use call::{CallCommand, ToolsCommand};
 pub use command::{BridgeCommand, Command, tree};
 pub use login::Login;
 pub use options::{Connection, Credentials, Logging, Network, Options, Tools};

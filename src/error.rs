@@ -10,6 +10,14 @@ pub enum Error {
     /// Arguments that are not valid, alone or together.
     #[error("{0}")]
     Usage(String),
+    /// Arguments that the server does not take.
+    #[error("{cause}")]
+    Arguments {
+        /// What is wrong with them.
+        cause: String,
+        /// How to find out what it takes.
+        hint: String,
+    },
     /// A file that cannot be read: its path as it was typed, and the system's error.
     #[error("cannot read {0}: {1}")]
     File(String, String),
@@ -56,7 +64,10 @@ impl Error {
             Self::File(..) => "check that the file exists and that this user may read it",
             Self::Configuration(..) => "correct the file, or move it away; `mcp-ferry --help` lists its options",
             Self::Network(error) => error.hint(),
-            Self::Login { hint, .. } | Self::Request { hint, .. } | Self::LoginNeeded { hint, .. } => hint,
+            Self::Arguments { hint, .. }
+            | Self::Login { hint, .. }
+            | Self::Request { hint, .. }
+            | Self::LoginNeeded { hint, .. } => hint,
             Self::System(_) => "try again; if the error stays, the machine lacks memory, threads or file descriptors",
         }
     }
@@ -64,7 +75,9 @@ impl Error {
     /// The status this process ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::File(..) | Self::Configuration(..) | Self::Network(_) => Exit::Usage,
+            Self::Usage(_) | Self::Arguments { .. } | Self::File(..) | Self::Configuration(..) | Self::Network(_) => {
+                Exit::Usage
+            }
             Self::Login { .. } | Self::Request { .. } | Self::System(_) => Exit::Failure,
             Self::LoginNeeded { .. } => Exit::LoginNeeded,
         }

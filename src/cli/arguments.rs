@@ -224,10 +224,7 @@ fn address_option(arg: &OsStr) -> Option<&'static str> {
 }
 
 fn is_option(command: &Command, arg: &OsStr) -> bool {
-    is_about_program(arg)
-        || arg == "--"
-        || address_option(arg).is_some()
-        || find_option(command, arg).is_some()
+    is_about_program(arg) || arg == "--" || address_option(arg).is_some() || find_option(command, arg).is_some()
 }
 
 /// The option whose name is most like an unknown one, without its dashes, if clap would suggest it.

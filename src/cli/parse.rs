@@ -80,11 +80,15 @@ fn read_command(
     let mut words: Vec<OsString> = ["mcp-ferry".into(), name.to_owned()].into_iter().chain(args).collect();
     let arguments = |error| ParseError::Arguments(without_values(error));
     let mut matches = tree.try_get_matches_from_mut(&words).map_err(arguments)?;
-    if let (Some((_, typed)), Some(command)) = (matches.subcommand(), name.to_str().and_then(|name| tree.find_subcommand(name))) {
+    if let (Some((_, typed)), Some(command)) =
+        (matches.subcommand(), name.to_str().and_then(|name| tree.find_subcommand(name)))
+    {
         let added = added_by_file(typed, command, tree, warnings)?;
         if !added.is_empty() {
             words.splice(2..2, added);
-            matches = tree.try_get_matches_from_mut(&words).map_err(|error| ParseError::Value(file::invalid_value(&error)))?;
+            matches = tree
+                .try_get_matches_from_mut(&words)
+                .map_err(|error| ParseError::Value(file::invalid_value(&error)))?;
         }
     }
     Command::from_arg_matches_mut(&mut matches).map_err(ParseError::Arguments)
@@ -105,8 +109,8 @@ fn read_bridge(
     if !added.is_empty() {
         args.options.extend(added);
         // Without the file's options there was no error.
-        matches = match_all(tree, &mut args, warnings)
-            .map_err(|error| ParseError::Value(file::invalid_value(&error)))?;
+        matches =
+            match_all(tree, &mut args, warnings).map_err(|error| ParseError::Value(file::invalid_value(&error)))?;
     }
     BridgeCommand::from_arg_matches_mut(&mut matches).map_err(ParseError::Arguments)
 }
@@ -143,7 +147,8 @@ fn command_place(tree: &clap::Command, args: &[OsString]) -> Option<usize> {
 /// missing.
 fn neither(tree: &clap::Command, word: &OsStr) -> String {
     let names: Vec<_> = tree.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help").collect();
-    let known = clap::Command::new("mcp-ferry").subcommands(names.iter().map(|name| clap::Command::new((*name).to_owned())));
+    let known =
+        clap::Command::new("mcp-ferry").subcommands(names.iter().map(|name| clap::Command::new((*name).to_owned())));
     let error = known.try_get_matches_from([OsStr::new("mcp-ferry"), word]).err();
     let suggestion = error.and_then(|error| match error.get(ContextKind::SuggestedSubcommand)? {
         ContextValue::Strings(names) => names.first().cloned(),
@@ -152,10 +157,9 @@ fn neither(tree: &clap::Command, word: &OsStr) -> String {
     });
     match suggestion {
         Some(name) => format!("an argument is neither a command nor a URL; did you mean `mcp-ferry {name}`?"),
-        None => format!(
-            "an argument is neither a URL, which begins with https://, nor a command: {}",
-            names.join(", ")
-        ),
+        None => {
+            format!("an argument is neither a URL, which begins with https://, nor a command: {}", names.join(", "))
+        }
     }
 }
 

@@ -41,7 +41,12 @@ fn every_short_help_fits_on_a_screen() {
     let help = tree().render_help().to_string();
     for command in &commands()[1..] {
         let is_its_line = |line: &str| line.split_whitespace().next() == Some(command.get_name());
-        assert_eq!(help.lines().filter(|line| is_its_line(line)).count(), 1, "{} has one line:\n{help}", command.get_name());
+        assert_eq!(
+            help.lines().filter(|line| is_its_line(line)).count(),
+            1,
+            "{} has one line:\n{help}",
+            command.get_name()
+        );
     }
 }
 
@@ -94,7 +99,10 @@ fn completions_and_manual_have_every_command_and_option() {
 
 #[test]
 fn every_example_can_be_typed() {
-    let helps = commands().iter_mut().flat_map(|command| [command.render_help(), command.render_long_help()]).collect::<Vec<_>>();
+    let helps = commands()
+        .iter_mut()
+        .flat_map(|command| [command.render_help(), command.render_long_help()])
+        .collect::<Vec<_>>();
     let mut examples: Vec<String> = helps.iter().flat_map(|help| examples_of_help(&help.to_string())).collect();
     examples.extend(examples_of_readme(include_str!("../../README.md")));
     assert!(examples.len() > 20, "few examples were found: {examples:#?}");

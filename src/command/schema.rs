@@ -219,7 +219,9 @@ pub(super) fn signature(name: &str, schema: Schema<'_>) -> String {
 pub(super) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = names.take(MOST_COMPARED).filter(|name| name.len() <= LONGEST_NAME && typed.len() <= LONGEST_NAME);
     let near = near.map(|name| (distance(&typed.to_lowercase(), &name.to_lowercase()), name));
-    near.min().filter(|(distance, name)| *distance <= 1 + name.chars().count() / 4).map(|(_, name)| name)
+    // A word of one letter is like every other one.
+    let is_near = |(distance, name): &(usize, &str)| *distance <= 1 + name.len() / 4 && *distance < name.len();
+    near.min().filter(is_near).map(|(_, name)| name)
 }
 
 /// How many letters must be changed, added or removed to make one word the other.
@@ -290,7 +292,8 @@ mod tests {
 
     #[test]
     fn a_schema_that_leads_to_itself_ends() {
-        let schema = json!({"properties": {"a": {"$ref": "#/properties/a"}, "b": {"anyOf": [{"$ref": "#/properties/b"}]}}});
+        let schema =
+            json!({"properties": {"a": {"$ref": "#/properties/a"}, "b": {"anyOf": [{"$ref": "#/properties/b"}]}}});
         assert_eq!(signature("x", Schema::new(&schema)), "x(a?: any, b?: any)");
     }
 
@@ -300,5 +303,6 @@ mod tests {
         assert_eq!(nearest("serach", names()), Some("search"));
         assert_eq!(nearest("Fetch", names()), Some("fetch"));
         assert_eq!(nearest("upload", names()), None);
+        assert_eq!(nearest("c", ["a", "b"].into_iter()), None);
     }
 }

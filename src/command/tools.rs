@@ -90,7 +90,10 @@ pub(super) fn find<'a>(tools: &'a [Tool], name: &str) -> Result<&'a Tool, Error>
         let suggestion = nearest(name, tools.iter().map(Tool::name));
         let suggestion = suggestion.map(|name| format!("; did you mean {}?", log::foreign_name(name)));
         let name = log::foreign_name(name);
-        Error::Usage(format!("the server has no tool {name}{}", suggestion.unwrap_or_default()))
+        Error::Arguments {
+            cause: format!("the server has no tool {name}{}", suggestion.unwrap_or_default()),
+            hint: "`mcp-ferry tools URL` lists the tools; filters such as --read-only hide some".to_owned(),
+        }
     })
 }
 

@@ -98,7 +98,8 @@ impl Arguments {
 }
 
 fn usage(why: &str) -> Error {
-    Error::Usage(why.to_owned())
+    let hint = "`mcp-ferry tools URL NAME` shows what a tool takes, `mcp-ferry call -h` how arguments are written";
+    Error::Arguments { cause: why.to_owned(), hint: hint.to_owned() }
 }
 
 /// The members of a JSON object.
@@ -122,13 +123,15 @@ fn named(word: &str) -> Result<(String, Value), Error> {
     match name.strip_suffix(':') {
         None => Ok((name.to_owned(), Value::Text(value))),
         Some(name) => {
-            let json = one_line(&value).map_err(|why| usage(&format!("the argument {} {why}", log::foreign_name(name))))?;
+            let json =
+                one_line(&value).map_err(|why| usage(&format!("the argument {} {why}", log::foreign_name(name))))?;
             Ok((name.to_owned(), Value::Json(json)))
         }
     }
 }
 
 fn file(path: &str) -> Result<String, Error> {
-    let expanded = expand_path(path.as_ref()).map_err(|why| usage(&format!("the path {path} cannot be used: {why}")))?;
+    let expanded =
+        expand_path(path.as_ref()).map_err(|why| usage(&format!("the path {path} cannot be used: {why}")))?;
     std::fs::read_to_string(expanded).map_err(|error| Error::File(path.to_owned(), error.to_string()))
 }

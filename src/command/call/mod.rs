@@ -45,8 +45,8 @@ pub(super) fn check(typed: &CallCommand) -> Result<Arguments, Error> {
 fn call(typed: &CallCommand) -> Result<Call<'_>, Error> {
     if let [method, params @ ..] = &typed.raw[..] {
         let params = params.first().map_or("{}", String::as_str);
-        let params = super::schema::one_line(params)
-            .map_err(|why| Error::Usage(format!("the second value of --raw {why}")))?;
+        let params =
+            super::schema::one_line(params).map_err(|why| Error::Usage(format!("the second value of --raw {why}")))?;
         return Ok(Call::Raw { method, params });
     }
     let name = typed.tool.as_deref().unwrap_or_default();
@@ -98,7 +98,10 @@ async fn check_prompt(client: &mut Client, name: &str, arguments: &Arguments) ->
         let names = prompts.iter().filter_map(|prompt| prompt["name"].as_str());
         let suggestion = nearest(name, names).map(|name| format!("; did you mean {}?", log::foreign_name(name)));
         let name = log::foreign_name(name);
-        return Err(Error::Usage(format!("the server has no prompt {name}{}", suggestion.unwrap_or_default())));
+        return Err(Error::Arguments {
+            cause: format!("the server has no prompt {name}{}", suggestion.unwrap_or_default()),
+            hint: "`mcp-ferry call URL --raw prompts/list` lists the prompts".to_owned(),
+        });
     };
     let listed = prompt["arguments"].as_array().map(Vec::as_slice).unwrap_or_default();
     let named = |argument: &Value| argument["name"].as_str().map(str::to_owned);

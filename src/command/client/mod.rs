@@ -131,6 +131,8 @@ impl Client {
         let text = error["message"].as_str().unwrap_or("an error without a message");
         let code = error["code"].as_i64().unwrap_or_default();
         let (cause, hint) = text.split_once("; hint: ").unwrap_or((text, ""));
+        // What a bridge does when its request has failed, a command does not.
+        let hint = hint.trim_end_matches("; the bridge keeps trying");
         if code == NOT_SIGNED_IN && MISSING_LOGIN.iter().any(|start| text.starts_with(start)) {
             return Error::LoginNeeded { cause: log::redact(cause), hint: hint.to_owned() };
         }

@@ -22,7 +22,9 @@ pub(super) fn ask(params: &Value) -> Value {
         return confirmed("go on? [y/N] ", &json!({ "action": "accept" }));
     }
     match answers(&params["requestedSchema"]) {
-        Some(content) => confirmed("send this to the server? [y/N] ", &json!({ "action": "accept", "content": content })),
+        Some(content) => {
+            confirmed("send this to the server? [y/N] ", &json!({ "action": "accept", "content": content }))
+        }
         None => json!({ "action": "cancel" }),
     }
 }

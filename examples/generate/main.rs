@@ -1,6 +1,8 @@
 //! Writes completions for shells and pages of the manual into a folder, from the definitions that the program itself
 //! reads its arguments by: `cargo run --example generate -- FOLDER`.
 
+#![allow(clippy::print_stdout)]
+
 mod documents;
 
 use std::path::PathBuf;

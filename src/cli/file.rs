@@ -158,7 +158,7 @@ impl FileOptions {
 fn is_of_a_subcommand(tree: &Command, name: &str) -> bool {
     let mut tree = tree.clone();
     tree.build();
-    tree.get_subcommands().any(|command| command.get_opts().any(|option| option.get_long() == Some(name)))
+    tree.get_subcommands().any(|command| command.get_arguments().any(|option| option.get_long() == Some(name)))
 }
 
 /// The arguments that a user could type for this value.

@@ -151,7 +151,8 @@ fn neither(tree: &clap::Command, word: &OsStr) -> String {
         clap::Command::new("mcp-ferry").subcommands(names.iter().map(|name| clap::Command::new((*name).to_owned())));
     let error = known.try_get_matches_from([OsStr::new("mcp-ferry"), word]).err();
     let suggestion = error.and_then(|error| match error.get(ContextKind::SuggestedSubcommand)? {
-        ContextValue::Strings(names) => names.first().cloned(),
+        // The last one is the most like it.
+        ContextValue::Strings(names) => names.last().cloned(),
         ContextValue::String(name) => Some(name.clone()),
         _ => None,
     });

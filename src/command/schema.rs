@@ -138,15 +138,15 @@ impl<'a> Schema<'a> {
 
     /// The JSON text that a typed value means.
     pub(super) fn read(self, typed: &str) -> Result<String, String> {
-        let types = self.types(DEEPEST);
+        let allowed = self.types(DEEPEST);
         let values = self.values();
-        let is_text = types.is_empty() || types.contains(&"string");
+        let is_text = allowed.is_empty() || allowed.contains(&"string");
         let read = if is_text {
             Some(quoted(typed))
         } else {
             ["integer", "number", "boolean", "null", "array", "object"]
                 .iter()
-                .filter(|name| types.contains(name))
+                .filter(|name| allowed.contains(name))
                 .find_map(|name| self.read_as(name, typed))
         };
         let is_listed = |json: &String| {

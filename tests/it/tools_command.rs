@@ -130,12 +130,11 @@ fn a_hostile_list_does_not_act_on_a_terminal() {
 
 #[test]
 fn a_server_that_cannot_be_reached_is_exit_status_1() {
-    let mut upstream = Upstream::offline(|call| call.respond_normally()).may_receive_no_request();
+    let upstream = Upstream::offline(|call| call.respond_normally()).may_receive_no_request();
     let launch = Bridge::bare().args(["tools", &upstream.url("/mcp"), "--patience", "0.2", "--startup-wait", "0.1"]);
     let output = launch.run("");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{output:?}");
     assert!(err(&output).contains("cannot reach") && !err(&output).contains("keeps trying"), "{output:?}");
-    upstream.stop();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::typed::expand_path;
 
 /// Arguments in the order in which they were typed.
 #[derive(Debug)]
-pub(in crate::command) struct Arguments(Vec<(String, Value)>);
+pub(crate) struct Arguments(Vec<(String, Value)>);
 
 #[derive(Debug)]
 enum Value {

@@ -157,9 +157,10 @@ async fn answer(method: &str, request: &Message) -> Message {
         "elicitation/create" => {
             let params = request.params();
             let params: Value = params.and_then(|_| serde_json::from_str(request.as_str()).ok()).unwrap_or_default();
-            let answer = match terminal::is_interactive() {
-                true => task::blocking(move || questions::ask(&params["params"])).await,
-                false => None,
+            let answer = if terminal::is_interactive() {
+                task::blocking(move || questions::ask(&params["params"])).await
+            } else {
+                None
             };
             message::result(id, &answer.unwrap_or_else(|| json!({ "action": "decline" })))
         }

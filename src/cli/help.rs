@@ -32,14 +32,16 @@ Environment and configuration:
   MCP_FERRY_HOME             the folder for the bridge's files [default: ~/.mcp-ferry]
   ~/.mcp-ferry/config.toml   options by their long names: at the top for every server,
                              in [servers.\"https://host/path\"] for one server
-  NO_COLOR, CLICOLOR_FORCE   no colours, or colours where there is no terminal; TERM=dumb has none
+  NO_COLOR, CLICOLOR_FORCE   no colours; colours without a terminal. TERM=dumb has none
   HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, BROWSER
                              as other programs use them
 
-A typed option is used before the environment, and the environment before config.toml.
+  A typed option is used before the environment, and the environment before config.toml.
 
-Commands print their results on stdout and everything else on stderr; --json prints JSON, --quiet nothing but results and \
-errors. Without arguments, mcp-ferry prints its help on a terminal; elsewhere that is an error, because a program forgot the URL.
+Output:
+  Commands print their results on stdout and everything else on stderr. --json prints JSON,
+  --quiet nothing but results and errors. Without arguments, mcp-ferry prints its help on a
+  terminal; elsewhere that is an error, because a program forgot the URL.
 
 Exit status:
   0  done; for the bridge: the client closed stdin or stdout, or a signal came

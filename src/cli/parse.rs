@@ -77,6 +77,11 @@ fn read_command(
     args: Vec<OsString>,
     warnings: &mut Vec<String>,
 ) -> Result<Command, ParseError> {
+    if let Some(word) = args.first().filter(|word| name == "help" && !word.as_encoded_bytes().starts_with(b"-"))
+        && !word.to_str().is_some_and(|word| word == "help" || tree.find_subcommand(word).is_some())
+    {
+        return Err(ParseError::Value(Error::Usage(neither(tree, word))));
+    }
     let mut words: Vec<OsString> = ["mcp-ferry".into(), name.to_owned()].into_iter().chain(args).collect();
     let arguments = |error| ParseError::Arguments(without_values(error));
     let mut matches = tree.try_get_matches_from_mut(&words).map_err(arguments)?;

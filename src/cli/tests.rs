@@ -74,7 +74,7 @@ fn the_whole_help_has_every_option_and_its_variable() {
 
 #[test]
 fn completions_and_manual_have_every_command_and_option() {
-    let documents = documents::documents(&tree()).unwrap();
+    let documents = documents::documents(&tree(), "2026-11-30").unwrap();
     let text = |name: &str| {
         let found = documents.iter().find(|(path, _)| path == name).unwrap_or_else(|| panic!("{name} is missing"));
         String::from_utf8(found.1.clone()).unwrap()
@@ -83,10 +83,17 @@ fn completions_and_manual_have_every_command_and_option() {
         let page = command.get_display_name().unwrap_or(command.get_name()).to_owned();
         // A page writes each dash with a backslash before it.
         let manual = text(&format!("man/{page}.1")).replace('\\', "");
+        let words = manual.split_whitespace().collect::<Vec<_>>().join(" ");
         for option in options(&command) {
             let name = format!("--{}", option.get_long().unwrap());
             assert!(manual.contains(&name), "{name} is missing from the manual of {page}");
+            let help = option.get_help().unwrap().to_string().replace('\'', "*(Aq");
+            assert!(words.contains(&help), "the help of {name} is missing from the manual of {page}");
         }
+    }
+    for command in &commands()[1..] {
+        let case = format!("mcp__ferry__subcmd__{})", command.get_name());
+        assert!(text("completions/mcp-ferry.bash").contains(&case), "bash never comes to {case}");
     }
     for (file, option) in [
         ("mcp-ferry.bash", "--NAME"),

@@ -32,11 +32,12 @@ def output(command, **options):
 def completions(folder):
     script = f"""
         source {folder}/mcp-ferry.bash
-        COMP_WORDS=(mcp-ferry "$1" "$2") COMP_CWORD=$3
-        _mcp-ferry mcp-ferry "${{COMP_WORDS[$3]}}" "${{COMP_WORDS[$3-1]}}"
+        COMP_WORDS=(mcp-ferry "$1" "$2"); COMP_CWORD=$3
+        complete=$(complete -p mcp-ferry) complete=${{complete#*-F }}
+        ${{complete%% *}} mcp-ferry "${{COMP_WORDS[$3]}}" "${{COMP_WORDS[$3-1]}}"
         echo "${{COMPREPLY[@]}}"
     """
-    bash = lambda *words: output(["bash", "--norc", "-uec", script, "bash", *words])  # noqa: E731
+    bash = lambda *words: output(["bash", "--norc", "-ec", script, "bash", *words])  # noqa: E731
     check("bash completes commands", {"login", "logout"} == set(bash("lo", "", "1").split()), bash("lo", "", "1"))
     check("bash completes options", "--json" in bash("status", "--js", "2"), bash("status", "--js", "2"))
     zsh = "fpath=($1 $fpath); autoload -U compinit; compinit -u -D; print $_comps[mcp-ferry]; autoload +X _mcp-ferry && print loaded"

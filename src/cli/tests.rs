@@ -150,7 +150,7 @@ fn examples_of_readme(text: &str) -> Vec<String> {
 
 /// Reads an example as the program would read it, without the configuration file.
 fn type_it(example: &str) -> Result<(), String> {
-    let words = split(example);
+    let words = split(&example.replace("COMMAND", "login"));
     let mut tree = tree();
     let is_command = tree.find_subcommand(&words[1]).is_some() || words[1] == "help";
     let words: Vec<OsString> = if is_command {

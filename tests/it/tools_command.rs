@@ -128,9 +128,28 @@ fn a_hostile_list_does_not_act_on_a_terminal() {
     }
 }
 
+/// What an earlier run saw is for programs that cannot wait. A person asks what the server has now.
+#[test]
+fn a_late_server_is_waited_for() {
+    let upstream = Upstream::holding(["tools/list"]);
+    let (home, url) = (tempfile::tempdir().unwrap(), upstream.url("/mcp"));
+    for name in ["old", "new"] {
+        let output = std::thread::scope(|threads| {
+            let command = || Bridge::bare().home(home.path()).args(["tools", &url, "--startup-wait", "0.1"]).run("");
+            let command = threads.spawn(command);
+            let held = upstream.take("tools/list");
+            // Longer than a client of the bridge would wait.
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            held.result(&format!(r#"{{"tools":[{{"name":"{name}","inputSchema":{{}}}}]}}"#));
+            command.join().unwrap()
+        });
+        assert_eq!(stdout_text(&output), format!("{name}()\n"), "{output:?}");
+    }
+}
+
 #[test]
 fn a_server_that_cannot_be_reached_is_exit_status_1() {
-    let upstream = Upstream::offline(|call| call.respond_normally()).may_receive_no_request();
+    let upstream = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
     let launch = Bridge::bare().args(["tools", &upstream.url("/mcp"), "--patience", "0.2", "--startup-wait", "0.1"]);
     let output = launch.run("");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{output:?}");

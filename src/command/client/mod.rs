@@ -4,7 +4,6 @@
 mod questions;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -20,10 +19,6 @@ use crate::{bridge, log, net, system, task};
 
 /// The revision that the command asks for: the newest with a handshake. The bridge translates where the server needs it.
 const REVISION: &str = "2025-11-25";
-
-/// How long a request of a person waits for a server that cannot be reached, where the user sets no `--patience`.
-const PATIENCE: Duration = Duration::from_secs(5);
-const DEFAULT_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The code of the bridge's error for a missing login, and how the errors begin. Servers have other errors with it.
 const NOT_SIGNED_IN: i64 = -32001;
@@ -45,9 +40,8 @@ impl Client {
         if let Some(auth) = Arc::get_mut(&mut settings.auth) {
             auth.begins_logins = auth.mode == AuthMode::Wait;
         }
-        if settings.upstream.patience == DEFAULT_PATIENCE {
-            settings.upstream.patience = PATIENCE;
-        }
+        // A person wants to know what the server returns now: lists of earlier runs are no answer.
+        settings.upstream.home = None;
         let http = settings.http()?;
         http.connect(&settings.upstream.uri);
         let shutdown =

@@ -39,9 +39,9 @@ Environment and configuration:
   A typed option is used before the environment, and the environment before config.toml.
 
 Output:
-  Commands print their results on stdout and everything else on stderr. --json prints JSON,
-  --quiet nothing but results and errors. Without arguments, mcp-ferry prints its help on a
-  terminal; elsewhere that is an error, because a program forgot the URL.
+  Commands print their results on stdout and everything else on stderr: JSON with --json, and
+  nothing but results and errors with --quiet. Without arguments, mcp-ferry prints its help on
+  a terminal; elsewhere that is an error, because a program forgot the URL.
 
 Exit status:
   0  done; for the bridge: the client closed stdin or stdout, or a signal came

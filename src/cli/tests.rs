@@ -144,7 +144,9 @@ fn examples_of_readme(text: &str) -> Vec<String> {
             examples.extend(part.split('`').skip(1).step_by(2));
         }
     }
-    let is_command = |code: &&str| code.starts_with("mcp-ferry ") && !code.contains('\n');
+    // The name of a command alone is a mention of it.
+    let is_command =
+        |code: &&str| code.starts_with("mcp-ferry ") && !code.contains('\n') && code.split(' ').count() > 2;
     examples.into_iter().filter(is_command).map(str::to_owned).collect()
 }
 

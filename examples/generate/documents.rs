@@ -59,16 +59,16 @@ fn tidy(page: &str) -> String {
             ".br" if after_blank || lines.peek().is_some_and(|next| next.is_empty()) => {}
             "" if lines.peek().is_none_or(|next| next.starts_with(".SH")) => {}
             _ if is_heading => {
-                tidied += &format!(".SH {}\n.nf\n", line.trim_end_matches(':').to_uppercase());
+                tidied.extend([".SH ", &line.trim_end_matches(':').to_uppercase(), "\n.nf\n"]);
             }
             _ if is_verbatim && line.starts_with(".SH") => {
                 is_verbatim = false;
-                tidied += &format!(".fi\n{line}\n");
+                tidied.extend([".fi\n", line, "\n"]);
             }
             "" if is_verbatim && lines.peek().is_some_and(|next| next.ends_with(':') && !next.starts_with(' ')) => {
                 tidied += ".fi\n";
             }
-            _ if is_verbatim || line.starts_with('.') => tidied += &format!("{line}\n"),
+            _ if is_verbatim || line.starts_with('.') => tidied.extend([line, "\n"]),
             _ => wrap(line, &mut tidied),
         }
         after_blank = line.is_empty();

@@ -41,7 +41,7 @@
 //! * [`upstream`]: the server. Its layers, each of which knows only those below it:
 //!   * `mod`, `route`: which way does a message take?
 //!   * `translator`: runs the machine for a modern client and a legacy server.
-//!   * `client_program`: which programs read their tools only once, and what does their user do then?
+//!   * `client_program`: which programs do otherwise than the protocol says, and what follows?
 //!   * `late_lists`: what does a client get that requests a list, while the server is late?
 //!   * `login`: what does a client get while a login is missing? Its lists, the tool that signs in, prompts, waiting.
 //!   * `session`: how is a session opened, and opened anew? `gate` holds messages until then, `negotiation` tries the

@@ -10,6 +10,14 @@ pub enum Error {
     /// Arguments that are not valid, alone or together.
     #[error("{0}")]
     Usage(String),
+    /// Arguments that the server does not take.
+    #[error("{cause}")]
+    Arguments {
+        /// What is wrong with them.
+        cause: String,
+        /// How to find out what it takes.
+        hint: String,
+    },
     /// A file that cannot be read: its path as it was typed, and the system's error.
     #[error("cannot read {0}: {1}")]
     File(String, String),
@@ -27,6 +35,22 @@ pub enum Error {
         /// What to do about it.
         hint: String,
     },
+    /// A request that a command has sent, and that failed.
+    #[error("{cause}")]
+    Request {
+        /// What happened.
+        cause: String,
+        /// What to do about it; may be empty.
+        hint: String,
+    },
+    /// The server wants a login, and the command may not begin one.
+    #[error("{cause}")]
+    LoginNeeded {
+        /// What is missing.
+        cause: String,
+        /// How to log in.
+        hint: String,
+    },
     /// An error of the operating system.
     #[error("{0}")]
     System(String),
@@ -40,7 +64,10 @@ impl Error {
             Self::File(..) => "check that the file exists and that this user may read it",
             Self::Configuration(..) => "correct the file, or move it away; `mcp-ferry --help` lists its options",
             Self::Network(error) => error.hint(),
-            Self::Login { hint, .. } => hint,
+            Self::Arguments { hint, .. }
+            | Self::Login { hint, .. }
+            | Self::Request { hint, .. }
+            | Self::LoginNeeded { hint, .. } => hint,
             Self::System(_) => "try again; if the error stays, the machine lacks memory, threads or file descriptors",
         }
     }
@@ -48,21 +75,28 @@ impl Error {
     /// The status this process ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::File(..) | Self::Configuration(..) | Self::Network(_) => Exit::Usage,
-            Self::Login { .. } | Self::System(_) => Exit::Failure,
+            Self::Usage(_) | Self::Arguments { .. } | Self::File(..) | Self::Configuration(..) | Self::Network(_) => {
+                Exit::Usage
+            }
+            Self::Login { .. } | Self::Request { .. } | Self::System(_) => Exit::Failure,
+            Self::LoginNeeded { .. } => Exit::LoginNeeded,
         }
     }
 }
 
-/// The exit statuses.
+/// The exit statuses, the same for every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// The client closed stdin or stdout, or a signal ended the program.
+    /// A command has done its work. For the bridge: the client closed stdin or stdout, or a signal ended the program.
     Orderly = 0,
-    /// The program could not run, or could not keep a login.
+    /// The program could not run, could not reach the server, or could not keep a login.
     Failure = 1,
     /// The arguments, or a file that they name, are not valid.
     Usage = 2,
+    /// The tool that was called says that it failed.
+    ToolError = 3,
+    /// The server wants a login.
+    LoginNeeded = 4,
 }
 
 impl From<Exit> for ExitCode {

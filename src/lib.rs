@@ -55,7 +55,8 @@
 //! * [`auth`]: which credential does a request get, and what follows a 401 or 403 (`oauth`)? `login`, `refresh`,
 //!   `grants` and `discovery` make logins; `store` keeps them; `login_lock` lets one process of the machine log in, and
 //!   rations browser tabs.
-//! * [`command`]: `login`, `logout`, `status`.
+//! * [`command`]: `login`, `logout`, `status`, `tools`, `call`. `client` is this program as an MCP client of its own
+//!   bridge; `schema` reads the schemas of arguments.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!   `watchdog`: what ends the process when its runtime is stuck?
 //!
@@ -87,7 +88,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use auth::Authorizer;
-use cli::{Cli, Command, ParseError, Parsed};
+use cli::{BridgeCommand, Command, ParseError, Parsed};
 use config::Settings;
 use error::{Error, Exit};
 use upstream::Upstream;
@@ -110,6 +111,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Login(typed) => command::login(typed),
         Command::Logout(typed) => command::logout(typed),
         Command::Status(typed) => command::status(typed),
+        Command::Tools(typed) => command::tools(typed),
+        Command::Call(typed) => command::call(typed),
     };
     if let Err(error) = &result {
         log::fatal_error(&error.to_string());
@@ -119,7 +122,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Carries messages until the client ends or a signal comes.
-fn run_bridge(typed: &Cli) -> Result<Exit, Error> {
+fn run_bridge(typed: &BridgeCommand) -> Result<Exit, Error> {
     let settings = Settings::new(&typed.url, typed.port, &typed.options)?;
     let http = settings.http()?;
     system::raise_descriptor_limit();
@@ -147,8 +150,11 @@ fn print(error: &clap::Error) -> ExitCode {
 
 /// Prints an error that ends the program: the error, an empty line, the hint.
 fn fail(error: &Error) -> ExitCode {
-    let text =
-        format!("mcp-ferry: error: {}\n\nhint: {}\n", log::redact(&error.to_string()), log::redact(error.hint()));
+    let hint = match error.hint() {
+        "" => String::new(),
+        hint => format!("\nhint: {}\n", log::redact(hint)),
+    };
+    let text = format!("mcp-ferry: error: {}\n{hint}", log::redact(&error.to_string()));
     std::io::stderr().write_all(text.as_bytes()).ok();
     error.exit().into()
 }

@@ -81,6 +81,8 @@ pub enum LoginRequired {
         /// Whether this refusal is the first that shows it.
         is_new: bool,
     },
+    /// A login is missing, and this run may not begin one.
+    NotBegun,
     /// No authorization server issues tokens for this server.
     Useless,
 }

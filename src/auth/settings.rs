@@ -42,6 +42,8 @@ pub struct Options {
     pub credential: Option<Credential>,
     /// What to do when a login is needed.
     pub mode: AuthMode,
+    /// Whether a login that needs a person may begin. Commands only say how to log in.
+    pub begins_logins: bool,
     /// Options about the authorization server.
     pub login: Login,
     /// Options about the redirect from the browser.

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::*;
 use crate::auth::Authorizer;
-use crate::cli::Cli;
+use crate::cli::BridgeCommand;
 use crate::config::Settings;
 use crate::message::Id;
 use crate::stdio;
@@ -16,7 +16,7 @@ fn a_panic_in_the_task_of_a_request_is_answered_with_an_error() {
         let (read, write) = std::io::pipe().unwrap();
         let connection = stdio::join(std::io::empty(), write, 1024);
         let (sender, _events) = mpsc::unbounded_channel();
-        let cli = Cli::parse_from(["mcp-ferry", "http://localhost/"]);
+        let cli = BridgeCommand::parse_from(["mcp-ferry", "http://localhost/"]);
         let settings = Settings::new(&cli.url, cli.port, &cli.options).unwrap();
         let http = settings.http().unwrap();
         let authorizer = Authorizer::new(&settings.auth, &http);

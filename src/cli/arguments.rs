@@ -37,7 +37,7 @@ pub(super) struct Arguments {
 
 impl Arguments {
     /// Sorts the arguments. Warnings tell what is ignored.
-    pub(super) fn sort(command: &Command, args: impl Iterator<Item = OsString>, warnings: &mut Vec<String>) -> Self {
+    pub(super) fn sort(command: &Command, args: Vec<OsString>, warnings: &mut Vec<String>) -> Self {
         let args = join_split_headers(args, warnings);
         let mut sorter = Sorter { command, warnings, seen: HashSet::new(), sorted: Self::default() };
         sorter.sort(args);
@@ -48,6 +48,13 @@ impl Arguments {
     pub(super) fn all(&self) -> impl Iterator<Item = &OsStr> {
         let options = [OsStr::new("mcp-ferry")].into_iter().chain(self.options.iter().map(OsString::as_os_str));
         options.chain([OsStr::new("--")]).chain(self.positionals.iter().map(OsString::as_os_str))
+    }
+
+    /// The word in the place of the address that nobody can have meant as one.
+    pub(super) fn stray_word(&self) -> Option<&OsStr> {
+        let word = self.positionals.first()?;
+        let is_address = looks_like_an_address(word) || word.to_string_lossy().contains(['.', '/', ':', '$', '%']);
+        (!is_address).then_some(word)
     }
 }
 
@@ -77,7 +84,7 @@ impl Sorter<'_> {
                 continue;
             }
             after_unknown = false;
-            if arg == "-h" || arg == "-V" {
+            if is_about_program(&arg) {
                 self.sorted.options.push(arg);
             } else if let Some(transport) = address_option(&arg) {
                 let value = match arg.to_str().and_then(|arg| arg.split_once('=')) {
@@ -187,7 +194,12 @@ fn looks_like_an_address(arg: &OsStr) -> bool {
     text.contains("://") || text.contains("${")
 }
 
-fn has_value(arg: &OsStr) -> bool {
+/// Whether this asks for the help or the version. clap adds these options to a command when it reads arguments.
+fn is_about_program(arg: &OsStr) -> bool {
+    matches!(arg.to_str(), Some("-h" | "--help" | "-V" | "--version"))
+}
+
+pub(super) fn has_value(arg: &OsStr) -> bool {
     arg.as_encoded_bytes().contains(&b'=')
 }
 
@@ -198,7 +210,7 @@ pub(super) fn option_name(arg: &OsStr) -> Option<&str> {
     std::str::from_utf8(bytes).ok()?.strip_prefix("--")
 }
 
-fn find_option<'a>(command: &'a Command, arg: &OsStr) -> Option<&'a Arg> {
+pub(super) fn find_option<'a>(command: &'a Command, arg: &OsStr) -> Option<&'a Arg> {
     let name = option_name(arg)?;
     command.get_arguments().find(|option| {
         option.get_long() == Some(name) || option.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
@@ -212,9 +224,7 @@ fn address_option(arg: &OsStr) -> Option<&'static str> {
 }
 
 fn is_option(command: &Command, arg: &OsStr) -> bool {
-    matches!(arg.to_str(), Some("-h" | "-V" | "--"))
-        || address_option(arg).is_some()
-        || find_option(command, arg).is_some()
+    is_about_program(arg) || arg == "--" || address_option(arg).is_some() || find_option(command, arg).is_some()
 }
 
 /// The option whose name is most like an unknown one, without its dashes, if clap would suggest it.

@@ -1,159 +1,117 @@
 //! Which commands can a user type? Without a command's name, the program is the bridge itself.
+//!
+//! A command is a struct with the fields `url` and `options`, a variant of [`Command`], and a line of `each_command!`.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use super::option::{OptionValue, complete};
+use super::account::{LoginCommand, LogoutCommand, StatusCommand};
+use super::call::{CallCommand, ToolsCommand};
+use super::help;
+use super::option::complete;
 use super::options::Options;
 
+/// All that can be typed, as clap's command with subcommands. Options of a subcommand are added when they are needed:
+/// a bridge starts without them.
+pub fn tree() -> clap::Command {
+    Tree::command()
+}
+
+/// Reach a remote MCP server from a program that speaks MCP only over stdio.
+#[derive(Parser)]
+#[command(name = "mcp-ferry", version, mut_args = complete)]
+#[command(after_help = help::EXAMPLES, after_long_help = help::LONG)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+struct Tree {
+    #[command(flatten)]
+    _bridge: BridgeCommand,
+    #[command(subcommand)]
+    _command: Option<Command>,
+}
+
 /// What the program was told to do.
-#[derive(Debug)]
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Carry messages.
-    Bridge(Cli),
-    /// `login`
+    #[command(skip)]
+    Bridge(BridgeCommand),
+
+    /// Log in to a server, for all programs on this machine that use it
     Login(LoginCommand),
-    /// `logout`
+
+    /// Delete a login, and have the authorization server revoke it
     Logout(LogoutCommand),
-    /// `status`
+
+    /// Show the logins of this machine, without their secrets
     Status(StatusCommand),
+
+    /// List the tools of a server, or show one with its schema
+    Tools(ToolsCommand),
+
+    /// Call a tool, read a resource or get a prompt
+    Call(CallCommand),
+}
+
+/// The same expression for the arguments of whichever command it is.
+macro_rules! each_command {
+    ($command:expr, $typed:ident => $value:expr) => {
+        match $command {
+            Command::Bridge($typed) => $value,
+            Command::Login($typed) => $value,
+            Command::Logout($typed) => $value,
+            Command::Status($typed) => $value,
+            Command::Tools($typed) => $value,
+            Command::Call($typed) => $value,
+        }
+    };
 }
 
 impl Command {
     /// The server's address, as it was typed.
     pub fn url(&self) -> Option<&str> {
-        match self {
-            Self::Bridge(Cli { url, .. }) | Self::Login(LoginCommand { url, .. }) => Some(url),
-            Self::Logout(LogoutCommand { url, .. }) | Self::Status(StatusCommand { url, .. }) => url.as_deref(),
-        }
-    }
-
-    /// The same, to fill in the values.
-    pub(super) fn options_mut(&mut self) -> &mut Options {
-        match self {
-            Self::Bridge(Cli { options, .. })
-            | Self::Login(LoginCommand { options, .. })
-            | Self::Logout(LogoutCommand { options, .. })
-            | Self::Status(StatusCommand { options, .. }) => options,
-        }
+        each_command!(self, typed => typed.url.as_typed())
     }
 
     /// The options that every command has.
     pub fn options(&self) -> &Options {
-        match self {
-            Self::Bridge(Cli { options, .. })
-            | Self::Login(LoginCommand { options, .. })
-            | Self::Logout(LogoutCommand { options, .. })
-            | Self::Status(StatusCommand { options, .. }) => options,
-        }
+        each_command!(self, typed => &typed.options)
+    }
+
+    /// The same, to fill in the values.
+    pub(super) fn options_mut(&mut self) -> &mut Options {
+        each_command!(self, typed => &mut typed.options)
     }
 }
 
-/// Reach a remote MCP server from a program that speaks MCP only over stdio.
+/// The type of a command's `url`: some commands need none.
+trait Address {
+    fn as_typed(&self) -> Option<&str>;
+}
+
+impl Address for String {
+    fn as_typed(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl Address for Option<String> {
+    fn as_typed(&self) -> Option<&str> {
+        self.as_deref()
+    }
+}
+
+/// The bridge, which has no command's name.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-ferry", version, after_help = AFTER_HELP, mut_args = complete)]
-pub struct Cli {
+pub struct BridgeCommand {
     /// The server's MCP endpoint; `${VAR}` stands for an environment variable
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", hide_short_help = true)]
     pub url: String,
 
     /// The port on this machine to which the browser returns after a login
-    #[arg(value_name = "CALLBACK_PORT")]
+    #[arg(value_name = "CALLBACK_PORT", hide_short_help = true)]
     pub port: Option<u16>,
 
     /// The options that every command has.
     #[command(flatten)]
     pub options: Options,
 }
-
-/// Log in to a server, for all programs on this machine that use it.
-#[derive(Debug, Parser)]
-#[command(name = "mcp-ferry login", bin_name = "mcp-ferry login", version, mut_args = complete)]
-#[allow(clippy::struct_excessive_bools)]
-pub struct LoginCommand {
-    /// The server's MCP endpoint, exactly as the programs that use it are configured
-    #[arg(value_name = "URL")]
-    pub url: String,
-
-    /// The port on this machine to which the browser returns after the login
-    #[arg(value_name = "CALLBACK_PORT")]
-    pub port: Option<u16>,
-
-    /// Do not open a browser: print the address, and read the address or code at which the browser ends from stdin
-    #[arg(long, value_parser = bool::parser())]
-    pub no_browser: bool,
-
-    /// Print the address and exit; --complete finishes the login
-    #[arg(long, value_parser = bool::parser())]
-    pub no_wait: bool,
-
-    /// Finish a login that --no-wait has begun: the address at which the browser ended
-    #[arg(long, value_name = "REDIRECT_URL")]
-    pub complete: Option<String>,
-
-    /// Log in again, even if there is a login
-    #[arg(long, value_parser = bool::parser())]
-    pub force: bool,
-
-    /// Print JSON, one object a line
-    #[arg(long, value_parser = bool::parser())]
-    pub json: bool,
-
-    /// The options that every command has.
-    #[command(flatten)]
-    pub options: Options,
-}
-
-/// Delete a login, and have the authorization server revoke it.
-#[derive(Debug, Parser)]
-#[command(name = "mcp-ferry logout", bin_name = "mcp-ferry logout", version, mut_args = complete)]
-pub struct LogoutCommand {
-    /// The server to log out of
-    #[arg(value_name = "URL", required_unless_present = "all")]
-    pub url: Option<String>,
-
-    /// Log out of all servers
-    #[arg(long, value_parser = bool::parser())]
-    pub all: bool,
-
-    /// Print JSON, one object a line
-    #[arg(long, value_parser = bool::parser())]
-    pub json: bool,
-
-    /// The options that every command has.
-    #[command(flatten)]
-    pub options: Options,
-}
-
-/// Show the logins of this machine, without their secrets.
-#[derive(Debug, Parser)]
-#[command(name = "mcp-ferry status", bin_name = "mcp-ferry status", version, mut_args = complete)]
-pub struct StatusCommand {
-    /// Show only this server's login
-    #[arg(value_name = "URL")]
-    pub url: Option<String>,
-
-    /// Print JSON: an array of logins
-    #[arg(long, value_parser = bool::parser())]
-    pub json: bool,
-
-    /// The options that every command has.
-    #[command(flatten)]
-    pub options: Options,
-}
-
-const AFTER_HELP: &str = "\
-Commands:
-  mcp-ferry login URL   log in to a server, for all programs on this machine that use it
-  mcp-ferry logout URL  delete the login, and have the authorization server revoke it
-  mcp-ferry status      show the logins of this machine
-
-Environment and configuration:
-  MCP_FERRY_<OPTION>         the value of an option that is not typed; 1 turns a switch on
-  MCP_FERRY_HOME             the folder for the bridge's files [default: ~/.mcp-ferry]
-  ~/.mcp-ferry/config.toml   options by their long names: at the top for every server,
-                             in [servers.\"https://host/path\"] for one server
-
-A typed option is used before the environment, and the environment before config.toml.
-
-Exit status: 0 when the client closed stdin or stdout, or a signal ended the bridge; 1 when the bridge could not run, \
-or could not keep a login; 2 when the arguments are wrong.";

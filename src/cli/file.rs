@@ -30,8 +30,8 @@ pub(super) struct FileOptions {
     found: HashSet<String>,
 }
 
-/// Reads `config.toml`, if there is one. `url` is the server's address as it was typed.
-pub(super) fn read(url: Option<&str>, command: &Command) -> Result<FileOptions, Error> {
+/// Reads the options of a command from `config.toml`, if there is one. `url` is the server's address as it was typed.
+pub(super) fn read(url: Option<&str>, command: &Command, tree: &Command) -> Result<FileOptions, Error> {
     let Some(path) = path() else { return Ok(FileOptions::default()) };
     let shown = path.display().to_string();
     let text = match read_own(&path) {
@@ -42,7 +42,7 @@ pub(super) fn read(url: Option<&str>, command: &Command) -> Result<FileOptions, 
         }
         Err(error) => return Err(Error::File(shown, error.to_string())),
     };
-    options(&text, url, command).map_err(|cause| Error::Configuration(shown, cause))
+    options(&text, url, command, tree).map_err(|cause| Error::Configuration(shown, cause))
 }
 
 /// Reads the file unless other users may change it: it may name commands that are run.
@@ -65,11 +65,11 @@ pub(super) fn invalid_value(error: &clap::Error) -> Error {
     Error::Configuration(path, format!("the value of {option} is not valid"))
 }
 
-fn options(text: &str, url: Option<&str>, command: &Command) -> Result<FileOptions, String> {
+fn options(text: &str, url: Option<&str>, command: &Command, tree: &Command) -> Result<FileOptions, String> {
     let file = Document::parse(text).map_err(|error| syntax_error(text, error.span(), error.message()))?;
     let mut options = FileOptions::default();
     for (name, table) in tables(file.as_table(), url, &mut options.warnings)? {
-        options.add(table, &name, command)?;
+        options.add(table, &name, command, tree)?;
     }
     Ok(options)
 }
@@ -127,12 +127,15 @@ fn covers(entry: &Url, wanted: &Url) -> bool {
 
 impl FileOptions {
     /// Adds a table's options, without those that a more specific table has.
-    fn add(&mut self, table: &Table, prefix: &str, command: &Command) -> Result<(), String> {
+    fn add(&mut self, table: &Table, prefix: &str, command: &Command, tree: &Command) -> Result<(), String> {
         for (name, item) in table.iter().filter(|(name, _)| *name != "servers") {
             let place = format!("{prefix}{name}");
             let mut options =
                 command.get_arguments().filter(|option| !["help", "version"].contains(&option.get_id().as_str()));
             let Some(option) = options.find(|option| option.get_long() == Some(name)) else {
+                if is_of_a_subcommand(tree, name) {
+                    continue;
+                }
                 let suggestion = suggestion(command, name).map(|option| format!("; did you mean {option}?"));
                 let suggestion = suggestion.unwrap_or_default();
                 self.warnings
@@ -149,6 +152,13 @@ impl FileOptions {
         }
         Ok(())
     }
+}
+
+/// Whether some subcommand has this option.
+fn is_of_a_subcommand(tree: &Command, name: &str) -> bool {
+    let mut tree = tree.clone();
+    tree.build();
+    tree.get_subcommands().any(|command| command.get_arguments().any(|option| option.get_long() == Some(name)))
 }
 
 /// The arguments that a user could type for this value.

@@ -8,16 +8,21 @@
 // People read doc comments as help texts, without Markdown.
 #![allow(clippy::doc_markdown)]
 
+mod account;
 mod arguments;
+mod call;
 mod command;
 mod file;
+mod help;
 mod login;
 mod option;
 mod options;
 mod parse;
 mod split_header;
 
-pub use command::{Cli, Command, LoginCommand, LogoutCommand, StatusCommand};
+pub use account::{LoginCommand, LogoutCommand, StatusCommand};
+pub use call::{CallCommand, ToolsCommand};
+pub use command::{BridgeCommand, Command, tree};
 pub use login::Login;
 pub use options::{Connection, Credentials, Logging, Network, Options, Tools};
 pub use parse::{ParseError, Parsed, parse};
@@ -25,17 +30,4 @@ pub use parse::{ParseError, Parsed, parse};
 pub(crate) use split_header::is_auth_scheme;
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::parse::LENIENT;
-    use super::*;
-
-    #[test]
-    fn lenient_options_exist() {
-        let command = Cli::command();
-        for lenient in LENIENT {
-            assert!(command.get_opts().any(|option| lenient.strip_prefix("--") == option.get_long()), "{lenient}");
-        }
-    }
-}
+mod tests;

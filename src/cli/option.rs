@@ -28,7 +28,7 @@ macro_rules! options {
         pub struct $group {
             $(
                 $(#[$help])+
-                #[arg(long, $(value_name = stringify!($value_name),)? $(default_value = $default,)?)]
+                #[arg(long, hide_short_help = true, $(value_name = stringify!($value_name),)? $(default_value = $default,)?)]
                 #[arg(value_parser = <$type as $crate::cli::option::OptionValue>::parser())]
                 $(#[arg($attribute)])?
                 pub $name: $type,

@@ -111,7 +111,7 @@ options! {
         idle_timeout SECONDS: f64 = "0",
 
         /// How long a request may take in total before it is cancelled; 0 means no limit
-        request_timeout SECONDS: f64 = "0",
+        request_timeout SECONDS: f64 = "0" => visible_alias = "timeout",
 
         /// Send the server a ping at intervals, so that it does not end an idle session
         keep_alive: bool,
@@ -195,8 +195,8 @@ options! {
         /// Write events of every level to stderr and to a file under ~/.mcp-ferry/logs
         debug: bool,
 
-        /// Write nothing to stderr except where to log in
-        silent: bool,
+        /// Write nothing to stderr except where to log in, and the error that ends a command
+        silent: bool => visible_alias = "quiet",
     }
 }
 

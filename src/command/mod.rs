@@ -1,11 +1,16 @@
 //! What else does the program do besides carrying messages? Commands for people and scripts.
 
+mod call;
+mod client;
 mod login;
 mod logout;
 mod output;
+mod schema;
 mod status;
+mod terminal;
+mod tools;
 
-use crate::cli::{LoginCommand, LogoutCommand, StatusCommand};
+use crate::cli::{CallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::task;
@@ -28,6 +33,26 @@ pub fn status(typed: &StatusCommand) -> Result<Exit, Error> {
     let url = typed.url.as_deref().unwrap_or(ANY);
     let settings = Settings::new(url, None, &typed.options)?;
     task::run(status::run(&settings, typed)).map(|()| Exit::Orderly)
+}
+
+/// Lists a server's tools.
+pub fn tools(typed: &ToolsCommand) -> Result<Exit, Error> {
+    let settings = Settings::new(&typed.url, None, &typed.options)?;
+    let listed = task::run(async {
+        let mut client = client::Client::connect(settings, typed.options.logging.silent).await?;
+        let listed = tools::list(&mut client).await;
+        client.close().await;
+        listed
+    })?;
+    tools::print(&listed, typed).map(|()| Exit::Orderly)
+}
+
+/// Calls a tool, reads a resource, gets a prompt, or sends any request.
+pub fn call(typed: &CallCommand) -> Result<Exit, Error> {
+    let settings = Settings::new(&typed.url, None, &typed.options)?;
+    let arguments = call::check(typed)?;
+    let called = task::run(call::run(settings, typed, arguments))?;
+    call::print(&called, typed)
 }
 
 /// Takes the place of the URL where the user names no server: the options are read with one.

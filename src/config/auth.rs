@@ -33,6 +33,7 @@ pub(super) fn options(
         credential: credentials::bearer_token(&options.credentials, &mut headers)?,
         headers,
         mode: typed.auth,
+        begins_logins: true,
         login: login(typed)?,
         callback: callback(typed, port, options.connection.allow_http)?,
         timeout: Duration::from_secs_f64(typed.auth_timeout).max(SHORTEST_LOGIN),

@@ -116,6 +116,11 @@ pub(crate) fn sweep(folder: &Path, abandoned: Duration, unused: Duration) {
     }
 }
 
+/// Writes what a user wants to have in a file of the user's own, with the usual permissions.
+pub(crate) fn write_result(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    std::fs::write(path, bytes)
+}
+
 /// Removes a file. A missing one is no error.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)

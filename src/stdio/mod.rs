@@ -1,11 +1,12 @@
 //! How do lines come from the client, and how do they go to it?
 //!
-//! A [`Connection`] is a pair of channels. [`stdio`] joins them to the process's stdin and stdout; `join` joins them to
-//! other ends in tests. Two threads do what can block: one reads, one writes. A client that stops reading must not delay
+//! A [`Connection`] is a pair of channels. [`stdio`] joins them to the process's stdin and stdout, `local` to a client in
+//! this process, `join` to other ends in tests. Two threads do what can block: one reads, one writes. A client that stops reading must not delay
 //! cancellation or keep-alive. The runtime must not own the thread that reads: its read cannot be cancelled and would
 //! delay the exit.
 
 mod lines;
+mod local;
 mod outgoing;
 
 use std::io::{Read, Write};
@@ -18,6 +19,7 @@ use crate::log::trace;
 use crate::task;
 
 pub use lines::{Line, Lines};
+pub(crate) use local::{LocalClient, local};
 pub use outgoing::{Outgoing, Reserved};
 
 /// How many lines may wait between the reading thread and the bridge. The bridge only passes them on, so few are

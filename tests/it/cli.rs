@@ -56,6 +56,102 @@ fn dash_h_prints_the_help() {
 }
 
 #[test]
+fn the_first_screen_has_the_commands_and_three_examples() {
+    let output = run(&["-h"]);
+    let help = utf8(&output.stdout);
+    assert!(help.lines().count() <= 30 && output.stderr.is_empty(), "{output:?}");
+    for command in ["login", "logout", "status", "tools", "call", "help"] {
+        assert!(help.lines().any(|line| line.split_whitespace().next() == Some(command)), "{command}: {help}");
+    }
+    assert_eq!(help.lines().filter(|line| line.starts_with("  mcp-ferry ")).count(), 3, "{help}");
+}
+
+#[test]
+fn the_help_of_a_command_has_three_spellings() {
+    for command in ["login", "logout", "status", "tools", "call"] {
+        let whole = run(&["help", command]);
+        assert_eq!(whole.status.code(), Some(0), "{whole:?}");
+        assert_eq!(run(&[command, "--help"]).stdout, whole.stdout, "{command}");
+        let short = run(&[command, "-h"]);
+        assert_eq!(short.status.code(), Some(0), "{short:?}");
+        assert!(short.stdout.len() < whole.stdout.len() && utf8(&short.stdout).contains("Examples:"), "{short:?}");
+    }
+}
+
+/// A program that starts the bridge without the URL must find the reason on stderr.
+#[test]
+fn without_arguments_and_terminal_it_is_an_error() {
+    let output = run(&[]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
+    assert!(utf8(&output.stderr).contains("<URL>"), "{output:?}");
+}
+
+#[test]
+fn a_mistyped_word_gets_a_suggestion() {
+    for (arguments, words) in [
+        (&["logni"][..], &["neither a command nor a URL", "`mcp-ferry login`"][..]),
+        (&["stauts", "--json"], &["neither a command nor a URL", "`mcp-ferry status`"]),
+        (&["sk0123456789secret"], &["neither a URL", "https://", "command", "login, logout, status"]),
+        (&["help", "logni"], &["`mcp-ferry login`"]),
+        (&["login", "https://example.invalid/mcp", "--jsno"], &["--jsno", "'--json'"]),
+        (&["status", "--transprot=http-only"], &["--transprot", "'--transport'"]),
+        (&["login"], &["<URL>"]),
+        (&["login", "https://example.invalid/mcp", "--log-level", "lout"], &["lout", "[possible values: error, warn"]),
+        (&["status", "https://example.invalid/mcp", "sk0123456789secret"], &["unexpected argument"]),
+        (&["status", "https://example.invalid/mcp", "--token=sk0123456789secret"], &["--token"]),
+    ] {
+        let output = run(arguments);
+        let stderr = utf8(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}: {stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{arguments:?} should name {word:?}: {stderr}");
+        }
+        assert!(!stderr.contains("secret"), "a word that may be a token is not shown: {stderr}");
+    }
+}
+
+#[test]
+fn options_that_every_command_has_may_stand_before_it() {
+    for arguments in [&["--debug", "status", "--json"][..], &["--log-level", "error", "status", "--json"]] {
+        let output = run(arguments);
+        assert_eq!((output.status.code(), utf8(&output.stdout)), (Some(0), "[]\n"), "{output:?}");
+    }
+}
+
+#[test]
+fn help_has_colours_only_where_they_are_wanted() {
+    let home = tempfile::tempdir().unwrap();
+    let has_colours = |environment: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ferry"));
+        command.arg("-h").env_clear().env("MCP_FERRY_HOME", home.path()).envs(environment.iter().copied());
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+        utf8(&output.stdout).contains('\u{1b}')
+    };
+    for (environment, expected) in [
+        (&[][..], false),
+        (&[("TERM", "xterm-256color")], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+    ] {
+        assert_eq!(has_colours(environment), expected, "stdout is no terminal; {environment:?}");
+    }
+}
+
+/// An option of one command may stand in the file that all read.
+#[test]
+fn the_configuration_file_may_have_options_of_one_command() {
+    let home = tempfile::tempdir().unwrap();
+    write_private(home.path().join("config.toml"), "json = true\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ferry"));
+    command.env_clear().env("MCP_FERRY_HOME", home.path()).stdin(std::process::Stdio::null());
+    let status = command.arg("status").output().unwrap();
+    assert_eq!((utf8(&status.stdout), utf8(&status.stderr)), ("[]\n", ""), "{status:?}");
+    let mut bridge = Bridge::to("http://127.0.0.1:9/mcp").home(home.path()).start();
+    bridge.close_stdin();
+    assert_eq!(bridge.wait_for_exit().stderr, "", "the bridge has no --json and says nothing of it");
+}
+
+#[test]
 fn version_prints_one_line() {
     let output = run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));

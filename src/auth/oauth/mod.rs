@@ -302,6 +302,10 @@ impl OAuth {
         {
             return LoginRequired::Useless;
         }
+        if !context.options.begins_logins && context.needs_a_person() {
+            status.require(refused.step_up.as_deref());
+            return LoginRequired::NotBegun;
+        }
         let is_new = begin_in_background(context, refused.step_up.as_deref());
         if let Some(why) = &refused.why_in_vain {
             // New tokens do not help: only a person begins another login.

@@ -93,6 +93,7 @@ impl Sender {
         match failure {
             Failure::LoginHelps { refusal, otherwise } => match Box::pin(self.auth.require_login(&refusal)).await {
                 LoginRequired::Useless => Err(*otherwise),
+                LoginRequired::NotBegun => Err(self.login_needed().await),
                 required => Ok(required),
             },
             Failure::SignIn { .. } => Ok(LoginRequired::Yes { is_new: false }),

@@ -1,0 +1,87 @@
+//! What does the help say besides the commands and options? Each example here is parsed by a test.
+
+/// Below the first screen.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  mcp-ferry https://mcp.example.com/mcp              the bridge, as a program starts it
+  mcp-ferry https://mcp.example.com/mcp --header 'X-Api-Key: ${KEY}'
+  mcp-ferry call https://mcp.example.com/mcp search query=boats";
+
+/// Below the whole help.
+pub(super) const LONG: &str = "\
+Examples:
+  mcp-ferry https://mcp.example.com/mcp
+      The bridge, as a program starts it: messages come on stdin and go to stdout
+  mcp-ferry https://mcp.example.com/mcp --header 'X-Api-Key: ${KEY}'
+      The same with a header whose value is in an environment variable
+  mcp-ferry https://mcp.example.com/mcp --bearer-token-env EXAMPLE_TOKEN --read-only
+      The same with a token, and only with tools that the server declares to be read-only
+  mcp-ferry login https://mcp.example.com/mcp
+      Log in before a program needs it
+  mcp-ferry tools https://mcp.example.com/mcp
+      The tools of the server, with their arguments
+  mcp-ferry call https://mcp.example.com/mcp search query=boats
+      The result of a tool
+  mcp-ferry status --json
+      The logins of this machine, for a script
+  mcp-ferry help login
+      The whole help of a command
+
+Environment and configuration:
+  MCP_FERRY_<OPTION>         the value of an option that is not typed; 1 turns a switch on
+  MCP_FERRY_HOME             the folder for the bridge's files [default: ~/.mcp-ferry]
+  ~/.mcp-ferry/config.toml   options by their long names: at the top for every server,
+                             in [servers.\"https://host/path\"] for one server
+  NO_COLOR, CLICOLOR_FORCE   no colours; colours without a terminal. TERM=dumb has none
+  HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, BROWSER
+                             as other programs use them
+
+  A typed option is used before the environment, and the environment before config.toml.
+
+Output:
+  Commands print their results on stdout and everything else on stderr: JSON with --json, and
+  nothing but results and errors with --quiet. Without arguments, mcp-ferry prints its help on
+  a terminal; elsewhere that is an error, because a program forgot the URL.
+
+Exit status:
+  0  done; for the bridge: the client closed stdin or stdout, or a signal came
+  1  it failed, or a login could not be kept
+  2  the arguments, or a file that they name, are not valid
+  3  the tool that was called says that it failed
+  4  the server wants a login: run `mcp-ferry login URL`";
+
+/// Below the help of `login`.
+pub(super) const LOGIN: &str = "\
+Examples:
+  mcp-ferry login https://mcp.example.com/mcp
+  mcp-ferry login https://mcp.example.com/mcp --no-browser    on a machine without a browser
+  mcp-ferry login https://mcp.example.com/mcp --device        with a code, on another device";
+
+/// Below the help of `logout`.
+pub(super) const LOGOUT: &str = "\
+Examples:
+  mcp-ferry logout https://mcp.example.com/mcp
+  mcp-ferry logout --all";
+
+/// Below the help of `status`.
+pub(super) const STATUS: &str = "\
+Examples:
+  mcp-ferry status
+  mcp-ferry status https://mcp.example.com/mcp --json";
+
+/// Below the help of `tools`.
+pub(super) const TOOLS: &str = "\
+Examples:
+  mcp-ferry tools https://mcp.example.com/mcp
+  mcp-ferry tools https://mcp.example.com/mcp search     what it does, and its schema
+  mcp-ferry tools https://mcp.example.com/mcp --json";
+
+/// Below the help of `call`.
+pub(super) const CALL: &str = "\
+Examples:
+  mcp-ferry call https://mcp.example.com/mcp search query=boats limit=5
+  mcp-ferry call https://mcp.example.com/mcp store 'tags:=[1,2]' text=@notes.txt
+  mcp-ferry call https://mcp.example.com/mcp search -    arguments as JSON from stdin
+  mcp-ferry call https://mcp.example.com/mcp docs://readme
+  mcp-ferry call https://mcp.example.com/mcp review --prompt language=rust
+  mcp-ferry call https://mcp.example.com/mcp --raw resources/list";

@@ -1,0 +1,149 @@
+//! What is printed of a result? Text as text, binary content only into a file.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::command::output::say;
+use crate::command::terminal::neutral_lines;
+use crate::error::{Error, Exit};
+use crate::{files, log};
+
+/// What a result is made of, in its order.
+enum Part {
+    Text(String),
+    Binary { kind: String, base64: String },
+}
+
+/// Prints a result of `tools/call`, `resources/read`, `prompts/get` or another request.
+pub(super) fn print(result: &str, as_json: bool, file: Option<&Path>) -> Result<Exit, Error> {
+    let value: Value = serde_json::from_str(result).unwrap_or_default();
+    let exit = if value["isError"] == true { Exit::ToolError } else { Exit::Orderly };
+    if as_json {
+        match file {
+            Some(file) => write(file, format!("{result}\n").as_bytes())?,
+            None => say(&log::neutral_json(result)),
+        }
+        return Ok(exit);
+    }
+    let parts = parts(&value);
+    let text: String = parts.iter().filter_map(Part::text).collect();
+    if exit == Exit::ToolError {
+        note(&format!("mcp-ferry: the tool failed:\n{}", neutral_lines(&text)));
+        return Ok(exit);
+    }
+    let binary = parts.iter().filter_map(|part| match part {
+        Part::Binary { kind, base64 } => Some((kind, base64)),
+        Part::Text(_) => None,
+    });
+    let mut has_written = false;
+    for (number, (kind, base64)) in binary.enumerate() {
+        let Some(file) = file else {
+            let kind = log::foreign_name(kind);
+            note(&format!("mcp-ferry: {kind}, {} bytes, is not shown; -o FILE writes it", base64.len() / 4 * 3));
+            continue;
+        };
+        let bytes = STANDARD.decode(base64).map_err(|_| Error::Request {
+            cause: "the server's binary content is not base64".to_owned(),
+            hint: "--json prints the whole result".to_owned(),
+        })?;
+        write(&numbered(file, number), &bytes)?;
+        has_written = true;
+    }
+    match file {
+        Some(file) if !has_written => write(file, text.as_bytes())?,
+        _ if text.is_empty() => {}
+        _ => print_text(&text),
+    }
+    Ok(exit)
+}
+
+/// On a terminal without what acts on it; elsewhere as it came.
+fn print_text(text: &str) {
+    let mut stdout = std::io::stdout();
+    if stdout.is_terminal() {
+        say(&neutral_lines(text));
+    } else {
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).ok();
+    }
+}
+
+impl Part {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary { .. } => None,
+        }
+    }
+
+    /// A text ends its line, so that the next one begins another.
+    fn line(text: &str) -> Self {
+        Self::Text(if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") })
+    }
+}
+
+fn parts(result: &Value) -> Vec<Part> {
+    let list = |name: &str| result[name].as_array().cloned().unwrap_or_default();
+    let mut parts: Vec<Part> = list("content").iter().filter_map(content).collect();
+    parts.extend(list("contents").iter().filter_map(resource));
+    for message in list("messages") {
+        let role = message["role"].as_str().unwrap_or_default();
+        parts.push(Part::line(&format!("[{}]", log::foreign_name(role))));
+        parts.extend(content(&message["content"]));
+    }
+    if parts.is_empty() && !result["structuredContent"].is_null() {
+        let pretty = serde_json::to_string_pretty(&result["structuredContent"]).unwrap_or_default();
+        parts.push(Part::line(&log::neutral_json(&pretty)));
+    }
+    parts
+}
+
+fn content(block: &Value) -> Option<Part> {
+    match block["type"].as_str()? {
+        "text" => Some(Part::line(block["text"].as_str()?)),
+        "image" | "audio" => binary(block, "data"),
+        "resource" => resource(&block["resource"]),
+        "resource_link" => Some(Part::line(block["uri"].as_str()?)),
+        _ => None,
+    }
+}
+
+fn resource(resource: &Value) -> Option<Part> {
+    match resource["text"].as_str() {
+        Some(text) => Some(Part::line(text)),
+        None => binary(resource, "blob"),
+    }
+}
+
+fn binary(value: &Value, name: &str) -> Option<Part> {
+    let kind = value["mimeType"].as_str().unwrap_or("binary content").to_owned();
+    Some(Part::Binary { kind, base64: value[name].as_str()?.to_owned() })
+}
+
+/// The file for a further piece of content: `a.png`, `a-2.png`, `a-3.png`.
+fn numbered(file: &Path, number: usize) -> PathBuf {
+    if number == 0 {
+        return file.to_owned();
+    }
+    let mut name = file.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{}", number + 1));
+    if let Some(extension) = file.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    file.with_file_name(name)
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
+    files::write_result(file, bytes).map_err(|error| Error::Request {
+        cause: format!("cannot write {}: {error}", file.display()),
+        hint: "check the folder and its permissions".to_owned(),
+    })
+}
+
+fn note(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
+}

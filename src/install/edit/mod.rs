@@ -1,0 +1,171 @@
+//! How does a text become one with our entry, or one without it, so that nothing else changes? No I/O.
+//!
+//! The formats (`json`, `toml`, `yaml`) read the text, decide which pieces change, and read the result again: it must be
+//! what was there, plus or minus the entry, or the edit is refused. `refusal` says where and why. A text is never parsed
+//! into a tree that is written out again.
+
+mod change;
+mod json;
+mod layout;
+mod refusal;
+mod toml;
+#[cfg(test)]
+mod toml_tests;
+mod value;
+mod yaml;
+#[cfg(test)]
+mod yaml_tests;
+
+pub use refusal::{Place, Refusal};
+pub(crate) use value::Value;
+
+/// The format of a client's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// JSON, with what this client reads besides.
+    Json(Grammar),
+    /// TOML, as Codex reads it.
+    Toml,
+    /// YAML, as Goose writes it.
+    Yaml,
+}
+
+/// What a client reads besides JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grammar {
+    /// `//` and `/* */`.
+    pub(crate) comments: bool,
+    /// A comma behind the last member.
+    pub(crate) trailing_commas: bool,
+    /// A byte order mark at the beginning.
+    pub(crate) bom: bool,
+}
+
+impl Grammar {
+    /// JSON and nothing else.
+    pub(crate) const STRICT: Self = Self { comments: false, trailing_commas: false, bom: false };
+    /// All that is called JSONC.
+    pub(crate) const JSONC: Self = Self { comments: true, trailing_commas: true, bom: true };
+}
+
+/// Where an entry stands in a text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// The format of the text.
+    pub(crate) format: Format,
+    /// The keys that lead to the section of the servers.
+    pub(crate) section: &'a [&'a str],
+    /// The key of the entry.
+    pub(crate) name: &'a str,
+}
+
+impl<'a> Target<'a> {
+    fn path(&self) -> Vec<&'a str> {
+        self.section.iter().copied().chain([self.name]).collect()
+    }
+}
+
+/// A text with a new entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edited {
+    /// The whole of it.
+    pub(crate) bytes: Vec<u8>,
+    /// The piece with the entry, if there was none of this name: what [`remove`] takes out again.
+    pub(crate) piece: Option<Piece>,
+    /// The entry of this name that was there, as it was spelled.
+    pub(crate) before: Option<String>,
+}
+
+/// The piece of a text that an insertion made.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Piece {
+    /// What was inserted, without the comma that ends the member before.
+    pub(crate) inserted: String,
+    /// What stood in its place: white space between braces.
+    pub(crate) removed: String,
+    /// How many keys of the section's path were inserted too.
+    pub(crate) sections: usize,
+}
+
+/// Puts an entry into a text. An entry of this name keeps the members that `entry` does not have.
+pub(crate) fn set(bytes: &[u8], target: &Target<'_>, entry: &Value) -> Result<Edited, Refusal> {
+    let (bom, text) = decode(bytes, target.format)?;
+    let (text, piece, before) = match target.format {
+        Format::Json(grammar) => json::set(text, grammar, &target.path(), entry)?,
+        Format::Toml => toml::set(text, target.section, target.name, entry)?,
+        Format::Yaml => yaml::set(text, target.section, target.name, entry)?,
+    };
+    Ok(Edited { bytes: encode(bom, &text), piece, before })
+}
+
+/// Takes an entry out of a text; with its piece to the byte, if the piece still stands there.
+pub(crate) fn remove(bytes: &[u8], target: &Target<'_>, piece: Option<&Piece>) -> Result<Vec<u8>, Refusal> {
+    let (bom, text) = decode(bytes, target.format)?;
+    let text = match target.format {
+        Format::Json(grammar) => json::remove(text, grammar, &target.path(), piece)?,
+        Format::Toml => toml::remove(text, target.section, target.name, piece)?,
+        Format::Yaml => yaml::remove(text, target.section, target.name, piece)?,
+    };
+    Ok(encode(bom, &text))
+}
+
+/// Puts an earlier spelling of an entry in the place of the one of now.
+pub(crate) fn restore(bytes: &[u8], target: &Target<'_>, before: &str) -> Result<Vec<u8>, Refusal> {
+    let (bom, text) = decode(bytes, target.format)?;
+    let text = match target.format {
+        Format::Json(grammar) => json::restore(text, grammar, &target.path(), before)?,
+        Format::Toml => toml::restore(text, target.section, target.name, before)?,
+        Format::Yaml => yaml::restore(text, target.section, target.name, before)?,
+    };
+    Ok(encode(bom, &text))
+}
+
+/// The entries of a section, in the order of the text.
+pub(crate) fn entries(bytes: &[u8], format: Format, section: &[&str]) -> Result<Vec<(String, Value)>, Refusal> {
+    let (_, text) = decode(bytes, format)?;
+    match format {
+        Format::Json(grammar) => json::entries(text, grammar, section),
+        Format::Toml => toml::entries(text, section),
+        Format::Yaml => yaml::entries(text, section),
+    }
+}
+
+/// A section with this entry alone, for a person to add by hand.
+pub(crate) fn snippet(target: &Target<'_>, entry: &Value) -> String {
+    match target.format {
+        Format::Json(_) => json::snippet(&target.path(), entry),
+        Format::Toml => toml::block(target.section, target.name, entry, "\n"),
+        Format::Yaml => yaml::snippet(target.section, target.name, entry),
+    }
+}
+
+const BOM: &str = "\u{feff}";
+
+fn decode(bytes: &[u8], format: Format) -> Result<(bool, &str), Refusal> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Refusal::new("the file is in UTF-16; save it as UTF-8"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        Refusal::at(&valid, valid.len(), "the file is not valid UTF-8")
+    })?;
+    if let Some(at) = text.find('\0') {
+        return Err(Refusal::at(text, at, "the file has a NUL character"));
+    }
+    let has_bom = text.starts_with(BOM);
+    let accepts_bom = match format {
+        Format::Json(grammar) => grammar.bom,
+        Format::Toml => true,
+        Format::Yaml => false,
+    };
+    if has_bom && !accepts_bom {
+        let reason = "the file begins with a byte order mark, which this client cannot read; save it as UTF-8 without it";
+        return Err(Refusal::at("", 0, reason));
+    }
+    Ok((has_bom, text.strip_prefix(BOM).unwrap_or(text)))
+}
+
+fn encode(bom: bool, text: &str) -> Vec<u8> {
+    let mark = if bom { BOM } else { "" };
+    [mark, text].concat().into_bytes()
+}

@@ -7,7 +7,9 @@
 mod change;
 mod json;
 mod layout;
+mod piece;
 mod refusal;
+mod target;
 mod toml;
 #[cfg(test)]
 mod toml_tests;
@@ -16,54 +18,10 @@ mod yaml;
 #[cfg(test)]
 mod yaml_tests;
 
+pub(crate) use piece::Piece;
 pub use refusal::{Place, Refusal};
+pub(crate) use target::{Format, Grammar, Target};
 pub(crate) use value::Value;
-
-/// The format of a client's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// JSON, with what this client reads besides.
-    Json(Grammar),
-    /// TOML, as Codex reads it.
-    Toml,
-    /// YAML, as Goose writes it.
-    Yaml,
-}
-
-/// What a client reads besides JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Grammar {
-    /// `//` and `/* */`.
-    pub(crate) comments: bool,
-    /// A comma behind the last member.
-    pub(crate) trailing_commas: bool,
-    /// A byte order mark at the beginning.
-    pub(crate) bom: bool,
-}
-
-impl Grammar {
-    /// JSON and nothing else.
-    pub(crate) const STRICT: Self = Self { comments: false, trailing_commas: false, bom: false };
-    /// All that is called JSONC.
-    pub(crate) const JSONC: Self = Self { comments: true, trailing_commas: true, bom: true };
-}
-
-/// Where an entry stands in a text.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Target<'a> {
-    /// The format of the text.
-    pub(crate) format: Format,
-    /// The keys that lead to the section of the servers.
-    pub(crate) section: &'a [&'a str],
-    /// The key of the entry.
-    pub(crate) name: &'a str,
-}
-
-impl<'a> Target<'a> {
-    fn path(&self) -> Vec<&'a str> {
-        self.section.iter().copied().chain([self.name]).collect()
-    }
-}
 
 /// A text with a new entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,17 +32,6 @@ pub(crate) struct Edited {
     pub(crate) piece: Option<Piece>,
     /// The entry of this name that was there, as it was spelled.
     pub(crate) before: Option<String>,
-}
-
-/// The piece of a text that an insertion made.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Piece {
-    /// What was inserted, without the comma that ends the member before.
-    pub(crate) inserted: String,
-    /// What stood in its place: white space between braces.
-    pub(crate) removed: String,
-    /// How many keys of the section's path were inserted too.
-    pub(crate) sections: usize,
 }
 
 /// Puts an entry into a text. An entry of this name keeps the members that `entry` does not have.

@@ -2,11 +2,13 @@
 //!
 //! `clients` says where which client has its servers, `world` where that is on this machine. `plan` reads a file and asks
 //! `edit`, which is pure, for the text with the entry; `notices` looks at the neighbours. `apply` writes: a copy and a
-//! `record` first, then the file, by the room [`files`](crate::files). `undo` takes an entry out again. `mcp_remote` reads
+//! `record` first, then the file, by the room [`files`](crate::files). `undo` takes an entry out again, and `chain`
+//! has the records of the others know. `mcp_remote` reads
 //! the commands of mcp-remote, `program` chooses the path of this program, and a [`Report`] tells of it all.
 #![allow(dead_code)]
 
 mod apply;
+mod chain;
 mod client_lock;
 mod clients;
 mod diff;

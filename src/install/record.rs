@@ -94,8 +94,20 @@ impl Records {
 
     /// Deletes a record and its copy.
     pub(super) fn delete(&self, record: &Record) -> io::Result<()> {
-        files::remove(&self.place(&record.path, &record.name))?;
+        self.forget(record)?;
         self.remove_copy(record)
+    }
+
+    /// Deletes a record; another one has its copy now.
+    pub(super) fn forget(&self, record: &Record) -> io::Result<()> {
+        files::remove(&self.place(&record.path, &record.name))
+    }
+
+    /// Deletes the copies that no record has.
+    pub(super) fn sweep(&self) -> io::Result<()> {
+        let kept: Vec<_> = self.all().into_iter().filter_map(|record| record.backup).collect();
+        let copies = std::fs::read_dir(self.folder.join("backups"))?.flatten().map(|entry| entry.path());
+        copies.filter(|path| !kept.contains(path)).try_for_each(|path| files::remove(&path))
     }
 
     /// Deletes the copy of a record. Records are files too: one that names another file does not have it deleted.

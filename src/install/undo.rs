@@ -9,7 +9,7 @@ use super::edit::{self, Refusal, Target};
 use super::plan::{hide_secrets, read};
 use super::record::{Record, Records, hash};
 use super::report::Outcome;
-use super::{TRIES, diff};
+use super::{TRIES, chain, diff};
 use crate::files::{OtherFile, ReplaceError};
 use crate::log;
 
@@ -27,7 +27,7 @@ pub(super) fn undo(records: &Records, client: &Client, record: &Record, is_previ
             (None, _) => (None, Outcome::NotThere),
             (now, _) if !is_untouched && now == record.before => (None, Outcome::NotThere),
             (_, Some(before)) => (Some(before), Outcome::Restored),
-            _ => match without(client, &file, record)? {
+            _ => match without(client, file.bytes().unwrap_or_default(), record)? {
                 Some(bytes) if Some(hash(&bytes)) == record.before => (Some(Some(bytes)), Outcome::Restored),
                 Some(bytes) => (Some(Some(bytes)), Outcome::Removed),
                 None => (None, Outcome::NotThere),
@@ -45,7 +45,12 @@ pub(super) fn undo(records: &Records, client: &Client, record: &Record, is_previ
         }
         match write(client, &file, after.as_deref()) {
             Ok(()) => {
-                forget(records, record)?;
+                match (file.bytes(), &after) {
+                    (Some(old), Some(new)) if !is_untouched => {
+                        chain::unlink(records, client, record, &hash(old), &hash(new)).map_err(|error| unforgotten(&error))?;
+                    }
+                    _ => forget(records, record)?,
+                }
                 return Ok((outcome, diff));
             }
             Err(ReplaceError::Changed) => {}
@@ -85,8 +90,7 @@ fn copy(record: &Record) -> Option<Option<Vec<u8>>> {
 }
 
 /// The file without the entry; `None` if the entry is not there.
-fn without(client: &Client, file: &OtherFile, record: &Record) -> Result<Option<Vec<u8>>, Refusal> {
-    let bytes = file.bytes().unwrap_or_default();
+pub(super) fn without(client: &Client, bytes: &[u8], record: &Record) -> Result<Option<Vec<u8>>, Refusal> {
     let section: Vec<&str> = record.section.iter().map(String::as_str).collect();
     let target = Target { format: client.format, section: &section, name: &record.name };
     let entries = edit::entries(bytes, client.format, &section)?;
@@ -116,7 +120,11 @@ fn difference(client: &Client, path: &Path, before: &[u8], after: Option<&[u8]>)
 }
 
 fn forget(records: &Records, record: &Record) -> Result<(), Refusal> {
-    records.delete(record).map_err(|error| Refusal::new(format!("the record of it cannot be deleted: {error}")))
+    records.delete(record).map_err(|error| unforgotten(&error))
+}
+
+fn unforgotten(error: &std::io::Error) -> Refusal {
+    Refusal::new(format!("the entry is gone, but the records of it cannot be changed: {error}"))
 }
 
 fn unwritable(error: &ReplaceError) -> Refusal {

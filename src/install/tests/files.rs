@@ -1,7 +1,7 @@
 //! Many files for each client: the result is what was there and ours, or the file is untouched and the reason told.
 
 use super::super::clients::Shape;
-use super::super::edit::{Format, entries};
+use super::super::edit::{Format, Target, entries, remove, set};
 use super::*;
 
 /// What a file is to the grammar of a client.
@@ -70,8 +70,12 @@ const JSON: &[Case] = &[
 
 #[test]
 fn each_json_file_of_each_client_is_edited_to_the_byte_or_left_alone() {
+    let mut seen = Vec::new();
     for client in CLIENTS.iter().filter(|client| client.is_written) {
         let Format::Json(grammar) = client.format else { continue };
+        // One client of each grammar on the disk, the others in memory.
+        let check = if seen.contains(&grammar) { check_text } else { check };
+        seen.push(grammar);
         let reads = Reads { comments: grammar.comments, trailing: grammar.trailing_commas, bom: grammar.bom };
         let key = client.sections[0].last().unwrap();
         for (case, text, is_edited) in JSON {
@@ -123,6 +127,22 @@ fn each_toml_and_yaml_file_is_edited_to_the_byte_or_left_alone() {
     let utf16: Vec<u8> = "\u{feff}a: 1".encode_utf16().flat_map(u16::to_be_bytes).collect();
     check(codex, "UTF-16", &utf16, false);
     check(goose, "UTF-16", &utf16, false);
+}
+
+/// The same for the text alone.
+fn check_text(client: &'static Client, case: &str, before: &[u8], is_edited: bool) {
+    let section = client.section(before);
+    let target = Target { format: client.format, section, name: "linear" };
+    let entry = client.shape.entry("linear", "/usr/local/bin/mcp-ferry", &[URL.to_owned()], &[]);
+    let place = format!("{}: {case}", client.name);
+    match set(before, &target, &entry) {
+        Ok(edited) if is_edited => {
+            assert_eq!(set(&edited.bytes, &target, &entry).unwrap().bytes, edited.bytes, "{place}");
+            assert_eq!(remove(&edited.bytes, &target, edited.piece.as_ref()).unwrap(), before, "{place}");
+        }
+        Ok(edited) => assert!(edited.before.is_some(), "{place}: only another's entry is for the plan to refuse"),
+        Err(refusal) => assert!(!is_edited && !refusal.reason.is_empty(), "{place}: {}", refusal.reason),
+    }
 }
 
 fn check(client: &'static Client, case: &str, before: &[u8], is_edited: bool) {

@@ -194,9 +194,9 @@ mod tests {
             OtherFile::read(&link, 9).unwrap().replace(b"er").unwrap();
             assert_eq!(fs::read(&name).unwrap(), b"er", "the other name is still one of this file");
         }
-        let left = fs::read_dir(folder.path()).unwrap().filter(|entry| {
-            entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(UNFINISHED)
-        });
+        let left = fs::read_dir(folder.path())
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(UNFINISHED));
         assert_eq!(left.count(), 0);
     }
 

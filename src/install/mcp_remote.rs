@@ -4,7 +4,17 @@ use super::clients::{Server, base_name};
 
 /// The options of a runner of packages that take no value.
 const SWITCHES: [&str; 11] = [
-    "-y", "--yes", "-q", "--quiet", "-s", "--silent", "--prefer-offline", "--prefer-online", "--ignore-existing", "--bun", "-b",
+    "-y",
+    "--yes",
+    "-q",
+    "--quiet",
+    "-s",
+    "--silent",
+    "--prefer-offline",
+    "--prefer-online",
+    "--ignore-existing",
+    "--bun",
+    "-b",
 ];
 
 /// The arguments of mcp-remote that a command starts; `None` if it starts something else, or in a way that we do not
@@ -18,7 +28,10 @@ pub(super) fn arguments(server: &Server) -> Option<Vec<String>> {
 
 /// Whether a command names mcp-remote at all.
 pub(super) fn is_mentioned(server: &Server) -> bool {
-    server.command.iter().any(|word| word.split(|c: char| !c.is_alphanumeric() && c != '-').any(|part| part == "mcp-remote"))
+    server
+        .command
+        .iter()
+        .any(|word| word.split(|c: char| !c.is_alphanumeric() && c != '-').any(|part| part == "mcp-remote"))
 }
 
 fn package_arguments<'w>(words: &[&'w str]) -> Option<Vec<&'w str>> {
@@ -26,7 +39,8 @@ fn package_arguments<'w>(words: &[&'w str]) -> Option<Vec<&'w str>> {
     match base_name(program).as_str() {
         "cmd" => {
             let at = rest.iter().position(|word| word.eq_ignore_ascii_case("/c"))?;
-            let is_plain = rest[..at].iter().all(|word| ["/d", "/s", "/q"].iter().any(|known| word.eq_ignore_ascii_case(known)));
+            let is_plain =
+                rest[..at].iter().all(|word| ["/d", "/s", "/q"].iter().any(|known| word.eq_ignore_ascii_case(known)));
             let inner = &rest[at + 1..];
             match inner {
                 _ if !is_plain => None,
@@ -46,7 +60,8 @@ fn package_arguments<'w>(words: &[&'w str]) -> Option<Vec<&'w str>> {
         "node" => {
             let (script, arguments) = rest.split_first()?;
             let parts: Vec<_> = script.split(['/', '\\']).collect();
-            let is_script = parts.windows(2).any(|pair| pair == ["mcp-remote", "dist"]) && parts.last() == Some(&"proxy.js");
+            let is_script =
+                parts.windows(2).any(|pair| pair == ["mcp-remote", "dist"]) && parts.last() == Some(&"proxy.js");
             is_script.then(|| arguments.to_vec())
         }
         _ => None,
@@ -131,6 +146,8 @@ mod tests {
         ] {
             assert_eq!(arguments(&server(line)), None, "{line}");
         }
-        assert!(is_mentioned(&server("sh~-c~exec npx mcp-remote@1 https://h")) && !is_mentioned(&server("npx~mcp-remotes")));
+        assert!(
+            is_mentioned(&server("sh~-c~exec npx mcp-remote@1 https://h")) && !is_mentioned(&server("npx~mcp-remotes"))
+        );
     }
 }

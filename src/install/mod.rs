@@ -81,7 +81,7 @@ pub fn install(world: &World, request: &Request) -> Result<Report, InstallError>
     let program = program::program(world);
     let args: Vec<String> = [request.url.clone()].into_iter().chain(request.options.iter().cloned()).collect();
     let env: Vec<(&str, &str)> = request.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
-    let notices = program.notice.iter().cloned().collect();
+    let notices = program.notice.iter().cloned().chain(notices::options(&request.options)).collect();
     let mut report = Report { notices, is_preview: request.is_preview, ..Report::default() };
     for client in chosen {
         let entry = client.shape.entry(&name, &program.path, &args, &env);
@@ -112,7 +112,7 @@ pub fn replace_mcp_remote(world: &World, clients: &[String], is_preview: bool) -
     let mut report = Report { notices: program.notice.into_iter().collect(), is_preview, ..Report::default() };
     for client in chosen.into_iter().filter(|client| client.is_written) {
         for path in client.files(world, "*").into_iter().flat_map(|path| world::each_existing(&path)) {
-            let entries = match entries(client, &path) {
+            let entries = match plan::look(client, &path) {
                 Ok(entries) => entries,
                 Err(refusal) => {
                     report.steps.push(step(client, &path, "mcp-remote", Outcome::Refused(refusal)));
@@ -138,7 +138,8 @@ pub fn replace_mcp_remote(world: &World, clients: &[String], is_preview: bool) -
 /// Takes entries out of the files of clients again: those that records tell of, and others of ours with this name or
 /// address.
 pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallError> {
-    let chosen = if removal.clients.is_empty() { CLIENTS.iter().collect() } else { request::clients(&removal.clients)? };
+    let chosen =
+        if removal.clients.is_empty() { CLIENTS.iter().collect() } else { request::clients(&removal.clients)? };
     let records = open(world, removal.is_preview)?;
     let mut report = Report { is_preview: removal.is_preview, ..Report::default() };
     let mut done: Vec<(PathBuf, String)> = Vec::new();
@@ -152,7 +153,7 @@ pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallErro
     for client in chosen.into_iter().filter(|client| client.is_written) {
         for path in client.files(world, "*").into_iter().flat_map(|path| world::each_existing(&path)) {
             let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-            for (name, entry) in entries(client, &path).unwrap_or_default() {
+            for (name, entry) in plan::look(client, &path).unwrap_or_default() {
                 let server = Server::read(&entry);
                 let url = server.command.get(1..).unwrap_or_default().iter().find(|word| word.contains("://"));
                 let is_meant = removal.is_meant(&name, url.map_or("", String::as_str));
@@ -166,6 +167,60 @@ pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallErro
     Ok(report)
 }
 
+/// A file of a client, as it is read.
+#[derive(Debug)]
+pub struct Scanned {
+    /// The client.
+    pub client: &'static Client,
+    /// The file.
+    pub path: PathBuf,
+    /// Its entries, or why they cannot be read.
+    pub entries: Result<Vec<Entry>, Refusal>,
+}
+
+/// An entry of a client's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// What it starts: the program and its arguments. Empty for a server that is reached directly.
+    pub command: Vec<String>,
+    /// The variables that it sets. Their values may be secrets.
+    pub env: Vec<(String, crate::log::Secret)>,
+    /// The address of a server that is reached directly.
+    pub url: Option<String>,
+    /// Whether it starts mcp-ferry.
+    pub is_ours: bool,
+    /// The arguments of mcp-remote, if it starts that.
+    pub mcp_remote: Option<Vec<String>>,
+}
+
+/// Reads the files of all clients that are there; nothing is written.
+pub fn scan(world: &World) -> Vec<Scanned> {
+    let entry = |(name, value): &(String, Value)| {
+        let server = Server::read(value);
+        Entry {
+            name: name.clone(),
+            is_ours: server.is_ours(),
+            mcp_remote: mcp_remote::arguments(&server),
+            env: server.env.iter().map(|(name, value)| (name.clone(), crate::log::Secret::new(value))).collect(),
+            url: server.url,
+            command: server.command,
+        }
+    };
+    let mut scanned = Vec::new();
+    for client in CLIENTS {
+        for path in client.files(world, "*").into_iter().flat_map(|path| world::each_existing(&path)) {
+            let entries = plan::look(client, &path).map(|entries| {
+                plan::hide_secrets(&entries);
+                entries.iter().map(entry).collect()
+            });
+            scanned.push(Scanned { client, path, entries });
+        }
+    }
+    scanned
+}
+
 /// The clients that seem to be installed, and whose files we write.
 pub fn found(world: &World) -> Vec<&'static Client> {
     CLIENTS.iter().filter(|client| client.is_written && client.is_found(world)).collect()
@@ -173,12 +228,6 @@ pub fn found(world: &World) -> Vec<&'static Client> {
 
 fn open(world: &World, is_preview: bool) -> Result<Records, InstallError> {
     if is_preview { Ok(Records::preview(&world.records)) } else { Ok(Records::lock(&world.records)?) }
-}
-
-fn entries(client: &Client, path: &Path) -> Result<Vec<(String, Value)>, Refusal> {
-    let file = plan::read(path)?;
-    let bytes = file.bytes().unwrap_or_default();
-    edit::entries(bytes, client.format, client.section(bytes))
 }
 
 /// Writes one entry into one file, or says what would change.

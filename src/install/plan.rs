@@ -46,6 +46,13 @@ pub(super) struct Planned {
     pub(super) diff: String,
 }
 
+/// The entries of a file that may be read-only.
+pub(super) fn look(client: &Client, path: &Path) -> Result<Vec<(String, Value)>, Refusal> {
+    let file = OtherFile::read(path, LONGEST).map_err(|error| refused("cannot be read", &error))?;
+    let bytes = file.bytes().unwrap_or_default();
+    edit::entries(bytes, client.format, client.section(bytes))
+}
+
 /// Reads a file of a client, for a change.
 pub(super) fn read(path: &Path) -> Result<OtherFile, Refusal> {
     let file = OtherFile::read(path, LONGEST).map_err(|error| refused("cannot be read", &error))?;
@@ -54,7 +61,10 @@ pub(super) fn read(path: &Path) -> Result<OtherFile, Refusal> {
 }
 
 fn refused(what: &str, error: &std::io::Error) -> Refusal {
-    Refusal::new(format!("the file {what}: {error}"))
+    let is_denied = error.kind() == std::io::ErrorKind::PermissionDenied && cfg!(target_os = "macos");
+    // macOS asks the person once, and remembers a no.
+    let cure = if is_denied { "; allow it in System Settings, Privacy & Security, App Management" } else { "" };
+    Refusal::new(format!("the file {what}: {error}{cure}"))
 }
 
 /// What this entry changes in this file, and notices about its neighbours.

@@ -16,7 +16,8 @@ pub(super) struct Program {
 pub(super) fn program(world: &World) -> Program {
     let own = std::fs::canonicalize(&world.program).unwrap_or_else(|_| world.program.clone());
     let name = if world.system == System::Windows { "mcp-ferry.exe" } else { "mcp-ferry" };
-    let folders = world.variable("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
+    let folders =
+        world.variable("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
     let found = folders
         .into_iter()
         .map(|folder| folder.join(name))
@@ -24,7 +25,10 @@ pub(super) fn program(world: &World) -> Program {
     let found = found.into_iter().find(|path| passing(world, path).is_none());
     let path = found.unwrap_or_else(|| plain(&own));
     let notice = passing(world, &path).map(|what| {
-        format!("{} lies in {what}, and the entry stops working when that is cleaned; install mcp-ferry first", path.display())
+        format!(
+            "{} lies in {what}, and the entry stops working when that is cleaned; install mcp-ferry first",
+            path.display()
+        )
     });
     Program { path: path.to_string_lossy().into_owned(), notice }
 }
@@ -39,13 +43,17 @@ fn plain(path: &Path) -> PathBuf {
 /// The kind of folder for passing files that a path lies in.
 fn passing(world: &World, path: &Path) -> Option<&'static str> {
     let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy().to_lowercase()).collect();
-    let follows = |first: &str, second: &str| parts.windows(2).any(|pair| pair[0] == first && pair[1].starts_with(second));
+    let follows =
+        |first: &str, second: &str| parts.windows(2).any(|pair| pair[0] == first && pair[1].starts_with(second));
     let has = |name: &str| parts.iter().any(|part| part == name);
     let temporary = std::fs::canonicalize(&world.temporary);
     let is_temporary = path.starts_with(&world.temporary) || temporary.is_ok_and(|folder| path.starts_with(folder));
     if has("_npx") || follows("pnpm", "dlx") || parts.iter().any(|part| part.starts_with("bunx-")) {
         Some("the cache of npx")
-    } else if follows("uv", "cache") || follows(".cache", "uv") || parts.iter().any(|part| part.starts_with("archive-v")) {
+    } else if follows("uv", "cache")
+        || follows(".cache", "uv")
+        || parts.iter().any(|part| part.starts_with("archive-v"))
+    {
         Some("the cache of uvx")
     } else if is_temporary || has("temp") {
         Some("a folder for temporary files")
@@ -55,6 +63,7 @@ fn passing(world: &World, path: &Path) -> Option<&'static str> {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -80,7 +89,10 @@ mod tests {
         assert!(program(&cellar).path.contains("Cellar"));
         std::fs::create_dir(root.join("bin")).unwrap();
         std::os::unix::fs::symlink(&cellar.program, root.join("bin/mcp-ferry")).unwrap();
-        assert_eq!(program(&cellar), Program { path: root.join("bin/mcp-ferry").to_str().unwrap().into(), notice: None });
+        assert_eq!(
+            program(&cellar),
+            Program { path: root.join("bin/mcp-ferry").to_str().unwrap().into(), notice: None }
+        );
         for (path, what) in [
             (".npm/_npx/1a/node_modules/.bin/mcp-ferry", "npx"),
             (".cache/uv/archive-v0/x/bin/mcp-ferry", "uvx"),

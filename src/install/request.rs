@@ -45,7 +45,9 @@ pub enum InstallError {
     #[error("no client is named")]
     NoClient,
     /// A name that some client would not accept.
-    #[error("{0} cannot be the name of an entry: it must begin with a letter or digit, and have at most {LONGEST_NAME} letters, digits, - and _")]
+    #[error(
+        "{0} cannot be the name of an entry: it must begin with a letter or digit, and have at most {LONGEST_NAME} letters, digits, - and _"
+    )]
     Name(String),
     /// An address from which no name can be made.
     #[error("no name can be made from the URL")]

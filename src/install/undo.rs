@@ -47,7 +47,8 @@ pub(super) fn undo(records: &Records, client: &Client, record: &Record, is_previ
             Ok(()) => {
                 match (file.bytes(), &after) {
                     (Some(old), Some(new)) if !is_untouched => {
-                        chain::unlink(records, client, record, &hash(old), &hash(new)).map_err(|error| unforgotten(&error))?;
+                        chain::unlink(records, client, record, &hash(old), &hash(new))
+                            .map_err(|error| unforgotten(&error))?;
                     }
                     _ => forget(records, record)?,
                 }

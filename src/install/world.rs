@@ -87,7 +87,7 @@ impl World {
         match (name, self.system) {
             ("config", _) | ("data", System::Linux) => config(),
             ("data", System::Mac) => Some(below(self.home.clone(), "Library/Application Support")),
-            ("appdata", System::Windows) | ("data", System::Windows) => appdata(),
+            ("appdata" | "data", System::Windows) => appdata(),
             ("localappdata", System::Windows) => {
                 Some(variable("LOCALAPPDATA").unwrap_or_else(|| below(self.home.clone(), "AppData/Local")))
             }

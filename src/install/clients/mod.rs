@@ -130,7 +130,9 @@ impl Client {
             let Some((last, above)) = section.split_last() else { return false };
             let found = entries(bytes, self.format, above).unwrap_or_default();
             // A server may have the name of the section.
-            found.iter().any(|(name, value)| name == last && matches!(value, Value::Table(_)) && value.get("type").is_none())
+            found
+                .iter()
+                .any(|(name, value)| name == last && matches!(value, Value::Table(_)) && value.get("type").is_none())
         };
         self.sections.iter().skip(1).copied().find(|section| has(section)).unwrap_or(first)
     }

@@ -49,7 +49,8 @@ impl Shape {
             ],
         };
         members.extend(self.command(program, args));
-        let variables = || Value::Table(env.iter().map(|(name, value)| ((*name).to_owned(), Value::text(*value))).collect());
+        let variables =
+            || Value::Table(env.iter().map(|(name, value)| ((*name).to_owned(), Value::text(*value))).collect());
         match self {
             Self::OneList => {
                 members.extend((!env.is_empty()).then(|| ("environment", variables())));

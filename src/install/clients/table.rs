@@ -142,10 +142,7 @@ pub static CLIENTS: &[Client] = &[
         restart: "nothing: Zed reads the file again by itself",
         sure: Sure::Source,
         places: &[
-            Place {
-                on: &[Mac],
-                rule: Rule::First(&["~/.config/zed/settings.json"]),
-            },
+            Place { on: &[Mac], rule: Rule::First(&["~/.config/zed/settings.json"]) },
             Place {
                 on: &[Linux],
                 rule: Rule::First(&["${FLATPAK_XDG_CONFIG_HOME}/zed/settings.json", "{config}/zed/settings.json"]),
@@ -261,7 +258,10 @@ pub static CLIENTS: &[Client] = &[
             },
             Place {
                 on: &[Windows],
-                rule: Rule::First(&["${GOOSE_PATH_ROOT}/config/config.yaml", "{appdata}/Block/goose/config/config.yaml"]),
+                rule: Rule::First(&[
+                    "${GOOSE_PATH_ROOT}/config/config.yaml",
+                    "{appdata}/Block/goose/config/config.yaml",
+                ]),
             },
         ],
         sections: &[&["extensions"]],

@@ -106,7 +106,8 @@ fn decode(bytes: &[u8], format: Format) -> Result<(bool, &str), Refusal> {
         Format::Yaml => false,
     };
     if has_bom && !accepts_bom {
-        let reason = "the file begins with a byte order mark, which this client cannot read; save it as UTF-8 without it";
+        let reason =
+            "the file begins with a byte order mark, which this client cannot read; save it as UTF-8 without it";
         return Err(Refusal::at("", 0, reason));
     }
     Ok((has_bom, text.strip_prefix(BOM).unwrap_or(text)))

@@ -3,6 +3,7 @@
 //! The table is appended: a header ends whatever stands before it. The parser only says what stands where, because what
 //! it writes loses line ends, the byte order mark and the order of dotted keys.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use toml_edit::{Document, Item, Table, TableLike};
@@ -42,7 +43,9 @@ pub(super) fn block(section: &[&str], name: &str, entry: &Value, newline: &str) 
 
 pub(super) fn remove(text: &str, section: &[&str], name: &str, piece: Option<&Piece>) -> Result<String, Refusal> {
     let document = read(text)?;
-    let Some(item) = servers(&document, text, section)?.and_then(|servers| servers.get(name)) else { return Err(gone()) };
+    let Some(item) = servers(&document, text, section)?.and_then(|servers| servers.get(name)) else {
+        return Err(gone());
+    };
     let (_, blocks) = own_table(text, item, name)?;
     let mut results = Vec::new();
     if let Some(Piece { inserted, .. }) = piece
@@ -70,9 +73,12 @@ pub(super) fn remove(text: &str, section: &[&str], name: &str, piece: Option<&Pi
 
 pub(super) fn restore(text: &str, section: &[&str], name: &str, before: &str) -> Result<String, Refusal> {
     let document = read(text)?;
-    let Some(item) = servers(&document, text, section)?.and_then(|servers| servers.get(name)) else { return Err(gone()) };
+    let Some(item) = servers(&document, text, section)?.and_then(|servers| servers.get(name)) else {
+        return Err(gone());
+    };
     let (_, blocks) = own_table(text, item, name)?;
-    let changes = blocks.into_iter().enumerate().map(|(at, block)| Change::replace(block, if at == 0 { before } else { "" }));
+    let changes =
+        blocks.into_iter().enumerate().map(|(at, block)| Change::replace(block, if at == 0 { before } else { "" }));
     let result = apply(text, &changes.collect::<Vec<_>>());
     check(text, &result, section, name)?;
     Ok(result)
@@ -131,7 +137,7 @@ fn own_table<'d>(text: &str, item: &'d Item, name: &str) -> Result<(&'d Table, V
 fn collect(text: &str, table: &Table, blocks: &mut Vec<Range<usize>>) -> Option<()> {
     let header = table.span();
     let mut end = header.as_ref().map_or(0, |span| span.end);
-    for (_, item) in table.iter() {
+    for (_, item) in table {
         match item {
             Item::Value(value) => end = end.max(value.span()?.end),
             Item::Table(inner) if inner.is_dotted() => end = end.max(last_end(inner)),
@@ -177,7 +183,7 @@ fn set_members(text: &str, table: &Table, entry: &Value, newline: &str, changes:
                 };
                 changes.extend(item.span().map(|span| Change::replace(span, spelled(&both))));
             }
-            None => missing.push_str(&format!("{} = {}{newline}", key(name), spelled(wanted))),
+            None => write!(missing, "{} = {}{newline}", key(name), spelled(wanted)).unwrap_or_default(),
         }
     }
     if let Some(span) = table.span().filter(|_| !missing.is_empty()) {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::{Format, Target, Value, entries, remove, restore, set};
 
 const TARGET: Target<'static> = Target { format: Format::Toml, section: &["mcp_servers"], name: "linear" };
@@ -71,4 +73,29 @@ fn what_a_person_added_to_our_table_stays() {
     let edited = set(inline.as_bytes(), &TARGET, &entry()).unwrap();
     assert!(String::from_utf8(edited.bytes).unwrap().contains("env = { KEPT = \"1\", K = \"s\" }\n[b]"));
     assert_eq!(remove(text.as_bytes(), &TARGET, None).unwrap(), b"\n# about b\n[b]\n");
+}
+
+proptest! {
+    #[test]
+    fn install_then_uninstall_is_the_identity_and_twice_is_once(
+        lines in prop::collection::vec(prop::sample::select(vec![
+            "# [mcp_servers.linear]", "", "model = \"x\"", "a.b = 1_000", "[a]", "[mcp_servers]", "[mcp_servers.b]", "b.c = 0x1F # d",
+            "[\"mcp_servers\".\"c d\"]", "x = \"\"\"", "\"\"\"", "[[list]]", "args = [", "  'y', # z", "]", "mcp_servers.e = {}", "\t",
+        ]), 0..12),
+        newline in prop::sample::select(vec!["\n", "\r\n"]),
+        is_ended in any::<bool>(),
+    ) {
+        let text = lines.join(newline) + if is_ended { newline } else { "" };
+        if let Ok(edited) = set(text.as_bytes(), &TARGET, &entry()) {
+            prop_assert_eq!(&set(&edited.bytes, &TARGET, &entry()).unwrap().bytes, &edited.bytes);
+            prop_assert!(edited.bytes.starts_with(text.as_bytes()));
+            prop_assert_eq!(remove(&edited.bytes, &TARGET, edited.piece.as_ref()).unwrap(), text.as_bytes());
+            let others = |bytes: &[u8]| {
+                let all = entries(bytes, Format::Toml, TARGET.section).unwrap();
+                all.into_iter().filter(|(name, _)| name != "linear").collect::<Vec<_>>()
+            };
+            let by_name = remove(&edited.bytes, &TARGET, None).unwrap();
+            prop_assert_eq!(others(&by_name), others(text.as_bytes()));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Only the shape that Goose writes itself is edited: keys at the beginning of lines, one `extensions:` with a block of
 //! keys below it, no tabs. There, lines can be put behind the key without a look at what follows. All else is refused.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::change::{Change, apply};
@@ -59,7 +60,11 @@ fn is_same_beside(old: &str, new: &str, section: &str, name: &str) -> bool {
         let range = block.entries.iter().find(|(key, _)| key == name).map(|(_, range)| range.clone());
         let rest = apply(text, &range.into_iter().map(|range| Change::replace(range, "")).collect::<Vec<_>>());
         let is_alone = block.entries.iter().all(|(key, _)| key == name);
-        Some(if is_alone { rest.trim_end().trim_end_matches(&format!("{section}:")).trim_end().to_owned() } else { rest })
+        Some(if is_alone {
+            rest.trim_end().trim_end_matches(&format!("{section}:")).trim_end().to_owned()
+        } else {
+            rest
+        })
     };
     rest(old).is_some_and(|old| rest(new).is_some_and(|new| old == new))
 }
@@ -143,7 +148,7 @@ impl Shape {
             if rest.starts_with('\t') {
                 return fail("a tab at the beginning of a line");
             }
-            if rest.trim().is_empty() || (rest.starts_with('#') && !(is_inside && !indent.is_empty())) {
+            if rest.trim().is_empty() || (rest.starts_with('#') && (indent.is_empty() || !is_inside)) {
                 continue;
             }
             if indent.is_empty() {
@@ -182,14 +187,19 @@ impl Shape {
                     block.entries.push((key, start..at));
                 } else if indent.len() < block.indent.len() && !rest.starts_with('#') {
                     return fail("not the shape that Goose writes: a line that is indented less than the first");
-                } else if let Some((_, range)) = block.entries.last_mut().filter(|_| indent.len() > block.indent.len()) {
+                } else if let Some((_, range)) = block.entries.last_mut().filter(|_| indent.len() > block.indent.len())
+                {
                     range.end = at;
                 }
             }
         }
         if let Some(block) = &block {
             if block.entries.is_empty() {
-                return Err(Refusal::at(text, block.key_end, "the extensions are empty, which is not a block of lines"));
+                return Err(Refusal::at(
+                    text,
+                    block.key_end,
+                    "the extensions are empty, which is not a block of lines",
+                ));
             }
             if block.entries.iter().any(|(_, range)| !text[range.clone()].ends_with('\n')) {
                 return Err(Refusal::at(text, text.len(), "the last line has no end"));
@@ -218,10 +228,11 @@ fn key_and_value(line: &str) -> Option<(String, &str)> {
 
 /// Whether a value at the left edge ends on its line, or in lines that are indented.
 fn is_closed(value: &str) -> bool {
-    let ends = |close: &str| value.len() > 1 && value.split(" #").next().is_some_and(|value| value.trim().ends_with(close));
+    let ends =
+        |close: &str| value.len() > 1 && value.split(" #").next().is_some_and(|value| value.trim().ends_with(close));
     match value.chars().next() {
         Some('"') => ends("\"") && value.matches('"').count() == 2,
-        Some('\'') => ends("'") && value.matches('\'').count() % 2 == 0,
+        Some('\'') => ends("'") && value.matches('\'').count().is_multiple_of(2),
         Some('{') => ends("}") && value.matches('{').count() == value.matches('}').count(),
         Some('[') => ends("]") && value.matches('[').count() == value.matches(']').count(),
         Some('&' | '*' | '!' | '?') => false,
@@ -235,15 +246,17 @@ fn lines(indent: &str, name: &str, entry: &Value, newline: &str) -> String {
     for (name, value) in entry.members() {
         match value {
             Value::List(items) if !items.is_empty() => {
-                text.push_str(&format!("{indent}  {name}:{newline}"));
+                write!(text, "{indent}  {name}:{newline}").ok();
                 text.extend(items.iter().map(|item| format!("{indent}  - {}{newline}", spelled(item))));
             }
             Value::Table(members) if !members.is_empty() => {
-                text.push_str(&format!("{indent}  {name}:{newline}"));
+                write!(text, "{indent}  {name}:{newline}").ok();
                 let members = members.iter();
-                text.extend(members.map(|(name, value)| format!("{indent}    {}: {}{newline}", key(name), spelled(value))));
+                text.extend(
+                    members.map(|(name, value)| format!("{indent}    {}: {}{newline}", key(name), spelled(value))),
+                );
             }
-            value => text.push_str(&format!("{indent}  {name}: {}{newline}", spelled(value))),
+            value => write!(text, "{indent}  {name}: {}{newline}", spelled(value)).unwrap_or_default(),
         }
     }
     text

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::{Format, Target, Value, entries, remove, restore, set};
 
 const TARGET: Target<'static> = Target { format: Format::Yaml, section: &["extensions"], name: "linear" };
@@ -21,11 +23,8 @@ fn an_extension_is_put_behind_the_key_and_taken_out_again() {
         "GOOSE_MODEL: gpt",
         "# c\nextensions:\n  dev:\n    enabled: true\n    cmd: &a yes\n",
         "a: |\n  text\n\n  extensions:\nextensions: # all\n  # none of mine\n  \"dev\":\n    args: [a, b]\n\n  other:\n    x: >\n      folded\nb: 'c'\n",
-        "---\nextensions:\n  dev:\n    enabled: true\nlist:\n- a\n",
-    ]
-    .into_iter()
-    .filter(|text| !text.contains("list:"))
-    {
+        "---\nextensions:\n  dev:\n    enabled: true\nlist:\n  - a\n",
+    ] {
         let edited = set(before.as_bytes(), &TARGET, &entry()).unwrap();
         let text = String::from_utf8(edited.bytes.clone()).unwrap();
         assert!(text.contains(BLOCK), "{text}");
@@ -71,4 +70,25 @@ fn what_a_person_added_stays_and_the_last_extension_leaves_an_empty_map() {
     assert!(set(odd.as_bytes(), &TARGET, &entry()).is_err(), "a comment would be lost");
     assert_eq!(remove(text.as_bytes(), &TARGET, None).unwrap(), b"extensions:\n  b:\n    cmd: x\n");
     assert_eq!(remove(odd.as_bytes(), &TARGET, None).unwrap(), b"extensions: {}\n");
+}
+
+proptest! {
+    #[test]
+    fn install_then_uninstall_is_the_identity_and_twice_is_once(
+        lines in prop::collection::vec(prop::sample::select(vec![
+            "# extensions:", "", "GOOSE_MODEL: x # y", "extensions:", "extensions:", "  dev:", "  dev:", "  other:", "    cmd: 'x'",
+            "    args:", "    - a", "    - \"b: c\"", "  # linear:", "a: |", "   text", "b: 'c'", "b: \"c", "\"d\": [1, 2]", "  linear:", "---", "\t",
+        ]), 0..12),
+        newline in prop::sample::select(vec!["\n", "\r\n"]),
+        is_ended in any::<bool>(),
+    ) {
+        let text = lines.join(newline) + if is_ended { newline } else { "" };
+        if let Ok(edited) = set(text.as_bytes(), &TARGET, &entry()) {
+            prop_assert_eq!(&set(&edited.bytes, &TARGET, &entry()).unwrap().bytes, &edited.bytes);
+            match &edited.before {
+                None => prop_assert_eq!(remove(&edited.bytes, &TARGET, edited.piece.as_ref()).unwrap(), text.as_bytes()),
+                Some(before) => prop_assert_eq!(restore(&edited.bytes, &TARGET, before).unwrap(), text.as_bytes()),
+            }
+        }
+    }
 }

@@ -29,7 +29,11 @@ const JSON: &[Case] = &[
     ("section empty in lines", "{\n    \"@\": {\n    }\n}\n", YES),
     ("section with white space", "{\"@\": { }}", YES),
     ("a server", "{\n  \"@\": {\n    \"a\": {\"command\": \"x\"}\n  },\n  \"z\": null\n}\n", YES),
-    ("a server, four spaces", "{\n    \"@\": {\n        \"a\": {\n            \"command\": \"x\"\n        }\n    }\n}", YES),
+    (
+        "a server, four spaces",
+        "{\n    \"@\": {\n        \"a\": {\n            \"command\": \"x\"\n        }\n    }\n}",
+        YES,
+    ),
     ("windows", "{\r\n  \"@\": {\r\n    \"a\": {\"command\": \"x\"}\r\n  }\r\n}\r\n", YES),
     ("old mac", "{\r  \"@\": {\r    \"a\": {\"command\": \"x\"}\r  }\r}\r", YES),
     ("mixed line ends", "{\r\n  \"@\": {\n    \"a\": {\"command\": \"x\"}\r\n  }\n}", YES),
@@ -44,9 +48,11 @@ const JSON: &[Case] = &[
     ("ragged", "{ \"x\"\n:1,\n\n\"@\"\n\n:\n{\"a\"\n:\n{}\n}\n}", YES),
     ("byte order mark", "\u{feff}{\n  \"@\": {}\n}\n", |reads| reads.bom),
     ("byte order mark alone", "\u{feff}", |reads| reads.bom),
-    ("comments", "// a\n{ // b\n  /* c */ \"@\": { // d\n    \"a\": 1 /* e */ // f\n    // g\n  } // h\n} // i\n", |reads| {
-        reads.comments
-    }),
+    (
+        "comments",
+        "// a\n{ // b\n  /* c */ \"@\": { // d\n    \"a\": 1 /* e */ // f\n    // g\n  } // h\n} // i\n",
+        |reads| reads.comments,
+    ),
     ("only a comment", "/* later */", |reads| reads.comments),
     ("comments that look like JSON", "{\"@\": {\"a\": 1 /*, \"b\": {} }*/ // }}\n}}", |reads| reads.comments),
     ("comments, windows", "{\r\n  // x\r\n  \"@\": {\r\n    // \"b\": {},\r\n  }\r\n}", |reads| reads.comments),
@@ -244,7 +250,8 @@ fn links_and_modes_stay_and_a_read_only_file_is_left_alone() {
 #[test]
 fn a_preview_writes_nothing_and_shows_what_would_change_without_secrets() {
     let machine = Machine::new();
-    let text = "{\n  \"mcpServers\": {\n    \"a\": { \"env\": { \"API_TOKEN\": \"marked-other-9876543210\" } }\n  }\n}\n";
+    let text =
+        "{\n  \"mcpServers\": {\n    \"a\": { \"env\": { \"API_TOKEN\": \"marked-other-9876543210\" } }\n  }\n}\n";
     let file = machine.write("cursor", text);
     let request = Request {
         url: URL.into(),

@@ -69,7 +69,10 @@ impl Machine {
     pub(super) fn kept(&self) -> Vec<String> {
         let names = |folder: &Path| -> Vec<String> {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            entries.filter(|entry| entry.path().is_file()).map(|entry| entry.file_name().into_string().unwrap()).collect()
+            entries
+                .filter(|entry| entry.path().is_file())
+                .map(|entry| entry.file_name().into_string().unwrap())
+                .collect()
         };
         let mut all = names(&self.world.records);
         all.extend(names(&self.world.records.join("backups")));

@@ -39,7 +39,15 @@ fn a_file_that_changed_since_keeps_its_changes_when_the_entry_goes() {
         machine.install(client);
         let edit = |text: String| text.replace("'x'", "'y'").replace("true", "false").replace("\"x\": 1", "\"x\": 2");
         let after = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, if client == "goose" { after.replacen("dev:\n    enabled: true", "dev:\n    enabled: false", 1) } else { edit(after) }).unwrap();
+        std::fs::write(
+            &file,
+            if client == "goose" {
+                after.replacen("dev:\n    enabled: true", "dev:\n    enabled: false", 1)
+            } else {
+                edit(after)
+            },
+        )
+        .unwrap();
         assert_eq!(machine.uninstall("linear"), [Outcome::Removed], "{client}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), edit(before.to_owned()), "{client}");
         assert!(machine.kept().is_empty());
@@ -55,7 +63,9 @@ fn several_entries_of_one_file_go_in_any_order() {
             "zed" => "// mine\n{\n\t\"context_servers\": {\n\t\t// none,\n\t},\n}",
             _ => "{\r\n  \"x\": [1,2]\r\n}",
         };
-        for order in [["one", "two", "three"], ["three", "two", "one"], ["two", "one", "three"], ["one", "three", "two"]] {
+        for order in
+            [["one", "two", "three"], ["three", "two", "one"], ["two", "one", "three"], ["one", "three", "two"]]
+        {
             let machine = Machine::new();
             let file = machine.write(client, before);
             for name in ["one", "two", "three"] {
@@ -63,7 +73,10 @@ fn several_entries_of_one_file_go_in_any_order() {
             }
             for name in order {
                 let outcomes = machine.uninstall(name);
-                assert!(matches!(outcomes[..], [Outcome::Removed | Outcome::Restored]), "{client} {order:?} {outcomes:?}");
+                assert!(
+                    matches!(outcomes[..], [Outcome::Removed | Outcome::Restored]),
+                    "{client} {order:?} {outcomes:?}"
+                );
             }
             assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "{client} {order:?}");
         }
@@ -120,8 +133,12 @@ fn installing_again_with_other_options_keeps_the_way_back() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
     // The same after a change in between: then the entry alone goes.
     machine.install("cursor");
-    std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("{\n  \"mcp", "{\n  \"x\": 1,\n  \"mcp")).unwrap();
-    assert_eq!(install(&machine.world, &Request { url: URL.into(), name: None, ..other }).unwrap().steps[0].outcome, Outcome::Replaced);
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("{\n  \"mcp", "{\n  \"x\": 1,\n  \"mcp"))
+        .unwrap();
+    assert_eq!(
+        install(&machine.world, &Request { url: URL.into(), name: None, ..other }).unwrap().steps[0].outcome,
+        Outcome::Replaced
+    );
     assert_eq!(machine.uninstall(URL), [Outcome::Removed]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before.replace("{\n  \"mcp", "{\n  \"x\": 1,\n  \"mcp"));
 }
@@ -149,4 +166,39 @@ fn the_list_tells_what_is_there_without_reading_it() {
     assert!(cursor.is_found && cursor.files == [(machine.file("cursor"), true)]);
     assert_eq!(cursor.entries, [("linear".to_owned(), URL.to_owned())]);
     assert_eq!(found(&machine.world).iter().map(|client| client.name).collect::<Vec<_>>(), ["cursor"]);
+}
+
+#[test]
+fn a_scan_reads_what_each_client_would_start() {
+    let machine = Machine::new();
+    machine.install("codex");
+    machine.write("cursor", r#"{"mcpServers": {"a": {"command": "npx", "args": ["mcp-remote", "https://h/"]}, "b": {"url": "https://h/"}}}"#);
+    machine.write("zed", "{");
+    let scanned = scan(&machine.world);
+    let of = |client: &str| &scanned.iter().find(|scanned| scanned.client.name == client).unwrap().entries;
+    let ours = &of("codex").as_ref().unwrap()[0];
+    assert!(ours.is_ours && ours.command[1] == URL && ours.env[0].0 == "LINEAR_TOKEN");
+    assert!(!format!("{ours:?}").contains("marked"), "a value may be a secret");
+    let theirs = of("cursor").as_ref().unwrap();
+    assert_eq!(theirs[0].mcp_remote.as_deref(), Some(&["https://h/".to_owned()][..]));
+    assert_eq!(theirs[1].url.as_deref(), Some("https://h/"));
+    assert!(of("zed").is_err() && scanned.len() == 3);
+}
+
+#[test]
+fn a_secret_among_the_arguments_is_told() {
+    let machine = Machine::new();
+    let with = |header: &str| {
+        let options = ["--header", header].map(str::to_owned).to_vec();
+        let request = Request {
+            url: URL.into(),
+            clients: vec!["cursor".into()],
+            options,
+            is_preview: true,
+            ..Request::default()
+        };
+        install(&machine.world, &request).unwrap().notices
+    };
+    assert!(with("Authorization: Bearer x")[0].contains("list of processes"));
+    assert!(with("Authorization: Bearer ${TOKEN}").is_empty() && with("X-Team: a").is_empty());
 }

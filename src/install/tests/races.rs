@@ -65,7 +65,9 @@ fn planned_with(machine: &Machine, records: &Records, option: &str) -> Box<Plann
     let client = Client::named("cursor").unwrap();
     let args = [URL.to_owned(), option.to_owned()];
     let entry = client.shape.entry("linear", "/usr/local/bin/mcp-ferry", &args, &[]);
-    match plan(records, client, &machine.file("cursor"), &Wanted { name: "linear", url: URL, entry, takes_over: false }).0 {
+    match plan(records, client, &machine.file("cursor"), &Wanted { name: "linear", url: URL, entry, takes_over: false })
+        .0
+    {
         Plan::Change(planned) => planned,
         other => panic!("{other:?}"),
     }

@@ -71,14 +71,7 @@ fn starts_line_in(text: &str, object: &Node, member: &Member) -> bool {
     line_start(text, member.key.start) > object.span.start && is_first_on_line(text, member.key.start)
 }
 
-fn into_empty(
-    text: &str,
-    document: &Document,
-    object: &Node,
-    style: &Style<'_>,
-    key: &str,
-    value: &Value,
-) -> Change {
+fn into_empty(text: &str, document: &Document, object: &Node, style: &Style<'_>, key: &str, value: &Value) -> Change {
     let inner = object.span.start + 1..object.span.end - 1;
     let last = document.comments.iter().rfind(|comment| inner.contains(&comment.span.start));
     let start = last.map_or(inner.start, |comment| comment.span.end);

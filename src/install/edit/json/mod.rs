@@ -124,9 +124,8 @@ fn check(old: &str, new: &str, grammar: Grammar, path: &[&str], entry: Option<&V
     let Some(root) = &after.root else { return Err(uncertain()) };
     let is_same = read::is_same_beside(before.root.as_ref().map(|root| (root, old)), (root, new), path)
         && read::comments_beside(&before, old, path) == read::comments_beside(&after, new, path);
-    let is_there = entry.is_none_or(
-        |entry| matches!(locate(&after, new, path), Ok(Found::All(node)) if entry.is_in(&node.value(new))),
-    );
+    let is_there = entry
+        .is_none_or(|entry| matches!(locate(&after, new, path), Ok(Found::All(node)) if entry.is_in(&node.value(new))));
     if is_same && is_there { Ok(()) } else { Err(uncertain()) }
 }
 

@@ -1,5 +1,6 @@
 //! What stands where in a text of JSON with comments? Values with their places; numbers and strings as they are spelled.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::install::edit::Grammar;
@@ -230,7 +231,7 @@ impl Parser<'_> {
         Ok(chars.fold(String::new(), |mut text, unit| {
             match unit {
                 Ok(c) => text.push(c),
-                Err(lone) => text.push_str(&format!("\\u{:04x}", lone.unpaired_surrogate())),
+                Err(lone) => write!(text, "\\u{:04x}", lone.unpaired_surrogate()).unwrap_or_default(),
             }
             text
         }))

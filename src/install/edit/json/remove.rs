@@ -36,9 +36,9 @@ pub(in crate::install::edit) fn remove(
 
 /// Whether `old` is `new` with the member at this path.
 fn is_right(old: &str, new: &str, grammar: Grammar, path: &[&str]) -> bool {
-    let is_gone = read(new, grammar).is_ok_and(|new_document| {
-        matches!(locate(&new_document, new, path), Ok(Found::Part(_, depth)) if depth == path.len() - 1)
-    });
+    let is_gone = read(new, grammar).is_ok_and(
+        |new_document| matches!(locate(&new_document, new, path), Ok(Found::Part(_, depth)) if depth == path.len() - 1),
+    );
     is_gone && check(new, old, grammar, path, None).is_ok()
 }
 
@@ -104,7 +104,10 @@ fn candidates(text: &str, document: &Document, object: &Node, at: usize, piece: 
         changes
     };
     let inner_end = object.span.end - 1;
-    if members.len() == 1 && comma.is_none() && before == object.span.start + 1 && text[end..inner_end].trim().is_empty()
+    if members.len() == 1
+        && comma.is_none()
+        && before == object.span.start + 1
+        && text[end..inner_end].trim().is_empty()
     {
         candidates.push(with(before..inner_end));
     }

@@ -79,7 +79,12 @@ fn what_a_client_cannot_read_is_refused_with_its_place() {
         ("{\"mcpServers\": null}", Grammar::JSONC, (1, 16), "\"mcpServers\" is not an object but null"),
         ("{\"mcpServers\": []}", Grammar::JSONC, (1, 16), "\"mcpServers\" is not an object but an array"),
         ("[1, 2]", Grammar::JSONC, (1, 1), "the file is not an object but an array"),
-        ("{\"mcpServers\": {},\n \"mcpServer\\u0073\": {}}", Grammar::JSONC, (2, 2), "the key \"mcpServers\" occurs twice"),
+        (
+            "{\"mcpServers\": {},\n \"mcpServer\\u0073\": {}}",
+            Grammar::JSONC,
+            (2, 2),
+            "the key \"mcpServers\" occurs twice",
+        ),
         ("{\"mcpServers\": {\"linear\":1,\"linear\":2}}", Grammar::JSONC, (1, 28), "the key \"linear\" occurs twice"),
         ("{\n// why\n}", Grammar::STRICT, (2, 1), "a comment, which this client does not read"),
         ("{\"a\": 1,}", Grammar::STRICT, (1, 9), "a comma behind the last member, which this client does not read"),
@@ -111,10 +116,10 @@ fn what_a_person_added_to_our_entry_stays() {
         members.push(("env".into(), Value::Table(vec![("K".into(), Value::text("new"))])));
     }
     let Edited { bytes, piece, before } = set(text.as_bytes(), &target(JSONC), &wanted).unwrap();
-    let expected = text.replace("/old", "/f").replace("\"old\"", "\"new\"").replace(
-        "\"new\"}\n",
-        "\"new\"},\n    \"args\": [\"https://h/mcp\"]\n",
-    );
+    let expected = text
+        .replace("/old", "/f")
+        .replace("\"old\"", "\"new\"")
+        .replace("\"new\"}\n", "\"new\"},\n    \"args\": [\"https://h/mcp\"]\n");
     assert_eq!((String::from_utf8(bytes.clone()).unwrap(), piece), (expected, None));
     assert_eq!(set(&bytes, &target(JSONC), &wanted).unwrap().bytes, bytes, "twice is once");
     assert_eq!(restore(&bytes, &target(JSONC), &before.unwrap()).unwrap(), text.as_bytes());
@@ -131,8 +136,14 @@ fn an_entry_is_taken_out_where_the_file_has_changed_since() {
         ("{\"mcpServers\": {\"a\": 1, \"linear\": {},}}", "{\"mcpServers\": {\"a\": 1,}}"),
         ("{\"mcpServers\": {\n  \"linear\": {}\n}}", "{\"mcpServers\": {}}"),
         ("{\"mcpServers\": { // x\n  \"linear\": {}\n}}", "{\"mcpServers\": { // x\n}}"),
-        ("{\"mcpServers\": {\"a\": 1, // x\n \"linear\": {}, \"b\": 2}}", "{\"mcpServers\": {\"a\": 1, // x\n  \"b\": 2}}"),
-        ("{\"mcpServers\": {\"a\": 1 /*,*/, /*x*/ \"linear\": {} /*y*/}}", "{\"mcpServers\": {\"a\": 1 /*,*/ /*x*/ /*y*/}}"),
+        (
+            "{\"mcpServers\": {\"a\": 1, // x\n \"linear\": {}, \"b\": 2}}",
+            "{\"mcpServers\": {\"a\": 1, // x\n  \"b\": 2}}",
+        ),
+        (
+            "{\"mcpServers\": {\"a\": 1 /*,*/, /*x*/ \"linear\": {} /*y*/}}",
+            "{\"mcpServers\": {\"a\": 1 /*,*/ /*x*/ /*y*/}}",
+        ),
     ] {
         let result = remove(text.as_bytes(), &target(JSONC), None).unwrap();
         assert_eq!(String::from_utf8(result).unwrap(), after, "{text}");
@@ -153,7 +164,8 @@ fn what_came_after_our_entry_stays_when_it_goes() {
 
 #[test]
 fn a_file_of_five_megabytes_is_edited() {
-    let member = |at: usize| format!("    \"server-{at}\": {{ \"command\": \"x\", \"args\": [\"{}\"] }}", "y".repeat(200));
+    let member =
+        |at: usize| format!("    \"server-{at}\": {{ \"command\": \"x\", \"args\": [\"{}\"] }}", "y".repeat(200));
     let members: Vec<_> = (0..22_000).map(member).collect();
     let text = format!("{{\n  \"mcpServers\": {{\n{}\n  }}\n}}", members.join(",\n"));
     assert!(text.len() > 5_000_000);
@@ -164,8 +176,23 @@ fn a_file_of_five_megabytes_is_edited() {
 /// White space and comments, as people and their enemies write them.
 fn space() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "", "", "", " ", "  ", "\t", "\n", "\r\n", "\r", "\n    ", "// c,}{\"\n", "/* , } */", "/**/", "//\r\n", "/*/*/",
-        "// \"linear\": {\r", "/*\n*/",
+        "",
+        "",
+        "",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\r\n",
+        "\r",
+        "\n    ",
+        "// c,}{\"\n",
+        "/* , } */",
+        "/**/",
+        "//\r\n",
+        "/*/*/",
+        "// \"linear\": {\r",
+        "/*\n*/",
     ]);
     prop::collection::vec(piece, 0..3).prop_map(|pieces| pieces.concat())
 }
@@ -176,12 +203,14 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 fn value() -> impl Strategy<Value = String> {
-    let leaf = prop::sample::select(vec!["1", "-0.0e+9", "12345678901234567890", "\"é\\u00e9}\"", "null", "true", "[]", "{}"]);
+    let leaf =
+        prop::sample::select(vec!["1", "-0.0e+9", "12345678901234567890", "\"é\\u00e9}\"", "null", "true", "[]", "{}"]);
     leaf.prop_map(str::to_owned).prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             object(prop::collection::vec((key(), inner.clone()), 0..4)),
             (prop::collection::vec((space(), inner, space()), 0..4), any::<bool>()).prop_map(|(items, trailing)| {
-                let items: Vec<_> = items.iter().map(|(before, item, after)| format!("{before}{item}{after}")).collect();
+                let items: Vec<_> =
+                    items.iter().map(|(before, item, after)| format!("{before}{item}{after}")).collect();
                 let comma = if trailing && !items.is_empty() { "," } else { "" };
                 format!("[{}{comma}]", items.join(","))
             }),
@@ -193,8 +222,10 @@ fn object(members: impl Strategy<Value = Vec<(String, String)>>) -> impl Strateg
     (members, prop::collection::vec(space(), 24), any::<bool>()).prop_map(|(members, spaces, trailing)| {
         let mut spaces = spaces.iter().cycle();
         let mut next = || spaces.next().cloned().unwrap_or_default();
-        let texts: Vec<_> =
-            members.iter().map(|(key, value)| [next(), key.clone(), next(), ":".into(), next(), value.clone(), next()].concat()).collect();
+        let texts: Vec<_> = members
+            .iter()
+            .map(|(key, value)| [next(), key.clone(), next(), ":".into(), next(), value.clone(), next()].concat())
+            .collect();
         let comma = if trailing && !texts.is_empty() { "," } else { "" };
         format!("{{{}{comma}{}}}", texts.join(","), next())
     })
@@ -202,7 +233,8 @@ fn object(members: impl Strategy<Value = Vec<(String, String)>>) -> impl Strateg
 
 /// A file; in some the section is there, in some an entry of ours.
 fn file() -> impl Strategy<Value = String> {
-    let servers = object(prop::collection::vec((key(), value()), 0..4)).prop_map(|text| ("\"mcpServers\"".to_owned(), text));
+    let servers =
+        object(prop::collection::vec((key(), value()), 0..4)).prop_map(|text| ("\"mcpServers\"".to_owned(), text));
     let others = || prop::collection::vec((key(), value()), 0..3);
     let root = object((others(), prop::option::of(servers), others()).prop_map(|(mut members, servers, after)| {
         members.extend(servers);

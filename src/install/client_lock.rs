@@ -1,4 +1,4 @@
-//! Which lock does a client hold while it writes its file? Cline's is a folder beside the file.
+//! Which lock does a client hold while it writes its file? That of Cline and of Claude Code is a folder beside the file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(super) struct ClientLock(Option<PathBuf>);
 impl ClientLock {
     /// Takes the lock that this client looks at, if it looks at one.
     pub(super) fn acquire(client: &str, file: &Path) -> io::Result<Self> {
-        if client != "cline" || !file.exists() {
+        if !["cline", "claude-code"].contains(&client) || !file.exists() {
             return Ok(Self(None));
         }
         let mut name = file.as_os_str().to_owned();
@@ -57,6 +57,8 @@ impl Drop for ClientLock {
 mod tests {
     use super::*;
 
+    // Windows does not let a folder be opened to set its time.
+    #[cfg(unix)]
     #[test]
     fn a_lock_that_the_client_holds_is_waited_for_and_an_abandoned_one_taken() {
         let folder = tempfile::tempdir().unwrap();

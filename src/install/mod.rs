@@ -275,6 +275,7 @@ fn step(client: &'static Client, path: &Path, name: &str, outcome: Outcome) -> S
 }
 
 fn undone_step(client: &'static Client, path: &Path, name: &str, undone: undo::Undone) -> Step {
+    let path = &program::plain(path);
     match undone {
         Ok((outcome, diff)) => Step { diff, ..step(client, path, name, outcome) },
         Err(refusal) => step(client, path, name, Outcome::Refused(refusal)),

@@ -34,7 +34,7 @@ pub(super) fn program(world: &World) -> Program {
 }
 
 /// A path without the prefix that Windows puts before resolved ones, which many programs do not understand.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     let text = path.to_string_lossy();
     let drive = text.strip_prefix(r"\\?\").filter(|rest| rest.as_bytes().get(1) == Some(&b':'));
     drive.map_or_else(|| path.to_owned(), PathBuf::from)

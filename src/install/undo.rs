@@ -7,6 +7,7 @@ use super::client_lock::ClientLock;
 use super::clients::{Client, Server};
 use super::edit::{self, Refusal, Target};
 use super::plan::{hide_secrets, read};
+use super::program::plain;
 use super::record::{Record, Records, hash};
 use super::report::Outcome;
 use super::{TRIES, chain, diff};
@@ -27,11 +28,13 @@ pub(super) fn undo(records: &Records, client: &Client, record: &Record, is_previ
             (None, _) => (None, Outcome::NotThere),
             (now, _) if !is_untouched && now == record.before => (None, Outcome::NotThere),
             (_, Some(before)) => (Some(before), Outcome::Restored),
-            _ => match without(client, file.bytes().unwrap_or_default(), record)? {
-                Some(bytes) if Some(hash(&bytes)) == record.before => (Some(Some(bytes)), Outcome::Restored),
-                Some(bytes) => (Some(Some(bytes)), Outcome::Removed),
-                None => (None, Outcome::NotThere),
-            },
+            _ => {
+                match without(client, file.bytes().unwrap_or_default(), record).map_err(|why| with_copy(why, record))? {
+                    Some(bytes) if Some(hash(&bytes)) == record.before => (Some(Some(bytes)), Outcome::Restored),
+                    Some(bytes) => (Some(Some(bytes)), Outcome::Removed),
+                    None => (None, Outcome::NotThere),
+                }
+            }
         };
         let Some(after) = after else {
             if !is_preview {
@@ -88,6 +91,13 @@ fn copy(record: &Record) -> Option<Option<Vec<u8>>> {
     let copy = OtherFile::read(record.backup.as_deref()?, usize::MAX).ok()?;
     // A damaged copy is worse than none.
     copy.bytes().filter(|bytes| hash(bytes) == *before).map(|bytes| Some(bytes.to_vec()))
+}
+
+/// A refusal that names the copy of the file before.
+fn with_copy(refusal: Refusal, record: &Record) -> Refusal {
+    let Some(backup) = &record.backup else { return refusal };
+    let reason = format!("{}; the file as it was before the entry is {}", refusal.reason, plain(backup).display());
+    Refusal { reason, ..refusal }
 }
 
 /// The file without the entry; `None` if the entry is not there.

@@ -83,6 +83,7 @@ fn several_entries_of_one_file_go_in_any_order() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn an_entry_that_became_anothers_or_went_is_left_alone() {
     let machine = Machine::new();
@@ -93,6 +94,8 @@ fn an_entry_that_became_anothers_or_went_is_left_alone() {
     let outcomes = machine.uninstall("linear");
     assert!(outcomes.iter().all(|outcome| reason(outcome).contains("another program")), "{outcomes:?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), theirs);
+    let backup = outcomes.iter().find_map(|outcome| reason(outcome).split(" is /").nth(1)).unwrap();
+    assert_eq!(std::fs::read_to_string(format!("/{backup}")).unwrap(), "{}", "the copy is named");
     std::fs::write(&file, "{ }").unwrap();
     assert_eq!(machine.uninstall("linear"), [Outcome::NotThere]);
     assert_eq!((std::fs::read_to_string(&file).unwrap(), machine.kept()), ("{ }".to_owned(), vec![]));

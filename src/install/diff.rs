@@ -8,8 +8,9 @@ const CONTEXT: usize = 3;
 /// A longer line is cut.
 const LONGEST: usize = 200;
 
-/// The difference between two texts, without secrets that are known; empty if there is none.
-pub(super) fn unified(name: &str, old: &[u8], new: &[u8]) -> String {
+/// The difference between two texts, without secrets that are known, nor the values of these variables; empty if there is
+/// none.
+pub(super) fn unified(name: &str, old: &[u8], new: &[u8], variables: &[(String, String)]) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let (old, new) = (lines(&old), lines(&new));
     if old == new {
@@ -28,7 +29,7 @@ pub(super) fn unified(name: &str, old: &[u8], new: &[u8]) -> String {
     let mut add = |mark: char, lines: &[&str]| {
         for line in lines {
             text.push(mark);
-            text.push_str(&shown(line));
+            text.push_str(&shown(&masked(line, variables)));
             text.push('\n');
         }
     };
@@ -57,6 +58,15 @@ fn lines(text: &str) -> Vec<&str> {
     .collect()
 }
 
+/// A line without the values of variables that it sets. The log knows only those that are long enough to be told from
+/// other texts.
+pub(super) fn masked(line: &str, variables: &[(String, String)]) -> String {
+    let set = variables.iter().filter(|(name, _)| line.contains(name.as_str()));
+    set.fold(line.to_owned(), |line, (_, value)| {
+        line.replace(&serde_json::Value::from(value.as_str()).to_string(), "\"***\"")
+    })
+}
+
 fn shown(line: &str) -> String {
     let line = log::redact(line.trim_end_matches(['\n', '\r']));
     match line.char_indices().nth(LONGEST) {
@@ -74,9 +84,11 @@ mod tests {
         let old = "1\n2\n3\n4\n5 {\n6\n7\n8\n9\n";
         let new = old.replace("5 {\n", "5, {\nnew\n");
         let diff = "--- f\n+++ f\n@@ -2,7 +2,8 @@\n 2\n 3\n 4\n-5 {\n+5, {\n+new\n 6\n 7\n 8\n";
-        assert_eq!(unified("f", old.as_bytes(), new.as_bytes()), diff);
-        assert_eq!(unified("f", b"", b"1\n2\n"), "--- f\n+++ f\n@@ -0,0 +1,2 @@\n+1\n+2\n");
-        assert_eq!(unified("f", b"1", b"1\r2"), "--- f\n+++ f\n@@ -1,1 +1,2 @@\n-1\n+1\n+2\n");
-        assert_eq!(unified("f", b"1", b"1"), "");
+        assert_eq!(unified("f", old.as_bytes(), new.as_bytes(), &[]), diff);
+        assert_eq!(unified("f", b"", b"1\n2\n", &[]), "--- f\n+++ f\n@@ -0,0 +1,2 @@\n+1\n+2\n");
+        assert_eq!(unified("f", b"1", b"1\r2", &[]), "--- f\n+++ f\n@@ -1,1 +1,2 @@\n-1\n+1\n+2\n");
+        assert_eq!(unified("f", b"1", b"1", &[]), "");
+        let (line, pin) = ("{ \"PIN\": \"1\", \"x\": 1 }", [("PIN".to_owned(), "1".to_owned())]);
+        assert_eq!(masked(line, &pin), "{ \"PIN\": \"***\", \"x\": 1 }");
     }
 }

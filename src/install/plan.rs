@@ -83,7 +83,9 @@ pub(super) fn plan(
 /// What a person can add by hand.
 pub(super) fn snippet(client: &Client, section: &[&str], wanted: &Wanted<'_>) -> String {
     let target = Target { format: client.format, section, name: wanted.name };
-    edit::snippet(&target, &wanted.entry).lines().map(log::redact).collect::<Vec<_>>().join("\n")
+    let variables = Server::read(&wanted.entry).env;
+    let lines = edit::snippet(&target, &wanted.entry);
+    lines.lines().map(|line| log::redact(&diff::masked(line, &variables))).collect::<Vec<_>>().join("\n")
 }
 
 fn plan_change(
@@ -148,7 +150,7 @@ fn plan_change(
     record.after.push(hash(&edited.bytes));
     let name = path.display().to_string();
     let outcome = if is_new { Outcome::Inserted } else { Outcome::Replaced };
-    let diff = diff::unified(&log::neutral(&name), bytes, &edited.bytes);
+    let diff = diff::unified(&log::neutral(&name), bytes, &edited.bytes, &Server::read(&wanted.entry).env);
     Ok(Plan::Change(Box::new(Planned { client, after: edited.bytes, record, known, outcome, diff, file })))
 }
 

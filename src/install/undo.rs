@@ -124,10 +124,11 @@ fn write(client: &Client, file: &OtherFile, after: Option<&[u8]>) -> Result<(), 
 }
 
 fn difference(client: &Client, path: &Path, before: &[u8], after: Option<&[u8]>) -> String {
-    if let Ok(entries) = edit::entries(before, client.format, client.section(before)) {
-        hide_secrets(&entries);
-    }
-    diff::unified(&log::neutral(&path.display().to_string()), before, after.unwrap_or_default())
+    let entries = edit::entries(before, client.format, client.section(before)).unwrap_or_default();
+    hide_secrets(&entries);
+    let ours = entries.iter().map(|(_, entry)| Server::read(entry)).filter(Server::is_ours);
+    let variables: Vec<_> = ours.flat_map(|server| server.env).collect();
+    diff::unified(&log::neutral(&path.display().to_string()), before, after.unwrap_or_default(), &variables)
 }
 
 fn forget(records: &Records, record: &Record) -> Result<(), Refusal> {

@@ -14,8 +14,8 @@ pub enum System {
     Linux,
 }
 
-/// The user's machine.
-#[derive(Debug, Clone)]
+/// The user's machine. Variables may hold secrets, so that it cannot be shown.
+#[derive(Clone)]
 pub struct World {
     /// Its operating system.
     pub system: System,
@@ -54,7 +54,13 @@ impl World {
 
     /// The value of a variable that is set and not empty.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())
+        // Windows spells `Path`, and does not tell upper from lower case.
+        let is_meant = |other: &str| self.system == System::Windows && other.eq_ignore_ascii_case(name);
+        let found = self
+            .variables
+            .get(name)
+            .or_else(|| self.variables.iter().find(|(other, _)| is_meant(other)).map(|(_, value)| value));
+        found.map(String::as_str).filter(|value| !value.trim().is_empty())
     }
 
     /// A path as a template spells it, with the folders of this machine: `~`, `{config}` (XDG), `{data}` (where programs

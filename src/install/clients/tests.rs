@@ -31,6 +31,7 @@ fn each_client_keeps_its_file_in_its_place() {
         ("claude-desktop", Linux, None, ".config/Claude/claude_desktop_config.json"),
         ("claude-desktop", Windows, None, "AppData/Roaming/Claude/claude_desktop_config.json"),
         ("claude-desktop", Windows, Some(("APPDATA", "/d")), "/d/Claude/claude_desktop_config.json"),
+        ("claude-desktop", Windows, Some(("AppData", "/d")), "/d/Claude/claude_desktop_config.json"),
         ("claude-code", Mac, None, ".claude.json"),
         ("claude-code", Linux, Some(("CLAUDE_CONFIG_DIR", "/c")), "/c/.claude.json"),
         ("cursor", Windows, None, ".cursor/mcp.json"),

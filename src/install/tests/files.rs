@@ -256,7 +256,10 @@ fn a_preview_writes_nothing_and_shows_what_would_change_without_secrets() {
     let request = Request {
         url: URL.into(),
         clients: vec!["cursor".into(), "codex".into(), "amp".into()],
-        env: vec![("LINEAR_TOKEN".into(), Secret::new("marked-token-0123456789"))],
+        env: vec![
+            ("LINEAR_TOKEN".into(), Secret::new("marked-token-0123456789")),
+            ("LINEAR_PIN".into(), Secret::new("7\"31")),
+        ],
         is_preview: true,
         ..Request::default()
     };
@@ -265,6 +268,7 @@ fn a_preview_writes_nothing_and_shows_what_would_change_without_secrets() {
     assert!(shown.contains("+    \"linear\": {") && shown.contains("+[mcp_servers.linear]"), "{shown}");
     assert!(shown.contains("Amp: linear can be added by hand") && shown.contains("amp.mcpServers"), "{shown}");
     assert!(!shown.contains("marked") && !json.to_string().contains("marked"), "{shown}");
+    assert!(!shown.contains("\"31") && shown.contains("\"LINEAR_PIN\": \"***\""), "{shown}");
     let outcomes: Vec<_> = json["steps"].as_array().unwrap().iter().map(|step| step["outcome"].clone()).collect();
     assert_eq!(outcomes, ["inserted", "inserted", "snippet"]);
     assert!(report.is_complete() && json["ok"] == true && json["dry_run"] == true);

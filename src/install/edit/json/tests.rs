@@ -274,4 +274,32 @@ proptest! {
             prop_assert!(edited.piece.is_none() || back.unwrap() == text.as_bytes());
         }
     }
+
+    #[test]
+    fn strict_json_is_what_another_reader_takes_for_it(text in "[{}\\[\\]:,\"/*a1e+. \n\t\\\\u0truenl-]{0,40}") {
+        let is_object = serde_json::from_str::<serde_json::Value>(&text).map(|value| value.is_object());
+        let is_edited = set(text.as_bytes(), &target(Format::Json(Grammar::STRICT)), &entry()).is_ok();
+        prop_assert_eq!(is_edited, is_object.unwrap_or(text.trim().is_empty()));
+    }
+
+    #[test]
+    fn another_reader_finds_the_entry_and_all_else(text in file()) {
+        let strict = Format::Json(Grammar::STRICT);
+        if let Ok(edited) = set(text.as_bytes(), &target(strict), &entry())
+            && let Ok(mut json) = serde_json::from_slice::<serde_json::Value>(&edited.bytes)
+        {
+            let servers = json["mcpServers"].as_object_mut().unwrap();
+            let linear = servers.remove("linear").unwrap();
+            prop_assert_eq!(linear["args"][0].as_str(), Some("https://h/mcp"));
+            if servers.is_empty() {
+                json.as_object_mut().unwrap().remove("mcpServers");
+            }
+            let mut before: serde_json::Value =
+                if text.trim().is_empty() { serde_json::json!({}) } else { serde_json::from_str(&text).unwrap() };
+            if before["mcpServers"] == serde_json::json!({}) {
+                before.as_object_mut().unwrap().remove("mcpServers");
+            }
+            prop_assert_eq!(json, before);
+        }
+    }
 }

@@ -246,8 +246,6 @@ fn file() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 512 }))]
-
     #[test]
     fn install_then_uninstall_is_the_identity_and_twice_is_once(text in file()) {
         let edited = set(text.as_bytes(), &target(JSONC), &entry()).expect("valid JSONC is edited");

@@ -106,10 +106,12 @@ impl OtherFile {
         }
         self.check_unchanged()?;
         let mut file = OpenOptions::new().write(true).open(&self.real)?;
-        file.rewind()?;
-        file.write_all(bytes)?;
-        file.set_len(u64::try_from(bytes.len()).unwrap_or_default())?;
-        Ok(sync(&file)?)
+        let written = rewrite(&mut file, bytes);
+        if let (Err(_), Some(before)) = (&written, self.bytes()) {
+            // A full disk may have room for what was there before.
+            rewrite(&mut file, before).ok();
+        }
+        Ok(written?)
     }
 
     /// Removes the file, if it is still what was read.
@@ -119,10 +121,23 @@ impl OtherFile {
         Ok(super::remove(&self.real)?)
     }
 
+    /// Whether the file is still what was read.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.check_unchanged().is_ok()
+    }
+
     fn check_unchanged(&self) -> Result<(), ReplaceError> {
         let now = Self::read(&self.real, usize::MAX)?;
         if now.bytes() == self.bytes() { Ok(()) } else { Err(ReplaceError::Changed) }
     }
+}
+
+/// Gives an open file another content.
+fn rewrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(bytes)?;
+    file.set_len(u64::try_from(bytes.len()).unwrap_or_default())?;
+    sync(file)
 }
 
 /// Creates a private file that does not exist yet.

@@ -13,7 +13,11 @@ pub(super) fn apply(records: &Records, planned: &mut Planned) -> Result<Option<P
     back_up(records, planned)?;
     records.save(&planned.record)?;
     if let Err(error) = write(planned) {
-        take_back(records, planned)?;
+        let is_damaged = matches!(error, ReplaceError::System(_)) && !planned.file.is_unchanged();
+        // Then the copy is all that is left of the file.
+        if !is_damaged {
+            take_back(records, planned)?;
+        }
         return Err(error);
     }
     if let Some(known) = planned.known.as_ref().filter(|known| known.backup != planned.record.backup) {

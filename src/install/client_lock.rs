@@ -53,12 +53,12 @@ impl Drop for ClientLock {
     }
 }
 
-#[cfg(test)]
+// Windows does not let a folder be opened to set its time.
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    // Windows does not let a folder be opened to set its time.
-    #[cfg(unix)]
     #[test]
     fn a_lock_that_the_client_holds_is_waited_for_and_an_abandoned_one_taken() {
         let folder = tempfile::tempdir().unwrap();

@@ -246,7 +246,8 @@ fn put(records: &Records, client: &'static Client, path: &Path, wanted: &Wanted<
                 Err(crate::files::ReplaceError::Changed) => continue,
                 Err(error) => {
                     let reason = Refusal::new(format!("the file cannot be written: {error}"));
-                    (Outcome::Refused(reason), String::new(), None)
+                    let kept = planned.record.backup.filter(|backup| backup.exists());
+                    (Outcome::Refused(reason), String::new(), kept)
                 }
             },
         };

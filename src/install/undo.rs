@@ -95,7 +95,7 @@ fn copy(record: &Record) -> Option<Option<Vec<u8>>> {
 
 /// A refusal that names the copy of the file before.
 fn with_copy(refusal: Refusal, record: &Record) -> Refusal {
-    let Some(backup) = &record.backup else { return refusal };
+    let Some(backup) = record.backup.as_ref().filter(|_| record.is_whole) else { return refusal };
     let reason = format!("{}; the file as it was before the entry is {}", refusal.reason, plain(backup).display());
     Refusal { reason, ..refusal }
 }

@@ -41,8 +41,9 @@
 //! * [`upstream`]: the server. Its layers, each of which knows only those below it:
 //!   * `mod`, `route`: which way does a message take?
 //!   * `translator`: runs the machine for a modern client and a legacy server.
+//!   * `client_program`: which programs do otherwise than the protocol says, and what follows?
 //!   * `late_lists`: what does a client get that requests a list, while the server is late?
-//!   * `login`: what does a client get while a login is missing? Its lists, the tool `sign_in`, prompts, waiting.
+//!   * `login`: what does a client get while a login is missing? Its lists, the tool that signs in, prompts, waiting.
 //!   * `session`: how is a session opened, and opened anew? `gate` holds messages until then, `negotiation` tries the
 //!     transports, `keep_alive` pings.
 //!   * `era`: which era does the server speak? A list of what a response shows and what follows; its memory on disk.

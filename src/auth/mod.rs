@@ -136,7 +136,7 @@ impl Authorizer {
     /// Finishes the login under way with the address that the browser ended at, which a person brings.
     pub async fn complete_login(&self, address: &str) -> Result<(), LoginError> {
         match self.oauth() {
-            Some(oauth) => login::complete_with_address(&oauth.context, address).await,
+            Some(oauth) => oauth.complete_login(address).await,
             None => Err(LoginError::Other("no login is possible".to_owned())),
         }
     }

@@ -94,7 +94,7 @@ options! {
         startup_wait SECONDS: f64 = "2.4",
 
         /// How long requests wait for a server that cannot be reached before all of them fail at once; unless this is
-        /// more than 20, no longer than 8 seconds after the start, and requests for lists no longer than 1.5
+        /// more than 20, no longer than 8 seconds after the start, and requests for lists no longer than 1
         patience SECONDS: f64 = "20",
 
         /// How long opening a connection may take

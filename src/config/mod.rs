@@ -81,7 +81,7 @@ fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
         startup_wait: Duration::from_secs_f64(typed.startup_wait),
         patience: Duration::from_secs_f64(typed.patience),
         start_patience: Duration::from_secs_f64(start_patience(typed.patience, START_PATIENCE)),
-        absent_wait: Duration::from_secs_f64(start_patience(typed.patience, ABSENT_SHARE * typed.startup_wait)),
+        absent_wait: Duration::from_secs_f64(absent_wait(typed)),
         headers_timeout: time_limit(typed.headers_timeout).or(idle),
         body_timeout: time_limit(typed.body_timeout).or(idle),
         ping_interval: time_limit(typed.ping_interval).filter(|_| typed.keep_alive),
@@ -92,12 +92,19 @@ fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
 
 /// The share of the startup wait after which a server that cannot be reached at the start is not waited for any more by
 /// the first answers and by lists: most clients begin their work only when they have them.
-const ABSENT_SHARE: f64 = 0.625;
+const ABSENT_SHARE: f64 = 0.4;
+
+/// The shortest such wait, in seconds, whatever the startup wait: a server may be about to start.
+const SHORTEST_ABSENT_WAIT: f64 = 1.0;
 
 /// Clients show an error only when their first requests have failed, so that these fail sooner, unless the user wants
 /// more patience than is usual.
 fn start_patience(patience: f64, most: f64) -> f64 {
     if patience > USUAL_PATIENCE { patience } else { patience.min(most) }
+}
+
+fn absent_wait(typed: &Connection) -> f64 {
+    start_patience(typed.patience, SHORTEST_ABSENT_WAIT.max(ABSENT_SHARE * typed.startup_wait))
 }
 
 fn rules(typed: &Tools) -> Result<Option<Rules>, String> {

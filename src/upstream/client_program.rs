@@ -42,11 +42,25 @@ const PROGRAMS: [ClientProgram; 4] = [
     },
 ];
 
+/// Programs that show why a server is not there only where `initialize` fails, and that do without it if their first list
+/// fails: opencode 1.18.33, Continue 1.5.47.
+const NEED_A_FAILED_START: [&str; 2] = ["opencode", "continue-cli-client"];
+
+/// Whether the program that has sent this `initialize` is served better by an error than by a promise, where the server is
+/// not there and nothing is known of it.
+pub(crate) fn needs_a_failed_start(initialize: &Message) -> bool {
+    name(initialize).is_some_and(|name| NEED_A_FAILED_START.contains(&name.as_str()))
+}
+
+fn name(initialize: &Message) -> Option<String> {
+    let params = Initialize::params(initialize)?;
+    params.client_info["name"].as_str().map(str::to_owned)
+}
+
 impl ClientProgram {
     /// The program that has sent this `initialize`, if it is one of them.
     pub(crate) fn of(initialize: &Message) -> Option<&'static Self> {
-        let params = Initialize::params(initialize)?;
-        let name = params.client_info["name"].as_str()?;
+        let name = name(initialize)?;
         PROGRAMS.iter().find(|program| name.starts_with(program.name))
     }
 

@@ -111,7 +111,8 @@ impl LateLists {
         task::spawn_in(&mut carrying, carry(known.request.clone()));
         // A client that was given the result of `initialize` in the place of the server has waited already.
         let is_late = link.capabilities.has_promised() && !self.session.is_open() && !link.sender.auth.wants_login();
-        let wait = if is_late { ALREADY_LATE } else { era.options.wait_for_answer(true) };
+        let known_wait = era.options.wait_for_answer(true);
+        let wait = if is_late { known_wait.min(ALREADY_LATE) } else { known_wait };
         if let Some(carried) = era.in_time(wait, carrying.join_next()).await {
             return Some(settled(carried));
         }

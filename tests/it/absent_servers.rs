@@ -116,7 +116,7 @@ fn instructions_say_why_a_server_is_not_there() {
 #[test]
 fn a_client_waits_once_for_a_server_that_is_not_there() {
     let upstream = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
-    let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("5").start();
+    let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("7").start();
     let started = Instant::now();
     assert_eq!(error_of(&bridge.request("1", "server/discover", "{}")).0, -32601);
     let first = started.elapsed();
@@ -196,4 +196,19 @@ fn a_request_finds_a_server_of_http_sse_that_is_there_again() {
     upstream.listen();
     assert_eq!(bridge.request("6", "tools/call", "{}"), result("6", "{}"), "no request fails for what was before");
     bridge.finish();
+}
+
+#[test]
+fn a_program_that_shows_only_a_failed_start_gets_the_cause_as_the_error_of_initialize() {
+    for (name, is_error) in [("opencode", true), ("continue-cli-client", true), ("a-client", false)] {
+        let upstream = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
+        let mut bridge = Bridge::to(&upstream.url("/mcp")).startup_wait("1").start();
+        let params = format!(
+            r#"{{"protocolVersion":"{REVISION}","capabilities":{{}},"clientInfo":{{"name":"{name}","version":"1"}}}}"#
+        );
+        let answer = bridge.request("1", "initialize", &params);
+        assert_eq!(value(&answer)["error"]["code"] == -31001, is_error, "{name}: {answer}");
+        assert!(answer.contains("refused"), "the cause: {answer}");
+        bridge.finish();
+    }
 }

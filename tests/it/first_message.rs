@@ -128,9 +128,9 @@ fn a_server_that_starts_later_is_reached() {
     bridge.send(&initialize("1", REVISION));
     assert_placeholder(&bridge.response("1"), REVISION);
     bridge.send(&initialized());
-    bridge.send(&request("2", "tools/list", "{}"));
+    bridge.send(&request("2", "tools/call", "{}"));
     upstream.listen();
-    assert_eq!(bridge.response("2"), result("2", "{}"), "a request waits for the server");
+    assert_eq!(bridge.response("2"), result("2", "{}"), "a call waits for the server");
     bridge.message("notifications/tools/list_changed");
     bridge.finish();
     assert_eq!(

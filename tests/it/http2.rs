@@ -15,24 +15,33 @@ fn proxied(url: &str, proxy: &str) -> Bridge {
     bridge
 }
 
+/// How many calls are in flight at once.
+const CALLS: usize = 20;
+
+/// Makes calls that the upstream holds until all have come.
+#[track_caller]
+fn calls_at_once_succeed(bridge: &mut Bridge, upstream: &Upstream) {
+    let ids: Vec<_> = (0..CALLS).map(|id| id.to_string()).collect();
+    for id in &ids {
+        bridge.send(&request(id, "tools/call", "{}"));
+    }
+    upstream.wait_for("tools/call", CALLS);
+    bridge.still_works();
+    for _ in &ids {
+        upstream.take("tools/call").result("{}");
+    }
+    for id in &ids {
+        assert_eq!(bridge.response(id), result(id, "{}"));
+    }
+}
+
 #[test]
 fn all_requests_share_one_connection() {
     over_http2(|| {
         let upstream = Upstream::holding(["GET", "tools/call"]);
         let mut bridge = Bridge::connected(&upstream);
         let get = upstream.take("GET").sse();
-        let ids: Vec<_> = (0..20).map(|id| id.to_string()).collect();
-        for id in &ids {
-            bridge.send(&request(id, "tools/call", "{}"));
-        }
-        upstream.wait_for("tools/call", ids.len());
-        bridge.still_works();
-        for _ in &ids {
-            upstream.take("tools/call").result("{}");
-        }
-        for id in &ids {
-            assert_eq!(bridge.response(id), result(id, "{}"));
-        }
+        calls_at_once_succeed(&mut bridge, &upstream);
         get.event(&notification("notifications/x", "{}"));
         bridge.message("notifications/x");
         bridge.finish();
@@ -121,23 +130,13 @@ fn a_server_that_admits_few_streams_gets_more_connections() {
             upstream.listen();
             let mut bridge = Bridge::connected(&upstream);
             let get = upstream.take("GET").sse();
-            let ids: Vec<_> = (0..20).map(|id| id.to_string()).collect();
-            for id in &ids {
-                bridge.send(&request(id, "tools/call", "{}"));
-            }
-            upstream.wait_for("tools/call", ids.len());
-            bridge.still_works();
-            for _ in &ids {
-                upstream.take("tools/call").result("{}");
-            }
-            for id in &ids {
-                assert_eq!(bridge.response(id), result(id, "{}"));
-            }
+            calls_at_once_succeed(&mut bridge, &upstream);
             drop(get);
             bridge.finish();
-            assert_eq!(upstream.count("tools/call"), ids.len(), "no call is sent twice");
+            assert_eq!(upstream.count("tools/call"), CALLS, "no call is sent twice");
+            // On a busy machine a connection may take so long to open that another one is opened in its place.
             let needed = 22_usize.div_ceil(most_streams as usize);
-            assert!(upstream.connections() <= needed + 1, "{} connections", upstream.connections());
+            assert!(upstream.connections() <= needed + needed / 4 + 1, "{} connections", upstream.connections());
         });
     }
 }

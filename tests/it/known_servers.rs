@@ -344,3 +344,20 @@ fn a_login_that_is_missing_by_now_is_announced_after_a_list_of_an_earlier_run() 
     assert!(now.as_array().unwrap().len() > known.as_array().unwrap().len(), "a tool that signs in: {now}");
     bridge.finish();
 }
+
+#[test]
+fn a_client_that_asks_for_the_modern_era_first_does_not_wait_for_that_of_a_known_server() {
+    let home = tempfile::tempdir().unwrap();
+    let mut upstream = Upstream::start(server(&tools(&["read_it"])));
+    visit(launch(&upstream, home.path()));
+    upstream.stop();
+    let mut bridge = launch(&upstream, home.path()).start();
+    let started = Instant::now();
+    let refused = bridge.request("1", "server/discover", "{}");
+    assert_eq!(error_of(&refused).0, -32601, "the client goes on with initialize: {refused}");
+    bridge.initialize();
+    assert_eq!(names(&bridge.request("2", "tools/list", "{}")), ["read_it"]);
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(7), "the startup wait is 15 seconds, and this took {took:?}");
+    bridge.finish();
+}

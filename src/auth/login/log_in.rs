@@ -221,7 +221,10 @@ pub(crate) async fn complete_login(context: &Arc<LoginContext>, redirect: &str) 
 
 /// Finishes the login under way with the whole address that the browser ended at. A model brings it, perhaps not the one
 /// that its person gave it: of a code alone nothing shows that it is for this login.
-pub(crate) async fn complete_with_address(context: &Arc<LoginContext>, address: &str) -> Result<(), LoginError> {
+pub(in crate::auth) async fn complete_with_address(
+    context: &Arc<LoginContext>,
+    address: &str,
+) -> Result<(), LoginError> {
     if !address.contains("state=") {
         return Err(LoginError::Other("that is not the whole address that the browser ended at".to_owned()));
     }

@@ -16,4 +16,5 @@ pub use error::LoginError;
 pub use prompt::LoginOptions;
 
 pub(super) use background::{begin_in_background, is_login_useless};
-pub(crate) use log_in::{begin_login, complete_login, complete_with_address, log_in, prepare_login};
+pub(super) use log_in::complete_with_address;
+pub(crate) use log_in::{begin_login, complete_login, log_in, prepare_login};

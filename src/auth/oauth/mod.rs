@@ -19,7 +19,7 @@ use super::challenge::Challenge;
 use super::error::AuthError;
 use super::expiry::Freshness;
 use super::headers::authorization;
-use super::login::{begin_in_background, is_login_useless};
+use super::login::{LoginError, begin_in_background, complete_with_address, is_login_useless};
 use super::login_context::LoginContext;
 use super::record::{Record, Tokens, fingerprint};
 use super::refresh::{Reason, RefreshError, RefreshFailure, Refresher};
@@ -64,6 +64,11 @@ impl OAuth {
             was_refused: AtomicBool::new(false),
             last_look: LastLook::default(),
         })
+    }
+
+    /// Finishes the login under way with the whole address that the browser ended at.
+    pub(super) async fn complete_login(&self, address: &str) -> Result<(), LoginError> {
+        complete_with_address(&self.context, address).await
     }
 
     /// Waits for a refresh that has begun. The error is that of what could not be kept.

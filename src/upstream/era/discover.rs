@@ -30,7 +30,11 @@ pub(crate) async fn discover(
         async move { carry(&era, &request, false).await }
     });
     let begun = Instant::now();
-    let is_known = era.takes_modern() == Some(true) && era.memory.recall(|record| record.discover.is_some());
+    let is_known = era.memory.recall(|record| match era.takes_modern() {
+        Some(true) => record.discover.is_some(),
+        // The client goes on with `initialize`, whose result is known.
+        _ => record.initialize.is_some(),
+    });
     let carried = era.in_time(options.wait_for_answer(is_known), carrying).await;
     if matches!(&carried, None | Some(Ok(Err(Failure::Unreachable(_))))) {
         era.set_unanswered(begun);

@@ -16,8 +16,8 @@ pub(crate) const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 /// How many different lines of one outage are warnings. A server may put the time into its error page.
 const MOST_LINES: usize = 8;
 
-/// How long a list waits for a server that was not there a moment ago.
-const MOMENT: Duration = Duration::from_millis(250);
+/// How long a list waits for a server that was not there a moment ago. Some clients request it several times.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// The outage of one server. Each attempt that fails and each response change it, in whatever session; each request
 /// that waits for the server reads it.
@@ -106,13 +106,13 @@ impl Outage {
 
     /// Ready with the reason when it is clear that the server is not there at the start; never, if it is there.
     pub(crate) async fn absent(&self) -> Failure {
-        let (first_sent, was_there) = {
+        let (first_sent, is_known) = {
             let state = self.state.lock();
-            (state.first_sent, state.was_there)
+            // When no request waits any more, each has an attempt made that shows whether the server is there.
+            (state.first_sent, state.was_there || state.wait.as_ref().is_some_and(|wait| wait.is_over))
         };
-        // For a moment in any case: the server may be there again since the last attempt.
         let until = first_sent.unwrap_or_else(Instant::now).checked_add(self.absent_wait);
-        if let (false, Some(until)) = (was_there, until) {
+        if let (false, Some(until)) = (is_known, until) {
             tokio::time::sleep_until(until.max(Instant::now() + MOMENT).into()).await;
             if let Some(reason) = self.reason() {
                 return reason;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::state::LoginState;
+use super::state::{LoginState, Reply};
 use crate::auth::LoginPrompt;
 use crate::files::sha256;
 use crate::message::{self, Id, Initialize, Message};
@@ -24,19 +24,6 @@ const THINK: Duration = Duration::from_secs(300);
 
 /// How long after the question the login may be made.
 const LOGIN: Duration = Duration::from_secs(3600);
-
-/// What came of the question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reply {
-    /// The person was shown the address, and goes there.
-    Accepted,
-    Declined,
-    /// Not asked, or perhaps not shown to the person.
-    NotShown,
-}
-
-/// The last question, and its reply once there is one.
-pub(super) type Question = (LoginPrompt, watch::Receiver<Option<Reply>>);
 
 /// Asks the person to open the address, if the client can do that. Requests that need the same login wait for one reply.
 pub(super) async fn ask(state: &Arc<LoginState>, prompt: &LoginPrompt) -> Reply {

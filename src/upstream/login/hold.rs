@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::elicitation::{self, Reply};
-use super::state::{LoginState, RequestParams};
+use super::elicitation;
+use super::state::{LoginState, Reply, RequestParams};
 use crate::auth::AuthMode;
 use crate::message::{self, Message};
 use crate::upstream::Failure;
@@ -34,12 +34,12 @@ pub(super) async fn hold(state: &Arc<LoginState>, request: &Message) -> Result<(
         let Ok(Some(prompt)) = prompt else { return false };
         let _waiting = state.wait_for_person(request.requests().len());
         // A user who wants errors wants them at once, and so does one who did not log in the last time.
-        if state.sender().auth.mode() == AuthMode::Error || state.was_in_vain(&prompt) {
+        if state.sender().auth.mode() == AuthMode::Error || state.has_waited_for(&prompt) {
             return false;
         }
         // What a tool returns is read by a person, or by a model that passes it on.
-        let was_told = request.method() == Some("tools/call") && state.note_told(&prompt);
-        let is_seen = was_told || prompt.has_tab() || state.is_accepted(&prompt);
+        let was_shown = request.method() == Some("tools/call") && state.note_shown(&prompt);
+        let is_seen = was_shown || prompt.has_tab() || state.is_accepted(&prompt);
         if !is_seen && elicitation::ask(state, &prompt).await != Reply::Accepted {
             return !status.is_wanted();
         }
@@ -52,7 +52,7 @@ pub(super) async fn hold(state: &Arc<LoginState>, request: &Message) -> Result<(
     match logged_in {
         Ok(true) => return Ok(()),
         Ok(false) => {}
-        Err(_) => state.note_in_vain(status.prompt(Duration::ZERO).await.ok().flatten()),
+        Err(_) => state.note_waited(status.prompt(Duration::ZERO).await.ok().flatten()),
     }
     Err(state.sender().login_needed().await)
 }

@@ -12,7 +12,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::elicitation::Question;
 use crate::auth::{AuthMode, LoginPrompt, LoginStatus};
 use crate::message::{Id, Kind, Message};
 use crate::upstream::Failure;
@@ -23,6 +22,19 @@ use crate::upstream::session::placeholder::login_tool;
 
 /// Carries a request to the server, whatever route it takes.
 pub(crate) type Carry<'a> = dyn Fn(Message) -> BoxFuture<'a, Result<Outcome, Failure>> + Sync + 'a;
+
+/// What came of the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// The person was shown the address, and goes there.
+    Accepted,
+    Declined,
+    /// Not asked, or perhaps not shown to the person.
+    NotShown,
+}
+
+/// The last question, and its reply once there is one.
+pub(super) type Question = (LoginPrompt, watch::Receiver<Option<Reply>>);
 
 /// A session, and who waits for a login in it. Each request that needs a login reads it and adds itself.
 pub(super) struct LoginState {
@@ -50,9 +62,9 @@ pub(super) struct LoginState {
     /// The login whose address the user of a modern client accepted.
     accepted: Mutex<Option<LoginPrompt>>,
     /// The login whose address the call of a tool was answered with.
-    told: Mutex<Option<LoginPrompt>>,
+    shown: Mutex<Option<LoginPrompt>>,
     /// The login, with its tab, that a request was held for in vain.
-    in_vain: Mutex<Option<LoginPrompt>>,
+    waited_for: Mutex<Option<LoginPrompt>>,
     /// A modern client's subscriptions that are acknowledged, though the server has not been sent them.
     acknowledged: Mutex<HashSet<Id>>,
 }
@@ -72,8 +84,8 @@ impl LoginState {
             question: Mutex::default(),
             prompted: Mutex::default(),
             accepted: Mutex::default(),
-            told: Mutex::default(),
-            in_vain: Mutex::default(),
+            shown: Mutex::default(),
+            waited_for: Mutex::default(),
             acknowledged: Mutex::default(),
         }
     }
@@ -182,19 +194,19 @@ impl LoginState {
 
     /// The call of a tool is answered with this login's address. True if one was before: the person has had the time to
     /// read it.
-    pub(super) fn note_told(&self, prompt: &LoginPrompt) -> bool {
-        let before = self.told.lock().replace(prompt.clone());
+    pub(super) fn note_shown(&self, prompt: &LoginPrompt) -> bool {
+        let before = self.shown.lock().replace(prompt.clone());
         before.is_some_and(|before| before.is_same_login(prompt))
     }
 
     /// A request was held for this login as long as a client allows.
-    pub(super) fn note_in_vain(&self, prompt: Option<LoginPrompt>) {
-        *self.in_vain.lock() = prompt;
+    pub(super) fn note_waited(&self, prompt: Option<LoginPrompt>) {
+        *self.waited_for.lock() = prompt;
     }
 
     /// Whether a request was held for this login, with this tab, and nobody logged in.
-    pub(super) fn was_in_vain(&self, prompt: &LoginPrompt) -> bool {
-        self.in_vain.lock().as_ref().is_some_and(|held| held.tab == prompt.tab && held.is_same_login(prompt))
+    pub(super) fn has_waited_for(&self, prompt: &LoginPrompt) -> bool {
+        self.waited_for.lock().as_ref().is_some_and(|held| held.tab == prompt.tab && held.is_same_login(prompt))
     }
 
     /// Notes that a subscription is acknowledged, until the guard is dropped.

@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::Failure;
-use super::client_program::ClientProgram;
+use super::client_program::{ClientProgram, needs_a_failed_start};
 use super::era::{Era, Memory, Record, Suspicion, has_changed, may_have_changed};
 use super::exchange::{Outcome, Reply, Sender, ToClient};
 use super::transport::legacy::{LegacyTransport, notify_early};
@@ -88,13 +88,14 @@ impl Session {
         async move {
             let Era { memory, options, .. } = &*session.era;
             let known_wait = options.wait_for_answer(true);
-            let mut wait = options.wait_for_answer(memory.recall(Record::is_known));
+            let is_known = memory.recall(Record::is_known);
+            let mut wait = options.wait_for_answer(is_known);
             let waited_before = session.era.waited_before();
             if let Some(waited) = waited_before {
                 wait = wait.saturating_sub(waited).max(known_wait);
             }
             // A client that has waited for this server once does not wait for what is known to be in vain.
-            let in_vain = async {
+            let gives_up = async {
                 match waited_before {
                     Some(_) => session.gate.until_trouble().await,
                     None => std::future::pending().await,
@@ -103,12 +104,16 @@ impl Session {
             let answered = tokio::select! {
                 biased;
                 answered = session.era.in_time(wait, answer) => answered,
-                () = in_vain => None,
+                () = gives_up => None,
             };
             match answered {
                 Some(Ok(answer)) => answer.map(Outcome::Answer),
                 Some(Err(_)) => Err(Failure::NotOpen("another initialize took the place of this one".to_owned())),
                 None => {
+                    let reason = session.link.sender.outage.reason();
+                    if let Some(reason) = reason.filter(|_| !is_known && needs_a_failed_start(&message)) {
+                        return Err(reason);
+                    }
                     log::info!("{} has not answered in time; answering initialize for it", session.link.sender.host);
                     Ok(Outcome::Answer(placeholder::initialize_response(&session.link, memory, &message)))
                 }

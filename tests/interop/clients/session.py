@@ -163,6 +163,9 @@ class Session:
         at, where = min(found, default=(None, None))
         return (at - (self.server_started() or self.begun), where) if at else (None, None)
 
+    def starts(self):
+        return sum(event["way"] == "start" for event in self.tap())
+
     def stderr(self):
         return [event["text"] for event in self.tap() if event["way"] == "stderr"]
 

@@ -55,6 +55,7 @@
 //! * [`auth`]: which credential does a request get, and what follows a 401 or 403 (`oauth`)? `login`, `refresh`,
 //!   `grants` and `discovery` make logins; `store` keeps them; `login_lock` lets one process of the machine log in, and
 //!   rations browser tabs.
+//! * [`install`]: how does an entry get into a client's configuration file, and out of it again?
 //! * [`command`]: `login`, `logout`, `status`, `tools`, `call`. `client` is this program as an MCP client of its own
 //!   bridge; `schema` reads the schemas of arguments.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
@@ -71,6 +72,7 @@ pub mod command;
 pub mod config;
 pub mod error;
 mod files;
+pub mod install;
 pub mod log;
 pub mod message;
 pub mod net;

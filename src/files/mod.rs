@@ -1,9 +1,10 @@
 //! How are private files written: readable only by the user, replaced as a whole, durable? `access`: which files are
-//! trusted.
+//! trusted. `other`: how are the files of other programs changed?
 //!
-//! Every write to the disk goes through this file, except that the log appends to its files itself.
+//! Every write to the disk goes through this room, except that the log appends to its files itself.
 
 mod access;
+mod other;
 
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
@@ -14,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 
 pub(crate) use access::{check, check_folder, read, warn_if_readable};
+pub(crate) use other::{OtherFile, ReplaceError, create_new};
 
 /// How the name of an unfinished file begins.
 const UNFINISHED: &str = ".unfinished-";

@@ -1,0 +1,131 @@
+//! What does an entry look like for each client, and what does an entry of others say?
+
+use super::super::edit::Value;
+
+/// The kinds of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::install) enum Shape {
+    /// `command`, `args`, `env`.
+    Plain,
+    /// The same in a file of its own for each entry.
+    OwnFile,
+    /// The same with `type: stdio`.
+    Stdio,
+    /// The same with `type: local` and the tools that may be used: without them none are.
+    Local,
+    /// The same with `source: custom`.
+    Custom,
+    /// One list for the program and its arguments; `environment`.
+    OneList,
+    /// `cmd`, `args`, `envs`, and what else Goose wants.
+    Goose,
+}
+
+/// What an entry starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::install) struct Server {
+    /// The program and its arguments; empty for a server that is reached directly.
+    pub(in crate::install) command: Vec<String>,
+    /// The variables.
+    pub(in crate::install) env: Vec<(String, String)>,
+    /// The address of a server that is reached directly.
+    pub(in crate::install) url: Option<String>,
+    /// Whether the entry keeps all that in `transport`.
+    is_nested: bool,
+}
+
+impl Shape {
+    /// A new entry.
+    pub(in crate::install) fn entry(self, name: &str, program: &str, args: &[String], env: &[(&str, &str)]) -> Value {
+        let mut members = match self {
+            Self::Plain | Self::OwnFile => vec![],
+            Self::Stdio => vec![("type", Value::text("stdio"))],
+            Self::Local | Self::OneList => vec![("type", Value::text("local"))],
+            Self::Custom => vec![("source", Value::text("custom"))],
+            Self::Goose => vec![
+                ("name", Value::text(name)),
+                ("description", Value::text(format!("{name}, through mcp-ferry"))),
+                ("type", Value::text("stdio")),
+            ],
+        };
+        members.extend(self.command(program, args));
+        let variables =
+            || Value::Table(env.iter().map(|(name, value)| ((*name).to_owned(), Value::text(*value))).collect());
+        match self {
+            Self::OneList => {
+                members.extend((!env.is_empty()).then(|| ("environment", variables())));
+                members.push(("enabled", Value::Bool(true)));
+            }
+            Self::Goose => {
+                members.push(("envs", variables()));
+                members.push(("enabled", Value::Bool(true)));
+                members.push(("timeout", Value::Other("300".to_owned())));
+            }
+            _ => members.extend((!env.is_empty()).then(|| ("env", variables()))),
+        }
+        if self == Self::Local {
+            members.push(("tools", Value::texts(["*"])));
+        }
+        table(members)
+    }
+
+    /// The part of an entry that says what to start.
+    fn command(self, program: &str, args: &[String]) -> Vec<(&'static str, Value)> {
+        let args = args.iter().map(String::as_str);
+        match self {
+            Self::OneList => vec![("command", Value::texts([program].into_iter().chain(args)))],
+            Self::Goose => vec![("cmd", Value::text(program)), ("args", Value::texts(args))],
+            _ => vec![("command", Value::text(program)), ("args", Value::texts(args))],
+        }
+    }
+
+    /// What has an entry start this program instead; all else in it stays.
+    pub(in crate::install) fn other_command(self, server: &Server, program: &str, args: &[String]) -> Value {
+        let command = table(self.command(program, args));
+        if server.is_nested { table(vec![("transport", command)]) } else { command }
+    }
+}
+
+impl Server {
+    /// What an entry says, whatever its client.
+    pub(in crate::install) fn read(entry: &Value) -> Self {
+        let nested = entry.get("transport").filter(|transport| matches!(transport, Value::Table(_)));
+        let inner = nested.unwrap_or(entry);
+        let words = |value: &Value| match value {
+            Value::Text(text) => vec![text.clone()],
+            Value::List(items) => items.iter().filter_map(Value::as_text).map(str::to_owned).collect(),
+            // Zed's old notation.
+            Value::Table(_) => value.get("path").and_then(Value::as_text).map(str::to_owned).into_iter().collect(),
+            _ => vec![],
+        };
+        let first = ["command", "cmd"].iter().find_map(|key| inner.get(key));
+        let args = inner.get("args").or_else(|| first?.get("args"));
+        let variables = ["env", "environment", "envs"].iter().find_map(|key| inner.get(key).or_else(|| entry.get(key)));
+        let env = variables.map(Value::members).unwrap_or_default().iter();
+        Self {
+            command: first.into_iter().chain(args).flat_map(words).collect(),
+            env: env.filter_map(|(name, value)| Some((name.clone(), value.as_text()?.to_owned()))).collect(),
+            url: ["url", "serverUrl", "httpUrl", "uri"]
+                .iter()
+                .find_map(|key| inner.get(key).and_then(Value::as_text))
+                .map(str::to_owned),
+            is_nested: nested.is_some(),
+        }
+    }
+
+    /// Whether it starts this program.
+    pub(in crate::install) fn is_ours(&self) -> bool {
+        self.command.first().is_some_and(|command| base_name(command) == "mcp-ferry")
+    }
+}
+
+/// The name of a program without its folder and its extension, in lower case.
+pub(in crate::install) fn base_name(command: &str) -> String {
+    let name = command.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
+    let bare = [".exe", ".cmd", ".bat", ".ps1"].iter().find_map(|extension| name.strip_suffix(extension));
+    bare.map_or(name.clone(), str::to_owned)
+}
+
+fn table(members: Vec<(&str, Value)>) -> Value {
+    Value::Table(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}

@@ -1,0 +1,62 @@
+//! What stands in an entry, whatever the format of its file?
+
+/// A value of an entry. Tables keep their order, and what is no text of ours is kept as it is spelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// A text.
+    Text(String),
+    /// A truth value.
+    Bool(bool),
+    /// Values in a row.
+    List(Vec<Value>),
+    /// Values with names.
+    Table(Vec<(String, Value)>),
+    /// A number, a date, `null`: as it is spelled in the file.
+    Other(String),
+}
+
+impl Value {
+    /// A text.
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Texts in a row.
+    pub(crate) fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
+        Self::List(texts.into_iter().map(Self::text).collect())
+    }
+
+    /// What a table has under this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        let Self::Table(members) = self else { return None };
+        members.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// The text, if it is one.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        let Self::Text(text) = self else { return None };
+        Some(text)
+    }
+
+    /// The texts, if it is a list of nothing else.
+    pub(crate) fn as_texts(&self) -> Option<Vec<&str>> {
+        let Self::List(items) = self else { return None };
+        items.iter().map(Self::as_text).collect()
+    }
+
+    /// The names and values of a table.
+    pub(crate) fn members(&self) -> &[(String, Value)] {
+        let Self::Table(members) = self else { return &[] };
+        members
+    }
+
+    /// Whether a table in a file has all of this, in any order, and perhaps more that a person has added.
+    pub(crate) fn is_in(&self, found: &Self) -> bool {
+        match (self, found) {
+            (Self::Table(wanted), Self::Table(_)) => {
+                wanted.iter().all(|(name, value)| found.get(name).is_some_and(|found| value.is_in(found)))
+            }
+            _ => self == found,
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! How does an entry get into a client's configuration file, and out of it again, without touching anything else?
+//!
+//! `clients` says where which client has its servers, `world` where that is on this machine. `plan` reads a file and asks
+//! `edit`, which is pure, for the text with the entry; `notices` looks at the neighbours. `apply` writes: a copy and a
+//! `record` first, then the file, by the room [`files`](crate::files). `undo` takes an entry out again, and `chain`
+//! has the records of the others know. `mcp_remote` reads
+//! the commands of mcp-remote, `program` chooses the path of this program, and a [`Report`] tells of it all.
+#![allow(dead_code)]
+
+mod apply;
+mod chain;
+mod client_lock;
+mod clients;
+mod diff;
+mod edit;
+mod mcp_remote;
+mod notices;
+mod plan;
+mod program;
+mod record;
+mod report;
+mod request;
+#[cfg(test)]
+mod tests;
+mod undo;
+mod world;
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use clients::Server;
+use edit::Value;
+use plan::{Plan, Planned, Wanted};
+use record::{Record, Records};
+
+pub use clients::{CLIENTS, Client, Sure};
+pub use edit::{Place, Refusal};
+pub use report::{Outcome, Report, Step};
+pub use request::{InstallError, Removal, Request, name_of};
+pub use world::{System, World};
+
+/// How often a file is read again that changes while it is edited.
+const TRIES: usize = 3;
+
+/// A client on this machine.
+#[derive(Debug)]
+pub struct Listed {
+    /// The client.
+    pub client: &'static Client,
+    /// Whether it seems to be installed.
+    pub is_found: bool,
+    /// Its files, and whether they exist.
+    pub files: Vec<(PathBuf, bool)>,
+    /// The entries that we have written: name and address.
+    pub entries: Vec<(String, String)>,
+}
+
+/// The clients and their files. Nothing of theirs is read: on macOS, reading asks the person first.
+pub fn list(world: &World) -> Vec<Listed> {
+    let records = Records::preview(&world.records).all();
+    let listed = |client: &'static Client| {
+        let files = client.files(world, "NAME").into_iter().map(|path| (path.exists(), path));
+        let entries = records.iter().filter(|record| record.client == client.name);
+        Listed {
+            client,
+            is_found: client.is_found(world),
+            files: files.map(|(exists, path)| (path, exists)).collect(),
+            entries: entries.map(|record| (record.name.clone(), record.url.clone())).collect(),
+        }
+    };
+    CLIENTS.iter().map(listed).collect()
+}
+
+/// Writes an entry into the files of clients.
+pub fn install(world: &World, request: &Request) -> Result<Report, InstallError> {
+    let name = request.name()?;
+    let chosen = request::clients(&request.clients)?;
+    let records = open(world, request.is_preview)?;
+    let program = program::program(world);
+    let args: Vec<String> = [request.url.clone()].into_iter().chain(request.options.iter().cloned()).collect();
+    let env: Vec<(&str, &str)> = request.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let notices = program.notice.iter().cloned().chain(notices::options(&request.options)).collect();
+    let mut report = Report { notices, is_preview: request.is_preview, ..Report::default() };
+    for client in chosen {
+        let entry = client.shape.entry(&name, &program.path, &args, &env);
+        let wanted = Wanted { name: &name, url: &request.url, entry, takes_over: false };
+        let files = client.files(world, &name);
+        if !client.is_written || files.is_empty() {
+            report.steps.push(by_hand(client, files.into_iter().next(), &wanted));
+            continue;
+        }
+        for path in files {
+            let mut step = put(&records, client, &path, &wanted, request.is_preview);
+            step.notices.extend(notices::extensions(client, &path, &request.url));
+            // A link ends in the history of a browser, where no secret may be.
+            if matches!(step.outcome, Outcome::Refused(_)) && env.is_empty() {
+                step.link = link(client, &name, &program.path, &args);
+            }
+            report.steps.push(step);
+        }
+    }
+    Ok(report)
+}
+
+/// Makes entries that start mcp-remote ours, with the same meaning. [`uninstall`] undoes it.
+pub fn replace_mcp_remote(world: &World, clients: &[String], is_preview: bool) -> Result<Report, InstallError> {
+    let chosen = if clients.is_empty() { found(world) } else { request::clients(clients)? };
+    let records = open(world, is_preview)?;
+    let program = program::program(world);
+    let mut report = Report { notices: program.notice.into_iter().collect(), is_preview, ..Report::default() };
+    for client in chosen.into_iter().filter(|client| client.is_written) {
+        for path in client.files(world, "*").into_iter().flat_map(|path| world::each_existing(&path)) {
+            let entries = match plan::look(client, &path) {
+                Ok(entries) => entries,
+                Err(refusal) => {
+                    report.steps.push(step(client, &path, "mcp-remote", Outcome::Refused(refusal)));
+                    continue;
+                }
+            };
+            let servers = entries.iter().map(|(name, entry)| (name, Server::read(entry)));
+            for (name, server) in servers.filter(|(_, server)| mcp_remote::is_mentioned(server)) {
+                let Some(args) = mcp_remote::arguments(&server) else {
+                    let reason = "it starts mcp-remote in a way that only a person can translate";
+                    report.steps.push(step(client, &path, name, Outcome::Refused(Refusal::new(reason))));
+                    continue;
+                };
+                let entry = client.shape.other_command(&server, &program.path, &args);
+                let wanted = Wanted { name, url: &args[0], entry, takes_over: true };
+                report.steps.push(put(&records, client, &path, &wanted, is_preview));
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// Takes entries out of the files of clients again: those that records tell of, and others of ours with this name or
+/// address.
+pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallError> {
+    let chosen =
+        if removal.clients.is_empty() { CLIENTS.iter().collect() } else { request::clients(&removal.clients)? };
+    let records = open(world, removal.is_preview)?;
+    let mut report = Report { is_preview: removal.is_preview, ..Report::default() };
+    let mut done: Vec<(PathBuf, String)> = Vec::new();
+    let matches = |record: &Record| removal.is_meant(&record.name, &record.url);
+    for record in records.all().into_iter().filter(matches) {
+        let Some(client) = chosen.iter().copied().find(|client| client.name == record.client) else { continue };
+        let undone = undo::undo(&records, client, &record, removal.is_preview);
+        report.steps.push(undone_step(client, &record.path, &record.name, undone));
+        done.push((record.path, record.name));
+    }
+    for client in chosen.into_iter().filter(|client| client.is_written) {
+        for path in client.files(world, "*").into_iter().flat_map(|path| world::each_existing(&path)) {
+            let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+            for (name, entry) in plan::look(client, &path).unwrap_or_default() {
+                let server = Server::read(&entry);
+                let url = server.command.get(1..).unwrap_or_default().iter().find(|word| word.contains("://"));
+                let is_meant = removal.is_meant(&name, url.map_or("", String::as_str));
+                if server.is_ours() && is_meant && !done.contains(&(real.clone(), name.clone())) {
+                    let undone = undo::take_out(client, &path, &name, removal.is_preview);
+                    report.steps.push(undone_step(client, &path, &name, undone));
+                }
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// A file of a client, as it is read.
+#[derive(Debug)]
+pub struct Scanned {
+    /// The client.
+    pub client: &'static Client,
+    /// The file.
+    pub path: PathBuf,
+    /// Its entries, or why they cannot be read.
+    pub entries: Result<Vec<Entry>, Refusal>,
+}
+
+/// An entry of a client's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// What it starts: the program and its arguments. Empty for a server that is reached directly.
+    pub command: Vec<String>,
+    /// The variables that it sets. Their values may be secrets.
+    pub env: Vec<(String, crate::log::Secret)>,
+    /// The address of a server that is reached directly.
+    pub url: Option<String>,
+    /// Whether it starts mcp-ferry.
+    pub is_ours: bool,
+    /// The arguments of mcp-remote, if it starts that.
+    pub mcp_remote: Option<Vec<String>>,
+}
+
+/// Reads the files of all clients that are there; nothing is written.
+pub fn scan(world: &World) -> Vec<Scanned> {
+    let entry = |(name, value): &(String, Value)| {
+        let server = Server::read(value);
+        Entry {
+            name: name.clone(),
+            is_ours: server.is_ours(),
+            mcp_remote: mcp_remote::arguments(&server),
+            env: server.env.iter().map(|(name, value)| (name.clone(), crate::log::Secret::new(value))).collect(),
+            url: server.url,
+            command: server.command,
+        }
+    };
+    let mut scanned = Vec::new();
+    for client in CLIENTS {
+        for path in client.files(world, "*").into_iter().flat_map(|path| world::each_existing(&path)) {
+            let entries = plan::look(client, &path).map(|entries| {
+                plan::hide_secrets(&entries);
+                entries.iter().map(entry).collect()
+            });
+            scanned.push(Scanned { client, path, entries });
+        }
+    }
+    scanned
+}
+
+/// The clients that seem to be installed, and whose files we write.
+pub fn found(world: &World) -> Vec<&'static Client> {
+    CLIENTS.iter().filter(|client| client.is_written && client.is_found(world)).collect()
+}
+
+fn open(world: &World, is_preview: bool) -> Result<Records, InstallError> {
+    if is_preview { Ok(Records::preview(&world.records)) } else { Ok(Records::lock(&world.records)?) }
+}
+
+/// Writes one entry into one file, or says what would change.
+fn put(records: &Records, client: &'static Client, path: &Path, wanted: &Wanted<'_>, is_preview: bool) -> Step {
+    for _ in 0..TRIES {
+        let (plan, notices) = plan::plan(records, client, path, wanted);
+        let (outcome, diff, backup) = match plan {
+            Plan::Nothing => (Outcome::Unchanged, String::new(), None),
+            Plan::Refused(refusal) => (Outcome::Refused(refusal), String::new(), None),
+            Plan::Change(planned) if is_preview => (planned.outcome, planned.diff, None),
+            Plan::Change(mut planned) => match apply::apply(records, &mut planned) {
+                Ok(backup) => {
+                    let Planned { outcome, diff, .. } = *planned;
+                    (outcome, diff, backup)
+                }
+                Err(crate::files::ReplaceError::Changed) => continue,
+                Err(error) => {
+                    let reason = Refusal::new(format!("the file cannot be written: {error}"));
+                    let kept = planned.record.backup.filter(|backup| backup.exists());
+                    (Outcome::Refused(reason), String::new(), kept)
+                }
+            },
+        };
+        return Step { diff, notices, backup, ..step(client, path, wanted.name, outcome) };
+    }
+    step(client, path, wanted.name, Outcome::Refused(undo::changing()))
+}
+
+fn step(client: &'static Client, path: &Path, name: &str, outcome: Outcome) -> Step {
+    let takes_effect = matches!(
+        outcome,
+        Outcome::Inserted | Outcome::Replaced | Outcome::Restored | Outcome::Removed | Outcome::Snippet(_)
+    );
+    Step {
+        client: client.name,
+        title: client.title,
+        path: Some(path.to_owned()),
+        name: crate::log::foreign_name(name),
+        outcome,
+        diff: String::new(),
+        notices: Vec::new(),
+        backup: None,
+        link: None,
+        restart: Some(client.restart).filter(|restart| takes_effect && !restart.is_empty()),
+    }
+}
+
+fn undone_step(client: &'static Client, path: &Path, name: &str, undone: undo::Undone) -> Step {
+    let path = &program::plain(path);
+    match undone {
+        Ok((outcome, diff)) => Step { diff, ..step(client, path, name, outcome) },
+        Err(refusal) => step(client, path, name, Outcome::Refused(refusal)),
+    }
+}
+
+/// What a person can add to the file of a client that we do not write.
+fn by_hand(client: &'static Client, path: Option<PathBuf>, wanted: &Wanted<'_>) -> Step {
+    let outcome = Outcome::Snippet(plan::snippet(client, client.section(b""), wanted));
+    Step { path, ..step(client, Path::new(""), wanted.name, outcome) }
+}
+
+/// The address that has a client itself add an entry.
+fn link(client: &Client, name: &str, program: &str, args: &[String]) -> Option<String> {
+    let config = serde_json::json!({ "command": program, "args": args }).to_string();
+    Some(client.link?.replace("{name}", name).replace("{config}", &BASE64_STANDARD.encode(config)))
+}

@@ -56,6 +56,7 @@
 //!   `grants` and `discovery` make logins; `store` keeps them; `login_lock` lets one process of the machine log in, and
 //!   rations browser tabs.
 //! * [`install`]: how does an entry get into a client's configuration file, and out of it again?
+//! * [`doctor`]: why does a server not work here? Steps, causes and their codes.
 //! * [`command`]: `login`, `logout`, `status`, `tools`, `call`. `client` is this program as an MCP client of its own
 //!   bridge; `schema` reads the schemas of arguments.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
@@ -70,6 +71,7 @@ pub mod bridge;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod doctor;
 pub mod error;
 mod files;
 pub mod install;

@@ -4,8 +4,7 @@
 pub(super) const EXAMPLES: &str = "\
 Examples:
   mcp-ferry install https://mcp.example.com/mcp      into the programs that you choose
-  mcp-ferry https://mcp.example.com/mcp              the bridge, as a program starts it
-  mcp-ferry https://mcp.example.com/mcp --header 'X-Api-Key: ${KEY}'
+  mcp-ferry https://mcp.example.com/mcp --header 'X-Api-Key: ${KEY}'   the bridge
   mcp-ferry call https://mcp.example.com/mcp search query=boats";
 
 /// Below the whole help.

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::account::{LoginCommand, LogoutCommand, StatusCommand};
 use super::call::{CallCommand, ToolsCommand};
 use super::help;
+use super::install::{InstallCommand, UninstallCommand};
 use super::option::complete;
 use super::options::Options;
 
@@ -36,6 +37,12 @@ pub enum Command {
     #[command(skip)]
     Bridge(BridgeCommand),
 
+    /// Add a server to the configuration of the programs that are to use it
+    Install(InstallCommand),
+
+    /// Take a server out of the configuration of programs again
+    Uninstall(UninstallCommand),
+
     /// Log in to a server, for all programs on this machine that use it
     Login(LoginCommand),
 
@@ -57,6 +64,8 @@ macro_rules! each_command {
     ($command:expr, $typed:ident => $value:expr) => {
         match $command {
             Command::Bridge($typed) => $value,
+            Command::Install($typed) => $value,
+            Command::Uninstall($typed) => $value,
             Command::Login($typed) => $value,
             Command::Logout($typed) => $value,
             Command::Status($typed) => $value,

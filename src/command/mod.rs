@@ -2,15 +2,19 @@
 
 mod call;
 mod client;
+mod install;
 mod login;
 mod logout;
 mod output;
+mod prompt;
 mod schema;
 mod status;
 mod terminal;
 mod tools;
 
-use crate::cli::{CallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand};
+use crate::cli::{
+    CallCommand, InstallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand, UninstallCommand,
+};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::task;
@@ -53,6 +57,16 @@ pub fn call(typed: &CallCommand) -> Result<Exit, Error> {
     let arguments = call::check(typed)?;
     let called = task::run(call::run(settings, typed, arguments))?;
     call::print(&called, typed)
+}
+
+/// Writes entries into the files of other programs, or shows what there is.
+pub fn install(typed: &InstallCommand) -> Result<Exit, Error> {
+    install::install(typed)
+}
+
+/// Takes entries out again.
+pub fn uninstall(typed: &UninstallCommand) -> Result<Exit, Error> {
+    install::uninstall(typed)
 }
 
 /// Takes the place of the URL where the user names no server: the options are read with one.

@@ -17,6 +17,7 @@ mod configuration_file;
 mod cookies;
 mod credentials;
 mod discover;
+mod documented_examples;
 mod documents;
 mod early_server_requests;
 mod encodings;

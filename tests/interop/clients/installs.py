@@ -38,7 +38,7 @@ def without_entry(home, path, section):
 class Installed:
     """In front of an agent. `path` is the client's file, `client` its name for `install`, `remove` its own command."""
 
-    section, remove, calls = "mcpServers", None, True
+    section, remove, calls, reads = "mcpServers", None, True, True
 
     def prepare(self, home, command, model):
         super().prepare(home, command, model)
@@ -82,19 +82,27 @@ class Copilot(Installed, agents.Copilot):
 
 class Cline(Installed, agents.Cline):
     client, path = "cline", ".cline/data/settings/cline_mcp_settings.json"
-    remove = [MODULES / "cline", "mcp", "remove", SERVER, "--yes"]
+    remove = [MODULES / "cline", "mcp", "remove", SERVER]
 
     def setup(self, home, command, model):
         return super().setup(home, command, model)[1:]
 
 
 class Continue(Installed, agents.Continue):
+    """Its extension of editors reads a folder, which its command line does not: there somebody copies the entry."""
+
+    reads = False
     client, path = "continue", ".continue/mcpServers/ferry-bridge.json"
 
     def prepare(self, home, command, model):
         super().prepare(home, command, model)
         settings = json.loads((home / "config.yaml").read_text())
         settings.pop("mcpServers")
+        agents.write(home / ".continue/config.yaml", settings)
+
+    def copy(self, home):
+        entry = json.loads((home / self.path).read_text())["mcpServers"][SERVER]
+        settings = json.loads((home / ".continue/config.yaml").read_text()) | {"mcpServers": [{"name": SERVER} | entry]}
         agents.write(home / ".continue/config.yaml", settings)
 
     def turn(self, home, prompt):
@@ -146,9 +154,11 @@ class Attempt:
         file = self.home / agent.path
         before = file.read_bytes() if file.exists() else None
         self.check("install writes the entry", self.install() == 0 and agent.has_entry(self.home))
-        session = Session(self.setting).wait(LONGEST)
-        session.orphans(0)
-        self.story += session.story() + f"{self.target.asked}\n"
+        if not agent.reads:
+            self.turn()
+            self.check("does not read the file of its extension", not self.target.asked)
+            agent.copy(self.home)
+        self.turn()
         self.check("connects through the entry", "tools/list" in self.target.asked)
         if agent.calls:
             self.check("calls a tool through it", self.target.calls)
@@ -161,6 +171,11 @@ class Attempt:
             self.check("uninstall leaves every byte", self.ferry("uninstall", SERVER) == 0 and before == self.bytes(file))
         else:
             self.check("uninstall takes the entry out", self.ferry("uninstall", SERVER) == 0 and not agent.has_entry(self.home))
+
+    def turn(self):
+        session = Session(self.setting).wait(LONGEST)
+        session.orphans(0)
+        self.story += session.story() + f"{self.target.asked}\n"
 
     def bytes(self, file):
         return file.read_bytes() if file.exists() else None

@@ -24,6 +24,8 @@ mod proxy;
 mod records;
 mod request;
 mod rpc;
+#[cfg(unix)]
+mod terminal;
 mod token_endpoint;
 mod upstream;
 mod web;

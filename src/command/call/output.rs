@@ -11,6 +11,9 @@ use crate::command::output::{note, say};
 use crate::error::{Error, Exit};
 use crate::{files, log};
 
+/// The longest text that is shown of a tool's failure, in characters.
+const LONGEST_FAILURE: usize = 20_000;
+
 /// What a result is made of, in its order.
 enum Part {
     Text(String),
@@ -31,7 +34,11 @@ pub(super) fn print(result: &str, as_json: bool, file: Option<&Path>) -> Result<
     let parts = parts(&value);
     let text: String = parts.iter().filter_map(Part::text).collect();
     if exit == Exit::ToolError {
-        note(&format!("mcp-ferry: the tool failed:\n{text}"));
+        let (text, end) = match text.char_indices().nth(LONGEST_FAILURE) {
+            Some((end, _)) => (&text[..end], "…\n--json prints the whole"),
+            None => (&*text, ""),
+        };
+        note(&format!("mcp-ferry: the tool failed:\n{text}{end}"));
         return Ok(exit);
     }
     let binary = parts.iter().filter_map(|part| match part {

@@ -19,7 +19,7 @@ pub(crate) struct Shown {
 }
 
 impl Launch {
-    /// Runs a command to its end on a terminal on which this is typed. A terminal is capable unless the test says
+    /// Runs a command to its end on a terminal on which these lines are typed. A terminal is capable unless the test says
     /// otherwise.
     pub(crate) fn run_on_terminal(mut self, typed: &str) -> Shown {
         let home = TempDir::new().unwrap();
@@ -34,7 +34,8 @@ impl Launch {
         let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
         // The sides of the terminal that this process holds.
         drop(command);
-        terminal.write_all(typed.as_bytes()).unwrap();
+        // What ends the input.
+        terminal.write_all(format!("{typed}\u{4}").as_bytes()).unwrap();
         let mut bytes = Vec::new();
         let mut part = [0; 65536];
         // The end is an error on Linux: nobody has the other side any more.

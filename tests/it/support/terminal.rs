@@ -37,7 +37,7 @@ impl Launch {
         // What ends the input.
         terminal.write_all(format!("{typed}\u{4}").as_bytes()).unwrap();
         let mut bytes = Vec::new();
-        let mut part = [0; 65536];
+        let mut part = vec![0; 65536];
         // The end is an error on Linux: nobody has the other side any more.
         while let Ok(read @ 1..) = terminal.read(&mut part) {
             bytes.extend_from_slice(&part[..read]);

@@ -2,6 +2,7 @@
 
 mod call;
 mod client;
+mod doctor;
 mod login;
 mod logout;
 mod output;
@@ -10,7 +11,7 @@ mod status;
 mod terminal;
 mod tools;
 
-use crate::cli::{CallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand};
+use crate::cli::{CallCommand, DoctorCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::task;
@@ -53,6 +54,11 @@ pub fn call(typed: &CallCommand) -> Result<Exit, Error> {
     let arguments = call::check(typed)?;
     let called = task::run(call::run(settings, typed, arguments))?;
     call::print(&called, typed)
+}
+
+/// Looks for what is wrong.
+pub fn doctor(typed: &DoctorCommand) -> Result<Exit, Error> {
+    task::run(doctor::run(typed))
 }
 
 /// Takes the place of the URL where the user names no server: the options are read with one.

@@ -9,6 +9,14 @@ pub(super) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Whether results have colours: on a terminal that knows them, or where the user wants them.
+pub(super) fn is_coloured() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    let is_forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
+    !is_set("NO_COLOR") && (is_forced || (!is_dumb && std::io::stdout().is_terminal()))
+}
+
 /// A server's text of several lines, without characters that act on a terminal or deceive the eye.
 pub(super) fn neutral_lines(text: &str) -> String {
     text.lines().map(log::neutral).collect::<Vec<_>>().join("\n")

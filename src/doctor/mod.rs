@@ -7,7 +7,9 @@
 mod code;
 pub mod machine;
 mod report;
+mod text;
 pub mod way;
 
 pub use code::Code;
 pub use report::{Cause, Mark, Report, Section, Step};
+pub use text::Style;

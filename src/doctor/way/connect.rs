@@ -1,9 +1,9 @@
 //! Is there a connection to the server? Its name, the proxy, TCP for each family of addresses, and TLS.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::Way;
+use super::context::Way;
 use super::steps::{Failed, Steps};
 use crate::doctor::{Cause, Code};
 use crate::log;
@@ -85,7 +85,11 @@ async fn look_up(way: &Way<'_>, steps: &mut Steps) -> Result<Vec<SocketAddr>, Fa
             let shown: Vec<_> = addresses.iter().take(MOST_SHOWN).map(|address| address.ip().to_string()).collect();
             let more = if addresses.len() > MOST_SHOWN { ", …" } else { "" };
             let host = way.server().host().unwrap_or_default();
-            steps.ok("name", format!("{host} is {}{more}", shown.join(", ")));
+            if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+                steps.skip("name", "the host is an address");
+            } else {
+                steps.ok("name", format!("{host} is {}{more}", shown.join(", ")));
+            }
             Ok(addresses)
         }
         Err(error) => {
@@ -103,6 +107,7 @@ async fn tcp(way: &Way<'_>, addresses: &[SocketAddr], steps: &mut Steps) -> Resu
     let shown = |family: &str, tried: &Option<Tried>| {
         let (result, time) = tried.as_ref()?;
         Some(match result {
+            Ok(()) if addresses.len() < 2 => format!("{family} connected"),
             Ok(()) => format!("{family} connected in {} ms", time.as_millis()),
             Err(error) => format!("{family} {}", short(error.problem)),
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::Way;
+use super::context::Way;
 use super::talk::{Response, Talk};
 use crate::doctor::{Cause, Code};
 use crate::log;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Way;
+use super::context::Way;
 use super::status::said;
 use super::steps::{Failed, Steps};
 use super::talk::{Response, Talk};

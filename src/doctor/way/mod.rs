@@ -1,51 +1,33 @@
 //! Which step on the way from a server's name to its tools fails?
 //!
 //! `connect` has the name, the proxy, TCP and TLS; `talk` sends requests, `status` says what an HTTP error means, and
-//! `elsewhere` looks for the server where a request meets none; `login` is what a 401 leads to, `session` what a server
-//! returns that serves us. `steps` writes all of it down.
+//! `elsewhere` looks for the server where a request meets none; `open` begins a session, `login` is what a 401 leads to,
+//! `session` what a server returns that serves us. `context` is what all of them need; `steps` writes all of it down.
 //!
 //! Nothing is changed by it: no login, no registration, no refresh; the session is deleted, and no tool is called.
 
 mod connect;
+mod context;
 mod elsewhere;
 mod login;
+mod open;
 mod session;
 mod status;
 mod steps;
 mod talk;
-
-use http::Uri;
 
 use super::Code;
 use super::report::{Cause, Mark, Section, Step};
 use crate::auth::Authorizer;
 use crate::config::Settings;
 use crate::log;
-use crate::net::{self, Http};
+use crate::net;
+use context::Way;
 use steps::{Failed, Steps};
 use talk::Talk;
 
-/// What the steps need.
-struct Way<'a> {
-    settings: &'a Settings,
-    http: &'a Http,
-    authorizer: &'a Authorizer,
-    /// Scheme and host.
-    host: String,
-    /// The address as a word of a shell.
-    url: String,
-}
-
-impl Way<'_> {
-    fn server(&self) -> &Uri {
-        &self.settings.upstream.uri
-    }
-
-    /// The command that logs in to this server.
-    fn login_command(&self, option: &str) -> String {
-        format!("{}{option}", self.authorizer.login_command())
-    }
-}
+/// Why a step is skipped after a failure.
+const NOT_REACHED: &str = "not reached";
 
 /// Walks the whole way once.
 pub async fn walk(settings: &Settings) -> Section {
@@ -61,7 +43,7 @@ pub async fn walk(settings: &Settings) -> Section {
     let mut talk = Talk::new(&way);
     let walked = go(&way, &mut talk, &mut steps).await;
     talk.close().await;
-    let why = if walked.is_err() { "not tried, because of the failure above" } else { "not tried" };
+    let why = if walked.is_err() { NOT_REACHED } else { "a renewed login is needed; none is renewed here" };
     Section { title, steps: steps.finish(why) }
 }
 
@@ -80,7 +62,7 @@ pub fn bad_address(is_plain_http: bool, why: &str, url: &str) -> Section {
     };
     let step = Step::new("url", Mark::Failed, "not usable").because(cause);
     let mut steps = vec![step];
-    steps.extend(Steps::new().finish("not tried, because of the failure above"));
+    steps.extend(Steps::new().finish(NOT_REACHED));
     Section { title: "server".to_owned(), steps }
 }
 
@@ -88,6 +70,6 @@ pub fn bad_address(is_plain_http: bool, why: &str, url: &str) -> Section {
 fn unusable(title: String, why: &str, fix: &str) -> Section {
     let step = Step::new("options", Mark::Failed, "not usable").because(Cause::new(Code::BadOption, why, fix));
     let mut steps = vec![step];
-    steps.extend(Steps::new().finish("not tried, because of the failure above"));
+    steps.extend(Steps::new().finish(NOT_REACHED));
     Section { title, steps }
 }

@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 
-use super::Way;
-use super::talk::Response;
+use super::context::Way;
+use super::talk::{Body, Response};
 use crate::auth::challenge::Challenge;
 use crate::doctor::{Cause, Code};
 use crate::log;
@@ -122,6 +122,16 @@ fn forbidden(way: &Way<'_>, response: &Response, said: &str) -> Cause {
     }
     let sentence = format!("{host} knows you, or your network, and does not allow this (403){said}");
     Cause::new(Code::Forbidden, sentence, "ask whoever runs the account for access to the MCP server")
+}
+
+/// The error of a response in words.
+pub(super) fn refusal(response: &Response) -> String {
+    let error = response.member("error").unwrap_or_default();
+    match error["message"].as_str() {
+        Some(text) => format!("{} ({})", log::foreign(text), error["code"]),
+        None if matches!(&response.body, Body::Other(_)) => "no answer came on the stream".to_owned(),
+        None => "an answer without a result".to_owned(),
+    }
 }
 
 /// The status in the short form for the fact of a step.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use serde_json::Value;
 
-use super::Way;
+use super::context::Way;
 use crate::auth::HeldLogin;
 use crate::log;
 use crate::message::{self, Message};
@@ -300,11 +300,7 @@ impl<'a> Talk<'a> {
 
 fn parsed(bytes: Vec<u8>) -> Body {
     match Message::parse(bytes.clone()) {
-        Ok(message)
-            if message.raw_id().is_some() || message.members().is_some_and(|all| all.get("error").is_some()) =>
-        {
-            Body::Message(message)
-        }
+        Ok(message) if message.members().is_some_and(|all| all.get("jsonrpc").is_some()) => Body::Message(message),
         _ => Body::Other(bytes),
     }
 }

@@ -21,10 +21,15 @@ pub(super) async fn run(typed: &DoctorCommand) -> Result<Exit, Error> {
         let section = match config::address_fault(url, &typed.options) {
             Some(fault) => way::bad_address(fault.is_plain_http, &fault.why, url),
             None => {
-                let settings = Settings::new(url, None, &typed.options)?;
                 // What may be secret in the address is known from now on.
-                report.url = Some(log::redact(&settings.upstream.uri.to_string()));
-                way::walk(&settings).await
+                report.url = Some(log::redact(url));
+                match Settings::new(url, None, &typed.options) {
+                    Ok(settings) => way::walk(&settings).await,
+                    Err(error @ (Error::File(..) | Error::Configuration(..) | Error::Network(_))) => {
+                        way::bad_option(log::redact(url), &error.to_string(), error.hint())
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         };
         report.sections.push(section);

@@ -175,7 +175,7 @@ fn metadata_that_cannot_be_used_have_their_causes() {
             "auth.address",
             |rules| {
                 rules.resource_metadata =
-                    Box::new(|metadata| metadata["authorization_servers"] = json!(["http://login.example"]));
+                    Box::new(|metadata| metadata["authorization_servers"] = json!(["ftp://login.example"]));
             },
             &["login.example"],
         ),
@@ -257,9 +257,12 @@ fn a_header_whose_variable_is_not_set_is_the_cause() {
 fn a_token_that_cannot_be_read_is_the_cause() {
     let upstream = Upstream::start(Exchange::respond_normally).may_receive_no_request();
     let url = upstream.url("/mcp");
-    for arguments in [["--bearer-token-file", "/no/such/token"], ["--token-command", "/no/such/program"]] {
+    for (code, arguments) in [
+        ("option.bad", ["--bearer-token-file", "/no/such/token"]),
+        ("auth.no-token", ["--token-command", "/no/such/program"]),
+    ] {
         let found = diagnose(&[], || Bridge::bare().args(["doctor", &url]).args(arguments));
-        assert_cause(&found, "auth.no-token", 1, &["/no/such/"]);
+        assert_cause(&found, code, 1, &["/no/such/"]);
     }
 }
 

@@ -70,6 +70,27 @@ fn an_option_may_exclude_all_addresses() {
     assert_cause(&found, "net.address", &["--ipv6"]);
 }
 
+/// A server that sends these bytes to each client, whatever that says.
+fn server_that_says(bytes: &'static [u8]) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            drop(std::io::Read::read(&mut client, &mut [0; 1024]));
+            drop(std::io::Write::write_all(&mut client, bytes));
+        }
+    });
+    address
+}
+
+#[test]
+fn a_silent_proxy_is_a_cause() {
+    let silent = Proxy::start(ProxyBehavior::Silent, "127.0.0.1:1");
+    let found =
+        diagnose(&[], || doctor(&["https://mcp.example/mcp", "--proxy", silent.address(), "--connect-timeout", "0.5"]));
+    assert_cause(&found, "net.timeout", &["through the proxy"]);
+}
+
 #[test]
 fn a_proxy_s_faults_are_told_apart() {
     let nobody = Upstream::offline(Exchange::respond_normally).may_receive_no_request();
@@ -77,7 +98,7 @@ fn a_proxy_s_faults_are_told_apart() {
     let refuses = Proxy::start(ProxyBehavior::Refuses("HTTP/1.1 403 Forbidden\r\n\r\n"), "127.0.0.1:1");
     let socks = Proxy::start(ProxyBehavior::SocksRefuses(2), "127.0.0.1:1");
     let socks_login = Proxy::start(ProxyBehavior::Socks(Some(("u", "p"))), "127.0.0.1:1");
-    let no_proxy = Upstream::start(|call| call.plain("200 OK", "hello")).may_receive_no_request();
+    let no_proxy = server_that_says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     for (proxy, code) in [
         (format!("http://{}", nobody.host()), "net.proxy"),
         (format!("http://user:{PASSWORD}@{}", wants_login.address()), "net.proxy-407"),
@@ -85,7 +106,7 @@ fn a_proxy_s_faults_are_told_apart() {
         (format!("http://{}", refuses.address()), "net.proxy-refused"),
         (format!("socks5h://{}", socks.address()), "net.proxy-refused"),
         (format!("socks5h://{}", socks_login.address()), "net.proxy-407"),
-        (format!("socks5h://{}", no_proxy.host()), "net.proxy"),
+        (format!("socks5h://{no_proxy}"), "net.proxy"),
         ("ftp://proxy.example".to_owned(), "net.proxy"),
     ] {
         let found = diagnose(&[PASSWORD], || doctor(&["https://mcp.example/mcp"]).env("HTTPS_PROXY", &proxy));
@@ -163,10 +184,13 @@ fn a_certificate_that_expires_soon_is_a_warning() {
 
 #[test]
 fn http_and_https_at_the_wrong_port_are_told_apart() {
-    let plain = Upstream::start(Exchange::respond_normally).may_receive_no_request();
-    let found = diagnose(&[], || doctor(&[&format!("https://{}/mcp", plain.host())]));
+    let plain = server_that_says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let found = diagnose(&[], || doctor(&[&format!("https://{plain}/mcp")]));
     assert_cause(&found, "tls.not-tls", &["TLS"]);
-    assert_eq!(found.json["cause"]["fix"], format!("mcp-ferry doctor http://{}/mcp", plain.host()));
+    assert_eq!(found.json["cause"]["fix"], format!("mcp-ferry doctor http://{plain}/mcp"));
+    let closes = Upstream::start(Exchange::respond_normally).may_receive_no_request();
+    let found = diagnose(&[], || doctor(&[&format!("https://{}/mcp", closes.host())]));
+    assert_cause(&found, "tls.not-tls", &["closes the connection when TLS begins"]);
     let secure = Https::start(&["localhost"]);
     let found = diagnose(&[], || doctor(&[&format!("http://localhost:{}/mcp", secure.port)]));
     assert_cause(&found, "url.bad", &["https"]);

@@ -37,12 +37,15 @@ fn first(respond: impl Fn(Exchange) + Send + Sync + 'static) -> Upstream {
 #[track_caller]
 fn report(upstream: &Upstream, arguments: &[&str]) -> Diagnosis {
     let url = upstream.url("/mcp");
+    let before = upstream.requests().len();
     let found = diagnose(&[SECRET], || {
         let launch = Bridge::bare().args(["doctor", &url, "--header", "Authorization: Bearer ${ACME_TOKEN}"]);
         arguments.iter().fold(launch, |launch, argument| launch.arg(argument)).env("ACME_TOKEN", SECRET)
     });
-    let opened = upstream.requests().iter().any(|request| request.header("mcp-session-id").is_some());
-    assert!(!opened || upstream.count("DELETE") == 2, "each session is deleted: {:?}", upstream.kinds());
+    let requests = upstream.requests().split_off(before);
+    let opened = requests.iter().any(|request| request.header("mcp-session-id").is_some());
+    let deleted = requests.iter().filter(|request| request.kind == "DELETE").count();
+    assert!(!opened || deleted == 2, "each session is deleted: {:?}", upstream.kinds());
     assert_eq!(upstream.count("tools/call"), 0, "no tool is called");
     found
 }
@@ -183,9 +186,18 @@ fn a_server_at_another_path_is_suggested() {
 
 #[test]
 fn the_old_transport_is_a_warning() {
-    let (upstream, _) = HttpSse::start("/messages");
+    let stream = HttpSse::new("/messages");
+    let upstream = Upstream::start(move |call| match call.kind() {
+        "tools/list" => {
+            let answer = result(&call.id(), r#"{"tools":[{"name":"a","inputSchema":{}}]}"#);
+            call.accepted();
+            stream.event(&answer);
+        }
+        _ => stream.serve(call),
+    });
     let found = report(&upstream, &[]);
     assert!(found.codes().contains(&"http.405-sse") && found.exit == 0, "{}", found.text);
+    assert_eq!(found.fact("tools"), "1", "{}", found.text);
     assert!(found.fact("mcp").contains("2024-11-05"), "{}", found.text);
     let found = report(&upstream, &["--transport", "http-only"]);
     assert_cause(&found, "http.405-sse", 1, &["HTTP+SSE"]);
@@ -207,7 +219,7 @@ fn both_eras_serve() {
     let upstream = Upstream::start(Exchange::respond_as_modern);
     let found = report(&upstream, &[]);
     assert!(found.fact("mcp").starts_with("a-modern-upstream 9, 2026-07-28"), "{}", found.text);
-    assert_eq!(found.codes(), ["mcp.no-tools"], "{}", found.text);
+    assert_eq!((found.codes(), found.exit), (vec!["mcp.no-tools", "mcp.list", "mcp.list"], 0), "{}", found.text);
     assert_cause(&report(&upstream, &["--protocol", "legacy"]), "mcp.era", 1, &["2026-07-28"]);
     let legacy = Upstream::start(|call| match call.kind() {
         "server/discover" => call.plain("400 Bad Request", "Bad Request: Server not initialized"),
@@ -312,9 +324,15 @@ fn a_connection_that_breaks_is_a_cause() {
 #[test]
 fn secrets_in_an_address_stay_hidden() {
     let upstream = Upstream::start(serve);
-    let url = upstream.url("/mcp/tok-99-abcdef-123456/slot");
-    let found = diagnose(&["tok-99-abcdef-123456"], || Bridge::bare().args(["doctor", &url]));
-    assert_eq!(found.exit, 0, "{}", found.text);
+    for (path, token) in [
+        ("/mcp/c0ffee5a1dbad9f3e7aa/slot", "c0ffee5a1dbad9f3e7aa"),
+        ("/mcp/${ACME_PATH}/slot", "tok-99"),
+        ("/mcp?api_key=tok-77-marked", "tok-77-marked"),
+    ] {
+        let url = upstream.url(path);
+        let found = diagnose(&[token], || Bridge::bare().args(["doctor", &url]).env("ACME_PATH", "tok-99"));
+        assert_eq!(found.exit, 0, "{}", found.text);
+    }
 }
 
 #[test]

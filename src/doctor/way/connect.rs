@@ -253,6 +253,11 @@ pub(super) fn cause(way: &Way<'_>, error: &Unreachable) -> Cause {
                 format!("{host} refuses connections: no program listens at that port, or a firewall refuses");
             Cause::new(Code::Refused, sentence, "check the port in the URL, and whether the server runs")
         }
+        Problem::TimedOut if !is_direct => {
+            let through = way.http.route(way.server()).map(|route| described(&route)).unwrap_or_default();
+            let sentence = format!("{host} is not reached {through}: {}", error.cause);
+            Cause::new(Code::TimedOut, sentence, doctor("--no-proxy"))
+        }
         Problem::TimedOut => {
             let sentence =
                 format!("{host} does not answer ({}); a firewall or a missing VPN looks like this", error.cause);
@@ -287,6 +292,12 @@ pub(super) fn cause(way: &Way<'_>, error: &Unreachable) -> Cause {
             said(Code::NotTls, format!("mcp-ferry doctor {plain}{allow}"))
         }
         Problem::NotTls => said(Code::NotTls, error.hint.to_owned()),
+        Problem::Other if error.cause.contains("handshake eof") => {
+            let sentence = format!(
+                "{host} closes the connection when TLS begins: it speaks no https at this port, or a firewall ends it"
+            );
+            Cause::new(Code::NotTls, sentence, "check the port in the URL, and whether its address begins with http://")
+        }
         Problem::Other => {
             let sentence = format!("{host} cannot be reached: {}", error.cause);
             Cause::new(Code::ConnectionBroken, sentence, error.hint.trim_end_matches("; the bridge keeps trying"))

@@ -34,7 +34,7 @@ pub async fn walk(settings: &Settings) -> Section {
     let title = log::redact(&settings.upstream.uri.to_string());
     let http = match settings.http() {
         Ok(http) => http,
-        Err(error) => return unusable(title, &error.to_string(), error.hint()),
+        Err(error) => return bad_option(title, &error.to_string(), error.hint()),
     };
     let authorizer = Authorizer::new(&settings.auth, &http);
     let host = net::origin(&settings.upstream.uri);
@@ -67,7 +67,7 @@ pub fn bad_address(is_plain_http: bool, why: &str, url: &str) -> Section {
 }
 
 /// An option, or a file that it names, cannot be used.
-fn unusable(title: String, why: &str, fix: &str) -> Section {
+pub fn bad_option(title: String, why: &str, fix: &str) -> Section {
     let step = Step::new("options", Mark::Failed, "not usable").because(Cause::new(Code::BadOption, why, fix));
     let mut steps = vec![step];
     steps.extend(Steps::new().finish(NOT_REACHED));

@@ -90,14 +90,14 @@ async fn count(way: &Way<'_>, talk: &mut Talk<'_>, name: &str, method: &str, ste
         let response = match tokio::time::timeout(steps.time_left(), talk.request(method, params)).await {
             Ok(Ok(response)) => response,
             Ok(Err(Trouble::Silent)) | Err(_) => return Err(steps.too_slow(name, &way.host)),
-            Ok(Err(trouble)) => return Err(list_failed(way, name, &words(trouble), steps)),
+            Ok(Err(trouble)) => return list_failed(way, name, &words(trouble), steps),
         };
         if !response.status.is_success() {
-            return Err(lost(way, talk, name, (method, params), &response, steps).await);
+            return lost(way, talk, name, (method, params), &response, steps).await;
         }
         let result = response.member("result").unwrap_or_default();
         let Some(list) = result[name].as_array() else {
-            return Err(list_failed(way, name, &status::refusal(&response), steps));
+            return list_failed(way, name, &status::refusal(&response), steps);
         };
         total += list.len();
         let next = result["nextCursor"].as_str().map(str::to_owned);
@@ -125,9 +125,15 @@ fn words(trouble: Trouble) -> String {
     }
 }
 
-fn list_failed(way: &Way<'_>, name: &str, why: &str, steps: &mut Steps) -> Failed {
+/// Tools are what a server is for; without another list it still serves.
+fn list_failed(way: &Way<'_>, name: &str, why: &str, steps: &mut Steps) -> Result<(), Failed> {
     let sentence = format!("{} does not list its {name}: {why}", way.host);
-    steps.fail(name, "no list", Cause::new(Code::ListFails, sentence, "tell the server's operator"))
+    let cause = Cause::new(Code::ListFails, sentence, "tell the server's operator");
+    if name == "tools" {
+        return Err(steps.fail(name, "no list", cause));
+    }
+    steps.warn(name, "no list", cause);
+    Ok(())
 }
 
 /// The cause of an HTTP error within a session.
@@ -138,12 +144,12 @@ async fn lost(
     (method, params): (&str, &str),
     response: &Response,
     steps: &mut Steps,
-) -> Failed {
+) -> Result<(), Failed> {
     let fact = status::fact(response);
     if !matches!(response.status.as_u16(), 400 | 404) || !talk.has_session() {
         return match response.message() {
             Some(_) => list_failed(way, name, &status::refusal(response), steps),
-            None => steps.fail(name, fact, status::cause(way, response)),
+            None => Err(steps.fail(name, fact, status::cause(way, response))),
         };
     }
     let mut served = 0;
@@ -158,12 +164,12 @@ async fn lost(
             "{host} knows its session in {served} of {tries} requests: several servers stand behind the address and share none{said}"
         );
         let fix = "ask the operator for sticky sessions at the load balancer, or for sessions that all servers share";
-        return steps.fail(name, fact, Cause::new(Code::Sticky, sentence, fix));
+        return Err(steps.fail(name, fact, Cause::new(Code::Sticky, sentence, fix)));
     }
     let sentence =
         format!("{} forgets the session that it has just opened ({}){said}", way.host, response.status.as_u16());
     let fix = "ask the server's operator; the server must keep sessions, or give none an id";
-    steps.fail(name, fact, Cause::new(Code::SessionLost, sentence, fix))
+    Err(steps.fail(name, fact, Cause::new(Code::SessionLost, sentence, fix)))
 }
 
 /// The notification stream, and how long a round trip takes.

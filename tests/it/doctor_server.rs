@@ -238,7 +238,8 @@ fn a_server_without_tools_is_a_warning() {
     assert_warning(&report(&empty, &[]), "mcp.no-tools");
     let found = report(&empty, &["--strict"]);
     assert_eq!((found.cause(), found.exit), (None, 1), "--strict counts warnings: {}", found.text);
-    assert_warning(&report(&Upstream::well_behaved(), &[]), "mcp.no-tools");
+    let declares_none = first(|call| call.result(r#"{"protocolVersion":"2025-06-18","capabilities":{}}"#));
+    assert_warning(&report(&declares_none, &[]), "mcp.no-tools");
 }
 
 #[test]

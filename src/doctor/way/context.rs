@@ -22,6 +22,15 @@ impl Way<'_> {
         &self.settings.upstream.uri
     }
 
+    /// Another address of the server for people. Where variables stand in the one that was typed, the path may have
+    /// their values.
+    pub(super) fn shown(&self, other: &Uri) -> String {
+        if self.settings.auth.typed_url.contains('$') {
+            return format!("{}/…", crate::net::origin(other));
+        }
+        crate::log::redact(&other.to_string())
+    }
+
     /// The command that logs in to this server.
     pub(super) fn login_command(&self, option: &str) -> String {
         format!("{}{option}", self.authorizer.login_command())

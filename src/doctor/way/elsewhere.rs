@@ -17,7 +17,8 @@ const USUAL: [&str; 3] = ["/mcp", "/sse", "/"];
 
 /// The cause where there is no server at this path, with the path where there seems to be one.
 pub(super) async fn not_found(way: &Way<'_>, talk: &mut Talk<'_>, response: &Response) -> Cause {
-    let (path, status) = (log::redact(way.server().path()), response.status.as_u16());
+    let status = response.status.as_u16();
+    let path = if way.url.contains('$') { "the path".to_owned() } else { log::redact(way.server().path()) };
     let said = super::status::said(response);
     let lower = said.to_ascii_lowercase();
     if ["account", "tenant", "workspace", "organization", "project"].iter().any(|word| lower.contains(word)) {
@@ -27,7 +28,7 @@ pub(super) async fn not_found(way: &Way<'_>, talk: &mut Talk<'_>, response: &Res
     let sentence = format!("there is no MCP server at {path} of {} ({status}){said}", way.host);
     let found = look(way, talk).await;
     let fix = match found {
-        Some(found) => format!("mcp-ferry doctor {}", log::shell_word(&log::redact(&found.to_string()))),
+        Some(found) => format!("mcp-ferry doctor {}", log::shell_word(&way.shown(&found))),
         None => "correct the path of the URL; often it is /mcp or /sse".to_owned(),
     };
     Cause::new(Code::NotFound, sentence, fix)

@@ -31,7 +31,8 @@ const NOT_REACHED: &str = "not reached";
 
 /// Walks the whole way once.
 pub async fn walk(settings: &Settings) -> Section {
-    let title = log::redact(&settings.upstream.uri.to_string());
+    // As it was typed: places of variables may stand for secrets.
+    let title = log::redact(&settings.auth.typed_url);
     let http = match settings.http() {
         Ok(http) => http,
         Err(error) => return bad_option(title, &error.to_string(), error.hint()),

@@ -51,6 +51,8 @@ pub(super) async fn open(way: &Way<'_>, talk: &mut Talk<'_>, steps: &mut Steps) 
             login::refused(way, talk, &response, steps).await?;
             return Ok(None);
         }
+    } else if talk.is_modern() && !talk.is_http_sse() && may_be_legacy(&response) {
+        write_http(way, talk, &response, waited, steps);
     } else if !response.status.is_success() && response.message().is_none() {
         return Err(steps.fail("http", status::fact(&response), status::cause(way, &response)));
     } else if response.message().is_none() && !talk.is_http_sse() {
@@ -117,7 +119,7 @@ async fn secure_port(way: &Way<'_>) -> Option<Cause> {
         Err(error) => connect::is_about_certificate(error.problem),
     };
     let sentence = format!("{} speaks https at this port, and the URL says http", way.host);
-    let fix = format!("mcp-ferry doctor {}", log::shell_word(&log::redact(&secure)));
+    let fix = format!("mcp-ferry doctor {}", way.url.replacen("http://", "https://", 1));
     speaks_tls.then(|| Cause::new(Code::BadUrl, sentence, fix))
 }
 
@@ -126,7 +128,7 @@ fn write_http(way: &Way<'_>, talk: &Talk<'_>, response: &Response, waited: Durat
     let fact = status::fact(response);
     let skew = clock_skew(response);
     if talk.has_moved {
-        let to = log::redact(&talk.uri.to_string());
+        let to = way.shown(&talk.uri);
         let sentence = format!("the server redirects to {to}; some programs lose a request by that");
         let fix = format!("mcp-ferry doctor {}", log::shell_word(&to));
         steps.warn("http", format!("{fact}, after a redirect"), Cause::new(Code::Redirect, sentence, fix));
@@ -149,6 +151,11 @@ fn write_http(way: &Way<'_>, talk: &Talk<'_>, response: &Response, waited: Durat
     } else {
         steps.ok("http", fact);
     }
+}
+
+/// Whether a server without `server/discover` answers so.
+fn may_be_legacy(response: &Response) -> bool {
+    matches!(response.status.as_u16(), 400 | 404 | 405 | 406 | 422) && response.message().is_none()
 }
 
 /// How far this machine's clock differs from the server's, if it does.

@@ -26,11 +26,10 @@ fn report(machine: &Machine, servers: &OauthServers, arguments: &[&str]) -> Diag
     found
 }
 
-/// The files of logins on this machine.
+/// The files beside logins on this machine.
 fn logins(machine: &Machine) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(machine.home().join("ferry/logins")) else { return Vec::new() };
-    let paths = entries.flatten().map(|entry| entry.path());
-    paths.filter(|path| path.to_str().is_some_and(|path| path.ends_with(".json") && !path.contains(".tabs"))).collect()
+    entries.flatten().map(|entry| entry.path()).collect()
 }
 
 fn record(machine: &Machine) -> Option<(std::path::PathBuf, Value)> {
@@ -54,6 +53,9 @@ fn edit(machine: &Machine, change: impl FnOnce(&mut Value)) {
     change(&mut file["record"]);
     write_private(path, &file.to_string());
 }
+
+/// How a record of a login differs from a good one.
+type Edit = fn(&mut Value);
 
 fn log_in(machine: &Machine, servers: &OauthServers) {
     let output = machine.run(["login", &servers.url()], "");
@@ -97,7 +99,7 @@ fn a_login_that_is_kept_is_used_and_shown_without_its_token() {
 #[test]
 fn what_is_wrong_with_a_kept_login_is_told_from_its_record() {
     let past = json!(1_000_000_000);
-    let rows: [(&str, i32, fn(&mut Value)); 5] = [
+    let rows: [(&str, i32, Edit); 5] = [
         ("auth.expired", 4, |record| {
             (record["tokens"]["obtained_at"], record["tokens"]["refresh_token"]) = (json!(1_000_000_000), Value::Null);
         }),

@@ -160,7 +160,6 @@ fn registration(way: &Way<'_>, survey: &Survey, steps: &mut Steps) -> Result<(),
 fn held_login(way: &Way<'_>, login: &HeldLogin, survey: &Survey, said: &str, steps: &mut Steps) -> Result<(), Failed> {
     let host = &way.host;
     steps.begin();
-    let log_in = way.login_command("");
     let again = way.login_command(" --force");
     let (fact, cause) = match &login.held {
         Held::Renewable => {
@@ -189,7 +188,7 @@ fn held_login(way: &Way<'_>, login: &HeldLogin, survey: &Survey, said: &str, ste
         }
         Held::Nothing | Held::SignedOut | Held::Given => {
             let sentence = format!("{host} wants a login, and nobody on this machine is signed in");
-            ("nobody is signed in", Cause::new(Code::LoginNeeded, sentence, log_in))
+            ("nobody is signed in", Cause::new(Code::LoginNeeded, sentence, way.login_command("")))
         }
     };
     obstacles(way, login, survey, steps);

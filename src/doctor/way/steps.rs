@@ -18,7 +18,7 @@ pub(super) struct Failed;
 /// The steps so far.
 #[derive(Debug)]
 pub(super) struct Steps {
-    steps: Vec<Step>,
+    done: Vec<Step>,
     begun: Instant,
     step_begun: Instant,
 }
@@ -26,7 +26,7 @@ pub(super) struct Steps {
 impl Steps {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { steps: Vec::new(), begun: now, step_begun: now }
+        Self { done: Vec::new(), begun: now, step_begun: now }
     }
 
     /// Begins to measure the next step.
@@ -46,26 +46,26 @@ impl Steps {
 
     pub(super) fn ok(&mut self, name: &str, fact: impl Into<String>) {
         let step = Step::new(name, Mark::Ok, fact).took(self.elapsed());
-        self.steps.push(step);
+        self.done.push(step);
     }
 
     /// A fact that took no time.
     pub(super) fn note(&mut self, name: &str, fact: impl Into<String>) {
-        self.steps.push(Step::new(name, Mark::Ok, fact));
+        self.done.push(Step::new(name, Mark::Ok, fact));
     }
 
     pub(super) fn warn(&mut self, name: &str, fact: impl Into<String>, cause: Cause) {
         let step = Step::new(name, Mark::Warning, fact).took(self.elapsed()).because(cause);
-        self.steps.push(step);
+        self.done.push(step);
     }
 
     pub(super) fn skip(&mut self, name: &str, why: &str) {
-        self.steps.push(Step::new(name, Mark::Skipped, why));
+        self.done.push(Step::new(name, Mark::Skipped, why));
     }
 
     pub(super) fn fail(&mut self, name: &str, fact: impl Into<String>, cause: Cause) -> Failed {
         let step = Step::new(name, Mark::Failed, fact).took(self.elapsed()).because(cause);
-        self.steps.push(step);
+        self.done.push(step);
         Failed
     }
 
@@ -79,10 +79,10 @@ impl Steps {
 
     /// All steps; those that were not reached are skipped.
     pub(super) fn finish(mut self, why: &str) -> Vec<Step> {
-        let last = self.steps.iter().rev().find_map(|step| NAMES.iter().position(|name| *name == step.name));
+        let last = self.done.iter().rev().find_map(|step| NAMES.iter().position(|name| *name == step.name));
         for name in NAMES.iter().skip(last.map_or(0, |last| last + 1)) {
             self.skip(name, why);
         }
-        self.steps
+        self.done
     }
 }

@@ -10,7 +10,7 @@ pub enum Error {
     /// Arguments that are not valid, alone or together.
     #[error("{0}")]
     Usage(String),
-    /// Arguments that the server does not take.
+    /// Arguments that the server or this machine does not take.
     #[error("{cause}")]
     Arguments {
         /// What is wrong with them.
@@ -51,6 +51,14 @@ pub enum Error {
         /// How to log in.
         hint: String,
     },
+    /// Configuration files of clients that were not changed as the user wanted.
+    #[error("{cause}")]
+    Install {
+        /// What was not done.
+        cause: String,
+        /// What to do about it; may be empty.
+        hint: String,
+    },
     /// An error of the operating system.
     #[error("{0}")]
     System(String),
@@ -67,7 +75,8 @@ impl Error {
             Self::Arguments { hint, .. }
             | Self::Login { hint, .. }
             | Self::Request { hint, .. }
-            | Self::LoginNeeded { hint, .. } => hint,
+            | Self::LoginNeeded { hint, .. }
+            | Self::Install { hint, .. } => hint,
             Self::System(_) => "try again; if the error stays, the machine lacks memory, threads or file descriptors",
         }
     }
@@ -78,7 +87,7 @@ impl Error {
             Self::Usage(_) | Self::Arguments { .. } | Self::File(..) | Self::Configuration(..) | Self::Network(_) => {
                 Exit::Usage
             }
-            Self::Login { .. } | Self::Request { .. } | Self::System(_) => Exit::Failure,
+            Self::Login { .. } | Self::Request { .. } | Self::Install { .. } | Self::System(_) => Exit::Failure,
             Self::LoginNeeded { .. } => Exit::LoginNeeded,
         }
     }

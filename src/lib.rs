@@ -57,8 +57,8 @@
 //!   rations browser tabs.
 //! * [`install`]: how does an entry get into a client's configuration file, and out of it again?
 //! * [`doctor`]: why does a server not work here? Steps, causes and their codes.
-//! * [`command`]: `login`, `logout`, `status`, `tools`, `call`, `doctor`. `client` is this program as an MCP client of its own
-//!   bridge; `schema` reads the schemas of arguments.
+//! * [`command`]: `install`, `uninstall`, `login`, `logout`, `status`, `tools`, `call`, `doctor`. `client` is this program as an MCP
+//!   client of its own bridge; `schema` reads the schemas of arguments.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!   `watchdog`: what ends the process when its runtime is stuck?
 //!
@@ -112,6 +112,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let result = match &command {
         Command::Bridge(typed) => run_bridge(typed),
+        Command::Install(typed) => command::install(typed),
+        Command::Uninstall(typed) => command::uninstall(typed),
         Command::Login(typed) => command::login(typed),
         Command::Logout(typed) => command::logout(typed),
         Command::Status(typed) => command::status(typed),

@@ -6,6 +6,7 @@
 //! cargo run --release --example bench -- --quick --only start --only calls
 //! cargo run --release --example bench -- --only cable --round-trip 150
 //! cargo run --release --example bench -- --only instructions
+//! cargo run --release --example bench -- --only cable --charts dist/docs/pictures
 //! ```
 //!
 //! Every subject works with the same server, in turns within one run, and every answer is checked. It prints the median of
@@ -20,6 +21,7 @@
 
 mod bridge;
 mod cable;
+mod chart;
 mod direct;
 mod load;
 mod measure;
@@ -61,6 +63,9 @@ struct Args {
     /// The mcp-ferry binary to measure; without this, one is built
     #[arg(long = "self", value_name = "PATH")]
     ferry: Option<PathBuf>,
+    /// Also draw the best rounds of each table as a chart: `benchmark-NAME.svg` in this folder
+    #[arg(long, value_name = "FOLDER")]
+    charts: Option<PathBuf>,
     /// Do not build; measure mcp-ferry and the floor as they were last built
     #[arg(long)]
     no_build: bool,
@@ -130,6 +135,7 @@ fn bench_far(args: &Args, home: &Path, ferry: &Path) -> Result<bool, String> {
             _ => format!("over {} ms: median (best)", args.round_trip),
         };
         println!("{}", run.report.table(&title, &[(0, "direct")]));
+        draw(args, name, &title.replace(": median (best)", ""), &run.report)?;
         is_right &= is_ours_right(&run);
     }
     Ok(is_right)
@@ -153,10 +159,20 @@ fn bench_near(args: &Args, home: &Path, ferry: &Path, floor: &Path) -> Result<bo
         timed(name, || run.measure(name));
     }
     println!("{}", run.report.table("median (best of the rounds)", &[(1, "floor"), (0, "direct")]));
+    draw(args, "near", "a server on the same machine", &run.report)?;
     if !cfg!(target_os = "linux") {
         println!("CPU time and memory are not measured on this system, because it has no /proc");
     }
     Ok(is_ours_right(&run))
+}
+
+/// Draws the chart of a table, if charts were asked for.
+fn draw(args: &Args, name: &str, title: &str, report: &Report) -> Result<(), String> {
+    let Some(folder) = &args.charts else { return Ok(()) };
+    let path = folder.join(format!("benchmark-{name}.svg"));
+    std::fs::write(&path, report.chart(title)).map_err(|error| format!("{}: {error}", path.display()))?;
+    println!("{}", path.display());
+    Ok(())
 }
 
 fn wanted(args: &Args, names: &[&'static str]) -> Vec<&'static str> {

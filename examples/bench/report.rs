@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::chart;
 use crate::subject::Subject;
 
 /// One row of the table.
@@ -113,6 +114,15 @@ impl Report {
             let _ = writeln!(out, "FAILED {}: {why}", self.subjects[*subject]);
         }
         out
+    }
+
+    /// The best rounds as a chart.
+    pub fn chart(&self, title: &str) -> String {
+        let rows = self.rows.iter().map(|(metric, samples)| {
+            let best = |samples: &Vec<f64>| (!samples.is_empty()).then(|| metric.best(samples));
+            (metric.name.to_owned(), samples.iter().map(best).collect())
+        });
+        chart::svg(title, &self.subjects, &rows.collect::<Vec<_>>())
     }
 }
 

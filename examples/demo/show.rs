@@ -13,7 +13,8 @@ pub struct Show {
 
 impl Show {
     pub fn new() -> Self {
-        let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let is_set = |name| std::env::var_os(name).is_some_and(|set| !set.is_empty());
+        let colours = is_set("CLICOLOR_FORCE") || std::io::stdout().is_terminal() && !is_set("NO_COLOR");
         let width = std::env::var("COLUMNS").ok().and_then(|width| width.parse().ok()).unwrap_or(110);
         Self { start: Instant::now(), colours, width }
     }

@@ -8,6 +8,7 @@ use super::account::{LoginCommand, LogoutCommand, StatusCommand};
 use super::call::{CallCommand, ToolsCommand};
 use super::doctor::DoctorCommand;
 use super::help;
+use super::install::{InstallCommand, UninstallCommand};
 use super::option::complete;
 use super::options::Options;
 
@@ -37,6 +38,12 @@ pub enum Command {
     #[command(skip)]
     Bridge(BridgeCommand),
 
+    /// Add a server to the configuration of the programs that are to use it
+    Install(InstallCommand),
+
+    /// Take a server out of the configuration of programs again
+    Uninstall(UninstallCommand),
+
     /// Log in to a server, for all programs on this machine that use it
     Login(LoginCommand),
 
@@ -61,6 +68,8 @@ macro_rules! each_command {
     ($command:expr, $typed:ident => $value:expr) => {
         match $command {
             Command::Bridge($typed) => $value,
+            Command::Install($typed) => $value,
+            Command::Uninstall($typed) => $value,
             Command::Login($typed) => $value,
             Command::Logout($typed) => $value,
             Command::Status($typed) => $value,

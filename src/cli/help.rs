@@ -3,8 +3,8 @@
 /// Below the first screen.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  mcp-ferry https://mcp.example.com/mcp              the bridge, as a program starts it
-  mcp-ferry https://mcp.example.com/mcp --header 'X-Api-Key: ${KEY}'
+  mcp-ferry install https://mcp.example.com/mcp      into the programs that you choose
+  mcp-ferry https://mcp.example.com/mcp --header 'X-Api-Key: ${KEY}'   the bridge
   mcp-ferry call https://mcp.example.com/mcp search query=boats";
 
 /// Below the whole help.
@@ -16,6 +16,8 @@ Examples:
       The same with a header whose value is in an environment variable
   mcp-ferry https://mcp.example.com/mcp --bearer-token-env EXAMPLE_TOKEN --read-only
       The same with a token, and only with tools that the server declares to be read-only
+  mcp-ferry install https://mcp.example.com/mcp
+      Have the programs that you choose start the bridge to this server
   mcp-ferry login https://mcp.example.com/mcp
       Log in before a program needs it
   mcp-ferry tools https://mcp.example.com/mcp
@@ -49,6 +51,22 @@ Exit status:
   2  the arguments, or a file that they name, are not valid
   3  the tool that was called says that it failed
   4  the server wants a login: run `mcp-ferry login URL`";
+
+/// Below the help of `install`.
+pub(super) const INSTALL: &str = "\
+Examples:
+  mcp-ferry install https://mcp.example.com/mcp
+  mcp-ferry install https://mcp.example.com/mcp --client claude-desktop,cursor --name example
+  mcp-ferry install https://mcp.example.com/mcp --all --bearer-token-env EXAMPLE_TOKEN
+  mcp-ferry install https://mcp.example.com/mcp --client codex --dry-run   the change as a diff
+  mcp-ferry install --replace-mcp-remote    entries of npx mcp-remote start mcp-ferry instead
+  mcp-ferry install --list";
+
+/// Below the help of `uninstall`.
+pub(super) const UNINSTALL: &str = "\
+Examples:
+  mcp-ferry uninstall example
+  mcp-ferry uninstall https://mcp.example.com/mcp --client cursor --dry-run";
 
 /// Below the help of `login`.
 pub(super) const LOGIN: &str = "\

@@ -23,7 +23,7 @@ macro_rules! options {
         }
     ) => {
         $(#[$about])*
-        #[derive(Debug, clap::Args)]
+        #[derive(Debug, Clone, clap::Args)]
         #[command(next_help_heading = stringify!($group))]
         pub struct $group {
             $(

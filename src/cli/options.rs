@@ -11,7 +11,7 @@ use crate::log::Level;
 use crate::upstream::{ClientProtocol, Protocol, TransportStrategy};
 
 /// The options that every command has.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Headers and tokens that the user has.
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct Options {
 
 impl Options {
     /// Replaces what stands for something else in the values: variables, and `~` in paths.
-    pub(super) fn fill_in(&mut self) -> Result<(), Error> {
+    pub fn fill_in(&mut self) -> Result<(), Error> {
         let filled = self
             .credentials
             .fill_in()

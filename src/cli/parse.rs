@@ -12,7 +12,7 @@ use clap::{ArgMatches, FromArgMatches};
 
 use super::arguments::{Arguments, find_option, has_value, invalid_option, option_name};
 use super::command::{BridgeCommand, Command, tree};
-use super::file;
+use super::{file, install};
 use crate::error::Error;
 use crate::system;
 
@@ -66,7 +66,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ParseEr
         }
         None => Command::Bridge(read_bridge(&mut tree, args, &mut warnings)?),
     };
-    command.options_mut().fill_in().map_err(ParseError::Value)?;
+    let filled = command.options_mut().fill_in();
+    // The variables of an entry need not be set here.
+    if !matches!(command, Command::Install(_)) {
+        filled.map_err(ParseError::Value)?;
+    }
     Ok(Parsed { command, warnings })
 }
 
@@ -85,6 +89,9 @@ fn read_command(
     let mut words: Vec<OsString> = ["mcp-ferry".into(), name.to_owned()].into_iter().chain(args).collect();
     let arguments = |error| ParseError::Arguments(without_values(error));
     let mut matches = tree.try_get_matches_from_mut(&words).map_err(arguments)?;
+    // What the configuration file adds is not typed: the bridge reads the file itself.
+    let entry = matches.subcommand_matches("install").map(|typed| install::entry(typed, tree)).transpose();
+    let entry = entry.map_err(ParseError::Value)?;
     if let (Some((_, typed)), Some(command)) =
         (matches.subcommand(), name.to_str().and_then(|name| tree.find_subcommand(name)))
     {
@@ -96,7 +103,14 @@ fn read_command(
                 .map_err(|error| ParseError::Value(file::invalid_value(&error)))?;
         }
     }
-    Command::from_arg_matches_mut(&mut matches).map_err(ParseError::Arguments)
+    let mut command = Command::from_arg_matches_mut(&mut matches).map_err(ParseError::Arguments)?;
+    if let (Command::Install(install), Some(entry)) = (&mut command, entry) {
+        install.entry = entry;
+        // The log and the trace are those of the bridge that the entry starts.
+        let logging = &mut install.options.logging;
+        (logging.debug, logging.log_file, logging.trace_file) = (false, None, None);
+    }
+    Ok(command)
 }
 
 /// Reads the bridge's arguments, which programs give it.

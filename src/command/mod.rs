@@ -3,15 +3,20 @@
 mod call;
 mod client;
 mod doctor;
+mod install;
 mod login;
 mod logout;
 mod output;
+mod prompt;
 mod schema;
 mod status;
 mod terminal;
 mod tools;
 
-use crate::cli::{CallCommand, DoctorCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand};
+use crate::cli::{
+    CallCommand, DoctorCommand, InstallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand,
+    UninstallCommand,
+};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::task;
@@ -59,6 +64,16 @@ pub fn call(typed: &CallCommand) -> Result<Exit, Error> {
 /// Looks for what is wrong.
 pub fn doctor(typed: &DoctorCommand) -> Result<Exit, Error> {
     task::run(doctor::run(typed))
+}
+
+/// Writes entries into the files of other programs, or shows what there is.
+pub fn install(typed: &InstallCommand) -> Result<Exit, Error> {
+    install::install(typed)
+}
+
+/// Takes entries out again.
+pub fn uninstall(typed: &UninstallCommand) -> Result<Exit, Error> {
+    install::uninstall(typed)
 }
 
 /// Takes the place of the URL where the user names no server: the options are read with one.

@@ -8,6 +8,8 @@ mod login_arguments;
 mod server;
 mod text;
 
+pub(crate) use text::{names_a_variable, variable, variable_name};
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -26,7 +26,7 @@ pub(super) fn each_given(typed: &[String]) -> impl Iterator<Item = &str> {
 }
 
 /// The name of a variable, which people also type as hosts and shells write the variable's value: `${env:NAME}`.
-pub(super) fn variable_name(typed: &str) -> &str {
+pub(crate) fn variable_name(typed: &str) -> &str {
     let typed = unquoted(typed);
     let inside = |open: &str, close: &str| {
         let name = typed.strip_prefix(open)?.strip_suffix(close)?;
@@ -38,14 +38,14 @@ pub(super) fn variable_name(typed: &str) -> &str {
 
 /// Whether a text is the name of an environment variable, and not a token that was typed in its place: names are short,
 /// or in upper case.
-pub(super) fn names_a_variable(text: &str) -> bool {
+pub(crate) fn names_a_variable(text: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| text.bytes().any(|byte| kind(&byte));
     let is_token = text.len() > 64 || (text.len() > 20 && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit));
     is_variable_name(text) && !is_token
 }
 
 /// The value of an environment variable, unless it is empty or has a place that nothing filled in.
-pub(super) fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !is_unset(value) && !has_place(value))
 }
 

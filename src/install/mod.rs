@@ -5,7 +5,6 @@
 //! `record` first, then the file, by the room [`files`](crate::files). `undo` takes an entry out again, and `chain`
 //! has the records of the others know. `mcp_remote` reads
 //! the commands of mcp-remote, `program` chooses the path of this program, and a [`Report`] tells of it all.
-#![allow(dead_code)]
 
 mod apply;
 mod chain;
@@ -20,6 +19,7 @@ mod program;
 mod record;
 mod report;
 mod request;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod undo;
@@ -79,9 +79,10 @@ pub fn install(world: &World, request: &Request) -> Result<Report, InstallError>
     let chosen = request::clients(&request.clients)?;
     let records = open(world, request.is_preview)?;
     let program = program::program(world);
-    let args: Vec<String> = [request.url.clone()].into_iter().chain(request.options.iter().cloned()).collect();
-    let env: Vec<(&str, &str)> = request.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
-    let notices = program.notice.iter().cloned().chain(notices::options(&request.options)).collect();
+    let hidden = secrets::hide(request);
+    let args: Vec<String> = [request.url.clone()].into_iter().chain(hidden.options).collect();
+    let env: Vec<(&str, &str)> = hidden.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let notices = program.notice.iter().cloned().chain(hidden.notices).collect();
     let mut report = Report { notices, is_preview: request.is_preview, ..Report::default() };
     for client in chosen {
         let entry = client.shape.entry(&name, &program.path, &args, &env);

@@ -44,21 +44,6 @@ pub(super) fn neighbours(entries: &[(String, Value)], wanted: &Wanted<'_>) -> Ve
     others.filter_map(notice).collect()
 }
 
-/// What of these options of the bridge should not stand in a list of arguments, which other users can read.
-pub(super) fn options(options: &[String]) -> Vec<String> {
-    let secret = |header: &String| {
-        let name = header.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        let is_secret = ["auth", "key", "token", "secret", "cookie", "password"].iter().any(|word| name.contains(word));
-        (is_secret && !header.contains("${")).then(|| log::foreign_name(&name))
-    };
-    let values = options.windows(2).filter(|pair| pair[0] == "--header").map(|pair| &pair[1]);
-    let notice = |name| {
-        let cure = "put it into a variable of the entry and `${NAME}` into the header";
-        format!("the value of the header {name} can be read in the list of processes; {cure}")
-    };
-    values.filter_map(secret).map(notice).collect()
-}
-
 /// The extensions of Claude Desktop for the same server: two of one server confuse it.
 pub(super) fn extensions(client: &Client, file: &Path, url: &str) -> Vec<String> {
     let Some(folder) = file.parent().filter(|_| client.name == "claude-desktop") else { return Vec::new() };

@@ -104,6 +104,32 @@ impl Report {
         !self.steps.iter().any(|step| matches!(step.outcome, Outcome::Refused(_)))
     }
 
+    /// Whether something changes at all.
+    pub fn has_changes(&self) -> bool {
+        let changes = |step: &Step| {
+            matches!(step.outcome, Outcome::Inserted | Outcome::Replaced | Outcome::Restored | Outcome::Removed)
+        };
+        self.steps.iter().any(changes)
+    }
+
+    /// The report without what a person has read before, or does not want to read: notices, copies, what is next.
+    #[must_use]
+    pub fn brief(mut self) -> Self {
+        self.notices.clear();
+        for step in &mut self.steps {
+            (step.notices, step.backup, step.restart) = (Vec::new(), None, None);
+        }
+        self
+    }
+
+    /// The report without notices: a preview has told them.
+    #[must_use]
+    pub fn without_notices(mut self) -> Self {
+        self.notices.clear();
+        self.steps.iter_mut().for_each(|step| step.notices.clear());
+        self
+    }
+
     /// The report for a person.
     pub fn text(&self) -> String {
         let mut text = String::new();

@@ -72,7 +72,8 @@ impl InstallError {
 }
 
 impl Request {
-    pub(super) fn name(&self) -> Result<String, InstallError> {
+    /// The name that the entry gets.
+    pub fn name(&self) -> Result<String, InstallError> {
         match &self.name {
             Some(name) if is_name(name) => Ok(name.clone()),
             Some(name) => Err(InstallError::Name(crate::log::foreign_name(name))),

@@ -24,7 +24,7 @@ use file::LogFile;
 pub use foreign::{foreign, foreign_bytes, foreign_name, neutral, neutral_json, redact, redact_start, shell_word};
 pub use level::Level;
 pub(crate) use level::{at, debug, error, info, is_enabled, warn};
-pub use secret::{Secret, hide, hide_named, hide_url, is_part_of_secret, longest_secret};
+pub use secret::{Secret, hide, hide_named, hide_url, is_part_of_secret, is_secret, longest_secret};
 pub(crate) use sinks::write_line;
 pub use sinks::{fatal_error, notice};
 

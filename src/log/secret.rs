@@ -94,9 +94,14 @@ pub fn hide(value: &str) {
 
 /// Redacts the value of a header or parameter, unless neither its name nor its looks tell that it is a secret.
 pub fn hide_named(name: &str, value: &str) {
-    if is_secret_name(name) || !is_plain(value) {
+    if is_secret(name, value) {
         hide(value);
     }
+}
+
+/// Whether its name or its looks tell that the value of a header or parameter is a secret.
+pub fn is_secret(name: &str, value: &str) -> bool {
+    is_secret_name(name) || !is_plain(value)
 }
 
 /// Whether a text is a secret, or a part of one that is long enough to be one.

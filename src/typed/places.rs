@@ -50,6 +50,17 @@ pub(crate) fn fill_in(text: &str) -> Result<String, Unfilled> {
     fill_in_with(text, &|name| std::env::var(name).ok(), 0)
 }
 
+/// The variables without which a text cannot be filled in, whether they are set or not.
+pub(crate) fn needed(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    while let Err(Unfilled::Variable(name)) =
+        fill_in_with(text, &|name| names.iter().any(|known| known == name).then(|| "set".to_owned()), 0)
+    {
+        names.push(name);
+    }
+    names
+}
+
 type LookUp<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 fn fill_in_with(text: &str, look_up: LookUp<'_>, depth: usize) -> Result<String, Unfilled> {

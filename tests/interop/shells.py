@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 PACKAGES = {"/usr/bin/zsh": "zsh", "/usr/bin/fish": "fish", "/usr/bin/mandoc": "mandoc"}
-COMMANDS = {"call", "doctor", "login", "logout", "status", "tools"}
+COMMANDS = {"call", "doctor", "install", "login", "logout", "status", "tools", "uninstall"}
 
 
 def check(name, passed, evidence=""):
@@ -76,6 +76,37 @@ def on_terminal(command, environment, answers=()):
         if waiting and waiting[0][0] in shown:
             os.write(terminal, waiting.pop(0)[1].encode())
     return shown.replace("\r\n", "\n"), os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def questions(ferry, environment):
+    """What `install` asks, and that a secret is not shown while it is typed."""
+    home, url = Path(environment["HOME"]), "https://mcp.example.com/mcp"
+    files = [home / ".cursor/mcp.json", home / ".codex/config.toml"]
+    before = ["{\n  // mine\n}\n", "# mine\n"]
+    for file, text in zip(files, before):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    texts = lambda: [file.read_text() for file in files]  # noqa: E731
+    install = [ferry, "install", url, "--bearer-token-env", "EXAMPLE_TOKEN"]
+    choose = ("[numbers, names or all]", "9\n")
+    for name, answers, code in (
+        ("an unknown client is asked for again", [choose, ("9 is no client", "\n")], 1),
+        ("a secret can be refused", [(choose[0], "2\n"), ("not shown", "abc\x03")], 2),
+        ("a change can be refused", [(choose[0], "2\n"), ("not shown", "hidden-token-1\n"), ("[Y/n]", "n\n")], 1),
+    ):
+        shown, ended = on_terminal(install, environment, answers)
+        check(f"install: {name}", ended == code and texts() == before and "hidden" not in shown, shown)
+    answers = [(choose[0], "cursor, 2\n"), ("not shown", "hidden-tok\x7f\x7fken\n"), ("[Y/n]", "\n")]
+    shown, ended = on_terminal(install, environment, answers)
+    check("install: what was found is shown, and what changes", "Codex" in shown and "+[mcp_servers.example]" in shown, shown)
+    check("install: an entry is written", ended == 0 and all("hidden-tken" in text for text in texts()), shown)
+    check("install: a secret is not shown", "hidden" not in shown and "tken" not in shown, shown)
+    shown, ended = on_terminal([ferry, "uninstall", "example"], environment, [("[Y/n]", "n\n")])
+    check("uninstall: it can be refused", ended == 1 and texts() != before, shown)
+    shown, ended = on_terminal([ferry, "uninstall", "example", "--yes"], environment)
+    check("uninstall: --yes asks nothing", ended == 0 and texts() == before, shown)
+    shown, ended = on_terminal([ferry, "install", "--replace-mcp-remote"], environment)
+    check("install: without mcp-remote there is nothing to ask", ended == 0 and "no entry starts" in shown, shown)
 
 
 class Server(BaseHTTPRequestHandler):
@@ -175,7 +206,9 @@ def main():
     folder = Path(folder)
     completions(folder / "completions")
     manual(folder / "man")
-    terminal(ferry, {"HOME": home, "PATH": os.environ["PATH"]})
+    environment = {"HOME": home, "PATH": os.environ["PATH"]}
+    terminal(ferry, environment)
+    questions(ferry, environment)
 
 
 if __name__ == "__main__":

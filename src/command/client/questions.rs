@@ -1,9 +1,8 @@
 //! How is a person at the terminal asked what a server wants to know (elicitation)?
 
-use std::io::{BufRead, Write};
-
 use serde_json::{Map, Value, json};
 
+use crate::command::prompt::{line, say};
 use crate::command::schema::Schema;
 use crate::command::terminal::neutral_lines;
 use crate::log;
@@ -77,16 +76,4 @@ fn answers(schema: &Value) -> Option<Map<String, Value>> {
         }
     }
     Some(answers)
-}
-
-fn say(text: &str) {
-    let mut stderr = std::io::stderr();
-    stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).ok();
-}
-
-/// A line from stdin without its end. `None` at the end of stdin.
-fn line() -> Option<String> {
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line).unwrap_or(0);
-    (read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
 }

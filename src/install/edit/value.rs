@@ -38,12 +38,6 @@ impl Value {
         Some(text)
     }
 
-    /// The texts, if it is a list of nothing else.
-    pub(crate) fn as_texts(&self) -> Option<Vec<&str>> {
-        let Self::List(items) = self else { return None };
-        items.iter().map(Self::as_text).collect()
-    }
-
     /// The names and values of a table.
     pub(crate) fn members(&self) -> &[(String, Value)] {
         let Self::Table(members) = self else { return &[] };

@@ -188,21 +188,3 @@ fn a_scan_reads_what_each_client_would_start() {
     assert_eq!(theirs[1].url.as_deref(), Some("https://h/"));
     assert!(of("zed").is_err() && scanned.len() == 3);
 }
-
-#[test]
-fn a_secret_among_the_arguments_is_told() {
-    let machine = Machine::new();
-    let with = |header: &str| {
-        let options = ["--header", header].map(str::to_owned).to_vec();
-        let request = Request {
-            url: URL.into(),
-            clients: vec!["cursor".into()],
-            options,
-            is_preview: true,
-            ..Request::default()
-        };
-        install(&machine.world, &request).unwrap().notices
-    };
-    assert!(with("Authorization: Bearer x")[0].contains("list of processes"));
-    assert!(with("Authorization: Bearer ${TOKEN}").is_empty() && with("X-Team: a").is_empty());
-}

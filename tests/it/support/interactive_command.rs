@@ -64,6 +64,12 @@ impl InteractiveCommand {
         self.child.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
+    /// Kills it, without a chance to end anything.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     pub(crate) fn wait_for_exit(mut self) -> CommandExit {
         let status = self.child.wait().unwrap();
         let text = self.output.text.lock().unwrap().clone();

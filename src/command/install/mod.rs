@@ -1,0 +1,153 @@
+//! How do other programs come to start the bridge, and how not any more (`mcp-ferry install`, `uninstall`)?
+//!
+//! The room [`install`](crate::install) changes the files. Here a person is asked: `clients` which programs are meant,
+//! `variables` what the entry needs besides; `document` reads a URL from a document, `list` prints what there is.
+
+mod clients;
+mod document;
+mod list;
+mod variables;
+
+use super::output::{say, say_json};
+use super::{prompt, terminal};
+use crate::cli::{InstallCommand, UninstallCommand};
+use crate::config::Settings;
+use crate::error::{Error, Exit};
+use crate::install::{self, InstallError, Removal, Report, Request, World};
+use crate::{log, system};
+
+/// Writes entries, or shows what there is.
+pub(super) fn install(typed: &InstallCommand) -> Result<Exit, Error> {
+    let world = world()?;
+    let how = How {
+        is_preview: typed.dry_run,
+        asks: !typed.yes && terminal::is_interactive(),
+        json: typed.json,
+        quiet: typed.options.logging.silent,
+    };
+    if typed.list {
+        list::print(&world, typed.json);
+        return Ok(Exit::Orderly);
+    }
+    if typed.replace_mcp_remote {
+        let named = match typed.client.as_slice() {
+            [] if !typed.all && !how.is_preview && !how.asks => return Err(clients::not_named(&world)),
+            named => named,
+        };
+        return how
+            .change(|is_preview| install::replace_mcp_remote(&world, named, is_preview), "no entry starts mcp-remote");
+    }
+    let mut request = Request { options: typed.entry.clone(), ..document::request(typed)? };
+    let name = request.name()?;
+    request.clients = clients::chosen(&world, typed, &name)?;
+    request.env = variables::values(&request, typed)?;
+    how.change(|is_preview| install::install(&world, &Request { is_preview, ..request.clone() }), "")
+}
+
+/// Takes entries out again.
+pub(super) fn uninstall(typed: &UninstallCommand) -> Result<Exit, Error> {
+    let world = world()?;
+    let how = How {
+        is_preview: typed.dry_run,
+        asks: !typed.yes && terminal::is_interactive(),
+        json: typed.json,
+        quiet: typed.options.logging.silent,
+    };
+    let removal = Removal { what: typed.url.clone(), clients: typed.client.clone(), is_preview: true };
+    if install::uninstall(&world, &removal)?.steps.is_empty() {
+        return Err(Error::Install {
+            cause: format!("no entry of mcp-ferry has the name or URL {}", shown_url(&typed.url)),
+            hint: "`mcp-ferry install --list` shows what was added".to_owned(),
+        });
+    }
+    how.change(|is_preview| install::uninstall(&world, &Removal { is_preview, ..removal.clone() }), "")
+}
+
+/// How files are changed.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools)]
+struct How {
+    is_preview: bool,
+    /// Whether a person sees the changes first, and may say no.
+    asks: bool,
+    json: bool,
+    quiet: bool,
+}
+
+impl How {
+    /// Changes files, and tells of it. `nothing` is what to say if there is nothing to do.
+    fn change(self, act: impl Fn(bool) -> Result<Report, InstallError>, nothing: &str) -> Result<Exit, Error> {
+        let mut is_told = false;
+        if self.asks && !self.is_preview {
+            let preview = act(true)?;
+            is_told = preview.has_changes();
+            if is_told {
+                prompt::say(&preview.text());
+                if !prompt::agrees("change this? [Y/n] ") {
+                    return Err(not_done());
+                }
+            }
+        }
+        let report = act(self.is_preview)?;
+        let is_complete = report.is_complete();
+        if self.json {
+            say_json(&report.json());
+        } else if report.steps.is_empty() {
+            say(nothing);
+        } else {
+            let report = match (self.quiet, is_told) {
+                (true, _) => report.brief(),
+                (false, true) => report.without_notices(),
+                (false, false) => report,
+            };
+            say(report.text().trim_end_matches('\n'));
+        }
+        if is_complete {
+            return Ok(Exit::Orderly);
+        }
+        Err(Error::Install {
+            cause: "not every file could be changed".to_owned(),
+            hint: "the report names the reasons; what is shown there can be added by hand".to_owned(),
+        })
+    }
+}
+
+/// The person has said no, or nothing.
+fn not_done() -> Error {
+    Error::Install { cause: "nothing was changed".to_owned(), hint: String::new() }
+}
+
+fn world() -> Result<World, Error> {
+    let world = system::home().and_then(|home| World::of_this_machine(&home));
+    world.ok_or_else(|| Error::System("there is no home directory, in which programs have their files".to_owned()))
+}
+
+/// A name or an address as it may be shown.
+fn shown_url(typed: &str) -> String {
+    if let Ok(url) = url::Url::parse(typed) {
+        log::hide_url(&url, 8);
+    }
+    log::foreign_name(typed)
+}
+
+/// Checks the address and the options, as far as they do not depend on variables that only the entry has.
+fn check(typed: &InstallCommand, url: &str, names: &[String]) -> Result<(), Error> {
+    let is_set = |name: &String| crate::config::variable(name).is_some();
+    if names.iter().all(is_set) {
+        let mut options = typed.options.clone();
+        options.fill_in()?;
+        Settings::new(url, None, &options)?;
+    }
+    Ok(())
+}
+
+/// What went wrong ends the program. (Here, because `error` knows no clients.)
+impl From<InstallError> for Error {
+    fn from(error: InstallError) -> Self {
+        let (cause, hint) = (error.to_string(), error.hint());
+        match error {
+            InstallError::Records(_) => Self::Install { cause, hint },
+            _ => Self::Arguments { cause, hint },
+        }
+    }
+}

@@ -57,7 +57,7 @@
 //!   rations browser tabs.
 //! * [`install`]: how does an entry get into a client's configuration file, and out of it again?
 //! * [`doctor`]: why does a server not work here? Steps, causes and their codes.
-//! * [`command`]: `install`, `uninstall`, `login`, `logout`, `status`, `tools`, `call`. `client` is this program as an MCP
+//! * [`command`]: `install`, `uninstall`, `login`, `logout`, `status`, `tools`, `call`, `doctor`. `client` is this program as an MCP
 //!   client of its own bridge; `schema` reads the schemas of arguments.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!   `watchdog`: what ends the process when its runtime is stuck?
@@ -119,6 +119,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(typed) => command::status(typed),
         Command::Tools(typed) => command::tools(typed),
         Command::Call(typed) => command::call(typed),
+        Command::Doctor(typed) => command::doctor(typed),
     };
     if let Err(error) = &result {
         log::fatal_error(&error.to_string());

@@ -20,6 +20,7 @@
 //! * From a challenge to tokens: `challenge`, `discovery` (with `metadata`), `registration`, `scope`, `authorization`,
 //!   `token`; `grants` without a browser on this machine; signatures: `jwt`, `dpop`, `crypto`; `web_url` checks URLs.
 //!   All requests go through `fetch`, which never sees a header of the user's.
+//! * `survey`: what is kept of a login, and what would another one need? It changes nothing.
 //! * `environment`: what programs that we start do not inherit.
 //! * The browser: `browser` opens it, `callback` is where it comes back to, `page` is what it shows.
 
@@ -56,6 +57,7 @@ mod scope;
 mod settings;
 mod static_credential;
 mod store;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -88,6 +90,7 @@ pub use settings::{AuthMode, DpopChoice, Enterprise, Grant, Login, Options, Reso
 pub use static_credential::Credential;
 pub use store::KeptIn;
 use store::Key;
+pub(crate) use survey::{Held, HeldLogin, MetadataError, MetadataProblem, Registration, Survey};
 
 /// Gives requests their credential.
 pub struct Authorizer {

@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::account::{LoginCommand, LogoutCommand, StatusCommand};
 use super::call::{CallCommand, ToolsCommand};
+use super::doctor::DoctorCommand;
 use super::help;
 use super::install::{InstallCommand, UninstallCommand};
 use super::option::complete;
@@ -57,6 +58,9 @@ pub enum Command {
 
     /// Call a tool, read a resource or get a prompt
     Call(CallCommand),
+
+    /// Find out why a server does not work here, step by step
+    Doctor(DoctorCommand),
 }
 
 /// The same expression for the arguments of whichever command it is.
@@ -71,6 +75,7 @@ macro_rules! each_command {
             Command::Status($typed) => $value,
             Command::Tools($typed) => $value,
             Command::Call($typed) => $value,
+            Command::Doctor($typed) => $value,
         }
     };
 }

@@ -89,6 +89,16 @@ Examples:
   mcp-ferry status https://mcp.example.com/mcp            exit status 4: no login that works
   mcp-ferry status https://mcp.example.com/mcp --json";
 
+/// Below the help of `doctor`.
+pub(super) const DOCTOR: &str = "\
+Examples:
+  mcp-ferry doctor https://mcp.example.com/mcp
+  mcp-ferry doctor https://mcp.example.com/mcp --json
+  mcp-ferry doctor --codes
+
+Exit status: 0 if it works, warnings or not; 1 if a step fails, or with --strict if one warns;
+2 if an argument is not valid; 4 if a login is all that is missing.";
+
 /// Below the help of `tools`.
 pub(super) const TOOLS: &str = "\
 Examples:

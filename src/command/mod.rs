@@ -2,6 +2,7 @@
 
 mod call;
 mod client;
+mod doctor;
 mod install;
 mod login;
 mod logout;
@@ -14,7 +15,8 @@ mod terminal;
 mod tools;
 
 use crate::cli::{
-    CallCommand, InstallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand, UninstallCommand,
+    CallCommand, DoctorCommand, InstallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand,
+    UninstallCommand,
 };
 use crate::config::Settings;
 use crate::error::{Error, Exit};
@@ -58,6 +60,11 @@ pub fn call(typed: &CallCommand) -> Result<Exit, Error> {
     let arguments = call::check(typed)?;
     let called = task::run(call::run(settings, typed, arguments))?;
     call::print(&called, typed)
+}
+
+/// Looks for what is wrong.
+pub fn doctor(typed: &DoctorCommand) -> Result<Exit, Error> {
+    task::run(doctor::run(typed))
 }
 
 /// Writes entries into the files of other programs, or shows what there is.

@@ -51,6 +51,12 @@ pub(super) fn say_marked(mark: Mark, text: &str) {
     writeln!(AutoStream::auto(stdout), "{mark}{}", neutral_lines(text)).ok();
 }
 
+/// Prints lines of ours on stdout that have colours, and in which texts of others are neutral already. Where colours may
+/// not be, they are left out.
+pub(super) fn say_coloured(text: &str) {
+    writeln!(AutoStream::auto(std::io::stdout()), "{text}").ok();
+}
+
 /// A line on stderr that each further one replaces, where stderr is a terminal.
 #[derive(Debug)]
 pub(super) struct Progress {

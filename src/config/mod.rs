@@ -72,6 +72,25 @@ impl Settings {
     }
 }
 
+/// What is wrong with a server's address.
+#[derive(Debug, Clone)]
+pub struct AddressFault {
+    /// It begins with http and leads to another machine; nothing else is wrong.
+    pub is_plain_http: bool,
+    /// A sentence.
+    pub why: String,
+}
+
+/// What is wrong with the address that was typed; `None` if nothing is.
+pub fn address_fault(url: &str, options: &Options) -> Option<AddressFault> {
+    if let Some(parsed) = server::socket(url) {
+        return parsed.err().map(|why| AddressFault { is_plain_http: false, why });
+    }
+    let allow_http = options.connection.allow_http || options.network.unix_socket.is_some();
+    let why = server::address(url, allow_http).err()?;
+    Some(AddressFault { is_plain_http: server::address(url, true).is_ok(), why })
+}
+
 fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
     let idle = time_limit(typed.idle_timeout);
     upstream::Options {

@@ -27,7 +27,87 @@ macro_rules! codes {
 }
 
 codes! {
-    LoginNeeded "auth.login-needed" "the server wants a login, and there is none"
+    BadUrl "url.bad" "the URL is not that of a server"
+    PlainHttp "http.plain" "the URL begins with http:// and leads to another machine"
+    BadOption "option.bad" "an option, or a file that it names, cannot be used"
+    VariableUnset "env.unset" "a variable that a header or an entry names is not set"
+
     NameUnknown "net.dns" "the name of the server is not known"
+    Refused "net.refused" "nobody listens at the server's address and port"
+    TimedOut "net.timeout" "the server's address does not answer"
+    NoRoute "net.no-route" "this machine has no way to the server's address"
+    AddressExcluded "net.address" "the options allow no address of the server"
+    BrokenIpv6 "net.ipv6" "one family of addresses does not work, the other does"
+    ConnectionBroken "net.broken" "the connection breaks before an answer"
+    ProxyNeeded "net.proxy-needed" "the server is not reached directly, and a proxy is named that is not used"
+    ProxyDown "net.proxy" "the proxy is not there, or is none"
+    ProxyLogin "net.proxy-407" "the proxy wants a login"
+    ProxyRefuses "net.proxy-refused" "the proxy does not lead to the server"
+    CaptivePortal "net.captive" "the network wants its own login page to be visited first"
+
+    PrivateAuthority "tls.private-ca" "the certificate is signed by an authority that this machine does not trust"
+    SelfSigned "tls.self-signed" "the certificate is signed by itself"
+    Expired "tls.expired" "the certificate has expired"
+    ExpiresSoon "tls.expires-soon" "the certificate expires within two weeks"
+    WrongClock "tls.clock" "the clock of this machine is wrong"
+    WrongName "tls.name" "the certificate is for another host"
+    Interceptor "tls.intercept" "a program between reads what TLS protects, and its authority is not trusted"
+    OldTls "tls.old" "the server has no version of TLS that is safe"
+    NotTls "tls.not-tls" "the server does not speak TLS at this port"
+    ClientCertificate "tls.client-cert" "the server wants a certificate of yours, or does not accept it"
+    BadCertificate "tls.certificate" "the certificate has another fault"
+
+    NotFound "http.404" "there is no MCP server at this path"
+    HttpSse "http.405-sse" "the server speaks the old transport HTTP+SSE"
+    Html "http.html" "a web page answers in place of the server"
+    Redirect "http.redirect" "the server redirects to another address"
+    Forbidden "http.403" "the server knows who asks and does not allow it"
+    RateLimit "http.429" "the server takes no more requests for now"
+    ServerError "http.5xx" "the server, or what stands before it, fails"
+    OtherStatus "http.status" "the server answers with another HTTP error"
+    NotMcp "http.not-mcp" "what answers is no MCP server"
+    Silent "http.silent" "the server takes the request and does not answer"
+    Slow "http.slow" "the first answer takes longer than some clients wait"
+    Buffered "http.buffered" "something holds event streams back until they end"
+
+    Era "mcp.era" "the server speaks only the era that an option excludes"
+    McpRefused "mcp.refused" "the server refuses to begin a session"
+    SessionLost "mcp.session-lost" "the server forgets the session at once"
+    Sticky "mcp.sticky" "requests of one session reach servers that do not share it"
+    NoTools "mcp.no-tools" "the server has no tools"
+    ListFails "mcp.list" "a list of the server's cannot be read"
+
+    LoginNeeded "auth.login-needed" "the server wants a login, and there is none"
+    TokenExpired "auth.expired" "the login has expired and cannot be renewed"
+    RefreshDead "auth.refresh-dead" "the login is not renewed any more"
+    TokenRefused "auth.refused" "the server refuses the token of the login"
+    ClientGone "auth.client-gone" "the authorization server has forgotten the registration"
+    ScopeMissing "auth.scope" "the login lacks a scope"
+    StaticRefused "auth.static-refused" "the server refuses the token or header that you gave"
+    NoToken "auth.no-token" "the token cannot be read from its file or command"
+    LoginsOff "auth.off" "the server wants a login, and an option switches logins off"
+    NoMetadata "auth.no-metadata" "the server wants a login and does not say where"
+    MetadataDown "auth.metadata-down" "the metadata of the login cannot be fetched"
+    MetadataAddress "auth.address" "the metadata name an address that must not be used"
+    OtherIssuer "auth.issuer" "the metadata of the login name another issuer"
+    OtherResource "auth.resource" "the metadata are for another server than this one"
+    OtherThanBound "auth.bound" "your credentials belong to another authorization server"
+    NoPkce "auth.no-pkce" "the authorization server does not name PKCE with S256"
+    NoRegistration "auth.no-dcr" "programs cannot register themselves, and there is no client id"
+    PortBusy "auth.port-busy" "another program has the port that the browser comes back to"
+    NoBrowser "auth.no-browser" "no browser can be opened here"
+    LoginUnderWay "auth.race" "another program is logging in at this moment"
+    LoginUnreadable "auth.store" "the login that is kept cannot be read"
+
     BinaryGone "client.binary-gone" "an entry starts a program that is not there"
+}
+
+impl Code {
+    /// Whether a login is all that is missing.
+    pub fn wants_login(self) -> bool {
+        matches!(
+            self,
+            Self::LoginNeeded | Self::TokenExpired | Self::RefreshDead | Self::TokenRefused | Self::ClientGone
+        )
+    }
 }

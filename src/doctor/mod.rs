@@ -5,7 +5,11 @@
 //! machine and at the configuration files of clients. A step that fails names its [`Cause`]; `code` has them all.
 
 mod code;
+pub mod machine;
 mod report;
+mod text;
+pub mod way;
 
 pub use code::Code;
 pub use report::{Cause, Mark, Report, Section, Step};
+pub use text::Style;

@@ -74,7 +74,7 @@ impl Report {
     /// The status this process ends with. Warnings are failures when the user says so.
     pub fn exit(&self, is_strict: bool) -> Exit {
         match self.cause() {
-            Some(cause) if cause.code == Code::LoginNeeded => Exit::LoginNeeded,
+            Some(cause) if cause.code.wants_login() => Exit::LoginNeeded,
             Some(_) => Exit::Failure,
             None if is_strict && self.count(Mark::Warning).next().is_some() => Exit::Failure,
             None => Exit::Orderly,
@@ -82,7 +82,7 @@ impl Report {
     }
 
     /// The same as JSON, as `schema.json` in this folder describes it.
-    pub fn json(&self) -> Value {
+    pub fn json(&self, is_strict: bool) -> Value {
         let step = |step: &Step| {
             json!({
                 "name": step.name,
@@ -94,18 +94,47 @@ impl Report {
         };
         let section = |section: &Section| json!({ "title": section.title, "steps": section.steps.iter().map(step).collect::<Vec<_>>() });
         json!({
+            "schema": 1,
             "version": env!("CARGO_PKG_VERSION"),
-            "url": self.url,
+            "url": self.url.as_ref().map(|url| log::redact(url)),
             "sections": self.sections.iter().map(section).collect::<Vec<_>>(),
             "cause": self.cause().map(cause),
             "failures": self.count(Mark::Failed).count(),
             "warnings": self.count(Mark::Warning).count(),
+            "exit": self.exit(is_strict) as u8,
         })
     }
 
-    fn count(&self, mark: Mark) -> impl Iterator<Item = &Step> {
+    pub(super) fn count(&self, mark: Mark) -> impl Iterator<Item = &Step> {
         let steps = self.sections.iter().flat_map(|section| &section.steps);
         steps.filter(move |step| step.mark == mark)
+    }
+}
+
+impl Cause {
+    /// A cause with a sentence and what mends it.
+    pub fn new(code: Code, sentence: impl Into<String>, fix: impl Into<String>) -> Self {
+        let fix = Some(fix.into()).filter(|fix| !fix.is_empty());
+        Self { code, sentence: sentence.into(), fix }
+    }
+}
+
+impl Step {
+    /// A step without a time.
+    pub fn new(name: &str, mark: Mark, fact: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), mark, fact: fact.into(), time: None, cause: None }
+    }
+
+    /// The same with the time that it took.
+    #[must_use]
+    pub fn took(self, time: Duration) -> Self {
+        Self { time: Some(time), ..self }
+    }
+
+    /// The same with what is wrong.
+    #[must_use]
+    pub fn because(self, cause: Cause) -> Self {
+        Self { cause: Some(cause), ..self }
     }
 }
 

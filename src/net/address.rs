@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
 
-use super::error::{BoxError, ConnectError};
+use super::error::{BoxError, ConnectError, Problem};
 use super::origin::is_loopback;
 
 /// Which family of addresses is used.
@@ -85,7 +85,8 @@ impl Admission {
         if addresses.is_empty() && known > 0 {
             let (family, flag) = if self.family == Family::V4 { ("IPv4", "--ipv4") } else { ("IPv6", "--ipv6") };
             let cause = format!("{host} has no {family} address, and {flag} allows no other");
-            return Err(ConnectError::permanent(cause, "omit the option, or give an address of the other family"));
+            let hint = "omit the option, or give an address of the other family";
+            return Err(ConnectError::permanent(cause, hint).of(Problem::Address));
         }
         let refused = addresses.iter().find_map(|address| self.refusal(host, address.ip()));
         addresses.retain(|address| self.admits(address.ip()));
@@ -127,11 +128,11 @@ fn refused(host: &str, address: &str) -> ConnectError {
     let cause = if address.is_empty() { format!("a server must not direct this program to {host}") } else { cause };
     let hint =
         "only a server on this machine or in the same private network may name such an address; ask its operator";
-    ConnectError::permanent(cause, hint)
+    ConnectError::permanent(cause, hint).of(Problem::Address)
 }
 
 /// The address that a host is without a look-up.
-fn literal(host: &str) -> Option<IpAddr> {
+pub(super) fn literal(host: &str) -> Option<IpAddr> {
     let bare = host.trim_matches(['[', ']']);
     bare.parse().ok().or_else(|| is_loopback(bare).then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)))
 }

@@ -33,6 +33,8 @@ pub(super) struct Certificate {
     /// `2024-05-01 12:00 UTC`
     pub(super) not_before: String,
     pub(super) not_after: String,
+    /// How many days are left until then.
+    pub(super) days_left: i64,
 }
 
 impl Certificate {
@@ -53,6 +55,7 @@ impl Certificate {
             is_not_valid_yet: not_before > now,
             not_before: minute(not_before),
             not_after: minute(not_after),
+            days_left: (not_after - now).whole_days(),
         })
     }
 }

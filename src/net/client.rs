@@ -36,7 +36,7 @@ pub struct Http {
     /// `None` with `--http1`, and where all requests go through a socket of this machine.
     http2: Option<Http2>,
     /// The pools' own connector: it knows the proxies and our certificate.
-    connector: Connector,
+    pub(super) connector: Connector,
     /// `None` with `--disable-cookies`. Shared by all clones: each response adds cookies, each request reads them.
     cookies: Option<Arc<CookieJar>>,
 }

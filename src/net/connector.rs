@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::address::{AddressScope, Admission, Family, Resolver};
-use super::error::{BoxError, ConnectError, find};
+use super::error::{BoxError, ConnectError, Problem, find};
 use super::identity::ClientIdentity;
 use super::network::{Network, NetworkError};
 use super::origin::{bare_host, is_https, port};
@@ -50,7 +50,7 @@ type Future<T> = Pin<Box<dyn std::future::Future<Output = Result<T, BoxError>> +
 
 /// Opens connections for the pools. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Connector(Arc<Routes>);
+pub(super) struct Connector(pub(super) Arc<Routes>);
 
 impl Connector {
     /// Reads the environment's proxies, and the files that the settings name; connects to nothing.
@@ -119,7 +119,8 @@ impl Connector {
             let proxy = routes.proxies.for_server(uri).ok().flatten().filter(|_| routes.socket.is_none());
             let through = proxy.map(|proxy| format!(" through {proxy}")).unwrap_or_default();
             let seconds = timeout.as_secs_f64();
-            Err(ConnectError::temporary(format!("no connection{through} within {seconds} seconds")).into())
+            let cause = format!("no connection{through} within {seconds} seconds");
+            Err(ConnectError::temporary(cause).of(Problem::TimedOut).into())
         });
         if let Ok(connection) = &connected {
             *routes.reached.lock() = Some(scope_around_peer(connection));
@@ -190,16 +191,16 @@ impl Service<Uri> for Connector {
 }
 
 /// The ways to servers.
-struct Routes {
-    timeout: Duration,
-    socket: Option<PathBuf>,
-    proxies: Proxies,
-    admission: Admission,
+pub(super) struct Routes {
+    pub(super) timeout: Duration,
+    pub(super) socket: Option<PathBuf>,
+    pub(super) proxies: Proxies,
+    pub(super) admission: Admission,
     tcp: Tcp,
     /// The user has named the proxy, so it may have any address.
-    proxy_admission: Admission,
+    pub(super) proxy_admission: Admission,
     proxy_tcp: Tcp,
-    tls: Tls,
+    pub(super) tls: Tls,
     /// The scope for addresses that the server names. Each connection sets it once the server has shown its certificate
     /// there; logins read it.
     reached: Mutex<Option<AddressScope>>,
@@ -293,7 +294,8 @@ impl Routes {
 
     fn unreachable(&self, peer: &impl Display, error: &(dyn std::error::Error + 'static), uri: &Uri) -> BoxError {
         let error = tls_error::explain(error, uri, self.tls.identity(uri));
-        ConnectError { cause: format!("{peer} cannot be reached: {}", error.cause), ..error }.into()
+        let problem = if self.socket.is_some() { error.problem } else { Problem::Proxy };
+        ConnectError { cause: format!("{peer} cannot be reached: {}", error.cause), problem, ..error }.into()
     }
 }
 

@@ -29,6 +29,8 @@ pub enum HttpError {
         exhausted: bool,
         /// What the user can do about it.
         hint: &'static str,
+        /// The kind of the reason.
+        problem: Problem,
     },
     /// The connection broke, and some of the request may have been sent.
     #[error("the connection to {host} broke: {cause}")]
@@ -63,8 +65,8 @@ const NETWORK_HINT: &str = "check the address and the network; the bridge keeps 
 
 impl HttpError {
     pub(super) fn connect(uri: &Uri, error: ConnectError) -> Self {
-        let ConnectError { cause, hint, permanent, exhausted } = error;
-        Self::Connect { host: origin(uri), cause, permanent, exhausted, hint }
+        let ConnectError { cause, hint, permanent, exhausted, problem } = error;
+        Self::Connect { host: origin(uri), cause, permanent, exhausted, hint, problem }
     }
 
     /// What the user can do about it.
@@ -86,6 +88,49 @@ impl HttpError {
     }
 }
 
+/// What kind of reason there is for no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// The name of the server is not known.
+    Name,
+    /// Nobody listens at the address.
+    Refused,
+    /// The address does not answer.
+    TimedOut,
+    /// This machine has no way to the address.
+    NoRoute,
+    /// The options allow no address of the server.
+    Address,
+    /// The proxy cannot be reached, or is none.
+    Proxy,
+    /// The proxy wants a login, or does not accept the one in its address.
+    ProxyLogin,
+    /// The proxy does not lead to the server.
+    ProxyRefuses,
+    /// The certificate is signed by an authority that is not trusted.
+    UnknownIssuer,
+    /// The same; the authority is one of a program that reads what TLS protects.
+    Interceptor,
+    /// The certificate is signed by itself.
+    SelfSigned,
+    /// The certificate has expired.
+    Expired,
+    /// The certificate is not valid yet: most likely the clock is wrong.
+    NotValidYet,
+    /// The certificate is for another host.
+    WrongName,
+    /// Another problem with the certificate.
+    Certificate,
+    /// The server wants a certificate from us, or does not accept ours.
+    ClientCertificate,
+    /// No version or cipher of TLS in common.
+    OldTls,
+    /// The server does not speak TLS at this port.
+    NotTls,
+    /// Anything else.
+    Other,
+}
+
 /// Why no connection could be made, in words for the user.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{cause}")]
@@ -96,23 +141,38 @@ pub(super) struct ConnectError {
     pub(super) permanent: bool,
     /// The process or the system has too many open files.
     pub(super) exhausted: bool,
+    pub(super) problem: Problem,
 }
 
 impl ConnectError {
     /// A reason that will still be there at the next attempt.
     pub(super) fn permanent(cause: impl Into<String>, hint: &'static str) -> Self {
-        Self { cause: cause.into(), hint, permanent: true, exhausted: false }
+        Self { cause: cause.into(), hint, permanent: true, exhausted: false, problem: Problem::Other }
     }
 
     /// A reason that may be gone at the next attempt.
     pub(super) fn temporary(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), hint: NETWORK_HINT, permanent: false, exhausted: false }
+        Self { cause: cause.into(), hint: NETWORK_HINT, permanent: false, exhausted: false, problem: Problem::Other }
     }
 
     /// An error of the system, in the system's words.
     pub(super) fn of_system(error: &(dyn Error + 'static)) -> Self {
-        let code = find::<io::Error>(error).and_then(io::Error::raw_os_error);
-        Self { exhausted: code.is_some_and(is_exhausted), ..Self::temporary(chain(error)) }
+        let system = find::<io::Error>(error);
+        let code = system.and_then(io::Error::raw_os_error);
+        let problem = system.map_or(Problem::Other, |error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => Problem::Refused,
+            io::ErrorKind::TimedOut => Problem::TimedOut,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
+                Problem::NoRoute
+            }
+            _ => Problem::Other,
+        });
+        Self { exhausted: code.is_some_and(is_exhausted), problem, ..Self::temporary(chain(error)) }
+    }
+
+    /// The same with the kind of the reason.
+    pub(super) fn of(self, problem: Problem) -> Self {
+        Self { problem, ..self }
     }
 }
 

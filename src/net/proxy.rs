@@ -5,7 +5,7 @@ use std::fmt;
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
-use super::error::ConnectError;
+use super::error::{ConnectError, Problem};
 use super::network::Proxy;
 use super::origin::{is_https, is_loopback, origin, port};
 use super::proxy_url::ProxyUrl;
@@ -91,7 +91,7 @@ impl EnvProxies {
             Ok(url) => Ok(Some(NamedProxy { url, named_by: name })),
             Err(why) => {
                 let hint = "correct the variable, or use no proxy: --no-proxy";
-                Err(ConnectError::permanent(format!("the variable {name} {why}"), hint))
+                Err(ConnectError::permanent(format!("the variable {name} {why}"), hint).of(Problem::Proxy))
             }
         }
     }

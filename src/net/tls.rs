@@ -11,7 +11,7 @@ use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{OnceCell, oneshot};
 
-use super::authorities::Authorities;
+use super::authorities::{self, Authorities};
 use super::identity::ClientIdentity;
 use super::network::{Network, NetworkError};
 use super::origin::is_same_origin;
@@ -124,6 +124,12 @@ impl Tls {
     /// What this server sees of us.
     pub(super) fn identity(&self, server: &Uri) -> &ClientIdentity {
         if self.may_show(server) { &self.identity } else { &self.withheld }
+    }
+
+    /// Whose authority makes this certificate trusted; `presented` is the server's chain.
+    pub(super) fn trusted_by(&self, presented: &[CertificateDer<'_>], host: &str) -> &'static str {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        authorities::trusted_by(&self.authorities, presented, host, &provider)
     }
 
     fn may_show(&self, server: &Uri) -> bool {

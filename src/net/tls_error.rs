@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, CertificateError, OtherError};
 
 use super::certificate::Certificate;
-use super::error::{ConnectError, find};
+use super::error::{ConnectError, Problem, find};
 use super::identity::ClientIdentity;
 
 /// The most names of a certificate that a sentence lists.
@@ -67,22 +67,27 @@ fn tls_failed(error: &rustls::Error, host: &str, identity: &ClientIdentity) -> C
         | Error::PeerIncompatible(_) => ConnectError::permanent(
             format!("{host} and this program have no version or cipher of TLS in common"),
             VERSION_HINT,
-        ),
+        )
+        .of(Problem::OldTls),
         Error::AlertReceived(AlertDescription::UnrecognisedName) => {
             ConnectError::permanent(format!("the server does not know the name {host}"), OTHER_HINT)
+                .of(Problem::WrongName)
         }
         Error::AlertReceived(alert) => {
             ConnectError::permanent(format!("{host} ended the TLS handshake ({})", alert_words(*alert)), OTHER_HINT)
         }
         Error::InvalidMessage(_) => {
             ConnectError::permanent(format!("{host} does not answer in TLS, as an https server does"), PLAIN_HTTP_HINT)
+                .of(Problem::NotTls)
         }
         Error::General(text) if text.contains("No CA certificates") => ConnectError::permanent(
             "this machine has no certificates of authorities, so it cannot trust any https server",
             STORE_HINT,
-        ),
+        )
+        .of(Problem::UnknownIssuer),
         Error::InvalidCertificate(error) => {
             ConnectError::permanent(format!("the certificate of {host} {}", problem(error)), CERTIFICATE_HINT)
+                .of(Problem::Certificate)
         }
         Error::PeerMisbehaved(_) | Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             ConnectError::permanent(format!("{host} does not keep to the rules of TLS"), OTHER_HINT)
@@ -103,16 +108,17 @@ pub(super) fn certificate_refused(
     intermediates: &[CertificateDer<'_>],
 ) -> ConnectError {
     let Some(certificate) = Certificate::read(presented) else {
-        return ConnectError::permanent(format!("the certificate of {host} cannot be read"), CERTIFICATE_HINT);
+        return ConnectError::permanent(format!("the certificate of {host} cannot be read"), CERTIFICATE_HINT)
+            .of(Problem::Certificate);
     };
-    let (cause, hint) = match error {
+    let (cause, hint, kind) = match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             let cause = if certificate.has_expired {
                 format!("the certificate of {host} expired on {}", certificate.not_after)
             } else {
                 format!("a certificate that signs for {host} has expired")
             };
-            (cause, TIME_HINT)
+            (cause, TIME_HINT, Problem::Expired)
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             let cause = if certificate.is_not_valid_yet {
@@ -120,27 +126,76 @@ pub(super) fn certificate_refused(
             } else {
                 format!("a certificate that signs for {host} is not valid yet")
             };
-            (cause, TIME_HINT)
+            (cause, TIME_HINT, Problem::NotValidYet)
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            wrong_name(host, &certificate)
+            let (cause, hint) = wrong_name(host, &certificate);
+            (cause, hint, Problem::WrongName)
         }
         CertificateError::Revoked => {
-            (format!("the certificate of {host} has been revoked by its authority"), CERTIFICATE_HINT)
+            let cause = format!("the certificate of {host} has been revoked by its authority");
+            (cause, CERTIFICATE_HINT, Problem::Certificate)
         }
-        CertificateError::UnknownIssuer => (unknown_issuer(host, &certificate, intermediates), UNKNOWN_ISSUER_HINT),
+        CertificateError::UnknownIssuer => {
+            let kind = kind_of_issuer(&certificate, intermediates);
+            (unknown_issuer(host, &certificate, intermediates), UNKNOWN_ISSUER_HINT, kind)
+        }
         _ if certificate.is_version_1 => {
             let cause =
                 format!("the certificate of {host} is of version 1 of X.509, which this program does not support");
-            (cause, VERSION_1_HINT)
+            (cause, VERSION_1_HINT, Problem::Certificate)
         }
         // An authority's own certificate: `openssl req -x509` makes such a one.
         CertificateError::Other(_) if certificate.is_self_issued => {
-            (unknown_issuer(host, &certificate, intermediates), UNKNOWN_ISSUER_HINT)
+            (unknown_issuer(host, &certificate, intermediates), UNKNOWN_ISSUER_HINT, Problem::SelfSigned)
         }
-        error => (format!("the certificate of {host} {}", problem(error)), CERTIFICATE_HINT),
+        error => (format!("the certificate of {host} {}", problem(error)), CERTIFICATE_HINT, Problem::Certificate),
     };
-    ConnectError::permanent(cause, hint)
+    ConnectError::permanent(cause, hint).of(kind)
+}
+
+/// Words in the names of authorities that programs have which read what TLS protects: those of companies, of virus
+/// scanners, and of developers.
+const INTERCEPTORS: [&str; 22] = [
+    "zscaler",
+    "netskope",
+    "palo alto",
+    "fortinet",
+    "fortigate",
+    "blue coat",
+    "bluecoat",
+    "cisco umbrella",
+    "sophos",
+    "check point",
+    "forcepoint",
+    "websense",
+    "mcafee",
+    "trend micro",
+    "kaspersky",
+    "avast",
+    "avg web",
+    "eset ssl",
+    "bitdefender",
+    "mitmproxy",
+    "charles proxy",
+    "portswigger",
+];
+
+/// Whether an authority of this name belongs to a program that reads what TLS protects.
+pub(super) fn is_interceptor(issuer: &str) -> bool {
+    let issuer = issuer.to_lowercase();
+    INTERCEPTORS.iter().any(|name| issuer.contains(name))
+}
+
+fn kind_of_issuer(certificate: &Certificate, intermediates: &[CertificateDer<'_>]) -> Problem {
+    let above = intermediates.iter().filter_map(|above| Certificate::read(above)).map(|above| above.issuer);
+    if above.chain([certificate.issuer.clone()]).any(|issuer| is_interceptor(&issuer)) {
+        Problem::Interceptor
+    } else if certificate.is_self_issued {
+        Problem::SelfSigned
+    } else {
+        Problem::UnknownIssuer
+    }
 }
 
 fn unknown_issuer(host: &str, certificate: &Certificate, intermediates: &[CertificateDer<'_>]) -> String {
@@ -251,15 +306,16 @@ pub(super) fn refused_in_page<T>(uri: &Uri, response: &Response<T>, identity: &C
 fn client_certificate_missing(host: &str, identity: &ClientIdentity) -> ConnectError {
     if identity.is_withheld {
         let cause = format!("{host} requires a certificate from its clients, and --client-cert is not shown to it");
-        return ConnectError::permanent(cause, WITHHELD_HINT);
+        return ConnectError::permanent(cause, WITHHELD_HINT).of(Problem::ClientCertificate);
     }
     let cause = format!("{host} requires a certificate from its clients, but you have not given any");
-    ConnectError::permanent(cause, CLIENT_CERTIFICATE_HINT)
+    ConnectError::permanent(cause, CLIENT_CERTIFICATE_HINT).of(Problem::ClientCertificate)
 }
 
 fn client_certificate_refused(host: &str, reason: &str) -> ConnectError {
     let cause = format!("{host} does not accept the certificate of --client-cert ({reason})");
     ConnectError::permanent(cause, "give your certificate for this server, and check that it has not expired")
+        .of(Problem::ClientCertificate)
 }
 
 /// Whether a connection broke because the server requires a certificate or does not accept ours. In TLS 1.3 the server

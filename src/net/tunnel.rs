@@ -6,7 +6,7 @@
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::error::ConnectError;
+use super::error::{ConnectError, Problem};
 use super::proxy::NamedProxy;
 use crate::log;
 
@@ -38,7 +38,9 @@ pub(super) async fn http_connect(
     request.extend_from_slice(b"\r\n");
     let head = match request_head(stream, &request).await {
         Ok(head) => String::from_utf8_lossy(&head).into_owned(),
-        Err(error) => return Err(ConnectError::temporary(format!("{proxy} ended the connection: {error}"))),
+        Err(error) => {
+            return Err(ConnectError::temporary(format!("{proxy} ended the connection: {error}")).of(Problem::Proxy));
+        }
     };
     let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
     match status.and_then(|code| StatusCode::from_bytes(code.trim_end().as_bytes()).ok()) {
@@ -48,7 +50,8 @@ pub(super) async fn http_connect(
             let challenges = headers.filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authenticate"));
             Err(http_refusal(proxy, status, challenges.map(|(_, value)| value.trim())))
         }
-        None => Err(ConnectError::permanent(format!("{proxy} does not answer as an HTTP proxy does"), KIND_HINT)),
+        None => Err(ConnectError::permanent(format!("{proxy} does not answer as an HTTP proxy does"), KIND_HINT)
+            .of(Problem::Proxy)),
     }
 }
 
@@ -63,24 +66,22 @@ pub(super) fn http_refusal<'a>(
     if !wants_login {
         let cause = format!("{proxy} refuses to connect to it ({status})");
         let is_temporary = matches!(status.as_u16(), 408 | 429 | 500 | 502..=504);
-        return if is_temporary {
-            ConnectError::temporary(cause)
-        } else {
-            ConnectError::permanent(cause, REFUSED_HINT)
-        };
+        let refused =
+            if is_temporary { ConnectError::temporary(cause) } else { ConnectError::permanent(cause, REFUSED_HINT) };
+        return refused.of(Problem::ProxyRefuses);
     }
     let code = status.as_u16();
     let schemes: Vec<_> = challenges.filter_map(|value| value.split([' ', ',']).next()).collect();
     if !schemes.is_empty() && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) {
         let cause = format!("{proxy} requires a login by {} ({code})", log::foreign(&schemes.join(" or ")));
-        return ConnectError::permanent(cause, BASIC_HINT);
+        return ConnectError::permanent(cause, BASIC_HINT).of(Problem::ProxyLogin);
     }
     let cause = if proxy.url.authorization().is_some() {
         format!("{proxy} does not accept the user name and password in its address ({code})")
     } else {
         format!("{proxy} requires a user name and password ({code})")
     };
-    ConnectError::permanent(cause, PASSWORD_HINT)
+    ConnectError::permanent(cause, PASSWORD_HINT).of(Problem::ProxyLogin)
 }
 
 /// Sends a request and reads the head of the response: not a byte more, because what follows comes from the target.
@@ -104,8 +105,17 @@ pub(super) async fn socks5(
     host: &str,
     port: u16,
 ) -> Result<(), ConnectError> {
-    let broken = |error: std::io::Error| ConnectError::temporary(format!("{proxy} ended the connection: {error}"));
-    let refused = |problem: &str, hint| Err(ConnectError::permanent(format!("{proxy} {problem}"), hint));
+    let broken = |error: std::io::Error| {
+        ConnectError::temporary(format!("{proxy} ended the connection: {error}")).of(Problem::Proxy)
+    };
+    let refused = |problem: &str, hint| {
+        let kind = match hint {
+            SOCKS_PASSWORD_HINT => Problem::ProxyLogin,
+            KIND_HINT => Problem::Proxy,
+            _ => Problem::ProxyRefuses,
+        };
+        Err(ConnectError::permanent(format!("{proxy} {problem}"), hint).of(kind))
+    };
     let credentials = proxy.url.credentials();
     let methods: &[u8] =
         if credentials.is_some() { &[5, 2, NO_PASSWORD, USER_AND_PASSWORD] } else { &[5, 1, NO_PASSWORD] };
@@ -125,7 +135,8 @@ pub(super) async fn socks5(
     }
     let request = [&[5, 1, 0][..], &address(host), &port.to_be_bytes()].concat();
     let [_, status, _, kind] = exchange(stream, &request).await.map_err(broken)?;
-    let temporary = |problem: &str| Err(ConnectError::temporary(format!("{proxy} {problem}")));
+    let temporary =
+        |problem: &str| Err(ConnectError::temporary(format!("{proxy} {problem}")).of(Problem::ProxyRefuses));
     // RFC 1928, section 6.
     match status {
         0 => skip_bound_address(stream, kind).await.map_err(broken),

@@ -40,10 +40,13 @@ use translator::{CANCEL, Translator};
 use transport::List;
 
 pub(crate) use era::forget;
-pub(crate) use exchange::post_headers;
 pub use exchange::{Event, Outcome, ToClient};
+pub(crate) use exchange::{EventStream, events_of, get_headers, has_type, post_headers, summary};
 pub use failure::Failure;
 pub use options::{ClientProtocol, Options, Protocol, TransportStrategy};
+pub(crate) use transport::http_sse::endpoint as http_sse_endpoint;
+pub(crate) use transport::modern::{headers_of as modern_headers, is_discover_result};
+pub(crate) use transport::session_headers::{PROTOCOL_VERSION, SESSION_ID};
 
 /// Reads what is known of the server from earlier runs.
 pub(crate) async fn recall(options: &Options, authorizer: &Authorizer) -> Memory {

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 PACKAGES = {"/usr/bin/zsh": "zsh", "/usr/bin/fish": "fish", "/usr/bin/mandoc": "mandoc"}
-COMMANDS = {"call", "install", "login", "logout", "status", "tools", "uninstall"}
+COMMANDS = {"call", "doctor", "install", "login", "logout", "status", "tools", "uninstall"}
 
 
 def check(name, passed, evidence=""):

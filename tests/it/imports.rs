@@ -53,11 +53,11 @@ impl File {
         let (mut uses, mut rest) = (Vec::new(), String::new());
         let mut lines = code.lines().map(|line| line.split("//").next().unwrap());
         while let Some(line) = lines.next() {
-            let Some((visibility, tree)) = line
-                .trim_start()
-                .split_once("use ")
-                .filter(|(before, _)| before.is_empty() || before.trim_end() == "pub" || before.starts_with("pub("))
-            else {
+            let Some((visibility, tree)) = line.trim_start().split_once("use ").filter(|(before, _)| {
+                before.is_empty()
+                    || before.trim_end() == "pub"
+                    || (before.starts_with("pub(") && before.ends_with(") "))
+            }) else {
                 rest.push_str(line);
                 rest.push('\n');
                 continue;

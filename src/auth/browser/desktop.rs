@@ -73,6 +73,11 @@ impl Desktop {
         }
     }
 
+    /// Why no browser is opened here; `None` if one is tried.
+    pub(in crate::auth) fn why_none(&self) -> Option<String> {
+        self.openers().err()
+    }
+
     /// What to try, best first, or why there is nothing to try.
     pub(super) fn openers(&self) -> Result<Vec<Opener>, String> {
         // $BROWSER comes first. On remote machines, editors set it to a program that opens the person's own browser.

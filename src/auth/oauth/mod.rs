@@ -127,7 +127,7 @@ impl OAuth {
     }
 
     /// Puts the record's token into the headers of a request, with the proof that the token is ours.
-    fn add_token(
+    pub(super) fn add_token(
         &self,
         record: &Record,
         tokens: &Tokens,

@@ -13,7 +13,11 @@ mod platform;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::log;
 use crate::net::pem;
@@ -73,6 +77,35 @@ impl OfEnvironment {
         }
         named
     }
+}
+
+/// Which of the places for authorities has the one that a certificate is trusted by. The certificate is trusted; only the
+/// place is looked for.
+pub(super) fn trusted_by(
+    given: &[CertificateDer<'static>],
+    presented: &[CertificateDer<'_>],
+    host: &str,
+    provider: &Arc<CryptoProvider>,
+) -> &'static str {
+    let Some((leaf, intermediates)) = presented.split_first() else { return "nobody" };
+    let Ok(name) = ServerName::try_from(host.trim_matches(['[', ']'])) else { return "nobody" };
+    let is_trusted_by = |authorities: &[CertificateDer<'static>]| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities.iter().cloned());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+        let now = UnixTime::now();
+        authorities.iter().any(|named| **named == **leaf)
+            || verifier.is_ok_and(|verifier| verifier.verify_server_cert(leaf, intermediates, &name, &[], now).is_ok())
+    };
+    if !given.is_empty() && is_trusted_by(given) {
+        return "--ca-cert";
+    }
+    let environment = OfEnvironment::read();
+    let of_environment = [environment.certificates, in_directories(&environment.directories, &[])].concat();
+    if !of_environment.is_empty() && is_trusted_by(&of_environment) {
+        return "SSL_CERT_FILE, SSL_CERT_DIR or NODE_EXTRA_CA_CERTS";
+    }
+    "the system's store"
 }
 
 /// The certificates in the files of directories, each once; without those in the files that have been read.

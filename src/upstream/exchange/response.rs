@@ -95,10 +95,15 @@ pub(crate) fn no_body(host: &str, status: StatusCode) -> Failure {
 
 /// The events of a body whose content type says that it is an event stream.
 fn events(sender: &Sender, body: ResponseBody, exchange: Option<Exchange>) -> EventStream {
+    events_of(body, sender.limit, exchange)
+}
+
+/// The events in a body, none of them longer than the limit.
+pub(crate) fn events_of(body: ResponseBody, limit: usize, exchange: Option<Exchange>) -> EventStream {
     let chunks = body.into_data_stream().map(|chunk| {
         chunk.map_err(|error| SseError::Broken(error.source().map_or(error.to_string(), ToString::to_string)))
     });
-    Box::new(Events::new(chunks.boxed(), sender.limit).traced(exchange))
+    Box::new(Events::new(chunks.boxed(), limit).traced(exchange))
 }
 
 /// Whether the content type is this one, parameters aside.

@@ -18,7 +18,7 @@ pub(super) fn needed_bytes(body: &[u8]) -> usize {
 }
 
 /// The message of a JSON error if the body is one, the title and the text of a page, or else the text.
-pub(super) fn summary(body: &[u8]) -> String {
+pub(crate) fn summary(body: &[u8]) -> String {
     // Redacted before it is cut anywhere, or the beginning of a secret could stand at the cut.
     let longest = if is_page(body) { START_OF_PAGE } else { START };
     let text = log::redact_start(&String::from_utf8_lossy(&body[..body.len().min(needed_bytes(body))]), longest);

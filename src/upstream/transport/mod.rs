@@ -8,7 +8,7 @@ pub(super) mod legacy;
 mod link;
 pub(super) mod modern;
 mod open_error;
-mod session_headers;
+pub(super) mod session_headers;
 mod session_state;
 
 use std::future::ready;

@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use crate::net;
 use crate::upstream::exchange::{get_headers, post_headers};
 
-pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// Where the requests of one session go, and their headers.
 pub(super) struct SessionHeaders {

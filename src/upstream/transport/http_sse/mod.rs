@@ -26,7 +26,7 @@ use crate::upstream::exchange::backoff::Backoff;
 use crate::upstream::exchange::response::{Body, EventStream, OwedResponse, error_response, lost_session, read_body};
 use crate::upstream::exchange::{Event, Outcome, Sent, post_headers};
 
-pub(crate) use stream::{Opening, connect};
+pub(crate) use stream::{Opening, connect, endpoint};
 
 /// How long a server may take to answer the `initialize` that is repeated on a new stream.
 const REPEATED_INITIALIZE: Duration = Duration::from_secs(30);

@@ -50,7 +50,7 @@ pub(crate) async fn connect(sender: &Sender, bound: Duration) -> Result<Opening,
 }
 
 /// The address that an `endpoint` event names, which must be of the stream's own origin.
-fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
+pub(crate) fn endpoint(base: &Uri, data: &[u8]) -> Result<Uri, String> {
     let host = net::origin(base);
     if data.len() > LONGEST_ENDPOINT {
         return Err(format!("{host} names an endpoint with an address of {} bytes", data.len()));

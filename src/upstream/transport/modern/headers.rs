@@ -32,6 +32,11 @@ pub(super) fn of(message: &Message, mirrored: &[ParamHeader]) -> HeaderMap {
     headers
 }
 
+/// The same for a message that is no call of a tool.
+pub(crate) fn headers_of(message: &Message) -> HeaderMap {
+    of(message, &[])
+}
+
 /// The member of `params` that names what a request of this method is about.
 fn name_member(method: &str) -> Option<&'static str> {
     match method {

@@ -23,6 +23,7 @@ use crate::translate::to_modern::{Client, results};
 use crate::upstream::Failure;
 
 pub(crate) use discover::{is_discover_result, is_modern_revision};
+pub(crate) use headers::headers_of;
 pub(crate) use server::{Answered, ModernServer};
 pub(crate) use subscription::{ended as ended_subscription, forward as forward_subscription};
 pub(crate) use transport::ModernTransport;

@@ -133,6 +133,8 @@ fn what_cannot_be_meant_is_an_error_of_usage() {
         (&["install", URL, "--client", "cursr"], "'cursor'"),
         (&["install", URL, "--client", "cursor", "--name", "a b"], "cannot be the name"),
         (&["install", "http://mcp.linear.app/mcp", "--client", "cursor"], "not encrypted"),
+        (&["install", "http://h.example/mcp", "--client", "cursor", "--bearer-token-env", "UNSET"], "not encrypted"),
+        (&["install", "https://user:pw@h.example/mcp", "--client", "cursor"], "a user name or a password"),
         (&["install", "linear", "--client", "cursor"], "--name"),
         (&["install", "linear", "--client", "cursor", "--name", "x"], "the URL must begin with https://"),
         (&["install", URL, "--client", "cursor", "--all"], "cannot be used with"),
@@ -236,4 +238,25 @@ fn entries_of_mcp_remote_are_taken_over_and_given_back() {
     let output = home.run(&["uninstall", "https://h.example/mcp", "--client", "cursor", "--quiet"]);
     assert_eq!((code(&output), home.text(CURSOR).as_str()), (0, before), "{output:?}");
     assert_eq!(stdout_text(&output).lines().count(), 1, "--quiet prints the result alone: {output:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_linked_private_file_stays_linked_and_private() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let home = Home::with(&[("dotfiles/mcp.json", BEFORE), (".cursor/other", "")]);
+    let (file, link) = (home.path("dotfiles/mcp.json"), home.path(CURSOR));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    symlink(&file, &link).unwrap();
+    let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    // Cursor reads no trailing commas.
+    let plain = BEFORE.replace("}, // a", "}  // a");
+    fs::write(&file, &plain).unwrap();
+    let output = home.run(&["install", URL, "--client", "cursor"]);
+    assert_eq!((code(&output), mode(), fs::read_link(&link).unwrap()), (0, 0o600, file.clone()), "{output:?}");
+    assert!(fs::read_to_string(&file).unwrap().contains("linear"));
+    let output = home.run(&["uninstall", "linear"]);
+    assert_eq!((code(&output), mode(), fs::read_link(&link).unwrap()), (0, 0o600, file.clone()), "{output:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), plain);
 }

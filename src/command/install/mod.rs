@@ -11,9 +11,10 @@ mod variables;
 use super::output::{say, say_json};
 use super::{prompt, terminal};
 use crate::cli::{InstallCommand, UninstallCommand};
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
 use crate::install::{self, InstallError, Removal, Report, Request, World};
+use crate::typed::needed;
 use crate::{log, system};
 
 /// Writes entries, or shows what there is.
@@ -128,7 +129,11 @@ fn shown_url(typed: &str) -> String {
 
 /// Checks the address and the options, as far as they do not depend on variables that only the entry has.
 fn check(typed: &InstallCommand, url: &str, names: &[String]) -> Result<(), Error> {
-    let is_set = |name: &String| crate::config::variable(name).is_some();
+    let is_set = |name: &String| config::variable(name).is_some();
+    let fault = || config::address_fault(url, &typed.options);
+    if let Some(fault) = needed(url).iter().all(is_set).then(fault).flatten() {
+        return Err(Error::Usage(fault.why));
+    }
     if names.iter().all(is_set) {
         let mut options = typed.options.clone();
         options.fill_in()?;

@@ -13,7 +13,7 @@ use crate::typed::needed;
 const NAMING: [&str; 3] = ["--bearer-token-env", "--client-secret-env", "--idp-client-secret-env"];
 
 /// What stands for a value that nobody was asked for: a preview does not show values.
-const UNKNOWN: &str = "value";
+const UNKNOWN: &str = "(not given)";
 
 /// The variables that the address and the options need, with their values.
 pub(super) fn values(request: &Request, typed: &InstallCommand) -> Result<Vec<(String, Secret)>, Error> {

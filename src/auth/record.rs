@@ -1,6 +1,8 @@
 //! What is kept of one login? The authorization server, our registration there, and the tokens. This is what the file
 //! of a login holds.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
@@ -84,6 +86,16 @@ impl Record {
     /// Whether there is a refresh token that is not known to be dead.
     pub fn is_renewable(&self) -> bool {
         self.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some()) && self.dead_refresh.is_none()
+    }
+
+    /// Whose login it is, as far as the authorization server has told. Its ID token came from it alone, so that nothing has
+    /// to be verified to show it (`OpenID` Connect Core, 3.1.3.7).
+    pub fn account(&self) -> Option<String> {
+        let token = self.tokens.as_ref()?.id_token.as_ref()?;
+        let claims = token.expose().split('.').nth(1)?.trim_end_matches('=');
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        let mut names = ["email", "preferred_username", "name"].iter().filter_map(|name| claims[name].as_str());
+        names.find(|name| !name.trim().is_empty()).map(str::to_owned)
     }
 
     /// Tells this login from the one before and the one after; 0 for none. A refresh does not change it.

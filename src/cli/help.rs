@@ -34,7 +34,8 @@ Environment and configuration:
   MCP_FERRY_HOME             the folder for the bridge's files [default: ~/.mcp-ferry]
   ~/.mcp-ferry/config.toml   options by their long names: at the top for every server,
                              in [servers.\"https://host/path\"] for one server
-  NO_COLOR, CLICOLOR_FORCE   no colours; colours without a terminal. TERM=dumb has none
+  NO_COLOR, CLICOLOR_FORCE   no colours, marks and progress; colours and marks without a terminal.
+                             TERM=dumb has none
   HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, BROWSER
                              as other programs use them
 
@@ -50,7 +51,7 @@ Exit status:
   1  it failed, or a login could not be kept
   2  the arguments, or a file that they name, are not valid
   3  the tool that was called says that it failed
-  4  the server wants a login: run `mcp-ferry login URL`";
+  4  the server wants a login, or `status URL` finds none that works: run `mcp-ferry login URL`";
 
 /// Below the help of `install`.
 pub(super) const INSTALL: &str = "\
@@ -85,6 +86,7 @@ Examples:
 pub(super) const STATUS: &str = "\
 Examples:
   mcp-ferry status
+  mcp-ferry status https://mcp.example.com/mcp            exit status 4: no login that works
   mcp-ferry status https://mcp.example.com/mcp --json";
 
 /// Below the help of `doctor`.

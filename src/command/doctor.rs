@@ -43,9 +43,9 @@ pub(super) async fn run(typed: &DoctorCommand) -> Result<Exit, Error> {
     if typed.json {
         say_json(&report.json(typed.strict));
     } else {
-        let text = report.text(Style { colour: terminal::is_coloured(), quiet: typed.options.logging.silent });
+        let text = report.text(Style { colour: true, quiet: typed.options.logging.silent });
         if !text.is_empty() {
-            say(&text);
+            terminal::say_coloured(&text);
         }
     }
     Ok(report.exit(typed.strict))

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::output::{login_failed, oauth, say_event};
+use super::terminal::Progress;
 use crate::auth::{self, Account, LoggedOut, LoginError};
 use crate::cli::LogoutCommand;
 use crate::config::Settings;
@@ -17,9 +18,13 @@ pub(super) async fn run(settings: &Settings, typed: &LogoutCommand) -> Result<()
     let keys = if typed.all { store.keys().map_err(LoginError::from)? } else { [key.clone()].into() };
     let mut left = Vec::new();
     let mut has_ended = false;
+    let progress = Progress::new(typed.options.logging.silent);
     for key in keys {
+        progress.show("ending the login, and having its tokens revoked");
         let account = Account::new(store.of(&key), key.clone());
-        match auth::log_out(&named.context, &account, typed.all).await {
+        let ended = auth::log_out(&named.context, &account, typed.all).await;
+        progress.clear();
+        match ended {
             Ok(LoggedOut::Nothing) => {}
             Ok(ended) => {
                 has_ended = true;
@@ -59,9 +64,17 @@ fn say(json: bool, ended: &LoggedOut) {
             say_event(json, &words, &event);
         }
         LoggedOut::Login { server, revoked } => {
-            let there = if *revoked { ", and its tokens are revoked" } else { "" };
+            let there = if *revoked {
+                "and its tokens are revoked"
+            } else {
+                "but its tokens are not revoked, and end by themselves"
+            };
             let event = json!({ "event": "signed_out", "server": server, "revoked": revoked });
-            say_event(json, &format!("signed out of {}{there}", log::foreign(server)), &event);
+            say_event(
+                json,
+                &format!("signed out of {}; the login is removed from this machine, {there}", log::foreign(server)),
+                &event,
+            );
         }
         LoggedOut::Unreadable(path) => {
             let words = format!(

@@ -6,6 +6,7 @@ mod doctor;
 mod install;
 mod login;
 mod logout;
+mod moment;
 mod output;
 mod prompt;
 mod schema;
@@ -38,7 +39,7 @@ pub fn logout(typed: &LogoutCommand) -> Result<Exit, Error> {
 pub fn status(typed: &StatusCommand) -> Result<Exit, Error> {
     let url = typed.url.as_deref().unwrap_or(ANY);
     let settings = Settings::new(url, None, &typed.options)?;
-    task::run(status::run(&settings, typed)).map(|()| Exit::Orderly)
+    task::run(status::run(&settings, typed))
 }
 
 /// Lists a server's tools.

@@ -5,14 +5,20 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::terminal::neutral_lines;
 use crate::auth::{LoginError, OAuth, Record, now};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::log;
 
-/// Prints a line on stdout. If its reader has closed the pipe, it wants no more.
+/// Prints lines on stdout. If its reader has closed the pipe, it wants no more.
 pub(super) fn say(text: &str) {
-    writeln!(std::io::stdout(), "{text}").ok();
+    writeln!(std::io::stdout(), "{}", neutral_lines(text)).ok();
+}
+
+/// Prints lines on stderr.
+pub(super) fn note(text: &str) {
+    writeln!(std::io::stderr(), "{}", neutral_lines(text)).ok();
 }
 
 /// Prints JSON, with escapes for what would act on a terminal.
@@ -35,8 +41,10 @@ pub(super) fn shown(record: &Record, path: &Path) -> Value {
         "issuer": record.issuer.as_ref().map(|issuer| &issuer.issuer),
         "credentialsBoundTo": record.bound_issuer,
         "resource": resource.map(|text| log::redact(text)),
+        "account": record.account(),
         "clientId": record.client.as_ref().map(|client| &client.client_id),
         "scope": tokens.and_then(|tokens| tokens.scope.as_ref()),
+        "obtainedAt": tokens.map(|tokens| tokens.obtained_at),
         "expiresAt": ends,
         "refreshable": record.is_renewable(),
         "loggedIn": tokens.is_some() && !record.logged_out && !has_ended(record, ends),

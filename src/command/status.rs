@@ -2,45 +2,63 @@
 
 use serde_json::Value;
 
+use super::moment::when;
 use super::output::{oauth, say, say_json, shown};
-use crate::auth::{LoginError, now};
+use super::terminal::{Mark, say_marked};
+use crate::auth::LoginError;
 use crate::cli::StatusCommand;
 use crate::config::Settings;
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::log;
 
-pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<(), Error> {
+pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Error> {
+    match &typed.url {
+        Some(url) => of_server(settings, url, typed.json).await,
+        None => of_machine(settings, typed.json),
+    }
+}
+
+/// The login of one server. The exit status says whether it can be used.
+async fn of_server(settings: &Settings, url: &str, as_json: bool) -> Result<Exit, Error> {
     let oauth = oauth(settings)?;
     let account = &oauth.context.account;
-    let logins = match &typed.url {
-        Some(_) => {
-            let held = account.snapshot().await;
-            held.map(|held| (account.key().clone(), held.record.as_ref().clone())).into_iter().collect()
-        }
-        None => account.store().list().map_err(LoginError::from)?,
-    };
-    let logins: Vec<_> = logins
-        .into_iter()
-        .filter(|(_, record)| typed.json || !record.logged_out)
-        .map(|(key, record)| shown(&record, &account.store().path(&key)))
-        .collect();
-    if typed.json {
+    let held = account.read_again().await.map_err(LoginError::from)?;
+    let login = held.map(|held| shown(&held.record, &account.store().path(account.key())));
+    let is_usable = login.as_ref().is_some_and(|login| login["loggedIn"] == true);
+    if as_json {
+        say_json(&Value::Array(login.into_iter().collect()));
+    } else if let Some(login) = login.filter(|login| login["state"] != "signed_out") {
+        print(&login);
+    } else {
+        say_marked(Mark::Bad, &format!("nobody is signed in to {}", log::foreign(&oauth.context.address())));
+        say(&format!("  {:<10} mcp-ferry login {}", "to sign in", log::shell_word(url)));
+    }
+    Ok(if is_usable { Exit::Orderly } else { Exit::LoginNeeded })
+}
+
+/// All logins.
+fn of_machine(settings: &Settings, as_json: bool) -> Result<Exit, Error> {
+    let oauth = oauth(settings)?;
+    let store = oauth.context.account.store();
+    let logins = store.list().map_err(LoginError::from)?.into_iter();
+    let logins = logins.filter(|(_, record)| as_json || !record.logged_out);
+    let logins: Vec<_> = logins.map(|(key, record)| shown(&record, &store.path(&key))).collect();
+    if as_json {
         say_json(&Value::Array(logins));
     } else if logins.is_empty() {
         say("nobody is signed in anywhere");
     } else {
-        for login in &logins {
-            say(&sentence(login));
-        }
+        logins.iter().for_each(print);
     }
-    Ok(())
+    Ok(Exit::Orderly)
 }
 
-fn sentence(login: &Value) -> String {
+fn print(login: &Value) {
     // What servers and files have written.
     let text = |name: &str| log::foreign(login[name].as_str().unwrap_or_default());
     let mut lines = vec![text("server")];
     let details = [
+        ("account", text("account")),
         ("issuer", text("issuer")),
         ("bound to", text("credentialsBoundTo")),
         ("scopes", text("scope")),
@@ -49,33 +67,41 @@ fn sentence(login: &Value) -> String {
     ];
     let details = details.iter().filter(|(_, text)| !text.is_empty());
     lines.extend(details.map(|(what, text)| format!("  {what:<10} {text}")));
-    lines.join("\n")
+    say_marked(mark(login), &lines.join("\n"));
+}
+
+fn mark(login: &Value) -> Mark {
+    match login["state"].as_str() {
+        Some("signed_in") => Mark::Good,
+        Some("ended") => Mark::Bad,
+        _ => Mark::Warning,
+    }
 }
 
 fn state(login: &Value) -> String {
     match login["state"].as_str() {
-        Some("signed_in") => {}
+        Some("signed_in") => format!("signed in; {}", validity(login)),
         Some("ended") => {
-            let url = log::shell_word(login["server"].as_str().unwrap_or("URL"));
-            return format!("ended: its token is not accepted any more; run `mcp-ferry login {url}`");
+            let url = log::shell_word(&log::foreign(login["server"].as_str().unwrap_or("URL")));
+            let expired = expiry(login).map(|expired| format!("; it {expired}")).unwrap_or_default();
+            format!("ended: its token is not accepted any more{expired}; run `mcp-ferry login {url}`")
         }
-        Some("signed_out") => return "signed out".to_owned(),
-        _ => return "registered, but nobody is signed in".to_owned(),
-    }
-    let renewed = if login["refreshable"] == true { "renewed by itself" } else { "not renewed" };
-    match login["expiresAt"].as_u64() {
-        None => format!("signed in; it is not known until when, {renewed}"),
-        Some(end) if end <= now() => format!("signed in; the token has expired, {renewed}"),
-        Some(end) => format!("signed in; the token expires in {}, {renewed}", span(end - now())),
+        Some("signed_out") => "signed out".to_owned(),
+        _ => "registered, but nobody is signed in".to_owned(),
     }
 }
 
-/// A time span in the unit that a person would use.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
+/// Until when a login is good.
+pub(super) fn validity(login: &Value) -> String {
+    let renewed = if login["refreshable"] == true { "is renewed by itself" } else { "is not renewed" };
+    match expiry(login) {
+        None => format!("it is not known when the token expires; it {renewed}"),
+        Some(expiry) => format!("the token {expiry}, and {renewed}"),
     }
+}
+
+/// `expires in 50 minutes` or `expired 2 days ago`.
+fn expiry(login: &Value) -> Option<String> {
+    let words = when(login["expiresAt"].as_u64()?);
+    Some(if words.starts_with("in ") { format!("expires {words}") } else { format!("expired {words}") })
 }

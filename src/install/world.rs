@@ -42,9 +42,12 @@ impl World {
             System::Linux
         };
         let text = |text: std::ffi::OsString| text.into_string().ok();
+        // The clients ask the environment on every system.
+        let profile = std::env::var_os("USERPROFILE").filter(|_| cfg!(windows)).map(PathBuf::from);
+        let home_directory = || Some(directories::BaseDirs::new()?.home_dir().to_owned());
         Some(Self {
             system,
-            home: directories::BaseDirs::new()?.home_dir().to_owned(),
+            home: profile.filter(|path| path.is_absolute()).or_else(home_directory)?,
             variables: std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect(),
             records: home.join("installs"),
             program: std::env::current_exe().ok()?,

@@ -1,7 +1,6 @@
 //! Where do lines go? To stderr and to the log file.
 
 use std::fmt;
-use std::io::Write;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +9,7 @@ use time::OffsetDateTime;
 use super::file::LogFile;
 use super::foreign::{neutral, redact};
 use super::level::{self, Level};
+use super::progress::write_above;
 use super::queue::Queue;
 
 /// How many lines may wait to be written.
@@ -42,7 +42,7 @@ fn file_line(word: &str, text: &str) -> Vec<u8> {
 pub(super) fn start(level: Option<Level>, file: Option<(LogFile, Level)>) -> bool {
     let most_verbose = level.into_iter().chain(file.as_ref().map(|(_, level)| *level)).max();
     let lost = |count| file_line("warn", &format!("{count} lines are lost here"));
-    let stderr = Queue::new(LINES_WAITING, |_| Vec::new(), |line| drop(std::io::stderr().write_all(line)));
+    let stderr = Queue::new(LINES_WAITING, |_| Vec::new(), |line: &Vec<u8>| write_above(line));
     let file = file.map(|(mut file, level)| (Queue::new(LINES_WAITING, lost, move |line| file.append(line)), level));
     let is_first = SINKS.set(Sinks { stderr, level, file }).is_ok();
     if is_first {

@@ -7,6 +7,7 @@
 
 mod absent_servers;
 mod accepted_messages;
+mod account_commands;
 mod after_handshake;
 mod batches;
 mod call_command;

@@ -147,7 +147,7 @@ impl Account {
     }
 
     /// Reads the file even if it seems to be unchanged.
-    pub(super) async fn read_again(&self) -> Result<Option<Snapshot>, StoreError> {
+    pub async fn read_again(&self) -> Result<Option<Snapshot>, StoreError> {
         let (stamp, found) = self.on_disk(|store, key| (store.stamp(key), store.read(key))).await?;
         let mut seen = self.0.seen.lock();
         seen.is_read = true;

@@ -226,7 +226,7 @@ impl LoginContext {
     }
 
     /// The address of the MCP server for people, without its secret parts.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let mut address = self.server.clone();
         address.set_username("").ok();
         address.set_password(None).ok();

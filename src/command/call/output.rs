@@ -7,10 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::command::output::say;
-use crate::command::terminal::neutral_lines;
+use crate::command::output::{note, say};
 use crate::error::{Error, Exit};
 use crate::{files, log};
+
+/// The longest text that is shown of a tool's failure, in characters.
+const LONGEST_FAILURE: usize = 20_000;
 
 /// What a result is made of, in its order.
 enum Part {
@@ -32,7 +34,11 @@ pub(super) fn print(result: &str, as_json: bool, file: Option<&Path>) -> Result<
     let parts = parts(&value);
     let text: String = parts.iter().filter_map(Part::text).collect();
     if exit == Exit::ToolError {
-        note(&format!("mcp-ferry: the tool failed:\n{}", neutral_lines(&text)));
+        let (text, end) = match text.char_indices().nth(LONGEST_FAILURE) {
+            Some((end, _)) => (&text[..end], "…\n--json prints the whole"),
+            None => (&*text, ""),
+        };
+        note(&format!("mcp-ferry: the tool failed:\n{text}{end}"));
         return Ok(exit);
     }
     let binary = parts.iter().filter_map(|part| match part {
@@ -65,7 +71,7 @@ pub(super) fn print(result: &str, as_json: bool, file: Option<&Path>) -> Result<
 fn print_text(text: &str) {
     let mut stdout = std::io::stdout();
     if stdout.is_terminal() {
-        say(&neutral_lines(text));
+        say(text);
     } else {
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).ok();
     }
@@ -142,8 +148,4 @@ fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
         cause: format!("cannot write {}: {error}", file.display()),
         hint: "check the folder and its permissions".to_owned(),
     })
-}
-
-fn note(text: &str) {
-    writeln!(std::io::stderr(), "{text}").ok();
 }

@@ -127,11 +127,13 @@ impl Client {
         let (cause, hint) = text.split_once("; hint: ").unwrap_or((text, ""));
         // What a bridge does when its request has failed, a command does not.
         let hint = hint.trim_end_matches("; the bridge keeps trying");
+        // A server can write the same.
+        let (cause, hint) = (log::foreign(cause), log::foreign(hint));
         if code == NOT_SIGNED_IN && MISSING_LOGIN.iter().any(|start| text.starts_with(start)) {
-            return Error::LoginNeeded { cause: log::redact(cause), hint: hint.to_owned() };
+            return Error::LoginNeeded { cause, hint };
         }
         if (-31099..=-31000).contains(&code) {
-            return failed(log::redact(cause), hint);
+            return failed(cause, &hint);
         }
         failed(format!("{} answered with an error: {} ({code})", self.host, log::foreign(text)), "")
     }
@@ -151,10 +153,13 @@ async fn answer(method: &str, request: &Message) -> Message {
         "elicitation/create" => {
             let params = request.params();
             let params: Value = params.and_then(|_| serde_json::from_str(request.as_str()).ok()).unwrap_or_default();
-            let answer = if terminal::is_interactive() {
-                task::blocking(move || questions::ask(&params["params"])).await
-            } else {
-                None
+            let answer = match system::shutdown() {
+                // Whoever has the command end answers no more.
+                Ok(shutdown) if terminal::is_interactive() => tokio::select! {
+                    answer = task::blocking(move || questions::ask(&params["params"])) => answer,
+                    () = shutdown => None,
+                },
+                _ => None,
             };
             message::result(id, &answer.unwrap_or_else(|| json!({ "action": "decline" })))
         }

@@ -7,16 +7,23 @@ use crate::command::schema::Schema;
 use crate::command::terminal::neutral_lines;
 use crate::log;
 
+/// The longest text that is shown of a server's question, in characters.
+const LONGEST_MESSAGE: usize = 4000;
+
 /// A form of a server has no more questions than this.
 const MOST_QUESTIONS: usize = 50;
 
 /// Asks on stderr, reads from stdin, and returns the result of `elicitation/create`.
 pub(super) fn ask(params: &Value) -> Value {
     let text = neutral_lines(params["message"].as_str().unwrap_or_default());
-    let text: String = text.chars().take(4000).collect();
+    let text: String = text.chars().take(LONGEST_MESSAGE).collect();
     say(&format!("the server asks: {text}\n"));
     if params["mode"] == "url" {
         let url = log::neutral(params["url"].as_str().unwrap_or_default());
+        if url.chars().count() > LONGEST_MESSAGE {
+            say("its address is too long to be shown, and is declined\n");
+            return json!({ "action": "decline" });
+        }
         say(&format!("open this address in a browser only if you expect it:\n  {url}\n"));
         return confirmed("go on? [y/N] ", &json!({ "action": "accept" }));
     }

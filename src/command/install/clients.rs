@@ -29,7 +29,7 @@ pub(super) fn chosen(world: &World, typed: &InstallCommand, name: &str) -> Resul
 }
 
 /// The error where nobody can be asked.
-pub(super) fn not_named(world: &World) -> Error {
+fn not_named(world: &World) -> Error {
     let found = names(&install::found(world));
     let hint = match found.as_slice() {
         [] => "add --client NAME; `mcp-ferry install --list` shows the names".to_owned(),

@@ -30,12 +30,8 @@ pub(super) fn install(typed: &InstallCommand) -> Result<Exit, Error> {
         return Ok(Exit::Orderly);
     }
     if typed.replace_mcp_remote {
-        let named = match typed.client.as_slice() {
-            [] if !typed.all && !how.is_preview && !how.asks => return Err(clients::not_named(&world)),
-            named => named,
-        };
-        return how
-            .change(|is_preview| install::replace_mcp_remote(&world, named, is_preview), "no entry starts mcp-remote");
+        let replace = |is_preview| install::replace_mcp_remote(&world, &typed.client, is_preview);
+        return how.change(replace, "no entry starts mcp-remote");
     }
     let mut request = Request { options: typed.entry.clone(), ..document::request(typed)? };
     let name = request.name()?;

@@ -215,7 +215,7 @@ pub static CLIENTS: &[Client] = &[
     Client {
         name: "continue",
         title: "Continue",
-        restart: "reload the window of the editor",
+        restart: "reload the window of the editor; Continue CLI does not read this file, and takes the entry in config.yaml",
         sure: Sure::Source,
         places: &[everywhere(&["~/.continue/mcpServers/ferry-{entry}.json"])],
         shape: Shape::OwnFile,

@@ -40,6 +40,7 @@ class Target:
         self.login, self.token, self.slow, self.late = login, token, 0, 0
         self.connections, self.sessions, self.tokens, self.codes = set(), set(), set(), {}
         self.calls, self.logins, self.listener = [], [], None
+        self.asked = []  # the methods, in their order
 
     def url(self, path="/mcp"):
         return self.origin + path
@@ -147,6 +148,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def mcp(self, message):
         method, headers = message.get("method"), {}
+        self.target.asked.append(method)
         if "id" not in message:
             return self.reply(202, None)
         if method == "initialize":

@@ -7,4 +7,6 @@ mod login;
 mod network;
 mod other_user;
 mod server;
+#[cfg(unix)]
+mod terminal;
 mod web_page;

@@ -15,7 +15,7 @@ use super::{Bridge, InteractiveCommand, REVISION, initialize};
 #[derive(Default)]
 pub(crate) struct Launch {
     arguments: Vec<OsString>,
-    environment: BTreeMap<String, OsString>,
+    pub(super) environment: BTreeMap<String, OsString>,
     pub(super) secrets: Vec<String>,
     pub(super) close_stdout_after: Option<usize>,
     pub(super) framed: bool,
@@ -99,7 +99,7 @@ impl Launch {
         )
     }
 
-    fn command(&mut self, home: &TempDir) -> Command {
+    pub(super) fn command(&mut self, home: &TempDir) -> Command {
         self.environment.entry("MCP_FERRY_HOME".to_owned()).or_insert_with(|| home.path().join("ferry").into());
         // On a loaded machine the bridge must not answer with its placeholder unless a test is about that.
         self.environment.entry("MCP_FERRY_STARTUP_WAIT".to_owned()).or_insert_with(|| "15".into());

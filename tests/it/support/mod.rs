@@ -25,6 +25,8 @@ mod proxy;
 mod records;
 mod request;
 mod rpc;
+#[cfg(unix)]
+mod terminal;
 mod token_endpoint;
 mod upstream;
 mod web;
@@ -47,6 +49,8 @@ pub(crate) use protocol::{Protocol, over, over_each_protocol};
 pub(crate) use proxy::{Proxy, ProxyBehavior};
 pub(crate) use request::Request;
 pub(crate) use rpc::*;
+#[cfg(unix)]
+pub(crate) use terminal::Shown;
 pub(crate) use upstream::Upstream;
 #[cfg(target_os = "linux")]
 pub(crate) use upstream::hanging_address;

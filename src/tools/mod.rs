@@ -35,6 +35,11 @@ impl Rules {
         Ok((rules != Self::default()).then_some(rules))
     }
 
+    /// Whether a tool is hidden. `is_read_only`: the server declares it so.
+    pub fn hide(&self, name: &str, is_read_only: bool) -> bool {
+        self.against(name).is_some() || (self.read_only && !is_read_only)
+    }
+
     /// Why no tool of this name may be used, whatever its annotations say.
     fn against(&self, name: &str) -> Option<String> {
         if let Some(glob) = self.ignore.iter().find(|glob| glob.matches(name)) {

@@ -55,6 +55,22 @@ fn a_port_where_nobody_listens_is_a_cause() {
     assert_cause(&diagnose(&[], || doctor(&[&upstream.url("/mcp")])), "net.refused", &[&upstream.host()]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_socket_without_a_server_is_a_cause() {
+    let found = diagnose(&[], || doctor(&["unix:///no/such/mcp.sock#/mcp"]));
+    assert_cause(&found, "net.refused", &["socket"]);
+}
+
+#[test]
+fn a_server_that_is_slow_in_all_it_does_is_not_waited_for() {
+    let upstream = Upstream::start(|call| match call.request.http_method.as_str() {
+        "POST" => call.plain("404 Not Found", ""),
+        _ => call.hold(),
+    });
+    assert_cause(&diagnose(&[], || doctor(&[&upstream.url("/api")])), "http.404", &["/api"]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn an_address_that_does_not_answer_is_a_cause() {

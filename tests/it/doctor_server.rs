@@ -243,6 +243,14 @@ fn a_server_without_tools_is_a_warning() {
 }
 
 #[test]
+fn filters_are_told() {
+    let upstream = Upstream::start(serve);
+    let found = report(&upstream, &["--allow-tool", "a"]);
+    assert_eq!(found.fact("tools"), "2, 1 of them hidden by your filters", "{}", found.text);
+    assert_warning(&report(&upstream, &["--read-only"]), "mcp.no-tools");
+}
+
+#[test]
 fn a_list_that_fails_is_a_cause() {
     for respond in [
         (|call: Exchange| call.error("200 OK", -32603, "database is down")) as fn(Exchange),

@@ -28,6 +28,7 @@ pub(super) async fn walk(way: &Way<'_>, steps: &mut Steps) -> Result<(), Failed>
     match &route {
         Route::Socket(_) => {
             steps.skip("name", "a socket has none");
+            steps.skip("tcp", "a socket has none");
         }
         Route::Direct => {
             let addresses = look_up(way, steps).await?;
@@ -58,6 +59,11 @@ pub(super) async fn walk(way: &Way<'_>, steps: &mut Steps) -> Result<(), Failed>
     match opened {
         Ok(Ok(Some(facts))) => tls(way, &facts, steps),
         Ok(Ok(None)) => steps.skip("tls", "the address begins with http, so that nothing is encrypted"),
+        Ok(Err(error)) if matches!(route, Route::Socket(_)) => {
+            let sentence = format!("no server is reached through the socket: {}", error.cause);
+            let fix = "start the server, or correct the path of the socket";
+            return Err(steps.fail("tcp", "not reached", Cause::new(Code::Refused, sentence, fix)));
+        }
         Ok(Err(error)) => return Err(steps.fail(step_of(error.problem), short(error.problem), cause(way, &error))),
         Err(_) => return Err(steps.too_slow("tls", &way.host)),
     }

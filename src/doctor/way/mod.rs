@@ -42,7 +42,10 @@ pub async fn walk(settings: &Settings) -> Section {
     let way = Way { settings, http: &http, authorizer: &authorizer, host, url: log::shell_word(&title) };
     let mut steps = Steps::new();
     let mut talk = Talk::new(&way);
-    let walked = go(&way, &mut talk, &mut steps).await;
+    let walked = match tokio::time::timeout(steps::LIMIT, go(&way, &mut talk, &mut steps)).await {
+        Ok(walked) => walked,
+        Err(_) => Err(steps.out_of_time(&way.host)),
+    };
     talk.close().await;
     let why = if walked.is_err() { NOT_REACHED } else { "a renewed login is needed; none is renewed here" };
     Section { title, steps: steps.finish(why) }

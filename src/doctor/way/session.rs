@@ -83,7 +83,7 @@ fn no_list(way: &Way<'_>, name: &str, steps: &mut Steps) {
 /// Counts a list.
 async fn count(way: &Way<'_>, talk: &mut Talk<'_>, name: &str, method: &str, steps: &mut Steps) -> Result<(), Failed> {
     steps.begin();
-    let (mut total, mut cursor) = (0, None::<String>);
+    let (mut total, mut hidden, mut cursor) = (0, 0, None::<String>);
     for _ in 0..MOST_PAGES {
         let params = cursor.as_ref().map(|cursor| serde_json::json!({ "cursor": cursor }).to_string());
         let params = params.as_deref().unwrap_or("{}");
@@ -100,6 +100,9 @@ async fn count(way: &Way<'_>, talk: &mut Talk<'_>, name: &str, method: &str, ste
             return list_failed(way, name, &status::refusal(&response), steps);
         };
         total += list.len();
+        if name == "tools" {
+            hidden += list.iter().filter(|tool| is_hidden(way, tool)).count();
+        }
         let next = result["nextCursor"].as_str().map(str::to_owned);
         if next.is_none() || next == cursor {
             break;
@@ -112,9 +115,21 @@ async fn count(way: &Way<'_>, talk: &mut Talk<'_>, name: &str, method: &str, ste
             let fix = "check that the account and the login are those with the tools";
             steps.warn(name, "none", Cause::new(Code::NoTools, sentence, fix));
         }
+        total if total == hidden && total > 0 => {
+            let sentence = format!("your filters hide all {total} tools of {}", way.host);
+            let fix = "change --allow-tool, --ignore-tool or --read-only";
+            steps.warn(name, "all hidden", Cause::new(Code::NoTools, sentence, fix));
+        }
+        total if hidden > 0 => steps.ok(name, format!("{total}, {hidden} of them hidden by your filters")),
         total => steps.ok(name, total.to_string()),
     }
     Ok(())
+}
+
+fn is_hidden(way: &Way<'_>, tool: &Value) -> bool {
+    let rules = way.settings.bridge.tools.as_ref();
+    let is_read_only = tool["annotations"]["readOnlyHint"] == true;
+    rules.is_some_and(|rules| rules.hide(tool["name"].as_str().unwrap_or_default(), is_read_only))
 }
 
 fn words(trouble: Trouble) -> String {

@@ -9,7 +9,7 @@ const NAMES: [&str; 11] =
     ["route", "name", "tcp", "tls", "http", "login", "mcp", "tools", "resources", "prompts", "stream"];
 
 /// How long the whole way may take.
-const LIMIT: Duration = Duration::from_secs(13);
+pub(super) const LIMIT: Duration = Duration::from_secs(12);
 
 /// The end of the way: a step has failed, and is written down.
 #[derive(Debug)]
@@ -77,10 +77,23 @@ impl Steps {
         self.fail(name, format!("no answer within {seconds} s"), Cause::new(Code::Silent, sentence, fix))
     }
 
+    /// The end of the way because all steps together take too long.
+    pub(super) fn out_of_time(&mut self, host: &str) -> Failed {
+        let name = NAMES.get(self.reached()).copied().unwrap_or("stream");
+        let sentence = format!("{host} is too slow: the way to its tools takes more than {} seconds", LIMIT.as_secs());
+        let fix = "try again in a minute; if it stays, tell the server's operator";
+        self.fail(name, "out of time", Cause::new(Code::Silent, sentence, fix))
+    }
+
+    /// How many of the steps that have a name here are behind us.
+    fn reached(&self) -> usize {
+        let last = self.done.iter().rev().find_map(|step| NAMES.iter().position(|name| *name == step.name));
+        last.map_or(0, |last| last + 1)
+    }
+
     /// All steps; those that were not reached are skipped.
     pub(super) fn finish(mut self, why: &str) -> Vec<Step> {
-        let last = self.done.iter().rev().find_map(|step| NAMES.iter().position(|name| *name == step.name));
-        for name in NAMES.iter().skip(last.map_or(0, |last| last + 1)) {
+        for name in NAMES.iter().skip(self.reached()) {
             self.skip(name, why);
         }
         self.done

@@ -20,6 +20,14 @@ pub fn home() -> Option<PathBuf> {
     }
 }
 
+/// The variable with which `doctor` starts a bridge that must not change anything.
+pub(crate) const LOOK_ONLY: &str = "MCP_FERRY_LOOK_ONLY";
+
+/// Whether this program was started only to be looked at: then it writes nothing, and begins and refreshes no login.
+pub(crate) fn is_looked_at() -> bool {
+    std::env::var_os(LOOK_ONLY).is_some()
+}
+
 /// Checks the folder that the environment names, before anything is read from it.
 pub fn check_home() -> Result<(), String> {
     given_home().map_or(Ok(()), |given| given.map(drop))

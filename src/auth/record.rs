@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::expiry::now;
 use super::web_url::is_same_loopback_origin;
 use crate::files::{hex, sha256};
 use crate::log::Secret;
@@ -101,6 +102,28 @@ impl Record {
     /// Tells this login from the one before and the one after; 0 for none. A refresh does not change it.
     pub(super) fn login_number(&self) -> u64 {
         if self.tokens.is_none() || self.logged_out { 0 } else { self.logins + 1 }
+    }
+
+    /// The state of the login in a word, for scripts.
+    pub fn state(&self) -> &'static str {
+        match &self.tokens {
+            _ if self.logged_out => "signed_out",
+            None => "registered",
+            Some(_) if self.has_ended() => "ended",
+            Some(_) => "signed_in",
+        }
+    }
+
+    /// When the access token expires, seconds since 1970, if that is known.
+    pub fn ends(&self) -> Option<u64> {
+        let tokens = self.tokens.as_ref()?;
+        Some(tokens.obtained_at.saturating_add(tokens.lifetime?))
+    }
+
+    /// Whether the access token has expired or was refused, and cannot be renewed.
+    fn has_ended(&self) -> bool {
+        let is_over = self.is_refused() || self.ends().is_some_and(|ends| ends <= now());
+        is_over && !self.is_renewable()
     }
 
     /// Whether the MCP server has refused the access token, and it could not be renewed.

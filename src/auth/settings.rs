@@ -44,6 +44,8 @@ pub struct Options {
     pub mode: AuthMode,
     /// Whether a login that needs a person may begin. Commands only say how to log in.
     pub begins_logins: bool,
+    /// Whether tokens may be obtained, refreshed and imported. Where the program is only looked at they may not.
+    pub changes_logins: bool,
     /// Options about the authorization server.
     pub login: Login,
     /// Options about the redirect from the browser.

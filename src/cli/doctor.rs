@@ -18,6 +18,19 @@ pub struct DoctorCommand {
     #[arg(value_name = "URL")]
     pub url: Option<String>,
 
+    /// Start this entry of a client's configuration as the client does, and walk the way to its server
+    #[arg(long, value_name = "NAME", conflicts_with = "url")]
+    pub entry: Option<String>,
+
+    /// The client whose entry is meant, if several have one of this name
+    #[arg(long, value_name = "CLIENT", requires = "entry")]
+    pub client: Option<String>,
+
+    /// Look with the environment that this client passes on to the programs that it starts: claude-desktop, codex,
+    /// gemini and others
+    #[arg(long = "as", value_name = "CLIENT")]
+    pub as_client: Option<String>,
+
     /// Count warnings as failures
     #[arg(long, value_parser = bool::parser())]
     pub strict: bool,

@@ -1,5 +1,8 @@
 //! Why does a server not work here (`mcp-ferry doctor`)? The room `doctor` finds out.
 
+use std::ffi::OsString;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::output::{say, say_json};
@@ -8,7 +11,7 @@ use crate::cli::DoctorCommand;
 use crate::config::Settings;
 use crate::doctor::{Code, Report, Style, machine, way};
 use crate::error::{Error, Exit};
-use crate::install::World;
+use crate::install::{CLIENTS, Client, World};
 use crate::{config, log, system, task};
 
 pub(super) async fn run(typed: &DoctorCommand) -> Result<Exit, Error> {
@@ -16,6 +19,8 @@ pub(super) async fn run(typed: &DoctorCommand) -> Result<Exit, Error> {
         print_codes(typed.json);
         return Ok(Exit::Orderly);
     }
+    check(typed).map_err(Error::Usage)?;
+    let url = typed.url.clone();
     let mut report = Report::default();
     if let Some(url) = &typed.url {
         let section = match config::address_fault(url, &typed.options) {
@@ -35,8 +40,19 @@ pub(super) async fn run(typed: &DoctorCommand) -> Result<Exit, Error> {
         report.sections.push(section);
     }
     let world = system::home().and_then(|home| World::of_this_machine(&home));
-    if let Some(world) = world {
-        let url = typed.url.clone();
+    if let (Some(world), Some(entry)) = (&world, &typed.entry) {
+        let limit = typed.options.connection.request_timeout;
+        let asked = machine::Asked {
+            name: entry.clone(),
+            client: typed.client.clone(),
+            as_client: typed.as_client.clone(),
+            limit: (limit > 0.0).then(|| Duration::from_secs_f64(limit)),
+        };
+        report.sections.extend(machine::entry(world, &asked).await);
+    } else if let Some(world) = world {
+        if let (Some(client), Some(url)) = (&typed.as_client, &url) {
+            report.sections.extend(machine::as_client(&world, client, url, arguments(), &report.sections).await);
+        }
         let sections = task::blocking(move || machine::look(&world, url.as_deref())).await;
         report.sections.extend(sections.into_iter().flatten());
     }
@@ -59,4 +75,37 @@ fn print_codes(is_json: bool) {
     for code in Code::ALL {
         say(&format!("{:<22} {}", code.as_str(), code.meaning()));
     }
+}
+
+/// What clap does not check.
+fn check(typed: &DoctorCommand) -> Result<(), String> {
+    if let Some(client) = &typed.client
+        && Client::named(client).is_none()
+    {
+        let names: Vec<_> = CLIENTS.iter().map(|client| client.name).collect();
+        return Err(format!("the client of --client is not known; known are {}", names.join(", ")));
+    }
+    let Some(client) = &typed.as_client else { return Ok(()) };
+    if typed.url.is_none() && typed.entry.is_none() {
+        return Err("--as needs a URL or --entry".to_owned());
+    }
+    machine::check_client(client)
+}
+
+/// The arguments of this process behind the word `doctor`, without those that concern the report or another client.
+fn arguments() -> Vec<OsString> {
+    let (mut is_behind, mut kept) = (false, Vec::new());
+    // Options that every command has may stand before its name.
+    let mut words = std::env::args_os()
+        .skip(1)
+        .filter(|word| is_behind || word != "doctor" || std::mem::replace(&mut is_behind, true));
+    while let Some(word) = words.next() {
+        match word.to_str() {
+            Some("--as") => drop(words.next()),
+            Some("--json" | "--strict") => {}
+            Some(text) if ["--as=", "--json=", "--strict="].iter().any(|start| text.starts_with(start)) => {}
+            _ => kept.push(word),
+        }
+    }
+    kept
 }

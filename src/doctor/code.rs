@@ -18,6 +18,11 @@ macro_rules! codes {
                 match self { $(Self::$variant => $code,)* }
             }
 
+            /// The code that is shown so.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+
             /// What it means, in a few words.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)* }
@@ -100,6 +105,36 @@ codes! {
     LoginUnreadable "auth.store" "the login that is kept cannot be read"
 
     BinaryGone "client.binary-gone" "an entry starts a program that is not there"
+    ClientPath "client.path" "a program may not be found by a client that is started from the desktop"
+    OldNode "client.old-node" "the client may choose a Node.js that is too old"
+    NpxWindows "client.npx-windows" "npx is a batch file on Windows, which some clients cannot start"
+    SpacePath "client.space-path" "a batch file on Windows gets an argument with a space in it"
+    OneString "client.one-string" "the command and its arguments stand in one text"
+    ExecBit "client.exec-bit" "the program of an entry may not be executed"
+    Msix "client.msix" "the packaged Claude Desktop reads another file"
+    Syntax "client.syntax" "a configuration file is not what its client can read"
+    Unreadable "client.unreadable" "a configuration file cannot be read"
+    Privacy "client.privacy" "macOS does not let this program read the file of another one"
+    WrongKey "client.wrong-key" "servers stand under a key that this client does not read"
+    UrlIgnored "client.url-ignored" "an entry has a URL, but the client starts programs only"
+    Duplicate "client.duplicate" "a client has the same server twice"
+    McpRemote "client.mcp-remote" "an entry starts mcp-remote"
+    NotRestarted "client.not-restarted" "the file has changed since the client was started"
+    Readable "client.readable" "other users may read a file with a secret"
+    EnvStripped "client.env-stripped" "the client does not pass on a variable that is needed"
+    KilledEarly "client.killed-early" "the first answer comes later than the client waits"
+    HeaderSplit "header.split" "a header is split at a space"
+    CloudLocalhost "cloud.localhost" "a client in the cloud cannot reach an address of this machine or network"
+    EntryUnknown "entry.unknown" "no client has an entry of this name"
+    EntryAmbiguous "entry.ambiguous" "several clients have an entry of this name"
+    EntryStart "entry.start" "the program of an entry cannot be started"
+    EntryEnded "entry.ended" "the program of an entry ends before it answers"
+    EntrySilent "entry.silent" "the program of an entry does not answer"
+    EntryOutput "entry.output" "the program of an entry prints what is no message of MCP"
+    EntryRefused "entry.refused" "the program of an entry answers with an error"
+    StoreReadable "store.readable" "other users may read the folder of this program"
+    StoreUnsafe "store.unsafe" "other users may change the folder of this program"
+    StoreDamaged "store.damaged" "a login that is kept cannot be read"
 }
 
 impl Code {

@@ -139,6 +139,11 @@ impl Step {
 }
 
 impl Mark {
+    /// The mark that is this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Ok, Self::Warning, Self::Failed, Self::Skipped].into_iter().find(|mark| mark.as_str() == word)
+    }
+
     /// The mark as a word.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -129,13 +129,10 @@ fn writable_by_others(metadata: &Metadata) -> u32 {
 /// Warns, once for each file, that other users may read a file with a secret.
 #[cfg(unix)]
 pub(crate) fn warn_if_readable(path: &Path) {
-    use std::os::unix::fs::MetadataExt;
     static WARNED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     // Containers get their secrets there, readable by everybody inside.
     let is_mounted = ["/run/secrets", "/var/run/secrets"].iter().any(|folder| path.starts_with(folder));
-    let Ok(metadata) = std::fs::metadata(path) else { return };
-    let others = writable_by_others(&metadata) * 3;
-    if metadata.is_file() && metadata.mode() & others != 0 && !is_mounted && WARNED.lock().insert(path.to_owned()) {
+    if path.is_file() && is_readable_by_others(path) && !is_mounted && WARNED.lock().insert(path.to_owned()) {
         let command = format!("chmod go-rwx {}", quoted(path));
         log::warn!("other users of this machine may read {}, which holds a secret; run `{command}`", path.display());
     }
@@ -143,6 +140,18 @@ pub(crate) fn warn_if_readable(path: &Path) {
 
 #[cfg(windows)]
 pub(crate) fn warn_if_readable(_: &Path) {}
+
+/// Whether other users may read or change this file or folder.
+#[cfg(unix)]
+pub(crate) fn is_readable_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & (writable_by_others(&metadata) * 3) != 0)
+}
+
+#[cfg(windows)]
+pub(crate) fn is_readable_by_others(_: &Path) -> bool {
+    false
+}
 
 /// A path as a shell takes it.
 #[cfg(unix)]

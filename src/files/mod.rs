@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
-pub(crate) use access::{check, check_folder, read, warn_if_readable};
+pub(crate) use access::{check, check_folder, is_readable_by_others, read, warn_if_readable};
 pub(crate) use other::{OtherFile, ReplaceError, create_new};
 
 /// How the name of an unfinished file begins.

@@ -4,7 +4,8 @@
 //! `edit`, which is pure, for the text with the entry; `notices` looks at the neighbours. `apply` writes: a copy and a
 //! `record` first, then the file, by the room [`files`](crate::files). `undo` takes an entry out again, and `chain`
 //! has the records of the others know. `mcp_remote` reads
-//! the commands of mcp-remote, `program` chooses the path of this program, and a [`Report`] tells of it all.
+//! the commands of mcp-remote, `program` chooses the path of this program, and a [`Report`] tells of it all. `scan` reads
+//! what is there, for others.
 
 mod apply;
 mod chain;
@@ -19,6 +20,7 @@ mod program;
 mod record;
 mod report;
 mod request;
+mod scan;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -31,14 +33,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use clients::Server;
-use edit::Value;
 use plan::{Plan, Planned, Wanted};
 use record::{Record, Records};
 
+pub(crate) use clients::base_name;
 pub use clients::{CLIENTS, Client, Sure};
 pub use edit::{Place, Refusal};
 pub use report::{Outcome, Report, Step};
 pub use request::{InstallError, Removal, Request, name_of};
+pub use scan::{Entry, Scanned, extensions, is_same_url, scan};
 pub use world::{System, World};
 
 /// How often a file is read again that changes while it is edited.
@@ -166,60 +169,6 @@ pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallErro
         }
     }
     Ok(report)
-}
-
-/// A file of a client, as it is read.
-#[derive(Debug)]
-pub struct Scanned {
-    /// The client.
-    pub client: &'static Client,
-    /// The file.
-    pub path: PathBuf,
-    /// Its entries, or why they cannot be read.
-    pub entries: Result<Vec<Entry>, Refusal>,
-}
-
-/// An entry of a client's file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name.
-    pub name: String,
-    /// What it starts: the program and its arguments. Empty for a server that is reached directly.
-    pub command: Vec<String>,
-    /// The variables that it sets. Their values may be secrets.
-    pub env: Vec<(String, crate::log::Secret)>,
-    /// The address of a server that is reached directly.
-    pub url: Option<String>,
-    /// Whether it starts mcp-ferry.
-    pub is_ours: bool,
-    /// The arguments of mcp-remote, if it starts that.
-    pub mcp_remote: Option<Vec<String>>,
-}
-
-/// Reads the files of all clients that are there; nothing is written.
-pub fn scan(world: &World) -> Vec<Scanned> {
-    let entry = |(name, value): &(String, Value)| {
-        let server = Server::read(value);
-        Entry {
-            name: name.clone(),
-            is_ours: server.is_ours(),
-            mcp_remote: mcp_remote::arguments(&server),
-            env: server.env.iter().map(|(name, value)| (name.clone(), crate::log::Secret::new(value))).collect(),
-            url: server.url,
-            command: server.command,
-        }
-    };
-    let mut scanned = Vec::new();
-    for client in CLIENTS {
-        for path in client.files(world, "*").into_iter().flat_map(|path| world::each_existing(&path)) {
-            let entries = plan::look(client, &path).map(|entries| {
-                plan::hide_secrets(&entries);
-                entries.iter().map(entry).collect()
-            });
-            scanned.push(Scanned { client, path, entries });
-        }
-    }
-    scanned
 }
 
 /// The clients that seem to be installed, and whose files we write.

@@ -48,14 +48,19 @@ pub(super) struct Planned {
 
 /// The entries of a file that may be read-only.
 pub(super) fn look(client: &Client, path: &Path) -> Result<Vec<(String, Value)>, Refusal> {
-    let file = OtherFile::read(path, LONGEST).map_err(|error| refused("cannot be read", &error))?;
+    let file = read_only(path)?;
     let bytes = file.bytes().unwrap_or_default();
     edit::entries(bytes, client.format, client.section(bytes))
 }
 
+/// Reads a file of a client.
+pub(super) fn read_only(path: &Path) -> Result<OtherFile, Refusal> {
+    OtherFile::read(path, LONGEST).map_err(|error| refused("cannot be read", &error))
+}
+
 /// Reads a file of a client, for a change.
 pub(super) fn read(path: &Path) -> Result<OtherFile, Refusal> {
-    let file = OtherFile::read(path, LONGEST).map_err(|error| refused("cannot be read", &error))?;
+    let file = read_only(path)?;
     file.check_writable().map_err(|error| refused("cannot be written", &error))?;
     Ok(file)
 }
@@ -157,7 +162,7 @@ fn plan_change(
 /// Keeps the secrets of all entries out of what is shown.
 pub(super) fn hide_secrets(entries: &[(String, Value)]) {
     for (_, entry) in entries {
-        let tables = ["env", "environment", "envs", "headers", "requestInit"];
+        let tables = ["env", "environment", "envs", "headers", "http_headers", "requestInit"];
         let tables = tables.iter().filter_map(|key| entry.get(key)).flat_map(Value::members);
         for (name, value) in tables {
             if let Some(value) = value.as_text() {

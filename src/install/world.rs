@@ -56,7 +56,7 @@ impl World {
     }
 
     /// The value of a variable that is set and not empty.
-    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         // Windows spells `Path`, and does not tell upper from lower case.
         let is_meant = |other: &str| self.system == System::Windows && other.eq_ignore_ascii_case(name);
         let found = self

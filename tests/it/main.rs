@@ -18,7 +18,11 @@ mod configuration_file;
 mod cookies;
 mod credentials;
 mod discover;
+#[cfg(target_os = "linux")]
+mod doctor_entry;
 mod doctor_login;
+#[cfg(target_os = "linux")]
+mod doctor_machine;
 mod doctor_network;
 mod doctor_server;
 mod documented_examples;

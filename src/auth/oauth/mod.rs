@@ -98,7 +98,8 @@ impl OAuth {
             return Ok(0);
         };
         let freshness = held.freshness();
-        if freshness != Freshness::Good && held.record.tokens.is_some() {
+        let may_change = self.context.options.changes_logins;
+        if may_change && freshness != Freshness::Good && held.record.tokens.is_some() {
             match self.refresh(&held, Reason::Due).await {
                 Ok(refreshed) => held = refreshed,
                 // The token is good for a while yet.
@@ -176,6 +177,9 @@ impl OAuth {
             && challenge.as_ref().is_some_and(Challenge::wants_nonce)
         {
             return Ok(Remedy::OtherToken);
+        }
+        if !self.context.options.changes_logins {
+            return Ok(self.login_helps(Parts { token: refused.token, challenge, ..Parts::default() }));
         }
         match refused.status {
             StatusCode::UNAUTHORIZED => self.unauthorized(refused, challenge).await,
@@ -302,7 +306,7 @@ impl OAuth {
         {
             return LoginRequired::Useless;
         }
-        if !context.options.begins_logins && context.needs_a_person() {
+        if !context.options.begins_logins && (context.needs_a_person() || !context.options.changes_logins) {
             status.require(refused.step_up.as_deref());
             return LoginRequired::NotBegun;
         }

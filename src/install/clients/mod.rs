@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use super::edit::{Format, Value, entries};
 use super::world::{System, World, each_existing};
 
-pub(super) use shape::{Server, Shape, base_name};
+pub(crate) use shape::base_name;
+pub(super) use shape::{Server, Shape};
 pub use table::CLIENTS;
 
 /// A program that starts MCP servers.
@@ -106,6 +107,11 @@ impl Client {
             }
         }
         files
+    }
+
+    /// The key of its servers.
+    pub(crate) fn key(&self) -> String {
+        self.sections.first().map(|section| section.join(".")).unwrap_or_default()
     }
 
     /// Whether the program seems to be there: one of its files exists, or a folder for it. Nothing is read.

@@ -120,7 +120,7 @@ impl Server {
 }
 
 /// The name of a program without its folder and its extension, in lower case.
-pub(in crate::install) fn base_name(command: &str) -> String {
+pub(crate) fn base_name(command: &str) -> String {
     let name = command.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
     let bare = [".exe", ".cmd", ".bat", ".ps1"].iter().find_map(|extension| name.strip_suffix(extension));
     bare.map_or(name.clone(), str::to_owned)

@@ -20,6 +20,8 @@ mod machine;
 mod modern;
 mod modern_client;
 mod oddities;
+#[cfg(target_os = "linux")]
+mod planted_home;
 mod protocol;
 mod proxy;
 mod records;
@@ -45,6 +47,8 @@ pub(crate) use machine::{Machine, call_succeeds, json_output, stdout_text, wait_
 pub(crate) use modern::*;
 pub(crate) use modern_client::*;
 pub(crate) use oddities::{Format, Oddities};
+#[cfg(target_os = "linux")]
+pub(crate) use planted_home::{PlantedHome, step_named, steps_with};
 pub(crate) use protocol::{Protocol, over, over_each_protocol};
 pub(crate) use proxy::{Proxy, ProxyBehavior};
 pub(crate) use request::Request;

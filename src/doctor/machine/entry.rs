@@ -1,0 +1,247 @@
+//! Does an entry work as its client starts it?
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::again;
+use super::finding::{Finding, fine, shown, skipped};
+use super::passing::{self, Passing};
+use super::program::{Place, locate};
+use super::start::{ANSWER, Answers, Problem, Start, start};
+use crate::doctor::{Code, Mark, Section, Step};
+use crate::install::{Entry, Scanned, World, scan};
+use crate::{log, system, task};
+
+/// An entry, and what is wrong with it at first sight.
+#[derive(Debug)]
+struct Chosen {
+    title: &'static str,
+    row: &'static Passing,
+    path: PathBuf,
+    entry: Entry,
+    findings: Vec<Finding>,
+}
+
+/// Which entry is meant, and how it is started.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub client: Option<String>,
+    /// Whose environment it gets.
+    pub as_client: Option<String>,
+    /// How long it may take for an answer.
+    pub limit: Option<Duration>,
+}
+
+/// Starts an entry as its client does, and walks the way to its server.
+pub async fn entry(world: &World, asked: &Asked) -> Vec<Section> {
+    let chosen = {
+        let (world, asked) = (world.clone(), asked.clone());
+        task::blocking(move || choose(&world, &asked)).await
+    };
+    let chosen = match chosen {
+        Some(Ok(chosen)) => chosen,
+        Some(Err(step)) => return vec![Section { title: "entry".to_owned(), steps: vec![*step] }],
+        None => return Vec::new(),
+    };
+    let short = log::foreign_name(&chosen.entry.name);
+    let long = format!("the entry {short} of {}", chosen.title);
+    let mut steps = vec![fine("file", format!("{short}, in {}", shown(world, &chosen.path)))];
+    let is_broken = chosen.findings.iter().any(|finding| {
+        finding.mark == Mark::Failed && [Code::BinaryGone, Code::OneString, Code::ExecBit].contains(&finding.code)
+    });
+    steps.extend(chosen.findings.iter().cloned().map(|finding| finding.step("entry", &short, &long)));
+    let sections = walk(world, &chosen).await;
+    if let Some((walked, plain)) = &sections {
+        steps.push(again::compare(world, chosen.row, Some(&chosen.entry), walked, plain));
+    }
+    let title = format!("entry {short} of {}", chosen.title);
+    steps.extend(if chosen.entry.command.is_empty() {
+        vec![skipped("start", "it starts nothing: the client reaches the server directly")]
+    } else if chosen.entry.mcp_remote.is_some() || chosen.entry.names_mcp_remote {
+        vec![skipped("start", "mcp-remote is not started: it would open a browser and write a login")]
+    } else if is_broken {
+        vec![skipped("start", "there is nothing to start")]
+    } else {
+        started(world, &chosen, asked.limit, &short, &long).await
+    });
+    let walked = sections.into_iter().flat_map(|(walked, _)| walked);
+    let walked = walked.map(|section| again::of_client(section, chosen.row.client));
+    [Section { title, steps }].into_iter().chain(walked).collect()
+}
+
+/// The entry of this name.
+fn choose(world: &World, asked: &Asked) -> Result<Chosen, Box<Step>> {
+    let (name, client) = (asked.name.as_str(), asked.client.as_deref());
+    let scanned = scan(world);
+    super::hide(&scanned);
+    let is_meant = |file: &&Scanned| client.is_none_or(|client| client == file.client.name);
+    let files = scanned.iter().filter(is_meant);
+    let all: Vec<(&Scanned, &Entry)> =
+        files.flat_map(|file| file.entries.iter().flatten().map(move |entry| (file, entry))).collect();
+    let found: Vec<_> = all.iter().filter(|(_, entry)| entry.name == name).collect();
+    let shown_name = log::foreign_name(name);
+    let (file, entry) = match found.as_slice() {
+        [one] => **one,
+        [] => {
+            let mut names: Vec<_> = all.iter().map(|(_, entry)| log::foreign_name(&entry.name)).collect();
+            names.dedup();
+            names.truncate(10);
+            let others = if names.is_empty() { String::new() } else { format!("; there are {}", names.join(", ")) };
+            let problem = format!("is in no file of a client{others}");
+            let finding = Finding::failure(Code::EntryUnknown, problem).fix("mcp-ferry doctor");
+            return Err(Box::new(finding.step("entry", &shown_name, &format!("the entry {shown_name}"))));
+        }
+        [first, ..] if found.iter().all(|(file, _)| file.client.name == first.0.client.name) => **first,
+        several => {
+            let clients: Vec<_> = several.iter().map(|(file, _)| file.client.name).collect();
+            let problem = format!("is in the files of several clients: {}", clients.join(", "));
+            let typed = log::shell_word(name);
+            let fix = format!("mcp-ferry doctor --entry {typed} --client {}", clients.first().unwrap_or(&"NAME"));
+            let finding = Finding::failure(Code::EntryAmbiguous, problem).fix(fix);
+            return Err(Box::new(finding.step("entry", &shown_name, &format!("the entry {shown_name}"))));
+        }
+    };
+    hide_arguments(entry);
+    let row = passing::of(asked.as_client.as_deref().unwrap_or(file.client.name)).unwrap_or(&passing::UNKNOWN);
+    let findings = super::check(world, &scanned, file, entry);
+    Ok(Chosen { title: file.client.title, row, path: file.path.clone(), entry: entry.clone(), findings })
+}
+
+/// The way to the server of an entry, with the client's environment and with ours.
+async fn walk(world: &World, chosen: &Chosen) -> Option<(Vec<Section>, Vec<Section>)> {
+    let entry = &chosen.entry;
+    let arguments: Vec<OsString> = match (entry.arguments(), &entry.url) {
+        (Some(arguments), _) => {
+            // The port of the callback has no part in this.
+            let is_port = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+            let words = arguments.iter().enumerate().filter(|(at, word)| *at != 1 || !is_port(word));
+            words.map(|(_, word)| word.into()).collect()
+        }
+        (None, Some(url)) => vec![url.into()],
+        (None, None) => return None,
+    };
+    let walked = again::walk(world, arguments.clone(), chosen.row.environment(world, Some(entry))).await;
+    let is_stripped = !chosen.row.withheld(world, Some(entry)).is_empty();
+    let plain = if is_stripped {
+        let environment = passing::UNKNOWN.environment(world, Some(entry));
+        again::walk(world, arguments, environment).await
+    } else {
+        Vec::new()
+    };
+    Some((walked, plain))
+}
+
+async fn started(world: &World, chosen: &Chosen, limit: Option<Duration>, short: &str, long: &str) -> Vec<Step> {
+    let entry = &chosen.entry;
+    let Some((program, arguments)) = entry.command.split_first() else { return Vec::new() };
+    let mut environment = chosen.row.environment(world, Some(entry));
+    if entry.is_ours {
+        environment.insert(system::LOOK_ONLY.to_owned(), "1".to_owned());
+    }
+    let program = match locate(world, entry, program) {
+        Place::File(path) => path,
+        _ => PathBuf::from(program),
+    };
+    let folder = entry.folder.as_ref().map(PathBuf::from);
+    let limit = limit.unwrap_or(ANSWER);
+    let answers = start(&Start { program, arguments: arguments.to_vec(), environment, folder, limit }).await;
+    tell(chosen, &answers, short, long)
+}
+
+/// The steps of what a program has answered.
+fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let last = answers.stderr.last().map(|line| format!("; its last line: {line}")).unwrap_or_default();
+    let failure = |code, problem: String| {
+        let fix = match code {
+            Code::EntryOutput => "have the program write that to stderr: its stdout is for messages alone".to_owned(),
+            Code::KilledEarly => "start the program itself, without npx or uvx before it".to_owned(),
+            Code::EntryRefused if chosen.entry.is_ours => {
+                format!("mcp-ferry doctor {}", log::shell_word(chosen.entry.address().unwrap_or("URL")))
+            }
+            _ => "run the command of the entry in a terminal, and read what it writes".to_owned(),
+        };
+        Finding::failure(code, problem).fix(fix).step("start", short, long)
+    };
+    match (&answers.server, &answers.problem) {
+        (Some((server, time)), _) => {
+            let note = if chosen.entry.is_ours { "; started so that no login begins" } else { "" };
+            let patience = chosen.row.patience.filter(|patience| time > patience);
+            let step = match patience {
+                Some(patience) => {
+                    let problem = format!(
+                        "answers after {:.1} s, and {} waits {:.1} s",
+                        time.as_secs_f64(),
+                        chosen.row.client,
+                        patience.as_secs_f64()
+                    );
+                    failure(Code::KilledEarly, problem)
+                }
+                None => fine("start", format!("{server}{note}")),
+            };
+            steps.push(Step { time: Some(*time), ..step });
+        }
+        (None, Some(Problem::NotStarted(why))) => {
+            steps.push(failure(Code::EntryStart, format!("cannot be started: {}", log::foreign(why))));
+        }
+        (None, Some(Problem::Refused(why))) if chosen.entry.is_ours && is_missing_login(why) => {
+            let url = log::shell_word(chosen.entry.address().unwrap_or("URL"));
+            let finding = Finding::failure(Code::LoginNeeded, "needs a login, and there is none that is good");
+            steps.push(finding.fix(format!("mcp-ferry login {url}")).step("start", short, long));
+        }
+        (None, Some(Problem::Refused(why))) => {
+            steps.push(failure(Code::EntryRefused, format!("answers with an error: {why}")));
+        }
+        (None, Some(Problem::Silent)) => {
+            steps.push(failure(Code::EntrySilent, format!("does not answer in time{last}")));
+        }
+        (None, _) if answers.noise.is_some() => {
+            let noise = answers.noise.as_deref().unwrap_or_default();
+            steps.push(failure(Code::EntryOutput, format!("prints what is no message of MCP: {noise}")));
+        }
+        (None, _) => {
+            steps.push(failure(Code::EntryEnded, format!("ends before it answers ({}){last}", answers.end)));
+        }
+    }
+    if let (Some(noise), Some(_)) = (&answers.noise, &answers.server) {
+        let problem = format!("prints what is no message of MCP, which some clients do not forgive: {noise}");
+        steps.push(Finding::warning(Code::EntryOutput, problem).step("stdout", short, long));
+    }
+    match &answers.tools {
+        Some(Ok(count)) => steps.push(fine("tools", format!("{count}"))),
+        Some(Err(why)) => {
+            let problem = format!("has no tools for the client: {why}");
+            steps.push(Step { name: "tools".to_owned(), ..failure(Code::EntryRefused, problem) });
+        }
+        None => {}
+    }
+    for line in &answers.stderr {
+        steps.push(fine("stderr", line.clone()));
+    }
+    if !answers.end.is_empty() {
+        steps.push(fine("end", answers.end.clone()));
+    }
+    steps
+}
+
+/// Whether this is the error of a bridge whose login is missing.
+fn is_missing_login(why: &str) -> bool {
+    ["you are not signed in to ", "your login at "].iter().any(|start| why.starts_with(start))
+}
+
+/// Keeps out of what the program writes on stderr what looks like a secret in its arguments.
+fn hide_arguments(entry: &Entry) {
+    let mut before = "";
+    for word in entry.command.iter().skip(1) {
+        for part in word.split(|c: char| c.is_whitespace() || "'\"=;".contains(c)) {
+            if part.len() >= super::SHORTEST_SECRET && !part.contains(['/', '\\', '{']) {
+                log::hide_named(before.trim_start_matches('-'), part);
+            }
+        }
+        before = word;
+    }
+}

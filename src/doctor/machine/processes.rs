@@ -1,0 +1,105 @@
+//! Which bridges and clients run on this machine?
+
+use std::time::SystemTime;
+
+use crate::install::{Entry, base_name};
+
+/// A process of this user.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// The name of its program, in lower case.
+    pub(super) name: String,
+    /// Its program and arguments.
+    words: Vec<String>,
+    /// When it was started.
+    pub(super) started: Option<SystemTime>,
+}
+
+impl Process {
+    /// The bridge that it is, and the address of its server.
+    pub(super) fn bridge(&self) -> Option<(&'static str, String)> {
+        // Programs that start others have the same words in their command lines.
+        let is_runner = ["npm", "npx", "sh", "bash", "cmd"].contains(&self.name.as_str())
+            || self.words.get(1).is_some_and(|word| word.contains("npm") || word.contains("npx-cli"));
+        let entry = Entry::of_command(self.words.clone());
+        let address = entry.address()?.to_owned();
+        match () {
+            () if entry.is_ours && self.words.get(1)?.contains("://") => Some(("mcp-ferry", address)),
+            () if entry.names_mcp_remote && !is_runner => Some(("mcp-remote", address)),
+            () => None,
+        }
+    }
+
+    #[cfg(any(test, target_os = "linux"))]
+    fn new(words: Vec<String>, started: Option<SystemTime>) -> Option<Self> {
+        Some(Self { name: base_name(words.first()?), words, started })
+    }
+}
+
+/// The other processes of this user. `None` where we have no way to look.
+#[cfg(target_os = "linux")]
+pub(super) fn all() -> Option<Vec<Process>> {
+    let user = rustix::process::geteuid().as_raw();
+    let boot = boot_time();
+    let process = |entry: std::fs::DirEntry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let folder = entry.path();
+        // The owner of the folder is root where a program keeps its memory private, as this one does.
+        let status = std::fs::read_to_string(folder.join("status")).ok()?;
+        let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?;
+        if pid == std::process::id() || uid.parse::<u32>().ok()? != user {
+            return None;
+        }
+        let line = std::fs::read(folder.join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line);
+        let words = line.split_terminator('\0').map(str::to_owned).collect();
+        Process::new(words, started(&folder, boot?))
+    };
+    Some(std::fs::read_dir("/proc").ok()?.flatten().filter_map(process).collect())
+}
+
+/// When the machine was started.
+#[cfg(target_os = "linux")]
+fn boot_time() -> Option<SystemTime> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    let seconds = text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds))
+}
+
+/// When a process was started. The kernel counts hundredths of a second for programs, whatever it counts for itself.
+#[cfg(target_os = "linux")]
+fn started(folder: &std::path::Path, boot: SystemTime) -> Option<SystemTime> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    // The name, in parentheses, may have anything in it.
+    let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    boot.checked_add(std::time::Duration::from_millis(ticks.checked_mul(10)?))
+}
+
+/// Other processes are seen only through functions that safe code cannot call.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn all() -> Option<Vec<Process>> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bridges_are_told_from_what_starts_them() {
+        for (line, bridge) in [
+            ("/usr/bin/mcp-ferry https://h/mcp --http1", Some("mcp-ferry")),
+            ("mcp-ferry doctor https://h/mcp", None),
+            ("mcp-ferry login https://h/mcp", None),
+            ("node /home/u/.npm/_npx/1a/node_modules/.bin/mcp-remote https://h/mcp", Some("mcp-remote")),
+            ("npm exec mcp-remote https://h/mcp", None),
+            ("node /usr/lib/node_modules/npm/bin/npx-cli.js -y mcp-remote https://h/mcp", None),
+            ("sh -c mcp-remote https://h/mcp", None),
+            ("vi mcp-remote", None),
+        ] {
+            let words = line.split(' ').map(str::to_owned).collect();
+            let found = Process::new(words, None).and_then(|process| process.bridge());
+            assert_eq!(found, bridge.map(|bridge| (bridge, "https://h/mcp".to_owned())), "{line}");
+        }
+    }
+}

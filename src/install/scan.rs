@@ -1,0 +1,159 @@
+//! Which entries do the files of this machine's clients have? Nothing is written.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::clients::{CLIENTS, Client, Server};
+use super::edit::{self, Refusal, Value};
+use super::world::{World, each_existing};
+use super::{mcp_remote, notices, plan};
+
+/// A file of a client, as it is read.
+#[derive(Debug)]
+pub struct Scanned {
+    /// The client.
+    pub client: &'static Client,
+    /// The file.
+    pub path: PathBuf,
+    /// Its entries, or why they cannot be read.
+    pub entries: Result<Vec<Entry>, Refusal>,
+    /// Keys under which other clients have their servers, and under which this file has some: this client ignores them.
+    pub ignored: Vec<&'static str>,
+}
+
+/// An entry of a client's file. What is a secret in it by its name or its looks is redacted from now on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// What it starts: the program and its arguments. Empty for a server that is reached directly.
+    pub command: Vec<String>,
+    /// The variables that it sets. Their values may be secrets.
+    pub env: Vec<(String, String)>,
+    /// The variables of the client's environment that the program gets besides those that it always gets.
+    pub passed: Vec<String>,
+    /// The headers that the client sends to a server that is reached directly.
+    pub headers: Vec<(String, String)>,
+    /// The folder that the program is started in.
+    pub folder: Option<String>,
+    /// The address of a server that is reached directly.
+    pub url: Option<String>,
+    /// Whether the user has switched it off.
+    pub is_off: bool,
+    /// Whether it starts mcp-ferry.
+    pub is_ours: bool,
+    /// Whether it names mcp-remote, in whatever way.
+    pub names_mcp_remote: bool,
+    /// The arguments of mcp-remote, if it starts that.
+    pub mcp_remote: Option<Vec<String>>,
+}
+
+/// Without values, of which some are secrets.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Entry {
+    /// What an entry says, whatever its client.
+    fn read(name: &str, value: &Value) -> Self {
+        let server = Server::read(value);
+        let headers: Vec<_> = ["headers", "http_headers"]
+            .iter()
+            .filter_map(|key| value.get(key))
+            .flat_map(Value::members)
+            .filter_map(|(name, value)| Some((name.clone(), value.as_text()?.to_owned())))
+            .collect();
+        let passed = value.get("env_vars").and_then(|list| match list {
+            Value::List(items) => Some(items),
+            _ => None,
+        });
+        let is = |key: &str, wanted: bool| value.get(key) == Some(&Value::Bool(wanted));
+        let text = |key: &str| value.get(key).and_then(Value::as_text).map(str::to_owned);
+        Self {
+            name: name.to_owned(),
+            is_ours: server.is_ours(),
+            names_mcp_remote: mcp_remote::is_mentioned(&server),
+            mcp_remote: mcp_remote::arguments(&server),
+            env: server.env,
+            passed: passed.into_iter().flatten().filter_map(Value::as_text).map(str::to_owned).collect(),
+            headers,
+            folder: text("cwd"),
+            url: server.url,
+            is_off: is("disabled", true) || is("enabled", false),
+            command: server.command,
+        }
+    }
+
+    /// The same for a command line that runs.
+    pub fn of_command(words: Vec<String>) -> Self {
+        Self::read("", &Value::Table(vec![("command".to_owned(), Value::texts(words))]))
+    }
+
+    /// The arguments of mcp-ferry or of mcp-remote, if it starts one of them.
+    pub fn arguments(&self) -> Option<&[String]> {
+        if self.is_ours { self.command.get(1..) } else { self.mcp_remote.as_deref() }
+    }
+
+    /// The address of the server that it reaches, as it is written.
+    pub fn address(&self) -> Option<&str> {
+        let is_web = |word: &&String| word.starts_with("https://") || word.starts_with("http://");
+        let word = match self.arguments() {
+            Some(arguments) => arguments.iter().find(|word| word.contains("://")),
+            None => self.command.iter().skip(1).find(is_web),
+        };
+        self.url.as_deref().or(word.map(String::as_str))
+    }
+}
+
+/// Reads the files of all clients that are there.
+pub fn scan(world: &World) -> Vec<Scanned> {
+    let mut scanned = Vec::new();
+    for client in CLIENTS {
+        for path in client.files(world, "*").into_iter().flat_map(|path| each_existing(&path)) {
+            let read = plan::look(client, &path);
+            if let Ok(entries) = &read {
+                plan::hide_secrets(entries);
+            }
+            let entries = read.map(|entries| entries.iter().map(|(name, value)| Entry::read(name, value)).collect());
+            let ignored = if entries.is_ok() { ignored(client, &path) } else { Vec::new() };
+            scanned.push(Scanned { client, path, entries, ignored });
+        }
+    }
+    scanned
+}
+
+/// Sections that other clients have, and that servers stand in.
+fn ignored(client: &Client, path: &Path) -> Vec<&'static str> {
+    let Ok(file) = plan::read_only(path) else { return Vec::new() };
+    let bytes = file.bytes().unwrap_or_default();
+    let mut found = Vec::new();
+    for section in CLIENTS.iter().flat_map(|client| client.sections) {
+        let &[key] = *section else { continue };
+        let is_own = client.sections.iter().any(|own| own.first() == Some(&key));
+        if is_own || found.contains(&key) {
+            continue;
+        }
+        let entries = edit::entries(bytes, client.format, section).unwrap_or_default();
+        let is_server = |(_, entry): &(String, Value)| {
+            let server = Server::read(entry);
+            !server.command.is_empty() || server.url.is_some()
+        };
+        if entries.iter().any(is_server) {
+            plan::hide_secrets(&entries);
+            found.push(key);
+        }
+    }
+    found
+}
+
+/// Whether two addresses are those of one server.
+pub fn is_same_url(one: &str, other: &str) -> bool {
+    notices::is_same_url(one, other)
+}
+
+/// A sentence for each extension of the client that reaches the same server.
+pub fn extensions(client: &Client, file: &Path, url: &str) -> Vec<String> {
+    notices::extensions(client, file, url)
+}

@@ -207,10 +207,11 @@ fn put(records: &Records, client: &'static Client, path: &Path, wanted: &Wanted<
 }
 
 fn step(client: &'static Client, path: &Path, name: &str, outcome: Outcome) -> Step {
-    let takes_effect = matches!(
-        outcome,
-        Outcome::Inserted | Outcome::Replaced | Outcome::Restored | Outcome::Removed | Outcome::Snippet(_)
-    );
+    let restart = match outcome {
+        Outcome::Inserted | Outcome::Replaced | Outcome::Snippet(_) => Some(client.restart),
+        Outcome::Restored | Outcome::Removed => client.restart_without_server(),
+        _ => None,
+    };
     Step {
         client: client.name,
         title: client.title,
@@ -221,7 +222,7 @@ fn step(client: &'static Client, path: &Path, name: &str, outcome: Outcome) -> S
         notices: Vec::new(),
         backup: None,
         link: None,
-        restart: Some(client.restart).filter(|restart| takes_effect && !restart.is_empty()),
+        restart: restart.filter(|restart| !restart.is_empty()),
     }
 }
 

@@ -81,6 +81,12 @@ impl Client {
         CLIENTS.iter().find(|client| client.name == name)
     }
 
+    /// What to do after an entry has gone: a server that is not there any more need not be started.
+    pub(super) fn restart_without_server(&self) -> Option<&'static str> {
+        let is_about_server = self.restart.contains("the server ");
+        self.restart.split(';').next().filter(|_| !is_about_server)
+    }
+
     /// The files to which an entry of this name goes.
     pub fn files(&self, world: &World, name: &str) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = Vec::new();

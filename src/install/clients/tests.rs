@@ -24,6 +24,19 @@ fn files(system: System, client: &str, variable: Option<(&str, &str)>) -> Vec<St
 }
 
 #[test]
+fn a_server_that_is_gone_need_not_be_started() {
+    for (client, next) in [
+        ("cursor", None),
+        ("vscode", None),
+        ("codex", Some("start Codex anew")),
+        ("continue", Some("reload the window of the editor")),
+        ("windsurf", Some("refresh the servers in Windsurf's MCP panel")),
+    ] {
+        assert_eq!(Client::named(client).unwrap().restart_without_server(), next, "{client}");
+    }
+}
+
+#[test]
 fn each_client_keeps_its_file_in_its_place() {
     use System::{Linux, Mac, Windows};
     for (client, system, variable, file) in [

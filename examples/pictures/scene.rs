@@ -35,7 +35,7 @@ pub const SCENES: &[Scene] = &[
             &["call", "URL", "add", "a=2", "b=40"],
         ],
     },
-    Scene { name: "doctor", title: "Why does it not work?", commands: &[&["doctor", "URL"], &["doctor", "URLs"]] },
+    Scene { name: "doctor", title: "Why does it not work?", commands: &[&["doctor", "URL"], &["doctor", "URL-old"]] },
 ];
 
 impl Scene {

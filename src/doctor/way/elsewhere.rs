@@ -63,7 +63,10 @@ fn seems_mcp(response: &Response) -> bool {
     match response.status.as_u16() {
         401 => response.headers.contains_key("www-authenticate"),
         405 => response.header("allow").to_ascii_uppercase().contains("POST"),
-        400 | 406 => std::str::from_utf8(response.bytes()).is_ok_and(|body| body.contains("jsonrpc")),
+        400 | 406 => {
+            let body = String::from_utf8_lossy(response.bytes()).to_ascii_lowercase();
+            body.contains("jsonrpc") || body.contains("session")
+        }
         _ => false,
     }
 }

@@ -75,7 +75,8 @@ fn joined(steps: &[Step]) -> Vec<Step> {
 
 fn step_lines(step: &Step, colour: bool) -> Vec<String> {
     let code = step.cause.as_ref().map(|cause| format!("  [{}]", cause.code.as_str())).unwrap_or_default();
-    let time = step.time.map(|time| format!("  {} ms", time.as_millis())).unwrap_or_default();
+    let time = step.time.map(|time| time.as_millis()).filter(|time| *time > 0);
+    let time = time.map(|time| format!("  {time} ms")).unwrap_or_default();
     let head = format!("  {:<4}  {:<10}", step.mark.as_str(), step.name);
     let room = WIDTH.saturating_sub(FACT + time.len() + code.len());
     let fact = cut(&safe(&step.fact), room);

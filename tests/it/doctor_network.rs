@@ -224,6 +224,11 @@ fn the_codes_are_listed_once_each() {
     sorted.dedup();
     assert_eq!(sorted.len(), codes.len(), "{listed}");
     assert!(codes.len() >= 50, "{} codes", codes.len());
+    let page = include_str!("../../dist/docs/doctor.md");
+    for line in listed.lines() {
+        let (code, meaning) = line.split_once(' ').unwrap();
+        assert!(page.contains(&format!("| `{code}` | {} |", meaning.trim())), "dist/docs/doctor.md has {line}");
+    }
     let json = json_output(&doctor(&["--codes", "--json"]).run(""));
     assert_eq!(json.as_array().unwrap().len(), codes.len());
 }

@@ -20,7 +20,7 @@ impl Process {
     pub(super) fn bridge(&self) -> Option<(&'static str, String)> {
         // Programs that start others have the same words in their command lines.
         let is_runner = ["npm", "npx", "sh", "bash", "cmd"].contains(&self.name.as_str())
-            || self.words.get(1).is_some_and(|word| word.contains("npm") || word.contains("npx-cli"));
+            || self.words.get(1).is_some_and(|word| word.contains("npm-cli") || word.contains("npx-cli"));
         let entry = Entry::of_command(self.words.clone());
         let address = entry.address()?.to_owned();
         match () {

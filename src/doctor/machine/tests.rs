@@ -33,6 +33,12 @@ fn codes(system: System, files: &[(&str, &str)]) -> Vec<Code> {
     let home = tempfile::tempdir().unwrap();
     for program in ["bin/npx", "bin/mcp-ferry", "bin/mcp-ferry.exe", "bin/a server.cmd"] {
         write(home.path(), program, "");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(home.path().join(program), mode).unwrap();
+        }
     }
     for (path, text) in files {
         write(home.path(), path, &text.replace("{home}", &home.path().to_string_lossy().replace('\\', "/")));

@@ -26,8 +26,16 @@ const OTHERWISE: &[(&str, i32, &str)] = &[
 ];
 
 /// The documents with commands in them.
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "dist/docs/login.md", "dist/docs/terminal.md", "dist/docs/errors.md", "dist/docs/mcp-remote.md"];
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "dist/docs/clients.md",
+    "dist/docs/doctor.md",
+    "dist/docs/errors.md",
+    "dist/docs/login.md",
+    "dist/docs/mcp-remote.md",
+    "dist/docs/options.md",
+    "dist/docs/terminal.md",
+];
 
 const COMMANDS: [&str; 8] = ["install", "uninstall", "login", "logout", "status", "doctor", "tools", "call"];
 

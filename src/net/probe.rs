@@ -58,7 +58,7 @@ pub struct TlsFacts {
     pub version: &'static str,
     /// The first name of the certificate.
     pub name: String,
-    /// Who has signed it.
+    /// Who has signed it, and who has signed the last certificate of the chain.
     pub issuer: String,
     /// How many days it is still valid.
     pub days_left: i64,
@@ -148,15 +148,17 @@ impl Http {
         let chain = session.peer_certificates().unwrap_or_default();
         let read = |der: &rustls::pki_types::CertificateDer<'_>| Certificate::read(der);
         let Some(leaf) = chain.first().and_then(read) else { return Ok(None) };
-        let above = chain.iter().skip(1).filter_map(read).map(|above| above.issuer);
-        let is_intercepted = above.chain([leaf.issuer.clone()]).any(|issuer| is_interceptor(&issuer));
+        let above: Vec<_> = chain.iter().skip(1).filter_map(read).map(|above| above.issuer).collect();
+        let is_intercepted = above.iter().chain([&leaf.issuer]).any(|issuer| is_interceptor(issuer));
+        let top = above.last().filter(|top| **top != leaf.issuer);
+        let issuer = top.map_or_else(|| leaf.issuer.clone(), |top| format!("{} under {top}", leaf.issuer));
         Ok(Some(TlsFacts {
             version: match session.protocol_version() {
                 Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
                 _ => "1.2",
             },
             name: leaf.names.first().cloned().or(leaf.common_name).unwrap_or_default(),
-            issuer: leaf.issuer,
+            issuer,
             days_left: leaf.days_left,
             trusted_by: self.connector.0.tls.trusted_by(chain, bare_host(server)),
             is_intercepted,

@@ -2,8 +2,7 @@
 //!
 //! Only if the user asks for it: a keychain needs a session, on Linux also a bus, and may ask in a window. The parts that
 //! are not secret stay in the login's file, which other processes watch. `native` is the keychain of macOS and Windows,
-//! `secret_service` that of other systems, which has the service of the Secret Service API (GNOME Keyring, KWallet,
-//! KeePassXC).
+//! `secret_service` that of other systems: whichever program has the Secret Service of the user's session.
 
 #[cfg(any(target_vendor = "apple", windows))]
 #[path = "native.rs"]

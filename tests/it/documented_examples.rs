@@ -5,6 +5,7 @@ use std::process::Output;
 
 use serde_json::json;
 
+use crate::oauth_commands::{callback_url, link};
 use crate::support::*;
 
 /// The address of the server in the examples.

@@ -12,14 +12,14 @@ fn err(output: &Output) -> String {
 
 /// The address to open in the output of a command.
 #[track_caller]
-fn link(text: &str) -> String {
+pub(crate) fn link(text: &str) -> String {
     let is_end = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '"';
     let mut words = text.split(is_end).filter_map(|word| word.find("http://").map(|start| &word[start..]));
     words.find(|word| word.contains("/authorize?")).unwrap_or_else(|| panic!("a link: {text}")).to_owned()
 }
 
 /// The callback URL to which the authorization server would redirect.
-fn callback_url(authorize: &str) -> String {
+pub(crate) fn callback_url(authorize: &str) -> String {
     get(authorize, &[]).expect("an answer").header("location").expect("a redirect").to_owned()
 }
 

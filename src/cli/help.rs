@@ -95,7 +95,7 @@ Examples:
   mcp-ferry doctor https://mcp.example.com/mcp
   mcp-ferry doctor https://mcp.example.com/mcp --json
   mcp-ferry doctor https://mcp.example.com/mcp --as codex
-  mcp-ferry doctor --entry linear
+  mcp-ferry doctor --entry example
   mcp-ferry doctor --codes
 
 Exit status: 0 if it works, warnings or not; 1 if a step fails, or with --strict if one warns;

@@ -4,7 +4,7 @@ use super::super::edit::Value;
 
 /// The kinds of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::install) enum Shape {
+pub(crate) enum Shape {
     /// `command`, `args`, `env`.
     Plain,
     /// The same in a file of its own for each entry.
@@ -23,20 +23,20 @@ pub(in crate::install) enum Shape {
 
 /// What an entry starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::install) struct Server {
+pub(crate) struct Server {
     /// The program and its arguments; empty for a server that is reached directly.
-    pub(in crate::install) command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// The variables.
-    pub(in crate::install) env: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, String)>,
     /// The address of a server that is reached directly.
-    pub(in crate::install) url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Whether the entry keeps all that in `transport`.
     is_nested: bool,
 }
 
 impl Shape {
     /// A new entry.
-    pub(in crate::install) fn entry(self, name: &str, program: &str, args: &[String], env: &[(&str, &str)]) -> Value {
+    pub(crate) fn entry(self, name: &str, program: &str, args: &[String], env: &[(&str, &str)]) -> Value {
         let mut members = match self {
             Self::Plain | Self::OwnFile => vec![],
             Self::Stdio => vec![("type", Value::text("stdio"))],
@@ -80,7 +80,7 @@ impl Shape {
     }
 
     /// What has an entry start this program instead; all else in it stays.
-    pub(in crate::install) fn other_command(self, server: &Server, program: &str, args: &[String]) -> Value {
+    pub(crate) fn other_command(self, server: &Server, program: &str, args: &[String]) -> Value {
         let command = table(self.command(program, args));
         if server.is_nested { table(vec![("transport", command)]) } else { command }
     }
@@ -88,7 +88,7 @@ impl Shape {
 
 impl Server {
     /// What an entry says, whatever its client.
-    pub(in crate::install) fn read(entry: &Value) -> Self {
+    pub(crate) fn read(entry: &Value) -> Self {
         let nested = entry.get("transport").filter(|transport| matches!(transport, Value::Table(_)));
         let inner = nested.unwrap_or(entry);
         let words = |value: &Value| match value {
@@ -114,7 +114,7 @@ impl Server {
     }
 
     /// Whether it starts this program.
-    pub(in crate::install) fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         self.command.first().is_some_and(|command| base_name(command) == "mcp-ferry")
     }
 }

@@ -6,7 +6,7 @@ use super::{Found, Grammar, Piece, Refusal, check, locate, position, read, uncer
 
 /// The text without the entry at this path; where the piece of its insertion still stands, without that piece. Sections
 /// that were inserted with the entry go too, if there is nothing else in them.
-pub(in crate::install::edit) fn remove(
+pub(crate) fn remove(
     text: &str,
     grammar: Grammar,
     path: &[&str],

@@ -14,8 +14,6 @@ mod status;
 mod terminal;
 mod tools;
 
-use std::sync::Arc;
-
 use crate::cli::{
     CallCommand, DoctorCommand, InstallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand,
     UninstallCommand,
@@ -26,10 +24,7 @@ use crate::task;
 
 /// Logs in to a server.
 pub fn login(typed: &LoginCommand) -> Result<Exit, Error> {
-    let mut settings = Settings::new(&typed.url, typed.port, &typed.options)?;
-    if let Some(auth) = Arc::get_mut(&mut settings.auth) {
-        auth.unlocks_keychain = true;
-    }
+    let settings = Settings::new(&typed.url, typed.port, &typed.options)?;
     task::run(login::run(&settings, typed)).map(|()| Exit::Orderly)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::install::{Entry, base_name};
+use crate::install::Entry;
 
 /// A process of this user.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Process {
 
     #[cfg(any(test, target_os = "linux"))]
     fn new(words: Vec<String>, started: Option<SystemTime>) -> Option<Self> {
-        Some(Self { name: base_name(words.first()?), words, started })
+        Some(Self { name: crate::install::base_name(words.first()?), words, started })
     }
 }
 

@@ -6,12 +6,7 @@ use super::{Found, Grammar, Piece, Refusal, check, locate, position, read, uncer
 
 /// The text without the entry at this path; where the piece of its insertion still stands, without that piece. Sections
 /// that were inserted with the entry go too, if there is nothing else in them.
-pub(crate) fn remove(
-    text: &str,
-    grammar: Grammar,
-    path: &[&str],
-    piece: Option<&Piece>,
-) -> Result<String, Refusal> {
+pub(crate) fn remove(text: &str, grammar: Grammar, path: &[&str], piece: Option<&Piece>) -> Result<String, Refusal> {
     let document = read(text, grammar)?;
     if !matches!(locate(&document, text, path)?, Found::All(_)) {
         return Err(Refusal::new("the entry is not there any more"));

@@ -57,7 +57,7 @@ class InstallerSuite:
     def run_installer(self, tool, before):
         home = Path(tempfile.mkdtemp(dir=self.scratch))
         path = home / tool.path
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(before)
         (home / "server.py").write_text("from fastmcp import FastMCP\nmcp = FastMCP('docs')\n")
         code = 0

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::finding::{self, Finding, shown};
+use super::finding::{Finding, shown};
 use super::passing::{self, Passing};
 use crate::doctor::Code;
 use crate::install::{Entry, Scanned, System, World, base_name};
@@ -110,11 +110,11 @@ fn not_executable(world: &World, scanned: &Scanned, path: &Path) -> Option<Findi
         return Some(is_folder(world, scanned, &name));
     }
     if metadata.permissions().mode() & 0o111 == 0 {
-        let fix = format!("chmod +x {}", finding::quoted(path));
+        let fix = format!("chmod +x {}", super::finding::quoted(path));
         return Some(Finding::failure(Code::ExecBit, format!("starts {name}, which is not executable")).fix(fix));
     }
     is_quarantined(path).then(|| {
-        let fix = format!("xattr -d com.apple.quarantine {}", finding::quoted(path));
+        let fix = format!("xattr -d com.apple.quarantine {}", super::finding::quoted(path));
         Finding::warning(Code::ExecBit, format!("starts {name}, which macOS holds in quarantine")).fix(fix)
     })
 }

@@ -1,6 +1,6 @@
 //! How do other programs come to start the bridge, and how not any more (`mcp-ferry install`, `uninstall`)?
 //!
-//! The room [`install`](crate::install) changes the files. Here a person is asked: `clients` which programs are meant,
+//! The room [`mod@crate::install`] changes the files. Here a person is asked: `clients` which programs are meant,
 //! `variables` what the entry needs besides; `document` reads a URL from a document, `list` prints what there is.
 
 mod clients;

@@ -4,7 +4,7 @@
 //!   between two attempts, [`outage`] until when requests wait for a server that cannot be reached, [`repeatable`] which
 //!   request may be sent again that was lost.
 //! * [`response`] reads the response, and says which message answers the request; [`response_stream`] reads an event
-//!   stream until then. [`summary`] puts a body into one line for people; [`page`]
+//!   stream until then. [`mod@summary`] puts a body into one line for people; [`page`]
 //!   finds the text of an HTML page for that.
 //! * [`to_client`] delivers messages; [`server_requests`] counts the requests of the server that the client has not
 //!   answered. [`outcome`] is what comes of a request and beside it.

@@ -48,6 +48,12 @@ pub(crate) fn program() -> String {
     if found.as_ref() == Some(&own) { NAME.to_owned() } else { own.display().to_string() }
 }
 
+/// Where systemd has the D-Bus of the user's session.
+#[cfg(unix)]
+pub(crate) fn session_bus() -> PathBuf {
+    PathBuf::from(format!("/run/user/{}/bus", rustix::process::getuid().as_raw()))
+}
+
 /// Resolves when the process is told to end: SIGINT, SIGTERM, SIGHUP.
 #[cfg(unix)]
 pub fn shutdown() -> io::Result<impl Future<Output = ()>> {

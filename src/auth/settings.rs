@@ -54,6 +54,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Where the login's secrets are kept.
     pub kept_in: KeptIn,
+    /// Whether a person may be asked to unlock the keychain: only one who logs in.
+    pub unlocks_keychain: bool,
     /// The user's name for this login, where one server has several.
     pub profile: Option<String>,
     /// The URL as the user typed it: mcp-remote derives file names from it.

@@ -132,6 +132,6 @@ one_of! {
     }
     KeptIn {
         File = "file", "Files under ~/.mcp-ferry/logins that only this user can read";
-        Keychain = "keychain", "The system's keychain (macOS, Windows)";
+        Keychain = "keychain", "The system's keychain; on Linux the Secret Service (GNOME Keyring, KWallet, KeePassXC)";
     }
 }

@@ -13,7 +13,7 @@ use super::moment::span;
 use super::output::{login_failed, oauth, say_event, say_json, shown};
 use super::status::validity;
 use super::terminal::{Mark, Progress, say_marked};
-use crate::auth::{self, AuthError, Grant, LoginOptions, OAuth, RefusedRequest, Remedy, Snapshot};
+use crate::auth::{self, AuthError, Grant, LoginError, LoginOptions, OAuth, RefusedRequest, Remedy, Snapshot};
 use crate::cli::LoginCommand;
 use crate::config::Settings;
 use crate::error::Error;
@@ -44,6 +44,7 @@ pub(super) async fn run(settings: &Settings, typed: &LoginCommand) -> Result<(),
     }
     let held = oauth.context.account.snapshot().await.filter(|held| !typed.force && held.is_good());
     progress.show(&format!("asking {host} whether it wants a login"));
+    oauth.context.account.prepare().await.map_err(LoginError::from)?;
     let Parts { status, headers, .. } = probe(settings, held.as_ref().map(|_| &oauth)).await?;
     let refusal = Some(&headers).filter(|_| status == StatusCode::UNAUTHORIZED);
     if let (Some(held), None) = (held, refusal) {

@@ -14,6 +14,8 @@ mod status;
 mod terminal;
 mod tools;
 
+use std::sync::Arc;
+
 use crate::cli::{
     CallCommand, DoctorCommand, InstallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand,
     UninstallCommand,
@@ -24,7 +26,10 @@ use crate::task;
 
 /// Logs in to a server.
 pub fn login(typed: &LoginCommand) -> Result<Exit, Error> {
-    let settings = Settings::new(&typed.url, typed.port, &typed.options)?;
+    let mut settings = Settings::new(&typed.url, typed.port, &typed.options)?;
+    if let Some(auth) = Arc::get_mut(&mut settings.auth) {
+        auth.unlocks_keychain = true;
+    }
     task::run(login::run(&settings, typed)).map(|()| Exit::Orderly)
 }
 

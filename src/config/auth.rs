@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Uri;
 
 use super::credentials;
-use super::login::{invalid, login, parsed};
+use super::login::{login, parsed};
 use super::login_arguments::login_arguments;
 use super::text::given;
 use crate::auth::{CallbackSettings, Options};
@@ -38,7 +38,8 @@ pub(super) fn options(
         login: login(typed)?,
         callback: callback(typed, port, options.connection.allow_http)?,
         timeout: Duration::from_secs_f64(typed.auth_timeout).max(SHORTEST_LOGIN),
-        kept_in: typed.token_store.check().map_err(invalid("--token-store"))?,
+        kept_in: typed.token_store,
+        unlocks_keychain: false,
         profile: given(typed.profile.as_ref()).map(str::to_owned),
         typed_url: url.to_owned(),
         typed_headers: options.credentials.header.clone(),

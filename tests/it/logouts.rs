@@ -58,7 +58,7 @@ fn logout_of_all_removes_what_cannot_be_read() {
 fn logout_of_all_goes_on_and_says_what_is_left() {
     let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
     machine.logged_in(&servers).finish();
-    // A folder cannot be removed as a file, and this system has no keychain.
+    // A folder cannot be removed as a file, and a session without a bus has no keychain.
     let stuck = machine.home().join("ferry/logins").join(format!("{}.json", "0".repeat(32)));
     std::fs::create_dir(&stuck).unwrap();
     if cfg!(target_os = "linux") {

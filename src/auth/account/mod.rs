@@ -287,6 +287,11 @@ impl Account {
         done.ok_or(StoreError::CutOff)
     }
 
+    /// Makes sure that a login can be kept, before a person signs in for it.
+    pub async fn prepare(&self) -> Result<(), StoreError> {
+        self.on_disk(|store, _| store.prepare()).await?
+    }
+
     /// Reserves room for what is issued once: tokens that cannot be kept must not be asked for.
     pub(super) async fn reserve(&self) -> Result<Reservation, StoreError> {
         let reserved = self.on_disk(Store::reserve).await?;

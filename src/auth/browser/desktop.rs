@@ -182,8 +182,7 @@ fn system() -> System {
 
 #[cfg(unix)]
 fn bus() -> Option<PathBuf> {
-    let user = rustix::process::getuid().as_raw();
-    Some(PathBuf::from(format!("/run/user/{user}/bus"))).filter(|bus| bus.exists())
+    Some(crate::system::session_bus()).filter(|bus| bus.exists())
 }
 
 #[cfg(windows)]

@@ -78,7 +78,7 @@ impl LoginContext {
         };
         let extra = options.login.key_parts();
         let key = Key::new(server.as_str(), identity, options.profile.as_deref(), &extra);
-        let account = Account::new(Store::new(home, options.kept_in), key);
+        let account = Account::new(Store::new(home, options.kept_in).asking(options.unlocks_keychain), key);
         Some(Self {
             server,
             options: Arc::clone(options),

@@ -55,7 +55,10 @@ impl StoreError {
             Self::Ending => "start it again",
             Self::Busy(_) => "try again; if it stays so, end the other mcp-ferry processes",
             Self::KeptElsewhere { .. } => "give --token-store that place, or log out there first",
-            Self::Keychain(_) => "unlock the keychain and allow mcp-ferry in it, or log out and use --token-store file",
+            Self::Keychain(_) => {
+                "unlock the keychain and allow mcp-ferry in it (on Linux `mcp-ferry login` asks for that), or use \
+                 --token-store file, which keeps logins in files that only you can read"
+            }
             Self::CutOff => "try again, and report it",
         }
     }

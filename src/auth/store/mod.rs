@@ -46,21 +46,11 @@ pub enum KeptIn {
     /// In the record's file, which only the user can read.
     #[default]
     File,
-    /// In the system's keychain, on macOS and Windows. The file then holds the rest.
+    /// In the system's keychain. The file then holds the rest.
     Keychain,
 }
 
 impl KeptIn {
-    /// Returns itself if this system has such a place; otherwise a sentence that says why not.
-    pub fn check(self) -> Result<Self, String> {
-        if self == Self::Keychain && !keychain::EXISTS {
-            return Err("there is no keychain on this system that a program without a window can rely on; \
-                        logins are kept in files that only you can read"
-                .to_owned());
-        }
-        Ok(self)
-    }
-
     fn name(self) -> &'static str {
         if self == Self::File { "file" } else { "keychain" }
     }
@@ -71,6 +61,8 @@ impl KeptIn {
 pub struct Store {
     folder: PathBuf,
     kept_in: KeptIn,
+    /// Whether a person is there to unlock the keychain.
+    asks: bool,
 }
 
 /// The file of one login.
@@ -85,7 +77,13 @@ struct Envelope {
 impl Store {
     /// The logins below this home; nothing is created until something is written.
     pub fn new(home: &Path, kept_in: KeptIn) -> Self {
-        Self { folder: home.join("logins"), kept_in }
+        Self { folder: home.join("logins"), kept_in, asks: false }
+    }
+
+    /// The same, for a person who may be asked to unlock the keychain.
+    #[must_use]
+    pub fn asking(self, asks: bool) -> Self {
+        Self { asks, ..self }
     }
 
     /// The file of a login's record.
@@ -109,13 +107,18 @@ impl Store {
         Ok(entries.flatten().filter_map(key).collect())
     }
 
-    /// Every login that can be read.
+    /// Every login that can be read, wherever it is kept.
     pub fn list(&self) -> Result<Vec<(Key, Record)>, StoreError> {
         let read = |key: Key| {
-            let record = self.read(&key).inspect_err(|error| log::warn!("{error}")).ok()??;
+            let record = self.of(&key).read(&key).inspect_err(|error| log::warn!("{error}")).ok()??;
             Some((key, record))
         };
         Ok(self.keys()?.into_iter().filter_map(read).collect())
+    }
+
+    /// Makes sure that a login can be kept, before a person signs in for it.
+    pub(super) fn prepare(&self) -> Result<(), StoreError> {
+        if self.kept_in == KeptIn::Keychain { keychain::prepare(self.asks) } else { Ok(()) }
     }
 
     /// Whether no other user may change the store.
@@ -124,7 +127,7 @@ impl Store {
         checked.map_err(|error| StoreError::Read { path: self.folder.clone(), cause: error.to_string() })
     }
 
-    /// The store that this login is in, whatever `--token-store` says: for a logout.
+    /// The store that this login is in, whatever `--token-store` says: for a logout and for lists.
     pub fn of(&self, key: &Key) -> Self {
         let file = files::read(&self.path(key), LONGEST_FILE).ok().map(|bytes| serde_json::from_slice(&bytes));
         let kept_in = match file {
@@ -133,20 +136,20 @@ impl Store {
                 file.get("kept_in").and_then(|place| KeptIn::deserialize(place).ok()).unwrap_or_default()
             }
             // A damaged file may have had the rest of its login in the keychain.
-            Some(_) if keychain::EXISTS => KeptIn::Keychain,
+            Some(_) if keychain::IS_EVERYWHERE => KeptIn::Keychain,
             Some(_) => KeptIn::File,
         };
-        Self { folder: self.folder.clone(), kept_in }
+        Self { folder: self.folder.clone(), kept_in, asks: self.asks }
     }
 
     /// Removes a record, readable or not. The caller holds the login's lock.
     pub(super) fn remove(&self, key: &Key) -> Result<(), StoreError> {
         let emptied = match self.kept_in {
             KeptIn::File => Ok(()),
-            KeptIn::Keychain => keychain::remove(key.name()),
+            KeptIn::Keychain => keychain::remove(key.name(), self.asks),
         };
         // As long as a part may be left in the keychain, the file shows that.
-        if emptied.is_ok() || !keychain::EXISTS {
+        if emptied.is_ok() {
             let path = self.path(key);
             let removed = files::remove(&path);
             removed.map_err(|error| not_written(path, &error))?;
@@ -183,7 +186,7 @@ impl Store {
         }
         match envelope.kept_in {
             KeptIn::File => Ok(Some(envelope.record)),
-            KeptIn::Keychain => keychain::read(key.name(), envelope.record).map(Some),
+            KeptIn::Keychain => keychain::read(key.name(), envelope.record, self.asks).map(Some),
         }
     }
 
@@ -205,7 +208,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let record = match self.kept_in {
             KeptIn::File => record.clone(),
-            KeptIn::Keychain => keychain::write(key.name(), record)?,
+            KeptIn::Keychain => keychain::write(key.name(), record, self.asks)?,
         };
         let envelope = Envelope { format: FORMAT, kept_in: self.kept_in, record };
         let path = self.path(key);

@@ -60,7 +60,7 @@ pub struct CallCommand {
     #[arg(long, value_names = ["METHOD", "JSON"], num_args = 1..=2, conflicts_with_all = ["tool", "arguments"])]
     pub raw: Vec<String>,
 
-    /// Write the result to this file: images, audio and other binary content, or else the text
+    /// Write the result to this file: images, audio and other binary content, or else the text; - is stdout
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 

@@ -7,6 +7,42 @@ use crate::log::Secret;
 /// A longer name does not fit where clients join it with the names of tools.
 const LONGEST_NAME: usize = 48;
 
+/// Names that Claude Code keeps for servers of its own: it refuses to add or to load such an entry.
+const RESERVED: [&str; 3] = ["workspace", "computer-use", "claude-in-chrome"];
+
+/// Second levels below a country's, as in `co.uk`.
+const SECOND_LEVELS: [&str; 14] =
+    ["ac", "co", "com", "edu", "go", "gob", "gouv", "gov", "ltd", "ne", "net", "nom", "or", "org"];
+
+/// Hosts below which each customer has a name.
+const SHARED: [&str; 25] = [
+    "workers.dev",
+    "pages.dev",
+    "run.app",
+    "web.app",
+    "vercel.app",
+    "netlify.app",
+    "github.io",
+    "gitlab.io",
+    "fly.dev",
+    "onrender.com",
+    "railway.app",
+    "herokuapp.com",
+    "azurewebsites.net",
+    "azurecontainerapps.io",
+    "cloudfunctions.net",
+    "amazonaws.com",
+    "deno.dev",
+    "deno.net",
+    "modal.run",
+    "hf.space",
+    "replit.app",
+    "supabase.co",
+    "ngrok.app",
+    "ngrok-free.app",
+    "trycloudflare.com",
+];
+
 /// An entry to install.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -49,6 +85,9 @@ pub enum InstallError {
         "{0} cannot be the name of an entry: it must begin with a letter or digit, and have at most {LONGEST_NAME} letters, digits, - and _"
     )]
     Name(String),
+    /// A name that a client keeps for itself.
+    #[error("{0} cannot be the name of an entry: Claude Code keeps it for a server of its own")]
+    Reserved(String),
     /// An address from which no name can be made.
     #[error("no name can be made from the URL")]
     NoName,
@@ -65,7 +104,7 @@ impl InstallError {
                 let names: Vec<_> = CLIENTS.iter().map(|client| client.name).collect();
                 format!("the clients are {}", names.join(", "))
             }
-            Self::Name(_) | Self::NoName => "give a name with --name".to_owned(),
+            Self::Name(_) | Self::Reserved(_) | Self::NoName => "give another name with --name".to_owned(),
             Self::Records(_) => "check the folder ~/.mcp-ferry/installs, or end the other run".to_owned(),
         }
     }
@@ -75,6 +114,7 @@ impl Request {
     /// The name that the entry gets.
     pub fn name(&self) -> Result<String, InstallError> {
         match &self.name {
+            Some(name) if RESERVED.contains(&name.as_str()) => Err(InstallError::Reserved(name.clone())),
             Some(name) if is_name(name) => Ok(name.clone()),
             Some(name) => Err(InstallError::Name(crate::log::foreign_name(name))),
             None => name_of(&self.url).ok_or(InstallError::NoName),
@@ -105,21 +145,29 @@ pub fn name_of(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
     let name = match url.host()? {
         url::Host::Domain(host) => {
-            let parts: Vec<&str> = host.split('.').collect();
-            // `co.uk`, `com.au`: a short second-level domain below a country's.
-            let domain = match parts.as_slice() {
-                [.., second, country] if country.len() == 2 && second.len() <= 3 && parts.len() > 2 => 2,
-                [_] => 0,
-                _ => 1,
-            };
-            let names = &parts[..parts.len() - domain];
-            let is_telling = |part: &&&str| !["mcp", "api", "www", "server"].contains(*part);
-            names.iter().rfind(is_telling).or(names.last()).copied()?.to_owned()
+            let shared = SHARED.iter().find_map(|shared| host.strip_suffix(shared)?.strip_suffix('.'));
+            let is_telling = |part: &&str| !["mcp", "api", "www", "server"].contains(part);
+            match shared {
+                // `service.account.workers.dev`
+                Some(own) => own.split('.').find(is_telling).or(own.split('.').next())?.to_owned(),
+                None => {
+                    let parts: Vec<&str> = host.split('.').collect();
+                    let domain = match parts.as_slice() {
+                        [_, .., second, country] if country.len() == 2 && SECOND_LEVELS.contains(second) => 2,
+                        [_] => 0,
+                        _ => 1,
+                    };
+                    let names = &parts[..parts.len() - domain];
+                    names.iter().copied().rfind(is_telling).or(names.last().copied())?.to_owned()
+                }
+            }
         }
         address => format!("server-{address}"),
     };
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
-    Some(name.trim_matches('-').chars().take(LONGEST_NAME).collect()).filter(|name: &String| is_name(name))
+    let name: String = name.trim_matches('-').chars().take(LONGEST_NAME).collect();
+    let name = if RESERVED.contains(&name.as_str()) { format!("{name}-mcp") } else { name };
+    Some(name).filter(|name| is_name(name))
 }
 
 /// Whether every client accepts this name.
@@ -144,6 +192,15 @@ mod tests {
             ("http://localhost:3000/mcp", "localhost"),
             ("http://127.0.0.1:3000/mcp", "server-127-0-0-1"),
             ("https://mcp.com/", "mcp"),
+            ("https://mcp.fly.io/x", "fly"),
+            ("https://mcp.x.ai/mcp", "x"),
+            ("https://api.mem.ai", "mem"),
+            ("https://mcp.example.com.au/mcp", "example"),
+            ("https://notes.someone.workers.dev/sse", "notes"),
+            ("https://notes-12345-uc.a.run.app/mcp", "notes-12345-uc"),
+            ("https://someone.github.io/mcp", "someone"),
+            ("https://mcp.vercel.app/mcp", "mcp"),
+            ("https://workspace.example/mcp", "workspace-mcp"),
         ] {
             assert_eq!(name_of(url).as_deref(), Some(name), "{url}");
         }

@@ -61,7 +61,8 @@ pub enum HttpError {
     },
 }
 
-const NETWORK_HINT: &str = "check the address and the network; the bridge keeps trying";
+/// Where nothing more is known.
+pub const NETWORK_HINT: &str = "check the address and the network";
 
 impl HttpError {
     pub(super) fn connect(uri: &Uri, error: ConnectError) -> Self {

@@ -42,7 +42,7 @@ pub use body::{BodyError, read, snippet};
 pub use charset::{from_other, from_utf16, to_utf8};
 pub use client::{Http, PRODUCT, ResponseOrRedirect, retry_after};
 pub use encoding::ResponseBody;
-pub use error::{HttpError, Problem};
+pub use error::{HttpError, NETWORK_HINT, Problem};
 pub use network::{Network, NetworkError, Proxy, socket_url};
 pub use origin::{at_own_origin, host_header, is_localhost, is_loopback, origin};
 pub use probe::{Route, TlsFacts, Unreachable};

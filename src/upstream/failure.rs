@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use crate::auth::{AuthError, LoginPrompt, Refusal};
 use crate::log;
 use crate::message::{self, ErrorObject, Message};
-use crate::net::HttpError;
+use crate::net::{HttpError, NETWORK_HINT};
+
+/// What the bridge adds to a hint where it goes on by itself. A command does not.
+pub(crate) const KEEPS_TRYING: &str = "; the bridge keeps trying";
 
 /// Why a request has no answer of the upstream's own.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -195,8 +198,8 @@ impl Failure {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<Cow<'static, str>> {
         let fixed = match self {
-            Self::Unreachable(error) => error.hint(),
-            Self::NotOpen(_) => "check the address and the network; the bridge keeps trying",
+            Self::Unreachable(error) if error.hint() != NETWORK_HINT => error.hint(),
+            Self::Unreachable(_) | Self::NotOpen(_) => return Some(format!("{NETWORK_HINT}{KEEPS_TRYING}").into()),
             Self::Status { status, .. } => match status.as_u16() {
                 403 => "the server knows you but does not allow this; ask whoever runs the account",
                 404 | 405 => "check the path of the URL: there is no MCP server at it, or none for this account",

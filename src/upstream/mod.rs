@@ -43,6 +43,7 @@ pub(crate) use era::forget;
 pub use exchange::{Event, Outcome, ToClient};
 pub(crate) use exchange::{EventStream, events_of, get_headers, has_type, post_headers, summary};
 pub use failure::Failure;
+pub(crate) use failure::KEEPS_TRYING;
 pub use options::{ClientProtocol, Options, Protocol, TransportStrategy};
 pub(crate) use transport::http_sse::endpoint as http_sse_endpoint;
 pub(crate) use transport::modern::{headers_of as modern_headers, is_discover_result};

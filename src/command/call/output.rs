@@ -32,6 +32,7 @@ pub(super) fn print(result: &str, as_json: bool, file: Option<&Path>) -> Result<
         return Ok(exit);
     }
     let parts = parts(&value);
+    let has_written = write_binary(&parts, file)?;
     let text: String = parts.iter().filter_map(Part::text).collect();
     if exit == Exit::ToolError {
         let (text, end) = match text.char_indices().nth(LONGEST_FAILURE) {
@@ -41,30 +42,35 @@ pub(super) fn print(result: &str, as_json: bool, file: Option<&Path>) -> Result<
         note(&format!("mcp-ferry: the tool failed:\n{text}{end}"));
         return Ok(exit);
     }
-    let binary = parts.iter().filter_map(|part| match part {
-        Part::Binary { kind, base64 } => Some((kind, base64)),
-        Part::Text(_) => None,
-    });
-    let mut has_written = false;
-    for (number, (kind, base64)) in binary.enumerate() {
-        let Some(file) = file else {
-            let kind = log::foreign_name(kind);
-            note(&format!("mcp-ferry: {kind}, {} bytes, is not shown; -o FILE writes it", base64.len() / 4 * 3));
-            continue;
-        };
-        let bytes = STANDARD.decode(base64).map_err(|_| Error::Request {
-            cause: "the server's binary content is not base64".to_owned(),
-            hint: "--json prints the whole result".to_owned(),
-        })?;
-        write(&numbered(file, number), &bytes)?;
-        has_written = true;
-    }
     match file {
         Some(file) if !has_written => write(file, text.as_bytes())?,
         _ if text.is_empty() => {}
         _ => print_text(&text),
     }
     Ok(exit)
+}
+
+/// Writes what is no text to the file, or says what is left out.
+fn write_binary(parts: &[Part], file: Option<&Path>) -> Result<bool, Error> {
+    let binary = parts.iter().filter_map(|part| match part {
+        Part::Binary { kind, base64 } => Some((kind, base64)),
+        Part::Text(_) => None,
+    });
+    let mut has_written = false;
+    for (number, (kind, base64)) in binary.enumerate() {
+        let bytes = STANDARD.decode(base64).map_err(|_| Error::Request {
+            cause: "the server's binary content is not base64".to_owned(),
+            hint: "--json prints the whole result".to_owned(),
+        })?;
+        let Some(file) = file else {
+            let kind = log::foreign_name(kind);
+            note(&format!("mcp-ferry: {kind}, {} bytes, is not shown; -o FILE writes it", bytes.len()));
+            continue;
+        };
+        write(&numbered(file, number), &bytes)?;
+        has_written = true;
+    }
+    Ok(has_written)
 }
 
 /// On a terminal without what acts on it; elsewhere as it came.
@@ -100,7 +106,8 @@ fn parts(result: &Value) -> Vec<Part> {
         parts.push(Part::line(&format!("[{}]", log::foreign_name(role))));
         parts.extend(content(&message["content"]));
     }
-    if parts.is_empty() && !result["structuredContent"].is_null() {
+    let is_empty = parts.iter().all(|part| part.text().is_some_and(|text| text.trim().is_empty()));
+    if is_empty && !result["structuredContent"].is_null() {
         let pretty = serde_json::to_string_pretty(&result["structuredContent"]).unwrap_or_default();
         parts.push(Part::line(&log::neutral_json(&pretty)));
     }
@@ -131,7 +138,7 @@ fn binary(value: &Value, name: &str) -> Option<Part> {
 
 /// The file for a further piece of content: `a.png`, `a-2.png`, `a-3.png`.
 fn numbered(file: &Path, number: usize) -> PathBuf {
-    if number == 0 {
+    if number == 0 || is_stdout(file) {
         return file.to_owned();
     }
     let mut name = file.file_stem().unwrap_or_default().to_owned();
@@ -143,7 +150,17 @@ fn numbered(file: &Path, number: usize) -> PathBuf {
     file.with_file_name(name)
 }
 
+/// `-` is stdout here as in other programs.
+fn is_stdout(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
 fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
+    if is_stdout(file) {
+        let mut stdout = std::io::stdout();
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).ok();
+        return Ok(());
+    }
     files::write_result(file, bytes).map_err(|error| Error::Request {
         cause: format!("cannot write {}: {error}", file.display()),
         hint: "check the folder and its permissions".to_owned(),

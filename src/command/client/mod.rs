@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::error::Error;
 use crate::message::{self, Kind, Message, code};
 use crate::stdio::{self, Line, LocalClient};
-use crate::upstream::{self, Upstream};
+use crate::upstream::{self, KEEPS_TRYING, Upstream};
 use crate::{bridge, log, net, system, task};
 
 /// The revision that the command asks for: the newest with a handshake. The bridge translates where the server needs it.
@@ -126,7 +126,7 @@ impl Client {
         let code = error["code"].as_i64().unwrap_or_default();
         let (cause, hint) = text.split_once("; hint: ").unwrap_or((text, ""));
         // What a bridge does when its request has failed, a command does not.
-        let hint = hint.trim_end_matches("; the bridge keeps trying");
+        let hint = hint.trim_end_matches(KEEPS_TRYING);
         // A server can write the same.
         let (cause, hint) = (log::foreign(cause), log::foreign(hint));
         if code == NOT_SIGNED_IN && MISSING_LOGIN.iter().any(|start| text.starts_with(start)) {

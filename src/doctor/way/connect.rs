@@ -306,7 +306,7 @@ pub(super) fn cause(way: &Way<'_>, error: &Unreachable) -> Cause {
         }
         Problem::Other => {
             let sentence = format!("{host} cannot be reached: {}", error.cause);
-            Cause::new(Code::ConnectionBroken, sentence, error.hint.trim_end_matches("; the bridge keeps trying"))
+            Cause::new(Code::ConnectionBroken, sentence, error.hint)
         }
     }
 }

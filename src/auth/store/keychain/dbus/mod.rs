@@ -119,8 +119,9 @@ impl Bus {
 
     /// "Authentication Protocol": EXTERNAL, by the socket's credentials.
     fn authenticate(&mut self) -> Result<(), BusError> {
-        let user: String =
-            rustix::process::getuid().as_raw().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
+        // Each digit as the two hexadecimal ones of its byte.
+        let user = rustix::process::getuid().as_raw().to_string();
+        let user: String = user.chars().flat_map(|digit| ['3', digit]).collect();
         self.stream.set_write_timeout(Some(self.time_left()?))?;
         self.stream.write_all(format!("\0AUTH EXTERNAL {user}\r\n").as_bytes())?;
         let mut line = Vec::new();

@@ -25,6 +25,7 @@ mod doctor_login;
 mod doctor_machine;
 mod doctor_network;
 mod doctor_server;
+mod doctor_streams;
 mod documented_examples;
 mod documents;
 mod early_server_requests;

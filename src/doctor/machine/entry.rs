@@ -9,7 +9,7 @@ use super::finding::{Finding, fine, shown, skipped};
 use super::passing::{self, Passing};
 use super::program::{Place, locate};
 use super::start::{ANSWER, Answers, Problem, Start, start};
-use crate::doctor::{Code, Mark, Section, Step};
+use crate::doctor::{Code, Mark, Section, Step, way};
 use crate::install::{Entry, Scanned, World, scan};
 use crate::{log, system, task};
 
@@ -55,6 +55,8 @@ pub async fn entry(world: &World, asked: &Asked) -> Vec<Section> {
     });
     steps.extend(chosen.findings.iter().cloned().map(|finding| finding.step("entry", &short, &long)));
     let sections = walk(world, &chosen).await;
+    let is_renewed =
+        sections.as_ref().is_some_and(|(walked, _)| walked.iter().any(|section| way::is_renewed(&section.steps)));
     if let Some((walked, plain)) = &sections {
         steps.push(again::compare(world, chosen.row, Some(&chosen.entry), walked, plain));
     }
@@ -66,7 +68,8 @@ pub async fn entry(world: &World, asked: &Asked) -> Vec<Section> {
     } else if is_broken {
         vec![skipped("start", "there is nothing to start")]
     } else {
-        started(world, &chosen, asked.limit, &short, &long).await
+        let answers = started(world, &chosen, asked.limit).await;
+        tell(&chosen, &answers, is_renewed, &short, &long)
     });
     let walked = sections.into_iter().flat_map(|(walked, _)| walked);
     let walked = walked.map(|section| again::of_client(section, chosen.row.client));
@@ -135,9 +138,9 @@ async fn walk(world: &World, chosen: &Chosen) -> Option<(Vec<Section>, Vec<Secti
     Some((walked, plain))
 }
 
-async fn started(world: &World, chosen: &Chosen, limit: Option<Duration>, short: &str, long: &str) -> Vec<Step> {
+async fn started(world: &World, chosen: &Chosen, limit: Option<Duration>) -> Answers {
     let entry = &chosen.entry;
-    let Some((program, arguments)) = entry.command.split_first() else { return Vec::new() };
+    let Some((program, arguments)) = entry.command.split_first() else { return Answers::default() };
     let mut environment = chosen.row.environment(world, Some(entry));
     if entry.is_ours {
         environment.insert(system::LOOK_ONLY.to_owned(), "1".to_owned());
@@ -148,12 +151,11 @@ async fn started(world: &World, chosen: &Chosen, limit: Option<Duration>, short:
     };
     let folder = entry.folder.as_ref().map(PathBuf::from);
     let limit = limit.unwrap_or(ANSWER);
-    let answers = start(&Start { program, arguments: arguments.to_vec(), environment, folder, limit }).await;
-    tell(chosen, &answers, short, long)
+    start(&Start { program, arguments: arguments.to_vec(), environment, folder, limit }).await
 }
 
-/// The steps of what a program has answered.
-fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step> {
+/// The steps of what a program has answered. `is_renewed`: its login is renewed when it has expired.
+fn tell(chosen: &Chosen, answers: &Answers, is_renewed: bool, short: &str, long: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let last = answers.stderr.last().map(|line| format!("; its last line: {line}")).unwrap_or_default();
     let failure = |code, problem: String| {
@@ -189,9 +191,7 @@ fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step
             steps.push(failure(Code::EntryStart, format!("cannot be started: {}", log::foreign(why))));
         }
         (None, Some(Problem::Refused(why))) if chosen.entry.is_ours && is_missing_login(why) => {
-            let url = log::shell_word(chosen.entry.address().unwrap_or("URL"));
-            let finding = Finding::failure(Code::LoginNeeded, "needs a login, and there is none that is good");
-            steps.push(finding.fix(format!("mcp-ferry login {url}")).step("start", short, long));
+            steps.push(missing_login(chosen, "start", is_renewed, short, long));
         }
         (None, Some(Problem::Refused(why))) => {
             steps.push(failure(Code::EntryRefused, format!("answers with an error: {why}")));
@@ -213,6 +213,9 @@ fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step
     }
     match &answers.tools {
         Some(Ok(count)) => steps.push(fine("tools", format!("{count}"))),
+        Some(Err(why)) if chosen.entry.is_ours && is_missing_login(why) => {
+            steps.push(missing_login(chosen, "tools", is_renewed, short, long));
+        }
         Some(Err(why)) => {
             let problem = format!("has no tools for the client: {why}");
             steps.push(Step { name: "tools".to_owned(), ..failure(Code::EntryRefused, problem) });
@@ -226,6 +229,16 @@ fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step
         steps.push(fine("end", answers.end.clone()));
     }
     steps
+}
+
+/// The step of a bridge that has no login, and renews none while it is looked at.
+fn missing_login(chosen: &Chosen, name: &str, is_renewed: bool, short: &str, long: &str) -> Step {
+    if is_renewed {
+        return skipped(name, "the login has expired, and the next start renews it; none is renewed here");
+    }
+    let url = log::shell_word(chosen.entry.address().unwrap_or("URL"));
+    let finding = Finding::failure(Code::LoginNeeded, "needs a login, and there is none that is good");
+    finding.fix(format!("mcp-ferry login {url}")).step(name, short, long)
 }
 
 /// Whether this is the error of a bridge whose login is missing.

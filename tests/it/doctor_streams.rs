@@ -76,12 +76,14 @@ fn a_modern_stream_that_does_not_begin_was_held_back() {
 
 #[test]
 fn a_server_that_declares_no_notifications_is_asked_for_none() {
-    let upstream = Upstream::start(|call| match call.kind() {
+    let upstream = Upstream::start(|call| {
+        match call.kind() {
         "server/discover" => call.result(
             r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private"}"#,
         ),
         "tools/list" => call.complete(r#""tools":[{"name":"a","inputSchema":{}}]"#),
         _ => call.respond_as_modern(),
+    }
     });
     let url = upstream.url("/mcp");
     let found = diagnose(&[], || Bridge::bare().args(["doctor", &url]));

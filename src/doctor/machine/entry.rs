@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::again;
-use super::finding::{Finding, fine, shown, skipped};
+use super::finding::{Finding, fine, of_project, shown, skipped};
 use super::passing::{self, Passing};
 use super::program::{Place, locate};
 use super::start::{ANSWER, Answers, Problem, Start, start};
@@ -16,7 +16,7 @@ use crate::{log, system, task};
 /// An entry, and what is wrong with it at first sight.
 #[derive(Debug)]
 struct Chosen {
-    title: &'static str,
+    title: String,
     row: &'static Passing,
     path: PathBuf,
     entry: Entry,
@@ -85,7 +85,8 @@ fn choose(world: &World, asked: &Asked) -> Result<Chosen, Box<Step>> {
     let files = scanned.iter().filter(is_meant);
     let all: Vec<(&Scanned, &Entry)> =
         files.flat_map(|file| file.entries.iter().flatten().map(move |entry| (file, entry))).collect();
-    let found: Vec<_> = all.iter().filter(|(_, entry)| entry.name == name).collect();
+    let mut found: Vec<_> = all.iter().filter(|(_, entry)| entry.name == name).collect();
+    found.sort_by_key(|(file, _)| distance(world, file));
     let shown_name = log::foreign_name(name);
     let (file, entry) = match found.as_slice() {
         [one] => **one,
@@ -111,7 +112,18 @@ fn choose(world: &World, asked: &Asked) -> Result<Chosen, Box<Step>> {
     hide_arguments(entry);
     let row = passing::of(asked.as_client.as_deref().unwrap_or(file.client.name)).unwrap_or(&passing::UNKNOWN);
     let findings = super::check(world, &scanned, file, entry);
-    Ok(Chosen { title: file.client.title, row, path: file.path.clone(), entry: entry.clone(), findings })
+    let title = format!("{}{}", file.client.title, of_project(world, file));
+    Ok(Chosen { title, row, path: file.path.clone(), entry: entry.clone(), findings })
+}
+
+/// Entries for the project that this program was started in stand before those for all, as clients have it. Those for
+/// other projects are the last.
+fn distance(world: &World, file: &Scanned) -> u8 {
+    match &file.project {
+        Some(project) if Some(project) == world.project.as_ref() => 0,
+        None => 1,
+        Some(_) => 2,
+    }
 }
 
 /// The way to the server of an entry, with the client's environment and with ours.

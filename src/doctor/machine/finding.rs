@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::doctor::{Cause, Code, Mark, Step};
-use crate::install::World;
+use crate::install::{Scanned, World};
 use crate::log;
 
 /// Something that is wrong.
@@ -62,6 +62,23 @@ pub(super) fn shown(world: &World, path: &Path) -> String {
         _ => path.to_owned(),
     };
     log::foreign(&text.display().to_string())
+}
+
+/// What tells an entry for one project from those for all, behind its name.
+pub(super) fn of_project(world: &World, file: &Scanned) -> String {
+    let folder = file.project.as_ref().map(|folder| format!(" (project {})", shown(world, folder)));
+    folder.unwrap_or_default()
+}
+
+/// How an entry that starts mcp-remote comes to start this program, which takes its arguments as they are.
+pub(super) fn replace_mcp_remote(file: &Scanned) -> String {
+    match &file.project {
+        None => format!("mcp-ferry install --replace-mcp-remote --client {}", file.client.name),
+        Some(_) => {
+            let path = log::foreign(&file.path.display().to_string());
+            format!("in {path}: \"command\": \"mcp-ferry\", and only what stands behind mcp-remote in \"args\"")
+        }
+    }
 }
 
 /// A path for a command.

@@ -26,7 +26,7 @@ pub use entry::{Asked, entry};
 use super::{Mark, Section, Step};
 use crate::install::{Entry, Scanned, World, is_same_url, scan};
 use crate::log;
-use finding::{Finding, fine, origin, shown};
+use finding::{Finding, fine, of_project, origin, shown};
 use processes::Process;
 
 /// The titles of the sections about this machine.
@@ -77,7 +77,7 @@ fn of_file(world: &World, scanned: &[Scanned], file: &Scanned, url: Option<&str>
     let (short, long) = (format!("{title}: {path}"), format!("the file {path} of {title}"));
     let all = file.entries.as_deref().unwrap_or_default();
     let entries: Vec<&Entry> = all.iter().filter(|entry| is_about(entry, url)).collect();
-    let mut findings = file::check(world, file, processes);
+    let mut findings = file::check(world, scanned, file, processes);
     if let Some(url) = url.filter(|_| entries.is_empty()) {
         // What cannot be read may be about another server.
         findings.retain(|finding| finding.code != super::Code::Readable && finding.code != super::Code::NotRestarted);
@@ -98,7 +98,8 @@ fn of_file(world: &World, scanned: &[Scanned], file: &Scanned, url: Option<&str>
 /// What there is to say of one entry.
 fn of_entry(world: &World, scanned: &[Scanned], file: &Scanned, entry: &Entry) -> Vec<Step> {
     let (title, name) = (file.client.title, log::foreign_name(&entry.name));
-    let short = format!("{title}: {name}");
+    let place = of_project(world, file);
+    let short = format!("{title}: {name}{place}");
     if entry.is_off {
         return vec![finding::skipped("entry", format!("{short} is switched off"))];
     }
@@ -106,7 +107,7 @@ fn of_entry(world: &World, scanned: &[Scanned], file: &Scanned, entry: &Entry) -
     if findings.is_empty() {
         return vec![fine("entry", format!("{short} {}", what(entry)))];
     }
-    let long = format!("the entry {name} of {title}");
+    let long = format!("the entry {name} of {title}{place}");
     findings.into_iter().map(|finding| finding.step("entry", &short, &long)).collect()
 }
 

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::context::Way;
 use super::open::open;
-use super::{login, status};
 use super::steps::{Failed, Steps};
 use super::talk::{Response, Talk, Trouble};
+use super::{login, status};
 use crate::doctor::{Cause, Code};
 use crate::log;
 use crate::translate::LEGACY_REVISIONS;

@@ -105,11 +105,15 @@ fn an_entry_gets_the_environment_and_the_folder_that_its_client_gives() {
 #[test]
 fn an_entry_of_ours_begins_no_login_and_writes_nothing() {
     let servers = OauthServers::start(Rules::default());
-    let home = PlantedHome::new();
-    write(&home, CURSOR, &json!({ "mine": entry("{ferry}", &[&servers.url()]) }));
-    let (_, report) = home.doctor(|| home.launch().env("BROWSER", "/gone"), &["--entry", "mine"]);
-    assert_eq!(step_named(&report, "start")["cause"]["code"], "auth.login-needed", "{report:#}");
-    assert!(!home.path().join(".mcp-ferry").exists());
+    let through_a_shell = format!("exec {{ferry}} {}", servers.url());
+    for mine in [entry("{ferry}", &[&servers.url()]), entry("sh", &["-c", &through_a_shell])] {
+        let home = PlantedHome::new();
+        write(&home, CURSOR, &json!({ "mine": mine }));
+        let (_, report) = home.doctor(|| home.launch().env("BROWSER", "/gone"), &["--entry", "mine"]);
+        assert_eq!(step_named(&report, "start")["cause"]["code"], "auth.login-needed", "{report:#}");
+        assert!(!home.path().join(".mcp-ferry").exists());
+        assert!(servers.records().registrations.is_empty(), "no login begins");
+    }
 }
 
 #[test]
@@ -170,7 +174,8 @@ fn a_login_that_is_kept_is_used_and_left_as_it_is() {
 #[test]
 fn a_login_that_has_expired_and_is_renewed_is_no_fault() {
     let servers = OauthServers::well_behaved();
-    for (is_renewable, exit, mark) in [(true, 0, "skip"), (false, 4, "FAIL")] {
+    for (is_renewable, exit, mark, code) in [(true, 0, "skip", Value::Null), (false, 4, "FAIL", "auth.expired".into())]
+    {
         let machine = Machine::with_user();
         let login = machine.launch().args(["login", &servers.url()]).run("");
         assert_eq!(login.status.code(), Some(0), "{login:?}");
@@ -193,6 +198,7 @@ fn a_login_that_has_expired_and_is_renewed_is_no_fault() {
         let found = diagnose_at(machine.home(), &[], || machine.launch().args(["doctor", "--entry", "mine"]));
         let start = step_named(&found.json, "start");
         assert_eq!((found.exit, &start["mark"]), (exit, &mark.into()), "{}", found.text);
+        assert_eq!(start["cause"]["code"], code, "{}", found.text);
         if is_renewable {
             assert!(start["fact"].as_str().unwrap().contains("the next start renews it"), "{}", found.text);
         }

@@ -29,9 +29,12 @@ fn an_address_that_is_none_is_a_cause() {
         ("https://mcp.example.com/${TENANT}/mcp", "url.bad", "TENANT"),
         ("ftp://mcp.example.com/mcp", "url.bad", "ftp"),
         ("https://user:pass-planted-0815@mcp.example.com/", "url.bad", "--header"),
+        ("http://user:pass-planted-0815@mcp.example.com/", "url.bad", "--header"),
         ("http://mcp.example.com/mcp", "http.plain", "not encrypted"),
     ] {
         let found = diagnose(&[PASSWORD], || doctor(&[url]));
+        assert!(found.text.contains("and all that follow: not reached"), "{}", found.text);
+        assert!(!found.text.contains("one for null"), "{}", found.text);
         assert_cause(&found, code, &[words]);
     }
 }

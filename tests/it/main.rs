@@ -24,6 +24,7 @@ mod doctor_login;
 #[cfg(target_os = "linux")]
 mod doctor_machine;
 mod doctor_network;
+#[cfg(target_os = "linux")]
 mod doctor_projects;
 mod doctor_server;
 mod doctor_streams;

@@ -55,8 +55,6 @@ pub async fn entry(world: &World, asked: &Asked) -> Vec<Section> {
     });
     steps.extend(chosen.findings.iter().cloned().map(|finding| finding.step("entry", &short, &long)));
     let sections = walk(world, &chosen).await;
-    let is_renewed =
-        sections.as_ref().is_some_and(|(walked, _)| walked.iter().any(|section| way::is_renewed(&section.steps)));
     if let Some((walked, plain)) = &sections {
         steps.push(again::compare(world, chosen.row, Some(&chosen.entry), walked, plain));
     }
@@ -69,7 +67,8 @@ pub async fn entry(world: &World, asked: &Asked) -> Vec<Section> {
         vec![skipped("start", "there is nothing to start")]
     } else {
         let answers = started(world, &chosen, asked.limit).await;
-        tell(&chosen, &answers, is_renewed, &short, &long)
+        let walked = sections.as_ref().map(|(walked, _)| walked.as_slice());
+        tell(&chosen, &answers, walked.unwrap_or_default(), &short, &long)
     });
     let walked = sections.into_iter().flat_map(|(walked, _)| walked);
     let walked = walked.map(|section| again::of_client(section, chosen.row.client));
@@ -154,7 +153,7 @@ async fn started(world: &World, chosen: &Chosen, limit: Option<Duration>) -> Ans
     let entry = &chosen.entry;
     let Some((program, arguments)) = entry.command.split_first() else { return Answers::default() };
     let mut environment = chosen.row.environment(world, Some(entry));
-    if entry.is_ours {
+    if is_bridge(entry) {
         environment.insert(system::LOOK_ONLY.to_owned(), "1".to_owned());
     }
     let program = match locate(world, entry, program) {
@@ -166,8 +165,13 @@ async fn started(world: &World, chosen: &Chosen, limit: Option<Duration>) -> Ans
     start(&Start { program, arguments: arguments.to_vec(), environment, folder, limit }).await
 }
 
-/// The steps of what a program has answered. `is_renewed`: its login is renewed when it has expired.
-fn tell(chosen: &Chosen, answers: &Answers, is_renewed: bool, short: &str, long: &str) -> Vec<Step> {
+/// Whether the entry may start this program, perhaps through another one, such as npx or a shell.
+fn is_bridge(entry: &Entry) -> bool {
+    entry.is_ours || entry.command.iter().any(|word| word.contains("mcp-ferry"))
+}
+
+/// The steps of what a program has answered. `walked`: the way to its server.
+fn tell(chosen: &Chosen, answers: &Answers, walked: &[Section], short: &str, long: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let last = answers.stderr.last().map(|line| format!("; its last line: {line}")).unwrap_or_default();
     let failure = |code, problem: String| {
@@ -183,7 +187,7 @@ fn tell(chosen: &Chosen, answers: &Answers, is_renewed: bool, short: &str, long:
     };
     match (&answers.server, &answers.problem) {
         (Some((server, time)), _) => {
-            let note = if chosen.entry.is_ours { "; started so that no login begins" } else { "" };
+            let note = if is_bridge(&chosen.entry) { "; started so that no login begins" } else { "" };
             let patience = chosen.row.patience.filter(|patience| time > patience);
             let step = match patience {
                 Some(patience) => {
@@ -202,8 +206,8 @@ fn tell(chosen: &Chosen, answers: &Answers, is_renewed: bool, short: &str, long:
         (None, Some(Problem::NotStarted(why))) => {
             steps.push(failure(Code::EntryStart, format!("cannot be started: {}", log::foreign(why))));
         }
-        (None, Some(Problem::Refused(why))) if chosen.entry.is_ours && is_missing_login(why) => {
-            steps.push(missing_login(chosen, "start", is_renewed, short, long));
+        (None, Some(Problem::Refused(why))) if is_bridge(&chosen.entry) && is_missing_login(why) => {
+            steps.push(missing_login(chosen, "start", why, walked, (short, long)));
         }
         (None, Some(Problem::Refused(why))) => {
             steps.push(failure(Code::EntryRefused, format!("answers with an error: {why}")));
@@ -225,8 +229,8 @@ fn tell(chosen: &Chosen, answers: &Answers, is_renewed: bool, short: &str, long:
     }
     match &answers.tools {
         Some(Ok(count)) => steps.push(fine("tools", format!("{count}"))),
-        Some(Err(why)) if chosen.entry.is_ours && is_missing_login(why) => {
-            steps.push(missing_login(chosen, "tools", is_renewed, short, long));
+        Some(Err(why)) if is_bridge(&chosen.entry) && is_missing_login(why) => {
+            steps.push(missing_login(chosen, "tools", why, walked, (short, long)));
         }
         Some(Err(why)) => {
             let problem = format!("has no tools for the client: {why}");
@@ -244,18 +248,31 @@ fn tell(chosen: &Chosen, answers: &Answers, is_renewed: bool, short: &str, long:
 }
 
 /// The step of a bridge that has no login, and renews none while it is looked at.
-fn missing_login(chosen: &Chosen, name: &str, is_renewed: bool, short: &str, long: &str) -> Step {
-    if is_renewed {
+fn missing_login(chosen: &Chosen, name: &str, why: &str, walked: &[Section], (short, long): (&str, &str)) -> Step {
+    let url = log::shell_word(chosen.entry.address().unwrap_or("URL"));
+    if why.starts_with(SCOPE_MISSING) {
+        let finding = Finding::failure(Code::ScopeMissing, format!("needs another scope: {why}"));
+        return finding.fix(format!("mcp-ferry login {url} --force")).step(name, short, long);
+    }
+    if walked.iter().any(|section| way::is_renewed(&section.steps)) {
         return skipped(name, "the login has expired, and the next start renews it; none is renewed here");
     }
-    let url = log::shell_word(chosen.entry.address().unwrap_or("URL"));
     let finding = Finding::failure(Code::LoginNeeded, "needs a login, and there is none that is good");
-    finding.fix(format!("mcp-ferry login {url}")).step(name, short, long)
+    let step = finding.fix(format!("mcp-ferry login {url}")).step(name, short, long);
+    // The way knows more of the login.
+    let causes = walked.iter().flat_map(|section| &section.steps).filter(|step| step.mark == Mark::Failed);
+    match causes.filter_map(|step| step.cause.clone()).find(|cause| cause.code.wants_login()) {
+        Some(cause) => step.because(cause),
+        None => step,
+    }
 }
 
-/// Whether this is the error of a bridge whose login is missing.
+/// How the errors of a bridge begin whose login is missing.
+const SIGNED_OUT: &str = "you are not signed in to ";
+const SCOPE_MISSING: &str = "your login at ";
+
 fn is_missing_login(why: &str) -> bool {
-    ["you are not signed in to ", "your login at "].iter().any(|start| why.starts_with(start))
+    [SIGNED_OUT, SCOPE_MISSING].iter().any(|start| why.starts_with(start))
 }
 
 /// Keeps out of what the program writes on stderr what looks like a secret in its arguments.

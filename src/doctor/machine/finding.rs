@@ -89,7 +89,8 @@ pub(super) fn quoted(path: &Path) -> String {
 /// The address of a server for a sentence: no path, which may hold a secret.
 pub(super) fn origin(address: &str) -> String {
     match url::Url::parse(address.trim()) {
-        Ok(url) if url.has_host() => log::foreign_name(&url.origin().ascii_serialization()),
-        _ => "an address that cannot be read".to_owned(),
+        Ok(url) if url.origin().is_tuple() => log::foreign_name(&url.origin().ascii_serialization()),
+        Ok(url) => log::foreign_name(&format!("{}://{}", url.scheme(), url.host_str().unwrap_or("…"))),
+        Err(_) => "an address that cannot be read".to_owned(),
     }
 }

@@ -40,6 +40,7 @@ impl Launch {
     }
 
     /// Starts it in this directory.
+    #[cfg(target_os = "linux")]
     pub(crate) fn folder(mut self, folder: &Path) -> Self {
         self.folder = Some(folder.to_owned());
         self

@@ -105,6 +105,18 @@ fn an_entry_of_a_project_is_started_in_its_folder() {
 }
 
 #[test]
+fn an_editors_name_for_the_folder_of_a_project_is_filled_in() {
+    let home = PlantedHome::new();
+    home.write_program("project/run.sh", &format!("#!/bin/sh\n{SERVER}"));
+    home.write("project/below/file", "");
+    let mine = r#"{"command": "${workspaceFolder}/run.sh", "args": ["filled"], "cwd": "${workspaceFolder}/below"}"#;
+    home.write("project/.vscode/mcp.json", &format!(r#"{{"servers": {{"mine": {mine}}}}}"#));
+    let (status, report) = doctor(&home, &["--entry", "mine"]);
+    assert_eq!(status, Some(0), "{report:#}");
+    assert_eq!(step_named(&report, "stderr")["fact"], format!("in {}/below", real(&home)), "{report:#}");
+}
+
+#[test]
 fn a_fix_does_not_change_the_users_file_for_an_entry_of_a_project() {
     for (args, code) in [
         (json!(["-y", "mcp-remote", "https://h.example/mcp"]), "client.mcp-remote"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::again;
 use super::finding::{Finding, fine, of_project, shown, skipped};
-use super::passing::{self, Passing};
+use super::passing::{self, Fill, Passing};
 use super::program::{Place, locate};
 use super::start::{ANSWER, Answers, Problem, Start, start};
 use crate::doctor::{Code, Mark, Section, Step, way};
@@ -112,7 +112,25 @@ fn choose(world: &World, asked: &Asked) -> Result<Chosen, Box<Step>> {
     let row = passing::of(asked.as_client.as_deref().unwrap_or(file.client.name)).unwrap_or(&passing::UNKNOWN);
     let findings = super::check(world, &scanned, file, entry);
     let title = format!("{}{}", file.client.title, of_project(world, file));
-    Ok(Chosen { title, row, path: file.path.clone(), entry: entry.clone(), findings })
+    let fills = passing::of(file.client.name).is_some_and(|own| own.fills.contains(&Fill::Editor));
+    let mut entry = entry.clone();
+    if let Some(project) = file.project.as_ref().filter(|_| fills) {
+        fill(&mut entry, &project.to_string_lossy());
+    }
+    Ok(Chosen { title, row, path: file.path.clone(), entry, findings })
+}
+
+/// Fills in the folder of the project, as editors do.
+fn fill(entry: &mut Entry, project: &str) {
+    const PLACE: &str = "${workspaceFolder}";
+    let values = entry.env.iter_mut().map(|(_, value)| value);
+    for text in entry.command.iter_mut().chain(values) {
+        *text = text.replace(PLACE, project);
+    }
+    // It stands behind that of the project already.
+    if let Some((_, rest)) = entry.folder.as_deref().and_then(|folder| folder.split_once(PLACE)) {
+        entry.folder = Some(format!("{project}{rest}"));
+    }
 }
 
 /// Entries for the project that this program was started in stand before those for all, as clients have it. Those for

@@ -1,10 +1,11 @@
 //! What is wrong on this machine, or in a client's configuration?
 //!
 //! `here` is about this program, `file`, `program`, `values` and `neighbours` about the files of clients and their
-//! entries; each of them has `finding`s. `passing` knows what environment a client passes on. `entry` starts an entry as
-//! its client would, with `start`; `again` runs this program in the environment of a client.
+//! entries; each of them has `finding`s. `passing` knows what environment a client passes on. `chosen` finds an entry by its
+//! name, `entry` starts it as its client would, with `start`; `again` runs this program in the environment of a client.
 
 mod again;
+mod chosen;
 mod entry;
 mod file;
 mod finding;
@@ -21,7 +22,8 @@ mod values;
 use std::path::Path;
 
 pub use again::{as_client, check_client};
-pub use entry::{Asked, entry};
+pub use chosen::Asked;
+pub use entry::entry;
 
 use super::{Mark, Section, Step};
 use crate::install::{Entry, Scanned, World, is_same_url, scan};

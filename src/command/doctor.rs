@@ -6,13 +6,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::output::{say, say_json};
-use super::terminal;
+use super::{document, terminal};
 use crate::cli::DoctorCommand;
 use crate::config::Settings;
-use crate::doctor::{Code, Report, Style, machine, way};
+use crate::doctor::{Cause, Code, Mark, Report, Section, Step, Style, machine, way};
 use crate::error::{Error, Exit};
 use crate::install::{CLIENTS, Client, World};
 use crate::{config, log, system, task};
+
+/// How long a document in the place of a server may take.
+const DOCUMENT: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(typed: &DoctorCommand) -> Result<Exit, Error> {
     if typed.codes {
@@ -20,9 +23,15 @@ pub(super) async fn run(typed: &DoctorCommand) -> Result<Exit, Error> {
         return Ok(Exit::Orderly);
     }
     check(typed).map_err(Error::Usage)?;
-    let url = typed.url.clone();
+    let mut url = typed.url.clone();
     let mut report = Report::default();
-    if let Some(url) = &typed.url {
+    let mut is_usable = true;
+    if let Some((section, server)) = document(typed).await {
+        is_usable = server.is_some();
+        url = server.or(url);
+        report.sections.push(section);
+    }
+    if let Some(url) = url.as_ref().filter(|_| is_usable) {
         let section = match config::address_fault(url, &typed.options) {
             Some(fault) => way::bad_address(fault.is_plain_http, &fault.why, url),
             None => {
@@ -65,6 +74,29 @@ pub(super) async fn run(typed: &DoctorCommand) -> Result<Exit, Error> {
         }
     }
     Ok(report.exit(typed.strict))
+}
+
+/// What there is to say of a document in the place of a server, and the address that it names, if that may be used.
+async fn document(typed: &DoctorCommand) -> Option<(Section, Option<String>)> {
+    let url = typed.url.as_ref().filter(|url| document::may_be_document(url))?;
+    let fetched = tokio::time::timeout(DOCUMENT, document::fetch(url, &typed.options)).await;
+    // Why nothing comes from there is found on the way.
+    let document = fetched.ok()?.ok()??;
+    let named = document.url().transpose()?;
+    let step = |mark, fact: &str, sentence: String, fix: String| {
+        Step::new("document", mark, fact).because(Cause::new(Code::BadUrl, sentence, fix))
+    };
+    let (step, server) = match named {
+        Ok(server) => {
+            let shown = log::foreign(&server);
+            let sentence =
+                "the URL leads to a document that names the server; programs need the server's own URL".to_owned();
+            let fix = format!("mcp-ferry install {}", log::shell_word(&log::redact(url)));
+            (step(Mark::Warning, &format!("names the server {shown}"), sentence, fix), Some(server))
+        }
+        Err(error) => (step(Mark::Failed, "not usable", error.to_string(), error.hint().to_owned()), None),
+    };
+    Some((Section { title: log::redact(url), steps: vec![step] }, server))
 }
 
 fn print_codes(is_json: bool) {

@@ -3,6 +3,7 @@
 mod call;
 mod client;
 mod doctor;
+mod document;
 mod install;
 mod login;
 mod logout;

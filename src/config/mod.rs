@@ -88,7 +88,9 @@ pub fn address_fault(url: &str, options: &Options) -> Option<AddressFault> {
     }
     let allow_http = options.connection.allow_http || options.network.unix_socket.is_some();
     let why = server::address(url, allow_http).err()?;
-    Some(AddressFault { is_plain_http: server::address(url, true).is_ok(), why })
+    // What else is wrong with it comes first: with https it would still be none.
+    let other = server::address(url, true).err();
+    Some(AddressFault { is_plain_http: other.is_none(), why: other.unwrap_or(why) })
 }
 
 fn upstream_options(uri: Uri, typed: &Connection) -> upstream::Options {

@@ -11,6 +11,9 @@ const WIDTH: usize = 100;
 const FACT: usize = 18;
 const BELOW: &str = "        ";
 
+/// The most steps that a line names.
+const MOST_NAMES: usize = 9;
+
 /// How a report is shown.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
@@ -67,7 +70,11 @@ fn joined(steps: &[Step]) -> Vec<Step> {
         .filter_map(|group| {
             let (first, others) = group.split_first()?;
             let others: Vec<_> = others.iter().map(|step| step.name.as_str()).collect();
-            let and = if others.is_empty() { String::new() } else { format!("and {}: ", others.join(", ")) };
+            let and = match others.len() {
+                0 => String::new(),
+                1..=MOST_NAMES => format!("and {}: ", others.join(", ")),
+                _ => "and all that follow: ".to_owned(),
+            };
             Some(Step { fact: format!("{and}{}", first.fact), ..first.clone() })
         })
         .collect()

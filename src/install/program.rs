@@ -75,6 +75,7 @@ mod tests {
             system: System::Linux,
             home: folder.into(),
             variables: [("PATH".to_owned(), at(path).to_string_lossy().into_owned())].into(),
+            project: None,
             records: at("records"),
             program: at(program),
             temporary: "/nowhere".into(),

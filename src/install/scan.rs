@@ -15,6 +15,8 @@ pub struct Scanned {
     pub client: &'static Client,
     /// The file.
     pub path: PathBuf,
+    /// The folder of the project that the entries are for; `None` if they are for all of the user's work.
+    pub project: Option<PathBuf>,
     /// Its entries, or why they cannot be read.
     pub entries: Result<Vec<Entry>, Refusal>,
     /// Keys under which other clients have their servers, and under which this file has some: this client ignores them.
@@ -107,21 +109,62 @@ impl Entry {
     }
 }
 
-/// Reads the files of all clients that are there.
+/// Reads the files of all clients that are there: those of the user and those of the project.
 pub fn scan(world: &World) -> Vec<Scanned> {
-    let mut scanned = Vec::new();
+    let mut scanned: Vec<Scanned> = Vec::new();
     for client in CLIENTS {
+        let first = scanned.len();
         for path in client.files(world, "*").into_iter().flat_map(|path| each_existing(&path)) {
-            let read = plan::look(client, &path);
-            if let Ok(entries) = &read {
-                plan::hide_secrets(entries);
+            let projects = of_projects(client, &path);
+            scanned.push(of_file(client, path, None));
+            scanned.extend(projects);
+        }
+        let Some(project) = &world.project else { continue };
+        for path in client.project_files.iter().map(|file| project.join(file)).filter(|path| path.exists()) {
+            // In the home directory it is that of the user.
+            let real = path.canonicalize().ok();
+            if !scanned[first..].iter().any(|other| other.path.canonicalize().ok() == real) {
+                scanned.push(of_file(client, path, Some(project)));
             }
-            let entries = read.map(|entries| entries.iter().map(|(name, value)| Entry::read(name, value)).collect());
-            let ignored = if entries.is_ok() { ignored(client, &path) } else { Vec::new() };
-            scanned.push(Scanned { client, path, entries, ignored });
         }
     }
     scanned
+}
+
+fn of_file(client: &'static Client, path: PathBuf, project: Option<&Path>) -> Scanned {
+    let read = plan::look(client, &path);
+    let entries = read.map(|entries| read_all(&entries, project));
+    let ignored = if entries.is_ok() { ignored(client, &path) } else { Vec::new() };
+    Scanned { client, path, project: project.map(Path::to_owned), entries, ignored }
+}
+
+/// What a user's file has for single projects.
+fn of_projects(client: &'static Client, path: &Path) -> Vec<Scanned> {
+    let (Some(key), Ok(file)) = (client.projects, plan::read_only(path)) else { return Vec::new() };
+    let projects = edit::entries(file.bytes().unwrap_or_default(), client.format, &[key]).unwrap_or_default();
+    let of_project = |(folder, project): &(String, Value)| {
+        let servers = client.sections.first()?.iter().try_fold(project, |value, key| value.get(key))?.members();
+        let project = PathBuf::from(folder);
+        let entries = Ok(read_all(servers, Some(&project)));
+        let scanned = Scanned { client, path: path.to_owned(), project: Some(project), entries, ignored: Vec::new() };
+        (!servers.is_empty()).then_some(scanned)
+    };
+    projects.iter().filter_map(of_project).collect()
+}
+
+/// Reads entries, whose secrets are redacted from now on. Those of a project are started in its folder.
+fn read_all(entries: &[(String, Value)], project: Option<&Path>) -> Vec<Entry> {
+    plan::hide_secrets(entries);
+    let read = |(name, value): &(String, Value)| {
+        let entry = Entry::read(name, value);
+        let folder = project.map(|project| match &entry.folder {
+            Some(folder) => project.join(folder),
+            None => project.to_owned(),
+        });
+        let folder = folder.map(|folder| folder.to_string_lossy().into_owned()).or(entry.folder);
+        Entry { folder, ..entry }
+    };
+    entries.iter().map(read).collect()
 }
 
 /// Sections that other clients have, and that servers stand in.

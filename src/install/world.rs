@@ -23,6 +23,8 @@ pub struct World {
     pub home: PathBuf,
     /// The environment.
     pub variables: BTreeMap<String, String>,
+    /// The folder that this program was started in: that of a project, perhaps.
+    pub project: Option<PathBuf>,
     /// Where we keep records and backups: `~/.mcp-ferry/installs`.
     pub records: PathBuf,
     /// This program.
@@ -49,6 +51,7 @@ impl World {
             system,
             home: profile.filter(|path| path.is_absolute()).or_else(home_directory)?,
             variables: std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect(),
+            project: std::env::current_dir().ok(),
             records: home.join("installs"),
             program: std::env::current_exe().ok()?,
             temporary: std::env::temp_dir(),

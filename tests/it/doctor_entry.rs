@@ -105,11 +105,15 @@ fn an_entry_gets_the_environment_and_the_folder_that_its_client_gives() {
 #[test]
 fn an_entry_of_ours_begins_no_login_and_writes_nothing() {
     let servers = OauthServers::start(Rules::default());
-    let home = PlantedHome::new();
-    write(&home, CURSOR, &json!({ "mine": entry("{ferry}", &[&servers.url()]) }));
-    let (_, report) = home.doctor(|| home.launch().env("BROWSER", "/gone"), &["--entry", "mine"]);
-    assert_eq!(step_named(&report, "start")["cause"]["code"], "auth.login-needed", "{report:#}");
-    assert!(!home.path().join(".mcp-ferry").exists());
+    let through_a_shell = format!("exec {{ferry}} {}", servers.url());
+    for mine in [entry("{ferry}", &[&servers.url()]), entry("sh", &["-c", &through_a_shell])] {
+        let home = PlantedHome::new();
+        write(&home, CURSOR, &json!({ "mine": mine }));
+        let (_, report) = home.doctor(|| home.launch().env("BROWSER", "/gone"), &["--entry", "mine"]);
+        assert_eq!(step_named(&report, "start")["cause"]["code"], "auth.login-needed", "{report:#}");
+        assert!(!home.path().join(".mcp-ferry").exists());
+        assert!(servers.records().registrations.is_empty(), "no login begins");
+    }
 }
 
 #[test]
@@ -164,5 +168,40 @@ fn a_login_that_is_kept_is_used_and_left_as_it_is() {
         }
         assert_eq!(asked(), before, "no token and no registration is asked for: {}", found.text);
         assert_eq!(machine.browser.tabs().len(), 1, "no browser is opened but for the login");
+    }
+}
+
+#[test]
+fn a_login_that_has_expired_and_is_renewed_is_no_fault() {
+    let servers = OauthServers::well_behaved();
+    for (is_renewable, exit, mark, code) in [(true, 0, "skip", Value::Null), (false, 4, "FAIL", "auth.expired".into())]
+    {
+        let machine = Machine::with_user();
+        let login = machine.launch().args(["login", &servers.url()]).run("");
+        assert_eq!(login.status.code(), Some(0), "{login:?}");
+        let kept = std::fs::read_dir(machine.home().join("ferry/logins")).unwrap().flatten().find_map(|file| {
+            let text: Value = serde_json::from_str(&std::fs::read_to_string(file.path()).ok()?).ok()?;
+            text["record"]["tokens"].is_object().then(|| (file.path(), text))
+        });
+        let (path, mut kept) = kept.expect("a login");
+        let tokens = &mut kept["record"]["tokens"];
+        tokens["obtained_at"] = json!(1_000_000_000);
+        if !is_renewable {
+            tokens["refresh_token"] = Value::Null;
+        }
+        write_private(path, &kept.to_string());
+        let file = machine.home().join(CURSOR);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let mine = entry(env!("CARGO_BIN_EXE_mcp-ferry"), &[&servers.url()]);
+        std::fs::write(file, json!({ "mcpServers": { "mine": mine } }).to_string()).unwrap();
+        let before = servers.records().token_requests.len();
+        let found = diagnose_at(machine.home(), &[], || machine.launch().args(["doctor", "--entry", "mine"]));
+        let start = step_named(&found.json, "start");
+        assert_eq!((found.exit, &start["mark"]), (exit, &mark.into()), "{}", found.text);
+        assert_eq!(start["cause"]["code"], code, "{}", found.text);
+        if is_renewable {
+            assert!(start["fact"].as_str().unwrap().contains("the next start renews it"), "{}", found.text);
+        }
+        assert_eq!(servers.records().token_requests.len(), before, "the token endpoint is asked for nothing");
     }
 }

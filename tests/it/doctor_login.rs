@@ -278,3 +278,16 @@ fn a_server_that_only_wants_a_key_is_told_from_one_with_a_login() {
     let found = diagnose(&[], || Bridge::bare().args(["doctor", &url]));
     assert_cause(&found, "auth.no-metadata", 1, &["key required"]);
 }
+
+#[test]
+fn a_login_that_only_a_list_wants_has_the_same_cause() {
+    let upstream = Upstream::start(|call| match (call.path(), call.kind()) {
+        ("/mcp", "tools/list") => call.respond("401 Unauthorized", &[], r#"{"error":"key required"}"#),
+        ("/mcp", _) => call.respond_normally(),
+        _ => call.plain("404 Not Found", ""),
+    });
+    let url = upstream.url("/mcp");
+    let found = diagnose(&[], || Bridge::bare().args(["doctor", &url]));
+    assert_cause(&found, "auth.no-metadata", 1, &["key required"]);
+    assert!(!found.fact("mcp").contains("not reached"), "the session is open: {}", found.text);
+}

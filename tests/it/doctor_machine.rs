@@ -203,7 +203,8 @@ fn a_client_that_was_started_before_the_change_is_told() {
     let home = PlantedHome::new();
     home.write(CURSOR, r#"{"mcpServers": {"a": {"command": "sh"}}}"#);
     let file = std::fs::File::options().write(true).open(home.path().join(CURSOR)).unwrap();
-    let mut client = Command::new("/bin/cat").arg0("cursor").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let name = "/Applications/Cursor.app/Contents/MacOS/Cursor";
+    let mut client = Command::new("/bin/cat").arg0(name).stdin(std::process::Stdio::piped()).spawn().unwrap();
     for (seconds, is_told) in [(100, true), (-100, false)] {
         let now = SystemTime::now();
         let span = Duration::from_secs(100);

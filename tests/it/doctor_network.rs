@@ -29,9 +29,12 @@ fn an_address_that_is_none_is_a_cause() {
         ("https://mcp.example.com/${TENANT}/mcp", "url.bad", "TENANT"),
         ("ftp://mcp.example.com/mcp", "url.bad", "ftp"),
         ("https://user:pass-planted-0815@mcp.example.com/", "url.bad", "--header"),
+        ("http://user:pass-planted-0815@mcp.example.com/", "url.bad", "--header"),
         ("http://mcp.example.com/mcp", "http.plain", "not encrypted"),
     ] {
         let found = diagnose(&[PASSWORD], || doctor(&[url]));
+        assert!(found.text.contains("and all that follow: not reached"), "{}", found.text);
+        assert!(!found.text.contains("one for null"), "{}", found.text);
         assert_cause(&found, code, &[words]);
     }
 }
@@ -231,4 +234,34 @@ fn the_codes_are_listed_once_each() {
     }
     let json = json_output(&doctor(&["--codes", "--json"]).run(""));
     assert_eq!(json.as_array().unwrap().len(), codes.len());
+}
+
+#[test]
+fn a_document_in_the_place_of_the_server_is_told_and_leads_to_it() {
+    let upstream = Upstream::start(|call| match call.path() {
+        "/api/info" => {
+            assert_eq!(call.kind(), "GET");
+            assert_eq!(call.header("authorization"), None, "a document is public");
+            let url = format!("{}/real/mcp?key=abcdefgh12345678", call.origin());
+            call.respond("200 OK", &[("Content-Type", "application/json")], &format!(r#"{{"mcp_url":"{url}"}}"#));
+        }
+        "/api/other/info" => {
+            let body = r#"{"mcp_url":"https://elsewhere.example/mcp"}"#;
+            call.respond("200 OK", &[("Content-Type", "application/json")], body);
+        }
+        "/real/mcp?key=abcdefgh12345678" if call.kind() == "tools/list" => call.result(r#"{"tools":[{"name":"a"}]}"#),
+        "/real/mcp?key=abcdefgh12345678" => call.respond_normally(),
+        _ => call.plain("404 Not Found", ""),
+    });
+    let url = upstream.url("/api/info");
+    let header = ["--header", "Authorization: Bearer abcdefgh87654321"];
+    let found = diagnose(&["abcdefgh"], || Bridge::bare().args(["doctor", &url]).args(header));
+    assert_eq!((found.cause(), found.exit), (None, 0), "{}", found.text);
+    assert!(found.codes().contains(&"url.bad"), "{}", found.text);
+    assert!(found.fact("document").contains("/real/mcp"), "{}", found.text);
+    assert!(found.fact("mcp").contains("2025-"), "it goes on there: {}", found.text);
+    let url = upstream.url("/api/other/info");
+    let found = diagnose(&[], || Bridge::bare().args(["doctor", &url]));
+    assert_eq!((found.cause(), found.exit), (Some("url.bad"), 1), "{}", found.text);
+    assert!(found.json["cause"]["sentence"].as_str().unwrap().contains("elsewhere.example"), "{}", found.text);
 }

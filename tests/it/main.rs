@@ -24,7 +24,10 @@ mod doctor_login;
 #[cfg(target_os = "linux")]
 mod doctor_machine;
 mod doctor_network;
+#[cfg(target_os = "linux")]
+mod doctor_projects;
 mod doctor_server;
+mod doctor_streams;
 mod documented_examples;
 mod documents;
 mod early_server_requests;

@@ -1,21 +1,20 @@
 //! How do other programs come to start the bridge, and how not any more (`mcp-ferry install`, `uninstall`)?
 //!
 //! The room [`mod@crate::install`] changes the files. Here a person is asked: `clients` which programs are meant,
-//! `variables` what the entry needs besides; `document` reads a URL from a document, `list` prints what there is.
+//! `variables` what the entry needs besides; `list` prints what there is.
 
 mod clients;
-mod document;
 mod list;
 mod variables;
 
 use super::output::{say, say_json};
-use super::{prompt, terminal};
+use super::{document, prompt, terminal};
 use crate::cli::{InstallCommand, UninstallCommand};
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
 use crate::install::{self, InstallError, Removal, Report, Request, World};
 use crate::typed::needed;
-use crate::{log, system};
+use crate::{log, system, task};
 
 /// Writes entries, or shows what there is.
 pub(super) fn install(typed: &InstallCommand) -> Result<Exit, Error> {
@@ -34,7 +33,7 @@ pub(super) fn install(typed: &InstallCommand) -> Result<Exit, Error> {
         let replace = |is_preview| install::replace_mcp_remote(&world, &typed.client, is_preview);
         return how.change(replace, "no entry starts mcp-remote");
     }
-    let mut request = Request { options: typed.entry.clone(), ..document::request(typed)? };
+    let mut request = Request { options: typed.entry.clone(), ..request(typed)? };
     let name = request.name()?;
     request.clients = clients::chosen(&world, typed, &name)?;
     request.env = variables::values(&request, typed)?;
@@ -58,6 +57,24 @@ pub(super) fn uninstall(typed: &UninstallCommand) -> Result<Exit, Error> {
         });
     }
     how.change(|is_preview| install::uninstall(&world, &Removal { is_preview, ..removal.clone() }), "")
+}
+
+/// The address, and the name that was typed; both may be in a document.
+fn request(typed: &InstallCommand) -> Result<Request, Error> {
+    let url = typed.url.clone().unwrap_or_default();
+    let request = Request { url, name: typed.name.clone(), ..Request::default() };
+    if !document::may_be_document(&request.url) {
+        return Ok(request);
+    }
+    let mut options = typed.options.clone();
+    options.fill_in()?;
+    let Some(document) = task::run(document::fetch(&request.url, &options))? else { return Ok(request) };
+    let Some(url) = document.url()? else { return Ok(request) };
+    let name = request.name.or_else(|| document.name());
+    if !typed.options.logging.silent {
+        prompt::say(&format!("note: the document names the server {}\n", log::foreign(&url)));
+    }
+    Ok(Request { url, name, ..request })
 }
 
 /// How files are changed.

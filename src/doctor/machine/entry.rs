@@ -5,36 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::again;
+use super::chosen::{Asked, Chosen, choose};
 use super::finding::{Finding, fine, shown, skipped};
-use super::passing::{self, Passing};
+use super::passing;
 use super::program::{Place, locate};
 use super::start::{ANSWER, Answers, Problem, Start, start};
-use crate::doctor::{Code, Mark, Section, Step};
-use crate::install::{Entry, Scanned, World, scan};
+use crate::doctor::{Code, Mark, Section, Step, way};
+use crate::install::{Entry, World};
 use crate::{log, system, task};
-
-/// An entry, and what is wrong with it at first sight.
-#[derive(Debug)]
-struct Chosen {
-    title: &'static str,
-    row: &'static Passing,
-    path: PathBuf,
-    entry: Entry,
-    findings: Vec<Finding>,
-}
-
-/// Which entry is meant, and how it is started.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// Its name.
-    pub name: String,
-    /// Whose it is.
-    pub client: Option<String>,
-    /// Whose environment it gets.
-    pub as_client: Option<String>,
-    /// How long it may take for an answer.
-    pub limit: Option<Duration>,
-}
 
 /// Starts an entry as its client does, and walks the way to its server.
 pub async fn entry(world: &World, asked: &Asked) -> Vec<Section> {
@@ -66,49 +44,13 @@ pub async fn entry(world: &World, asked: &Asked) -> Vec<Section> {
     } else if is_broken {
         vec![skipped("start", "there is nothing to start")]
     } else {
-        started(world, &chosen, asked.limit, &short, &long).await
+        let answers = started(world, &chosen, asked.limit).await;
+        let walked = sections.as_ref().map(|(walked, _)| walked.as_slice());
+        tell(&chosen, &answers, walked.unwrap_or_default(), &short, &long)
     });
     let walked = sections.into_iter().flat_map(|(walked, _)| walked);
     let walked = walked.map(|section| again::of_client(section, chosen.row.client));
     [Section { title, steps }].into_iter().chain(walked).collect()
-}
-
-/// The entry of this name.
-fn choose(world: &World, asked: &Asked) -> Result<Chosen, Box<Step>> {
-    let (name, client) = (asked.name.as_str(), asked.client.as_deref());
-    let scanned = scan(world);
-    super::hide(&scanned);
-    let is_meant = |file: &&Scanned| client.is_none_or(|client| client == file.client.name);
-    let files = scanned.iter().filter(is_meant);
-    let all: Vec<(&Scanned, &Entry)> =
-        files.flat_map(|file| file.entries.iter().flatten().map(move |entry| (file, entry))).collect();
-    let found: Vec<_> = all.iter().filter(|(_, entry)| entry.name == name).collect();
-    let shown_name = log::foreign_name(name);
-    let (file, entry) = match found.as_slice() {
-        [one] => **one,
-        [] => {
-            let mut names: Vec<_> = all.iter().map(|(_, entry)| log::foreign_name(&entry.name)).collect();
-            names.dedup();
-            names.truncate(10);
-            let others = if names.is_empty() { String::new() } else { format!("; there are {}", names.join(", ")) };
-            let problem = format!("is in no file of a client{others}");
-            let finding = Finding::failure(Code::EntryUnknown, problem).fix("mcp-ferry doctor");
-            return Err(Box::new(finding.step("entry", &shown_name, &format!("the entry {shown_name}"))));
-        }
-        [first, ..] if found.iter().all(|(file, _)| file.client.name == first.0.client.name) => **first,
-        several => {
-            let clients: Vec<_> = several.iter().map(|(file, _)| file.client.name).collect();
-            let problem = format!("is in the files of several clients: {}", clients.join(", "));
-            let typed = log::shell_word(name);
-            let fix = format!("mcp-ferry doctor --entry {typed} --client {}", clients.first().unwrap_or(&"NAME"));
-            let finding = Finding::failure(Code::EntryAmbiguous, problem).fix(fix);
-            return Err(Box::new(finding.step("entry", &shown_name, &format!("the entry {shown_name}"))));
-        }
-    };
-    hide_arguments(entry);
-    let row = passing::of(asked.as_client.as_deref().unwrap_or(file.client.name)).unwrap_or(&passing::UNKNOWN);
-    let findings = super::check(world, &scanned, file, entry);
-    Ok(Chosen { title: file.client.title, row, path: file.path.clone(), entry: entry.clone(), findings })
 }
 
 /// The way to the server of an entry, with the client's environment and with ours.
@@ -135,11 +77,11 @@ async fn walk(world: &World, chosen: &Chosen) -> Option<(Vec<Section>, Vec<Secti
     Some((walked, plain))
 }
 
-async fn started(world: &World, chosen: &Chosen, limit: Option<Duration>, short: &str, long: &str) -> Vec<Step> {
+async fn started(world: &World, chosen: &Chosen, limit: Option<Duration>) -> Answers {
     let entry = &chosen.entry;
-    let Some((program, arguments)) = entry.command.split_first() else { return Vec::new() };
+    let Some((program, arguments)) = entry.command.split_first() else { return Answers::default() };
     let mut environment = chosen.row.environment(world, Some(entry));
-    if entry.is_ours {
+    if is_bridge(entry) {
         environment.insert(system::LOOK_ONLY.to_owned(), "1".to_owned());
     }
     let program = match locate(world, entry, program) {
@@ -148,12 +90,16 @@ async fn started(world: &World, chosen: &Chosen, limit: Option<Duration>, short:
     };
     let folder = entry.folder.as_ref().map(PathBuf::from);
     let limit = limit.unwrap_or(ANSWER);
-    let answers = start(&Start { program, arguments: arguments.to_vec(), environment, folder, limit }).await;
-    tell(chosen, &answers, short, long)
+    start(&Start { program, arguments: arguments.to_vec(), environment, folder, limit }).await
 }
 
-/// The steps of what a program has answered.
-fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step> {
+/// Whether the entry may start this program, perhaps through another one, such as npx or a shell.
+fn is_bridge(entry: &Entry) -> bool {
+    entry.is_ours || entry.command.iter().any(|word| word.contains("mcp-ferry"))
+}
+
+/// The steps of what a program has answered. `walked`: the way to its server.
+fn tell(chosen: &Chosen, answers: &Answers, walked: &[Section], short: &str, long: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let last = answers.stderr.last().map(|line| format!("; its last line: {line}")).unwrap_or_default();
     let failure = |code, problem: String| {
@@ -169,7 +115,7 @@ fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step
     };
     match (&answers.server, &answers.problem) {
         (Some((server, time)), _) => {
-            let note = if chosen.entry.is_ours { "; started so that no login begins" } else { "" };
+            let note = if is_bridge(&chosen.entry) { "; started so that no login begins" } else { "" };
             let patience = chosen.row.patience.filter(|patience| time > patience);
             let step = match patience {
                 Some(patience) => {
@@ -188,10 +134,8 @@ fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step
         (None, Some(Problem::NotStarted(why))) => {
             steps.push(failure(Code::EntryStart, format!("cannot be started: {}", log::foreign(why))));
         }
-        (None, Some(Problem::Refused(why))) if chosen.entry.is_ours && is_missing_login(why) => {
-            let url = log::shell_word(chosen.entry.address().unwrap_or("URL"));
-            let finding = Finding::failure(Code::LoginNeeded, "needs a login, and there is none that is good");
-            steps.push(finding.fix(format!("mcp-ferry login {url}")).step("start", short, long));
+        (None, Some(Problem::Refused(why))) if is_bridge(&chosen.entry) && is_missing_login(why) => {
+            steps.push(missing_login(chosen, "start", why, walked, (short, long)));
         }
         (None, Some(Problem::Refused(why))) => {
             steps.push(failure(Code::EntryRefused, format!("answers with an error: {why}")));
@@ -213,6 +157,9 @@ fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step
     }
     match &answers.tools {
         Some(Ok(count)) => steps.push(fine("tools", format!("{count}"))),
+        Some(Err(why)) if is_bridge(&chosen.entry) && is_missing_login(why) => {
+            steps.push(missing_login(chosen, "tools", why, walked, (short, long)));
+        }
         Some(Err(why)) => {
             let problem = format!("has no tools for the client: {why}");
             steps.push(Step { name: "tools".to_owned(), ..failure(Code::EntryRefused, problem) });
@@ -228,20 +175,30 @@ fn tell(chosen: &Chosen, answers: &Answers, short: &str, long: &str) -> Vec<Step
     steps
 }
 
-/// Whether this is the error of a bridge whose login is missing.
-fn is_missing_login(why: &str) -> bool {
-    ["you are not signed in to ", "your login at "].iter().any(|start| why.starts_with(start))
+/// The step of a bridge that has no login, and renews none while it is looked at.
+fn missing_login(chosen: &Chosen, name: &str, why: &str, walked: &[Section], (short, long): (&str, &str)) -> Step {
+    let url = log::shell_word(chosen.entry.address().unwrap_or("URL"));
+    if why.starts_with(SCOPE_MISSING) {
+        let finding = Finding::failure(Code::ScopeMissing, format!("needs another scope: {why}"));
+        return finding.fix(format!("mcp-ferry login {url} --force")).step(name, short, long);
+    }
+    if walked.iter().any(|section| way::is_renewed(&section.steps)) {
+        return skipped(name, "the login has expired, and the next start renews it; none is renewed here");
+    }
+    let finding = Finding::failure(Code::LoginNeeded, "needs a login, and there is none that is good");
+    let step = finding.fix(format!("mcp-ferry login {url}")).step(name, short, long);
+    // The way knows more of the login.
+    let causes = walked.iter().flat_map(|section| &section.steps).filter(|step| step.mark == Mark::Failed);
+    match causes.filter_map(|step| step.cause.clone()).find(|cause| cause.code.wants_login()) {
+        Some(cause) => step.because(cause),
+        None => step,
+    }
 }
 
-/// Keeps out of what the program writes on stderr what looks like a secret in its arguments.
-fn hide_arguments(entry: &Entry) {
-    let mut before = "";
-    for word in entry.command.iter().skip(1) {
-        for part in word.split(|c: char| c.is_whitespace() || "'\"=;".contains(c)) {
-            if part.len() >= super::SHORTEST_SECRET && !part.contains(['/', '\\', '{']) {
-                log::hide_named(before.trim_start_matches('-'), part);
-            }
-        }
-        before = word;
-    }
+/// How the errors of a bridge begin whose login is missing.
+const SIGNED_OUT: &str = "you are not signed in to ";
+const SCOPE_MISSING: &str = "your login at ";
+
+fn is_missing_login(why: &str) -> bool {
+    [SIGNED_OUT, SCOPE_MISSING].iter().any(|start| why.starts_with(start))
 }

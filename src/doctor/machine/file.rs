@@ -8,14 +8,19 @@ use crate::doctor::{Code, Mark};
 use crate::install::{Entry, Refusal, Scanned, System, World};
 use crate::{files, log};
 
-/// What is wrong with the file itself.
-pub(super) fn check(world: &World, scanned: &Scanned, processes: &[Process]) -> Vec<Finding> {
-    match &scanned.entries {
-        Err(refusal) => vec![unreadable(world, scanned, refusal)],
+/// What is wrong with the file itself; `all` has the other parts of it, for single projects.
+pub(super) fn check(world: &World, all: &[Scanned], file: &Scanned, processes: &[Process]) -> Vec<Finding> {
+    let mut parts = all.iter().filter(|other| other.path == file.path && other.client.name == file.client.name);
+    if parts.clone().next().is_some_and(|first| !std::ptr::eq(first, file)) {
+        return Vec::new();
+    }
+    match &file.entries {
+        Err(refusal) => vec![unreadable(world, file, refusal)],
         Ok(entries) => {
-            let mut found = wrong_keys(world, scanned, entries);
-            found.extend(readable_by_others(scanned, entries));
-            found.extend(not_restarted(scanned, processes));
+            let mut found = wrong_keys(world, file, entries);
+            let holds_secret = parts.any(|part| part.entries.iter().flatten().any(has_secret));
+            found.extend(readable_by_others(file).filter(|_| holds_secret));
+            found.extend(not_restarted(file, processes));
             found
         }
     }
@@ -77,9 +82,8 @@ fn wrong_keys(world: &World, scanned: &Scanned, entries: &[Entry]) -> Vec<Findin
 }
 
 /// Secrets that other users of this machine can read.
-fn readable_by_others(scanned: &Scanned, entries: &[Entry]) -> Option<Finding> {
-    let holds_secret = entries.iter().any(has_secret);
-    (holds_secret && files::is_readable_by_others(&scanned.path)).then(|| {
+fn readable_by_others(scanned: &Scanned) -> Option<Finding> {
+    files::is_readable_by_others(&scanned.path).then(|| {
         let fix = format!("chmod go-rwx {}", quoted(&scanned.path));
         Finding::warning(Code::Readable, "has a secret in it, and other users of this machine may read it").fix(fix)
     })
@@ -98,24 +102,12 @@ fn not_restarted(scanned: &Scanned, processes: &[Process]) -> Option<Finding> {
         return None;
     }
     let changed = modified(&scanned.path)?;
-    let is_of_client = |process: &&Process| is_program_of(client.name, &process.name);
+    let is_of_client = |process: &&Process| process.is_client(client.name);
     let started = processes.iter().filter(is_of_client).filter_map(|process| process.started).min()?;
     (changed > started).then(|| {
         let problem = format!("has changed since {} was started, which still works with the old one", client.title);
         Finding::warning(Code::NotRestarted, problem).fix(client.restart)
     })
-}
-
-/// Whether a process of this name is the client. Command-line clients are started anew for each session.
-fn is_program_of(client: &str, process: &str) -> bool {
-    let names: &[&str] = match client {
-        "claude-desktop" => &["claude-desktop"],
-        "cursor" => &["cursor"],
-        "windsurf" => &["windsurf"],
-        "warp" => &["warp", "warp-terminal"],
-        _ => &[],
-    };
-    names.contains(&process)
 }
 
 fn modified(path: &Path) -> Option<std::time::SystemTime> {

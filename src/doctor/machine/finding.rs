@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::doctor::{Cause, Code, Mark, Step};
-use crate::install::World;
+use crate::install::{Scanned, World};
 use crate::log;
 
 /// Something that is wrong.
@@ -64,6 +64,23 @@ pub(super) fn shown(world: &World, path: &Path) -> String {
     log::foreign(&text.display().to_string())
 }
 
+/// What tells an entry for one project from those for all, behind its name.
+pub(super) fn of_project(world: &World, file: &Scanned) -> String {
+    let folder = file.project.as_ref().map(|folder| format!(" (project {})", shown(world, folder)));
+    folder.unwrap_or_default()
+}
+
+/// How an entry that starts mcp-remote comes to start this program, which takes its arguments as they are.
+pub(super) fn replace_mcp_remote(file: &Scanned) -> String {
+    match &file.project {
+        None => format!("mcp-ferry install --replace-mcp-remote --client {}", file.client.name),
+        Some(_) => {
+            let path = log::foreign(&file.path.display().to_string());
+            format!("in {path}: \"command\": \"mcp-ferry\", and only what stands behind mcp-remote in \"args\"")
+        }
+    }
+}
+
 /// A path for a command.
 pub(super) fn quoted(path: &Path) -> String {
     log::shell_word(&path.display().to_string())
@@ -72,7 +89,8 @@ pub(super) fn quoted(path: &Path) -> String {
 /// The address of a server for a sentence: no path, which may hold a secret.
 pub(super) fn origin(address: &str) -> String {
     match url::Url::parse(address.trim()) {
-        Ok(url) if url.has_host() => log::foreign_name(&url.origin().ascii_serialization()),
-        _ => "an address that cannot be read".to_owned(),
+        Ok(url) if url.origin().is_tuple() => log::foreign_name(&url.origin().ascii_serialization()),
+        Ok(url) => log::foreign_name(&format!("{}://{}", url.scheme(), url.host_str().unwrap_or("…"))),
+        Err(_) => "an address that cannot be read".to_owned(),
     }
 }

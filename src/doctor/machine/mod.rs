@@ -1,10 +1,11 @@
 //! What is wrong on this machine, or in a client's configuration?
 //!
 //! `here` is about this program, `file`, `program`, `values` and `neighbours` about the files of clients and their
-//! entries; each of them has `finding`s. `passing` knows what environment a client passes on. `entry` starts an entry as
-//! its client would, with `start`; `again` runs this program in the environment of a client.
+//! entries; each of them has `finding`s. `passing` knows what environment a client passes on. `chosen` finds an entry by its
+//! name, `entry` starts it as its client would, with `start`; `again` runs this program in the environment of a client.
 
 mod again;
+mod chosen;
 mod entry;
 mod file;
 mod finding;
@@ -21,12 +22,13 @@ mod values;
 use std::path::Path;
 
 pub use again::{as_client, check_client};
-pub use entry::{Asked, entry};
+pub use chosen::Asked;
+pub use entry::entry;
 
 use super::{Mark, Section, Step};
 use crate::install::{Entry, Scanned, World, is_same_url, scan};
 use crate::log;
-use finding::{Finding, fine, origin, shown};
+use finding::{Finding, fine, of_project, origin, shown};
 use processes::Process;
 
 /// The titles of the sections about this machine.
@@ -77,7 +79,7 @@ fn of_file(world: &World, scanned: &[Scanned], file: &Scanned, url: Option<&str>
     let (short, long) = (format!("{title}: {path}"), format!("the file {path} of {title}"));
     let all = file.entries.as_deref().unwrap_or_default();
     let entries: Vec<&Entry> = all.iter().filter(|entry| is_about(entry, url)).collect();
-    let mut findings = file::check(world, file, processes);
+    let mut findings = file::check(world, scanned, file, processes);
     if let Some(url) = url.filter(|_| entries.is_empty()) {
         // What cannot be read may be about another server.
         findings.retain(|finding| finding.code != super::Code::Readable && finding.code != super::Code::NotRestarted);
@@ -98,7 +100,8 @@ fn of_file(world: &World, scanned: &[Scanned], file: &Scanned, url: Option<&str>
 /// What there is to say of one entry.
 fn of_entry(world: &World, scanned: &[Scanned], file: &Scanned, entry: &Entry) -> Vec<Step> {
     let (title, name) = (file.client.title, log::foreign_name(&entry.name));
-    let short = format!("{title}: {name}");
+    let place = of_project(world, file);
+    let short = format!("{title}: {name}{place}");
     if entry.is_off {
         return vec![finding::skipped("entry", format!("{short} is switched off"))];
     }
@@ -106,7 +109,7 @@ fn of_entry(world: &World, scanned: &[Scanned], file: &Scanned, entry: &Entry) -
     if findings.is_empty() {
         return vec![fine("entry", format!("{short} {}", what(entry)))];
     }
-    let long = format!("the entry {name} of {title}");
+    let long = format!("the entry {name} of {title}{place}");
     findings.into_iter().map(|finding| finding.step("entry", &short, &long)).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Does another entry, an extension or another bridge stand in the way of an entry?
 
-use super::finding::Finding;
+use super::finding::{Finding, replace_mcp_remote};
 use crate::doctor::Code;
 use crate::install::{Entry, Scanned, extensions, is_same_url};
 use crate::log;
@@ -20,8 +20,8 @@ pub(super) fn url_ignored(file: &Scanned, entry: &Entry) -> Option<Finding> {
 /// An entry that starts mcp-remote, which this program can replace.
 pub(super) fn mcp_remote(file: &Scanned, entry: &Entry) -> Option<Finding> {
     entry.mcp_remote.as_ref()?;
-    let fix = format!("mcp-ferry install --replace-mcp-remote --client {}", file.client.name);
-    Some(Finding::warning(Code::McpRemote, "starts mcp-remote, which mcp-ferry can replace").fix(fix))
+    let problem = "starts mcp-remote, which mcp-ferry can replace";
+    Some(Finding::warning(Code::McpRemote, problem).fix(replace_mcp_remote(file)))
 }
 
 /// What else of the client reaches the same server. The first of several entries is the one that stays.
@@ -29,7 +29,7 @@ pub(super) fn duplicates(file: &Scanned, entry: &Entry) -> Vec<Finding> {
     let Some(address) = entry.address() else { return Vec::new() };
     let fix = || {
         let name = log::shell_word(&entry.name);
-        if entry.is_ours {
+        if entry.is_ours && file.project.is_none() {
             format!("mcp-ferry uninstall {name} --client {}", file.client.name)
         } else {
             format!("take one of the two out of {}", log::foreign(&file.path.display().to_string()))

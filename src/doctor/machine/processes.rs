@@ -9,7 +9,7 @@ use crate::install::Entry;
 pub(super) struct Process {
     /// The name of its program, in lower case.
     pub(super) name: String,
-    /// Its program and arguments.
+    /// Its program and arguments; on macOS, where `ps` does not tell them apart, split at spaces.
     words: Vec<String>,
     /// When it was started.
     pub(super) started: Option<SystemTime>,
@@ -30,7 +30,24 @@ impl Process {
         }
     }
 
-    #[cfg(any(test, target_os = "linux"))]
+    /// Whether it is the client of this name. Command-line clients are started anew for each session.
+    pub(super) fn is_client(&self, client: &str) -> bool {
+        let (names, app): (&[&str], &str) = match client {
+            "claude-desktop" => (&["claude-desktop"], "Claude"),
+            "cursor" => (&["cursor"], "Cursor"),
+            "windsurf" => (&["windsurf"], "Windsurf"),
+            "warp" => (&["warp", "warp-terminal"], "Warp"),
+            _ => return false,
+        };
+        // On macOS the command-line program of a vendor may have the name of the client.
+        if cfg!(target_os = "macos") {
+            let inside = format!("/{app}.app/Contents/MacOS/");
+            return self.words.first().is_some_and(|program| program.contains(&inside));
+        }
+        names.contains(&self.name.as_str())
+    }
+
+    #[cfg(any(test, target_os = "linux", target_os = "macos"))]
     fn new(words: Vec<String>, started: Option<SystemTime>) -> Option<Self> {
         Some(Self { name: crate::install::base_name(words.first()?), words, started })
     }
@@ -75,8 +92,35 @@ fn started(folder: &std::path::Path, boot: SystemTime) -> Option<SystemTime> {
     boot.checked_add(std::time::Duration::from_millis(ticks.checked_mul(10)?))
 }
 
-/// Other processes are seen only through functions that safe code cannot call.
-#[cfg(not(target_os = "linux"))]
+/// The other processes of this user: the system's own program may look, and safe code cannot call what it calls.
+#[cfg(target_os = "macos")]
+pub(super) fn all() -> Option<Vec<Process>> {
+    let mut ps = std::process::Command::new("/bin/ps");
+    let output = ps.args(["-xwwo", "pid=,etime=,command="]).stdin(std::process::Stdio::null()).output().ok()?;
+    let now = SystemTime::now();
+    let text = String::from_utf8_lossy(&output.stdout);
+    Some(text.lines().filter_map(|line| listed(line, now)).collect())
+}
+
+/// A line of `ps`: the process's number, its age, its program and arguments.
+#[cfg(any(test, target_os = "macos"))]
+fn listed(line: &str, now: SystemTime) -> Option<Process> {
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (pid, age) = (words.next()?, words.next()?);
+    if pid.parse::<u32>().ok()? == std::process::id() {
+        return None;
+    }
+    // `[[days-]hours:]minutes:seconds`.
+    let (days, time) = age.split_once('-').unwrap_or(("0", &age));
+    let days: u64 = days.parse().ok()?;
+    let seconds = time.split(':').try_fold(0_u64, |sum, part| Some(sum * 60 + part.parse::<u64>().ok()?))?;
+    let age = std::time::Duration::from_secs(days.checked_mul(86_400)?.checked_add(seconds)?);
+    Process::new(words.collect(), now.checked_sub(age))
+}
+
+/// Windows shows other processes only through functions that safe code cannot call, and through a shell that takes
+/// seconds to start.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub(super) fn all() -> Option<Vec<Process>> {
     None
 }
@@ -84,6 +128,25 @@ pub(super) fn all() -> Option<Vec<Process>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_ps_is_a_process_with_its_age() {
+        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        for (line, name, age) in [
+            ("  501       02:03 /usr/local/bin/mcp-ferry https://h/mcp", "mcp-ferry", 123),
+            ("    7    01:00:00 /Applications/Cursor.app/Contents/MacOS/Cursor", "cursor", 3600),
+            ("99999 03-04:05:06 -zsh", "-zsh", 3 * 86_400 + 4 * 3600 + 5 * 60 + 6),
+        ] {
+            let process = listed(line, now).unwrap();
+            let started = now - std::time::Duration::from_secs(age);
+            assert_eq!((process.name.as_str(), process.started), (name, Some(started)), "{line}");
+        }
+        for line in ["", "PID ELAPSED COMMAND", "7 x sh", "7 01:00", &format!("{} 00:01 sh", std::process::id())] {
+            assert!(listed(line, now).is_none(), "{line}");
+        }
+        let bridge = listed("7 00:01 node /x/.bin/mcp-remote https://h/mcp 3334", now).unwrap().bridge();
+        assert_eq!(bridge, Some(("mcp-remote", "https://h/mcp".to_owned())));
+    }
 
     #[test]
     fn bridges_are_told_from_what_starts_them() {

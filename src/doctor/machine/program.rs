@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::finding::{Finding, shown};
+use super::finding::{Finding, replace_mcp_remote, shown};
 use super::passing::{self, Passing};
 use crate::doctor::Code;
 use crate::install::{Entry, Scanned, System, World, base_name};
@@ -37,7 +37,7 @@ pub(super) fn check(world: &World, scanned: &Scanned, entry: &Entry) -> Vec<Find
     found.extend(missing_script(world, scanned, entry, program, arguments));
     found.extend(old_node(world, scanned, entry, program));
     if world.system == System::Windows {
-        found.extend(of_windows(entry, program));
+        found.extend(of_windows(scanned, entry, program));
     }
     found
 }
@@ -92,8 +92,8 @@ fn missing(world: &World, scanned: &Scanned, entry: &Entry, program: &str) -> Fi
 fn install_again(scanned: &Scanned, entry: &Entry, file: &str) -> String {
     let client = scanned.client.name;
     match (&entry.mcp_remote, entry.address()) {
-        (Some(_), _) => format!("mcp-ferry install --replace-mcp-remote --client {client}"),
-        (None, Some(address)) if entry.is_ours => {
+        (Some(_), _) => replace_mcp_remote(scanned),
+        (None, Some(address)) if entry.is_ours && scanned.project.is_none() => {
             let (name, url) = (log::shell_word(&entry.name), log::shell_word(address));
             format!("mcp-ferry install {url} --name {name} --client {client}")
         }
@@ -198,7 +198,7 @@ fn old_node(world: &World, scanned: &Scanned, entry: &Entry, program: &str) -> O
     let problem = format!("starts {program}, and Claude Desktop may take that of Node.js {oldest} from ~/.nvm");
     let file = shown(world, &scanned.path);
     let fix = match newest {
-        _ if entry.mcp_remote.is_some() => "mcp-ferry install --replace-mcp-remote --client claude-desktop".to_owned(),
+        _ if entry.mcp_remote.is_some() => replace_mcp_remote(scanned),
         Some((_, folder)) => {
             let path = folder.join("bin").join(program);
             format!("in {file}: \"command\": \"{}\"", log::neutral(&path.to_string_lossy()))
@@ -208,7 +208,7 @@ fn old_node(world: &World, scanned: &Scanned, entry: &Entry, program: &str) -> O
     Some(Finding::warning(Code::OldNode, problem).fix(fix))
 }
 
-fn of_windows(entry: &Entry, program: &str) -> Vec<Finding> {
+fn of_windows(scanned: &Scanned, entry: &Entry, program: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     let name = base_name(program);
     let is_script = ["npx", "npm", "pnpm", "yarn", "pnpx"].contains(&name.as_str());
@@ -223,8 +223,8 @@ fn of_windows(entry: &Entry, program: &str) -> Vec<Finding> {
     if is_batch && spaced {
         let problem = "gives a batch file a path or an argument with a space in it, which Windows splits";
         let fix = match entry.mcp_remote {
-            Some(_) => "mcp-ferry install --replace-mcp-remote",
-            None => "put the text into a variable of \"env\", and ${NAME} without spaces into \"args\"",
+            Some(_) => replace_mcp_remote(scanned),
+            None => "put the text into a variable of \"env\", and ${NAME} without spaces into \"args\"".to_owned(),
         };
         found.push(Finding::warning(Code::SpacePath, problem).fix(fix));
     }

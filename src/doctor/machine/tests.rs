@@ -16,6 +16,7 @@ fn world(system: System, home: &Path) -> World {
         system,
         home: home.into(),
         variables: [("PATH".to_owned(), home.join("bin").to_string_lossy().into_owned())].into(),
+        project: None,
         records: home.join(".mcp-ferry/installs"),
         program: home.join("bin/mcp-ferry"),
         temporary: "/nowhere".into(),

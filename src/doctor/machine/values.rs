@@ -1,6 +1,6 @@
 //! Do the arguments and variables of an entry mean what their author meant?
 
-use super::finding::{Finding, shown};
+use super::finding::{Finding, replace_mcp_remote, shown};
 use super::passing::{self, Fill};
 use crate::doctor::Code;
 use crate::install::{Entry, Scanned, World};
@@ -124,8 +124,7 @@ fn split_header(scanned: &Scanned, entry: &Entry) -> Option<Finding> {
             format!("put \"--header\", \"{name}:${{{}}}\" into \"args\" and the value into \"env\"", variable(&name));
         Finding::warning(Code::HeaderSplit, problem).fix(fix)
     } else {
-        let fix = format!("mcp-ferry install --replace-mcp-remote --client {}", scanned.client.name);
-        Finding::failure(Code::HeaderSplit, problem).fix(fix)
+        Finding::failure(Code::HeaderSplit, problem).fix(replace_mcp_remote(scanned))
     })
 }
 

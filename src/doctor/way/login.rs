@@ -8,11 +8,20 @@ use super::steps::{Failed, Steps};
 use super::talk::{Response, Talk};
 use crate::auth::challenge::Challenge;
 use crate::auth::{Held, HeldLogin, MetadataError, MetadataProblem, Registration, Survey, now};
-use crate::doctor::{Cause, Code};
+use crate::doctor::{Cause, Code, Step};
 use crate::log;
 
 /// How long the search for the metadata may take.
 const SEARCH: Duration = Duration::from_secs(6);
+
+/// How a login is told that the next program renews.
+const RENEWS: &str = "the next program that uses it renews it";
+const RENEWED: &str = "renewed by itself";
+
+/// Whether these steps have found a login that is renewed when it has expired.
+pub(crate) fn is_renewed(steps: &[Step]) -> bool {
+    steps.iter().any(|step| step.name == "login" && [RENEWS, RENEWED].iter().any(|words| step.fact.ends_with(words)))
+}
 
 /// What is used to authorize requests, in words.
 pub(super) fn described(login: &HeldLogin) -> String {
@@ -20,10 +29,10 @@ pub(super) fn described(login: &HeldLogin) -> String {
         Held::Nothing => "none is needed".to_owned(),
         Held::Given if login.shown.is_empty() => "your headers, without a token".to_owned(),
         Held::Given => format!("{}, given by you", login.shown),
-        Held::Renewable => "expired; the next program that uses it renews it".to_owned(),
+        Held::Renewable => format!("expired; {RENEWS}"),
         Held::SignedOut => "signed out".to_owned(),
         _ => {
-            let renewed = if login.is_renewable { "renewed by itself" } else { "not renewed" };
+            let renewed = if login.is_renewable { RENEWED } else { "not renewed" };
             let until = match login.expires_at {
                 Some(end) => format!("expires in {}, ", span(end.saturating_sub(now()))),
                 None => String::new(),

@@ -23,6 +23,7 @@ use crate::config::Settings;
 use crate::log;
 use crate::net;
 use context::Way;
+pub(super) use login::is_renewed;
 use steps::{Failed, Steps};
 use talk::Talk;
 

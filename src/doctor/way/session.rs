@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::context::Way;
 use super::open::open;
-use super::status;
 use super::steps::{Failed, Steps};
 use super::talk::{Response, Talk, Trouble};
+use super::{login, status};
 use crate::doctor::{Cause, Code};
 use crate::log;
 use crate::translate::LEGACY_REVISIONS;
+use crate::translate::to_modern::NotificationFilter;
 use crate::upstream::TransportStrategy;
 
 /// How long the notification stream may take to begin.
@@ -42,11 +43,11 @@ pub(super) async fn walk(way: &Way<'_>, talk: &mut Talk<'_>, steps: &mut Steps) 
     for (name, method) in [("tools", "tools/list"), ("resources", "resources/list"), ("prompts", "prompts/list")] {
         if capabilities.get(name).is_none() {
             no_list(way, name, steps);
-        } else {
-            count(way, talk, name, method, steps).await?;
+        } else if !count(way, talk, name, method, steps).await? {
+            return Ok(());
         }
     }
-    stream(way, talk, steps).await;
+    stream(way, talk, &NotificationFilter::of(&result.to_string()), steps).await;
     Ok(())
 }
 
@@ -80,8 +81,14 @@ fn no_list(way: &Way<'_>, name: &str, steps: &mut Steps) {
     steps.warn(name, "none", Cause::new(Code::NoTools, sentence, fix));
 }
 
-/// Counts a list.
-async fn count(way: &Way<'_>, talk: &mut Talk<'_>, name: &str, method: &str, steps: &mut Steps) -> Result<(), Failed> {
+/// Counts a list. False: it wants a login that a program would renew.
+async fn count(
+    way: &Way<'_>,
+    talk: &mut Talk<'_>,
+    name: &str,
+    method: &str,
+    steps: &mut Steps,
+) -> Result<bool, Failed> {
     steps.begin();
     let (mut total, mut hidden, mut cursor) = (0, 0, None::<String>);
     for _ in 0..MOST_PAGES {
@@ -90,14 +97,18 @@ async fn count(way: &Way<'_>, talk: &mut Talk<'_>, name: &str, method: &str, ste
         let response = match tokio::time::timeout(steps.time_left(), talk.request(method, params)).await {
             Ok(Ok(response)) => response,
             Ok(Err(Trouble::Silent)) | Err(_) => return Err(steps.too_slow(name, &way.host)),
-            Ok(Err(trouble)) => return list_failed(way, name, &words(trouble), steps),
+            Ok(Err(trouble)) => return list_failed(way, name, &words(trouble), steps).map(|()| true),
         };
+        // Some servers want a login only now.
+        if response.status == 401 {
+            return login::refused(way, talk, &response, steps).await.map(|()| false);
+        }
         if !response.status.is_success() {
-            return lost(way, talk, name, (method, params), &response, steps).await;
+            return lost(way, talk, name, (method, params), &response, steps).await.map(|()| true);
         }
         let result = response.member("result").unwrap_or_default();
         let Some(list) = result[name].as_array() else {
-            return list_failed(way, name, &status::refusal(&response), steps);
+            return list_failed(way, name, &status::refusal(&response), steps).map(|()| true);
         };
         total += list.len();
         if name == "tools" {
@@ -123,7 +134,7 @@ async fn count(way: &Way<'_>, talk: &mut Talk<'_>, name: &str, method: &str, ste
         total if hidden > 0 => steps.ok(name, format!("{total}, {hidden} of them hidden by your filters")),
         total => steps.ok(name, total.to_string()),
     }
-    Ok(())
+    Ok(true)
 }
 
 fn is_hidden(way: &Way<'_>, tool: &Value) -> bool {
@@ -164,6 +175,7 @@ async fn lost(
     if !matches!(response.status.as_u16(), 400 | 404) || !talk.has_session() {
         return match response.message() {
             Some(_) => list_failed(way, name, &status::refusal(response), steps),
+            None if name != "tools" => list_failed(way, name, &fact, steps),
             None => Err(steps.fail(name, fact, status::cause(way, response))),
         };
     }
@@ -187,28 +199,40 @@ async fn lost(
     Err(steps.fail(name, fact, Cause::new(Code::SessionLost, sentence, fix)))
 }
 
-/// The notification stream, and how long a round trip takes.
-async fn stream(way: &Way<'_>, talk: &mut Talk<'_>, steps: &mut Steps) {
+/// The notification stream, and how long a round trip takes. It is closed once it has begun.
+async fn stream(way: &Way<'_>, talk: &mut Talk<'_>, declared: &NotificationFilter, steps: &mut Steps) {
     let method = if talk.is_modern() { "server/discover" } else { "ping" };
     let begun = Instant::now();
     let pinged = tokio::time::timeout(steps.time_left(), talk.request(method, "{}")).await;
     let trip = matches!(pinged, Ok(Ok(_))).then(|| format!(", a round trip takes {} ms", begun.elapsed().as_millis()));
     let trip = trip.unwrap_or_default();
-    if talk.is_modern() || talk.is_http_sse() {
-        let kind = if talk.is_modern() { "asked for with each subscription" } else { "the session's own" };
-        return steps.note("stream", format!("{kind}{trip}"));
+    if talk.is_http_sse() {
+        return steps.note("stream", format!("the session's own{trip}"));
+    }
+    if talk.is_modern() && declared.is_empty() {
+        return steps.note("stream", format!("none: the server declares no notifications{trip}"));
     }
     steps.begin();
-    let uri = talk.uri.clone();
-    match tokio::time::timeout(STREAM.min(steps.time_left()), talk.get(&uri)).await {
-        Ok(Ok((response, Some(_)))) if response.header("content-length").is_empty() => {
+    let opening = async {
+        if talk.is_modern() {
+            return talk.listen(declared).await;
+        }
+        let uri = talk.uri.clone();
+        talk.get(&uri).await.map(|(response, stream)| (response, stream.is_some()))
+    };
+    match tokio::time::timeout(STREAM.min(steps.time_left()), opening).await {
+        Ok(Ok((response, true))) if response.header("content-length").is_empty() => {
             steps.ok("stream", format!("notifications come{trip}"));
         }
-        Ok(Ok((response, None))) if response.status == 405 => {
+        Ok(Ok((response, false))) if response.status == 405 => {
             steps.ok("stream", format!("the server has none (405){trip}"));
         }
-        Ok(Ok((response, None))) => {
-            steps.ok("stream", format!("none ({}){trip}", response.status.as_u16()));
+        Ok(Ok((response, false))) => {
+            let why = match response.message() {
+                None if !response.status.is_success() => format!(" ({})", response.status.as_u16()),
+                _ => format!(": {}", status::refusal(&response)),
+            };
+            steps.ok("stream", format!("none{why}{trip}"));
         }
         Ok(Err(trouble)) => steps.ok("stream", format!("none: {}{trip}", words(trouble))),
         Ok(Ok(_)) | Err(_) => {
@@ -217,7 +241,7 @@ async fn stream(way: &Way<'_>, talk: &mut Talk<'_>, steps: &mut Steps) {
                 way.host
             );
             let fix = "switch buffering off before the server (nginx: proxy_buffering off)";
-            steps.warn("stream", format!("no head{trip}"), Cause::new(Code::Buffered, sentence, fix));
+            steps.warn("stream", format!("no beginning{trip}"), Cause::new(Code::Buffered, sentence, fix));
         }
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn cause(way: &Way<'_>, response: &Response) -> Cause {
         _ if is_page(response) => page(way, response),
         400 | 406 | 415 | 421 if mentions_host(&said) => wrong_host(way, code, &said),
         _ => {
-            let sentence = format!("{host} answers {status} to the beginning of a session{said}{id}");
+            let sentence = format!("{host} answers with {status}{said}{id}");
             Cause::new(Code::OtherStatus, sentence, "check the URL and the headers against the server's documentation")
         }
     }

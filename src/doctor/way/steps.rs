@@ -87,7 +87,8 @@ impl Steps {
 
     /// How many of the steps that have a name here are behind us.
     fn reached(&self) -> usize {
-        let last = self.done.iter().rev().find_map(|step| NAMES.iter().position(|name| *name == step.name));
+        // A login may be wanted only by a list.
+        let last = self.done.iter().filter_map(|step| NAMES.iter().position(|name| *name == step.name)).max();
         last.map_or(0, |last| last + 1)
     }
 

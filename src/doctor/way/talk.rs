@@ -11,7 +11,7 @@ use crate::auth::HeldLogin;
 use crate::log;
 use crate::message::{self, Message};
 use crate::net::{self, HttpError, ResponseBody, ResponseOrRedirect};
-use crate::translate::to_modern::Client;
+use crate::translate::to_modern::{Client, NotificationFilter, SubscriptionEvent};
 use crate::translate::{LEGACY_REVISIONS, MODERN_REVISIONS};
 use crate::upstream::{
     EventStream, PROTOCOL_VERSION, SESSION_ID, events_of, get_headers, has_type, http_sse_endpoint, modern_headers,
@@ -206,6 +206,37 @@ impl<'a> Talk<'a> {
         let (status, version, headers) = (head.status, head.version, head.headers);
         let body = Body::Other(bytes);
         Ok((Response { status, version, headers, body, is_buffered: false }, stream))
+    }
+
+    /// Opens a stream of these notifications, as the modern era does, and closes it once it has begun. Returns whether it
+    /// has, and what came in its place.
+    pub(super) async fn listen(&mut self, filter: &NotificationFilter) -> Result<(Response, bool), Trouble> {
+        self.last_id += 1;
+        let id = self.last_id.to_string();
+        let Some(client) = &self.modern else { return Err(Trouble::Silent) };
+        let message = client.request(&id, "subscriptions/listen", &filter.params());
+        let (uri, headers) = (self.uri.clone(), modern_headers(&message));
+        let (head, body, _) = self.send(Method::POST, uri, headers, message.text().clone()).await?;
+        let mut begins = false;
+        let body = if head.status.is_success() && has_type(&head.headers, "text/event-stream") {
+            let mut events = events_of(body, self.limit(), None);
+            let mut end = Body::Other(Vec::new());
+            while let Some(Ok(event)) = events.next().await {
+                let Ok(message) = Message::parse(event.data) else { continue };
+                match SubscriptionEvent::of(&message) {
+                    // Some servers do not acknowledge.
+                    SubscriptionEvent::Acknowledged(_) | SubscriptionEvent::Notification(_) => begins = true,
+                    SubscriptionEvent::Ended => end = Body::Message(message),
+                    SubscriptionEvent::Other => continue,
+                }
+                break;
+            }
+            end
+        } else {
+            parsed(net::snippet(body).await)
+        };
+        let (status, version, headers) = (head.status, head.version, head.headers);
+        Ok((Response { status, version, headers, body, is_buffered: false }, begins))
     }
 
     /// Opens the stream of HTTP+SSE. `None`: there is none at this address.

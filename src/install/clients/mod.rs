@@ -32,6 +32,10 @@ pub struct Client {
     pub(super) link: Option<&'static str>,
     /// Its user's files.
     pub(super) places: &'static [Place],
+    /// Its files in the folder of a project, which it reads besides.
+    pub(super) project_files: &'static [&'static str],
+    /// The key under which its user's file has more servers for each project, by the project's folder.
+    pub(super) projects: Option<&'static str>,
     /// The keys that lead to its servers. The second is used where the file has it already.
     pub(super) sections: &'static [&'static [&'static str]],
     /// What an entry looks like.

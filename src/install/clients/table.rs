@@ -25,6 +25,8 @@ const ROW: Client = Client {
     is_written: true,
     link: None,
     places: &[],
+    project_files: &[],
+    projects: None,
     sections: SERVERS,
     shape: Shape::Plain,
     format: STRICT,
@@ -63,6 +65,9 @@ pub static CLIENTS: &[Client] = &[
         restart: "restart Claude Code, or open /mcp in it",
         sure: Sure::Tried,
         places: &[everywhere(&["${CLAUDE_CONFIG_DIR:-~}/.claude.json"])],
+        // Copilot CLI reads it too.
+        project_files: &[".mcp.json"],
+        projects: Some("projects"),
         shape: Shape::Stdio,
         format: STRICT_BOM,
         ..ROW
@@ -74,6 +79,7 @@ pub static CLIENTS: &[Client] = &[
         sure: Sure::Documented,
         link: Some("cursor://anysphere.cursor-deeplink/mcp/install?name={name}&config={config}"),
         places: &[everywhere(&["~/.cursor/mcp.json"])],
+        project_files: &[".cursor/mcp.json"],
         format: COMMENTS_BOM,
         ..ROW
     },
@@ -86,6 +92,8 @@ pub static CLIENTS: &[Client] = &[
             everywhere(&["{data}/Code/User/mcp.json"]),
             Place { on: ALL, rule: Rule::EachFile("{data}/Code/User/profiles/*/mcp.json") },
         ],
+        // The kin of VS Code read it too.
+        project_files: &[".vscode/mcp.json"],
         sections: &[&["servers"]],
         shape: Shape::Stdio,
         format: JSONC,
@@ -160,6 +168,7 @@ pub static CLIENTS: &[Client] = &[
         restart: "start Codex anew",
         sure: Sure::Tried,
         places: &[everywhere(&["${CODEX_HOME:-~/.codex}/config.toml"])],
+        project_files: &[".codex/config.toml"],
         sections: &[&["mcp_servers"]],
         format: Format::Toml,
         ..ROW
@@ -170,6 +179,7 @@ pub static CLIENTS: &[Client] = &[
         restart: "start Gemini CLI anew",
         sure: Sure::Tried,
         places: &[everywhere(&["~/.gemini/settings.json"])],
+        project_files: &[".gemini/settings.json"],
         format: COMMENTS,
         ..ROW
     },
@@ -179,6 +189,7 @@ pub static CLIENTS: &[Client] = &[
         restart: "start Qwen Code anew",
         sure: Sure::Tried,
         places: &[everywhere(&["~/.qwen/settings.json"])],
+        project_files: &[".qwen/settings.json"],
         format: COMMENTS_BOM,
         ..ROW
     },
@@ -197,6 +208,7 @@ pub static CLIENTS: &[Client] = &[
                 rule: Rule::Existing(&["~/.config/opencode/opencode.jsonc", "~/.config/opencode/opencode.json"]),
             },
         ],
+        project_files: &["opencode.json", "opencode.jsonc"],
         sections: &[&["mcp"], &["mcp", "servers"]],
         shape: Shape::OneList,
         format: JSONC,
@@ -208,6 +220,7 @@ pub static CLIENTS: &[Client] = &[
         restart: "start Copilot CLI anew",
         sure: Sure::Tried,
         places: &[everywhere(&["${COPILOT_HOME:-~/.copilot}/mcp-config.json"])],
+        project_files: &[".github/mcp.json"],
         shape: Shape::Local,
         format: JSONC,
         ..ROW
@@ -285,6 +298,7 @@ pub static CLIENTS: &[Client] = &[
         title: "Junie",
         is_written: false,
         places: &[everywhere(&["~/.junie/mcp/mcp.json"])],
+        project_files: &[".junie/mcp/mcp.json"],
         ..ROW
     },
     Client { name: "jetbrains", title: "JetBrains AI Assistant", sure: Sure::Documented, is_written: false, ..ROW },

@@ -8,6 +8,7 @@ fn world(system: System) -> (tempfile::TempDir, World) {
         records: home.join(".mcp-ferry/installs"),
         home,
         variables: [].into(),
+        project: None,
         program: "/usr/local/bin/mcp-ferry".into(),
         temporary: "/tmp".into(),
     };

@@ -26,6 +26,7 @@ impl Machine {
             system: System::Linux,
             home: root.join("home"),
             variables: [].into(),
+            project: None,
             records: root.join("home/.mcp-ferry/installs"),
             program: PathBuf::from("/usr/local/bin/mcp-ferry"),
             temporary: PathBuf::from("/nowhere"),

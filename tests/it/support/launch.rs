@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
@@ -15,6 +15,7 @@ use super::{Bridge, InteractiveCommand, REVISION, initialize};
 #[derive(Default)]
 pub(crate) struct Launch {
     arguments: Vec<OsString>,
+    folder: Option<PathBuf>,
     pub(super) environment: BTreeMap<String, OsString>,
     pub(super) secrets: Vec<String>,
     pub(super) close_stdout_after: Option<usize>,
@@ -35,6 +36,13 @@ impl Launch {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Starts it in this directory.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
         self
     }
 
@@ -116,6 +124,9 @@ impl Launch {
             }
         }
         command.envs(&self.environment);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command
     }
 }

@@ -1,18 +1,17 @@
-//! Which server does the user mean? The URL is the server's own, or that of a public document that names it.
+//! Which server does the user mean? The URL is the server's own, or that of a public document that names it. For
+//! `install` and `doctor`.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use serde_json::Value;
 use url::Url;
 
-use super::super::prompt;
-use crate::cli::InstallCommand;
+use crate::cli::Options;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::install::Request;
 use crate::log;
 use crate::net::{self, PRODUCT, ResponseOrRedirect};
-use crate::task;
 
 /// A longer document is none of this kind.
 const LONGEST: usize = 256 * 1024;
@@ -30,42 +29,46 @@ const NAMES: [&str; 5] = ["server_name", "serverName", "name", "title", "display
 /// Objects in a document that may be the description of the server.
 const PARTS: [&str; 5] = ["server", "mcp", "serverInfo", "server_info", "data"];
 
-/// The address, and the name that was typed or that a document has.
-pub(super) fn request(typed: &InstallCommand) -> Result<Request, Error> {
-    let url = typed.url.clone().unwrap_or_default();
-    let request = Request { url, name: typed.name.clone(), ..Request::default() };
-    if !may_be_document(&request.url) {
-        return Ok(request);
+/// A document, and where it is.
+#[derive(Debug)]
+pub(super) struct Document {
+    value: Value,
+    at: Uri,
+}
+
+/// Fetches the document at this address; `options` have been filled in. `None` if there is none: then it may be a
+/// server's address after all.
+pub(super) async fn fetch(url: &str, options: &Options) -> Result<Option<Document>, Error> {
+    let settings = Settings::new(url, None, options)?;
+    let at = settings.upstream.uri.clone();
+    let fetched = tokio::time::timeout(TIME_LIMIT, get(&settings)).await;
+    let value = fetched.unwrap_or_else(|_| Err(unreadable(&at, "the server does not answer")))?;
+    Ok(value.map(|value| Document { value, at }))
+}
+
+impl Document {
+    /// The address of the server that it names, if it names one; an error if that may not be used.
+    pub(super) fn url(&self) -> Result<Option<String>, Error> {
+        let Some(url) = address(&self.value) else { return Ok(None) };
+        check(&url, &self.at).map(|()| Some(url))
     }
-    let mut options = typed.options.clone();
-    options.fill_in()?;
-    let settings = Settings::new(&request.url, None, &options)?;
-    let Some(document) = task::run(async {
-        let fetched = tokio::time::timeout(TIME_LIMIT, fetch(&settings)).await;
-        fetched.unwrap_or_else(|_| Err(unreadable(&settings.upstream.uri, "the server does not answer")))
-    })?
-    else {
-        return Ok(request);
-    };
-    let Some(url) = address(&document) else { return Ok(request) };
-    check(&url, &settings.upstream.uri)?;
-    let name = request.name.or_else(|| name(&document));
-    if !typed.options.logging.silent {
-        prompt::say(&format!("note: the document names the server {}\n", log::foreign(&url)));
+
+    /// The name of the server, as one of an entry.
+    pub(super) fn name(&self) -> Option<String> {
+        name(&self.value)
     }
-    Ok(Request { url, name, ..request })
 }
 
 /// Whether an address looks like that of a document: servers end in words such as `mcp`.
-fn may_be_document(url: &str) -> bool {
+pub(super) fn may_be_document(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     let last = url.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let ending = last.rsplit_once('.').map(|(_, ending)| ending);
     matches!(url.scheme(), "https" | "http") && (last == "info" || ending == Some("json"))
 }
 
-/// The JSON at this address. `None` if there is no document: then it may be a server's address after all.
-async fn fetch(settings: &Settings) -> Result<Option<Value>, Error> {
+/// The JSON at this address. `None` if there is none.
+async fn get(settings: &Settings) -> Result<Option<Value>, Error> {
     let client = settings.http()?;
     let mut uri = settings.upstream.uri.clone();
     for _ in 0..MOST_REDIRECTS {

@@ -142,33 +142,25 @@ fn what_a_client_does_not_pass_on_is_told_where_it_matters() {
 
 #[test]
 fn a_login_that_is_kept_is_used_and_left_as_it_is() {
-    // The second token is soon to be refreshed.
-    for expires_in in [3600, 1] {
-        let rules = Rules { lifetime: (Some(expires_in), std::time::Duration::from_secs(3600)), ..Rules::default() };
-        let servers = OauthServers::start(rules);
-        let machine = Machine::with_user();
-        let login = machine.launch().args(["login", &servers.url()]).run("");
-        assert_eq!(login.status.code(), Some(0), "{login:?}");
-        let file = machine.home().join(CURSOR);
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        let mine = entry(env!("CARGO_BIN_EXE_mcp-ferry"), &[&servers.url()]);
-        std::fs::write(file, json!({ "mcpServers": { "mine": mine } }).to_string()).unwrap();
-        let asked = || {
-            let records = servers.records();
-            (records.token_requests.len(), records.registrations.len())
-        };
-        let (before, secrets) = (asked(), servers.records().secrets.clone());
-        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
-        let found = diagnose_at(machine.home(), &secrets, || machine.launch().args(["doctor", "--entry", "mine"]));
-        let start = step_named(&found.json, "start");
-        if expires_in == 3600 {
-            assert_eq!((found.exit, &start["mark"]), (0, &"ok".into()), "{}", found.text);
-        } else {
-            assert!([0, 4].contains(&found.exit), "nothing but a login may be missing: {}", found.text);
-        }
-        assert_eq!(asked(), before, "no token and no registration is asked for: {}", found.text);
-        assert_eq!(machine.browser.tabs().len(), 1, "no browser is opened but for the login");
-    }
+    let servers = OauthServers::start(Rules::default());
+    let machine = Machine::with_user();
+    let login = machine.launch().args(["login", &servers.url()]).run("");
+    assert_eq!(login.status.code(), Some(0), "{login:?}");
+    let file = machine.home().join(CURSOR);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let mine = entry(env!("CARGO_BIN_EXE_mcp-ferry"), &[&servers.url()]);
+    std::fs::write(file, json!({ "mcpServers": { "mine": mine } }).to_string()).unwrap();
+    let asked = || {
+        let records = servers.records();
+        (records.token_requests.len(), records.registrations.len())
+    };
+    let (before, secrets) = (asked(), servers.records().secrets.clone());
+    let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    let found = diagnose_at(machine.home(), &secrets, || machine.launch().args(["doctor", "--entry", "mine"]));
+    let start = step_named(&found.json, "start");
+    assert_eq!((found.exit, &start["mark"]), (0, &"ok".into()), "{}", found.text);
+    assert_eq!(asked(), before, "no token and no registration is asked for: {}", found.text);
+    assert_eq!(machine.browser.tabs().len(), 1, "no browser is opened but for the login");
 }
 
 #[test]

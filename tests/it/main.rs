@@ -49,6 +49,7 @@ mod imports;
 mod install_command;
 mod install_races;
 mod install_secrets;
+mod installed_programs;
 mod keep_alive;
 mod kept_logins;
 mod known_servers;

@@ -7,14 +7,16 @@ use super::finding::{Finding, fine, origin, quoted, shown, skipped};
 use super::processes::Process;
 use crate::auth::kept_logins;
 use crate::doctor::{Code, Section, Step};
-use crate::install::{World, list};
+use crate::install::{Package, World, list};
 use crate::{files, log};
 
 /// This machine.
 pub(super) fn section(world: &World, processes: Option<&[Process]>) -> Section {
     let home = world.records.parent().unwrap_or(&world.home).to_owned();
     let version = concat!("mcp-ferry ", env!("CARGO_PKG_VERSION"));
+    let package = Package::of(&world.program);
     let mut steps = vec![fine("program", format!("{version}, {}", shown(world, &world.program)))];
+    steps.push(fine("installed", format!("{}; to update: {}", package.name, package.update)));
     steps.push(folder(world, &home));
     for (name, path) in [("config", home.join("config.toml")), ("logs", home.join("logs"))] {
         let there = if path.exists() { "" } else { ", which is not there" };

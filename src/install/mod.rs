@@ -165,7 +165,9 @@ pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallErro
                 let url = server.command.get(1..).unwrap_or_default().iter().find(|word| word.contains("://"));
                 let is_meant = removal.is_meant(&name, url.map_or("", String::as_str));
                 if server.is_ours() && is_meant && !done.contains(&(real.clone(), name.clone())) {
-                    let undone = undo::take_out(client, &path, &name, removal.is_preview);
+                    let undone = records
+                        .find(&real, &name)
+                        .and_then(|_| undo::take_out(client, &path, &name, removal.is_preview));
                     report.steps.push(undone_step(client, &path, &name, undone));
                 }
             }

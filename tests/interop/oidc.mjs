@@ -67,6 +67,12 @@ const GIVEN = {
   response_types: ["code"],
   grant_types: ["authorization_code", "refresh_token"],
 };
+// What a release publishes, at an address of its own.
+const BASE = "https://client.example/ferry";
+const DOCUMENT = `${BASE}/client-metadata.json`;
+const TEMPLATE = readFileSync(new URL("../../dist/client-metadata.json", import.meta.url), "utf8");
+const PUBLISHED = { [DOCUMENT]: JSON.parse(TEMPLATE.replaceAll("@BASE@", BASE)) };
+const BY_DOCUMENT = ["--client-metadata-url", DOCUMENT];
 const ONE_REFRESH = { ...NOTHING, refreshes: 1 };
 
 // The next faults at the token endpoint.
@@ -279,6 +285,43 @@ const scenarios = {
     await sleep(4500);
     await machine.call();
     assert.deepEqual(machine.since(before), ONE_REFRESH);
+  }],
+
+  "a client ID metadata document: no registration, one tab; a step-up: one more tab": [{ lifetime: 60, documents: PUBLISHED }, async (machine) => {
+    await machine.five({ args: BY_DOCUMENT });
+    await machine.call();
+    assert.deepEqual(machine.since(), { ...ONE_LOGIN, registrations: 0 });
+    assert.equal(new URL(machine.tabs[0]).searchParams.get("client_id") ?? DOCUMENT, DOCUMENT);
+    const before = machine.look();
+    await machine.call("write");
+    assert.deepEqual(machine.since(before), { ...NOTHING, logins: 1, tabs: 1 });
+  }],
+
+  "a token of a client ID metadata document is refused: one refresh": [{ lifetime: 60, documents: PUBLISHED }, async (machine) => {
+    await machine.five({ args: [...BY_DOCUMENT, "--host", "127.0.0.1"] });
+    await machine.call();
+    const before = machine.look();
+    machine.world.refuse();
+    await machine.call();
+    assert.deepEqual(machine.since(before), ONE_REFRESH);
+  }],
+
+  "a client ID metadata document that cannot be fetched: one registration, one tab": [{ lifetime: 60, documents: {} }, async (machine) => {
+    await machine.five({ args: BY_DOCUMENT });
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+  }],
+
+  "a client ID metadata document without our path: one registration, one tab": [{ lifetime: 60, documents: PUBLISHED }, async (machine) => {
+    await machine.five({ args: [...BY_DOCUMENT, "--callback-path", "/elsewhere"] });
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+  }],
+
+  "no document where documents are taken: one registration, one tab": [{ lifetime: 60, documents: PUBLISHED }, async (machine) => {
+    await machine.five({ args: ["--client-metadata-url", "off"] });
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
   }],
 
   "a server of 2025-03-26 without metadata: one registration, one tab": [{ lifetime: 60, bare: true }, async (machine) => {

@@ -76,7 +76,11 @@ fn logins(world: &World, home: &Path) -> Vec<Step> {
         if let Some(problem) = &login.problem {
             let name = shown(world, &login.path);
             let problem = format!("cannot be used: {}", log::foreign(problem));
-            let finding = Finding::warning(Code::StoreDamaged, problem).fix(format!("rm {}", quoted(&login.path)));
+            let finding = if login.is_newer {
+                Finding::warning(Code::StoreNewer, problem).fix(Package::of(&world.program).update)
+            } else {
+                Finding::warning(Code::StoreDamaged, problem).fix(format!("rm {}", quoted(&login.path)))
+            };
             steps.push(finding.step("logins", &name, &format!("the login in {name}")));
         } else if login.state == "ended" {
             let fix = format!("mcp-ferry login {}", log::shell_word(&login.server));

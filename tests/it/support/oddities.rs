@@ -19,6 +19,8 @@ pub(crate) struct Oddities {
     pub(crate) moved: Vec<(&'static str, &'static str, String)>,
     /// The MCP server is its own authorization server, as in 2025-03-26, and has no metadata of any kind.
     pub(crate) without_metadata: bool,
+    /// Client ID metadata documents cannot be fetched.
+    pub(crate) reads_no_document: bool,
     /// Content type and text of a response of the token endpoint.
     pub(crate) token_format: Option<Format>,
 }
@@ -31,6 +33,7 @@ impl Default for Oddities {
             pushed_only: false,
             moved: Vec::new(),
             without_metadata: false,
+            reads_no_document: false,
             token_format: None,
         }
     }

@@ -25,8 +25,7 @@ pub(crate) fn kept_logins(home: &Path) -> Result<Vec<KeptLogin>, String> {
     let keys = store.keys().map_err(|error| error.to_string())?;
     let login = |key| {
         let path = store.path(&key);
-        let login =
-            |server, state, problem| KeptLogin { server, state, path: path.clone(), problem, is_newer: false };
+        let login = |server, state, problem| KeptLogin { server, state, path: path.clone(), problem, is_newer: false };
         // A login that is under way has no record yet.
         match store.of(&key).read(&key) {
             _ if !path.exists() => None,

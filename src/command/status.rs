@@ -29,7 +29,7 @@ async fn of_server(settings: &Settings, url: &str, as_json: bool) -> Result<Exit
     let login = held.map(|held| shown(&held.record, &account.store().path(account.key())));
     let is_usable = login.as_ref().is_some_and(|login| login["loggedIn"] == true);
     if as_json {
-        say_all(login.into_iter().collect());
+        say_all(login.into_iter().collect::<Vec<_>>());
     } else if let Some(login) = login.filter(|login| login["state"] != "signed_out") {
         print(&login);
     } else {
@@ -68,13 +68,13 @@ fn of_machine(settings: &Settings, as_json: bool) -> Result<Exit, Error> {
 }
 
 /// Logins and the program as JSON, the same for one server and for all.
-fn say_all(logins: Vec<Value>) {
+fn say_all(logins: impl Into<Value>) {
     let program = this_program();
     say_json(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "program": program.as_ref().map(|(program, _)| program.display().to_string()),
         "installation": program.map(|(_, package)| package.json()),
-        "logins": logins,
+        "logins": logins.into(),
     }));
 }
 

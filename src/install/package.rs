@@ -43,7 +43,13 @@ const PACKAGES: &[Package] = &[
     package(&[".bun/install"], "Bun", "bun add -g mcp-ferry@latest"),
     package(&[".volta/tools", "volta/tools"], "Volta", "volta install mcp-ferry"),
     package(
-        &["lib/node_modules", "npm/node_modules", "nodejs/node_modules", "nvm/v*/node_modules", "installation/node_modules"],
+        &[
+            "lib/node_modules",
+            "npm/node_modules",
+            "nodejs/node_modules",
+            "nvm/v*/node_modules",
+            "installation/node_modules",
+        ],
         "npm",
         "npm install -g mcp-ferry@latest",
     ),
@@ -191,6 +197,10 @@ mod tests {
         assert_eq!(at("/usr/bin/mcp-ferry", false, true), "a Debian package");
         assert_eq!(at("/home/u/bin/mcp-ferry", false, true), "an archive or own build", "a copy beside the package");
         assert_eq!(at("/home/u/venv/bin/mcp-ferry", true, false), "pip");
-        assert_eq!(at("/home/u/.local/share/uv/tools/m/bin/mcp-ferry", true, false), "uv", "which has environments too");
+        assert_eq!(
+            at("/home/u/.local/share/uv/tools/m/bin/mcp-ferry", true, false),
+            "uv",
+            "which has environments too"
+        );
     }
 }

@@ -38,6 +38,7 @@ export async function serve(shape = {}) {
     url,
     lifetime,
     counts: { registrations: 0, logins: 0, refreshes: 0, reuses: 0, refused: 0, requests: 0 },
+    clients: new Set(), // the ids of those that got tokens
     errors: [], // what the token endpoint had to refuse
     authorizationHeaders: [], // of requests to the authorization server that carried somebody's own header
     token: async () => {}, // what happens at the token endpoint before it works: (params) => "lose" | "lose before" | 500 | …
@@ -95,6 +96,7 @@ export async function serve(shape = {}) {
   provider.on("registration_create.success", () => (world.counts.registrations += 1));
   provider.on("grant.success", ({ oidc }) => {
     world.counts[oidc.params.grant_type === "refresh_token" ? "refreshes" : "logins"] += 1;
+    world.clients.add(oidc.client.clientId);
   });
   provider.on("grant.error", (ctx, error) => {
     world.errors.push(`${error.error}: ${error.error_detail ?? error.error_description}`);

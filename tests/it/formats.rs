@@ -32,9 +32,11 @@ fn filled(document: &Value, from: &Value) -> Value {
             from.pointer(&text[1..]).unwrap_or_else(|| panic!("{text} is not in {from}")).clone()
         }
         Value::Array(items) => items.iter().map(|item| filled(item, from)).collect(),
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), filled(value, from))).collect::<serde_json::Map<_, _>>().into()
-        }
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), filled(value, from)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
         other => other.clone(),
     }
 }
@@ -231,7 +233,10 @@ fn what_a_newer_version_installed_is_left_alone() {
         let output = home.run(arguments);
         let said = format!("{}{}", stdout_text(&output), err(&output));
         assert_ne!(code(&output), 0, "{arguments:?}: {said}");
-        assert!(said.contains("newer version of mcp-ferry") && said.contains("mcp-ferry status"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("newer version of mcp-ferry") && said.contains("mcp-ferry status"),
+            "{arguments:?}: {said}"
+        );
         assert_eq!((home.text(CURSOR), home.kept()), (text.clone(), kept.clone()), "{arguments:?}");
     }
     // Another entry of the same file is no concern of that record; its own copy stays.

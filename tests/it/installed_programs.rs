@@ -60,7 +60,10 @@ fn status_and_doctor_say_how_the_program_was_installed_and_what_updates_it() {
         let report = json_output(&run(&program, home.path(), &["doctor", "--json"]));
         for shown in [&json, &report] {
             assert_eq!(shown["version"], env!("CARGO_PKG_VERSION"), "{path}");
-            assert_eq!((&shown["installation"]["by"], &shown["installation"]["update"]), (&(*by).into(), &(*update).into()));
+            assert_eq!(
+                (&shown["installation"]["by"], &shown["installation"]["update"]),
+                (&(*by).into(), &(*update).into())
+            );
         }
         check_schema(&report);
         assert!(fact(&report, "program").starts_with(concat!("mcp-ferry ", env!("CARGO_PKG_VERSION"))), "{path}");

@@ -64,7 +64,10 @@ fn folders(cache: &Path) -> Vec<PathBuf> {
         let numbers: Vec<u64> = match version {
             "v1" => vec![u64::MAX],
             later if later.starts_with('v') => {
-                log::info!("logins of mcp-remote in {} are in a format of its own that is not known", entry.path().display());
+                log::info!(
+                    "logins of mcp-remote in {} are in a format of its own that is not known",
+                    entry.path().display()
+                );
                 return None;
             }
             _ => version.split(['.', '-']).map(|part| part.parse().unwrap_or_default()).collect(),

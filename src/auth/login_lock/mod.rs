@@ -265,7 +265,9 @@ impl LoginGuard {
     /// Saves the login under way for the process that may have to finish it.
     pub(super) async fn save_pending(&self, pending: PendingLogin) -> Result<(), StoreError> {
         let account = &self.login.account;
-        account.note_kept(account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending, PENDING_LIFETIME)).await?)
+        account.note_kept(
+            account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending, PENDING_LIFETIME)).await?,
+        )
     }
 
     /// The login has ended, successfully or not: removes it from the disk and lets the next process log in.

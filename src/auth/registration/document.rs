@@ -73,7 +73,9 @@ mod tests {
         assert_eq!(listed, used);
         assert!(HOSTS.contains(&CallbackSettings::default().host.as_str()));
         assert!(used.iter().all(|uri| is_listed(uri)));
-        for other in ["http://[::1]:33418/oauth/callback", "http://h.example/oauth/callback", "http://localhost:1/cb", ""] {
+        for other in
+            ["http://[::1]:33418/oauth/callback", "http://h.example/oauth/callback", "http://localhost:1/cb", ""]
+        {
             assert!(!is_listed(other), "{other}");
         }
     }

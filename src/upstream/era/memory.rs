@@ -159,7 +159,11 @@ impl Memory {
             Ok(record) => record,
             Err(newer) => {
                 let file = path.take().unwrap_or_default();
-                log::warn!("what is known of the server in {} {newer}, and is not used; {}", file.display(), files::UPDATE);
+                log::warn!(
+                    "what is known of the server in {} {newer}, and is not used; {}",
+                    file.display(),
+                    files::UPDATE
+                );
                 None
             }
         };

@@ -8,6 +8,7 @@ pub(crate) type Format = fn(&Value) -> (&'static str, String);
 type Registration = dyn Fn(&mut Value) -> Option<&'static str> + Send + Sync;
 
 /// By default there is nothing odd.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Oddities {
     /// Changes what is registered, or refuses it with this body and status 400.
     pub(crate) registration: Box<Registration>,

@@ -1,6 +1,7 @@
 // Five bridges on one machine share one login, with a real authorization server, a real MCP server, and faults.
 //
-//   node oidc.mjs FERRY HOME     LIBFAKETIME in the environment names that library, for the clock that jumps
+//   node oidc.mjs FERRY HOME     LIBFAKETIME in the environment names that library, for the clock that jumps;
+//                                RELEASE_DOCUMENT is the address of the document that FERRY was built with
 
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
@@ -369,6 +370,33 @@ if (process.env.LIBFAKETIME) {
       assert.deepEqual(others, { registrations: 0, logins: 0, reuses: 0, tabs: 0 }, by);
       assert.ok(refreshes <= 1, `${refreshes} refreshes after ${by}`);
     }
+  }];
+}
+
+const { RELEASE_DOCUMENT } = process.env;
+if (RELEASE_DOCUMENT) {
+  const documents = { [RELEASE_DOCUMENT]: { ...PUBLISHED[DOCUMENT], client_id: RELEASE_DOCUMENT } };
+  scenarios["a release, without options: no registration, one tab"] = [{ lifetime: 60, documents }, async (machine) => {
+    await machine.five();
+    await machine.call();
+    assert.deepEqual(machine.since(), { ...ONE_LOGIN, registrations: 0 });
+    assert.deepEqual([...machine.world.clients], [RELEASE_DOCUMENT]);
+  }];
+  scenarios["a release whose document is not published yet: one registration, one tab"] = [{ lifetime: 60, documents: {} }, async (machine) => {
+    await machine.five();
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+  }];
+  scenarios["a login from before the release's document stays in use"] = [{ lifetime: 60, documents }, async (machine) => {
+    await machine.five({ args: ["--client-metadata-url", "off"] });
+    await machine.call();
+    await Promise.all(machine.sessions.splice(0).map((session) => session.close()));
+    const before = machine.look();
+    await machine.five();
+    await machine.call();
+    machine.world.refuse();
+    await machine.call();
+    assert.deepEqual(machine.since(before), ONE_REFRESH);
   }];
 }
 

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 /// Where the list of a Debian package's files is, once it is installed.
 const DEBIAN_LIST: &str = "/var/lib/dpkg/info/mcp-ferry.list";
 
+/// What every system of Unix has, but not the container image, in which nothing but this program runs.
+const SHELL: &str = "/bin/sh";
+
 /// A way in which a program comes to a machine.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Package {
@@ -68,7 +71,14 @@ const PACKAGES: &[Package] = &[
 const PIP: Package = package(&[], "pip", "pip install --upgrade mcp-ferry, in its environment");
 const DEBIAN: Package = package(&[], "a Debian package", "sudo apt install ./FILE.deb of the newer release");
 const IMAGE: Package = package(&[], "a container image", "pull the newer image");
-const OTHER: Package = package(&[], "an archive or own build", "download the newer release or build again");
+const OTHER: Package = package(&[], "an archive or own build", RELEASES);
+
+/// Where newer archives are.
+const RELEASES: &str = if env!("CARGO_PKG_REPOSITORY").is_empty() {
+    "the newer archive, or build again"
+} else {
+    concat!(env!("CARGO_PKG_REPOSITORY"), "/releases, or build again")
+};
 
 impl Package {
     /// The package of the program at this path.
@@ -76,18 +86,19 @@ impl Package {
         let real = std::fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
         let is_in_environment =
             real.ancestors().nth(2).is_some_and(|environment| environment.join("pyvenv.cfg").exists());
-        Self::at(&real.to_string_lossy(), is_in_environment, Path::new(DEBIAN_LIST).exists())
+        let exists = |path: &str| Path::new(path).exists();
+        Self::at(&real.to_string_lossy(), is_in_environment, exists(DEBIAN_LIST), exists(SHELL))
     }
 
     /// The package of the program at this path of any system, without symbolic links. `is_in_environment`: a virtual
-    /// environment of Python has the program; `has_debian`: the Debian package is installed.
-    fn at(path: &str, is_in_environment: bool, has_debian: bool) -> &'static Self {
+    /// environment of Python has the program; `has_debian`: the Debian package is installed; `has_shell`: no image has
+    /// one.
+    fn at(path: &str, is_in_environment: bool, has_debian: bool, has_shell: bool) -> &'static Self {
         match Self::by_folders(path) {
             Some(package) => package,
             None if is_in_environment => &PIP,
-            None if has_debian && path.starts_with("/usr/bin/") => &DEBIAN,
-            // The image has nothing but this file.
-            None if path == "/mcp-ferry" => &IMAGE,
+            None if has_debian && path == "/usr/bin/mcp-ferry" => &DEBIAN,
+            None if !has_shell && path == "/usr/bin/mcp-ferry" => &IMAGE,
             None => &OTHER,
         }
     }
@@ -172,18 +183,17 @@ mod tests {
             "install the newer extension",
         ),
         ("/usr/lib/python3/site-packages/bin/mcp-ferry", "pip", "pip install --upgrade"),
-        ("/mcp-ferry", "a container image", "pull the newer image"),
-        ("/usr/bin/mcp-ferry", "an archive or own build", "download the newer release"),
-        ("/home/u/.local/bin/mcp-ferry", "an archive or own build", "download the newer release"),
-        (r"C:\tools\mcp-ferry.exe", "an archive or own build", "download the newer release"),
-        ("/home/u/mcp-ferry/target/release/mcp-ferry", "an archive or own build", "download the newer release"),
-        ("/home/u/cellars/cargo-bin/mcp-ferry", "an archive or own build", "download the newer release"),
+        ("/usr/bin/mcp-ferry", "an archive or own build", OTHER.update),
+        ("/home/u/.local/bin/mcp-ferry", "an archive or own build", OTHER.update),
+        (r"C:\tools\mcp-ferry.exe", "an archive or own build", OTHER.update),
+        ("/home/u/mcp-ferry/target/release/mcp-ferry", "an archive or own build", OTHER.update),
+        ("/home/u/cellars/cargo-bin/mcp-ferry", "an archive or own build", OTHER.update),
     ];
 
     #[test]
     fn the_path_tells_the_package_and_what_updates_it() {
         for (path, name, update) in PATHS {
-            let package = Package::at(path, false, false);
+            let package = Package::at(path, false, false, true);
             assert_eq!(package.name, *name, "{path}");
             assert!(package.update.starts_with(update), "{path}: {}", package.update);
             let caches = ["npx", "pnpm dlx", "bunx", "uvx", "pipx run"];
@@ -193,7 +203,9 @@ mod tests {
 
     #[test]
     fn what_the_path_does_not_tell_the_machine_does() {
-        let at = |path, environment, debian| Package::at(path, environment, debian).name;
+        let at = |path, environment, debian| Package::at(path, environment, debian, true).name;
+        assert_eq!(Package::at("/usr/bin/mcp-ferry", false, false, false).name, "a container image");
+        assert_eq!(Package::at(r"C:\tools\mcp-ferry.exe", false, false, false).name, OTHER.name, "no shell on Windows");
         assert_eq!(at("/usr/bin/mcp-ferry", false, true), "a Debian package");
         assert_eq!(at("/home/u/bin/mcp-ferry", false, true), "an archive or own build", "a copy beside the package");
         assert_eq!(at("/home/u/venv/bin/mcp-ferry", true, false), "pip");

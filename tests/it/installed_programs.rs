@@ -7,6 +7,13 @@ use serde_json::Value;
 
 use crate::support::*;
 
+/// Where no package manager is known, the place of the releases is said.
+const ELSEWHERE: &str = if env!("CARGO_PKG_REPOSITORY").is_empty() {
+    "the newer archive, or build again"
+} else {
+    concat!(env!("CARGO_PKG_REPOSITORY"), "/releases, or build again")
+};
+
 /// Where a package manager has put the program below a home directory, its name, what updates it.
 const PLACES: &[(&str, &str, &str)] = &[
     (".cargo/bin/mcp-ferry", "cargo", "cargo install mcp-ferry"),
@@ -17,7 +24,7 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("AppData/Local/Microsoft/WinGet/Packages/F.F/mcp-ferry", "WinGet", "winget upgrade mcp-ferry"),
     ("scoop/apps/mcp-ferry/0.1.0/mcp-ferry", "Scoop", "scoop update mcp-ferry"),
     (".mcp-ferry/bin/mcp-ferry", "an extension (.mcpb)", "install the newer extension in its client"),
-    ("bin/mcp-ferry", "an archive or own build", "download the newer release or build again"),
+    ("bin/mcp-ferry", "an archive or own build", ELSEWHERE),
 ];
 
 /// Puts the program at a path below a home directory.
@@ -67,7 +74,7 @@ fn status_and_doctor_say_how_the_program_was_installed_and_what_updates_it() {
         }
         check_schema(&report);
         assert!(fact(&report, "program").starts_with(concat!("mcp-ferry ", env!("CARGO_PKG_VERSION"))), "{path}");
-        assert_eq!(fact(&report, "installed"), format!("{by}; to update: {update}"), "{path}");
+        assert_eq!(fact(&report, "installed"), format!("{by}; update: {update}"), "{path}");
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn section(world: &World, processes: Option<&[Process]>) -> Section {
     let version = concat!("mcp-ferry ", env!("CARGO_PKG_VERSION"));
     let package = Package::of(&world.program);
     let mut steps = vec![fine("program", format!("{version}, {}", shown(world, &world.program)))];
-    steps.push(fine("installed", format!("{}; to update: {}", package.name, package.update)));
+    steps.push(fine("installed", format!("{}; update: {}", package.name, package.update)));
     steps.push(folder(world, &home));
     for (name, path) in [("config", home.join("config.toml")), ("logs", home.join("logs"))] {
         let there = if path.exists() { "" } else { ", which is not there" };

@@ -55,7 +55,8 @@
 //! * [`auth`]: which credential does a request get, and what follows a 401 or 403 (`oauth`)? `login`, `refresh`,
 //!   `grants` and `discovery` make logins; `store` keeps them; `login_lock` lets one process of the machine log in, and
 //!   rations browser tabs.
-//! * [`install`]: how does an entry get into a client's configuration file, and out of it again?
+//! * [`install`]: how does an entry get into a client's configuration file, and out of it again? How was a program
+//!   installed?
 //! * [`doctor`]: why does a server not work here? Steps, causes and their codes.
 //! * [`command`]: `install`, `uninstall`, `login`, `logout`, `status`, `tools`, `call`, `doctor`. `client` is this program as an MCP
 //!   client of its own bridge; `schema` reads the schemas of arguments.

@@ -105,7 +105,7 @@ def check(start, home, expect):
         expect(f"{kept_in}: a login succeeds", (page, login.returncode) == (200, 0), f"{event} {page} {stdout} {stderr}")
 
         code, stdout, stderr = run("status", "--json")
-        signed_in = [login["loggedIn"] for login in json.loads(stdout or "[]")]
+        signed_in = [login["loggedIn"] for login in json.loads(stdout or "{}").get("logins", [])]
         expect(f"{kept_in}: status shows it", (code, signed_in) == (0, [True]), stdout + stderr)
         kept = "".join(file.read_text(errors="replace") for file in (folder / "logins").glob("*.json"))
         expect(f"{kept_in}: the token is in the right store", (TOKEN in kept) == (kept_in == "file"), kept)

@@ -88,6 +88,7 @@ pub use oauth::OAuth;
 pub(crate) use overview::kept_logins;
 pub use record::Record;
 pub use refusal::{LoginRequired, Refusal, RefusedRequest, Remedy};
+pub use registration::release_document;
 pub use settings::{AuthMode, DpopChoice, Enterprise, Grant, Login, Options, ResourceChoice};
 pub use static_credential::Credential;
 pub use store::KeptIn;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::store::{KeptIn, Store};
+use super::store::{KeptIn, Store, StoreError};
 
 /// A login that is kept.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct KeptLogin {
     pub path: PathBuf,
     /// Why it cannot be used.
     pub problem: Option<String>,
+    /// A newer version of this program has written it.
+    pub is_newer: bool,
 }
 
 /// The logins below this home; an error if none of them may be used.
@@ -23,13 +25,16 @@ pub(crate) fn kept_logins(home: &Path) -> Result<Vec<KeptLogin>, String> {
     let keys = store.keys().map_err(|error| error.to_string())?;
     let login = |key| {
         let path = store.path(&key);
-        let login = |server, state, problem| KeptLogin { server, state, path: path.clone(), problem };
+        let login = |server, state, problem| KeptLogin { server, state, path: path.clone(), problem, is_newer: false };
         // A login that is under way has no record yet.
         match store.of(&key).read(&key) {
             _ if !path.exists() => None,
             Ok(Some(record)) => Some(login(record.server.clone(), record.state(), None)),
             Ok(None) => Some(login(String::new(), "damaged", Some("it is damaged".to_owned()))),
-            Err(error) => Some(login(String::new(), "unknown", Some(error.to_string()))),
+            Err(error) => {
+                let is_newer = matches!(error, StoreError::Newer(_));
+                Some(KeptLogin { is_newer, ..login(String::new(), "unknown", Some(error.to_string())) })
+            }
         }
     };
     Ok(keys.into_iter().filter_map(login).collect())

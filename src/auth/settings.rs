@@ -98,6 +98,8 @@ pub struct Login {
     pub client_metadata: Map<String, Value>,
     /// `--client-metadata-url`: the client ID metadata document that describes us.
     pub client_metadata_url: Option<String>,
+    /// That of the release, where the user names none. It makes no other login: what was made without it stays in use.
+    pub release_document: Option<String>,
     /// `--client-name`, for registration.
     pub client_name: Option<String>,
     /// `--scope`: the scope to ask for, whatever servers advertise.
@@ -202,7 +204,7 @@ impl Login {
         Ok((name.to_owned(), value.to_owned()))
     }
 
-    /// `--client-metadata-url`: https and with a path, as a client ID that is a URL must be.
+    /// `--client-metadata-url`: https and with a path, as a client ID that is a URL must be. (`off` is no URL.)
     pub fn parse_client_metadata_url(text: &str) -> Result<String, String> {
         let url = Url::parse(text).map_err(|error| error.to_string())?;
         let usable = url.scheme() == "https"

@@ -253,17 +253,18 @@ async fn answers_at_default_endpoints(context: &LoginContext, discovered: &Disco
 fn look_at(context: &LoginContext, discovered: &Discovered) -> Survey {
     let (login, issuer) = (&context.options.login, &discovered.issuer);
     let metadata = Metadata::of(issuer);
-    let wanted = RegistrationRequest { redirect_uris: &[], scopes: &[], skip_metadata_document: false };
+    let (callback, ports) = (&context.options.callback, context.account.key().ports());
+    let redirect_uri = callback.redirect_uri(callback.port.unwrap_or(ports[0]));
+    let redirect_uris = std::slice::from_ref(&redirect_uri);
+    let wanted = RegistrationRequest { redirect_uris, scopes: &[], skip_metadata_document: false };
     let takes_documents = metadata.flag("client_id_metadata_document_supported");
     let registration = match &login.client_id {
         Some(_) => Registration::Given,
         None if registration::is_dynamic(issuer, login, wanted) => Registration::Dynamic,
-        None if takes_documents && login.client_metadata_url.is_some() => Registration::Document,
+        None if registration::document(issuer, login, wanted).is_some() => Registration::Document,
         None => Registration::Closed,
     };
     let methods = metadata.array("code_challenge_methods_supported").unwrap_or_default();
-    let callback = &context.options.callback;
-    let ports = context.account.key().ports();
     // The sockets are closed at once.
     let bound = Listener::bind(callback, &ports).map(drop);
     Survey {
@@ -273,7 +274,7 @@ fn look_at(context: &LoginContext, discovered: &Discovered) -> Survey {
         has_pkce: methods.contains(&"S256") || login.assume_pkce || !context.needs_a_person(),
         registration,
         takes_documents,
-        redirect_uri: callback.redirect_uri(callback.port.unwrap_or(ports[0])),
+        redirect_uri,
         callback: bound.err().map(|error| (error.to_string(), error.hint())),
         no_browser: Desktop::detect().why_none(),
     }

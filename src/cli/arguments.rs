@@ -119,7 +119,10 @@ impl Sorter<'_> {
         self.warnings.push(match shown {
             Some(name) => {
                 let suggestion = suggestion(self.command, name).map(|option| format!("; did you mean --{option}?"));
-                format!("--{name} is not an option of mcp-ferry and is ignored{}", suggestion.unwrap_or_default())
+                format!(
+                    "--{name} is not an option of this version of mcp-ferry and is ignored{}",
+                    suggestion.unwrap_or_default()
+                )
             }
             None => "an argument that begins like an option is not one and is ignored".to_owned(),
         });

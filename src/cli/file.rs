@@ -138,8 +138,9 @@ impl FileOptions {
                 }
                 let suggestion = suggestion(command, name).map(|option| format!("; did you mean {option}?"));
                 let suggestion = suggestion.unwrap_or_default();
-                self.warnings
-                    .push(format!("{place} in config.toml is not an option of mcp-ferry and is ignored{suggestion}"));
+                self.warnings.push(format!(
+                    "{place} in config.toml is not an option of this version of mcp-ferry and is ignored{suggestion}"
+                ));
                 continue;
             };
             let id = option.get_id().to_string();

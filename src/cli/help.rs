@@ -85,7 +85,7 @@ Examples:
 /// Below the help of `status`.
 pub(super) const STATUS: &str = "\
 Examples:
-  mcp-ferry status
+  mcp-ferry status                                        all logins, the version and what updates it
   mcp-ferry status https://mcp.example.com/mcp            exit status 4: no login that works
   mcp-ferry status https://mcp.example.com/mcp --json";
 

@@ -30,6 +30,7 @@ options! {
         static_oauth_client_metadata JSON: Option<String>,
 
         /// The https URL of a client ID metadata document, for servers that accept one instead of a registration
+        /// (default: that of the release, if it has one; "off": none)
         client_metadata_url URL: Option<String>,
 
         /// The client's name on the consent page

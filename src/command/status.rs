@@ -1,6 +1,6 @@
-//! Which logins does this machine have (`mcp-ferry status`)? Without their secrets.
+//! Which logins does this machine have (`mcp-ferry status`), without their secrets? And which version of the program?
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::moment::when;
 use super::output::{oauth, say, say_json, shown};
@@ -9,7 +9,10 @@ use crate::auth::LoginError;
 use crate::cli::StatusCommand;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
+use crate::install::this_program;
 use crate::log;
+
+const VERSION: &str = concat!("mcp-ferry ", env!("CARGO_PKG_VERSION"));
 
 pub(super) async fn run(settings: &Settings, typed: &StatusCommand) -> Result<Exit, Error> {
     match &typed.url {
@@ -26,7 +29,7 @@ async fn of_server(settings: &Settings, url: &str, as_json: bool) -> Result<Exit
     let login = held.map(|held| shown(&held.record, &account.store().path(account.key())));
     let is_usable = login.as_ref().is_some_and(|login| login["loggedIn"] == true);
     if as_json {
-        say_json(&Value::Array(login.into_iter().collect()));
+        say_all(login.into_iter().collect::<Vec<_>>());
     } else if let Some(login) = login.filter(|login| login["state"] != "signed_out") {
         print(&login);
     } else {
@@ -44,13 +47,35 @@ fn of_machine(settings: &Settings, as_json: bool) -> Result<Exit, Error> {
     let logins = logins.filter(|(_, record)| as_json || !record.logged_out);
     let logins: Vec<_> = logins.map(|(key, record)| shown(&record, &store.path(&key))).collect();
     if as_json {
-        say_json(&Value::Array(logins));
-    } else if logins.is_empty() {
+        say_all(logins);
+        return Ok(Exit::Orderly);
+    }
+    if logins.is_empty() {
         say("nobody is signed in anywhere");
     } else {
         logins.iter().for_each(print);
     }
+    say(VERSION);
+    if let Some((program, package)) = this_program() {
+        let rows = [
+            ("program", log::foreign(&program.display().to_string())),
+            ("installed", package.name.to_owned()),
+            ("to update", package.update.to_owned()),
+        ];
+        say(&rows.map(|(what, text)| format!("  {what:<10} {text}")).join("\n"));
+    }
     Ok(Exit::Orderly)
+}
+
+/// Logins and the program as JSON, the same for one server and for all.
+fn say_all(logins: impl Into<Value>) {
+    let program = this_program();
+    say_json(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "program": program.as_ref().map(|(program, _)| program.display().to_string()),
+        "installation": program.map(|(_, package)| package.json()),
+        "logins": logins.into(),
+    }));
 }
 
 fn print(login: &Value) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::text::{document, each_given, given, given_path, named_file, names_a_variable, variable, variable_name};
-use crate::auth::{Credential, Enterprise, Grant, Login, ResourceChoice, Signer};
+use crate::auth::{Credential, Enterprise, Grant, Login, ResourceChoice, Signer, release_document};
 use crate::cli;
 use crate::error::Error;
 use crate::log::{self, Secret};
@@ -56,8 +56,14 @@ fn client(typed: &cli::Login) -> Result<Login, Error> {
         let signer = Signer::from_pem(&unwrapped_pem(&pem), text(&typed.private_key_id));
         login.client_key = Some(signer.map_err(|error| Error::Usage(format!("--private-key {path}: {error}")))?);
     }
-    login.client_metadata_url =
-        parsed(typed.client_metadata_url.as_ref(), "--client-metadata-url", Login::parse_client_metadata_url)?;
+    match given(typed.client_metadata_url.as_ref()) {
+        None => login.release_document = release_document(),
+        Some(off) if off.trim().eq_ignore_ascii_case("off") => {}
+        Some(_) => {
+            let document = typed.client_metadata_url.as_ref();
+            login.client_metadata_url = parsed(document, "--client-metadata-url", Login::parse_client_metadata_url)?;
+        }
+    }
     Ok(login)
 }
 

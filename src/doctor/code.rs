@@ -134,6 +134,7 @@ codes! {
     EntryRefused "entry.refused" "the program of an entry answers with an error"
     StoreReadable "store.readable" "other users may read the folder of this program"
     StoreUnsafe "store.unsafe" "other users may change the folder of this program"
+    StoreNewer "store.newer" "a newer version of this program has written a login"
     StoreDamaged "store.damaged" "a login that is kept cannot be read"
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Code;
 use crate::error::Exit;
+use crate::install::this_program;
 use crate::log;
 
 /// How a step ended.
@@ -96,6 +97,7 @@ impl Report {
         json!({
             "schema": 1,
             "version": env!("CARGO_PKG_VERSION"),
+            "installation": this_program().map(|(_, package)| package.json()),
             "url": self.url.as_ref().map(|url| log::redact(url)),
             "sections": self.sections.iter().map(section).collect::<Vec<_>>(),
             "cause": self.cause().map(cause),

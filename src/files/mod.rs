@@ -1,9 +1,10 @@
 //! How are private files written: readable only by the user, replaced as a whole, durable? `access`: which files are
-//! trusted. `other`: how are the files of other programs changed?
+//! trusted. `other`: how are the files of other programs changed? `format`: which documents are a newer version's?
 //!
 //! Every write to the disk goes through this room, except that the log appends to its files itself.
 
 mod access;
+mod format;
 mod other;
 
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 
 pub(crate) use access::{check, check_folder, is_readable_by_others, read, warn_if_readable};
+pub(crate) use format::{Newer, UPDATE, check_format};
 pub(crate) use other::{OtherFile, ReplaceError, create_new};
 
 /// How the name of an unfinished file begins.

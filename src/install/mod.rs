@@ -5,7 +5,7 @@
 //! `record` first, then the file, by the room [`files`](crate::files). `undo` takes an entry out again, and `chain`
 //! has the records of the others know. `mcp_remote` reads
 //! the commands of mcp-remote, `program` chooses the path of this program, and a [`Report`] tells of it all. `scan` reads
-//! what is there, for others.
+//! what is there, for others; `package` says which package a program is from.
 
 mod apply;
 mod chain;
@@ -15,6 +15,7 @@ mod diff;
 mod edit;
 mod mcp_remote;
 mod notices;
+mod package;
 mod plan;
 mod program;
 mod record;
@@ -39,6 +40,8 @@ use record::{Record, Records};
 pub(crate) use clients::base_name;
 pub use clients::{CLIENTS, Client, Sure};
 pub use edit::{Place, Refusal};
+pub use package::{Package, this_program};
+pub(crate) use program::short_lived_folder;
 pub use report::{Outcome, Report, Step};
 pub use request::{InstallError, Removal, Request, name_of};
 pub use scan::{Entry, Scanned, extensions, is_same_url, scan};
@@ -162,7 +165,9 @@ pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallErro
                 let url = server.command.get(1..).unwrap_or_default().iter().find(|word| word.contains("://"));
                 let is_meant = removal.is_meant(&name, url.map_or("", String::as_str));
                 if server.is_ours() && is_meant && !done.contains(&(real.clone(), name.clone())) {
-                    let undone = undo::take_out(client, &path, &name, removal.is_preview);
+                    let undone = records
+                        .find(&real, &name)
+                        .and_then(|_| undo::take_out(client, &path, &name, removal.is_preview));
                     report.steps.push(undone_step(client, &path, &name, undone));
                 }
             }

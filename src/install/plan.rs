@@ -124,9 +124,10 @@ fn plan_change(
     if edited.bytes == bytes {
         return Ok(Plan::Nothing);
     }
-    let known = records.find(file.real(), wanted.name);
+    let known = records.find(file.real(), wanted.name)?;
     let is_new = edited.before.is_none();
     let fresh = Record {
+        format: 0,
         client: client.name.to_owned(),
         path: file.real().to_owned(),
         section: section.iter().map(|&key| key.to_owned()).collect(),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::package::Package;
 use super::world::{System, World};
 
 /// The path to write, and a notice if it will not last.
@@ -22,9 +23,9 @@ pub(super) fn program(world: &World) -> Program {
         .into_iter()
         .map(|folder| folder.join(name))
         .filter(|path| path.is_absolute() && std::fs::canonicalize(path).is_ok_and(|real| real == own));
-    let found = found.into_iter().find(|path| passing(world, path).is_none());
+    let found = found.into_iter().find(|path| short_lived_folder(world, path).is_none());
     let path = found.unwrap_or_else(|| plain(&own));
-    let notice = passing(world, &path).map(|what| {
+    let notice = short_lived_folder(world, &path).map(|what| {
         format!(
             "{} lies in {what}, and the entry stops working when that is cleaned; install mcp-ferry first",
             path.display()
@@ -41,24 +42,18 @@ pub(super) fn plain(path: &Path) -> PathBuf {
 }
 
 /// The kind of folder for passing files that a path lies in.
-fn passing(world: &World, path: &Path) -> Option<&'static str> {
-    let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy().to_lowercase()).collect();
-    let follows =
-        |first: &str, second: &str| parts.windows(2).any(|pair| pair[0] == first && pair[1].starts_with(second));
-    let has = |name: &str| parts.iter().any(|part| part == name);
+pub(crate) fn short_lived_folder(world: &World, path: &Path) -> Option<String> {
+    let package = Package::by_folders(&path.to_string_lossy()).filter(|package| package.is_cache);
+    if let Some(package) = package {
+        return Some(format!("the cache of {}", package.name));
+    }
+    let has = |name: &str| path.components().any(|part| part.as_os_str().eq_ignore_ascii_case(name));
     let temporary = std::fs::canonicalize(&world.temporary);
     let is_temporary = path.starts_with(&world.temporary) || temporary.is_ok_and(|folder| path.starts_with(folder));
-    if has("_npx") || follows("pnpm", "dlx") || parts.iter().any(|part| part.starts_with("bunx-")) {
-        Some("the cache of npx")
-    } else if follows("uv", "cache")
-        || follows(".cache", "uv")
-        || parts.iter().any(|part| part.starts_with("archive-v"))
-    {
-        Some("the cache of uvx")
-    } else if is_temporary || has("temp") {
-        Some("a folder for temporary files")
-    } else {
-        None
+    match () {
+        () if has(".cache") => Some("a cache".to_owned()),
+        () if is_temporary || has("temp") => Some("a folder for temporary files".to_owned()),
+        () => None,
     }
 }
 

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::edit::Piece;
-use crate::files;
+use super::edit::{Piece, Refusal};
+use crate::files::{self, Newer};
+
+/// The format of records.
+const FORMAT: u64 = 1;
 
 /// A longer record is none of ours.
 const LONGEST: usize = 1024 * 1024;
@@ -18,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What was done to a file for one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
+    /// [`FORMAT`], in files; the first versions wrote none.
+    #[serde(default)]
+    pub(super) format: u64,
     pub(super) client: String,
     /// The file, behind symbolic links.
     pub(super) path: PathBuf,
@@ -76,20 +82,26 @@ impl Records {
 
     /// All records. One that cannot be read is no record: its entry can still be taken out by its name.
     pub(super) fn all(&self) -> Vec<Record> {
+        self.paths().into_iter().filter_map(|path| read(&path).ok()?).collect()
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
         let names = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let mut paths: Vec<_> = names.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
         paths.sort();
-        let read = |path: PathBuf| serde_json::from_slice(&files::read(&path, LONGEST).ok()?).ok();
-        paths.into_iter().filter_map(read).collect()
+        paths
     }
 
-    pub(super) fn find(&self, path: &Path, name: &str) -> Option<Record> {
-        let bytes = files::read(&self.place(path, name), LONGEST).ok()?;
-        serde_json::from_slice(&bytes).ok().filter(|record: &Record| record.path == path && record.name == name)
+    pub(super) fn find(&self, path: &Path, name: &str) -> Result<Option<Record>, Refusal> {
+        let found = read(&self.place(path, name));
+        let found =
+            found.map_err(|newer| Refusal::new(format!("the record of the entry there {newer}; {}", files::UPDATE)))?;
+        Ok(found.filter(|record| record.path == path && record.name == name))
     }
 
     pub(super) fn save(&self, record: &Record) -> io::Result<()> {
-        files::replace(&self.place(&record.path, &record.name), &serde_json::to_vec_pretty(record)?)
+        let document = Record { format: FORMAT, ..record.clone() };
+        files::replace(&self.place(&record.path, &record.name), &serde_json::to_vec_pretty(&document)?)
     }
 
     /// Deletes a record and its copy.
@@ -103,8 +115,11 @@ impl Records {
         files::remove(&self.place(&record.path, &record.name))
     }
 
-    /// Deletes the copies that no record has.
+    /// Deletes the copies that no record has. A record of a newer version may have any of them.
     pub(super) fn sweep(&self) -> io::Result<()> {
+        if self.paths().iter().any(|path| read(path).is_err()) {
+            return Ok(());
+        }
         let kept: Vec<_> = self.all().into_iter().filter_map(|record| record.backup).collect();
         let copies = std::fs::read_dir(self.folder.join("backups"))?.flatten().map(|entry| entry.path());
         copies.filter(|path| !kept.contains(path)).try_for_each(|path| files::remove(&path))
@@ -147,6 +162,12 @@ impl Records {
         let key = format!("{}\0{name}", path.display());
         self.folder.join(format!("{}.json", &hash(key.as_bytes())[..32]))
     }
+}
+
+fn read(path: &Path) -> Result<Option<Record>, Newer> {
+    let Ok(bytes) = files::read(path, LONGEST) else { return Ok(None) };
+    files::check_format(&bytes, FORMAT)?;
+    Ok(serde_json::from_slice(&bytes).ok())
 }
 
 /// The hash by which a file is recognized.

@@ -1,6 +1,7 @@
 // Five bridges on one machine share one login, with a real authorization server, a real MCP server, and faults.
 //
-//   node oidc.mjs FERRY HOME     LIBFAKETIME in the environment names that library, for the clock that jumps
+//   node oidc.mjs FERRY HOME     LIBFAKETIME in the environment names that library, for the clock that jumps;
+//                                RELEASE_DOCUMENT is the address of the document that FERRY was built with
 
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
@@ -67,6 +68,12 @@ const GIVEN = {
   response_types: ["code"],
   grant_types: ["authorization_code", "refresh_token"],
 };
+// What a release publishes, at an address of its own.
+const BASE = "https://client.example/ferry";
+const DOCUMENT = `${BASE}/client-metadata.json`;
+const TEMPLATE = readFileSync(new URL("../../dist/client-metadata.json", import.meta.url), "utf8");
+const PUBLISHED = { [DOCUMENT]: JSON.parse(TEMPLATE.replaceAll("@BASE@", BASE)) };
+const BY_DOCUMENT = ["--client-metadata-url", DOCUMENT];
 const ONE_REFRESH = { ...NOTHING, refreshes: 1 };
 
 // The next faults at the token endpoint.
@@ -281,6 +288,43 @@ const scenarios = {
     assert.deepEqual(machine.since(before), ONE_REFRESH);
   }],
 
+  "a client ID metadata document: no registration, one tab; a step-up: one more tab": [{ lifetime: 60, documents: PUBLISHED }, async (machine) => {
+    await machine.five({ args: BY_DOCUMENT });
+    await machine.call();
+    assert.deepEqual(machine.since(), { ...ONE_LOGIN, registrations: 0 });
+    assert.deepEqual([...machine.world.clients], [DOCUMENT]);
+    const before = machine.look();
+    await machine.call("write");
+    assert.deepEqual(machine.since(before), { ...NOTHING, logins: 1, tabs: 1 });
+  }],
+
+  "a token of a client ID metadata document is refused: one refresh": [{ lifetime: 60, documents: PUBLISHED }, async (machine) => {
+    await machine.five({ args: [...BY_DOCUMENT, "--host", "127.0.0.1"] });
+    await machine.call();
+    const before = machine.look();
+    machine.world.refuse();
+    await machine.call();
+    assert.deepEqual(machine.since(before), ONE_REFRESH);
+  }],
+
+  "a client ID metadata document that cannot be fetched: one registration, one tab": [{ lifetime: 60, documents: {} }, async (machine) => {
+    await machine.five({ args: BY_DOCUMENT });
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+  }],
+
+  "a client ID metadata document without our path: one registration, one tab": [{ lifetime: 60, documents: PUBLISHED }, async (machine) => {
+    await machine.five({ args: [...BY_DOCUMENT, "--callback-path", "/elsewhere"] });
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+  }],
+
+  "no document where documents are taken: one registration, one tab": [{ lifetime: 60, documents: PUBLISHED }, async (machine) => {
+    await machine.five({ args: ["--client-metadata-url", "off"] });
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+  }],
+
   "a server of 2025-03-26 without metadata: one registration, one tab": [{ lifetime: 60, bare: true }, async (machine) => {
     await machine.five({ args: ["--scope", "mcp:read"] });
     await machine.call();
@@ -326,6 +370,33 @@ if (process.env.LIBFAKETIME) {
       assert.deepEqual(others, { registrations: 0, logins: 0, reuses: 0, tabs: 0 }, by);
       assert.ok(refreshes <= 1, `${refreshes} refreshes after ${by}`);
     }
+  }];
+}
+
+const { RELEASE_DOCUMENT } = process.env;
+if (RELEASE_DOCUMENT) {
+  const documents = { [RELEASE_DOCUMENT]: { ...PUBLISHED[DOCUMENT], client_id: RELEASE_DOCUMENT } };
+  scenarios["a release, without options: no registration, one tab"] = [{ lifetime: 60, documents }, async (machine) => {
+    await machine.five();
+    await machine.call();
+    assert.deepEqual(machine.since(), { ...ONE_LOGIN, registrations: 0 });
+    assert.deepEqual([...machine.world.clients], [RELEASE_DOCUMENT]);
+  }];
+  scenarios["a release whose document is not published yet: one registration, one tab"] = [{ lifetime: 60, documents: {} }, async (machine) => {
+    await machine.five();
+    await machine.call();
+    assert.deepEqual(machine.since(), ONE_LOGIN);
+  }];
+  scenarios["a login from before the release's document stays in use"] = [{ lifetime: 60, documents }, async (machine) => {
+    await machine.five({ args: ["--client-metadata-url", "off"] });
+    await machine.call();
+    await Promise.all(machine.sessions.splice(0).map((session) => session.close()));
+    const before = machine.look();
+    await machine.five();
+    await machine.call();
+    machine.world.refuse();
+    await machine.call();
+    assert.deepEqual(machine.since(before), ONE_REFRESH);
   }];
 }
 

@@ -22,9 +22,10 @@ const PATH = "/realms/ferry";
 // default the server refuses registrations with the scopes of a resource. `pushed`: authorization requests must be pushed (RFC 9126);
 // a number is how many seconds such a request is valid.
 // `loopback`: only this host may be in a redirect URI. `asForm`: the token endpoint answers with a form. `bare`: one origin, the default
-// endpoints of 2025-03-26, and no metadata of any kind; `client`: a client that is registered there already.
+// endpoints of 2025-03-26, and no metadata of any kind; `client`: a client that is registered there already. `documents`: client ID
+// metadata documents are taken; of these, by their address, no other can be fetched.
 export async function serve(shape = {}) {
-  const { lifetime = 5, grace = 0, forms = false, scopes = [], pushed, loopback, asForm, bare, client } = shape;
+  const { lifetime = 5, grace = 0, forms = false, scopes = [], pushed, loopback, asForm, bare, client, documents } = shape;
   const servers = { issuer: createServer(), resource: createServer() };
   for (const server of Object.values(servers)) await once(server.listen(0, "127.0.0.1"), "listening");
   const origin = (server) => `http://127.0.0.1:${server.address().port}`;
@@ -37,6 +38,7 @@ export async function serve(shape = {}) {
     url,
     lifetime,
     counts: { registrations: 0, logins: 0, refreshes: 0, reuses: 0, refused: 0, requests: 0 },
+    clients: new Set(), // the ids of those that got tokens
     errors: [], // what the token endpoint had to refuse
     authorizationHeaders: [], // of requests to the authorization server that carried somebody's own header
     token: async () => {}, // what happens at the token endpoint before it works: (params) => "lose" | "lose before" | 500 | …
@@ -66,9 +68,11 @@ export async function serve(shape = {}) {
     cookies: { keys: ["interop"] },
     ...(bare ? { routes: { authorization: "/authorize", registration: "/register" } } : {}),
     ...(client ? { clients: [client] } : {}),
+    ...(documents ? { fetch: async (url) => read(documents, String(url)) } : {}),
     ...(pushed > 1 ? { ttl: { PushedAuthorizationRequest: pushed } } : {}),
     features: {
       ...(pushed ? { pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true } } : {}),
+      ...(documents ? { clientIdMetadataDocument: { enabled: true, ack: "draft-02" } } : {}),
       devInteractions: { enabled: forms },
       registration: { enabled: true },
       revocation: { enabled: true },
@@ -92,6 +96,7 @@ export async function serve(shape = {}) {
   provider.on("registration_create.success", () => (world.counts.registrations += 1));
   provider.on("grant.success", ({ oidc }) => {
     world.counts[oidc.params.grant_type === "refresh_token" ? "refreshes" : "logins"] += 1;
+    world.clients.add(oidc.client.clientId);
   });
   provider.on("grant.error", (ctx, error) => {
     world.errors.push(`${error.error}: ${error.error_detail ?? error.error_description}`);
@@ -192,6 +197,12 @@ export async function serve(shape = {}) {
   if (bare) app.use(authorize);
   servers.resource.on("request", app);
   return world;
+}
+
+// What a server gets at the address of a document.
+function read(documents, url) {
+  const found = documents[url];
+  return found ? Response.json(found) : new Response("nothing here", { status: 404 });
 }
 
 function tools() {

@@ -47,7 +47,7 @@ fn status_of_one_server_is_in_words_and_its_exit_status_says_whether_it_can_be_u
 
     let (plain, json) = status();
     assert_eq!((plain.status.code(), json.status.code()), (Some(4), Some(4)), "nobody is signed in: {plain:?}");
-    assert_eq!(json_output(&json), json!([]));
+    assert_eq!(json_output(&json)["logins"], json!([]));
     assert!(stdout_text(&plain).contains(&format!("nobody is signed in to {url}")), "{plain:?}");
     assert!(stdout_text(&plain).contains(&format!("mcp-ferry login {url}")), "the cure: {plain:?}");
 
@@ -60,7 +60,7 @@ fn status_of_one_server_is_in_words_and_its_exit_status_says_whether_it_can_be_u
     {
         assert!(words.contains(text), "{text}: {words}");
     }
-    let login = &json_output(&json)[0];
+    let login = &json_output(&json)["logins"][0];
     assert_eq!((&login["account"], &login["state"]), (&json!("ann@example.com"), &json!("signed_in")));
     assert_eq!(login["expiresAt"].as_u64().unwrap() - login["obtainedAt"].as_u64().unwrap(), 3000);
 
@@ -83,7 +83,7 @@ fn status_of_one_server_is_in_words_and_its_exit_status_says_whether_it_can_be_u
     let (plain, json) = status();
     assert_eq!((plain.status.code(), json.status.code()), (Some(4), Some(4)), "{plain:?}");
     assert!(stdout_text(&plain).contains("nobody is signed in to"), "{plain:?}");
-    assert_eq!(json_output(&json)[0]["state"], "signed_out");
+    assert_eq!(json_output(&json)["logins"][0]["state"], "signed_out");
 }
 
 /// Whatever an ID token holds, it is no error.
@@ -106,7 +106,7 @@ fn an_account_is_shown_only_if_the_id_token_names_one() {
         let words = stdout_text(&login);
         assert_eq!(words.contains("\n  as "), account != Value::Null, "{shown}: {words}");
         let status = json_output(&machine.run(["status", &servers.url(), "--json"], ""));
-        assert_eq!(status[0]["account"], account, "{shown}");
+        assert_eq!(status["logins"][0]["account"], account, "{shown}");
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use serde_json::json;
+
 use crate::support::*;
 
 /// Runs the program to its end with nothing on stdin.
@@ -114,7 +116,7 @@ fn a_mistyped_word_gets_a_suggestion() {
 fn options_that_every_command_has_may_stand_before_it() {
     for arguments in [&["--debug", "status", "--json"][..], &["--log-level", "error", "status", "--json"]] {
         let output = run(arguments);
-        assert_eq!((output.status.code(), utf8(&output.stdout)), (Some(0), "[]\n"), "{output:?}");
+        assert_eq!((output.status.code(), &json_output(&output)["logins"]), (Some(0), &json!([])), "{output:?}");
     }
 }
 
@@ -145,7 +147,7 @@ fn the_configuration_file_may_have_options_of_one_command() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-ferry"));
     command.env_clear().env("MCP_FERRY_HOME", home.path()).stdin(std::process::Stdio::null());
     let status = command.arg("status").output().unwrap();
-    assert_eq!((utf8(&status.stdout), utf8(&status.stderr)), ("[]\n", ""), "{status:?}");
+    assert_eq!((&json_output(&status)["logins"], utf8(&status.stderr)), (&json!([]), ""), "{status:?}");
     let mut bridge = Bridge::to("http://127.0.0.1:9/mcp").home(home.path()).start();
     bridge.close_stdin();
     assert_eq!(bridge.wait_for_exit().stderr, "", "the bridge has no --json and says nothing of it");

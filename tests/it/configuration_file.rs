@@ -197,8 +197,9 @@ fn an_entry_that_is_not_a_url_is_a_warning_and_a_query_selects_its_own_entry() {
 #[test]
 fn a_command_flag_can_be_enabled_by_1_in_the_environment() {
     let machine = Machine::without_user();
-    for (value, shown) in [("1", "[]\n"), ("true", "[]\n"), ("0", "nobody is signed in anywhere\n")] {
+    for (value, start) in [("1", "{"), ("true", "{"), ("0", "nobody is signed in anywhere\n")] {
         let launch = machine.launch().env("MCP_FERRY_JSON", value).args(["status"]);
-        assert_eq!(String::from_utf8_lossy(&launch.run("").stdout), shown, "MCP_FERRY_JSON={value}");
+        let shown = stdout_text(&launch.run(""));
+        assert!(shown.starts_with(start), "MCP_FERRY_JSON={value}: {shown}");
     }
 }

@@ -29,7 +29,7 @@ fn status_distinguishes_an_ended_login_from_a_working_one() {
         let servers = OauthServers::start(Rules { refreshable, ..Rules::default() });
         let machine = Machine::with_user();
         let mut bridge = machine.logged_in(&servers);
-        let one = |machine: &Machine| json_output(&machine.run(["status", "--json"], ""))[0].clone();
+        let one = |machine: &Machine| json_output(&machine.run(["status", "--json"], ""))["logins"][0].clone();
         assert_eq!((&one(&machine)["state"], &one(&machine)["loggedIn"]), (&"signed_in".into(), &true.into()));
         assert_eq!(one(&machine)["server"], servers.url(), "the full URL");
         servers.records().lose_database();
@@ -52,7 +52,7 @@ fn status_names_the_issuer_that_the_users_credentials_belong_to() {
     bridge.finish();
     let (plain, json) = (machine.run(["status"], ""), machine.run(["status", "--json"], ""));
     let issuer = servers.issuer.url("");
-    assert_eq!(json_output(&json)[0]["credentialsBoundTo"], issuer);
+    assert_eq!(json_output(&json)["logins"][0]["credentialsBoundTo"], issuer);
     let plain = stdout_text(&plain);
     assert!(plain.lines().any(|line| line.contains("bound to") && line.contains(&issuer)), "{plain}");
 }
@@ -70,7 +70,7 @@ fn status_of_a_token_that_never_expires_is_shown() {
         let machine = Machine::with_user();
         machine.logged_in(&servers).finish();
         let (plain, json) = (machine.run(["status"], ""), machine.run(["status", "--json"], ""));
-        assert_eq!(json_output(&json)[0]["state"], "signed_in", "{shown}");
+        assert_eq!(json_output(&json)["logins"][0]["state"], "signed_in", "{shown}");
         assert!(stdout_text(&plain).contains("signed in"), "{shown}: {plain:?}");
     }
 }
@@ -78,5 +78,5 @@ fn status_of_a_token_that_never_expires_is_shown() {
 #[test]
 fn status_without_logins_is_an_empty_list() {
     let nothing = Machine::without_user().run(["status", "--json"], "");
-    assert_eq!(json_output(&nothing), Value::Array(Vec::new()));
+    assert_eq!(json_output(&nothing)["logins"], Value::Array(Vec::new()));
 }

@@ -169,14 +169,15 @@ fn with_parameters(mut url: Url, parameters: &[(String, String)]) -> String {
     url.into()
 }
 
-/// Requests the authorization URL once, without cookies, and does not follow redirects. Only worth it for a
-/// registration of an earlier run: the server knows a client that it registered a moment ago.
-pub(in crate::auth) async fn knows_client(fetch: &Fetch, url: &str) -> bool {
-    fetch.get_without_redirects(url).await.map_or(true, |reply| !is_unknown_client(&reply))
+/// Requests the authorization URL once, without cookies, and does not follow redirects. Only worth it for a document, or
+/// a registration of an earlier run: the server knows a client that it registered a moment ago. `by_document`: the server
+/// reads our redirect URIs in a document, and may not take them.
+pub(in crate::auth) async fn knows_client(fetch: &Fetch, url: &str, by_document: bool) -> bool {
+    fetch.get_without_redirects(url).await.map_or(true, |reply| !is_unknown_client(&reply, by_document))
 }
 
 /// Whether the page is an error that names an unknown client. Servers have no common form for this error.
-fn is_unknown_client(reply: &Reply) -> bool {
+fn is_unknown_client(reply: &Reply, by_document: bool) -> bool {
     if !matches!(reply.status.as_u16(), 400 | 401 | 403 | 404 | 422) || reply.bot_protection().is_some() {
         return false;
     }
@@ -184,5 +185,6 @@ fn is_unknown_client(reply: &Reply) -> bool {
     let client = ["client_id", "client id", "client", "application"].iter().any(|word| text.contains(word));
     let errors = ["invalid_client", "unauthorized_client", "invalid client", "unrecognized"];
     let unknown = ["unknown", "not found", "not registered", "does not exist"];
-    client && errors.iter().chain(&unknown).any(|word| text.contains(word))
+    let is_refused = by_document && ["redirect_uri", "redirect uri", "metadata"].iter().any(|word| text.contains(word));
+    is_refused || client && errors.iter().chain(&unknown).any(|word| text.contains(word))
 }

@@ -222,7 +222,7 @@ async fn an_unknown_client_is_noticed_before_a_browser_opens() {
     })
     .await;
     for (path, known) in [("/unknown", false), ("/also", false), ("/other", true), ("/moves", true), ("/page", true)] {
-        assert_eq!(knows_client(&fetch(), &format!("{}{path}", server.origin)).await, known, "{path}");
+        assert_eq!(knows_client(&fetch(), &format!("{}{path}", server.origin), false).await, known, "{path}");
     }
     assert_eq!(server.seen().len(), 5, "no redirect is followed");
 }

@@ -54,7 +54,8 @@ pub(super) fn find(cache: &Path, options: &McpRemoteOptions) -> Option<Record> {
     None
 }
 
-/// The directory of all versions since 0.3.2, then those of older versions, newest first.
+/// The directory of all versions since 0.3.2, then those of older versions, newest first. A directory of a later format
+/// is not read.
 fn folders(cache: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
     let found = entries.filter_map(|entry| {
@@ -62,6 +63,13 @@ fn folders(cache: &Path) -> Vec<PathBuf> {
         let version = name.strip_prefix("mcp-remote-")?;
         let numbers: Vec<u64> = match version {
             "v1" => vec![u64::MAX],
+            later if later.starts_with('v') => {
+                log::info!(
+                    "logins of mcp-remote in {} are in a format of its own that is not known",
+                    entry.path().display()
+                );
+                return None;
+            }
             _ => version.split(['.', '-']).map(|part| part.parse().unwrap_or_default()).collect(),
         };
         Some((numbers, entry.path()))

@@ -28,10 +28,12 @@ pub(super) async fn authorization_url(
         return push(context, request, &endpoint).await;
     }
     let url = request.url(login)?;
-    // An authorization server that has lost our registration refuses this request, which is sent without a browser.
-    if request.client.origin == Origin::Dynamic
+    // An authorization server that has lost our registration, or cannot read the document, refuses this request, which
+    // is sent without a browser.
+    let by_document = request.client.origin == Origin::MetadataDocument;
+    if request.client.origin != Origin::Given
         && !context.known_clients.lock().contains(&request.client.client_id)
-        && !authorization::knows_client(context.fetch().await, &url).await
+        && !authorization::knows_client(context.fetch().await, &url, by_document).await
     {
         return Err(LoginError::ClientUnknown);
     }

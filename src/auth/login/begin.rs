@@ -85,8 +85,9 @@ pub(super) async fn begin(
     adjustments: &mut Adjustments,
     options: &LoginOptions,
 ) -> Result<(Callback, AuthorizationRequest), LoginError> {
-    check_page(context, &context.discover().await?).await?;
-    let ports = context.account.key().ports();
+    let discovered = context.discover().await?;
+    check_page(context, &discovered).await?;
+    let ports = register::ports(context, &discovered.issuer, adjustments.not_by_document).await;
     let listener = match Listener::bind(&context.options.callback, &ports) {
         Err(error) if options.is_pasted() => {
             log::info!("{error}");

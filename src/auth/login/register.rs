@@ -5,7 +5,7 @@ use crate::auth::account::Transaction;
 use crate::auth::discovery::Discovered;
 use crate::auth::login_context::LoginContext;
 use crate::auth::record::{Client, Issuer, Origin, Record};
-use crate::auth::registration::{RegistrationError, RegistrationRequest};
+use crate::auth::registration::{self, RegistrationError, RegistrationRequest};
 use crate::auth::store::StoreError;
 
 /// Registers, and keeps the registration at once: the next login needs no other. `redirect_uri`: the one to use; `None`
@@ -39,7 +39,10 @@ pub(super) async fn request(
     let scopes = discovered.scopes.to_register(login, &discovered.issuer, record.requested_of(&discovered.issuer));
     let wanted = RegistrationRequest { redirect_uris: &redirect_uris, scopes: &scopes, skip_metadata_document };
     let client = context.register(&discovered.issuer, wanted).await?;
-    context.known_clients.lock().insert(client.client_id.clone());
+    // Whether the authorization server can read a document is not known yet.
+    if client.origin == Origin::Dynamic {
+        context.known_clients.lock().insert(client.client_id.clone());
+    }
     Ok(client)
 }
 
@@ -52,6 +55,16 @@ pub(super) async fn keep(
 ) -> Result<(), StoreError> {
     let record = transaction.record.clone().with_registration(issuer, client);
     transaction.note(Record { server, ..record }).await.map(drop)
+}
+
+/// The ports to listen on: those of a document that becomes our client, otherwise those that are registered.
+pub(super) async fn ports(context: &LoginContext, issuer: &Issuer, skip_metadata_document: bool) -> [u16; 3] {
+    let own = context.account.key().ports();
+    let redirect_uris = [context.options.callback.redirect_uri(own[0])];
+    let wanted = RegistrationRequest { redirect_uris: &redirect_uris, scopes: &[], skip_metadata_document };
+    let is_registered = context.account.record().await.registered_with(issuer).is_some();
+    let document = registration::document(issuer, &context.options.login, wanted);
+    if document.is_some() && !is_registered { registration::PORTS } else { own }
 }
 
 /// The redirect URI to use, and those of the other ports that a later login may need.

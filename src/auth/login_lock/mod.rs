@@ -15,15 +15,15 @@ use super::account::Account;
 use super::expiry::now;
 use super::store::{Key, Lock, Store, StoreError};
 use crate::log::{self, Secret};
-use ration::Ration;
+use ration::{HOUR, Ration};
 
 pub(super) use ration::TabReason;
 
 /// How often waiting processes look.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// After this many seconds an authorization request cannot be finished any more.
-const PENDING_LIFETIME: u64 = 600;
+/// After this an authorization request cannot be finished any more.
+const PENDING_LIFETIME: Duration = Duration::from_secs(600);
 
 /// The files beside the login's record, by their endings.
 const LOCK: &str = "login.lock";
@@ -156,7 +156,7 @@ impl LoginLock {
             let _changing = store.lock_beside(key, PENDING).ok()?;
             let mut pending = pending(store, key).filter(|pending| pending.state == state)?;
             change(&mut pending);
-            store.write_beside(key, PENDING, &pending).ok()
+            store.write_beside(key, PENDING, &pending, PENDING_LIFETIME).ok()
         };
         // If it cannot be saved and this process is killed just now, the next process begins a new login.
         self.account.on_disk(save).await.ok();
@@ -215,7 +215,9 @@ impl LoginLock {
             Ok(Ok(claimed)) => claimed,
             Ok(Err(error)) | Err(error) => {
                 log::warn!("{error}; {}", error.hint());
-                Ok(())
+                // How many tabs the newer version has opened is not known.
+                let is_unknown = matches!(error, StoreError::Newer(_)) && reason != TabReason::AskedFor;
+                if is_unknown { Err(Duration::from_secs(HOUR)) } else { Ok(()) }
             }
         }
     }
@@ -242,13 +244,13 @@ fn change_ration<T>(store: &Store, key: &Key, change: impl FnOnce(&mut Ration) -
     let _changing = store.lock_beside(key, RATION)?;
     let mut ration = ration(store, key);
     let result = change(&mut ration);
-    store.write_beside(key, RATION, &ration).map(|()| result)
+    store.write_beside(key, RATION, &ration, Duration::from_secs(HOUR)).map(|()| result)
 }
 
 fn pending(store: &Store, key: &Key) -> Option<PendingLogin> {
     let pending: PendingLogin = store.read_beside(key, PENDING)?;
     let age = now().checked_sub(pending.begun_at);
-    age.is_some_and(|age| age < PENDING_LIFETIME).then_some(pending)
+    age.is_some_and(|age| age < PENDING_LIFETIME.as_secs()).then_some(pending)
 }
 
 /// The right to log in. If it is dropped without [`LoginGuard::release`], as when the process is killed, the next
@@ -263,11 +265,18 @@ impl LoginGuard {
     /// Saves the login under way for the process that may have to finish it.
     pub(super) async fn save_pending(&self, pending: PendingLogin) -> Result<(), StoreError> {
         let account = &self.login.account;
-        account.note_kept(account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending)).await?)
+        account.note_kept(
+            account.on_disk(move |store, key| store.write_beside(key, PENDING, &pending, PENDING_LIFETIME)).await?,
+        )
     }
 
     /// The login has ended, successfully or not: removes it from the disk and lets the next process log in.
     pub(super) async fn release(self) {
+        let is_newer = self.login.account.on_disk(|store, key| store.is_newer_beside(key, PENDING)).await;
+        // It was there before, and kept this login from being saved.
+        if is_newer.unwrap_or_default() {
+            return;
+        }
         if let Err(error) = self.login.remove_pending().await {
             log::warn!("{error}");
         }

@@ -56,7 +56,7 @@ async fn a_login_too_old_to_finish_is_none() {
     let home = tempfile::tempdir().unwrap();
     let login = login_lock(home.path());
     let guard = own(&login).await;
-    guard.save_pending(PendingLogin { begun_at: now() - PENDING_LIFETIME, ..pending() }).await.unwrap();
+    guard.save_pending(PendingLogin { begun_at: now() - PENDING_LIFETIME.as_secs(), ..pending() }).await.unwrap();
     assert_eq!(login.pending().await, None);
 }
 
@@ -69,7 +69,7 @@ async fn a_file_of_an_earlier_version_is_read() {
     old["verifier"] = "v".into();
     old["redirect_uri"] = "http://localhost:4000/oauth/callback".into();
     old["opened_at"] = 1.into();
-    login.account.store().write_beside(login.account.key(), PENDING, &old).unwrap();
+    login.account.store().write_beside(login.account.key(), PENDING, &old, PENDING_LIFETIME).unwrap();
     assert_eq!(login.pending().await, Some(written));
 }
 

@@ -1,6 +1,7 @@
 //! Which client ID do we use at an authorization server? One from the user, the URL of a client ID metadata document,
 //! or one from dynamic client registration (RFC 7591), in this order.
 
+mod document;
 mod dynamic;
 
 use super::fetch::Fetch;
@@ -9,6 +10,8 @@ use super::record::{Client, Issuer, Origin};
 use super::settings::Login;
 use super::token::AuthMethod;
 
+pub use document::release_document;
+pub(super) use document::{PORTS, document};
 pub(super) use dynamic::{RegistrationError, RegistrationRequest};
 
 /// Returns the client to use. A client ID is never invented: it comes from the user, a document or the authorization
@@ -31,7 +34,7 @@ pub(super) async fn register(
             ..Client::default()
         });
     }
-    if let Some(url) = metadata_document(issuer, login, request) {
+    if let Some(url) = document(issuer, login, request) {
         return Ok(Client {
             client_id: url.to_owned(),
             token_endpoint_auth_method: Some(AuthMethod::None.name().to_owned()),
@@ -49,13 +52,7 @@ pub(super) async fn register(
 /// Whether [`register`] would ask the authorization server for a new registration.
 pub(super) fn is_dynamic(issuer: &Issuer, login: &Login, request: RegistrationRequest<'_>) -> bool {
     let has_endpoint = Metadata::of(issuer).text("registration_endpoint").is_some();
-    has_endpoint && login.client_id.is_none() && metadata_document(issuer, login, request).is_none()
-}
-
-/// The client ID metadata document, if it can be used at this authorization server.
-fn metadata_document<'a>(issuer: &Issuer, login: &'a Login, request: RegistrationRequest<'_>) -> Option<&'a str> {
-    let is_supported = Metadata::of(issuer).flag("client_id_metadata_document_supported");
-    login.client_metadata_url.as_deref().filter(|_| is_supported && !request.skip_metadata_document)
+    has_endpoint && login.client_id.is_none() && document(issuer, login, request).is_none()
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use crate::files::Newer;
+
 /// The store, its locks or the system's keychain failed. Nothing secret is in the text.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -13,7 +15,7 @@ pub enum StoreError {
     #[error("{} cannot be used: {cause}", .path.display())]
     Read { path: PathBuf, cause: String },
     /// A newer version of this program has written the file, and may have kept more in it than this one understands.
-    #[error("the login in {} was written by a newer version of mcp-ferry", .0.display())]
+    #[error("the login in {} {Newer}", .0.display())]
     Newer(PathBuf),
     /// Another process holds the lock for too long.
     #[error("another mcp-ferry process has held the lock of this login for {0} seconds")]
@@ -50,7 +52,8 @@ impl StoreError {
             },
             Self::Read { .. } => "mend that file or folder, or set MCP_FERRY_HOME to a folder that only you can change",
             Self::Newer(_) => {
-                "use the newer version here too; `mcp-ferry logout --all` removes the file, and its login with it"
+                "update mcp-ferry here too, `mcp-ferry status` names the command; `mcp-ferry logout --all` removes the \
+                 file, and its login with it"
             }
             Self::Ending => "start it again",
             Self::Busy(_) => "try again; if it stays so, end the other mcp-ferry processes",

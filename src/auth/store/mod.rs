@@ -20,14 +20,14 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::record::Record;
-use crate::files::{self, Reservation, Stamp, replace};
+use crate::files::{self, Reservation, Stamp, check_format, replace};
 use crate::log;
 
 pub(super) use error::StoreError;
 pub(super) use key::Key;
 pub(super) use lock::Lock;
 
-/// The version of the file format. A file with another one was written by another version of this program.
+/// The format of all files of a login.
 const FORMAT: u64 = 1;
 
 /// A longer file is not ours.
@@ -173,11 +173,8 @@ impl Store {
         };
         files::warn_if_readable(&path);
         // Without the parser's error, which may quote secrets from the file.
-        let file: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        if file["format"].as_u64().is_some_and(|format| format > FORMAT) {
-            return Err(StoreError::Newer(path));
-        }
-        let Ok(envelope) = serde_json::from_value::<Envelope>(file) else {
+        check_format(&bytes, FORMAT).map_err(|_| StoreError::Newer(path.clone()))?;
+        let Ok(envelope) = serde_json::from_slice::<Envelope>(&bytes) else {
             log::warn!("the login in {} is damaged; it is not used", path.display());
             return Ok(None);
         };
@@ -234,16 +231,39 @@ impl Store {
         Lock::acquire_blocking(&self.beside(key, &format!("{ending}.lock")), CHANGED)
     }
 
-    /// Reads another file of the same login; `None` if it is missing or damaged.
+    /// Reads another file of the same login; `None` if it is missing, damaged or of a newer version.
     pub(super) fn read_beside<T: DeserializeOwned>(&self, key: &Key, ending: &str) -> Option<T> {
         self.check().ok()?;
-        serde_json::from_slice(&files::read(&self.beside(key, ending), LONGEST_FILE).ok()?).ok()
+        let bytes = files::read(&self.beside(key, ending), LONGEST_FILE).ok()?;
+        check_format(&bytes, FORMAT).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
-    /// Writes another file of the same login, as durably as the record.
-    pub(super) fn write_beside<T: Serialize>(&self, key: &Key, ending: &str, value: &T) -> Result<(), StoreError> {
+    /// Whether a newer version has written another file of the same login.
+    pub(super) fn is_newer_beside(&self, key: &Key, ending: &str) -> bool {
+        let bytes = files::read(&self.beside(key, ending), LONGEST_FILE);
+        bytes.is_ok_and(|bytes| check_format(&bytes, FORMAT).is_err())
+    }
+
+    /// Writes another file of the same login, as durably as the record. What it holds is of use for `lifetime`: for so
+    /// long a file of a newer version is not overwritten.
+    pub(super) fn write_beside<T: Serialize>(
+        &self,
+        key: &Key,
+        ending: &str,
+        value: &T,
+        lifetime: Duration,
+    ) -> Result<(), StoreError> {
         let path = self.beside(key, ending);
-        let written = serde_json::to_vec(value).map_err(std::io::Error::from).and_then(|bytes| replace(&path, &bytes));
+        let age = || std::fs::metadata(&path).ok()?.modified().ok()?.elapsed().ok();
+        if age().is_none_or(|age| age < lifetime) && self.is_newer_beside(key, ending) {
+            return Err(StoreError::Newer(path));
+        }
+        let document = serde_json::to_value(value).map(|mut document| {
+            document["format"] = FORMAT.into();
+            document.to_string()
+        });
+        let written = document.map_err(std::io::Error::from).and_then(|text| replace(&path, text.as_bytes()));
         written.map_err(|error| not_written(path, &error))
     }
 

@@ -7,14 +7,16 @@ use super::finding::{Finding, fine, origin, quoted, shown, skipped};
 use super::processes::Process;
 use crate::auth::kept_logins;
 use crate::doctor::{Code, Section, Step};
-use crate::install::{World, list};
+use crate::install::{Package, World, list};
 use crate::{files, log};
 
 /// This machine.
 pub(super) fn section(world: &World, processes: Option<&[Process]>) -> Section {
     let home = world.records.parent().unwrap_or(&world.home).to_owned();
     let version = concat!("mcp-ferry ", env!("CARGO_PKG_VERSION"));
+    let package = Package::of(&world.program);
     let mut steps = vec![fine("program", format!("{version}, {}", shown(world, &world.program)))];
+    steps.push(fine("installed", format!("{}; update: {}", package.name, package.update)));
     steps.push(folder(world, &home));
     for (name, path) in [("config", home.join("config.toml")), ("logs", home.join("logs"))] {
         let there = if path.exists() { "" } else { ", which is not there" };
@@ -74,7 +76,11 @@ fn logins(world: &World, home: &Path) -> Vec<Step> {
         if let Some(problem) = &login.problem {
             let name = shown(world, &login.path);
             let problem = format!("cannot be used: {}", log::foreign(problem));
-            let finding = Finding::warning(Code::StoreDamaged, problem).fix(format!("rm {}", quoted(&login.path)));
+            let finding = if login.is_newer {
+                Finding::warning(Code::StoreNewer, problem).fix(Package::of(&world.program).update)
+            } else {
+                Finding::warning(Code::StoreDamaged, problem).fix(format!("rm {}", quoted(&login.path)))
+            };
             steps.push(finding.step("logins", &name, &format!("the login in {name}")));
         } else if login.state == "ended" {
             let fix = format!("mcp-ferry login {}", log::shell_word(&login.server));

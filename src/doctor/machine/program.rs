@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::finding::{Finding, replace_mcp_remote, shown};
 use super::passing::{self, Passing};
 use crate::doctor::Code;
-use crate::install::{Entry, Scanned, System, World, base_name};
+use crate::install::{Entry, Scanned, System, World, base_name, short_lived_folder};
 use crate::log;
 
 /// Node.js before this version does not run today's MCP programs.
@@ -78,11 +78,10 @@ fn missing(world: &World, scanned: &Scanned, entry: &Entry, program: &str) -> Fi
         return Finding::failure(Code::OneString, problem).fix(fix);
     }
     let name = log::foreign_name(program);
-    let is_cached = ["_npx", ".cache", "Temp", "archive-v", "dlx"].iter().any(|part| program.contains(part));
-    let why = match () {
-        () if is_cached => "; it lay in a cache that has been cleaned",
-        () if program.starts_with('~') => "; clients do not know what ~ stands for",
-        () => "",
+    let why = match short_lived_folder(world, Path::new(program)) {
+        Some(what) => format!("; it lay in {what}, which has been cleaned"),
+        None if program.starts_with('~') => "; clients do not know what ~ stands for".to_owned(),
+        None => String::new(),
     };
     let problem = format!("starts {name}, which is not there{why}");
     Finding::failure(Code::BinaryGone, problem).fix(install_again(scanned, entry, &file))

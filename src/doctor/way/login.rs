@@ -147,7 +147,7 @@ fn registration(way: &Way<'_>, survey: &Survey, steps: &mut Steps) -> Result<(),
     let documents = if survey.takes_documents { ", or a client id metadata document" } else { "" };
     match survey.registration {
         Registration::Given => steps.note("register", "your client id"),
-        Registration::Document => steps.note("register", "your client id metadata document"),
+        Registration::Document => steps.note("register", "a client id metadata document"),
         Registration::Dynamic => steps.note("register", format!("programs register themselves{documents}")),
         Registration::Closed => {
             let issuer = log::foreign_name(&survey.issuer);

@@ -13,9 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
-use crate::files;
+use crate::files::{self, Newer};
 use crate::log;
 use crate::translate::to_modern::results;
+
+/// The format of the files.
+const FORMAT: u64 = 1;
 
 /// After this the era and the transport are found out anew.
 const FINDINGS_HOLD: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -82,6 +85,8 @@ pub(crate) struct Record {
     pub(crate) translated: bool,
     /// Seconds since 1970.
     saved: u64,
+    /// [`FORMAT`], in files.
+    format: u64,
 }
 
 impl Record {
@@ -125,10 +130,14 @@ impl Record {
         }
     }
 
-    fn read(path: &Path) -> Option<Self> {
-        files::check_folder(path.parent()?).ok()?;
-        let bytes = files::read(path, LONGEST_FILE).ok()?;
-        serde_json::from_slice(&bytes).ok()
+    /// `None` if there is no file, or one that is damaged.
+    fn read(path: &Path) -> Result<Option<Self>, Newer> {
+        let is_safe = path.parent().is_some_and(|folder| files::check_folder(folder).is_ok());
+        let Some(bytes) = files::read(path, LONGEST_FILE).ok().filter(|_| is_safe) else { return Ok(None) };
+        match serde_json::from_slice::<Self>(&bytes) {
+            Ok(record) if record.format <= FORMAT => Ok(Some(record)),
+            _ => files::check_format(&bytes, FORMAT).map(|()| None),
+        }
     }
 
     /// The result of `initialize` for a client that requests this revision, from whichever result there is. `name`: the
@@ -145,8 +154,19 @@ impl Record {
 impl Memory {
     /// Reads the file of this name (`Authorizer::name`): what a server tells one login is not for another.
     pub(crate) fn load(home: Option<&Path>, name: &str) -> Self {
-        let path = home.map(|home| folder(home).join(format!("{name}.json")));
-        let record = path.as_deref().and_then(Record::read);
+        let mut path = home.map(|home| folder(home).join(format!("{name}.json")));
+        let record = match path.as_deref().map_or(Ok(None), Record::read) {
+            Ok(record) => record,
+            Err(newer) => {
+                let file = path.take().unwrap_or_default();
+                log::warn!(
+                    "what is known of the server in {} {newer}, and is not used; {}",
+                    file.display(),
+                    files::UPDATE
+                );
+                None
+            }
+        };
         let memory = Self(Arc::new(Inner {
             path,
             is_on_disk: Arc::new(AtomicBool::new(record.is_some())),
@@ -200,9 +220,10 @@ impl Memory {
         writes.spawn_blocking(move || {
             let _file = file.lock();
             // Read again: other processes write to it too.
-            let mut record = Record::read(&path).unwrap_or_default();
+            let Ok(record) = Record::read(&path) else { return };
+            let mut record = record.unwrap_or_default();
             record.change(&change);
-            record.saved = now();
+            (record.saved, record.format) = (now(), FORMAT);
             let written = serde_json::to_vec(&record).map_err(std::io::Error::from);
             match written.and_then(|bytes| files::replace_cache(&path, &bytes)) {
                 Ok(()) => is_on_disk.store(true, Ordering::Relaxed),

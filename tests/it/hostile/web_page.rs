@@ -268,7 +268,7 @@ fn no_text_of_an_authorization_server_is_shown_raw_or_long() {
 /// The output of a command: JSON has its texts whole, for scripts, but nothing raw.
 #[track_caller]
 fn assert_harmless_output(place: &str, text: &str) {
-    if text.starts_with('[') {
+    if text.starts_with('{') {
         assert!(!text.contains(is_raw), "{place}: {}", text.escape_debug());
     } else {
         assert_harmless(place, text);

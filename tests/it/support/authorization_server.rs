@@ -354,16 +354,17 @@ impl Shared {
     /// The authorization endpoint: redirects the browser back with a code at once.
     fn log_in(&self, exchange: Exchange) {
         let mut parameters = query(exchange.path());
-        let (pushed_only, without_metadata) = {
+        let (pushed_only, without_metadata, reads_no_document) = {
             let odd = &self.rules.lock().unwrap().odd;
-            (odd.pushed_only, odd.without_metadata)
+            (odd.pushed_only, odd.without_metadata, odd.reads_no_document)
         };
         let mut records = self.records.lock().unwrap();
         if pushed_only || parameter(&parameters, "request_uri").is_some() {
             parameters = records.use_pushed(&parameters);
         }
         let given = |name: &str| parameter(&parameters, name).unwrap_or_default();
-        if !records.knows_client(&given("client_id"), &given("redirect_uri")) {
+        let is_unreadable = reads_no_document && given("client_id").starts_with("https://");
+        if is_unreadable || !records.knows_client(&given("client_id"), &given("redirect_uri")) {
             drop(records);
             let error = r#"{"error":"invalid_client","error_description":"no such client"}"#;
             return exchange.json_with_status("400 Bad Request", error);

@@ -36,7 +36,7 @@ mod web;
 pub(crate) use authorization_server::{Era, Fault, OauthServers, Rules};
 pub(crate) use bridge::{Bridge, Exit};
 pub(crate) use browser::{Browser, Tab, follow, follow_when_reachable, get};
-pub(crate) use diagnosis::{Diagnosis, diagnose, diagnose_at};
+pub(crate) use diagnosis::{Diagnosis, check_schema, diagnose, diagnose_at};
 pub(crate) use exchange::{Events, Exchange};
 pub(crate) use frames::{Frame, FrameConnection, FrameRequest, FrameServer, frame, head, push_length};
 pub(crate) use http_sse::{HTTP_SSE_REVISION, HttpSse};

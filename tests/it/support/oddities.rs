@@ -8,6 +8,7 @@ pub(crate) type Format = fn(&Value) -> (&'static str, String);
 type Registration = dyn Fn(&mut Value) -> Option<&'static str> + Send + Sync;
 
 /// By default there is nothing odd.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Oddities {
     /// Changes what is registered, or refuses it with this body and status 400.
     pub(crate) registration: Box<Registration>,
@@ -19,6 +20,8 @@ pub(crate) struct Oddities {
     pub(crate) moved: Vec<(&'static str, &'static str, String)>,
     /// The MCP server is its own authorization server, as in 2025-03-26, and has no metadata of any kind.
     pub(crate) without_metadata: bool,
+    /// Client ID metadata documents cannot be fetched.
+    pub(crate) reads_no_document: bool,
     /// Content type and text of a response of the token endpoint.
     pub(crate) token_format: Option<Format>,
 }
@@ -31,6 +34,7 @@ impl Default for Oddities {
             pushed_only: false,
             moved: Vec::new(),
             without_metadata: false,
+            reads_no_document: false,
             token_format: None,
         }
     }

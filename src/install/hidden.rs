@@ -67,12 +67,16 @@ fn hide_value(name: &str, value: &Value, kind: Kind, hidden: &mut Vec<(String, S
         Value::Table(members) => {
             let is_named = VARIABLES.contains(&name) || HEADERS.contains(&name);
             let kind = if is_named && kind == Kind::Any { Kind::Named } else { kind };
-            members.iter().for_each(|(name, value)| hide_value(name, value, kind, hidden));
+            for (name, value) in members {
+                hide_value(name, value, kind, hidden);
+            }
         }
         Value::List(items) => {
             let words: Vec<&str> = items.iter().filter_map(Value::as_text).collect();
             hide_arguments(&words, hidden);
-            items.iter().for_each(|item| hide_value("", item, kind, hidden));
+            for item in items {
+                hide_value("", item, kind, hidden);
+            }
         }
         _ => {}
     }

@@ -194,7 +194,7 @@ fn leading_port(text: &str) -> Option<u16> {
 
 fn looks_like_an_address(arg: &OsStr) -> bool {
     let text = arg.to_string_lossy();
-    text.contains("://") || text.contains("${")
+    text.contains("://") || text.contains("${") || text.contains("{env:")
 }
 
 /// Whether this asks for the help or the version. clap adds these options to a command when it reads arguments.

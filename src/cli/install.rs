@@ -26,12 +26,6 @@ pub struct InstallCommand {
     #[arg(value_name = "URL", required_unless_present_any = ["list", "replace_mcp_remote"])]
     pub url: Option<String>,
 
-    /// The client's name in --list (repeatable)
-    ///
-    /// Without a name, a person at a terminal sees what was found and is asked.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = client(), hide_possible_values = true)]
-    pub client: Vec<String>,
-
     /// Add it to every client that is found
     #[arg(long, value_parser = bool::parser(), conflicts_with = "client")]
     pub all: bool,
@@ -56,17 +50,9 @@ pub struct InstallCommand {
     #[arg(long, value_parser = bool::parser())]
     pub secrets_stdin: bool,
 
-    /// Show what would change, and change nothing
-    #[arg(long, value_parser = bool::parser())]
-    pub dry_run: bool,
-
-    /// Do not ask before files are changed
-    #[arg(long, short, value_parser = bool::parser())]
-    pub yes: bool,
-
-    /// Print JSON
-    #[arg(long, value_parser = bool::parser())]
-    pub json: bool,
+    /// Which files are changed, and how.
+    #[command(flatten)]
+    pub changes: Changes,
 
     /// The options of the bridge as words of the entry.
     #[arg(skip)]
@@ -87,9 +73,21 @@ pub struct UninstallCommand {
     #[arg(value_name = "NAME|URL")]
     pub url: String,
 
+    /// Which files are changed, and how.
+    #[command(flatten)]
+    pub changes: Changes,
+
+    /// The options that every command has.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Which files of clients are changed, and how.
+#[derive(Debug, Args)]
+pub struct Changes {
     /// The client's name in `install --list` (repeatable)
     ///
-    /// Without a name, it is taken out of all clients.
+    /// Without a name, install shows a person at a terminal what was found and asks; uninstall means all clients.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = client(), hide_possible_values = true)]
     pub client: Vec<String>,
 
@@ -104,10 +102,6 @@ pub struct UninstallCommand {
     /// Print JSON
     #[arg(long, value_parser = bool::parser())]
     pub json: bool,
-
-    /// The options that every command has.
-    #[command(flatten)]
-    pub options: Options,
 }
 
 /// The names of clients.
@@ -132,7 +126,11 @@ pub(super) fn entry(typed: &ArgMatches, bridge: &Command) -> Result<Vec<String>,
         }
         let is_path = typed.try_get_many::<PathBuf>(id).is_ok();
         for value in typed.get_raw(id).into_iter().flatten() {
-            let value = if is_path { absolute_path(value) } else { value.to_str().map(document) };
+            let value = match id {
+                _ if is_path => absolute_path(value),
+                "token_command" => value.to_str().map(command),
+                _ => value.to_str().map(document),
+            };
             let value = value.ok_or_else(|| Error::Usage(format!("the value of --{long} is not a text in UTF-8")))?;
             // An option behind an option would be its value.
             if value.starts_with('-') {
@@ -158,4 +156,41 @@ fn absolute_path(typed: &OsStr) -> Option<String> {
 fn document(value: &str) -> String {
     let file = value.strip_prefix('@').and_then(|path| absolute_path(OsStr::new(path)));
     file.map_or_else(|| value.to_owned(), |path| format!("@{path}"))
+}
+
+/// A command whose program means the same in every folder, if it is named by its path.
+fn command(typed: &str) -> String {
+    let quote = typed.chars().next().filter(|c| ['"', '\''].contains(c));
+    let start = quote.map_or(0, char::len_utf8);
+    let is_end = |c: char| quote.map_or_else(|| c.is_whitespace(), |quote| c == quote);
+    let end = typed[start..].find(is_end).map_or(typed.len(), |length| start + length);
+    let program = &typed[start..end];
+    let is_path = program.contains('/') || (cfg!(windows) && program.contains('\\'));
+    let path = absolute_path(OsStr::new(program)).filter(|_| is_path);
+    // A backslash before the space: the name of the program goes on.
+    let Some(path) = path.filter(|path| path != program && !program.ends_with('\\')) else { return typed.to_owned() };
+    match quote {
+        None if path.contains(char::is_whitespace) => format!("\"{path}\"{}", &typed[end..]),
+        _ => [&typed[..start], &path, &typed[end..]].concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_a_program_becomes_absolute_and_its_name_stays() {
+        let path = absolute("bin/tok.sh").unwrap().to_str().unwrap().to_owned();
+        for (typed, expected) in [
+            ("bin/tok.sh -x ./y", format!("{path} -x ./y")),
+            ("'bin/tok.sh' a", format!("'{path}' a")),
+            ("tok.sh ./y", "tok.sh ./y".to_owned()),
+            ("~/tok.sh", "~/tok.sh".to_owned()),
+            ("${DIR}/tok.sh", "${DIR}/tok.sh".to_owned()),
+            ("", String::new()),
+        ] {
+            assert_eq!(command(typed), expected, "{typed}");
+        }
+    }
 }

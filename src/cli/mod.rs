@@ -26,7 +26,7 @@ pub use account::{LoginCommand, LogoutCommand, StatusCommand};
 pub use call::{CallCommand, ToolsCommand};
 pub use command::{BridgeCommand, Command, tree};
 pub use doctor::DoctorCommand;
-pub use install::{InstallCommand, UninstallCommand};
+pub use install::{Changes, InstallCommand, UninstallCommand};
 pub use login::Login;
 pub use options::{Connection, Credentials, Logging, Network, Options, Tools};
 pub use parse::{ParseError, Parsed, parse};

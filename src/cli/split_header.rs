@@ -112,7 +112,8 @@ fn is_continuation(arg: &str) -> bool {
 /// Whether an argument can belong to a header that may be whole: it is no option, no address and no port.
 fn is_further_part(arg: &str) -> bool {
     let is_port = arg.parse().is_ok_and(|port: u16| port >= LOWEST_PORT);
-    !(arg.starts_with('-') || arg.contains("://") || arg.starts_with("${") || is_port)
+    let is_place = arg.starts_with("${") || arg.starts_with("{env:");
+    !(arg.starts_with('-') || arg.contains("://") || is_place || is_port)
 }
 
 /// Whether a header's value is an authentication scheme without a credential.

@@ -30,12 +30,19 @@ pub(super) fn headers(typed: &Credentials) -> Result<Headers, Error> {
     Ok(headers)
 }
 
+/// Whether a text is of the form `Name: value`.
+pub(crate) fn is_header(text: &str) -> bool {
+    name_and_value(text).is_some()
+}
+
+fn name_and_value(header: &str) -> Option<(HeaderName, &str)> {
+    let (name, value) = unquoted(header).split_once(':')?;
+    Some((HeaderName::try_from(unquoted(name)).ok()?, value.trim()))
+}
+
 /// Adds one header. `origin` is the option or the file that it comes from.
 fn add(headers: &mut Headers, header: &str, origin: &str) {
-    let parsed = unquoted(header)
-        .split_once(':')
-        .and_then(|(name, value)| Some((HeaderName::try_from(unquoted(name)).ok()?, value.trim())));
-    let Some((name, value)) = parsed else {
+    let Some((name, value)) = name_and_value(header) else {
         // The text may be a secret without its name.
         log::warn!("a header from {origin} is not of the form 'Name: value' and is not sent");
         return;

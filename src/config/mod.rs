@@ -8,6 +8,7 @@ mod login_arguments;
 mod server;
 mod text;
 
+pub(crate) use credentials::is_header;
 pub(crate) use text::{names_a_variable, variable, variable_name};
 
 use std::path::Path;

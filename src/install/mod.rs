@@ -13,6 +13,7 @@ mod client_lock;
 mod clients;
 mod diff;
 mod edit;
+mod hidden;
 mod mcp_remote;
 mod notices;
 mod package;
@@ -40,11 +41,12 @@ use record::{Record, Records};
 pub(crate) use clients::base_name;
 pub use clients::{CLIENTS, Client, Sure};
 pub use edit::{Place, Refusal};
+pub use notices::{extensions, is_same_url};
 pub use package::{Package, this_program};
 pub(crate) use program::short_lived_folder;
 pub use report::{Outcome, Report, Step};
 pub use request::{InstallError, Removal, Request, name_of};
-pub use scan::{Entry, Scanned, extensions, is_same_url, scan};
+pub use scan::{Entry, Scanned, scan};
 pub use world::{System, World};
 
 /// How often a file is read again that changes while it is edited.
@@ -67,7 +69,7 @@ pub struct Listed {
 pub fn list(world: &World) -> Vec<Listed> {
     let records = Records::preview(&world.records).all();
     let listed = |client: &'static Client| {
-        let files = client.files(world, "NAME").into_iter().map(|path| (path.exists(), path));
+        let files = client.shown_files(world).into_iter().map(|path| (path.exists(), path));
         let entries = records.iter().filter(|record| record.client == client.name);
         Listed {
             client,
@@ -86,11 +88,12 @@ pub fn install(world: &World, request: &Request) -> Result<Report, InstallError>
     let records = open(world, request.is_preview)?;
     let program = program::program(world);
     let hidden = secrets::hide(request);
-    let args: Vec<String> = [request.url.clone()].into_iter().chain(hidden.options).collect();
+    let words: Vec<String> = [request.url.clone()].into_iter().chain(hidden.options).collect();
     let env: Vec<(&str, &str)> = hidden.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     let notices = program.notice.iter().cloned().chain(hidden.notices).collect();
     let mut report = Report { notices, is_preview: request.is_preview, ..Report::default() };
     for client in chosen {
+        let args = secrets::respelled(client, &words, &env);
         let entry = client.shape.entry(&name, &program.path, &args, &env);
         let wanted = Wanted { name: &name, url: &request.url, entry, takes_over: false };
         let files = client.files(world, &name);
@@ -98,9 +101,15 @@ pub fn install(world: &World, request: &Request) -> Result<Report, InstallError>
             report.steps.push(by_hand(client, files.into_iter().next(), &wanted));
             continue;
         }
+        let changed = secrets::changed_by(world, client, &env);
         for path in files {
+            if let Some(Err(refusal)) = &changed {
+                report.steps.push(step(client, &path, &name, Outcome::Refused(refusal.clone())));
+                continue;
+            }
             let mut step = put(&records, client, &path, &wanted, request.is_preview);
             step.notices.extend(notices::extensions(client, &path, &request.url));
+            step.notices.extend(changed.iter().flatten().cloned());
             // A link ends in the history of a browser, where no secret may be.
             if matches!(step.outcome, Outcome::Refused(_)) && env.is_empty() {
                 step.link = link(client, &name, &program.path, &args);
@@ -117,7 +126,10 @@ pub fn replace_mcp_remote(world: &World, clients: &[String], is_preview: bool) -
     let records = open(world, is_preview)?;
     let program = program::program(world);
     let mut report = Report { notices: program.notice.into_iter().collect(), is_preview, ..Report::default() };
-    for client in chosen.into_iter().filter(|client| client.is_written) {
+    for client in chosen {
+        if !client.is_written {
+            report.notices.push(format!("mcp-ferry does not write the file of {}", client.title));
+        }
         for path in client.files(world, "*").into_iter().flat_map(|path| world::each_existing(&path)) {
             let entries = match plan::look(client, &path) {
                 Ok(entries) => entries,
@@ -133,9 +145,15 @@ pub fn replace_mcp_remote(world: &World, clients: &[String], is_preview: bool) -
                     report.steps.push(step(client, &path, name, Outcome::Refused(Refusal::new(reason))));
                     continue;
                 };
+                let env: Vec<_> = server.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                let args = secrets::respelled(client, &args, &env);
                 let entry = client.shape.other_command(&server, &program.path, &args);
                 let wanted = Wanted { name, url: &args[0], entry, takes_over: true };
-                report.steps.push(put(&records, client, &path, &wanted, is_preview));
+                report.steps.push(if client.is_written {
+                    put(&records, client, &path, &wanted, is_preview)
+                } else {
+                    by_hand(client, Some(path.clone()), &wanted)
+                });
             }
         }
     }
@@ -150,6 +168,7 @@ pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallErro
     let records = open(world, removal.is_preview)?;
     let mut report = Report { is_preview: removal.is_preview, ..Report::default() };
     let mut done: Vec<(PathBuf, String)> = Vec::new();
+    let program = program::program(world).path;
     let matches = |record: &Record| removal.is_meant(&record.name, &record.url);
     for record in records.all().into_iter().filter(matches) {
         let Some(client) = chosen.iter().copied().find(|client| client.name == record.client) else { continue };
@@ -162,9 +181,8 @@ pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallErro
             let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
             for (name, entry) in plan::look(client, &path).unwrap_or_default() {
                 let server = Server::read(&entry);
-                let url = server.command.get(1..).unwrap_or_default().iter().find(|word| word.contains("://"));
-                let is_meant = removal.is_meant(&name, url.map_or("", String::as_str));
-                if server.is_ours() && is_meant && !done.contains(&(real.clone(), name.clone())) {
+                let is_meant = removal.is_meant(&name, server.address().unwrap_or_default());
+                if server.is_ours_or(&program) && is_meant && !done.contains(&(real.clone(), name.clone())) {
                     let undone = records
                         .find(&real, &name)
                         .and_then(|_| undo::take_out(client, &path, &name, removal.is_preview));
@@ -188,7 +206,7 @@ fn open(world: &World, is_preview: bool) -> Result<Records, InstallError> {
 /// Writes one entry into one file, or says what would change.
 fn put(records: &Records, client: &'static Client, path: &Path, wanted: &Wanted<'_>, is_preview: bool) -> Step {
     for _ in 0..TRIES {
-        let (plan, notices) = plan::plan(records, client, path, wanted);
+        let (plan, mut notices) = plan::plan(records, client, path, wanted);
         let (outcome, diff, backup) = match plan {
             Plan::Nothing => (Outcome::Unchanged, String::new(), None),
             Plan::Refused(refusal) => (Outcome::Refused(refusal), String::new(), None),
@@ -206,9 +224,17 @@ fn put(records: &Records, client: &'static Client, path: &Path, wanted: &Wanted<
                 }
             },
         };
+        let by_hand = matches!(&outcome, Outcome::Refused(refusal) if refusal.snippet.is_some());
+        notices.extend(by_hand.then(|| about_snippet(wanted)).flatten());
         return Step { diff, notices, backup, ..step(client, path, wanted.name, outcome) };
     }
     step(client, path, wanted.name, Outcome::Refused(undo::changing()))
+}
+
+/// What a person must know who adds an entry by hand: secrets are not shown.
+fn about_snippet(wanted: &Wanted<'_>) -> Option<String> {
+    let names: Vec<_> = Server::read(&wanted.entry).env.into_iter().map(|(name, _)| name).collect();
+    (!names.is_empty()).then(|| format!("replace *** by the value of {}, which is not shown here", names.join(", ")))
 }
 
 fn step(client: &'static Client, path: &Path, name: &str, outcome: Outcome) -> Step {
@@ -241,8 +267,9 @@ fn undone_step(client: &'static Client, path: &Path, name: &str, undone: undo::U
 
 /// What a person can add to the file of a client that we do not write.
 fn by_hand(client: &'static Client, path: Option<PathBuf>, wanted: &Wanted<'_>) -> Step {
-    let outcome = Outcome::Snippet(plan::snippet(client, client.section(b""), wanted));
-    Step { path, ..step(client, Path::new(""), wanted.name, outcome) }
+    let outcome = Outcome::Snippet(plan::snippet(client, b"", wanted));
+    let notices = about_snippet(wanted).into_iter().collect();
+    Step { path, notices, ..step(client, Path::new(""), wanted.name, outcome) }
 }
 
 /// The address that has a client itself add an entry.

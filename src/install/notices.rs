@@ -7,15 +7,17 @@ use super::edit::Value;
 use super::mcp_remote;
 use super::plan::Wanted;
 use crate::log;
+use crate::typed::respell;
 
 /// A longer manifest is not read.
 const LONGEST: usize = 1024 * 1024;
 
-/// Whether two addresses are those of one server.
-pub(super) fn is_same_url(one: &str, other: &str) -> bool {
-    let plain = |url: &str| match url::Url::parse(url.trim()) {
-        Ok(url) => url.as_str().trim_end_matches('/').to_owned(),
-        Err(_) => url.trim().trim_end_matches('/').to_owned(),
+/// Whether two addresses are those of one server, however the variables in them are spelled.
+pub fn is_same_url(one: &str, other: &str) -> bool {
+    let plain = |url: &str| {
+        let url = respell(url.trim(), |_, name| Some(format!("{{env:{name}}}")));
+        let parsed = url::Url::parse(&url).map_or(url, String::from);
+        parsed.trim_end_matches('/').to_owned()
     };
     plain(one) == plain(other)
 }
@@ -44,8 +46,8 @@ pub(super) fn neighbours(entries: &[(String, Value)], wanted: &Wanted<'_>) -> Ve
     others.filter_map(notice).collect()
 }
 
-/// The extensions of Claude Desktop for the same server: two of one server confuse it.
-pub(super) fn extensions(client: &Client, file: &Path, url: &str) -> Vec<String> {
+/// A sentence for each extension of Claude Desktop for the same server: two of one server confuse it.
+pub fn extensions(client: &Client, file: &Path, url: &str) -> Vec<String> {
     let Some(folder) = file.parent().filter(|_| client.name == "claude-desktop") else { return Vec::new() };
     let entries = std::fs::read_dir(folder.join("Claude Extensions")).into_iter().flatten().flatten();
     let mut found: Vec<_> = entries

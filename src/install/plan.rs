@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::clients::{Client, Server};
+use super::clients::{Client, Server, VARIABLES};
 use super::edit::{self, Refusal, Target, Value};
+use super::hidden::hide_secrets;
 use super::record::{Record, Records, hash};
 use super::report::Outcome;
 use super::{diff, notices};
@@ -79,17 +80,20 @@ pub(super) fn plan(
     path: &Path,
     wanted: &Wanted<'_>,
 ) -> (Plan, Vec<String>) {
-    let (mut notices, snippet) = (Vec::new(), snippet(client, client.section(b""), wanted));
-    let plan = plan_change(records, client, path, wanted, &mut notices)
-        .unwrap_or_else(|refusal| Plan::Refused(Refusal { snippet: Some(snippet), ..refusal }));
+    let mut notices = Vec::new();
+    let plan = plan_change(records, client, path, wanted, &mut notices).unwrap_or_else(|refusal| {
+        let file = read_only(path).ok();
+        let bytes = file.as_ref().and_then(OtherFile::bytes).unwrap_or_default();
+        Plan::Refused(Refusal { snippet: Some(snippet(client, bytes, wanted)), ..refusal })
+    });
     (plan, notices)
 }
 
-/// What a person can add by hand.
-pub(super) fn snippet(client: &Client, section: &[&str], wanted: &Wanted<'_>) -> String {
-    let target = Target { format: client.format, section, name: wanted.name };
+/// What a person can add to this file by hand.
+pub(super) fn snippet(client: &Client, bytes: &[u8], wanted: &Wanted<'_>) -> String {
+    let target = Target { format: client.format, section: client.section(b""), name: wanted.name };
     let variables = Server::read(&wanted.entry).env;
-    let lines = edit::snippet(&target, &wanted.entry);
+    let lines = edit::snippet(bytes, &target, &wanted.entry);
     lines.lines().map(|line| log::redact(&diff::masked(line, &variables))).collect::<Vec<_>>().join("\n")
 }
 
@@ -105,11 +109,16 @@ fn plan_change(
     let section = client.section(bytes);
     let entries = edit::entries(bytes, client.format, section)?;
     *notices = notices::neighbours(&entries, wanted);
-    hide_secrets(&entries);
+    let hidden = hide_secrets(client, bytes, &entries);
     let existing = entries.iter().find(|(name, _)| name == wanted.name).map(|(_, entry)| Server::read(entry));
-    if let Some(server) = existing.filter(|_| !wanted.takes_over) {
-        let reason = match server.command.iter().skip(1).find(|word| word.contains("://")) {
-            _ if !server.is_ours() => "another program's server has this name there; give --name another one",
+    let wanted_server = Server::read(&wanted.entry);
+    let program = wanted_server.command.first().map_or("", String::as_str);
+    let known = records.find(file.real(), wanted.name)?;
+    let known_program = known.as_ref().map_or("", |known| &known.program);
+    if let Some(server) = existing.as_ref().filter(|_| !wanted.takes_over) {
+        let is_ours = server.is_ours_or(program) || server.is_ours_or(known_program);
+        let reason = match server.address() {
+            _ if !is_ours => "another program's server has this name there; give --name another one",
             Some(url) if !notices::is_same_url(url, wanted.url) => {
                 "the entry of this name there is for another URL; give --name another one, or uninstall that first"
             }
@@ -120,11 +129,10 @@ fn plan_change(
         }
     }
     let target = Target { format: client.format, section, name: wanted.name };
-    let edited = edit::set(bytes, &target, &wanted.entry)?;
+    let edited = edit::set(bytes, &target, &in_line_with(existing.as_ref(), known.as_ref(), wanted))?;
     if edited.bytes == bytes {
         return Ok(Plan::Nothing);
     }
-    let known = records.find(file.real(), wanted.name)?;
     let is_new = edited.before.is_none();
     let fresh = Record {
         format: 0,
@@ -139,12 +147,14 @@ fn plan_change(
         is_whole: true,
         piece: edited.piece,
         earlier: edited.before.filter(|_| wanted.takes_over),
+        program: program.to_owned(),
+        variables: wanted_server.env.iter().map(|(name, _)| name.clone()).filter(|_| !wanted.takes_over).collect(),
     };
     let mut record = match &known {
         // What was there before the first time is what comes back.
         Some(known) if !is_new && known.after.contains(&hash(bytes)) => {
             let earlier = known.earlier.clone().or(fresh.earlier);
-            Record { url: fresh.url, earlier, ..known.clone() }
+            Record { url: fresh.url, earlier, program: fresh.program, variables: fresh.variables, ..known.clone() }
         }
         Some(known) if !is_new && !wanted.takes_over => {
             let piece = known.piece.clone();
@@ -156,25 +166,27 @@ fn plan_change(
     record.after.push(hash(&edited.bytes));
     let name = path.display().to_string();
     let outcome = if is_new { Outcome::Inserted } else { Outcome::Replaced };
-    let diff = diff::unified(&log::neutral(&name), bytes, &edited.bytes, &Server::read(&wanted.entry).env);
+    let hidden: Vec<_> = hidden.into_iter().chain(wanted_server.env).collect();
+    let diff = diff::unified(&log::neutral(&name), bytes, &edited.bytes, &hidden);
     Ok(Plan::Change(Box::new(Planned { client, after: edited.bytes, record, known, outcome, diff, file })))
 }
 
-/// Keeps the secrets of all entries out of what is shown.
-pub(super) fn hide_secrets(entries: &[(String, Value)]) {
-    for (_, entry) in entries {
-        let tables = ["env", "environment", "envs", "headers", "http_headers", "requestInit"];
-        let tables = tables.iter().filter_map(|key| entry.get(key)).flat_map(Value::members);
-        for (name, value) in tables {
-            if let Some(value) = value.as_text() {
-                log::hide_named(name, value);
-            }
-        }
-        let command = Server::read(entry).command;
-        for header in command.windows(2).filter(|pair| pair[0] == "--header").map(|pair| &pair[1]) {
-            if let Some((name, value)) = header.split_once(':') {
-                log::hide_named(name.trim(), value.trim());
-            }
+/// The entry in the place where the one that is there keeps what it starts, without the variables that only an earlier
+/// run has set: their values may be secrets that nobody needs any more.
+fn in_line_with(existing: Option<&Server>, known: Option<&Record>, wanted: &Wanted<'_>) -> Value {
+    let Some(existing) = existing.filter(|_| !wanted.takes_over) else { return wanted.entry.clone() };
+    let env = Server::read(&wanted.entry).env;
+    let is_wanted = |name: &String| env.iter().any(|(wanted, _)| wanted == name);
+    let is_there = |name: &String| existing.env.iter().any(|(there, _)| there == name);
+    let old = known.map(|known| known.variables.iter()).into_iter().flatten();
+    let old = old.filter(|name| !is_wanted(name) && is_there(name)).map(|name| (name.clone(), Value::Gone));
+    let old: Vec<_> = old.collect();
+    let mut members = wanted.entry.members().to_vec();
+    if !old.is_empty() {
+        match members.iter_mut().find(|(key, _)| VARIABLES.contains(&key.as_str())) {
+            Some((_, Value::Table(variables))) => variables.extend(old),
+            _ => members.push((existing.variables.clone(), Value::Table(old))),
         }
     }
+    existing.nest(Value::Table(members))
 }

@@ -43,6 +43,12 @@ pub(super) struct Record {
     pub(super) piece: Option<Piece>,
     /// The entry of another program that ours took the place of.
     pub(super) earlier: Option<String>,
+    /// The program that the entry starts.
+    #[serde(default)]
+    pub(super) program: String,
+    /// The variables of the entry.
+    #[serde(default)]
+    pub(super) variables: Vec<String>,
 }
 
 /// The folder of records, locked: two runs at once lose nothing.

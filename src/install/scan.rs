@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::clients::{CLIENTS, Client, Server};
+use super::clients::{CLIENTS, Client, Server, address};
 use super::edit::{self, Refusal, Value};
+use super::hidden::hide_in_entries;
 use super::world::{World, each_existing};
-use super::{mcp_remote, notices, plan};
+use super::{mcp_remote, plan};
 
 /// A file of a client, as it is read.
 #[derive(Debug)]
@@ -102,10 +103,10 @@ impl Entry {
     pub fn address(&self) -> Option<&str> {
         let is_web = |word: &&String| word.starts_with("https://") || word.starts_with("http://");
         let word = match self.arguments() {
-            Some(arguments) => arguments.iter().find(|word| word.contains("://")),
-            None => self.command.iter().skip(1).find(is_web),
+            Some(arguments) => address(arguments),
+            None => self.command.iter().skip(1).find(is_web).map(String::as_str),
         };
-        self.url.as_deref().or(word.map(String::as_str))
+        self.url.as_deref().or(word)
     }
 }
 
@@ -154,7 +155,7 @@ fn of_projects(client: &'static Client, path: &Path) -> Vec<Scanned> {
 
 /// Reads entries, whose secrets are redacted from now on. Those of a project are started in its folder.
 fn read_all(entries: &[(String, Value)], project: Option<&Path>) -> Vec<Entry> {
-    plan::hide_secrets(entries);
+    hide_in_entries(entries);
     let read = |(name, value): &(String, Value)| {
         let entry = Entry::read(name, value);
         let folder = project.map(|project| match &entry.folder {
@@ -184,19 +185,9 @@ fn ignored(client: &Client, path: &Path) -> Vec<&'static str> {
             !server.command.is_empty() || server.url.is_some()
         };
         if entries.iter().any(is_server) {
-            plan::hide_secrets(&entries);
+            hide_in_entries(&entries);
             found.push(key);
         }
     }
     found
-}
-
-/// Whether two addresses are those of one server.
-pub fn is_same_url(one: &str, other: &str) -> bool {
-    notices::is_same_url(one, other)
-}
-
-/// A sentence for each extension of the client that reaches the same server.
-pub fn extensions(client: &Client, file: &Path, url: &str) -> Vec<String> {
-    notices::extensions(client, file, url)
 }

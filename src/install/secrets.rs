@@ -3,7 +3,10 @@
 
 use url::Url;
 
+use super::clients::{Client, Places};
+use super::edit::Refusal;
 use super::request::Request;
+use super::world::World;
 use crate::log::{self, Secret};
 use crate::typed::has_place;
 
@@ -47,6 +50,33 @@ pub(super) fn hide(request: &Request) -> Hidden {
         hidden.env.push((variable, secret));
     }
     hidden
+}
+
+/// The arguments of an entry, with its own variables in a spelling that the client leaves to the bridge. Others stay as
+/// they are: a client may have variables that it does not pass on.
+pub(super) fn respelled(client: &Client, words: &[String], env: &[(&str, &str)]) -> Vec<String> {
+    let is_set = |name: &str| env.iter().any(|(set, _)| *set == name);
+    // The value of this option is a command, with variables of its own.
+    let is_command = |at: usize| at > 0 && words[at - 1] == "--token-command";
+    let respelled = |(at, word): (usize, &String)| {
+        if is_command(at) { word.clone() } else { client.fills_in.respelled(word, is_set) }
+    };
+    words.iter().enumerate().map(respelled).collect()
+}
+
+/// What a person must know where the client would change the value of a variable, because it fills in variables there
+/// too: an error if it surely does, or else a notice.
+pub(super) fn changed_by(world: &World, client: &Client, env: &[(&str, &str)]) -> Option<Result<String, Refusal>> {
+    let found = |(name, value): &(&str, &str)| Some(((*name).to_owned(), client.fills_in.first_in(value)?.to_owned()));
+    let (name, inner) = env.iter().find_map(found)?;
+    let what = format!("the value of {name} has a part that {} takes for a variable", client.title);
+    let cure = "keep the secret in a file, with --bearer-token-file or --header-file";
+    // Most clients leave what is not set as it is.
+    Some(if client.fills_in == Places::Env || world.variable(&inner).is_some() {
+        Err(Refusal::new(format!("{what}, so that another value would reach the server; {cure}")))
+    } else {
+        Ok(format!("{what}; if the server rejects it, {cure}"))
+    })
 }
 
 fn find<'a>(option: &str, value: &'a str) -> Option<Found<'a>> {

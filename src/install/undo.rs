@@ -6,7 +6,8 @@ use std::path::Path;
 use super::client_lock::ClientLock;
 use super::clients::{Client, Server};
 use super::edit::{self, Refusal, Target};
-use super::plan::{hide_secrets, read};
+use super::hidden::hide_secrets;
+use super::plan::read;
 use super::program::plain;
 use super::record::{Record, Records, hash};
 use super::report::Outcome;
@@ -106,7 +107,7 @@ pub(super) fn without(client: &Client, bytes: &[u8], record: &Record) -> Result<
     let target = Target { format: client.format, section: &section, name: &record.name };
     let entries = edit::entries(bytes, client.format, &section)?;
     let Some((_, entry)) = entries.iter().find(|(name, _)| *name == record.name) else { return Ok(None) };
-    if !Server::read(entry).is_ours() {
+    if !Server::read(entry).is_ours_or(&record.program) {
         return Err(Refusal::new("the entry of this name has become another program's; it stays as it is"));
     }
     match &record.earlier {
@@ -125,10 +126,8 @@ fn write(client: &Client, file: &OtherFile, after: Option<&[u8]>) -> Result<(), 
 
 fn difference(client: &Client, path: &Path, before: &[u8], after: Option<&[u8]>) -> String {
     let entries = edit::entries(before, client.format, client.section(before)).unwrap_or_default();
-    hide_secrets(&entries);
-    let ours = entries.iter().map(|(_, entry)| Server::read(entry)).filter(Server::is_ours);
-    let variables: Vec<_> = ours.flat_map(|server| server.env).collect();
-    diff::unified(&log::neutral(&path.display().to_string()), before, after.unwrap_or_default(), &variables)
+    let hidden = hide_secrets(client, before, &entries);
+    diff::unified(&log::neutral(&path.display().to_string()), before, after.unwrap_or_default(), &hidden)
 }
 
 fn forget(records: &Records, record: &Record) -> Result<(), Refusal> {

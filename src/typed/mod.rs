@@ -8,6 +8,6 @@ mod quotes;
 mod text_file;
 
 pub(crate) use path::expand_path;
-pub(crate) use places::{fill_in, has_place, is_unset, is_variable_name, needed, variables};
+pub(crate) use places::{fill_in, has_place, is_unset, is_variable_name, needed, respell, variables};
 pub(crate) use quotes::{pem, unquoted};
 pub(crate) use text_file::{decode, read_text};

@@ -3,6 +3,7 @@
 //! nothing fills in is never sent: it is an error here.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::MAIN_SEPARATOR;
 
 /// How deep a default may contain places with defaults.
@@ -164,10 +165,41 @@ fn known(name: &str) -> Option<String> {
     }
 }
 
+/// The places of a text, in its order: where each stands, and the name of its variable, or an empty one.
+fn places(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        while let Some(at) = text[done..].find(['$', '%', '{']).map(|at| done + at) {
+            done = at + 1;
+            if let Some((place, end)) = place_at(text, at) {
+                done = end;
+                let (name, rest) = name_and_rest(place);
+                let is_variable = rest.is_empty() || rest.starts_with('-') || rest.starts_with(":-");
+                return Some((at..end, if is_variable { name } else { "" }));
+            }
+        }
+        None
+    })
+}
+
 /// The names of the variables in a text.
 pub(crate) fn variables(text: &str) -> impl Iterator<Item = &str> {
-    let places = text.split("${").skip(1).filter_map(|after| after.split_once('}')).map(|(place, _)| place);
-    places.map(|place| name_and_rest(place).0).filter(|name| is_variable_name(name))
+    places(text).map(|(_, name)| name).filter(|name| is_variable_name(name))
+}
+
+/// The text with its places in another spelling: `spell` gets each as it is spelled, with the name of its variable, and
+/// leaves it with `None`.
+pub(crate) fn respell(text: &str, spell: impl Fn(&str, &str) -> Option<String>) -> String {
+    let mut spelled = String::with_capacity(text.len());
+    let mut done = 0;
+    for (range, name) in places(text).filter(|(_, name)| is_variable_name(name)) {
+        if let Some(place) = spell(&text[range.clone()], name) {
+            spelled.push_str(&text[done..range.start]);
+            spelled.push_str(&place);
+            done = range.end;
+        }
+    }
+    spelled + &text[done..]
 }
 
 /// Whether a text can be the name of an environment variable.
@@ -217,6 +249,15 @@ mod tests {
         ] {
             assert_eq!(fill_in_with(text, &look_up, 0).as_deref(), Ok(filled), "{text}");
         }
+    }
+
+    #[test]
+    fn places_are_spelled_in_another_way() {
+        let text = "${A}/$BB %CC% ${D:-${A}} {env:A} ${env:A} p$AA ${/} ${input:x}";
+        let names: Vec<_> = variables(text).collect();
+        assert_eq!(names, ["A", "BB", "CC", "D", "A", "A"]);
+        let spell = |_: &str, name: &str| (name != "CC").then(|| format!("<{name}>"));
+        assert_eq!(respell(text, spell), "<A>/<BB> %CC% <D> <A> <A> p$AA ${/} ${input:x}");
     }
 
     #[test]

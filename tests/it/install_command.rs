@@ -135,7 +135,10 @@ fn what_cannot_be_meant_is_an_error_of_usage() {
         (&["install", "http://mcp.linear.app/mcp", "--client", "cursor"], "not encrypted"),
         (&["install", "http://h.example/mcp", "--client", "cursor", "--bearer-token-env", "UNSET"], "not encrypted"),
         (&["install", "https://user:pw@h.example/mcp", "--client", "cursor"], "a user name or a password"),
-        (&["install", "linear", "--client", "cursor"], "--name"),
+        (&["install", "linear", "--client", "cursor"], "the URL must begin with https://"),
+        (&["install", "a.example", "--client", "cursor"], "the URL must begin with https://"),
+        (&["install", URL, "--client", "cursor", "--header", "nonsense"], "not of the form 'Name: value'"),
+        (&["install", URL, "--client", "cursor", "--header", TOKEN], "not of the form 'Name: value'"),
         (&["install", "linear", "--client", "cursor", "--name", "x"], "the URL must begin with https://"),
         (&["install", URL, "--client", "cursor", "--all"], "cannot be used with"),
         (&["install", URL, "--client", "cursor", "--jsno"], "'--json'"),
@@ -221,6 +224,9 @@ fn the_list_has_clients_files_and_entries() {
         "{shown}"
     );
     assert!(!shown.contains(TOKEN) && !listed.to_string().contains(TOKEN), "a URL may hold a secret");
+    let shown = stdout_text(&home.run(&["install", "--list", "--client", "cursor,codex"]));
+    let heads = shown.lines().filter(|line| !line.starts_with(' ')).count();
+    assert!(heads == 2 && shown.contains("Cursor") && shown.contains("Codex"), "only those: {shown}");
 }
 
 #[test]
@@ -232,6 +238,8 @@ fn entries_of_mcp_remote_are_taken_over_and_given_back() {
     home.run(&["uninstall", URL]);
     let output = home.run(&["install", "--replace-mcp-remote", "--client", "codex"]);
     assert_eq!((code(&output), stdout_text(&output).trim()), (0, "no entry starts mcp-remote"));
+    let output = home.run(&["install", "--replace-mcp-remote", "--client", "junie"]);
+    assert!(stdout_text(&output).contains("does not write the file of Junie"), "{output:?}");
     let output = home.run(&["install", "--replace-mcp-remote"]);
     assert!(code(&output) == 0 && stdout_text(&output).contains("Cursor: a changed"), "{output:?}");
     assert_eq!(home.entry("a")["args"], serde_json::json!(["https://h.example/mcp", "--debug"]));

@@ -69,15 +69,45 @@ fn a_secret_that_was_typed_moves_into_a_variable() {
     reaches(&home, &output, &upstream, "x-api-key", TOKEN);
 }
 
+/// Claude Code, Gemini CLI and Qwen Code fill in `${NAME}` among the arguments with the environment of their own.
+#[test]
+fn clients_find_no_variable_to_fill_in_among_the_arguments() {
+    let clients =
+        [("claude-code", ".claude.json"), ("qwen", ".qwen/settings.json"), ("gemini", ".gemini/settings.json")];
+    let upstream = Upstream::well_behaved();
+    let home = Home::with(&[]);
+    let header = format!("X-Api-Key: {TOKEN}");
+    let names = clients.map(|(name, _)| name).join(",");
+    let install = ["install", &upstream.url("/mcp"), "--client", &names, "--name", "test", "--header", &header];
+    let output = home.run(&install);
+    assert!(code(&output) == 0 && !format!("{output:?}").contains(TOKEN), "{output:?}");
+    for (client, path) in clients {
+        let file: Value = serde_json::from_str(&home.text(path)).unwrap();
+        let entry = &file["mcpServers"]["test"];
+        let args: Vec<_> = entry["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
+        assert!(args.iter().all(|arg| !arg.contains('$') && !arg.contains(TOKEN)), "{client}: {args:?}");
+        assert_eq!(entry["env"], serde_json::json!({ "X_API_KEY": TOKEN }), "{client}");
+        let launch = args.iter().fold(Bridge::bare(), |launch, arg| launch.arg(arg)).env("X_API_KEY", TOKEN);
+        let mut bridge = launch.secret(TOKEN).start();
+        bridge.initialize();
+        bridge.finish();
+    }
+    assert_eq!(upstream.wait_for("initialize", 3).header("x-api-key"), Some(TOKEN));
+}
+
 #[test]
 fn paths_become_absolute_and_options_of_the_configuration_file_stay_there() {
     let home = Home::with(&[(CURSOR, "{}"), (".mcp-ferry/config.toml", "read-only = true\n"), (CODEX, "")]);
     let url = "https://h.example/mcp";
     let options = ["--trace-file", "t.jsonl", "--log-file", "~/l", "--callback-path=-x", "--quiet"];
-    let output = home.launch(&["install", url, "--client", "cursor", "--name", "test"]).args(options).run("");
+    let command = ["--token-command", "./tok.sh -x"];
+    let output =
+        home.launch(&["install", url, "--client", "cursor", "--name", "test"]).args(options).args(command).run("");
     assert_eq!((code(&output), err(&output)), (0, String::new()), "{output:?}");
     let path = std::path::absolute("t.jsonl").unwrap();
-    let expected = [url, "--callback-path=-x", "--log-file", "~/l", "--trace-file", path.to_str().unwrap()];
+    let program = format!("{} -x", std::path::absolute("tok.sh").unwrap().display());
+    let expected = [url, "--token-command", &program, "--callback-path=-x", "--log-file", "~/l", "--trace-file"];
+    let expected = expected.into_iter().chain([path.to_str().unwrap()]).collect::<Vec<_>>();
     assert_eq!(home.entry("test")["args"], serde_json::json!(expected));
     assert!(!path.exists(), "the trace is that of the bridge");
 }

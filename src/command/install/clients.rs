@@ -8,9 +8,9 @@ use crate::install::{self, Client, World};
 use crate::log;
 
 /// The names of the clients that get an entry.
-pub(super) fn chosen(world: &World, typed: &InstallCommand, name: &str) -> Result<Vec<String>, Error> {
-    if !typed.client.is_empty() {
-        return Ok(typed.client.clone());
+pub(super) fn chosen(world: &World, typed: &InstallCommand, name: &str, url: &str) -> Result<Vec<String>, Error> {
+    if !typed.changes.client.is_empty() {
+        return Ok(typed.changes.client.clone());
     }
     let found = install::found(world);
     if found.is_empty() {
@@ -25,7 +25,7 @@ pub(super) fn chosen(world: &World, typed: &InstallCommand, name: &str) -> Resul
     if !terminal::is_interactive() {
         return Err(not_named(world));
     }
-    ask(world, &found, &format!("add {name} ({}) to which?", shown_url(typed.url.as_deref().unwrap_or_default())))
+    ask(world, &found, &format!("add {name} ({}) to which?", shown_url(url)))
 }
 
 /// The error where nobody can be asked.
@@ -45,7 +45,7 @@ fn names(clients: &[&Client]) -> Vec<String> {
 fn ask(world: &World, found: &[&'static Client], question: &str) -> Result<Vec<String>, Error> {
     prompt::say("found on this machine:\n");
     for (nth, client) in (1..).zip(found) {
-        let files = client.files(world, "NAME");
+        let files = client.shown_files(world);
         let file = files.first().map(|file| format!("  {}", log::neutral(&file.display().to_string())));
         prompt::say(&format!("{nth:>4}  {:<16} {:<20}{}\n", client.name, client.title, file.unwrap_or_default()));
     }

@@ -7,8 +7,10 @@ use super::shown_url;
 use crate::install::{self, Listed, Sure, World};
 use crate::log;
 
-pub(super) fn print(world: &World, json: bool) {
-    let listed = install::list(world);
+/// Prints these clients, or all if there are none.
+pub(super) fn print(world: &World, clients: &[String], json: bool) {
+    let mut listed = install::list(world);
+    listed.retain(|listed| clients.is_empty() || clients.iter().any(|name| name == listed.client.name));
     if json {
         let clients: Vec<_> = listed.iter().map(object).collect();
         return say_json(&clients.into());

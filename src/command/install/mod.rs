@@ -9,7 +9,7 @@ mod variables;
 
 use super::output::{say, say_json};
 use super::{document, prompt, terminal};
-use crate::cli::{InstallCommand, UninstallCommand};
+use crate::cli::{Changes, InstallCommand, Options, UninstallCommand};
 use crate::config::{self, Settings};
 use crate::error::{Error, Exit};
 use crate::install::{self, InstallError, Removal, Report, Request, World};
@@ -19,23 +19,19 @@ use crate::{log, system, task};
 /// Writes entries, or shows what there is.
 pub(super) fn install(typed: &InstallCommand) -> Result<Exit, Error> {
     let world = world()?;
-    let how = How {
-        is_preview: typed.dry_run,
-        asks: !typed.yes && terminal::is_interactive(),
-        json: typed.json,
-        quiet: typed.options.logging.silent,
-    };
+    let how = How::of(&typed.changes, &typed.options);
     if typed.list {
-        list::print(&world, typed.json);
+        list::print(&world, &typed.changes.client, typed.changes.json);
         return Ok(Exit::Orderly);
     }
     if typed.replace_mcp_remote {
-        let replace = |is_preview| install::replace_mcp_remote(&world, &typed.client, is_preview);
+        let replace = |is_preview| install::replace_mcp_remote(&world, &typed.changes.client, is_preview);
         return how.change(replace, "no entry starts mcp-remote");
     }
     let mut request = Request { options: typed.entry.clone(), ..request(typed)? };
+    check_typed(typed, &request)?;
     let name = request.name()?;
-    request.clients = clients::chosen(&world, typed, &name)?;
+    request.clients = clients::chosen(&world, typed, &name, &request.url)?;
     request.env = variables::values(&request, typed)?;
     how.change(|is_preview| install::install(&world, &Request { is_preview, ..request.clone() }), "")
 }
@@ -43,13 +39,8 @@ pub(super) fn install(typed: &InstallCommand) -> Result<Exit, Error> {
 /// Takes entries out again.
 pub(super) fn uninstall(typed: &UninstallCommand) -> Result<Exit, Error> {
     let world = world()?;
-    let how = How {
-        is_preview: typed.dry_run,
-        asks: !typed.yes && terminal::is_interactive(),
-        json: typed.json,
-        quiet: typed.options.logging.silent,
-    };
-    let removal = Removal { what: typed.url.clone(), clients: typed.client.clone(), is_preview: true };
+    let how = How::of(&typed.changes, &typed.options);
+    let removal = Removal { what: typed.url.clone(), clients: typed.changes.client.clone(), is_preview: true };
     if install::uninstall(&world, &removal)?.steps.is_empty() {
         return Err(Error::Install {
             cause: format!("no entry of mcp-ferry has the name or URL {}", shown_url(&typed.url)),
@@ -89,6 +80,15 @@ struct How {
 }
 
 impl How {
+    fn of(typed: &Changes, options: &Options) -> Self {
+        Self {
+            is_preview: typed.dry_run,
+            asks: !typed.yes && terminal::is_interactive(),
+            json: typed.json,
+            quiet: options.logging.silent,
+        }
+    }
+
     /// Changes files, and tells of it. `nothing` is what to say if there is nothing to do.
     fn change(self, act: impl Fn(bool) -> Result<Report, InstallError>, nothing: &str) -> Result<Exit, Error> {
         let mut is_told = false;
@@ -108,6 +108,10 @@ impl How {
             say_json(&report.json());
         } else if report.steps.is_empty() {
             say(nothing);
+            let notices = if self.quiet { String::new() } else { report.text() };
+            if !notices.is_empty() {
+                say(notices.trim_end_matches('\n'));
+            }
         } else {
             let report = match (self.quiet, is_told) {
                 (true, _) => report.brief(),
@@ -142,6 +146,23 @@ fn shown_url(typed: &str) -> String {
         log::hide_url(&url, 8);
     }
     log::foreign_name(typed)
+}
+
+/// Checks what needs no variable: a mistake is told before anybody is asked for anything.
+fn check_typed(typed: &InstallCommand, request: &Request) -> Result<(), Error> {
+    if needed(&request.url).is_empty()
+        && let Some(fault) = config::address_fault(&request.url, &typed.options)
+    {
+        return Err(Error::Usage(fault.why));
+    }
+    let mut headers = typed.entry.windows(2).filter(|words| words[0] == "--header").map(|words| &words[1]);
+    let is_wrong = |header: &String| !config::is_header(header);
+    let has_wrong = headers.any(is_wrong) || typed.entry.iter().any(|word| word.starts_with("--header=-"));
+    if has_wrong {
+        // The text may be a secret without its name.
+        return Err(Error::Usage("a header of --header is not of the form 'Name: value'".to_owned()));
+    }
+    Ok(())
 }
 
 /// Checks the address and the options, as far as they do not depend on variables that only the entry has.

@@ -28,7 +28,7 @@ pub(super) fn values(request: &Request, typed: &InstallCommand) -> Result<Vec<(S
                 }
                 Some(value)
             }
-            None if typed.dry_run => Some(UNKNOWN.to_owned()),
+            None if typed.changes.dry_run => Some(UNKNOWN.to_owned()),
             None if typed.secrets_stdin => {
                 prompt::line().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
             }

@@ -1,6 +1,7 @@
 //! Which programs start MCP servers, where are their files, and what does an entry look like there? `table` has a row for
-//! each, `shape` the kinds of entries.
+//! each, `shape` the kinds of entries, `places` what a client itself fills in.
 
+mod places;
 mod shape;
 mod table;
 
@@ -9,8 +10,9 @@ use std::path::{Path, PathBuf};
 use super::edit::{Format, Value, entries};
 use super::world::{System, World, each_existing};
 
+pub(crate) use places::Places;
 pub(crate) use shape::base_name;
-pub(super) use shape::{Server, Shape};
+pub(super) use shape::{Server, Shape, VARIABLES, address};
 pub use table::CLIENTS;
 
 /// A program that starts MCP servers.
@@ -40,6 +42,8 @@ pub struct Client {
     pub(super) sections: &'static [&'static [&'static str]],
     /// What an entry looks like.
     pub(super) shape: Shape,
+    /// The variables that it fills in itself, in arguments and in the values of variables.
+    pub(super) fills_in: Places,
     /// What its file looks like.
     pub(super) format: Format,
 }
@@ -117,6 +121,17 @@ impl Client {
             }
         }
         files
+    }
+
+    /// Its files as a person sees them. Where each entry has a file of its own, those that are there, or their folder.
+    pub fn shown_files(&self, world: &World) -> Vec<PathBuf> {
+        if !self.is_own_file() {
+            return self.files(world, "NAME");
+        }
+        let patterns = self.files(world, "*");
+        let files: Vec<_> = patterns.iter().flat_map(|pattern| each_existing(pattern)).collect();
+        let folders = || patterns.iter().filter_map(|pattern| pattern.parent()).map(Path::to_owned).collect();
+        if files.is_empty() { folders() } else { files }
     }
 
     /// The key of its servers.

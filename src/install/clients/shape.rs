@@ -28,11 +28,18 @@ pub(crate) struct Server {
     pub(crate) command: Vec<String>,
     /// The variables.
     pub(crate) env: Vec<(String, String)>,
+    /// The key of the variables.
+    pub(crate) variables: String,
     /// The address of a server that is reached directly.
     pub(crate) url: Option<String>,
     /// Whether the entry keeps all that in `transport`.
     is_nested: bool,
+    /// Whether it keeps its variables in `command`, as Zed did once.
+    has_env_in_command: bool,
 }
+
+/// The keys of variables.
+pub(crate) const VARIABLES: [&str; 3] = ["env", "environment", "envs"];
 
 impl Shape {
     /// A new entry.
@@ -51,22 +58,27 @@ impl Shape {
         members.extend(self.command(program, args));
         let variables =
             || Value::Table(env.iter().map(|(name, value)| ((*name).to_owned(), Value::text(*value))).collect());
-        match self {
-            Self::OneList => {
-                members.extend((!env.is_empty()).then(|| ("environment", variables())));
-                members.push(("enabled", Value::Bool(true)));
-            }
-            Self::Goose => {
-                members.push(("envs", variables()));
-                members.push(("enabled", Value::Bool(true)));
-                members.push(("timeout", Value::Other("300".to_owned())));
-            }
-            _ => members.extend((!env.is_empty()).then(|| ("env", variables()))),
+        let is_needed = !env.is_empty() || self == Self::Goose;
+        members.extend(is_needed.then(|| (self.variables(), variables())));
+        if matches!(self, Self::OneList | Self::Goose) {
+            members.push(("enabled", Value::Bool(true)));
+        }
+        if self == Self::Goose {
+            members.push(("timeout", Value::Other("300".to_owned())));
         }
         if self == Self::Local {
             members.push(("tools", Value::texts(["*"])));
         }
         table(members)
+    }
+
+    /// The key of the variables.
+    pub(crate) fn variables(self) -> &'static str {
+        match self {
+            Self::OneList => "environment",
+            Self::Goose => "envs",
+            _ => "env",
+        }
     }
 
     /// The part of an entry that says what to start.
@@ -81,8 +93,12 @@ impl Shape {
 
     /// What has an entry start this program instead; all else in it stays.
     pub(crate) fn other_command(self, server: &Server, program: &str, args: &[String]) -> Value {
-        let command = table(self.command(program, args));
-        if server.is_nested { table(vec![("transport", command)]) } else { command }
+        let mut members = self.command(program, args);
+        if server.has_env_in_command {
+            let env = server.env.iter().map(|(name, value)| (name.clone(), Value::text(value)));
+            members.push((self.variables(), Value::Table(env.collect())));
+        }
+        server.nest(table(members))
     }
 }
 
@@ -100,23 +116,49 @@ impl Server {
         };
         let first = ["command", "cmd"].iter().find_map(|key| inner.get(key));
         let args = inner.get("args").or_else(|| first?.get("args"));
-        let variables = ["env", "environment", "envs"].iter().find_map(|key| inner.get(key).or_else(|| entry.get(key)));
+        let found = VARIABLES.iter().find_map(|key| Some((key, inner.get(key).or_else(|| entry.get(key))?)));
+        let variables = found.map(|(_, variables)| variables);
+        let old = first.and_then(|first| first.get("env"));
+        let has_env_in_command = variables.is_none() && old.is_some();
+        let variables = variables.or(old);
         let env = variables.map(Value::members).unwrap_or_default().iter();
         Self {
             command: first.into_iter().chain(args).flat_map(words).collect(),
             env: env.filter_map(|(name, value)| Some((name.clone(), value.as_text()?.to_owned()))).collect(),
+            variables: found.map_or(VARIABLES[0], |(key, _)| *key).to_owned(),
             url: ["url", "serverUrl", "httpUrl", "uri"]
                 .iter()
                 .find_map(|key| inner.get(key).and_then(Value::as_text))
                 .map(str::to_owned),
             is_nested: nested.is_some(),
+            has_env_in_command,
         }
     }
 
-    /// Whether it starts this program.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.command.first().is_some_and(|command| base_name(command) == "mcp-ferry")
+    /// An entry in the place where this one keeps what it starts.
+    pub(crate) fn nest(&self, entry: Value) -> Value {
+        if self.is_nested { table(vec![("transport", entry)]) } else { entry }
     }
+
+    /// Whether it starts mcp-ferry, by whatever name a release or a person has given the program.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.command.first().is_some_and(|command| base_name(command).starts_with("mcp-ferry"))
+    }
+
+    /// Whether it starts mcp-ferry, or the program at this path, which is mcp-ferry under another name.
+    pub(crate) fn is_ours_or(&self, program: &str) -> bool {
+        self.is_ours() || (!program.is_empty() && self.command.first().is_some_and(|command| command == program))
+    }
+
+    /// The first argument that is an address, which is the server's where this is an entry of ours.
+    pub(crate) fn address(&self) -> Option<&str> {
+        address(self.command.get(1..)?)
+    }
+}
+
+/// The first of these arguments that is an address.
+pub(crate) fn address(arguments: &[String]) -> Option<&str> {
+    arguments.iter().find(|word| word.contains("://")).map(String::as_str)
 }
 
 /// The name of a program without its folder and its extension, in lower case.

@@ -3,7 +3,7 @@
 //! A wrong path or key is silently ignored by a client. So a row that nobody has checked gives a snippet only.
 
 use super::super::edit::{Format, Grammar};
-use super::{Client, Place, Rule, Shape, Sure, System};
+use super::{Client, Place, Places, Rule, Shape, Sure, System};
 use System::{Linux, Mac, Windows};
 
 const ALL: &[System] = &[Mac, Windows, Linux];
@@ -29,6 +29,7 @@ const ROW: Client = Client {
     projects: None,
     sections: SERVERS,
     shape: Shape::Plain,
+    fills_in: Places::None,
     format: STRICT,
 };
 
@@ -70,6 +71,7 @@ pub static CLIENTS: &[Client] = &[
         projects: Some("projects"),
         shape: Shape::Stdio,
         format: STRICT_BOM,
+        fills_in: Places::Braces,
         ..ROW
     },
     Client {
@@ -81,6 +83,7 @@ pub static CLIENTS: &[Client] = &[
         places: &[everywhere(&["~/.cursor/mcp.json"])],
         project_files: &[".cursor/mcp.json"],
         format: COMMENTS_BOM,
+        fills_in: Places::DollarEnv,
         ..ROW
     },
     Client {
@@ -97,6 +100,7 @@ pub static CLIENTS: &[Client] = &[
         sections: &[&["servers"]],
         shape: Shape::Stdio,
         format: JSONC,
+        fills_in: Places::DollarEnv,
         ..ROW
     },
     Client {
@@ -111,6 +115,7 @@ pub static CLIENTS: &[Client] = &[
         sections: &[&["servers"]],
         shape: Shape::Stdio,
         format: JSONC,
+        fills_in: Places::DollarEnv,
         ..ROW
     },
     Client {
@@ -122,6 +127,7 @@ pub static CLIENTS: &[Client] = &[
         sections: &[&["servers"]],
         shape: Shape::Stdio,
         format: JSONC,
+        fills_in: Places::DollarEnv,
         ..ROW
     },
     Client {
@@ -130,6 +136,7 @@ pub static CLIENTS: &[Client] = &[
         restart: "refresh the servers in Windsurf's MCP panel",
         sure: Sure::Documented,
         places: &[everywhere(&["~/.codeium/windsurf/mcp_config.json"])],
+        fills_in: Places::DollarEnv,
         ..ROW
     },
     Client {
@@ -142,6 +149,7 @@ pub static CLIENTS: &[Client] = &[
             "${CLINE_DATA_DIR}/settings/cline_mcp_settings.json",
             "${CLINE_DIR:-~/.cline}/data/settings/cline_mcp_settings.json",
         ])],
+        fills_in: Places::DollarEnv,
         ..ROW
     },
     Client {
@@ -181,6 +189,7 @@ pub static CLIENTS: &[Client] = &[
         places: &[everywhere(&["~/.gemini/settings.json"])],
         project_files: &[".gemini/settings.json"],
         format: COMMENTS,
+        fills_in: Places::Dollar,
         ..ROW
     },
     Client {
@@ -191,6 +200,7 @@ pub static CLIENTS: &[Client] = &[
         places: &[everywhere(&["~/.qwen/settings.json"])],
         project_files: &[".qwen/settings.json"],
         format: COMMENTS_BOM,
+        fills_in: Places::Dollar,
         ..ROW
     },
     Client {
@@ -212,6 +222,7 @@ pub static CLIENTS: &[Client] = &[
         sections: &[&["mcp"], &["mcp", "servers"]],
         shape: Shape::OneList,
         format: JSONC,
+        fills_in: Places::Env,
         ..ROW
     },
     Client {
@@ -223,6 +234,7 @@ pub static CLIENTS: &[Client] = &[
         project_files: &[".github/mcp.json"],
         shape: Shape::Local,
         format: JSONC,
+        fills_in: Places::Dollar,
         ..ROW
     },
     Client {
@@ -249,6 +261,7 @@ pub static CLIENTS: &[Client] = &[
         restart: "nothing: Kiro reads the file again by itself",
         sure: Sure::Documented,
         places: &[everywhere(&["~/.kiro/settings/mcp.json"])],
+        fills_in: Places::Braces,
         ..ROW
     },
     Client {
@@ -291,6 +304,7 @@ pub static CLIENTS: &[Client] = &[
         sections: &[&["mcp"]],
         shape: Shape::OneList,
         format: JSONC,
+        fills_in: Places::Env,
         ..ROW
     },
     Client {
@@ -308,6 +322,7 @@ pub static CLIENTS: &[Client] = &[
         sure: Sure::Documented,
         is_written: false,
         places: &[everywhere(&["~/.aws/amazonq/mcp.json"])],
+        fills_in: Places::DollarEnv,
         ..ROW
     },
     Client {
@@ -317,6 +332,7 @@ pub static CLIENTS: &[Client] = &[
         places: &[everywhere(&["~/.config/amp/settings.json"])],
         sections: &[&["amp.mcpServers"]],
         format: JSONC,
+        fills_in: Places::Braces,
         ..ROW
     },
     Client {
@@ -344,6 +360,7 @@ pub static CLIENTS: &[Client] = &[
         ],
         sections: &[&["mcp"]],
         shape: Shape::Stdio,
+        fills_in: Places::Dollar,
         ..ROW
     },
 ];

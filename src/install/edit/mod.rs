@@ -40,7 +40,7 @@ pub(crate) fn set(bytes: &[u8], target: &Target<'_>, entry: &Value) -> Result<Ed
     let (text, piece, before) = match target.format {
         Format::Json(grammar) => json::set(text, grammar, &target.path(), entry)?,
         Format::Toml => toml::set(text, target.section, target.name, entry)?,
-        Format::Yaml => yaml::set(text, target.section, target.name, entry)?,
+        Format::Yaml => yaml::set(text, target.section, target.name, &entry.without_gone())?,
     };
     Ok(Edited { bytes: encode(bom, &text), piece, before })
 }
@@ -77,11 +77,26 @@ pub(crate) fn entries(bytes: &[u8], format: Format, section: &[&str]) -> Result<
     }
 }
 
-/// A section with this entry alone, for a person to add by hand.
-pub(crate) fn snippet(target: &Target<'_>, entry: &Value) -> String {
+/// All that a text says, as far as it can be read.
+pub(crate) fn whole(bytes: &[u8], format: Format) -> Vec<(String, Value)> {
+    match (decode(bytes, format), format) {
+        (Ok((_, text)), Format::Json(grammar)) => json::entries(text, grammar, &[]).unwrap_or_default(),
+        (Ok((_, text)), Format::Toml) => toml::entries(text, &[]).unwrap_or_default(),
+        // No whole file of YAML is read: its lines with a value.
+        (Ok((_, text)), Format::Yaml) => {
+            let lines = text.lines().filter_map(|line| line.trim_start_matches([' ', '-']).split_once(": "));
+            lines.map(|(key, value)| (key.to_owned(), Value::text(value.trim().trim_matches(['"', '\''])))).collect()
+        }
+        (Err(_), _) => Vec::new(),
+    }
+}
+
+/// What a person can add to a text by hand: a section with this entry alone, or the entry where only that fits.
+pub(crate) fn snippet(bytes: &[u8], target: &Target<'_>, entry: &Value) -> String {
+    let text = decode(bytes, target.format).map_or("", |(_, text)| text);
     match target.format {
         Format::Json(_) => json::snippet(&target.path(), entry),
-        Format::Toml => toml::block(target.section, target.name, entry, "\n"),
+        Format::Toml => toml::snippet(text, target.section, target.name, entry),
         Format::Yaml => yaml::snippet(target.section, target.name, entry),
     }
 }

@@ -34,8 +34,24 @@ pub(super) fn set(text: &str, section: &[&str], name: &str, entry: &Value) -> Re
     if is_there { Ok((result, piece, before)) } else { Err(uncertain()) }
 }
 
+/// The table of a server, or its entry for a table of servers that is written in one line.
+pub(super) fn snippet(text: &str, section: &[&str], name: &str, entry: &Value) -> String {
+    let is_inline = |document: &Document<&str>| {
+        let mut item = section.first().and_then(|key| document.as_table().get(key));
+        for key in section.iter().skip(1) {
+            item = item.and_then(|item| item.get(key));
+        }
+        item.is_some_and(Item::is_inline_table)
+    };
+    if read(text).is_ok_and(|document| is_inline(&document)) {
+        let place = format!("# between the braces of {}, with a comma to what stands there", section.join("."));
+        return format!("{place}\n{} = {}\n", key(name), spelled(&entry.without_gone()));
+    }
+    block(section, name, entry, "\n")
+}
+
 /// The table of a server.
-pub(super) fn block(section: &[&str], name: &str, entry: &Value, newline: &str) -> String {
+fn block(section: &[&str], name: &str, entry: &Value, newline: &str) -> String {
     let path: Vec<_> = section.iter().copied().chain([name]).map(key).collect();
     let members = entry.members().iter().map(|(name, value)| format!("{} = {}{newline}", key(name), spelled(value)));
     format!("[{}]{newline}{}", path.join("."), members.collect::<String>())
@@ -172,17 +188,19 @@ fn set_members(text: &str, table: &Table, entry: &Value, newline: &str, changes:
     let mut missing = String::new();
     for (name, wanted) in entry.members() {
         match table.get(name) {
+            Some(item) if *wanted == Value::Gone => changes.extend(lines_of(text, table, name, item)),
             Some(Item::Table(inner)) => set_members(text, inner, wanted, newline, changes),
             Some(item) if wanted.is_in(&value(text, item)) => {}
             Some(item) => {
                 let kept = value(text, item);
                 let kept = kept.members().iter().filter(|(name, _)| wanted.get(name).is_none());
                 let both = match wanted {
-                    Value::Table(members) => Value::Table(kept.chain(members).cloned().collect()),
+                    Value::Table(members) => Value::Table(kept.chain(members).cloned().collect()).without_gone(),
                     other => other.clone(),
                 };
                 changes.extend(item.span().map(|span| Change::replace(span, spelled(&both))));
             }
+            None if *wanted == Value::Gone => {}
             None => write!(missing, "{} = {}{newline}", key(name), spelled(wanted)).unwrap_or_default(),
         }
     }
@@ -191,6 +209,12 @@ fn set_members(text: &str, table: &Table, entry: &Value, newline: &str, changes:
         let lead = if line_start(text, at) == at { "" } else { newline };
         changes.push(Change::insert(at, format!("{lead}{missing}")));
     }
+}
+
+/// The change that takes out a value with its key, which begins a line.
+fn lines_of(text: &str, table: &Table, name: &str, item: &Item) -> Option<Change> {
+    let start = line_start(text, table.key(name)?.span()?.start);
+    Some(Change::replace(start..next_line(text, item.span()?.end), ""))
 }
 
 /// Whether `new` is `old` with another table of this name, or with one more.
@@ -261,6 +285,7 @@ fn spelled(value: &Value) -> String {
         Value::Text(text) => string(text),
         Value::Bool(truth) => truth.to_string(),
         Value::Other(spelled) => spelled.clone(),
+        Value::Gone => String::new(),
         Value::List(items) => format!("[{}]", items.iter().map(spelled).collect::<Vec<_>>().join(", ")),
         Value::Table(members) if members.is_empty() => "{}".to_owned(),
         Value::Table(members) => {

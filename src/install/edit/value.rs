@@ -13,6 +13,8 @@ pub(crate) enum Value {
     Table(Vec<(String, Value)>),
     /// A number, a date, `null`: as it is spelled in the file.
     Other(String),
+    /// What is not to be there: a member of a table that goes.
+    Gone,
 }
 
 impl Value {
@@ -47,10 +49,24 @@ impl Value {
     /// Whether a table in a file has all of this, in any order, and perhaps more that a person has added.
     pub(crate) fn is_in(&self, found: &Self) -> bool {
         match (self, found) {
-            (Self::Table(wanted), Self::Table(_)) => {
-                wanted.iter().all(|(name, value)| found.get(name).is_some_and(|found| value.is_in(found)))
-            }
+            (Self::Table(wanted), Self::Table(_)) => wanted.iter().all(|(name, value)| match found.get(name) {
+                Some(found) => value.is_in(found),
+                None => *value == Self::Gone || value.is_nothing(),
+            }),
             _ => self == found,
         }
+    }
+
+    /// Whether nothing is left of a table without the members that go.
+    fn is_nothing(&self) -> bool {
+        let members = self.members();
+        !members.is_empty() && members.iter().all(|(_, value)| *value == Self::Gone || value.is_nothing())
+    }
+
+    /// The value without the members that go, for a place where there is none of them.
+    pub(super) fn without_gone(&self) -> Self {
+        let Self::Table(members) = self else { return self.clone() };
+        let left = members.iter().filter(|(_, value)| *value != Self::Gone && !value.is_nothing());
+        Self::Table(left.map(|(name, value)| (name.clone(), value.without_gone())).collect())
     }
 }

@@ -268,6 +268,7 @@ fn spelled(value: &Value) -> String {
         Value::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
         Value::Bool(truth) => truth.to_string(),
         Value::Other(spelled) => spelled.clone(),
+        Value::Gone => String::new(),
         Value::List(_) => "[]".to_owned(),
         Value::Table(_) => "{}".to_owned(),
     }

@@ -1,5 +1,6 @@
 //! Files of clients in a home directory of their own: what is in them afterwards, and after that?
 
+mod entries;
 mod files;
 mod neighbours;
 mod races;

@@ -130,7 +130,7 @@ fn installing_again_with_other_options_keeps_the_way_back() {
     };
     assert_eq!(install(&machine.world, &request).unwrap().steps[0].outcome, Outcome::Replaced);
     let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.contains("--http1") && text.contains("LINEAR_TOKEN"), "the variable stays: {text}");
+    assert!(text.contains("--http1") && !text.contains("LINEAR_TOKEN"), "the variable goes: {text}");
     let other = Request { url: "https://other.example/".into(), name: Some("linear".into()), ..request };
     assert!(reason(&install(&machine.world, &other).unwrap().steps[0].outcome).contains("another URL"));
     assert_eq!(machine.uninstall(URL), [Outcome::Restored]);

@@ -154,6 +154,8 @@ class Attempt:
         file = self.home / agent.path
         before = file.read_bytes() if file.exists() else None
         self.check("install writes the entry", self.install() == 0 and agent.has_entry(self.home))
+        # The client may fill in variables itself: that of the entry wins all the same.
+        self.setting.environment["EXAMPLE_TOKEN"] = "that of the shell"
         if not agent.reads:
             self.turn()
             self.check("does not read the file of its extension", not self.target.asked)

@@ -59,7 +59,7 @@ pub(super) fn style<'t>(text: &'t str, document: &Document, object: &Node) -> St
         newline: newline(text, object.span.start),
         unit: units.unwrap_or("  "),
         lines: match object.members() {
-            [] => !is_minified,
+            [] => !is_minified || root.is_some_and(|root| root.members().is_empty()),
             members => members.iter().any(|member| starts_line_in(text, object, member)),
         },
         compact: sibling.is_some_and(|member| &text[member.key.end..member.value.span.start] == ":"),

@@ -40,10 +40,17 @@ fn merge(text: &str, grammar: Grammar, path: &[&str], wanted: &Value) -> Result<
     let mut text = text.to_owned();
     let document = read(&text, grammar)?;
     let Found::All(node) = locate(&document, &text, path)? else {
+        let wanted = &wanted.without_gone();
+        if matches!(wanted, Value::Gone) || matches!(wanted, Value::Table(members) if members.is_empty()) {
+            return Ok(text);
+        }
         let old = locate(&document, &text, path)?;
         let changes = insert::insert(&text, &document, &old, path, wanted).0;
         return Ok(apply(&text, &changes));
     };
+    if *wanted == Value::Gone {
+        return remove::remove(&text, grammar, path, None);
+    }
     if wanted.is_in(&node.value(&text)) {
         return Ok(text);
     }

@@ -56,7 +56,7 @@ fn an_entry_is_written_as_its_neighbours_are() {
         ("{\"mcpServers\":{\"a\":1}}".to_owned(), format!("{{\"mcpServers\":{{\"a\":1,{compact}}}}}")),
         ("{\"mcpServers\":{}}".to_owned(), format!("{{\"mcpServers\":{{{compact}}}}}")),
         ("{ \"mcpServers\": { \"a\": 1 } }".to_owned(), format!("{{ \"mcpServers\": {{ \"a\": 1, {inline} }} }}")),
-        ("{}".to_owned(), format!("{{\"mcpServers\": {{ {inline} }}}}")),
+        ("{}".to_owned(), format!("{{\n  \"mcpServers\": {{{two}\n  }}\n}}")),
         (
             "{\r  \"x\": 12345678901234567890\r}\r".to_owned(),
             format!(

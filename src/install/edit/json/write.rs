@@ -27,6 +27,7 @@ impl Style<'_> {
             Value::Text(text) => string(text),
             Value::Bool(truth) => truth.to_string(),
             Value::Other(spelled) => spelled.clone(),
+            Value::Gone => String::new(),
             Value::List(items) => {
                 let items: Vec<_> = items.iter().map(|item| self.value(item, indent)).collect();
                 format!("[{}]", items.join(self.comma()))

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::clients::{Client, Server};
 use super::edit::{self, Refusal, Target, Value};
-use super::record::{Record, Records, hash};
+use super::history::{History, Midst, history};
+use super::record::{Record, Records};
 use super::report::Outcome;
 use super::{diff, notices};
 use crate::files::OtherFile;
@@ -42,6 +43,8 @@ pub(super) struct Planned {
     pub(super) record: Record,
     /// The record that is there of the same entry.
     pub(super) known: Option<Record>,
+    /// Where the entry is not the last one of ours in the file.
+    pub(super) midst: Option<Midst>,
     pub(super) outcome: Outcome,
     pub(super) diff: String,
 }
@@ -126,38 +129,11 @@ fn plan_change(
     }
     let known = records.find(file.real(), wanted.name)?;
     let is_new = edited.before.is_none();
-    let fresh = Record {
-        format: 0,
-        client: client.name.to_owned(),
-        path: file.real().to_owned(),
-        section: section.iter().map(|&key| key.to_owned()).collect(),
-        name: wanted.name.to_owned(),
-        url: wanted.url.to_owned(),
-        before: file.bytes().map(hash),
-        after: Vec::new(),
-        backup: None,
-        is_whole: true,
-        piece: edited.piece,
-        earlier: edited.before.filter(|_| wanted.takes_over),
-    };
-    let mut record = match &known {
-        // What was there before the first time is what comes back.
-        Some(known) if !is_new && known.after.contains(&hash(bytes)) => {
-            let earlier = known.earlier.clone().or(fresh.earlier);
-            Record { url: fresh.url, earlier, ..known.clone() }
-        }
-        Some(known) if !is_new && !wanted.takes_over => {
-            let piece = known.piece.clone();
-            Record { before: None, is_whole: false, piece, earlier: known.earlier.clone(), ..fresh }
-        }
-        _ if !is_new && !wanted.takes_over => Record { before: None, is_whole: false, ..fresh },
-        _ => fresh,
-    };
-    record.after.push(hash(&edited.bytes));
+    let History { record, known, midst } = history(records, client, &file, section, wanted, &edited, known);
     let name = path.display().to_string();
     let outcome = if is_new { Outcome::Inserted } else { Outcome::Replaced };
     let diff = diff::unified(&log::neutral(&name), bytes, &edited.bytes, &Server::read(&wanted.entry).env);
-    Ok(Plan::Change(Box::new(Planned { client, after: edited.bytes, record, known, outcome, diff, file })))
+    Ok(Plan::Change(Box::new(Planned { client, after: edited.bytes, record, known, midst, outcome, diff, file })))
 }
 
 /// Keeps the secrets of all entries out of what is shown.

@@ -20,6 +20,7 @@ const ROW: Client = Client {
     name: "",
     title: "",
     restart: "",
+    restart_without: None,
     sure: Sure::Reported,
     checked: "2026-11-30",
     is_written: true,
@@ -28,6 +29,8 @@ const ROW: Client = Client {
     project_files: &[],
     projects: None,
     sections: SERVERS,
+    has_lock: false,
+    extensions: None,
     shape: Shape::Plain,
     format: STRICT,
 };
@@ -57,6 +60,7 @@ pub static CLIENTS: &[Client] = &[
             Place { on: &[Windows], rule: Rule::EachFolder("{appdata}/Claude/claude_desktop_config.json") },
             Place { on: &[Windows], rule: Rule::Otherwise("{appdata}/Claude/claude_desktop_config.json") },
         ],
+        extensions: Some("Claude Extensions"),
         ..ROW
     },
     Client {
@@ -70,12 +74,14 @@ pub static CLIENTS: &[Client] = &[
         projects: Some("projects"),
         shape: Shape::Stdio,
         format: STRICT_BOM,
+        has_lock: true,
         ..ROW
     },
     Client {
         name: "cursor",
         title: "Cursor",
         restart: "switch the server on in Cursor's settings, under MCP",
+        restart_without: Some(""),
         sure: Sure::Documented,
         link: Some("cursor://anysphere.cursor-deeplink/mcp/install?name={name}&config={config}"),
         places: &[everywhere(&["~/.cursor/mcp.json"])],
@@ -87,6 +93,7 @@ pub static CLIENTS: &[Client] = &[
         name: "vscode",
         title: "VS Code",
         restart: "start the server in VS Code with the command `MCP: List Servers`",
+        restart_without: Some(""),
         sure: Sure::Source,
         places: &[
             everywhere(&["{data}/Code/User/mcp.json"]),
@@ -103,6 +110,7 @@ pub static CLIENTS: &[Client] = &[
         name: "vscode-insiders",
         title: "VS Code Insiders",
         restart: "start the server in VS Code with the command `MCP: List Servers`",
+        restart_without: Some(""),
         sure: Sure::Source,
         places: &[
             everywhere(&["{data}/Code - Insiders/User/mcp.json"]),
@@ -117,6 +125,7 @@ pub static CLIENTS: &[Client] = &[
         name: "vscodium",
         title: "VSCodium",
         restart: "start the server in VSCodium with the command `MCP: List Servers`",
+        restart_without: Some(""),
         sure: Sure::Source,
         places: &[everywhere(&["{data}/VSCodium/User/mcp.json"])],
         sections: &[&["servers"]],
@@ -142,6 +151,7 @@ pub static CLIENTS: &[Client] = &[
             "${CLINE_DATA_DIR}/settings/cline_mcp_settings.json",
             "${CLINE_DIR:-~/.cline}/data/settings/cline_mcp_settings.json",
         ])],
+        has_lock: true,
         ..ROW
     },
     Client {
@@ -229,6 +239,7 @@ pub static CLIENTS: &[Client] = &[
         name: "continue",
         title: "Continue",
         restart: "reload the window of the editor; Continue CLI does not read this file, and takes the entry in config.yaml",
+        restart_without: Some("reload the window of the editor"),
         sure: Sure::Source,
         places: &[everywhere(&["~/.continue/mcpServers/ferry-{entry}.json"])],
         shape: Shape::OwnFile,

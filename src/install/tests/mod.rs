@@ -3,6 +3,7 @@
 mod files;
 mod neighbours;
 mod races;
+mod records;
 mod remote;
 
 use std::path::{Path, PathBuf};

@@ -211,3 +211,27 @@ fn a_lock_that_cannot_be_made_does_not_hinder() {
     files::set_mode(folder, 0o755);
     assert_eq!(step.outcome, Outcome::Inserted);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(40))]
+    #[test]
+    fn whatever_was_installed_and_uninstalled_the_file_is_what_it_was_in_the_end(
+        steps in proptest::collection::vec((0..4_usize, 0..4_usize), 0..12),
+        before in proptest::sample::select(vec![None, Some("{\"n\":0}"), Some("{\n  \"mcpServers\": {\n    \"x\": 1\n  }\n}\n")]),
+    ) {
+        let names = ["a", "b", "c", "d"];
+        let options: [&[&str]; 3] = [&[], &["--read-only"], &["--http1", "--ipv4"]];
+        let machine = Machine::new();
+        let file = before.map_or_else(|| machine.file("cursor"), |text| machine.write("cursor", text));
+        for (name, step) in &steps {
+            match options.get(*step) {
+                Some(options) => assert!(!matches!(put_with(&machine, names[*name], options), Outcome::Refused(_))),
+                None => assert!(machine.uninstall(names[*name]).len() <= 1),
+            }
+        }
+        machine.uninstall(SECOND);
+        let after = std::fs::read_to_string(&file).ok();
+        proptest::prop_assert_eq!(after.as_deref(), before, "{:?}", steps);
+        proptest::prop_assert!(machine.kept().is_empty(), "{:?}", machine.kept());
+    }
+}

@@ -52,14 +52,16 @@ fn member_lines(indent: &str, name: &str, value: &Value, newline: &str) -> Strin
 
 /// The lines below the key of a list or a table.
 fn below(indent: &str, of_items: &str, value: &Value, newline: &str) -> String {
-    match value {
+    let lines: Vec<_> = match value {
         Value::List(items) => items.iter().map(|item| format!("{of_items}- {}{newline}", spelled(item))).collect(),
         Value::Table(members) => {
-            let members = members.iter();
-            members.map(|(name, value)| format!("{indent}  {}: {}{newline}", key(name), spelled(value))).collect()
+            let line =
+                |(name, value): &(String, Value)| format!("{indent}  {}: {}{newline}", key(name), spelled(value));
+            members.iter().map(line).collect()
         }
-        _ => String::new(),
-    }
+        _ => Vec::new(),
+    };
+    lines.concat()
 }
 
 /// What changes so that an extension has all of this; `None` if that is not certain.

@@ -163,7 +163,7 @@ mod tests {
             ("a#b", Some("a#b")),
             ("'it''s # mine' # c", Some("'it''s # mine'")),
             (r#""a\" # b" # c"#, Some(r#""a\" # b""#)),
-            (r##"["a]", 'b,c', it's] # c"##, Some(r##"["a]", 'b,c', it's]"##)),
+            (r#"["a]", 'b,c', it's] # c"#, Some(r#"["a]", 'b,c', it's]"#)),
             ("# c", Some("")),
             ("", Some("")),
             ("'open", None),

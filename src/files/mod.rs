@@ -1,9 +1,11 @@
 //! How are private files written: readable only by the user, replaced as a whole, durable? `access`: which files are
-//! trusted. `other`: how are the files of other programs changed? `format`: which documents are a newer version's?
+//! trusted. `other`: how are the files of other programs changed? `attributes`: what have they besides their content?
+//! `format`: which documents are a newer version's?
 //!
 //! Every write to the disk goes through this room, except that the log appends to its files itself.
 
 mod access;
+mod attributes;
 mod format;
 mod other;
 
@@ -17,7 +19,7 @@ use tempfile::NamedTempFile;
 
 pub(crate) use access::{check, check_folder, is_readable_by_others, read, warn_if_readable};
 pub(crate) use format::{Newer, UPDATE, check_format};
-pub(crate) use other::{OtherFile, ReplaceError, create_new};
+pub(crate) use other::{OtherFile, ReplaceError, create_new, missing_folders, remove_empty_folders, resolve};
 
 /// How the name of an unfinished file begins.
 const UNFINISHED: &str = ".unfinished-";

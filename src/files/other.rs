@@ -4,6 +4,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use super::attributes::make_alike;
 use super::{open_private, persist, sync, sync_folder};
 
 /// How the name of an unfinished file begins.
@@ -39,7 +40,7 @@ impl OtherFile {
                     let why = "it is a symbolic link to a file that is missing";
                     return Err(io::Error::new(io::ErrorKind::NotFound, why));
                 }
-                return Ok(Self { real: path.to_owned(), found: None });
+                return Ok(Self { real: resolve(path)?, found: None });
             }
             Err(error) => return Err(error),
         };
@@ -76,7 +77,8 @@ impl OtherFile {
     }
 
     /// Writes another content, or creates the file. A reader gets the old content or the new one, except where the file
-    /// has several names or an owner that a new file cannot get: then the same file is written again.
+    /// has what a new file cannot get, such as other names, its owner or its list of who may read it: then the same file
+    /// is written again.
     pub(crate) fn replace(&self, bytes: &[u8]) -> Result<(), ReplaceError> {
         self.check_writable()?;
         let folder = self.real.parent().unwrap_or(Path::new("."));
@@ -92,11 +94,9 @@ impl OtherFile {
             };
         };
         self.check_unchanged()?;
-        if links(metadata) == 1
-            && let Ok(mut file) = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)
-        {
+        if let Ok(mut file) = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder) {
             file.write_all(bytes)?;
-            if make_alike(file.as_file(), metadata).is_ok() {
+            if make_alike(file.as_file(), &self.real, metadata).is_ok() {
                 sync(file.as_file())?;
                 self.check_unchanged()?;
                 if persist(file, &self.real).is_ok() {
@@ -132,6 +132,37 @@ impl OtherFile {
     }
 }
 
+/// Where a file is or would be: absolute, and behind the symbolic links of the folders that exist.
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let mut folder = path.as_path();
+    let mut missing = Vec::new();
+    loop {
+        match (std::fs::canonicalize(folder), folder.parent(), folder.file_name()) {
+            (Ok(real), ..) => return Ok(missing.iter().rev().fold(real, |path, name| path.join(name))),
+            (Err(error), Some(parent), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+                missing.push(name);
+                folder = parent;
+            }
+            (Err(error), ..) => return Err(error),
+        }
+    }
+}
+
+/// The folders that must be created for a file, the innermost first.
+pub(crate) fn missing_folders(path: &Path) -> Vec<PathBuf> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && folder.symlink_metadata().is_err();
+    path.ancestors().skip(1).take_while(is_missing).map(Path::to_owned).collect()
+}
+
+/// Removes folders, the innermost first, up to one that is not empty. Gives those that are left.
+pub(crate) fn remove_empty_folders(folders: &[PathBuf]) -> &[PathBuf] {
+    let stays =
+        |folder: &PathBuf| std::fs::remove_dir(folder).is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
+    let gone = folders.iter().position(stays).unwrap_or(folders.len());
+    &folders[gone..]
+}
+
 /// Gives an open file another content.
 fn rewrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.rewind()?;
@@ -145,38 +176,6 @@ pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = open_private(path, OpenOptions::new().write(true).create_new(true))?;
     file.write_all(bytes)?;
     sync(&file)
-}
-
-#[cfg(unix)]
-fn links(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::nlink(metadata)
-}
-
-/// std does not tell how many names a file has on Windows.
-#[cfg(windows)]
-fn links(_: &Metadata) -> u64 {
-    1
-}
-
-/// Gives a new file the owner, the group and the mode of an existing one.
-#[cfg(unix)]
-fn make_alike(file: &File, old: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let new = file.metadata()?;
-    let differing = |old: u32, new: u32| (old != new).then_some(old);
-    let (owner, group) = (differing(old.uid(), new.uid()), differing(old.gid(), new.gid()));
-    if owner.is_some() || group.is_some() {
-        std::os::unix::fs::fchown(file, owner, group)?;
-    }
-    // After the owner, whose change clears some bits.
-    file.set_permissions(old.permissions())
-}
-
-/// A new file inherits its permissions from the folder, as the existing one did.
-#[cfg(windows)]
-#[allow(clippy::unnecessary_wraps)]
-fn make_alike(_: &File, _: &Metadata) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(all(test, unix))]
@@ -229,6 +228,43 @@ mod tests {
         assert_eq!(fs::metadata(&missing).unwrap().mode() & 0o777, 0o600);
         assert!(matches!(read.replace(b"again"), Err(ReplaceError::Changed)), "somebody else has created it");
         assert_eq!((fs::read(&path).unwrap(), fs::read(&missing).unwrap()), (b"theirs".to_vec(), b"ours".to_vec()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn attributes_of_the_file_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(folder.path(), 0o640);
+        // The list of who may read it is an attribute too.
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(&path, "user.mine", b"kept", flags).is_err() {
+            return;
+        }
+        OtherFile::read(&path, 9).unwrap().replace(b"new").unwrap();
+        let mut value = [0; 9];
+        let length = rustix::fs::getxattr(&path, "user.mine", &mut value).unwrap();
+        assert_eq!((&value[..length], fs::read(&path).unwrap()), (&b"kept"[..], b"new".to_vec()));
+    }
+
+    #[test]
+    fn a_missing_file_is_found_behind_links_of_its_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::create_dir(root.join("real")).unwrap();
+        symlink("real", root.join("link")).unwrap();
+        let (path, real) = (root.join("link/a/b/f"), root.join("real/a/b/f"));
+        assert_eq!(OtherFile::read(&path, 9).unwrap().real(), real);
+        let folders = missing_folders(&real);
+        assert_eq!(folders, [root.join("real/a/b"), root.join("real/a")]);
+        OtherFile::read(&path, 9).unwrap().replace(b"1").unwrap();
+        assert_eq!(resolve(&path).unwrap(), real);
+        assert_eq!(remove_empty_folders(&folders), folders);
+        assert!(real.exists());
+        fs::remove_file(&real).unwrap();
+        fs::write(root.join("real/a/other"), "").unwrap();
+        assert_eq!(remove_empty_folders(&folders), [root.join("real/a")]);
+        assert!(!root.join("real/a/b").exists() && root.join("real/a/other").exists());
+        assert!(resolve(Path::new("missing")).unwrap().is_absolute());
     }
 
     #[test]

@@ -3,9 +3,12 @@
 
 use std::path::PathBuf;
 
+use super::chain;
 use super::client_lock::ClientLock;
+use super::edit::{self, Target};
+use super::history::Midst;
 use super::plan::Planned;
-use super::record::Records;
+use super::record::{Records, hash};
 use crate::files::ReplaceError;
 
 /// Changes the file. The path is that of the copy.
@@ -23,19 +26,26 @@ pub(super) fn apply(records: &Records, planned: &mut Planned) -> Result<Option<P
     if let Some(known) = planned.known.as_ref().filter(|known| known.backup != planned.record.backup) {
         records.remove_copy(known)?;
     }
+    if let Some(Midst { section, entry, old }) = &planned.midst {
+        let record = &planned.record;
+        let target = Target { format: planned.client.format, section, name: &record.name };
+        let edit = |bytes: &[u8]| edit::set(bytes, &target, entry).ok().map(|edited| edited.bytes);
+        chain::relink(records, planned.client, record, (old, &hash(&planned.after)), edit)?;
+    }
     Ok(planned.record.backup.clone())
 }
 
-/// Keeps a copy of the file as it is, if there is none of it.
+/// Keeps a copy of the file as it is, if there is none of it. A file that is all ours needs none.
 pub(super) fn back_up(records: &Records, planned: &mut Planned) -> Result<(), ReplaceError> {
-    if let (None, Some(bytes)) = (&planned.record.backup, planned.file.bytes()) {
+    let is_ours = planned.record.is_whole && planned.record.before.is_none();
+    if let (None, Some(bytes), false) = (&planned.record.backup, planned.file.bytes(), is_ours) {
         planned.record.backup = Some(records.back_up(planned.client.name, bytes)?);
     }
     Ok(())
 }
 
 fn write(planned: &Planned) -> Result<(), ReplaceError> {
-    let _lock = ClientLock::acquire(planned.client.name, planned.file.real())?;
+    let _lock = ClientLock::acquire(planned.client, planned.file.real())?;
     planned.file.replace(&planned.after)
 }
 
@@ -49,6 +59,9 @@ fn take_back(records: &Records, planned: &Planned) -> Result<(), ReplaceError> {
             }
             Ok(())
         }
-        None => Ok(records.delete(&planned.record)?),
+        None => {
+            records.delete(&planned.record)?;
+            Ok(records.remove_folders(&planned.record)?)
+        }
     }
 }

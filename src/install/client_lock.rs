@@ -1,8 +1,10 @@
-//! Which lock does a client hold while it writes its file? That of Cline and of Claude Code is a folder beside the file.
+//! How is the lock taken that a client holds while it writes its file, a folder beside the file?
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use super::clients::Client;
 
 /// A lock that was not renewed for so long is abandoned.
 const ABANDONED: Duration = Duration::from_secs(10);
@@ -16,8 +18,8 @@ pub(super) struct ClientLock(Option<PathBuf>);
 
 impl ClientLock {
     /// Takes the lock that this client looks at, if it looks at one.
-    pub(super) fn acquire(client: &str, file: &Path) -> io::Result<Self> {
-        if !["cline", "claude-code"].contains(&client) || !file.exists() {
+    pub(super) fn acquire(client: &Client, file: &Path) -> io::Result<Self> {
+        if !client.has_lock || !file.exists() {
             return Ok(Self(None));
         }
         let mut name = file.as_os_str().to_owned();
@@ -30,6 +32,12 @@ impl ClientLock {
         loop {
             match std::fs::create_dir(&folder) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Where we cannot create a folder, the client cannot either.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+                {
+                    return Ok(Self(None));
+                }
                 result => return result.map(|()| Self(Some(folder))),
             }
             let modified = folder.metadata().and_then(|metadata| metadata.modified());
@@ -64,7 +72,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, lock) = (folder.path().join("f"), folder.path().join("f.lock"));
         std::fs::write(&file, "{}").unwrap();
-        let held = ClientLock::acquire("cline", &file).unwrap();
+        let cline = Client::named("cline").unwrap();
+        let held = ClientLock::acquire(cline, &file).unwrap();
         assert!(lock.is_dir() && ClientLock::wait(lock.clone(), Duration::ZERO).is_err());
         drop(held);
         assert!(!lock.exists());
@@ -73,6 +82,7 @@ mod tests {
         std::fs::File::open(&lock).unwrap().set_modified(old).unwrap();
         drop(ClientLock::wait(lock.clone(), Duration::ZERO).unwrap());
         assert!(!lock.exists());
-        drop(ClientLock::acquire("codex", &file).unwrap());
+        let _held = ClientLock::acquire(Client::named("codex").unwrap(), &file).unwrap();
+        assert!(!lock.exists(), "Codex looks at no lock");
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! `clients` says where which client has its servers, `world` where that is on this machine. `plan` reads a file and asks
 //! `edit`, which is pure, for the text with the entry; `notices` looks at the neighbours. `apply` writes: a copy and a
-//! `record` first, then the file, by the room [`files`](crate::files). `undo` takes an entry out again, and `chain`
-//! has the records of the others know. `mcp_remote` reads
+//! `record` first, then the file, by the room [`files`](crate::files); `history` says what comes back. `uninstall` finds what is
+//! meant, `undo` takes an entry out again, and `chain` has the records of the others know. `mcp_remote` reads
 //! the commands of mcp-remote, `program` chooses the path of this program, and a [`Report`] tells of it all. `scan` reads
 //! what is there, for others; `package` says which package a program is from.
 
@@ -14,6 +14,7 @@ mod clients;
 mod diff;
 mod edit;
 mod hidden;
+mod history;
 mod mcp_remote;
 mod notices;
 mod package;
@@ -27,6 +28,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod uninstall;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use clients::Server;
 use plan::{Plan, Planned, Wanted};
-use record::{Record, Records};
+use record::Records;
 
 pub(crate) use clients::base_name;
 pub use clients::{CLIENTS, Client, Sure};
@@ -47,6 +49,7 @@ pub(crate) use program::short_lived_folder;
 pub use report::{Outcome, Report, Step};
 pub use request::{InstallError, Removal, Request, name_of};
 pub use scan::{Entry, Scanned, scan};
+pub use uninstall::uninstall;
 pub use world::{System, World};
 
 /// How often a file is read again that changes while it is edited.
@@ -160,40 +163,6 @@ pub fn replace_mcp_remote(world: &World, clients: &[String], is_preview: bool) -
     Ok(report)
 }
 
-/// Takes entries out of the files of clients again: those that records tell of, and others of ours with this name or
-/// address.
-pub fn uninstall(world: &World, removal: &Removal) -> Result<Report, InstallError> {
-    let chosen =
-        if removal.clients.is_empty() { CLIENTS.iter().collect() } else { request::clients(&removal.clients)? };
-    let records = open(world, removal.is_preview)?;
-    let mut report = Report { is_preview: removal.is_preview, ..Report::default() };
-    let mut done: Vec<(PathBuf, String)> = Vec::new();
-    let program = program::program(world).path;
-    let matches = |record: &Record| removal.is_meant(&record.name, &record.url);
-    for record in records.all().into_iter().filter(matches) {
-        let Some(client) = chosen.iter().copied().find(|client| client.name == record.client) else { continue };
-        let undone = undo::undo(&records, client, &record, removal.is_preview);
-        report.steps.push(undone_step(client, &record.path, &record.name, undone));
-        done.push((record.path, record.name));
-    }
-    for client in chosen.into_iter().filter(|client| client.is_written) {
-        for path in client.files(world, "*").into_iter().flat_map(|path| world::each_existing(&path)) {
-            let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-            for (name, entry) in plan::look(client, &path).unwrap_or_default() {
-                let server = Server::read(&entry);
-                let is_meant = removal.is_meant(&name, server.address().unwrap_or_default());
-                if server.is_ours_or(&program) && is_meant && !done.contains(&(real.clone(), name.clone())) {
-                    let undone = records
-                        .find(&real, &name)
-                        .and_then(|_| undo::take_out(client, &path, &name, removal.is_preview));
-                    report.steps.push(undone_step(client, &path, &name, undone));
-                }
-            }
-        }
-    }
-    Ok(report)
-}
-
 /// The clients that seem to be installed, and whose files we write.
 pub fn found(world: &World) -> Vec<&'static Client> {
     CLIENTS.iter().filter(|client| client.is_written && client.is_found(world)).collect()
@@ -254,14 +223,6 @@ fn step(client: &'static Client, path: &Path, name: &str, outcome: Outcome) -> S
         backup: None,
         link: None,
         restart: restart.filter(|restart| !restart.is_empty()),
-    }
-}
-
-fn undone_step(client: &'static Client, path: &Path, name: &str, undone: undo::Undone) -> Step {
-    let path = &program::plain(path);
-    match undone {
-        Ok((outcome, diff)) => Step { diff, ..step(client, path, name, outcome) },
-        Err(refusal) => step(client, path, name, Outcome::Refused(refusal)),
     }
 }
 

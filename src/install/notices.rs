@@ -46,10 +46,10 @@ pub(super) fn neighbours(entries: &[(String, Value)], wanted: &Wanted<'_>) -> Ve
     others.filter_map(notice).collect()
 }
 
-/// A sentence for each extension of Claude Desktop for the same server: two of one server confuse it.
+/// The extensions of a client for the same server: two of one server confuse it.
 pub fn extensions(client: &Client, file: &Path, url: &str) -> Vec<String> {
-    let Some(folder) = file.parent().filter(|_| client.name == "claude-desktop") else { return Vec::new() };
-    let entries = std::fs::read_dir(folder.join("Claude Extensions")).into_iter().flatten().flatten();
+    let (Some(folder), Some(extensions)) = (file.parent(), client.extensions) else { return Vec::new() };
+    let entries = std::fs::read_dir(folder.join(extensions)).into_iter().flatten().flatten();
     let mut found: Vec<_> = entries
         .filter_map(|entry| {
             let manifest = crate::files::OtherFile::read(&entry.path().join("manifest.json"), LONGEST).ok()?;
@@ -62,7 +62,8 @@ pub fn extensions(client: &Client, file: &Path, url: &str) -> Vec<String> {
         })
         .collect();
     found.sort();
-    let notice = |name| format!("the extension {name} of Claude Desktop reaches the same server; keep one of the two");
+    let title = client.title;
+    let notice = |name| format!("the extension {name} of {title} reaches the same server; keep one of the two");
     found.into_iter().map(notice).collect()
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::clients::{Client, Server, VARIABLES};
 use super::edit::{self, Refusal, Target, Value};
 use super::hidden::hide_secrets;
-use super::record::{Record, Records, hash};
+use super::history::{History, Midst, history};
+use super::record::{Record, Records};
 use super::report::Outcome;
 use super::{diff, notices};
 use crate::files::OtherFile;
@@ -43,6 +44,8 @@ pub(super) struct Planned {
     pub(super) record: Record,
     /// The record that is there of the same entry.
     pub(super) known: Option<Record>,
+    /// Where the entry is not the last one of ours in the file.
+    pub(super) midst: Option<Midst>,
     pub(super) outcome: Outcome,
     pub(super) diff: String,
 }
@@ -134,41 +137,12 @@ fn plan_change(
         return Ok(Plan::Nothing);
     }
     let is_new = edited.before.is_none();
-    let fresh = Record {
-        format: 0,
-        client: client.name.to_owned(),
-        path: file.real().to_owned(),
-        section: section.iter().map(|&key| key.to_owned()).collect(),
-        name: wanted.name.to_owned(),
-        url: wanted.url.to_owned(),
-        before: file.bytes().map(hash),
-        after: Vec::new(),
-        backup: None,
-        is_whole: true,
-        piece: edited.piece,
-        earlier: edited.before.filter(|_| wanted.takes_over),
-        program: program.to_owned(),
-        variables: wanted_server.env.iter().map(|(name, _)| name.clone()).filter(|_| !wanted.takes_over).collect(),
-    };
-    let mut record = match &known {
-        // What was there before the first time is what comes back.
-        Some(known) if !is_new && known.after.contains(&hash(bytes)) => {
-            let earlier = known.earlier.clone().or(fresh.earlier);
-            Record { url: fresh.url, earlier, program: fresh.program, variables: fresh.variables, ..known.clone() }
-        }
-        Some(known) if !is_new && !wanted.takes_over => {
-            let piece = known.piece.clone();
-            Record { before: None, is_whole: false, piece, earlier: known.earlier.clone(), ..fresh }
-        }
-        _ if !is_new && !wanted.takes_over => Record { before: None, is_whole: false, ..fresh },
-        _ => fresh,
-    };
-    record.after.push(hash(&edited.bytes));
+    let History { record, known, midst } = history(records, client, &file, section, wanted, &edited, known);
     let name = path.display().to_string();
     let outcome = if is_new { Outcome::Inserted } else { Outcome::Replaced };
     let hidden: Vec<_> = hidden.into_iter().chain(wanted_server.env).collect();
     let diff = diff::unified(&log::neutral(&name), bytes, &edited.bytes, &hidden);
-    Ok(Plan::Change(Box::new(Planned { client, after: edited.bytes, record, known, outcome, diff, file })))
+    Ok(Plan::Change(Box::new(Planned { client, after: edited.bytes, record, known, midst, outcome, diff, file })))
 }
 
 /// The entry in the place where the one that is there keeps what it starts, without the variables that only an earlier

@@ -37,8 +37,12 @@ pub(super) fn program(world: &World) -> Program {
 /// A path without the prefix that Windows puts before resolved ones, which many programs do not understand.
 pub(super) fn plain(path: &Path) -> PathBuf {
     let text = path.to_string_lossy();
-    let drive = text.strip_prefix(r"\\?\").filter(|rest| rest.as_bytes().get(1) == Some(&b':'));
-    drive.map_or_else(|| path.to_owned(), PathBuf::from)
+    let Some(rest) = text.strip_prefix(r"\\?\") else { return path.to_owned() };
+    match rest.strip_prefix(r"UNC\") {
+        Some(share) => PathBuf::from(format!(r"\\{share}")),
+        None if rest.as_bytes().get(1) == Some(&b':') => PathBuf::from(rest),
+        None => path.to_owned(),
+    }
 }
 
 /// The kind of folder for passing files that a path lies in.
@@ -74,6 +78,18 @@ mod tests {
             records: at("records"),
             program: at(program),
             temporary: "/nowhere".into(),
+        }
+    }
+
+    #[test]
+    fn a_path_loses_the_prefix_of_resolved_ones() {
+        for (path, wanted) in [
+            (r"\\?\C:\bin\mcp-ferry.exe", r"C:\bin\mcp-ferry.exe"),
+            (r"\\?\UNC\server\share\mcp-ferry.exe", r"\\server\share\mcp-ferry.exe"),
+            (r"\\?\Volume{1}\mcp-ferry.exe", r"\\?\Volume{1}\mcp-ferry.exe"),
+            ("/bin/mcp-ferry", "/bin/mcp-ferry"),
+        ] {
+            assert_eq!(plain(Path::new(path)), Path::new(wanted));
         }
     }
 

@@ -49,6 +49,9 @@ pub(super) struct Record {
     /// The variables of the entry.
     #[serde(default)]
     pub(super) variables: Vec<String>,
+    /// The folders that were created for the file, the innermost first.
+    #[serde(default)]
+    pub(super) folders: Vec<PathBuf>,
 }
 
 /// The folder of records, locked: two runs at once lose nothing.
@@ -121,12 +124,27 @@ impl Records {
         files::remove(&self.place(&record.path, &record.name))
     }
 
-    /// Deletes the copies that no record has. A record of a newer version may have any of them.
-    pub(super) fn sweep(&self) -> io::Result<()> {
-        if self.paths().iter().any(|path| read(path).is_err()) {
-            return Ok(());
+    /// Removes the folders that were created for the file of a record, which has been deleted, as long as they are empty.
+    /// Where another file of ours keeps one, they go with that. Records are files too: only folders that the file is in.
+    pub(super) fn remove_folders(&self, record: &Record) -> io::Result<()> {
+        let folders: Vec<_> = record.folders.iter().filter(|folder| record.path.starts_with(folder)).cloned().collect();
+        let left = files::remove_empty_folders(&folders);
+        for mut other in self.all() {
+            let both = left.iter().filter(|folder| other.path.starts_with(folder) && !other.folders.contains(folder));
+            let both: Vec<_> = both.cloned().collect();
+            if !both.is_empty() {
+                other.folders.extend(both);
+                self.save(&other)?;
+            }
         }
-        let kept: Vec<_> = self.all().into_iter().filter_map(|record| record.backup).collect();
+        Ok(())
+    }
+
+    /// Deletes the copies that no record has. One that cannot be read, or is a newer version's, may have any of them.
+    pub(super) fn sweep(&self) -> io::Result<()> {
+        let all = self.paths().into_iter().map(|path| read(&path).ok()?).collect::<Option<Vec<Record>>>();
+        let Some(all) = all else { return Ok(()) };
+        let kept: Vec<_> = all.into_iter().filter_map(|record| record.backup).collect();
         let copies = std::fs::read_dir(self.folder.join("backups"))?.flatten().map(|entry| entry.path());
         copies.filter(|path| !kept.contains(path)).try_for_each(|path| files::remove(&path))
     }

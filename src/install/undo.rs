@@ -25,9 +25,13 @@ pub(super) fn undo(records: &Records, client: &Client, record: &Record, is_previ
         let now = file.bytes().map(hash);
         let is_untouched = now.as_ref().is_some_and(|now| record.after.contains(now));
         let whole = is_untouched && record.is_whole;
+        let is_as_before = !is_untouched && record.is_whole && now == record.before;
+        if !is_untouched && !is_as_before {
+            check_not_lost(&file, record)?;
+        }
         let (after, outcome) = match (now, whole.then(|| copy(record)).flatten()) {
             (None, _) => (None, Outcome::NotThere),
-            (now, _) if !is_untouched && now == record.before => (None, Outcome::NotThere),
+            _ if is_as_before => (None, Outcome::NotThere),
             (_, Some(before)) => (Some(before), Outcome::Restored),
             _ => {
                 match without(client, file.bytes().unwrap_or_default(), record).map_err(|why| with_copy(why, record))? {
@@ -40,6 +44,9 @@ pub(super) fn undo(records: &Records, client: &Client, record: &Record, is_previ
         let Some(after) = after else {
             if !is_preview {
                 forget(records, record)?;
+                if file.bytes().is_none() {
+                    records.remove_folders(record).map_err(|error| unforgotten(&error))?;
+                }
             }
             return Ok((outcome, String::new()));
         };
@@ -55,6 +62,9 @@ pub(super) fn undo(records: &Records, client: &Client, record: &Record, is_previ
                             .map_err(|error| unforgotten(&error))?;
                     }
                     _ => forget(records, record)?,
+                }
+                if after.is_none() {
+                    records.remove_folders(record).map_err(|error| unforgotten(&error))?;
                 }
                 return Ok((outcome, diff));
             }
@@ -94,6 +104,21 @@ fn copy(record: &Record) -> Option<Option<Vec<u8>>> {
     copy.bytes().filter(|bytes| hash(bytes) == *before).map(|bytes| Some(bytes.to_vec()))
 }
 
+/// A file that is missing or empty, other than before, has been lost: then our copy is the last one.
+fn check_not_lost(file: &OtherFile, record: &Record) -> Result<(), Refusal> {
+    let what = match file.bytes() {
+        None => "missing",
+        Some(bytes) if bytes.trim_ascii().is_empty() => "empty",
+        Some(_) => return Ok(()),
+    };
+    let Some(backup) = record.backup.as_ref().filter(|backup| backup.exists()) else { return Ok(()) };
+    let copy = plain(backup);
+    Err(Refusal::new(format!(
+        "the file is {what}; a copy of it from before the change is {}; copy it back, or delete the copy",
+        copy.display()
+    )))
+}
+
 /// A refusal that names the copy of the file before.
 fn with_copy(refusal: Refusal, record: &Record) -> Refusal {
     let Some(backup) = record.backup.as_ref().filter(|_| record.is_whole) else { return refusal };
@@ -117,7 +142,7 @@ pub(super) fn without(client: &Client, bytes: &[u8], record: &Record) -> Result<
 }
 
 fn write(client: &Client, file: &OtherFile, after: Option<&[u8]>) -> Result<(), ReplaceError> {
-    let _lock = ClientLock::acquire(client.name, file.real())?;
+    let _lock = ClientLock::acquire(client, file.real())?;
     match after {
         Some(after) => file.replace(after),
         None => file.remove(),

@@ -49,6 +49,7 @@ mod http_sse_responses;
 mod ids;
 mod imports;
 mod install_command;
+mod install_lost_files;
 mod install_races;
 mod install_secrets;
 mod installed_programs;

@@ -5,7 +5,7 @@ const LONGEST_NAME: usize = 64;
 const MOST_COMPARED: usize = 10_000;
 
 /// The name that is most like a mistyped one, if one is.
-pub(in crate::command) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = names.take(MOST_COMPARED).filter(|name| name.len() <= LONGEST_NAME && typed.len() <= LONGEST_NAME);
     let near = near.map(|name| (distance(&typed.to_lowercase(), &name.to_lowercase()), name));
     // A word of one letter is like every other one.

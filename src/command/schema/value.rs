@@ -19,7 +19,7 @@ struct Choice<'a> {
 
 impl<'a> Schema<'a> {
     /// The type in words, for a signature.
-    pub(in crate::command) fn words(self) -> String {
+    pub(crate) fn words(self) -> String {
         self.words_to(2)
     }
 
@@ -48,7 +48,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The JSON text that a typed value means.
-    pub(in crate::command) fn read(self, typed: &str) -> Result<String, String> {
+    pub(crate) fn read(self, typed: &str) -> Result<String, String> {
         let choices = self.choices();
         let listed = choices.iter().flat_map(|choice| choice.values).find(|value| is_typed(value, typed));
         if let Some(value) = listed {

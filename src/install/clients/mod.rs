@@ -24,6 +24,9 @@ pub struct Client {
     pub title: &'static str,
     /// What to do after a change, so that it takes effect.
     pub restart: &'static str,
+    /// What to do after an entry has gone, where that is something else: a server that is not there any more need not be
+    /// started.
+    pub(super) restart_without: Option<&'static str>,
     /// How sure we are of this row.
     pub sure: Sure,
     /// When the row was last checked, and against what.
@@ -40,6 +43,10 @@ pub struct Client {
     pub(super) projects: Option<&'static str>,
     /// The keys that lead to its servers. The second is used where the file has it already.
     pub(super) sections: &'static [&'static [&'static str]],
+    /// Whether it creates a folder beside its file, whose name ends in `.lock`, while it writes the file.
+    pub(super) has_lock: bool,
+    /// The folder beside its file with its extensions, which may bring servers.
+    pub(super) extensions: Option<&'static str>,
     /// What an entry looks like.
     pub(super) shape: Shape,
     /// The variables that it fills in itself, in arguments and in the values of variables.
@@ -89,10 +96,9 @@ impl Client {
         CLIENTS.iter().find(|client| client.name == name)
     }
 
-    /// What to do after an entry has gone: a server that is not there any more need not be started.
+    /// What to do after an entry has gone.
     pub(super) fn restart_without_server(&self) -> Option<&'static str> {
-        let is_about_server = self.restart.contains("the server ");
-        self.restart.split(';').next().filter(|_| !is_about_server)
+        Some(self.restart_without.unwrap_or(self.restart)).filter(|what| !what.is_empty())
     }
 
     /// The files to which an entry of this name goes.

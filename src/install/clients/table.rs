@@ -20,6 +20,7 @@ const ROW: Client = Client {
     name: "",
     title: "",
     restart: "",
+    restart_without: None,
     sure: Sure::Reported,
     checked: "2026-11-30",
     is_written: true,
@@ -28,6 +29,8 @@ const ROW: Client = Client {
     project_files: &[],
     projects: None,
     sections: SERVERS,
+    has_lock: false,
+    extensions: None,
     shape: Shape::Plain,
     fills_in: Places::None,
     format: STRICT,
@@ -58,6 +61,7 @@ pub static CLIENTS: &[Client] = &[
             Place { on: &[Windows], rule: Rule::EachFolder("{appdata}/Claude/claude_desktop_config.json") },
             Place { on: &[Windows], rule: Rule::Otherwise("{appdata}/Claude/claude_desktop_config.json") },
         ],
+        extensions: Some("Claude Extensions"),
         ..ROW
     },
     Client {
@@ -72,12 +76,14 @@ pub static CLIENTS: &[Client] = &[
         shape: Shape::Stdio,
         format: STRICT_BOM,
         fills_in: Places::Braces,
+        has_lock: true,
         ..ROW
     },
     Client {
         name: "cursor",
         title: "Cursor",
         restart: "switch the server on in Cursor's settings, under MCP",
+        restart_without: Some(""),
         sure: Sure::Documented,
         link: Some("cursor://anysphere.cursor-deeplink/mcp/install?name={name}&config={config}"),
         places: &[everywhere(&["~/.cursor/mcp.json"])],
@@ -90,6 +96,7 @@ pub static CLIENTS: &[Client] = &[
         name: "vscode",
         title: "VS Code",
         restart: "start the server in VS Code with the command `MCP: List Servers`",
+        restart_without: Some(""),
         sure: Sure::Source,
         places: &[
             everywhere(&["{data}/Code/User/mcp.json"]),
@@ -107,6 +114,7 @@ pub static CLIENTS: &[Client] = &[
         name: "vscode-insiders",
         title: "VS Code Insiders",
         restart: "start the server in VS Code with the command `MCP: List Servers`",
+        restart_without: Some(""),
         sure: Sure::Source,
         places: &[
             everywhere(&["{data}/Code - Insiders/User/mcp.json"]),
@@ -122,6 +130,7 @@ pub static CLIENTS: &[Client] = &[
         name: "vscodium",
         title: "VSCodium",
         restart: "start the server in VSCodium with the command `MCP: List Servers`",
+        restart_without: Some(""),
         sure: Sure::Source,
         places: &[everywhere(&["{data}/VSCodium/User/mcp.json"])],
         sections: &[&["servers"]],
@@ -150,6 +159,7 @@ pub static CLIENTS: &[Client] = &[
             "${CLINE_DIR:-~/.cline}/data/settings/cline_mcp_settings.json",
         ])],
         fills_in: Places::DollarEnv,
+        has_lock: true,
         ..ROW
     },
     Client {
@@ -241,6 +251,7 @@ pub static CLIENTS: &[Client] = &[
         name: "continue",
         title: "Continue",
         restart: "reload the window of the editor; Continue CLI does not read this file, and takes the entry in config.yaml",
+        restart_without: Some("reload the window of the editor"),
         sure: Sure::Source,
         places: &[everywhere(&["~/.continue/mcpServers/ferry-{entry}.json"])],
         shape: Shape::OwnFile,

@@ -15,11 +15,10 @@ mod toml;
 mod toml_tests;
 mod value;
 mod yaml;
-#[cfg(test)]
-mod yaml_tests;
 
 pub(crate) use piece::Piece;
 pub use refusal::{Place, Refusal};
+use refusal::{gone, uncertain};
 pub(crate) use target::{Format, Grammar, Target};
 pub(crate) use value::Value;
 

@@ -38,6 +38,16 @@ impl Refusal {
     }
 }
 
+/// The refusal to change an entry that is not there.
+pub(super) fn gone() -> Refusal {
+    Refusal::new("the entry is not there any more")
+}
+
+/// The refusal of a change whose result is not what it should be.
+pub(super) fn uncertain() -> Refusal {
+    Refusal::new("the change would not leave the rest of the file as it is")
+}
+
 impl Place {
     fn of(text: &str, at: usize) -> Self {
         let mut at = at.min(text.len());

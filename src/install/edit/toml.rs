@@ -10,7 +10,7 @@ use toml_edit::{Document, Item, Table, TableLike};
 
 use super::change::{Change, apply};
 use super::layout::{line_start, newline, next_line};
-use super::{Piece, Refusal, Value};
+use super::{Piece, Refusal, Value, gone, uncertain};
 
 type Set = (String, Option<Piece>, Option<String>);
 
@@ -303,12 +303,4 @@ fn key(name: &str) -> String {
 /// TOML's escapes are those of JSON, but that it wants one for DEL too, and knows no `\/`, which we do not write.
 fn string(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
-}
-
-fn gone() -> Refusal {
-    Refusal::new("the entry is not there any more")
-}
-
-fn uncertain() -> Refusal {
-    Refusal::new("the change would not leave the rest of the file as it is")
 }

@@ -4,6 +4,7 @@ mod entries;
 mod files;
 mod neighbours;
 mod races;
+mod records;
 mod remote;
 
 use std::path::{Path, PathBuf};

@@ -63,7 +63,12 @@ fn each_shape_of_an_entry_is_kept() {
         (
             "goose",
             "extensions:\n  a:\n    name: a\n    type: stdio\n    cmd: npx\n    args:\n    - -y\n    - mcp-remote\n    - https://h/mcp\n    enabled: true\n",
-            "extensions:\n  a:\n    cmd: \"/usr/local/bin/mcp-ferry\"\n    args:\n    - \"https://h/mcp\"\n    name: \"a\"\n    type: \"stdio\"\n    enabled: true\n",
+            "extensions:\n  a:\n    name: a\n    type: stdio\n    cmd: \"/usr/local/bin/mcp-ferry\"\n    args:\n    - \"https://h/mcp\"\n    enabled: true\n",
+        ),
+        (
+            "goose",
+            "extensions:\n  a:\n    args: [\"-y\", 'mcp-remote', https://h/mcp] # in a row\n    description: 'it''s mine' # note\n    name: foo # the name\n    cmd: npx # run\n    meta:\n      deep:\n        er: 1\n  # b:\n",
+            "extensions:\n  a:\n    args: [\"https://h/mcp\"] # in a row\n    description: 'it''s mine' # note\n    name: foo # the name\n    cmd: \"/usr/local/bin/mcp-ferry\" # run\n    meta:\n      deep:\n        er: 1\n  # b:\n",
         ),
     ] {
         let machine = Machine::new();

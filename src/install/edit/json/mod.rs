@@ -13,7 +13,7 @@ use parse::{Document, Kind, Member, Node, Syntax};
 use write::Style;
 
 use super::change::{Change, apply};
-use super::{Grammar, Piece, Refusal, Value};
+use super::{Grammar, Piece, Refusal, Value, gone, uncertain};
 
 pub(super) use remove::remove;
 
@@ -69,7 +69,7 @@ fn merge(text: &str, grammar: Grammar, path: &[&str], wanted: &Value) -> Result<
 pub(super) fn restore(text: &str, grammar: Grammar, path: &[&str], before: &str) -> Result<String, Refusal> {
     let document = read(text, grammar)?;
     let Found::All(node) = locate(&document, text, path)? else {
-        return Err(Refusal::new("the entry is not there any more"));
+        return Err(gone());
     };
     let result = apply(text, &[Change::replace(node.span.clone(), before)]);
     check(text, &result, grammar, path, None)?;
@@ -134,10 +134,6 @@ fn check(old: &str, new: &str, grammar: Grammar, path: &[&str], entry: Option<&V
     let is_there = entry
         .is_none_or(|entry| matches!(locate(&after, new, path), Ok(Found::All(node)) if entry.is_in(&node.value(new))));
     if is_same && is_there { Ok(()) } else { Err(uncertain()) }
-}
-
-fn uncertain() -> Refusal {
-    Refusal::new("the change would not leave the rest of the file as it is")
 }
 
 /// The member with this name in an object.

@@ -2,14 +2,14 @@
 
 use super::super::change::{Change, apply};
 use super::parse::{Document, Member, Node};
-use super::{Found, Grammar, Piece, Refusal, check, locate, position, read, uncertain};
+use super::{Found, Grammar, Piece, Refusal, check, gone, locate, position, read, uncertain};
 
 /// The text without the entry at this path; where the piece of its insertion still stands, without that piece. Sections
 /// that were inserted with the entry go too, if there is nothing else in them.
 pub(crate) fn remove(text: &str, grammar: Grammar, path: &[&str], piece: Option<&Piece>) -> Result<String, Refusal> {
     let document = read(text, grammar)?;
     if !matches!(locate(&document, text, path)?, Found::All(_)) {
-        return Err(Refusal::new("the entry is not there any more"));
+        return Err(gone());
     }
     let root = document.root.as_ref().ok_or_else(uncertain)?;
     if let Some(rest) = piece.and_then(|piece| without_root(text, root, path, piece)) {

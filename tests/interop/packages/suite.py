@@ -13,7 +13,7 @@ from pathlib import Path
 
 import programs
 
-from . import crate, debian, files, image, installers, manifests, node, python, sbom, workflows
+from . import crate, debian, files, image, installers, manifests, node, python, sbom, versions, workflows
 from .setting import HERE, MODULES, ROOT, VENV, Setting
 
 PROGRAMS = {"/usr/bin/shellcheck": "shellcheck", "/usr/bin/skopeo": "skopeo", "/usr/sbin/runc": "runc"}
@@ -22,7 +22,7 @@ OTHERS = [
     *["aarch64-unknown-linux-musl", "universal-apple-darwin"],
     *["x86_64-pc-windows-msvc.exe", "aarch64-pc-windows-msvc.exe"],
 ]
-PARTS = [workflows, files, manifests, sbom, node, python, debian, image, installers, crate]
+PARTS = [workflows, versions, files, manifests, sbom, node, python, debian, image, installers, crate]
 
 
 class PackagesSuite:

@@ -45,6 +45,7 @@ pub(crate) use program::short_lived_folder;
 pub use report::{Outcome, Report, Step};
 pub use request::{InstallError, Removal, Request, name_of};
 pub use scan::{Entry, Scanned, extensions, is_same_url, scan};
+pub(crate) use secrets::secret_in;
 pub use world::{System, World};
 
 /// How often a file is read again that changes while it is edited.

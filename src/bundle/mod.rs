@@ -164,7 +164,8 @@ fn named(request: &Request) -> Result<Vec<(Names, Option<&str>)>, BundleError> {
     let own = url.map_or(Some("mcp-ferry".to_owned()), |url| {
         // A host that is only known when the bundle is installed gives no name.
         let host = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-        let is_named = replaced(host, &mut |_| String::new()).contains(|c: char| c.is_ascii_alphabetic());
+        let rest = replaced(host, &mut |_| String::new());
+        let is_named = rest == host || rest.contains(|c: char| c.is_ascii_alphabetic());
         install::name_of(&sample(url)).filter(|_| is_named)
     });
     let name = request.name.clone().or(own);

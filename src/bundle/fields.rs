@@ -170,24 +170,37 @@ impl Filled {
 
     /// A word of the options, and the word before it.
     fn option(&mut self, before: &str, word: &str) -> Result<(), BundleError> {
-        let header = (before == "--header").then(|| word.split_once(':')).flatten();
+        let option = before.trim_start_matches('-');
+        let header = (option == "header").then(|| word.split_once(':')).flatten();
+        let (owner, description) = match header {
+            Some((name, _)) => {
+                (name.trim(), format!("Sent to the server in the header {}", log::foreign_name(name.trim())))
+            }
+            None => (option.trim_end_matches("-env"), format!("For the option {option} of the bridge")),
+        };
         check_places(word, if header.is_some() { "a header" } else { "an option" })?;
+        // The value of such an option is the name of a variable, not a text with variables in it.
+        let is_name = option.ends_with("-env");
         let mut names = Vec::new();
         let value = replaced(word, &mut |name| {
             names.push(name.to_owned());
-            format!("${{{}}}", variable(name))
+            let variable = variable(name);
+            match header {
+                _ if is_name => variable,
+                Some(_) => format!("${{{variable}}}"),
+                // Unlike a header, an option with a variable that is not set would be an error.
+                None => format!("${{{variable}:-}}"),
+            }
         });
-        let Some((header, _)) = header.or_else(|| names.is_empty().then_some(("", ""))) else {
-            let option = log::foreign_name(before);
+        if is_name && names.is_empty() {
             return Err(BundleError::new(
-                format!("a {{field}} can stand in --url and in the value of --header, not in that of {option}"),
-                "--ask OPTION asks for the value of an option",
+                format!("{before} names a variable, which nothing sets where the bundle is installed"),
+                "give it a {field} instead, which is asked for when the bundle is installed; --token does so for a token",
             ));
-        };
+        }
         for name in names {
-            let description = format!("Sent to the server in the header {}", log::foreign_name(header.trim()));
-            self.add(Field::new(&name, is_secret(header.trim(), ""), description))?;
-            self.set(variable(&name), answer(&name));
+            self.add(Field::new(&name, is_secret(owner, ""), description.clone()))?;
+            self.set(variable(&name), answer(&name))?;
         }
         self.args.push(value);
         Ok(())
@@ -196,7 +209,7 @@ impl Filled {
     fn asked(&mut self, option: &AskedOption) -> Result<(), BundleError> {
         let name = option.name.replace('-', "_");
         let default = if option.kind == Kind::Switch { "false" } else { "" };
-        self.set(format!("MCP_FERRY_{}", name.to_ascii_uppercase()), answer(&name));
+        self.set(format!("MCP_FERRY_{}", name.to_ascii_uppercase()), answer(&name))?;
         let help = option.help.trim_end_matches(" (repeatable)");
         let field = Field { kind: option.kind, ..Field::new(&name, false, capitalized(help)) };
         self.add(Field { default: Some(default.to_owned()), ..field })
@@ -209,20 +222,19 @@ impl Filled {
             Some(known) if known.kind == field.kind && known.default == field.default => {
                 known.is_sensitive |= field.is_sensitive;
             }
-            Some(_) => {
-                return Err(BundleError::new(
-                    format!("two fields are called {}", field.name),
-                    "give the field of --url or --header another name",
-                ));
-            }
+            Some(_) => return Err(taken(&field.name)),
         }
         Ok(())
     }
 
-    fn set(&mut self, variable: String, value: String) {
-        if !self.env.iter().any(|(known, _)| *known == variable) {
-            self.env.push((variable, value));
+    /// The address has a variable too, under a name that a field could have.
+    fn set(&mut self, variable: String, value: String) -> Result<(), BundleError> {
+        match self.env.iter().find(|(known, _)| *known == variable) {
+            None => self.env.push((variable, value)),
+            Some((_, known)) if *known == value => {}
+            Some(_) => return Err(taken(URL)),
         }
+        Ok(())
     }
 
     fn field(&mut self, name: &str) -> Option<&mut Field> {
@@ -240,9 +252,13 @@ pub(super) fn check_names(request: &Request, bundles: &[Bundle]) -> Result<(), B
         None => Ok(()),
         Some((option, name)) => Err(BundleError::new(
             format!("{option} names {}, but nothing is asked for under this name", log::foreign_name(name)),
-            "write {NAME} into --url or a --header, or ask for the value of an option with --ask",
+            "write {NAME} into --url or an option, or ask for the value of an option with --ask",
         )),
     }
+}
+
+fn taken(name: &str) -> BundleError {
+    BundleError::new(format!("two fields are called {name}"), "give the field of --url or of an option another name")
 }
 
 /// The text that a host replaces by the answer.
@@ -250,7 +266,7 @@ fn answer(name: &str) -> String {
     format!("${{user_config.{name}}}")
 }
 
-/// The variable of a field in a header.
+/// The variable of a field in an option.
 fn variable(name: &str) -> String {
     format!("FERRY_{}", name.to_ascii_uppercase())
 }

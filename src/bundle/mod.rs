@@ -186,16 +186,16 @@ fn named(request: &Request) -> Result<Vec<(Names, Option<&str>)>, BundleError> {
                 "a variant is a short word of letters and digits",
             )
         })?;
-        let names = Names { name, display_name: format!("{} ({word})", first.display_name) };
+        let own = Names { name, display_name: format!("{} ({word})", first.display_name) };
         let is_same =
-            |other: &Names| other.name.eq_ignore_ascii_case(&names.name) || other.display_name == names.display_name;
+            |other: &Names| other.name.eq_ignore_ascii_case(&own.name) || other.display_name == own.display_name;
         if named.iter().any(|(other, _)| is_same(other)) {
             return Err(BundleError::new(
-                format!("two bundles would be called {}, and one would replace the other", names.name),
+                format!("two bundles would be called {}, and one would replace the other", own.name),
                 "give each variant another word",
             ));
         }
-        named.push((names, Some(url)));
+        named.push((own, Some(url)));
     }
     Ok(named)
 }

@@ -6,7 +6,7 @@ use super::*;
 
 const URL: &str = "https://{account}.example.com/api/mcp";
 
-/// The first bytes of a program for Linux on x86_64.
+/// The first bytes of a program for Linux on `x86_64`.
 const PROGRAM: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0 and the rest of it";
 
 fn request(url: Option<&str>) -> Request {
@@ -99,6 +99,20 @@ fn the_answers_become_variables_and_stand_in_no_argument() {
 }
 
 #[test]
+fn a_field_in_an_option_may_be_left_empty_too() {
+    let info = r#"{"client_id":"a","client_secret":"{secret}"}"#;
+    let options = ["--scope", "read {scopes}", "--static-oauth-client-info", info, "--client-secret-env", "{secret}"];
+    let made = manifest(&Request { options: words(&options), ..request(Some("https://mcp.example.com/mcp")) });
+    let config = &made["server"]["mcp_config"];
+    assert_eq!(config["args"][3], "read ${FERRY_SCOPES:-}");
+    assert_eq!(config["args"][5], r#"{"client_id":"a","client_secret":"${FERRY_SECRET:-}"}"#);
+    assert_eq!(config["args"][7], "FERRY_SECRET", "this option wants the name of a variable");
+    assert_eq!(config["env"]["FERRY_SECRET"], "${user_config.secret}");
+    let sensitive = ["scopes", "secret"].map(|name| made["user_config"][name]["sensitive"] == true);
+    assert_eq!(sensitive, [false, true]);
+}
+
+#[test]
 fn without_a_url_the_address_and_an_optional_token_are_asked_for() {
     let made = manifest(&request(None));
     let fields = &made["user_config"];
@@ -162,7 +176,8 @@ fn fields_that_would_not_work_are_refused() {
     refused(&request(Some("https://example.com/${ACCOUNT}/mcp")), "the URL has a ${VARIABLE}");
     let with = |options: &[&str]| Request { options: words(options), ..request(Some(URL)) };
     refused(&with(&["--header", "X-Key: ${KEY}"]), "a header has a ${VARIABLE}");
-    refused(&with(&["--scope", "{scope}"]), "not in that of --scope");
+    refused(&with(&["--bearer-token-env", "TOKEN"]), "names a variable, which nothing sets");
+    refused(&with(&["--header", "X-Url: {url}"]), "two fields are called url");
     for (option, request) in [
         ("--field", Request { titles: pairs(&[("acount", "Account")]), ..request(Some(URL)) }),
         ("--optional", Request { optional: pairs(&[("token", "")]), ..request(Some(URL)) }),

@@ -13,9 +13,9 @@ use crate::error::Error;
 
 /// Make an extension (.mcpb) for a server, which others install with a click
 ///
-/// The program that installs it asks for each {field} in --url and in the values of --header, and gives the answers to
-/// the bridge in variables. Other options of the bridge become part of the extension. The same options and programs
-/// give the same file, to the byte.
+/// The program that installs it asks for each {field} in --url and in the values of options, such as --header, and gives
+/// the answers to the bridge in variables. Options of the bridge become part of the extension. The same options and
+/// programs give the same file, to the byte.
 #[derive(Debug, Args)]
 #[command(mut_args = complete, after_help = help::BUNDLE)]
 pub struct BundleCommand {

@@ -46,7 +46,7 @@ pub enum Command {
     Uninstall(UninstallCommand),
 
     /// Make an extension (.mcpb) for a server, which others install with a click
-    Bundle(BundleCommand),
+    Bundle(Box<BundleCommand>),
 
     /// Log in to a server, for all programs on this machine that use it
     Login(LoginCommand),

@@ -30,7 +30,7 @@ impl Workshop {
         self.0.path().join(name)
     }
 
-    /// Makes bundles with the program for x86_64, in the folder `made`.
+    /// Makes bundles with the program for `x86_64`, in the folder `made`.
     pub(crate) fn bundle(&self, arguments: &[&str]) -> Output {
         let launch = Bridge::bare().args(["bundle", "--output", self.path("made").to_str().unwrap()]);
         let launch = launch.args(["--program", self.path("x86_64").to_str().unwrap()]);

@@ -141,7 +141,7 @@ fn a_copy_runs_where_the_files_cannot_be_made_executable() {
     bundle.machine("Linux", "x86_64");
     bundle.modes_cannot_be_changed();
     let copy = PathBuf::from(&bundle.start()[1]);
-    assert_eq!(bundle.copies(), [copy.clone()]);
+    assert_eq!(bundle.copies(), std::slice::from_ref(&copy));
     let sum = sum_of(X86_64);
     assert!(copy.to_str().unwrap().ends_with(&sum), "its name has the sum of the program: {copy:?}");
     assert_eq!((mode(&copy), mode(copy.parent().unwrap())), (0o700, 0o700));
@@ -160,7 +160,9 @@ fn many_that_start_at_once_find_a_whole_copy() {
     bundle.modes_cannot_be_changed();
     std::thread::scope(|scope| {
         let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| bundle.start()[0].clone())).collect();
-        starts.into_iter().for_each(|start| assert_eq!(start.join().unwrap(), "x86_64"));
+        for start in starts {
+            assert_eq!(start.join().unwrap(), "x86_64");
+        }
     });
     assert_eq!(bundle.copies().len(), 1);
 }
@@ -179,5 +181,5 @@ fn where_no_copy_can_be_made_it_is_said() {
 /// The beginning of the SHA-256 of a program.
 fn sum_of(program: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, program);
-    digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.as_ref()[..8].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }

@@ -57,8 +57,9 @@
 //!   rations browser tabs.
 //! * [`install`]: how does an entry get into a client's configuration file, and out of it again? How was a program
 //!   installed?
+//! * [`bundle`]: how does a server become an extension (`.mcpb`) that other people install with a click?
 //! * [`doctor`]: why does a server not work here? Steps, causes and their codes.
-//! * [`command`]: `install`, `uninstall`, `login`, `logout`, `status`, `tools`, `call`, `doctor`. `client` is this program as an MCP
+//! * [`command`]: `install`, `uninstall`, `bundle`, `login`, `logout`, `status`, `tools`, `call`, `doctor`. `client` is this program as an MCP
 //!   client of its own bridge; `schema` reads the schemas of arguments.
 //! * [`system`]: signals, limits and folders of the operating system. `task`: how is asynchronous work started?
 //!   `watchdog`: what ends the process when its runtime is stuck?
@@ -69,6 +70,7 @@
 
 pub mod auth;
 pub mod bridge;
+pub mod bundle;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -115,6 +117,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Bridge(typed) => run_bridge(typed),
         Command::Install(typed) => command::install(typed),
         Command::Uninstall(typed) => command::uninstall(typed),
+        Command::Bundle(typed) => command::bundle(typed),
         Command::Login(typed) => command::login(typed),
         Command::Logout(typed) => command::logout(typed),
         Command::Status(typed) => command::status(typed),

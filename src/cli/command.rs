@@ -5,6 +5,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::account::{LoginCommand, LogoutCommand, StatusCommand};
+use super::bundle::BundleCommand;
 use super::call::{CallCommand, ToolsCommand};
 use super::doctor::DoctorCommand;
 use super::help;
@@ -44,6 +45,9 @@ pub enum Command {
     /// Take a server out of the configuration of programs again
     Uninstall(UninstallCommand),
 
+    /// Make an extension (.mcpb) for a server, which others install with a click
+    Bundle(Box<BundleCommand>),
+
     /// Log in to a server, for all programs on this machine that use it
     Login(LoginCommand),
 
@@ -70,6 +74,7 @@ macro_rules! each_command {
             Command::Bridge($typed) => $value,
             Command::Install($typed) => $value,
             Command::Uninstall($typed) => $value,
+            Command::Bundle($typed) => $value,
             Command::Login($typed) => $value,
             Command::Logout($typed) => $value,
             Command::Status($typed) => $value,

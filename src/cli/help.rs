@@ -18,6 +18,8 @@ Examples:
       The same with a token, and only with tools that the server declares to be read-only
   mcp-ferry install https://mcp.example.com/mcp
       Have the programs that you choose start the bridge to this server
+  mcp-ferry bundle --url https://mcp.example.com/mcp
+      Make an extension for this server, which others install with a click
   mcp-ferry login https://mcp.example.com/mcp
       Log in before a program needs it
   mcp-ferry tools https://mcp.example.com/mcp
@@ -68,6 +70,15 @@ pub(super) const UNINSTALL: &str = "\
 Examples:
   mcp-ferry uninstall example
   mcp-ferry uninstall https://mcp.example.com/mcp --client cursor --dry-run";
+
+/// Below the help of `bundle`.
+pub(super) const BUNDLE: &str = "\
+Examples:
+  mcp-ferry bundle                              asks for the URL, and for a token
+  mcp-ferry bundle --url https://mcp.example.com/mcp
+  mcp-ferry bundle --url 'https://{account}.example.com/mcp' --token --name example
+  mcp-ferry bundle --url https://mcp.example.com/mcp --header 'X-Api-Key: {key}' --ask read-only
+  mcp-ferry bundle --url https://mcp.example.com/mcp --variant staging=https://test.example.com/mcp";
 
 /// Below the help of `login`.
 pub(super) const LOGIN: &str = "\

@@ -11,8 +11,18 @@ use super::options::Options;
 use crate::error::Error;
 use crate::install::CLIENTS;
 
-/// Options that concern what a command writes to the terminal: an entry does not get them.
-const OWN: [&str; 1] = ["silent"];
+/// Options that concern what a command writes to the terminal, and those of a bundle with the same name: an entry does
+/// not get them.
+const OWN: [&str; 2] = ["silent", "version"];
+
+/// Where the paths of an entry must mean something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paths {
+    /// On this machine, in whatever folder: relative paths become absolute.
+    Absolute,
+    /// On another machine, which has no file of this one.
+    OfAnotherMachine,
+}
 
 /// Add a server to the configuration of the programs that are to use it
 ///
@@ -109,9 +119,9 @@ fn client() -> ValueParser {
     PossibleValuesParser::new(CLIENTS.iter().map(|client| client.name)).map(|name| name.to_ascii_lowercase()).into()
 }
 
-/// The options of the bridge that were typed for `install`, as words that a program can give the bridge. Relative paths
-/// become absolute: a program starts the bridge in another folder.
-pub(super) fn entry(typed: &ArgMatches, bridge: &Command) -> Result<Vec<String>, Error> {
+/// The options of the bridge that were typed for `install` or `bundle`, as words that a program can give the bridge: it
+/// starts the bridge in another folder.
+pub(super) fn entry(typed: &ArgMatches, bridge: &Command, paths: Paths) -> Result<Vec<String>, Error> {
     let mut words = Vec::new();
     let is_typed = |id: &str| typed.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
     let options = bridge.get_arguments().filter(|option| !OWN.contains(&option.get_id().as_str()));
@@ -126,12 +136,19 @@ pub(super) fn entry(typed: &ArgMatches, bridge: &Command) -> Result<Vec<String>,
         }
         let is_path = typed.try_get_many::<PathBuf>(id).is_ok();
         for value in typed.get_raw(id).into_iter().flatten() {
+            let typed_text = value.to_str();
             let value = match id {
                 _ if is_path => absolute_path(value),
-                "token_command" => value.to_str().map(command),
-                _ => value.to_str().map(document),
+                "token_command" => typed_text.map(command),
+                _ => typed_text.map(document),
             };
             let value = value.ok_or_else(|| Error::Usage(format!("the value of --{long} is not a text in UTF-8")))?;
+            if paths == Paths::OfAnotherMachine && Some(value.as_str()) != typed_text {
+                return Err(Error::Arguments {
+                    cause: format!("--{long} names a file of this machine, which others do not have"),
+                    hint: format!("--ask {long} asks for the file; or give a path that begins with / or ~"),
+                });
+            }
             // An option behind an option would be its value.
             if value.starts_with('-') {
                 words.push(format!("--{long}={value}"));

@@ -10,6 +10,7 @@
 
 mod account;
 mod arguments;
+mod bundle;
 mod call;
 mod command;
 mod doctor;
@@ -23,6 +24,7 @@ mod parse;
 mod split_header;
 
 pub use account::{LoginCommand, LogoutCommand, StatusCommand};
+pub use bundle::BundleCommand;
 pub use call::{CallCommand, ToolsCommand};
 pub use command::{BridgeCommand, Command, tree};
 pub use doctor::DoctorCommand;

@@ -12,7 +12,7 @@ use clap::{ArgMatches, FromArgMatches};
 
 use super::arguments::{Arguments, find_option, has_value, invalid_option, option_name};
 use super::command::{BridgeCommand, Command, tree};
-use super::{file, install};
+use super::{bundle, file, install};
 use crate::error::Error;
 use crate::system;
 
@@ -67,8 +67,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, ParseEr
         None => Command::Bridge(read_bridge(&mut tree, args, &mut warnings)?),
     };
     let filled = command.options_mut().fill_in();
-    // The variables of an entry need not be set here.
-    if !matches!(command, Command::Install(_)) {
+    // The variables of an entry need not be set here; those of a bundle are refused.
+    if !matches!(command, Command::Install(_) | Command::Bundle(_)) {
         filled.map_err(ParseError::Value)?;
     }
     Ok(Parsed { command, warnings })
@@ -90,8 +90,12 @@ fn read_command(
     let arguments = |error| ParseError::Arguments(without_values(error));
     let mut matches = tree.try_get_matches_from_mut(&words).map_err(arguments)?;
     // What the configuration file adds is not typed: the bridge reads the file itself.
-    let entry = matches.subcommand_matches("install").map(|typed| install::entry(typed, tree)).transpose();
-    let entry = entry.map_err(ParseError::Value)?;
+    let entry = match matches.subcommand() {
+        Some(("install", typed)) => Some(install::entry(typed, tree, install::Paths::Absolute)),
+        Some(("bundle", typed)) => Some(install::entry(typed, tree, install::Paths::OfAnotherMachine)),
+        _ => None,
+    };
+    let entry = entry.transpose().map_err(ParseError::Value)?;
     if let (Some((_, typed)), Some(command)) =
         (matches.subcommand(), name.to_str().and_then(|name| tree.find_subcommand(name)))
     {
@@ -104,10 +108,18 @@ fn read_command(
         }
     }
     let mut command = Command::from_arg_matches_mut(&mut matches).map_err(ParseError::Arguments)?;
-    if let (Command::Install(install), Some(entry)) = (&mut command, entry) {
-        install.entry = entry;
-        // The log and the trace are those of the bridge that the entry starts.
-        let logging = &mut install.options.logging;
+    let is_for_later = entry.is_some();
+    match &mut command {
+        Command::Install(install) => install.entry = entry.unwrap_or_default(),
+        Command::Bundle(bundle) => {
+            bundle.entry = entry.unwrap_or_default();
+            bundle.asked = bundle::asked(&bundle.ask, tree).map_err(ParseError::Value)?;
+        }
+        _ => {}
+    }
+    if is_for_later {
+        // The log and the trace are those of the bridge that is started.
+        let logging = &mut command.options_mut().logging;
         (logging.debug, logging.log_file, logging.trace_file) = (false, None, None);
     }
     Ok(command)

@@ -1,5 +1,6 @@
 //! What else does the program do besides carrying messages? Commands for people and scripts.
 
+mod bundle;
 mod call;
 mod client;
 mod doctor;
@@ -18,8 +19,8 @@ mod tools;
 use std::sync::Arc;
 
 use crate::cli::{
-    CallCommand, DoctorCommand, InstallCommand, LoginCommand, LogoutCommand, StatusCommand, ToolsCommand,
-    UninstallCommand,
+    BundleCommand, CallCommand, DoctorCommand, InstallCommand, LoginCommand, LogoutCommand, StatusCommand,
+    ToolsCommand, UninstallCommand,
 };
 use crate::config::Settings;
 use crate::error::{Error, Exit};
@@ -81,6 +82,11 @@ pub fn install(typed: &InstallCommand) -> Result<Exit, Error> {
 /// Takes entries out again.
 pub fn uninstall(typed: &UninstallCommand) -> Result<Exit, Error> {
     install::uninstall(typed)
+}
+
+/// Makes extensions that others install.
+pub fn bundle(typed: &BundleCommand) -> Result<Exit, Error> {
+    bundle::run(typed)
 }
 
 /// Takes the place of the URL where the user names no server: the options are read with one.

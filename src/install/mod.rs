@@ -49,6 +49,7 @@ pub(crate) use program::short_lived_folder;
 pub use report::{Outcome, Report, Step};
 pub use request::{InstallError, Removal, Request, name_of};
 pub use scan::{Entry, Scanned, scan};
+pub(crate) use secrets::secret_in;
 pub use uninstall::uninstall;
 pub use world::{System, World};
 

@@ -79,6 +79,12 @@ pub(super) fn changed_by(world: &World, client: &Client, env: &[(&str, &str)]) -
     })
 }
 
+/// What seems to be a secret in the address or among the options, for people.
+pub(crate) fn secret_in(address: &str, options: &[String]) -> Option<String> {
+    let found = options.windows(2).find_map(|pair| find(&pair[0], &pair[1]));
+    found.map(|found| found.what).or_else(|| (!url(address).is_empty()).then(|| "a part of the URL".to_owned()))
+}
+
 fn find<'a>(option: &str, value: &'a str) -> Option<Found<'a>> {
     if has_place(value) {
         return None;

@@ -1,68 +1,44 @@
-// The extension that dist/mcpb/pack builds, validated by the format's own tool and started as a host starts it.
+// The extensions that `mcp-ferry bundle` makes: the format's own tool and strict readers take them, and they start as a
+// host starts them. What hosts do to the files: bundle_files.mjs.
 //
 //   node bundle.mjs FERRY HOME
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { readFileSync, readdirSync, statSync } from "node:fs";
-import { createServer } from "node:http";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { getMcpConfigForManifest } from "@anthropic-ai/mcpb/node";
 import yauzl from "yauzl";
+import { checkFiles } from "./bundle_files.mjs";
+import { TOKEN, check, commandOf, failures, origin, reaches, stop } from "./bundle_host.mjs";
 
 const [ferry, home] = process.argv.slice(2);
 const here = fileURLToPath(new URL(".", import.meta.url));
-const mcpb = (...args) => execFileSync(process.execPath, [`${here}/node_modules/@anthropic-ai/mcpb/dist/cli/cli.js`, ...args], { encoding: "utf8" });
-const pack = (out, ...args) =>
-  execFileSync(`${here}/../../dist/mcpb/pack`, ["--linux", ferry, "--out", out, ...args], { encoding: "utf8" });
+const run = (program, ...args) => execFileSync(program, args, { encoding: "utf8", env: { ...process.env, MCP_FERRY: ferry, MCP_FERRY_HOME: home } });
+const mcpb = (...args) => run(process.execPath, `${here}/node_modules/@anthropic-ai/mcpb/dist/cli/cli.js`, ...args);
 
-const TOKEN = "secret/of+the=bundle";
 // The manifest keys that every host supports; one host refuses bundles with other keys.
 const KNOWN = new Set(
   ("manifest_version name display_name version description long_description author repository homepage documentation support " +
     "icon screenshots server tools tools_generated prompts prompts_generated keywords license privacy_policies compatibility user_config").split(" "),
 );
 
-const asked = [];
-const server = createServer(async (request, response) => {
-  let body = "";
-  for await (const piece of request) body += piece;
-  if (request.method !== "POST") return response.writeHead(405).end();
-  const { id, method, params } = JSON.parse(body);
-  asked.push({ path: request.url, method, authorization: request.headers.authorization });
-  if (id === undefined) return response.writeHead(202).end();
-  const result = { protocolVersion: params.protocolVersion, capabilities: {}, serverInfo: { name: "behind-the-bundle", version: "1" } };
-  response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ jsonrpc: "2.0", id, result }));
-});
-await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-const origin = `http://127.0.0.1:${server.address().port}`;
+// A program for another processor, as far as the bundle looks at it.
+const other = join(home, "other-processor");
+const head = Buffer.from(readFileSync(ferry).subarray(0, 4096));
+head.writeUInt16LE(head.readUInt16LE(18) === 0xb7 ? 0x3e : 0xb7, 18);
+writeFileSync(other, head);
+const programs = ["--program", ferry, "--program", other];
 
-const BUNDLES = {
-  general: { args: [], answers: { url: `${origin}/mcp`, token: TOKEN }, path: "/mcp" },
-  "one server": {
-    args: ["--name", "acme-mcp", "--display-name", "Acme", "--url", `${origin}/{account}/mcp`],
-    answers: { account: "north", token: TOKEN },
-    path: "/north/mcp",
-  },
-  staging: {
-    args: ["--name", "acme-mcp-staging", "--display-name", "Acme (staging)", "--url", `${origin}/staging/{account}/mcp`],
-    answers: { account: "north", token: TOKEN },
-    path: "/staging/north/mcp",
-  },
+const asking = ["--token", "--ask", "read-only,ca-cert,scope,request-timeout", "--header", "X-Team: {team}", "--optional", "team"];
+const pair = ["--name", "acme-mcp", "--display-name", "Acme", "--url", `${origin}/{account}/mcp`, "--variant", `staging=${origin}/staging/{account}/mcp`, ...asking];
+const MADE = {
+  general: { make: [ferry, "bundle"], answers: { url: `${origin}/mcp`, token: TOKEN }, paths: ["/mcp"] },
+  "one server": { make: [ferry, "bundle", ...pair], answers: { account: "north", token: TOKEN }, paths: ["/north/mcp", "/staging/north/mcp"] },
+  "example any-server": { make: [`${here}/../../examples/bundle/any-server.sh`], answers: { url: `${origin}/mcp` }, paths: ["/mcp"] },
+  "example one-server": { make: [`${here}/../../examples/bundle/one-server.sh`], paths: [undefined, undefined] },
 };
-
-let failed = 0;
-async function check(name, test) {
-  try {
-    await test();
-    console.log(`ok bundle: ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED bundle: ${name}: ${error.message.replace(/\s+/g, " ").slice(0, 600)}`);
-  }
-}
 
 // A parser as strict as the one in Claude Desktop.
 const entriesOf = (file) =>
@@ -74,77 +50,105 @@ const entriesOf = (file) =>
     });
   });
 
-async function start(manifest, directory, answers) {
-  const config = await getMcpConfigForManifest({
-    manifest,
-    extensionPath: directory,
-    systemDirs: { HOME: home },
-    userConfig: answers,
-    pathSeparator: "/",
-  });
-  assert.ok(config, "the host would not start it");
-  assert.ok(!JSON.stringify(config.args).includes(TOKEN), "the token is in argv");
-  const env = { HOME: home, PATH: process.env.PATH, USER: "interop", MCP_FERRY_HOME: home, ...config.env };
-  const child = spawn(config.command, config.args, { env, stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.on("error", () => {}); // it has ended, which is seen below
-  const ended = new Promise((resolve, reject) => child.on("error", reject).on("exit", resolve));
-  const clientInfo = { name: "a-host", version: "1" };
-  const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo };
-  child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params })}\n`);
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const line = await Promise.race([lines.next(), ended.then((code) => assert.fail(`ended with ${code}`))]);
-  assert.ok(line.value, "no answer");
-  child.stdin.end();
-  assert.equal(await ended, 0);
-  return JSON.parse(line.value);
-}
+const sumsOf = (folder) => {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map((entry) => join(entry.parentPath ?? entry.path, entry.name)).sort();
+  return paths.map((path) => [path.slice(folder.length), createHash("sha256").update(readFileSync(path)).digest("hex")]);
+};
 
+const environment = { HOME: home, PATH: process.env.PATH, USER: "interop", MCP_FERRY_HOME: home };
 const identities = [];
-for (const [name, { args, answers, path }] of Object.entries(BUNDLES)) {
-  const file = join(home, `${name.replace(" ", "-")}.mcpb`);
-  const directory = file.replace(".mcpb", "");
-  let manifest;
-
-  await check(`${name}: packs, and unpacks with mcpb`, () => {
-    pack(file, ...args);
-    mcpb("unpack", file, directory);
-    manifest = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8"));
-    identities.push([manifest.name, manifest.display_name]);
+let unpacked;
+for (const [name, { make, answers, paths }] of Object.entries(MADE)) {
+  const folder = join(home, name.replaceAll(" ", "-"));
+  const made = (output) => JSON.parse(run(make[0], ...make.slice(1), ...programs, "--json", "--output", output));
+  let bundles = [];
+  await check(`${name}: the same file twice`, () => {
+    bundles = made(folder);
+    assert.equal(bundles.length, paths.length);
+    const sums = made(`${folder}-again`).map(({ sha256 }) => sha256);
+    assert.deepEqual(bundles.map(({ file }) => createHash("sha256").update(readFileSync(file)).digest("hex")), sums);
   });
-  await check(`${name}: mcpb validate, info and pack accept it`, () => {
-    assert.match(mcpb("validate", join(directory, "manifest.json")), /validation passes/);
-    assert.match(mcpb("info", file), /Size: /);
-    mcpb("pack", directory, `${directory}-again.mcpb`);
-  });
-  await check(`${name}: a strict zip, its programs executable`, async () => {
-    const programs = (await entriesOf(file)).filter(({ fileName }) => fileName.startsWith("server/"));
-    assert.ok(programs.length > 0);
-    for (const entry of programs) assert.equal((entry.externalFileAttributes >>> 16) & 0o777, 0o755, entry.fileName);
-    for (const program of readdirSync(join(directory, "server"))) assert.ok(statSync(join(directory, "server", program)).mode & 0o100);
-  });
-  await check(`${name}: only keys that every host knows`, () => {
-    assert.deepEqual(Object.keys(manifest).filter((key) => !KNOWN.has(key)), []);
-    assert.equal(manifest.user_config.token.sensitive, true);
-    for (const field of Object.values(manifest.user_config)) assert.ok(field.required ? !("default" in field) : "default" in field);
-  });
-  await check(`${name}: started by its host, the token arrives`, async () => {
-    asked.length = 0;
-    const answer = await start(manifest, directory, answers);
-    assert.equal(answer.result?.serverInfo.name, "behind-the-bundle", JSON.stringify(answer));
-    assert.deepEqual(asked[0], { path, method: "initialize", authorization: `Bearer ${TOKEN}` });
-  });
-  const { token, ...rest } = answers;
-  await check(`${name}: without a token`, async () => {
-    asked.length = 0;
-    if (manifest.user_config.token.required) return assert.rejects(start(manifest, directory, rest), /would not start/);
-    await start(manifest, directory, rest);
-    assert.deepEqual(asked[0], { path, method: "initialize", authorization: undefined });
-  });
+  for (const [nth, { file, name: id }] of bundles.entries()) {
+    const directory = file.replace(".mcpb", "");
+    const which = bundles.length > 1 ? `${name}, ${id}` : name;
+    let manifest;
+    await check(`${which}: unpacks with mcpb, which validates it and packs the same files`, () => {
+      mcpb("unpack", file, directory);
+      manifest = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8"));
+      identities.push([manifest.name, manifest.display_name, name]);
+      assert.match(mcpb("validate", join(directory, "manifest.json")), /validation passes/);
+      assert.match(mcpb("info", file), /Size: /);
+      mcpb("pack", directory, `${directory}-packed.mcpb`);
+      mcpb("unpack", `${directory}-packed.mcpb`, `${directory}-packed`);
+      assert.deepEqual(sumsOf(`${directory}-packed`), sumsOf(directory));
+    });
+    await check(`${which}: strict readers take it, its programs are executable`, async () => {
+      const entries = await entriesOf(file);
+      const modes = entries.map(({ fileName, externalFileAttributes }) => [fileName.startsWith("server/"), (externalFileAttributes >>> 16) & 0o777]);
+      for (const [isProgram, mode] of modes) assert.equal(mode, isProgram ? 0o755 : 0o644);
+      assert.match(run("unzip", "-t", file), /No errors detected/);
+      run("python3", "-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); sys.exit(z.testzip() or z.comment or 0)", file);
+    });
+    await check(`${which}: only keys that every host knows, and each field is required or has a default`, () => {
+      assert.deepEqual(Object.keys(manifest).filter((key) => !KNOWN.has(key)), []);
+      assert.equal(manifest.user_config.token.sensitive, true);
+      for (const field of Object.values(manifest.user_config)) assert.equal("default" in field, !field.required);
+    });
+    if (!answers) continue;
+    const path = paths[nth];
+    const start = async (answers, of = manifest) => reaches(await commandOf(of, directory, home, answers), { env: environment });
+    const authorization = answers.token && `Bearer ${TOKEN}`;
+    await check(`${which}: started by its host, the token arrives`, async () => {
+      assert.deepEqual(await start(answers), { path, method: "initialize", authorization });
+    });
+    await check(`${which}: fields that are left empty are not set`, async () => {
+      const { token, ...rest } = answers;
+      const empty = Object.fromEntries(Object.entries(manifest.user_config).filter(([, field]) => !field.required).map(([name, { type }]) => [name, type === "boolean" ? false : ""]));
+      if (manifest.user_config.token.required) {
+        await assert.rejects(start(rest), /would not start/);
+        assert.deepEqual(await start({ ...empty, ...answers }), { path, method: "initialize", authorization });
+      } else {
+        assert.deepEqual(await start({ ...empty, ...rest }), { path, method: "initialize", authorization: undefined });
+      }
+    });
+    await check(`${which}: also where the host knows no defaults`, async () => {
+      const fields = Object.entries(manifest.user_config).map(([name, { default: _, ...field }]) => [name, field]);
+      const of = { ...manifest, user_config: Object.fromEntries(fields) };
+      assert.deepEqual(await start(answers, of), { path, method: "initialize", authorization });
+    });
+    if (manifest.user_config.team) {
+      await check(`${which}: fields that are filled in are set`, async () => {
+        assert.equal((await start({ ...answers, team: "blue", read_only: true })).team, "blue");
+      });
+      unpacked ??= { manifest, directory, answers, path };
+    }
+  }
 }
 await check("bundles live side by side", () => {
-  for (const part of [0, 1]) assert.equal(new Set(identities.map((identity) => identity[part])).size, Object.keys(BUNDLES).length);
+  const own = identities.filter(([, , name]) => !name.startsWith("example"));
+  for (const part of [0, 1]) assert.equal(new Set(own.map((identity) => identity[part])).size, 3);
 });
+if (unpacked) await checkFiles(unpacked);
 
-server.closeAllConnections();
-server.close();
-process.exit(failed ? 1 : 0);
+// Under wine, where there is a program for Windows. Its folder has what it needs besides.
+const windows = process.env.MCP_FERRY_WINDOWS;
+if (windows) {
+  await check("unpacked and started under wine", async () => {
+    const [bundle] = JSON.parse(run(ferry, "bundle", ...pair, "--program", ferry, "--program", windows, "--json", "--output", join(home, "windows")));
+    const directory = join(home, "windows", "it's a folder");
+    mkdirSync(directory);
+    mcpb("unpack", bundle.file, directory);
+    for (const file of readdirSync(dirname(windows)).filter((file) => file.endsWith(".dll"))) copyFileSync(join(dirname(windows), file), join(directory, "server", file));
+    const manifest = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8"));
+    const config = manifest.server.mcp_config;
+    Object.assign(config, config.platform_overrides.win32);
+    const { command, args, env } = await commandOf(manifest, directory, home, { account: "north", token: TOKEN });
+    const wine = { HOME: home, PATH: process.env.PATH, WINEPREFIX: process.env.WINEPREFIX ?? join(home, "wine"), WINEDEBUG: "-all", MCP_FERRY_STARTUP_WAIT: "60" };
+    const path = (await reaches({ command: "/usr/lib/wine/wine64", args: [command, ...args], env }, { env: wine })).path;
+    assert.equal(path, "/north/mcp");
+  });
+}
+
+stop();
+process.exit(failures() ? 1 : 0);

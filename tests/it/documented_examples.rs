@@ -5,6 +5,7 @@ use std::process::Output;
 
 use serde_json::json;
 
+use crate::bundle_command::X86_64;
 use crate::oauth_commands::{callback_url, link};
 use crate::support::*;
 
@@ -17,6 +18,7 @@ const PLACES: &[(&str, &str)] = &[
     ("--entry NAME", "--entry example"),
     ("uninstall NAME", "uninstall example"),
     ("help COMMAND", "help login"),
+    (" --program FILE", ""),
 ];
 
 /// Examples that end with another status than 0 where nobody is at a terminal, and what they say then.
@@ -26,7 +28,7 @@ const OTHERWISE: &[(&str, i32, &str)] = &[
 ];
 
 /// The documents with commands in them.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "dist/docs/clients.md",
     "dist/docs/doctor.md",
@@ -35,9 +37,10 @@ const DOCUMENTS: [&str; 8] = [
     "dist/docs/mcp-remote.md",
     "dist/docs/options.md",
     "dist/docs/terminal.md",
+    "dist/mcpb/README.md",
 ];
 
-const COMMANDS: [&str; 8] = ["install", "uninstall", "login", "logout", "status", "doctor", "tools", "call"];
+const COMMANDS: [&str; 9] = ["install", "uninstall", "bundle", "login", "logout", "status", "doctor", "tools", "call"];
 
 /// The command lines of the help and of the documents, without the program's name.
 fn examples() -> Vec<String> {
@@ -105,9 +108,13 @@ fn type_it(machine: &Machine, example: &str, url: &str) -> Output {
         std::fs::create_dir_all(home.join(folder)).unwrap();
     }
     std::fs::write(home.join("notes.txt"), "notes").unwrap();
+    std::fs::write(home.join("program"), X86_64).unwrap();
     let launch = || {
         let launch = machine.launch().env("EXAMPLE_TOKEN", "example-token").env("XDG_CONFIG_HOME", "");
-        launch.env("APPDATA", home.join(".config").to_str().unwrap())
+        let launch = launch.env("APPDATA", home.join(".config").to_str().unwrap());
+        // Where bundles go, and the program in them.
+        let [made, program] = ["made", "program"].map(|name| home.join(name));
+        launch.env("MCP_FERRY_OUTPUT", made.to_str().unwrap()).env("MCP_FERRY_PROGRAM", program.to_str().unwrap())
     };
     if example.starts_with("uninstall") || example.contains("--entry") {
         let installed = launch().args(["install", url, "--name", "example", "--client", "cursor", "--yes"]).run("");

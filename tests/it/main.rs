@@ -10,6 +10,9 @@ mod accepted_messages;
 mod account_commands;
 mod after_handshake;
 mod batches;
+mod bundle_command;
+#[cfg(unix)]
+mod bundle_launcher;
 mod call_command;
 mod cancellation;
 mod chaos;

@@ -32,6 +32,7 @@ mod terminal;
 mod token_endpoint;
 mod upstream;
 mod web;
+mod zip;
 
 pub(crate) use authorization_server::{Era, Fault, OauthServers, Rules};
 pub(crate) use bridge::{Bridge, Exit};
@@ -59,6 +60,9 @@ pub(crate) use upstream::Upstream;
 #[cfg(target_os = "linux")]
 pub(crate) use upstream::hanging_address;
 pub(crate) use web::{md5, parameter, query};
+#[cfg(unix)]
+pub(crate) use zip::unzip;
+pub(crate) use zip::unzipped;
 
 /// How long a test waits for anything that must happen. Generous, because only a failing test waits this long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);

@@ -58,7 +58,7 @@ pub(super) struct EnvProxies {
     https: Option<Variable>,
     exceptions: String,
     #[cfg(any(target_os = "macos", windows))]
-    system: std::sync::OnceLock<Matcher>,
+    system: std::sync::OnceLock<Box<Matcher>>,
 }
 
 impl EnvProxies {
@@ -106,7 +106,7 @@ impl EnvProxies {
         if self.is_bypassed(uri) {
             return None;
         }
-        let intercept = self.system.get_or_init(Matcher::from_system).intercept(uri)?;
+        let intercept = self.system.get_or_init(|| Box::new(Matcher::from_system())).intercept(uri)?;
         Some(NamedProxy { url: ProxyUrl::of_system(intercept), named_by: "the system's settings" })
     }
 

@@ -66,7 +66,7 @@ pub(super) fn history(
         Some(known) if !is_new && is_known(known) => {
             let earlier = known.earlier.clone().or(fresh.earlier);
             let Record { url, program, variables, .. } = fresh;
-            let mut record = Record { url, program, variables, earlier, ..known.clone() };
+            let mut record = Record { url, earlier, program, variables, ..known.clone() };
             record.after.push(after);
             record
         }

@@ -83,7 +83,9 @@ impl<'a> Schema<'a> {
         let alternatives = self.alternatives();
         // A schema may lead to itself.
         if depth > 0 && values.is_empty() && !alternatives.is_empty() {
-            alternatives.into_iter().for_each(|schema| schema.collect(&types, depth - 1, choices));
+            for schema in alternatives {
+                schema.collect(&types, depth - 1, choices);
+            }
             return;
         }
         let items = all.iter().find_map(|part| part.here.get("items")).map(|items| self.part(items));
@@ -138,7 +140,8 @@ fn is_typed(value: &Value, typed: &str) -> bool {
     match value {
         Value::String(text) => text == typed,
         value => serde_json::from_str::<Value>(typed).is_ok_and(|typed| {
-            typed == *value || typed.as_f64().zip(value.as_f64()).is_some_and(|(typed, value)| typed == value)
+            typed == *value
+                || typed.as_f64().zip(value.as_f64()).is_some_and(|(typed, value)| typed.total_cmp(&value).is_eq())
         }),
     }
 }

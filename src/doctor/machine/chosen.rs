@@ -69,9 +69,9 @@ pub(super) fn choose(world: &World, asked: &Asked) -> Result<Chosen, Box<Step>> 
     let row = passing::of(asked.as_client.as_deref().unwrap_or(file.client.name)).unwrap_or(&passing::UNKNOWN);
     let findings = super::check(world, &scanned, file, entry);
     let title = format!("{}{}", file.client.title, of_project(world, file));
-    let fills = passing::of(file.client.name).is_some_and(|own| own.fills.contains(&Fill::Editor));
+    let is_editor = passing::of(file.client.name).is_some_and(|own| own.fills.contains(&Fill::Editor));
     let mut entry = entry.clone();
-    if let Some(project) = file.project.as_ref().filter(|_| fills) {
+    if let Some(project) = file.project.as_ref().filter(|_| is_editor) {
         fill(&mut entry, &project.to_string_lossy());
     }
     Ok(Chosen { title, row, path: file.path.clone(), entry, findings })

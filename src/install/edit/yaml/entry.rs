@@ -78,9 +78,9 @@ pub(super) fn changes(text: &str, range: Range<usize>, wanted: &Value, newline: 
     let (mut changes, mut missing) = (Vec::new(), String::new());
     for (name, value) in wanted.members() {
         let Some(member) = members.iter().find(|member| member.key == *name) else {
-            let is_left = *value != Value::Gone;
-            missing +=
-                &is_left.then(|| member_lines(&indent, name, &value.without_gone(), newline)).unwrap_or_default();
+            if *value != Value::Gone {
+                missing += &member_lines(&indent, name, &value.without_gone(), newline);
+            }
             continue;
         };
         if *value == Value::Gone {

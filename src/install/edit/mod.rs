@@ -39,7 +39,7 @@ pub(crate) fn set(bytes: &[u8], target: &Target<'_>, entry: &Value) -> Result<Ed
     let (text, piece, before) = match target.format {
         Format::Json(grammar) => json::set(text, grammar, &target.path(), entry)?,
         Format::Toml => toml::set(text, target.section, target.name, entry)?,
-        Format::Yaml => yaml::set(text, target.section, target.name, &entry.without_gone())?,
+        Format::Yaml => yaml::set(text, target.section, target.name, entry)?,
     };
     Ok(Edited { bytes: encode(bom, &text), piece, before })
 }

@@ -58,7 +58,7 @@ impl Value {
     }
 
     /// Whether nothing is left of a table without the members that go.
-    fn is_nothing(&self) -> bool {
+    pub(super) fn is_nothing(&self) -> bool {
         let members = self.members();
         !members.is_empty() && members.iter().all(|(_, value)| *value == Self::Gone || value.is_nothing())
     }

@@ -36,6 +36,7 @@ pub(super) fn kept<'t>(text: &'t str, range: Range<usize>, value: &Value) -> Vec
 
 /// The lines of an extension.
 pub(super) fn lines(indent: &str, name: &str, entry: &Value, newline: &str) -> String {
+    let entry = entry.without_gone();
     let members =
         entry.members().iter().map(|(name, value)| member_lines(&format!("{indent}  "), name, value, newline));
     format!("{indent}{}:{newline}{}", key(name), members.collect::<String>())
@@ -78,7 +79,7 @@ pub(super) fn changes(text: &str, range: Range<usize>, wanted: &Value, newline: 
     let (mut changes, mut missing) = (Vec::new(), String::new());
     for (name, value) in wanted.members() {
         let Some(member) = members.iter().find(|member| member.key == *name) else {
-            if *value != Value::Gone {
+            if *value != Value::Gone && !value.is_nothing() {
                 missing += &member_lines(&indent, name, &value.without_gone(), newline);
             }
             continue;

@@ -124,7 +124,7 @@ pub fn install(world: &World, request: &Request) -> Result<Report, InstallError>
     Ok(report)
 }
 
-/// Makes entries that start mcp-remote ours, with the same meaning. [`uninstall`] undoes it.
+/// Makes entries that start mcp-remote ours, with the same meaning. [`uninstall()`] undoes it.
 pub fn replace_mcp_remote(world: &World, clients: &[String], is_preview: bool) -> Result<Report, InstallError> {
     let chosen = if clients.is_empty() { found(world) } else { request::clients(clients)? };
     let records = open(world, is_preview)?;

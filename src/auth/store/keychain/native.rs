@@ -1,9 +1,15 @@
 //! How are entries of the keychain of macOS and Windows read and written?
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(target_vendor = "apple")]
+use apple_native_keyring_store::keychain::Store;
 use keyring_core::api::CredentialStoreApi;
 use keyring_core::{Entry, Error};
+#[cfg(windows)]
+use windows_native_keyring_store::Store;
 
 use super::{SERVICE, StoreError, damaged};
 
@@ -13,24 +19,24 @@ pub(super) fn limit(_asks: bool) -> Duration {
 }
 
 /// The user's keychain.
-pub(super) struct Vault;
+pub(super) struct Vault {
+    store: Arc<Store>,
+}
 
 impl Vault {
-    // The system asks by itself, and opening cannot fail.
-    #[allow(clippy::unnecessary_wraps)]
     pub(super) fn open(_asks: bool) -> Result<Self, StoreError> {
-        Ok(Self)
+        let store = Store::new().map_err(|error| failure(&error))?;
+        Ok(Self { store })
     }
 
-    // The system says so when an entry is written.
-    #[allow(clippy::unnecessary_wraps)]
+    /// Whether entries can be named; the system itself asks for leave when one is written.
     pub(super) fn prepare(&mut self) -> Result<(), StoreError> {
-        Ok(())
+        self.entry("prepared").map(drop).map_err(|error| failure(&error))
     }
 
     /// What an entry holds, if there is one.
     pub(super) fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match entry(name).and_then(|entry| entry.get_secret()) {
+        match self.entry(name).and_then(|entry| entry.get_secret()) {
             Ok(secret) => Ok(Some(secret)),
             Err(Error::NoEntry) => Ok(None),
             Err(error) => Err(failure(&error)),
@@ -38,29 +44,23 @@ impl Vault {
     }
 
     pub(super) fn set(&mut self, name: &str, secret: &[u8]) -> Result<(), StoreError> {
-        entry(name).and_then(|entry| entry.set_secret(secret)).map_err(|error| failure(&error))
+        self.entry(name).and_then(|entry| entry.set_secret(secret)).map_err(|error| failure(&error))
     }
 
     /// False if there was no such entry.
     pub(super) fn delete(&mut self, name: &str) -> Result<bool, StoreError> {
-        match entry(name).and_then(|entry| entry.delete_credential()) {
+        match self.entry(name).and_then(|entry| entry.delete_credential()) {
             Ok(()) => Ok(true),
             Err(Error::NoEntry) => Ok(false),
             Err(error) => Err(failure(&error)),
         }
     }
-}
 
-#[cfg(target_vendor = "apple")]
-fn entry(name: &str) -> Result<Entry, Error> {
-    apple_native_keyring_store::keychain::Store::new()?.build(SERVICE, name, None)
-}
-
-/// For this machine alone: a login that roams with the profile would be refreshed by two.
-#[cfg(windows)]
-fn entry(name: &str) -> Result<Entry, Error> {
-    let kept = std::collections::HashMap::from([("persistence", "Local")]);
-    windows_native_keyring_store::Store::new()?.build(SERVICE, name, Some(&kept))
+    fn entry(&self, name: &str) -> Result<Entry, Error> {
+        // On Windows for this machine alone: a login that roams with the profile would be refreshed by two.
+        let kept = cfg!(windows).then(|| HashMap::from([("persistence", "Local")]));
+        self.store.build(SERVICE, name, kept.as_ref())
+    }
 }
 
 /// Some errors of the keychain carry the stored secret.

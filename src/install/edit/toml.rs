@@ -180,7 +180,7 @@ fn last_end(table: &Table) -> usize {
 fn merge(text: &str, table: &Table, entry: &Value, newline: &str) -> String {
     let mut changes = Vec::new();
     set_members(text, table, entry, newline, &mut changes);
-    changes.sort_by_key(|change| change.range.start);
+    changes.sort_by_key(|change| (change.range.start, change.range.end));
     apply(text, &changes)
 }
 

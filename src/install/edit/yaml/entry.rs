@@ -91,7 +91,7 @@ pub(super) fn changes(text: &str, range: Range<usize>, wanted: &Value, newline: 
         }
     }
     changes.extend((!missing.is_empty()).then(|| Change::insert(behind, missing)));
-    changes.sort_by_key(|change| change.range.start);
+    changes.sort_by_key(|change| (change.range.start, change.range.end));
     Some(changes)
 }
 

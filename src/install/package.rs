@@ -163,7 +163,7 @@ mod tests {
         ("/Users/u/.config/yarn/global/node_modules/m/mcp-ferry", "Yarn", "yarn global add"),
         ("/home/u/.bun/install/global/node_modules/m/mcp-ferry", "Bun", "bun add -g"),
         ("/home/u/.volta/tools/image/packages/mcp-ferry/lib/node_modules/m/mcp-ferry", "Volta", "volta install"),
-        ("/work/site/node_modules/mcp-ferry-linux-x64/bin/mcp-ferry", "npm, in a project", "npm install mcp-ferry"),
+        ("/home/u/site/node_modules/mcp-ferry-linux-x64/bin/mcp-ferry", "npm, in a project", "npm install mcp-ferry"),
         ("/home/u/.cargo/bin/mcp-ferry", "cargo", "cargo install"),
         (r"C:\Users\u\.cargo\bin\mcp-ferry.exe", "cargo", "cargo install"),
         ("/usr/local/cargo/bin/mcp-ferry", "cargo", "cargo install"),

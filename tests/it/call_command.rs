@@ -24,6 +24,8 @@ fn server() -> Upstream {
         { "name": "echo", "inputSchema": { "type": "object", "properties": properties, "required": ["text"] } },
         { "name": "fail", "inputSchema": { "type": "object" } },
         { "name": "picture", "inputSchema": { "type": "object" } },
+        { "name": "broken", "inputSchema": { "type": "object" } },
+        { "name": "unreadable", "inputSchema": { "type": "object" } },
         { "name": "structured", "inputSchema": { "type": "object" } },
         { "name": "any", "inputSchema": { "type": "object", "additionalProperties": true } },
     ] });
@@ -34,6 +36,12 @@ fn server() -> Upstream {
         ("tools/call", "fail") => call.result(r#"{"content":[{"type":"text","text":"no\u001b[31m luck"}],"isError":true}"#),
         ("tools/call", "picture") => call.result(
             r#"{"content":[{"type":"text","text":"a picture"},{"type":"image","mimeType":"image/png","data":"aGVsbG8="}]}"#,
+        ),
+        ("tools/call", "broken") => call.result(
+            r#"{"content":[{"type":"text","text":""},{"type":"text","text":" "}],"structuredContent":{"why":"tired"},"isError":true}"#,
+        ),
+        ("tools/call", "unreadable") => call.result(
+            r#"{"content":[{"type":"text","text":"yes"},{"type":"image","mimeType":"image/png","data":"???"}]}"#,
         ),
         ("tools/call", "structured") => call.result(r#"{"content":[],"structuredContent":{"n":1.0}}"#),
         ("tools/call", _) => {
@@ -223,4 +231,18 @@ fn a_call_takes_the_time_limit_and_the_login_of_the_bridge() {
     assert_eq!(machine.run(["login", &servers.url()], "").status.code(), Some(0));
     let called = machine.run(["call", &servers.url(), "look"], "");
     assert_eq!((called.status.code(), stdout_text(&called).as_str()), (Some(0), "looked\n"), "{called:?}");
+}
+
+#[test]
+fn nothing_of_a_result_is_lost_without_a_word() {
+    let server = server();
+    let output = call(&server, &["picture"], "");
+    assert!(err(&output).contains("image/png, 5 bytes, is not shown"), "the size is that of the content: {output:?}");
+    let output = call(&server, &["picture", "-o", "-"], "");
+    assert!(output.stdout.starts_with(b"hello"), "- is stdout, not a file: {output:?}");
+    let output = call(&server, &["broken"], "");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(err(&output).contains("tired"), "a failure whose text is empty has its structured content: {output:?}");
+    let output = call(&server, &["unreadable"], "");
+    assert_eq!((output.status.code(), stdout_text(&output).as_str()), (Some(0), "yes\n"), "{output:?}");
 }

@@ -58,15 +58,16 @@ fn write_binary(parts: &[Part], file: Option<&Path>) -> Result<bool, Error> {
     });
     let mut has_written = false;
     for (number, (kind, base64)) in binary.enumerate() {
-        let bytes = STANDARD.decode(base64).map_err(|_| Error::Request {
+        let bytes = STANDARD.decode(base64);
+        let Some(file) = file else {
+            let (kind, size) = (log::foreign_name(kind), bytes.map_or(base64.len(), |bytes| bytes.len()));
+            note(&format!("mcp-ferry: {kind}, {size} bytes, is not shown; -o FILE writes it"));
+            continue;
+        };
+        let bytes = bytes.map_err(|_| Error::Request {
             cause: "the server's binary content is not base64".to_owned(),
             hint: "--json prints the whole result".to_owned(),
         })?;
-        let Some(file) = file else {
-            let kind = log::foreign_name(kind);
-            note(&format!("mcp-ferry: {kind}, {} bytes, is not shown; -o FILE writes it", bytes.len()));
-            continue;
-        };
         write(&numbered(file, number), &bytes)?;
         has_written = true;
     }

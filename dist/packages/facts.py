@@ -21,6 +21,7 @@ class Platform:
     brew: list = field(default_factory=list)
     deb: str = ""
     image: str = ""
+    extension: bool = False
     uname: list = field(default_factory=list)
     winget: str = ""
     scoop: str = ""

@@ -13,16 +13,20 @@ from pathlib import Path
 
 import programs
 
-from . import crate, debian, files, image, installers, manifests, node, python, sbom, versions, workflows
+from . import crate, debian, extension, files, image, installers, manifests, node, python, sbom, versions, workflows
 from .setting import HERE, MODULES, ROOT, VENV, Setting
 
 PROGRAMS = {"/usr/bin/shellcheck": "shellcheck", "/usr/bin/skopeo": "skopeo", "/usr/sbin/runc": "runc"}
 OF_THIS_MACHINE = "x86_64-unknown-linux-musl"
-OTHERS = [
-    *["aarch64-unknown-linux-musl", "universal-apple-darwin"],
-    *["x86_64-pc-windows-msvc.exe", "aarch64-pc-windows-msvc.exe"],
-]
-PARTS = [workflows, versions, files, manifests, sbom, node, python, debian, image, installers, crate]
+# The others have only the header of a program of their platform.
+WINDOWS = b"MZ".ljust(0x3C, b"\0") + b"\x40\0\0\0PE\0\0"
+OTHERS = {
+    "aarch64-unknown-linux-musl": b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + b"\xb7\0",
+    "universal-apple-darwin": b"\xca\xfe\xba\xbe\0\0\0\x02",
+    "x86_64-pc-windows-msvc.exe": WINDOWS + b"\x64\x86",
+    "aarch64-pc-windows-msvc.exe": WINDOWS + b"\x64\xaa",
+}
+PARTS = [workflows, versions, files, manifests, sbom, extension, node, python, debian, image, installers, crate]
 
 
 class PackagesSuite:
@@ -45,17 +49,18 @@ class PackagesSuite:
         built = home / "programs"
         built.mkdir()
         (built / f"mcp-ferry-{OF_THIS_MACHINE}").write_bytes(self.ferry.read_bytes())
-        for target in OTHERS:
-            (built / f"mcp-ferry-{target}").write_bytes(f"stand-in for {target}\n".encode() * 10)
+        for target, header in OTHERS.items():
+            (built / f"mcp-ferry-{target}").write_bytes(header.ljust(128, b"\0") + f"stand-in for {target}\n".encode() * 10)
         subprocess.run(
             ["cargo", "run", "--quiet", "--locked", "--example", "generate", "--", home / "documents"],
             cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        command = [ROOT / "dist/packages/make", "--programs", built, "--documents", home / "documents"]
+        command = [ROOT / "dist/packages/make", "--programs", built, "--documents", home / "documents", "--bundler", self.ferry]
         for name in ("made", "again"):
             subprocess.run([*command, "--stand-ins", "--out", home / name], check=True, stdout=subprocess.DEVNULL)
         first, second = digests(home / "made"), digests(home / "again")
         self.report("packages: made twice, they have the same bytes", first == second, f"{first}\n{second}\n")
+        (built / "mcp-ferry-x86_64-pc-windows-msvc.exe").write_bytes(OTHERS["aarch64-pc-windows-msvc.exe"].ljust(128, b"\0"))
         refused = subprocess.run([*command, "--out", home / "refused"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         unlike = refused.returncode != 0 and "must be" in refused.stdout and not (home / "refused").exists()
         self.report("packages: a file that is no program of its platform is refused", unlike, refused.stdout)

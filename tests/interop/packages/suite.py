@@ -13,7 +13,7 @@ from pathlib import Path
 
 import programs
 
-from . import crate, debian, extension, files, image, installers, manifests, node, python, sbom, versions, workflows
+from . import crate, debian, extension, files, image, installers, manifests, node, python, sbom, times, versions, workflows
 from .setting import HERE, MODULES, ROOT, VENV, Setting
 
 PROGRAMS = {"/usr/bin/shellcheck": "shellcheck", "/usr/bin/skopeo": "skopeo", "/usr/sbin/runc": "runc"}
@@ -44,6 +44,8 @@ class PackagesSuite:
         for part in PARTS:
             if not only or part.__name__.rsplit(".")[-1] in only:
                 part.check(setting)
+        if "times" in only:
+            times.check(setting)
 
     def make_packages(self, home):
         built = home / "programs"

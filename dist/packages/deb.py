@@ -44,7 +44,8 @@ def package(facts, program, texts, documents, licences):
         "control.tar.xz": xz(tar(about, facts.epoch, [File("./", b"", 0o755)])),
         "data.tar.xz": xz(tar([File(f"./{file.path}", file.content, file.mode) for file in files], facts.epoch, folders(files))),
     }
-    return f"{facts.name}_{version(facts)}_{program.platform.deb}.deb", ar(members, facts.epoch)
+    # A release's page would name a file with ~ differently.
+    return f"{facts.name}_{version(facts).replace('~', '.')}_{program.platform.deb}.deb", ar(members, facts.epoch)
 
 
 def control(facts, program, size):

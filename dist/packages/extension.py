@@ -21,7 +21,7 @@ def extension(facts, built, listed, bundler):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         texts = [ROOT / "LICENSE-APACHE", ROOT / "LICENSE-MIT", folder / "THIRD-PARTY-LICENCES"]
-        texts[-1].write_bytes(licences.licences_of_all(listed[program.target] for program in inside))
+        texts[-1].write_bytes(licences.licences_of_all({program.target: listed[program.target] for program in inside}))
         command = [*bundler, "bundle", "--version", facts.version, "--homepage", facts.repository, "--icon", ICON]
         for text in texts:
             command += ["--license-file", text]

@@ -22,5 +22,5 @@ def powershell(facts, made):
     for program, archive in made:
         if program.platform.powershell:
             entry = f"Name = '{archives.stem(facts, program)}'; Sum = '{hashlib.sha256(archive).hexdigest()}'"
-            lines.append(f"    {program.platform.powershell} = @{{ {entry} }}")
+            lines.append(f"        {program.platform.powershell} = @{{ {entry} }}")
     return facts.fill("install.ps1", machines="\n".join(lines)).encode()

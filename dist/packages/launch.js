@@ -5,6 +5,7 @@
 'use strict';
 
 const { spawn } = require('child_process');
+const fs = require('fs');
 const { constants } = require('os');
 
 // The program of each system and processor, as a file of a package. `dist/packages/make` fills it in.
@@ -33,17 +34,24 @@ function fail(what, hint) {
 const program = find();
 const words = process.argv.slice(2);
 
-// Node's own process is gone after this: the client talks to the program alone, and its memory is free.
-if (process.platform !== 'win32' && typeof process.execve === 'function') {
-  process.execve(program, [program, ...words], process.env);
+if (process.platform !== 'win32') {
+  try {
+    fs.accessSync(program, fs.constants.X_OK);
+  } catch (error) {
+    fail(`the program cannot be started: ${error.message}`, `chmod +x '${program}', if its file system allows programs; or install again`);
+  }
+  // Node's own process is gone after this: the client talks to the program alone, and its memory is free.
+  if (typeof process.execve === 'function') {
+    process.execve(program, [program, ...words], process.env);
+  }
 }
 
 const child = spawn(program, words, { stdio: 'inherit' });
 for (const signal of FORWARDED) {
-  // On a terminal the program gets them too; the second one changes nothing.
-  process.on(signal, () => child.kill(signal));
+  // On a terminal the program gets them too; the second one changes nothing. On Windows it would end the program at once.
+  process.on(signal, () => process.platform === 'win32' || child.kill(signal));
 }
-child.on('error', (error) => fail(`the program cannot be started: ${error.message}`, program));
+child.on('error', (error) => fail(`the program cannot be started: ${error.message}`, `try it yourself: ${program}; or install again`));
 child.on('exit', (code, signal) => {
   if (signal === null) {
     process.exit(code);

@@ -19,7 +19,9 @@ def formula(facts, made):
             lines = [f'url "{facts.url(archives.name(facts, program))}"', f'sha256 "{sum_of(archive)}"']
             system, *processor = program.platform.brew
             blocks.setdefault(system, []).extend(block(processor[0], lines) if processor else lines)
-    text = "\n\n".join("\n".join(f"  {line}" for line in block(system, lines)) for system, lines in blocks.items())
+    # In the order that Homebrew's own check asks for.
+    blocks = sorted(blocks.items(), key=lambda one: one[0] != "on_macos")
+    text = "\n\n".join("\n".join(f"  {line}" for line in block(system, lines)) for system, lines in blocks)
     licence = ", ".join(f'"{one}"' for one in facts.licence.split(" OR "))
     return facts.fill("formula.rb", archives=text, licence=licence).encode()
 

@@ -49,14 +49,16 @@ def find(name, folder, platform):
             return Program(platform, target, path.read_bytes())
         parts = {part: folder / f"{name}-{part}" for part in MAC}
         if target == "universal-apple-darwin" and all(part.is_file() for part in parts.values()):
-            return Program(platform, target, universal({part: path.read_bytes() for part, path in parts.items()}))
+            return Program(platform, target, universal(name, {part: path.read_bytes() for part, path in parts.items()}))
     return None
 
 
-def universal(parts):
+def universal(name, parts):
     """One program for both processors of macOS. The signature of each part stays valid, because its bytes do."""
     header, body, offset = struct.pack(">II", 0xCAFEBABE, len(parts)), b"", PAGE
     for target, content in parts.items():
+        if content[:4] != b"\xcf\xfa\xed\xfe" or struct.unpack_from("<i", content, 4)[0] != MAC[target][0]:
+            raise Refused(f"{name}-{target} is no program for this processor of macOS")
         header += struct.pack(">iiIII", *MAC[target], offset, len(content), PAGE.bit_length() - 1)
         body += content + bytes(-len(content) % PAGE)
         offset += len(content) + -len(content) % PAGE

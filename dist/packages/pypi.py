@@ -17,16 +17,18 @@ def wheel(facts, program, texts, extra):
     name, number = facts.name.replace("-", "_"), version(facts)
     info, data = f"{name}-{number}.dist-info", f"{name}-{number}.data"
     licences = [file for file in texts if file.path.startswith("LICENSE")]
+    # In a file's name they are sorted.
+    tags = sorted(program.platform.wheel)
     files = [
         File(f"{data}/scripts/{program.file}", program.content, 0o755),
         File(f"{info}/METADATA", metadata(facts, number, licences)),
-        File(f"{info}/WHEEL", wheel_file(program.platform.wheel)),
+        File(f"{info}/WHEEL", wheel_file(tags)),
         *[File(f"{info}/licenses/{file.path}", file.content) for file in licences],
         *[File(f"{info}/{'sboms/' if file.path.endswith('.json') else 'licenses/'}{file.path}", file.content) for file in extra],
     ]
     record = "".join(f"{file.path},sha256={digest(file.content)},{len(file.content)}\n" for file in files)
     files.append(File(f"{info}/RECORD", f"{record}{info}/RECORD,,\n".encode()))
-    return f"{name}-{number}-py3-none-{'.'.join(program.platform.wheel)}.whl", zip_archive(files, facts.epoch)
+    return f"{name}-{number}-py3-none-{'.'.join(tags)}.whl", zip_archive(files, facts.epoch)
 
 
 def digest(content):

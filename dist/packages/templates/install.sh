@@ -6,10 +6,10 @@
 set -eu
 
 from=${MCP_FERRY_DOWNLOAD_URL:-@RELEASE@}
-into=${MCP_FERRY_INSTALL_DIR:-$HOME/.local/bin}
+into=${MCP_FERRY_INSTALL_DIR:-${HOME:+$HOME/.local/bin}}
 
 fail() {
-    printf 'mcp-ferry: %s\n' "$1" >&2
+    printf 'mcp-ferry: %s; nothing was installed\n' "$1" >&2
     exit 1
 }
 
@@ -21,7 +21,7 @@ load() {
     if has curl; then
         curl --fail --silent --show-error --location --output "$2" "$1"
     elif has wget; then
-        wget --quiet --output-document="$2" "$1"
+        wget --quiet --tries=3 --output-document="$2" "$1"
     else
         fail 'curl or wget is needed'
     fi || fail "cannot load $1"
@@ -32,10 +32,8 @@ sum_of() {
         sha256sum "$1"
     elif has shasum; then
         shasum -a 256 "$1"
-    elif has openssl; then
-        openssl dgst -sha256 -r "$1"
     else
-        fail 'sha256sum, shasum or openssl is needed'
+        openssl dgst -sha256 -r "$1"
     fi | cut -d ' ' -f 1
 }
 
@@ -46,22 +44,27 @@ main() {
     @MACHINES@
     *) fail "there is no program for $machine" ;;
     esac
+    [ -n "$into" ] || fail 'HOME is not set; name a folder with MCP_FERRY_INSTALL_DIR'
+    [ ! -d "$into/mcp-ferry" ] || fail "$into/mcp-ferry is a folder; name another one with MCP_FERRY_INSTALL_DIR"
+    has sha256sum || has shasum || has openssl || fail 'sha256sum, shasum or openssl is needed'
+    has tar || fail 'tar is needed'
     name=@NAME@-@VERSION@-$target
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
     load "$from/$name.tar.gz" "$scratch/$name.tar.gz"
     found=$(sum_of "$scratch/$name.tar.gz")
-    [ "$found" = "$sum" ] || fail "$name.tar.gz has the sum $found instead of $sum; nothing was installed"
-    tar -xzf "$scratch/$name.tar.gz" -C "$scratch"
-    mkdir -p "$into"
+    [ "$found" = "$sum" ] || fail "$name.tar.gz has the sum $found instead of $sum"
+    tar -xzf "$scratch/$name.tar.gz" -C "$scratch" || fail "cannot unpack $name.tar.gz"
     # A new file in the old one's place: a program that runs keeps its own.
-    cp "$scratch/$name/mcp-ferry" "$into/.mcp-ferry.new"
-    chmod 755 "$into/.mcp-ferry.new"
-    mv -f "$into/.mcp-ferry.new" "$into/mcp-ferry"
+    new=$into/.mcp-ferry.new
+    if ! { mkdir -p "$into" && cp "$scratch/$name/mcp-ferry" "$new" && chmod 755 "$new" && mv -f "$new" "$into/mcp-ferry"; }; then
+        rm -f "$new"
+        fail "cannot write to $into; name another folder with MCP_FERRY_INSTALL_DIR"
+    fi
     printf 'installed %s\n' "$into/mcp-ferry"
     case :$PATH: in
-    *:"$into":*) printf 'next: mcp-ferry install URL\n' ;;
-    *) printf 'next: %s install URL\n' "$into/mcp-ferry" ;;
+    *:"${into%/}":* | *:"${into%/}/":*) printf 'next: mcp-ferry install URL\n' ;;
+    *) printf "next: '%s' install URL\n" "$into/mcp-ferry" ;;
     esac
 }
 

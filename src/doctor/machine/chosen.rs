@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::finding::{Finding, of_project};
-use super::passing::{self, Fill, Passing};
+use super::passing::{self, Passing};
 use crate::doctor::{Code, Step};
 use crate::install::{Entry, Scanned, World, scan};
 use crate::log;
@@ -69,7 +69,7 @@ pub(super) fn choose(world: &World, asked: &Asked) -> Result<Chosen, Box<Step>> 
     let row = passing::of(asked.as_client.as_deref().unwrap_or(file.client.name)).unwrap_or(&passing::UNKNOWN);
     let findings = super::check(world, &scanned, file, entry);
     let title = format!("{}{}", file.client.title, of_project(world, file));
-    let is_editor = passing::of(file.client.name).is_some_and(|own| own.fills.contains(&Fill::Editor));
+    let is_editor = passing::of(file.client.name).is_some_and(|own| own.is_editor);
     let mut entry = entry.clone();
     if let Some(project) = file.project.as_ref().filter(|_| is_editor) {
         fill(&mut entry, &project.to_string_lossy());

@@ -98,7 +98,7 @@ fn has_secret(entry: &Entry) -> bool {
 /// A client that was started before its file changed.
 fn not_restarted(scanned: &Scanned, processes: &[Process]) -> Option<Finding> {
     let client = scanned.client;
-    if client.restart.is_empty() || client.restart.starts_with("nothing") {
+    if client.restart.is_empty() || client.reads_again {
         return None;
     }
     let changed = modified(&scanned.path)?;

@@ -1,4 +1,4 @@
-//! What of its environment does a client pass on to the programs that it starts, and what does it fill in?
+//! What of its environment does a client pass on to the programs that it starts?
 //!
 //! One row for each client, with how that is known.
 
@@ -14,8 +14,8 @@ pub(super) struct Passing {
     pub(super) client: &'static str,
     /// Which variables it passes on.
     passes: Passes,
-    /// Which places in an entry it fills in.
-    pub(super) fills: &'static [Fill],
+    /// Whether it fills in what editors know: `${input:…}`, `${workspaceFolder}`.
+    pub(super) is_editor: bool,
     /// How long it waits for the first answer.
     pub(super) patience: Option<Duration>,
     /// Whether it looks for programs where the desktop does, not where a shell does.
@@ -34,19 +34,6 @@ enum Passes {
     Without(&'static [&'static str], &'static [&'static str]),
     /// It runs elsewhere.
     Nothing,
-}
-
-/// A kind of place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fill {
-    /// `${NAME}`.
-    Dollar,
-    /// `${env:NAME}`.
-    DollarEnv,
-    /// `{env:NAME}`.
-    Env,
-    /// What editors know: `${input:…}`, `${workspaceFolder}`.
-    Editor,
 }
 
 /// The folders that programs of the desktop look into, whatever a shell's PATH is.
@@ -105,8 +92,14 @@ const TRIED: &str = "tried, 2026-11-30: started with such variables, and seen wh
 const SDK: &str = "the SDK's default, in its source";
 const REPORTED: &str = "not tried; documentation and reports";
 
-const ROW: Passing =
-    Passing { client: "", passes: Passes::All, fills: &[], patience: None, is_of_desktop: false, source: REPORTED };
+const ROW: Passing = Passing {
+    client: "",
+    passes: Passes::All,
+    is_editor: false,
+    patience: None,
+    is_of_desktop: false,
+    source: REPORTED,
+};
 
 /// A program of which nothing is known.
 pub(super) static UNKNOWN: Passing = ROW;
@@ -119,18 +112,12 @@ const ROWS: &[Passing] = &[
         source: "the SDK's default; the program itself was not run",
         ..ROW
     },
-    Passing {
-        client: "claude-code",
-        fills: &[Fill::Dollar],
-        patience: Some(Duration::from_secs(30)),
-        source: TRIED,
-        ..ROW
-    },
-    Passing { client: "cursor", fills: &[Fill::DollarEnv, Fill::Editor], ..ROW },
-    Passing { client: "vscode", fills: &[Fill::DollarEnv, Fill::Editor], ..ROW },
-    Passing { client: "vscode-insiders", fills: &[Fill::DollarEnv, Fill::Editor], ..ROW },
-    Passing { client: "vscodium", fills: &[Fill::DollarEnv, Fill::Editor], ..ROW },
-    Passing { client: "windsurf", fills: &[Fill::DollarEnv], ..ROW },
+    Passing { client: "claude-code", patience: Some(Duration::from_secs(30)), source: TRIED, ..ROW },
+    Passing { client: "cursor", is_editor: true, ..ROW },
+    Passing { client: "vscode", is_editor: true, ..ROW },
+    Passing { client: "vscode-insiders", is_editor: true, ..ROW },
+    Passing { client: "vscodium", is_editor: true, ..ROW },
+    Passing { client: "windsurf", ..ROW },
     Passing { client: "cline", patience: Some(Duration::from_millis(2900)), source: TRIED, ..ROW },
     Passing { client: "zed", ..ROW },
     Passing {
@@ -146,26 +133,19 @@ const ROWS: &[Passing] = &[
             &["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "AUTH", "CREDENTIAL", "CREDS", "PRIVATE", "CERT"],
             &["CLIENT_ID", "DATABASE_URL", "GOOGLE_CLOUD_PROJECT"],
         ),
-        fills: &[Fill::Dollar],
         patience: Some(Duration::from_secs(90)),
         source: "tried, 2026-11-30, and the words in its source",
         ..ROW
     },
-    Passing { client: "qwen", fills: &[Fill::Dollar], source: TRIED, ..ROW },
-    Passing { client: "opencode", fills: &[Fill::Env], patience: Some(Duration::from_secs(30)), source: TRIED, ..ROW },
-    Passing {
-        client: "copilot",
-        fills: &[Fill::Dollar],
-        patience: Some(Duration::from_secs(65)),
-        source: TRIED,
-        ..ROW
-    },
+    Passing { client: "qwen", source: TRIED, ..ROW },
+    Passing { client: "opencode", patience: Some(Duration::from_secs(30)), source: TRIED, ..ROW },
+    Passing { client: "copilot", patience: Some(Duration::from_secs(65)), source: TRIED, ..ROW },
     Passing { client: "continue", patience: Some(Duration::from_secs(60)), source: TRIED, ..ROW },
     Passing { client: "lm-studio", is_of_desktop: true, ..ROW },
-    Passing { client: "kiro", fills: &[Fill::Dollar], ..ROW },
+    Passing { client: "kiro", ..ROW },
     Passing { client: "warp", ..ROW },
     Passing { client: "goose", ..ROW },
-    Passing { client: "kilo", fills: &[Fill::Env], ..ROW },
+    Passing { client: "kilo", ..ROW },
     Passing { client: "junie", is_of_desktop: true, ..ROW },
     Passing { client: "jetbrains", is_of_desktop: true, ..ROW },
     Passing { client: "amazon-q", ..ROW },

@@ -1,13 +1,26 @@
 //! Do the arguments and variables of an entry mean what their author meant?
 
 use super::finding::{Finding, replace_mcp_remote, shown};
-use super::passing::{self, Fill};
+use super::passing;
 use crate::doctor::Code;
 use crate::install::{Entry, Scanned, World};
 use crate::log;
 
 /// The schemes that stand before a token.
 const SCHEMES: [&str; 5] = ["bearer", "basic", "token", "apikey", "api-key"];
+
+/// A kind of place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fill {
+    /// `${NAME}`.
+    Dollar,
+    /// `${env:NAME}`.
+    DollarEnv,
+    /// `{env:NAME}`.
+    Env,
+    /// What editors know: `${input:…}`, `${workspaceFolder}`.
+    Editor,
+}
 
 /// A place in a text that stands for something else.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,14 +86,16 @@ fn unset(world: &World, scanned: &Scanned, entry: &Entry, place: &Place<'_>, is_
     let (path, title) = (shown(world, &scanned.path), scanned.client.title);
     let name = log::foreign_name(place.name);
     let row = passing::of(scanned.client.name);
-    let is_filled_by_client =
-        place.fill.is_some_and(|fill| row.is_some_and(|row| row.fills.contains(&fill) || fill == Fill::Editor));
-    if place.has_default || (is_filled_by_client && place.fill == Some(Fill::Editor)) {
-        return None;
-    }
-    let Some(fill) = place.fill else {
-        let problem = format!("has ${{{name}}}, which {title} does not fill in");
-        return Some(Finding::failure(Code::VariableUnset, problem).fix(format!("write the value into {path}")));
+    let text = match place.fill {
+        _ if place.has_default => return None,
+        Some(Fill::Editor) => return None,
+        Some(Fill::Dollar) => format!("${{{name}}}"),
+        Some(Fill::DollarEnv) => format!("${{env:{name}}}"),
+        Some(Fill::Env) => format!("{{env:{name}}}"),
+        None => {
+            let problem = format!("has ${{{name}}}, which {title} does not fill in");
+            return Some(Finding::failure(Code::VariableUnset, problem).fix(format!("write the value into {path}")));
+        }
     };
     let own = entry.env.iter().find(|(own, _)| own == place.name).map(|(_, value)| value.as_str());
     let is_own = own.is_some_and(|value| !value.trim().is_empty() && places(value).is_empty());
@@ -90,7 +105,7 @@ fn unset(world: &World, scanned: &Scanned, entry: &Entry, place: &Place<'_>, is_
         || (is_set
             && (row.is_none_or(|row| row.passes(world, place.name)) || entry.passed.iter().any(|p| p == place.name)));
     let fix = || format!("write \"{name}\" with its value into \"env\" of the entry in {path}");
-    if is_filled_by_client {
+    if scanned.client.fills_in(&text) {
         let problem = format!("names the variable {name}, which is not set here");
         return (!is_set && !is_own).then(|| Finding::warning(Code::VariableUnset, problem).fix(fix()));
     }
@@ -103,7 +118,6 @@ fn unset(world: &World, scanned: &Scanned, entry: &Entry, place: &Place<'_>, is_
         let problem = format!("names the variable {name}, {why}");
         return (!reaches).then(|| Finding::failure(Code::VariableUnset, problem).fix(fix()));
     }
-    let text = if fill == Fill::Env { format!("{{env:{name}}}") } else { format!("${{{name}}}") };
     let problem = format!("has {text}, which {title} may hand on as it is");
     Some(Finding::warning(Code::VariableUnset, problem).fix(format!("write the value into {path}")))
 }

@@ -24,6 +24,8 @@ pub struct Client {
     pub title: &'static str,
     /// What to do after a change, so that it takes effect.
     pub restart: &'static str,
+    /// Whether it reads a file that has changed by itself.
+    pub reads_again: bool,
     /// What to do after an entry has gone, where that is something else: a server that is not there any more need not be
     /// started.
     pub(super) restart_without: Option<&'static str>,
@@ -94,6 +96,11 @@ impl Client {
     /// The client with this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         CLIENTS.iter().find(|client| client.name == name)
+    }
+
+    /// Whether it fills in this place of an entry, such as `${NAME}`, with its own environment.
+    pub(crate) fn fills_in(&self, place: &str) -> bool {
+        self.fills_in.first_in(place).is_some()
     }
 
     /// What to do after an entry has gone.

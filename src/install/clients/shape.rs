@@ -109,7 +109,7 @@ impl Server {
         let inner = nested.unwrap_or(entry);
         let words = |value: &Value| match value {
             Value::Text(text) => vec![text.clone()],
-            Value::List(items) => items.iter().filter_map(Value::as_text).map(str::to_owned).collect(),
+            Value::List(items) => items.iter().filter_map(Value::as_word).collect(),
             // Zed's old notation.
             Value::Table(_) => value.get("path").and_then(Value::as_text).map(str::to_owned).into_iter().collect(),
             _ => vec![],
@@ -124,7 +124,7 @@ impl Server {
         let env = variables.map(Value::members).unwrap_or_default().iter();
         Self {
             command: first.into_iter().chain(args).flat_map(words).collect(),
-            env: env.filter_map(|(name, value)| Some((name.clone(), value.as_text()?.to_owned()))).collect(),
+            env: env.filter_map(|(name, value)| Some((name.clone(), value.as_word()?))).collect(),
             variables: found.map_or(VARIABLES[0], |(key, _)| *key).to_owned(),
             url: ["url", "serverUrl", "httpUrl", "uri"]
                 .iter()

@@ -120,6 +120,7 @@ fn names_are_unique_and_each_row_says_what_to_do_next() {
     for client in CLIENTS {
         assert!(client.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", client.name);
         assert_eq!(client.is_written, !client.restart.is_empty(), "{}", client.name);
+        assert_eq!(client.reads_again, client.restart.starts_with("nothing: "), "{}", client.name);
         assert!(client.checked.starts_with("20") && !client.title.is_empty() && !client.sections.is_empty());
     }
 }
@@ -134,4 +135,17 @@ fn an_entry_says_what_it_starts_whatever_its_shape() {
         assert_eq!(server.env, [("K".to_owned(), "v".to_owned())], "{}", client.name);
         assert!(server.is_ours());
     }
+}
+
+#[test]
+fn a_number_among_the_arguments_is_an_argument() {
+    let args = [Value::text("mcp-remote"), Value::Other("9696".to_owned()), Value::Other("null".to_owned())];
+    let entry = Value::Table(vec![
+        ("command".to_owned(), Value::text("npx")),
+        ("args".to_owned(), Value::List(args.to_vec())),
+        ("env".to_owned(), Value::Table(vec![("PORT".to_owned(), Value::Other("3334".to_owned()))])),
+    ]);
+    let server = Server::read(&entry);
+    assert_eq!(server.command, ["npx", "mcp-remote", "9696"]);
+    assert_eq!(server.env, [("PORT".to_owned(), "3334".to_owned())]);
 }

@@ -40,6 +40,17 @@ impl Value {
         Some(text)
     }
 
+    /// What a program gets where this is one of its arguments or variables: programs that read a file by its types
+    /// refuse a number there, others write it out.
+    pub(crate) fn as_word(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Bool(is_so) => Some(is_so.to_string()),
+            Self::Other(spelled) => Some(spelled.clone()).filter(|text| text.parse::<f64>().is_ok()),
+            Self::List(_) | Self::Table(_) | Self::Gone => None,
+        }
+    }
+
     /// The names and values of a table.
     pub(crate) fn members(&self) -> &[(String, Value)] {
         let Self::Table(members) = self else { return &[] };

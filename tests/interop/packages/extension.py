@@ -17,6 +17,9 @@ LICENCES = {f"licenses/{name}" for name in ("LICENSE-APACHE", "LICENSE-MIT", "TH
 
 def check(setting):
     path = setting.release / f"mcp-ferry-{setting.version}.mcpb"
+    if "-" in setting.version:
+        setting.check("a version before a release has no extension", not path.exists())
+        return
     folder = setting.folder("extension")
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder)

@@ -50,6 +50,12 @@ def check_shell(setting, script, archives):
             elsewhere = home / "other folder"
             output([shell, script], env=environment | {"MCP_FERRY_INSTALL_DIR": str(elsewhere)})
             setting.check(f"{shell}: into a folder of the user's choice", (elsewhere / "mcp-ferry").exists())
+            (elsewhere / "taken/mcp-ferry").mkdir(parents=True)
+            said, code = output([shell, script], env=environment | {"MCP_FERRY_INSTALL_DIR": str(elsewhere / "taken")})
+            kept = not list((elsewhere / "taken/mcp-ferry").iterdir())
+            setting.check(f"{shell}: a folder in the program's place is refused", code == 1 and kept and "nothing was installed" in said, said)
+            said, code = output([shell, script], env=environment | {"HOME": ""})
+            setting.check(f"{shell}: without HOME it asks for a folder", code == 1 and "MCP_FERRY_INSTALL_DIR" in said, said)
             environment["MCP_FERRY_DOWNLOAD_URL"] = f"{url}/nowhere"
             said, code = output([shell, script], env=environment)
             setting.check(f"{shell}: an archive that is not there is said", code == 1 and "cannot load" in said, said)

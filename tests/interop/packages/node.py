@@ -91,6 +91,11 @@ def check_node(setting, number, npm, url, fetched):
     check_signals(setting, number, command, options)
 
     package = home / "global/lib/node_modules/mcp-ferry"
+    program = package / "node_modules/@mcp-ferry/linux-x64/bin/mcp-ferry"
+    program.chmod(0o644)
+    told, status = output([command, "--version"], **options)
+    named = status == 1 and "cannot be started" in told and str(program) in told and "hint: " in told
+    setting.check(f"node {number}: it says why the program cannot be started", named, f"{told} {status}")
     shutil.rmtree(package / "node_modules")
     told, status = output([command, "--version"], **options)
     named = status == 1 and "@mcp-ferry/linux-x64 is not installed" in told and "hint: " in told

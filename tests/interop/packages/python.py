@@ -15,7 +15,7 @@ from packaging.metadata import Metadata
 from packaging.utils import parse_wheel_filename
 for name, text in zip(sys.argv[1::2], sys.argv[2::2]):
     told = Metadata.from_email(text, validate=True)
-    assert (str(told.name), told.version) == parse_wheel_filename(name)[:2], name
+    assert (str(told.name), told.version) == parse_wheel_filename(name, validate_order=True)[:2], name
 print("valid")
 """
 

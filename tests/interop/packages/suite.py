@@ -13,7 +13,7 @@ from pathlib import Path
 
 import programs
 
-from . import crate, debian, extension, files, image, installers, manifests, node, python, sbom, times, versions, workflows
+from . import crate, debian, extension, files, image, installers, manifests, node, python, sbom, times, universal, versions, workflows
 from .setting import HERE, MODULES, ROOT, VENV, Setting
 
 PROGRAMS = {"/usr/bin/shellcheck": "shellcheck", "/usr/bin/skopeo": "skopeo", "/usr/sbin/runc": "runc"}
@@ -26,7 +26,7 @@ OTHERS = {
     "x86_64-pc-windows-msvc.exe": WINDOWS + b"\x64\x86",
     "aarch64-pc-windows-msvc.exe": WINDOWS + b"\x64\xaa",
 }
-PARTS = [workflows, versions, files, manifests, sbom, extension, node, python, debian, image, installers, crate]
+PARTS = [workflows, versions, universal, files, manifests, sbom, extension, node, python, debian, image, installers, crate]
 
 
 class PackagesSuite:

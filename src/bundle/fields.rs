@@ -87,8 +87,17 @@ pub(super) struct Filled {
 /// Finds the fields in the address and the options, and puts variables in their places.
 pub(super) fn fill(request: &Request, url: Option<&str>) -> Result<Filled, BundleError> {
     let mut filled = Filled::default();
-    filled.address(url)?;
+    filled.address(url, &request.optional)?;
     if request.token || url.is_none() {
+        if filled.field(TOKEN).is_some() {
+            return Err(taken(TOKEN));
+        }
+        if request.options.windows(2).any(|pair| pair[0] == "--header" && is_authorization(&pair[1])) {
+            return Err(BundleError::new(
+                "--token and --header both set the header Authorization",
+                "leave one of them out",
+            ));
+        }
         let description = "Sent to the server as a bearer token".to_owned();
         filled.add(Field { title: "Access token".to_owned(), ..Field::new(TOKEN, true, description) })?;
         if url.is_none() {
@@ -106,18 +115,34 @@ pub(super) fn fill(request: &Request, url: Option<&str>) -> Result<Filled, Bundl
         filled.option(std::mem::replace(&mut before, word), word)?;
     }
     for option in &request.asked {
+        let long = format!("--{}", option.name);
+        if request.options.iter().any(|word| *word == long || word.starts_with(&format!("{long}="))) {
+            return Err(BundleError::new(
+                format!("--ask {} asks for what {long} sets for everybody", option.name),
+                "leave one of them out",
+            ));
+        }
         filled.asked(option)?;
     }
     for (name, text) in &request.titles {
         let Some(field) = filled.field(name) else { continue };
         let (title, description) = text.split_once(": ").unwrap_or((text, ""));
-        title.trim().clone_into(&mut field.title);
+        if !title.trim().is_empty() {
+            title.trim().clone_into(&mut field.title);
+        }
         if !description.is_empty() {
             description.trim().clone_into(&mut field.description);
         }
     }
     for name in &request.sensitive {
-        filled.field(name).into_iter().for_each(|field| field.is_sensitive = true);
+        let Some(field) = filled.field(name) else { continue };
+        if field.kind != Kind::Text {
+            return Err(BundleError::new(
+                format!("the field {name} is no text, and only texts are kept as secrets"),
+                "leave it out of --sensitive",
+            ));
+        }
+        field.is_sensitive = true;
     }
     for (name, default) in &request.optional {
         let Some(field) = filled.field(name) else { continue };
@@ -127,13 +152,23 @@ pub(super) fn fill(request: &Request, url: Option<&str>) -> Result<Filled, Bundl
                 "give --optional the name of the field alone",
             ));
         }
-        field.default = Some(default.clone());
+        let default = match (field.kind, default.as_str()) {
+            (Kind::Switch, "") => "false",
+            (Kind::Switch, other) if !["true", "false"].contains(&other) => {
+                return Err(BundleError::new(
+                    format!("the default of {name} is neither true nor false"),
+                    "give --optional the name alone, or NAME=true",
+                ));
+            }
+            (_, default) => default,
+        };
+        field.default = Some(default.to_owned());
     }
     Ok(filled)
 }
 
 impl Filled {
-    fn address(&mut self, url: Option<&str>) -> Result<(), BundleError> {
+    fn address(&mut self, url: Option<&str>, optional: &[(String, String)]) -> Result<(), BundleError> {
         let Some(url) = url else {
             let description = "Address of the MCP server, for example https://mcp.example.com/mcp".to_owned();
             self.env.push(("FERRY_URL".to_owned(), answer(URL)));
@@ -148,23 +183,21 @@ impl Filled {
             ));
         }
         let mut names = Vec::new();
+        // Each answer reaches the bridge alone, so that it can refuse one that would lead to another host.
         let value = replaced(url, &mut |name| {
             names.push(name.to_owned());
-            answer(name)
+            let may_be_empty = optional.iter().any(|(other, _)| other == name);
+            format!("${{{}{}}}", variable(name), if may_be_empty { ":-" } else { "" })
         });
-        if names.is_empty() {
-            self.args.push(url.to_owned());
-            return Ok(());
-        }
+        self.args.push(value);
         for name in names {
             let place = format!("{{{name}}}");
             let before = url.split_once(&place).map_or("", |(before, _)| before);
             let parameter = before.rsplit(['?', '&']).next().and_then(|pair| pair.strip_suffix('='));
             let is_sensitive = parameter.is_some_and(|parameter| is_secret(parameter, ""));
             self.add(Field::new(&name, is_sensitive, format!("Stands for {place} in {url}")))?;
+            self.set(variable(&name), answer(&name));
         }
-        self.env.push(("FERRY_URL".to_owned(), value));
-        self.args.push("${FERRY_URL}".to_owned());
         Ok(())
     }
 
@@ -199,8 +232,9 @@ impl Filled {
             ));
         }
         for name in names {
-            self.add(Field::new(&name, is_secret(owner, ""), description.clone()))?;
-            self.set(variable(&name), answer(&name))?;
+            let is_sensitive = is_secret(owner, "") || is_of_secret(option, word, &name);
+            self.add(Field::new(&name, is_sensitive, description.clone()))?;
+            self.set(variable(&name), answer(&name));
         }
         self.args.push(value);
         Ok(())
@@ -209,7 +243,7 @@ impl Filled {
     fn asked(&mut self, option: &AskedOption) -> Result<(), BundleError> {
         let name = option.name.replace('-', "_");
         let default = if option.kind == Kind::Switch { "false" } else { "" };
-        self.set(format!("MCP_FERRY_{}", name.to_ascii_uppercase()), answer(&name))?;
+        self.set(format!("MCP_FERRY_{}", name.to_ascii_uppercase()), answer(&name));
         let help = option.help.trim_end_matches(" (repeatable)");
         let field = Field { kind: option.kind, ..Field::new(&name, false, capitalized(help)) };
         self.add(Field { default: Some(default.to_owned()), ..field })
@@ -227,14 +261,11 @@ impl Filled {
         Ok(())
     }
 
-    /// The address has a variable too, under a name that a field could have.
-    fn set(&mut self, variable: String, value: String) -> Result<(), BundleError> {
-        match self.env.iter().find(|(known, _)| *known == variable) {
-            None => self.env.push((variable, value)),
-            Some((_, known)) if *known == value => {}
-            Some(_) => return Err(taken(URL)),
+    /// A field that stands in several places has one variable.
+    fn set(&mut self, variable: String, value: String) {
+        if !self.env.iter().any(|(known, _)| *known == variable) {
+            self.env.push((variable, value));
         }
-        Ok(())
     }
 
     fn field(&mut self, name: &str) -> Option<&mut Field> {
@@ -259,6 +290,22 @@ pub(super) fn check_names(request: &Request, bundles: &[Bundle]) -> Result<(), B
 
 fn taken(name: &str) -> BundleError {
     BundleError::new(format!("two fields are called {name}"), "give the field of --url or of an option another name")
+}
+
+/// Whether the field holds a secret, by its place in the value of an option that has other parts.
+fn is_of_secret(option: &str, value: &str, name: &str) -> bool {
+    let Some((before, behind)) = value.split_once(&format!("{{{name}}}")) else { return false };
+    match option {
+        // `"client_secret":"{field}"`
+        "static-oauth-client-info" => before.rsplit('"').nth(2).is_some_and(|key| is_secret(key, "")),
+        // `user:{field}@host`
+        "proxy" => behind.contains('@') && before.split("://").last().is_some_and(|before| before.contains(':')),
+        _ => false,
+    }
+}
+
+fn is_authorization(header: &str) -> bool {
+    header.split(':').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("authorization"))
 }
 
 /// The text that a host replaces by the answer.

@@ -7,11 +7,12 @@
 case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
 
 fail() {
-    printf 'mcp-ferry: error: %s\n' "$1" >&2
+    printf 'mcp-ferry: error: %s\nhint: %s\n' "$1" "$2" >&2
     exit 1
 }
 
-case $(uname -s)-$(uname -m) in
+machine=$(uname -s 2>/dev/null)-$(uname -m 2>/dev/null)
+case $machine in
 Linux-x86_64 | Linux-amd64) names=linux-x86_64 ;;
 Linux-aarch64 | Linux-arm64) names=linux-aarch64 ;;
 Darwin-arm64) names='macos-aarch64 macos macos-x86_64' ;;
@@ -23,7 +24,7 @@ for name in $names; do
     program=$here/mcp-ferry-$name
     [ -f "$program" ] && break
 done
-[ -f "$program" ] || fail "this extension has no program for $(uname -s) on $(uname -m)"
+[ -f "$program" ] || fail "this extension has no program for $machine" 'install one that was made for this system and processor'
 
 [ -x "$program" ] || chmod u+x "$program" 2>/dev/null
 [ -x "$program" ] && exec "$program" "$@"
@@ -33,17 +34,20 @@ case $name in
 @SUMS@
 esac
 folder=${MCP_FERRY_HOME:-${HOME:+$HOME/.mcp-ferry}}
-[ -n "$folder" ] || fail "$program cannot be executed, and HOME, where a copy would be put, is not set"
+[ -n "$folder" ] || fail "$program cannot be executed, and HOME, where a copy would be put, is not set" 'set HOME, or MCP_FERRY_HOME to a folder for the copy'
 folder=$folder/bin
 copy=$folder/mcp-ferry-$sum
-if ! [ -x "$copy" ]; then
+# What a killed machine left may be the beginning of a copy only.
+if ! { [ -x "$copy" ] && cmp -s "$program" "$copy"; }; then
+    [ ! -d "$copy" ] || fail "$copy is a folder" 'move it away'
     umask 077
     # Several may start at once: each renames a copy of its own.
-    if ! { mkdir -p "$folder" && cp "$program" "$copy.$$" && chmod 700 "$copy.$$" && mv -f "$copy.$$" "$copy"; }; then
-        rm -f "$copy.$$"
-        fail "$program cannot be executed, and cannot be copied to $folder"
+    if ! { mkdir -p "$folder" && cp "$program" "$copy.$$" && chmod 700 "$copy.$$" && mv -f "$copy.$$" "$copy"; } 2>/dev/null; then
+        rm -f "$copy.$$" 2>/dev/null
+        fail "$program cannot be executed, and cannot be copied to $folder" 'set MCP_FERRY_HOME to a folder that you may write to'
     fi
-    # Copies of versions that were replaced long ago.
-    find "$folder" -name 'mcp-ferry-*' ! -name "*$sum*" -mtime +90 -exec rm -f {} + 2>/dev/null
+    # Copies of versions that were replaced long ago, and those that were never finished.
+    find "$folder" -name 'mcp-ferry-*' ! -name "mcp-ferry-$sum" \( -mtime +90 -o -name '*.*' -mtime +1 \) -exec rm -f {} + 2>/dev/null
 fi
+[ -x "$copy" ] || fail "$copy cannot be executed" 'its file system may allow no programs; set MCP_FERRY_HOME to a folder elsewhere'
 exec "$copy" "$@"

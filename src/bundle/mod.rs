@@ -1,13 +1,14 @@
 //! How does a server become an extension (`.mcpb`), which other people install with a click?
 //!
 //! `fields` finds what the installing person is asked, `manifest` writes what hosts read, `launcher` starts the program
-//! for the system and processor, which `program` reads from the program itself, and `zip` packs it all, always in the
-//! same way.
+//! for the system and processor, which `program` reads from the program itself, `secrets` finds what is not to be handed
+//! on, and `zip` packs it all, always in the same way.
 
 mod fields;
 mod launcher;
 mod manifest;
 mod program;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod zip;
@@ -24,7 +25,7 @@ pub use fields::{AskedOption, Field, Kind};
 const ICON: &str = "icon.png";
 
 /// How a PNG file begins; hosts show no other icons.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
 
 /// The program may be handed on with this text.
 const LICENSE: &str = include_str!("../../LICENSE-MIT");
@@ -139,7 +140,12 @@ pub fn make(request: &Request) -> Result<Vec<Bundle>, BundleError> {
         let manifest = manifest::text(request, &names, &filled, &platforms);
         let manifest = Entry::new("manifest.json", false, manifest.as_bytes());
         let bytes = zip::write(entries.iter().chain([&manifest]).collect());
-        let bytes = bytes.ok_or_else(|| BundleError::new("the programs are too large for a bundle", ""))?;
+        let bytes = bytes.ok_or_else(|| {
+            BundleError::new(
+                "the programs are too large for a bundle",
+                "a bundle has less than 4 GB: name fewer programs",
+            )
+        })?;
         let platforms = platforms.iter().map(|platform| platform.0).collect();
         bundles.push(Bundle {
             name: names.name,
@@ -166,7 +172,8 @@ fn named(request: &Request) -> Result<Vec<(Names, Option<&str>)>, BundleError> {
         let host = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
         let rest = replaced(host, &mut |_| String::new());
         let is_named = rest == host || rest.contains(|c: char| c.is_ascii_alphabetic());
-        install::name_of(&sample(url)).filter(|_| is_named)
+        install::name_of(&sample(url))
+            .filter(|name| is_named && (rest == host || name.contains(|c: char| c.is_ascii_alphabetic())))
     });
     let name = request.name.clone().or(own);
     let name = install::Request { name, ..install::Request::default() }.name().map_err(|error| {
@@ -215,9 +222,12 @@ fn check(request: &Request) -> Result<(), BundleError> {
         ("--description", request.description.as_deref().unwrap_or("-")),
         ("--author", &request.author),
     ] {
-        if text.trim().is_empty() || text.chars().any(char::is_control) {
-            return Err(BundleError::new(format!("{option} must be a text in one line"), ""));
-        }
+        let fault = match text {
+            _ if text.trim().is_empty() => "is empty",
+            _ if text.chars().any(char::is_control) => "has more than one line",
+            _ => continue,
+        };
+        return Err(BundleError::new(format!("the text of {option} {fault}"), "people read it in one line"));
     }
     let links = request.links.iter().map(|(_, link)| link).chain(&request.privacy_policies);
     for link in links {
@@ -229,12 +239,21 @@ fn check(request: &Request) -> Result<(), BundleError> {
             ));
         }
     }
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in &request.licenses {
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if !is_plain || name.starts_with('.') || names.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+            return Err(BundleError::new(
+                format!("{} cannot be the name of a licence text in a bundle", log::foreign_name(name)),
+                "give each text a file name of its own, of letters, digits, dots and dashes",
+            ));
+        }
+        names.push(name);
+    }
     if request.icon.as_ref().is_some_and(|icon| !icon.starts_with(PNG)) {
         return Err(BundleError::new("the icon is not a PNG file", "hosts show PNG files of 512 by 512 points"));
     }
-    let options: Vec<_> = request.options.iter().map(|word| replaced(word, &mut |_| "${FIELD}".to_owned())).collect();
-    let urls = request.url.iter().chain(request.variants.iter().map(|(_, url)| url)).map(|url| sample(url));
-    if let Some(what) = urls.chain([String::new()]).find_map(|url| install::secret_in(&url, &options)) {
+    if let Some(what) = secrets::find(request) {
         return Err(BundleError::new(
             format!("{what} seems to be a secret, which everybody who has the bundle could read"),
             "put a {field} in its place: it is asked for when the bundle is installed",

@@ -59,7 +59,7 @@ fn the_answers_become_variables_and_stand_in_no_argument() {
     assert_eq!(
         args[1..],
         [
-            "${FERRY_URL}",
+            "https://${FERRY_ACCOUNT}.example.com/api/mcp",
             "--bearer-token-env",
             "FERRY_TOKEN",
             "--header",
@@ -72,7 +72,7 @@ fn the_answers_become_variables_and_stand_in_no_argument() {
     assert_eq!(
         config["env"],
         serde_json::json!({
-            "FERRY_URL": "https://${user_config.account}.example.com/api/mcp",
+            "FERRY_ACCOUNT": "${user_config.account}",
             "FERRY_TOKEN": "${user_config.token}",
             "FERRY_KEY": "${user_config.key}",
             "FERRY_TEAM": "${user_config.team}",
@@ -162,12 +162,23 @@ fn what_hosts_would_refuse_is_refused() {
     for version in ["1.2", "1.2.3.4", "2024.03.31", "1.2.3-beta", "v1.2.3", "1..3", "1.2.+3", ""] {
         refused(&Request { version: version.into(), ..request(None) }, "is not three numbers");
     }
-    refused(&Request { icon: Some(b"GIF89a".to_vec()), ..request(None) }, "not a PNG file");
+    for icon in [b"GIF89a".as_slice(), b"\x89PNG\r\n\x1a\n"] {
+        refused(&Request { icon: Some(icon.to_vec()), ..request(None) }, "not a PNG file");
+    }
+    refused(&Request { display_name: Some("a\nb".into()), ..request(None) }, "has more than one line");
+    refused(&Request { author: String::new(), ..request(None) }, "--author is empty");
+    for names in [["LICENSE", "license"], ["a", "b\\c"], ["ä", "b"], [".", "a"]] {
+        let licenses = names.map(|name| (name.to_owned(), b"text".to_vec())).to_vec();
+        refused(&Request { licenses, ..request(None) }, "cannot be the name of a licence text");
+    }
     refused(&Request { name: Some("a b".into()), ..request(None) }, "cannot be the name of a bundle");
     refused(&Request { display_name: Some(" ".into()), ..request(None) }, "--display-name");
     refused(&Request { links: vec![("support", "mailto:a@example.com".into())], ..request(None) }, "mailto");
     refused(&Request { programs: vec![b"#!/bin/sh".to_vec()], ..request(None) }, "no system");
-    refused(&request(Some("https://{host}/mcp")), "no name can be made");
+    for url in ["https://{host}/mcp", "https://{tenant}.com/mcp", "https://{a}.{b}.com/mcp", "https://{token}.example"]
+    {
+        refused(&request(Some(url)), "no name can be made");
+    }
 }
 
 #[test]
@@ -177,7 +188,6 @@ fn fields_that_would_not_work_are_refused() {
     let with = |options: &[&str]| Request { options: words(options), ..request(Some(URL)) };
     refused(&with(&["--header", "X-Key: ${KEY}"]), "a header has a ${VARIABLE}");
     refused(&with(&["--bearer-token-env", "TOKEN"]), "names a variable, which nothing sets");
-    refused(&with(&["--header", "X-Url: {url}"]), "two fields are called url");
     for (option, request) in [
         ("--field", Request { titles: pairs(&[("acount", "Account")]), ..request(Some(URL)) }),
         ("--optional", Request { optional: pairs(&[("token", "")]), ..request(Some(URL)) }),
@@ -185,6 +195,22 @@ fn fields_that_would_not_work_are_refused() {
     ] {
         refused(&request, &format!("{option} names"));
     }
+    let asked = |name: &str, kind| vec![AskedOption { name: name.into(), kind, help: String::new() }];
+    let switch = || Request { asked: asked("read-only", Kind::Switch), ..request(Some(URL)) };
+    refused(&Request { optional: pairs(&[("read_only", "yes, \"x\": 1")]), ..switch() }, "neither true nor false");
+    refused(&Request { sensitive: words(&["read_only"]), ..switch() }, "only texts are kept as secrets");
+    refused(
+        &Request { options: words(&["--read-only"]), ..switch() },
+        "--ask read-only asks for what --read-only sets",
+    );
+    for (default, wanted) in [("", false), ("false", false), ("true", true)] {
+        let made = manifest(&Request { optional: pairs(&[("read_only", default)]), ..switch() });
+        assert_eq!(made["user_config"]["read_only"]["default"], wanted, "{default}");
+    }
+    let token = |url: &str| Request { token: true, ..request(Some(url)) };
+    refused(&token("https://mcp.example.com/{token}/mcp"), "two fields are called token");
+    let twice = Request { token: true, ..with(&["--header", "authorization: {key}"]) };
+    refused(&twice, "both set the header Authorization");
     let scope = AskedOption { name: "account".into(), kind: Kind::Text, help: String::new() };
     refused(&Request { asked: vec![scope], ..request(Some(URL)) }, "two fields are called account");
 }
@@ -205,9 +231,31 @@ fn no_secret_gets_into_a_bundle() {
             ..request(Some(URL))
         },
         Request { token: true, optional: pairs(&[("token", secret)]), ..request(Some(URL)) },
+        // A field beside it hides nothing.
+        with(&["--header", &format!("Authorization: Bearer {secret}{{x}}")]),
+        with(&["--proxy", &format!("http://{{user}}:{secret}@proxy.example.com:3128")]),
+        with(&["--static-oauth-client-info", &format!(r#"{{"client_id":"{{id}}","client_secret":"{secret}"}}"#)]),
     ] {
         let error = make(&request).map(drop).unwrap_err();
         assert!(error.to_string().contains("secret") && !format!("{error}{}", error.hint).contains(secret), "{error}");
     }
+    let parts = [
+        ["--static-oauth-client-info", r#"{"client_id":"{id}","client_secret":"{word}"}"#],
+        ["--proxy", "http://{id}:{word}@proxy.example.com:3128"],
+    ];
+    for options in parts {
+        let made = make(&with(&options)).unwrap();
+        let sensitive: Vec<_> = made[0].fields.iter().map(|field| (field.name.as_str(), field.is_sensitive)).collect();
+        assert_eq!(sensitive, [("account", false), ("id", false), ("word", true)], "{options:?}");
+    }
     assert!(make(&with(&["--header", "Authorization: Bearer {key}", "--header", "X-Team: blue"])).is_ok());
+}
+
+#[test]
+fn a_part_of_the_address_that_may_be_empty_has_a_default() {
+    let optional = pairs(&[("region", "")]);
+    let made = manifest(&Request { optional, ..request(Some("https://mcp.example.com/{region}/{account}")) });
+    let config = &made["server"]["mcp_config"];
+    assert_eq!(config["args"][1], "https://mcp.example.com/${FERRY_REGION:-}/${FERRY_ACCOUNT}");
+    assert_eq!(config["env"]["FERRY_REGION"], "${user_config.region}");
 }

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 use std::path::PathBuf;
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command};
 
 use super::help;
 use super::option::{OptionValue, complete};
@@ -13,11 +13,11 @@ use crate::error::Error;
 
 /// Make an extension (.mcpb) for a server, which others install with a click
 ///
-/// The program that installs it asks for each {field} in --url and in the values of options, such as --header, and gives
-/// the answers to the bridge in variables. Options of the bridge become part of the extension. The same options and
-/// programs give the same file, to the byte.
+/// The program that installs it asks for each {field} in --url and in the values of options that are texts, such as
+/// --header, and gives the answers to the bridge in variables; --ask asks for the others. Options of the bridge become
+/// part of the extension. The same options and programs give the same file, to the byte: no variables are read.
 #[derive(Debug, Args)]
-#[command(mut_args = complete, after_help = help::BUNDLE)]
+#[command(mut_args = only_typed, after_help = help::BUNDLE)]
 pub struct BundleCommand {
     /// The server's MCP endpoint, with a {field} for each part to ask for
     ///
@@ -122,6 +122,14 @@ pub struct BundleCommand {
     /// The options that every command has.
     #[command(flatten)]
     pub options: Options,
+}
+
+/// The rules for the command's options. Its own, which stand under no heading, have no variables: those of the person
+/// who makes an extension would become a part of it.
+fn only_typed(arg: Arg) -> Arg {
+    let is_own = arg.get_help_heading().is_none();
+    let arg = complete(arg);
+    if is_own { arg.env(None) } else { arg }
 }
 
 /// Reads `NAME=TEXT`.

@@ -6,7 +6,7 @@
 //! follows an arrow.
 
 use std::ffi::OsStr;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::builder::{FalseyValueParser, OsStringValueParser, PossibleValue, TypedValueParser, ValueParser};
@@ -118,7 +118,11 @@ impl OptionValue for Option<u16> {
 
 impl OptionValue for Option<IpAddr> {
     fn parser() -> ValueParser {
-        value_parser!(IpAddr).into()
+        // An address that is not set adds none to those of this machine.
+        ValueParser::new(|typed: &str| match is_unset(typed) {
+            true => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            false => typed.parse(),
+        })
     }
 }
 

@@ -110,6 +110,12 @@ fn paths(typed: &BundleCommand, bundles: &[Bundle]) -> Result<Vec<PathBuf>, Erro
             hint: "give --output a folder".to_owned(),
         });
     }
+    if !is_file && typed.output.is_file() {
+        return Err(Error::Arguments {
+            cause: format!("{} is a file, and no extension", typed.output.display()),
+            hint: "give --output a folder, or a file whose name ends in .mcpb".to_owned(),
+        });
+    }
     let own = |bundle: &Bundle| typed.output.join(format!("{}-{}.mcpb", bundle.name, typed.version));
     Ok(bundles.iter().map(|bundle| if is_file { typed.output.clone() } else { own(bundle) }).collect())
 }

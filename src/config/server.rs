@@ -11,7 +11,7 @@ use crate::cli::{self, Options};
 use crate::error::Error;
 use crate::log;
 use crate::net::{Family, Network, Proxy, ProxyUrl, is_loopback, socket_url};
-use crate::typed::{expand_path, fill_in, is_unset, unquoted};
+use crate::typed::{expand_path, fill_in, has_place, is_unset, unquoted};
 
 /// The shortest part of an address's path that may be a token, and is hidden in logs.
 const SHORTEST_TOKEN: usize = 8;
@@ -23,6 +23,12 @@ pub(super) fn address(typed: &str, allow_http: bool) -> Result<Uri, String> {
         return Err("no URL is given".to_owned());
     }
     let filled = fill_in(unquoted(typed)).map_err(|unfilled| format!("the URL cannot be used: {unfilled}"))?;
+    if !stays_a_host(unquoted(typed)) {
+        return Err(
+            "the URL cannot be used: what is filled in for a part of its host has a character that no host has"
+                .to_owned(),
+        );
+    }
     let mut url = Url::parse(filled.trim()).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => "the URL must begin with https:// or http://".to_owned(),
         error => format!("the URL is not valid: {error}"),
@@ -45,6 +51,31 @@ pub(super) fn address(typed: &str, allow_http: bool) -> Result<Uri, String> {
     }
     url.set_fragment(None);
     url.as_str().parse().map_err(|error| format!("the URL is not valid: {error}"))
+}
+
+/// Whether what is filled in for a part of the host is no more than that: an answer may not lead to another host. A
+/// variable that is the whole host may have a path behind it.
+fn stays_a_host(typed: &str) -> bool {
+    let Some((_, rest)) = typed.split_once("://").filter(|(scheme, _)| !has_place(scheme)) else { return true };
+    let host = &rest[..host_end(rest)];
+    let is_one_place = host.starts_with("${") && host.find('}') == Some(host.len() - 1);
+    is_one_place
+        || !has_place(host)
+        || fill_in(host).is_ok_and(|filled| host_end(&filled) == filled.len() && !filled.contains('@'))
+}
+
+/// Where the host and the port end, before a path, a query or a fragment. A default behind `:-` has marks of its own.
+fn host_end(text: &str) -> usize {
+    let mut depth = 0usize;
+    let end = text.char_indices().find(|(_, c)| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && matches!(c, '/' | '\\' | '?' | '#')
+    });
+    end.map_or(text.len(), |(at, _)| at)
 }
 
 /// The socket and the endpoint behind it, if the address is that of a socket.
@@ -125,6 +156,22 @@ mod tests {
     fn an_address_is_normalized_and_loses_its_fragment() {
         assert_eq!(address("https://Example.com/a b#c", false).unwrap(), "https://example.com/a%20b");
         assert_eq!(address(" \"https://example.com/a\" ", false).unwrap(), "https://example.com/a");
+    }
+
+    #[test]
+    fn what_is_filled_in_for_a_part_of_the_host_stays_a_part_of_it() {
+        for answer in ["evil.example/", "evil.example?", "evil.example#", r"evil.example\", "evil.example@", "a/../b"] {
+            let error = address(&format!("https://${{FERRY_UNSET:-{answer}}}.example.com/mcp"), false).unwrap_err();
+            assert!(error.contains("a part of its host"), "{answer}: {error}");
+        }
+        for (typed, used) in [
+            ("https://${FERRY_UNSET:-acme}.example.com/mcp", "https://acme.example.com/mcp"),
+            ("https://example.com:${FERRY_UNSET:-8443}/${FERRY_UNSET:-a/b}/mcp", "https://example.com:8443/a/b/mcp"),
+            ("https://${FERRY_UNSET:-example.com/base}/mcp", "https://example.com/base/mcp"),
+            ("${FERRY_UNSET:-https://example.com/mcp}", "https://example.com/mcp"),
+        ] {
+            assert_eq!(address(typed, false).unwrap(), used, "{typed}");
+        }
     }
 
     #[test]

@@ -15,8 +15,10 @@ const LONGEST_SHOWN: usize = 40;
 /// What could not be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unfilled {
-    /// A variable that is not set, or that holds a place itself.
+    /// A variable that is not set.
     Variable(String),
+    /// A variable that holds a place itself.
+    Nested(String),
     /// What stands between the braces of a place of another program's.
     Place(String),
 }
@@ -26,6 +28,9 @@ impl fmt::Display for Unfilled {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-' | ' ');
         match self {
             Self::Variable(name) => write!(f, "the environment variable {name} is not set"),
+            Self::Nested(name) => {
+                write!(f, "the value of the environment variable {name} has a ${{…}} that nothing has filled in")
+            }
             Self::Place(place) if place.len() <= LONGEST_SHOWN && place.chars().all(is_plain) => {
                 write!(f, "the program that starts mcp-ferry has not filled in ${{{place}}}")
             }
@@ -138,7 +143,9 @@ fn value(place: &str, look_up: LookUp<'_>, depth: usize) -> Result<String, Unfil
         return Err(Unfilled::Place(place.to_owned()));
     }
     if rest.is_empty() {
-        return value_or(&|| known(name).ok_or_else(|| Unfilled::Variable(name.to_owned())));
+        let is_nested = look_up(name).is_some_and(|value| has_place(&value));
+        let unfilled = if is_nested { Unfilled::Nested } else { Unfilled::Variable };
+        return value_or(&|| known(name).ok_or_else(|| unfilled(name.to_owned())));
     }
     if let Some(text) = rest.strip_prefix(":-") {
         return value_or(&|| default(text));
@@ -266,8 +273,8 @@ mod tests {
         let place = |text: &str| Unfilled::Place(text.to_owned());
         for (text, unfilled) in [
             ("${EMPTY}", variable("EMPTY")),
-            ("x${UNFILLED}", variable("UNFILLED")),
-            ("${FOREIGN}", variable("FOREIGN")),
+            ("x${UNFILLED}", Unfilled::Nested("UNFILLED".to_owned())),
+            ("${FOREIGN}", Unfilled::Nested("FOREIGN".to_owned())),
             ("${env:NONE}", variable("NONE")),
             ("{env:NONE}", variable("NONE")),
             ("Bearer $NONE", variable("NONE")),

@@ -21,8 +21,8 @@ OF_THIS_MACHINE = "x86_64-unknown-linux-musl"
 # The others have only the header of a program of their platform.
 WINDOWS = b"MZ".ljust(0x3C, b"\0") + b"\x40\0\0\0PE\0\0"
 OTHERS = {
-    "aarch64-unknown-linux-musl": b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + b"\xb7\0",
-    "universal-apple-darwin": b"\xca\xfe\xba\xbe\0\0\0\x02",
+    "aarch64-unknown-linux-musl": b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + b"\x02\0\xb7\0",
+    "universal-apple-darwin": b"\xca\xfe\xba\xbe\0\0\0\x02" + (b"\x01\0\0\x07" + bytes(16)) + (b"\x01\0\0\x0c" + bytes(16)),
     "x86_64-pc-windows-msvc.exe": WINDOWS + b"\x64\x86",
     "aarch64-pc-windows-msvc.exe": WINDOWS + b"\x64\xaa",
 }

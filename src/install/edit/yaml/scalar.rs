@@ -17,7 +17,8 @@ pub(super) fn key_and_rest(line: &str) -> Option<(String, usize)> {
         }
         _ => return None,
     };
-    let is_plain = !key.contains(['#', '{', '[', '"', '\'']);
+    // `key :` is a key too, but not as any program writes it.
+    let is_plain = !key.contains(['#', '{', '[', '"', '\'']) && !key.ends_with([' ', '\t']);
     is_plain.then(|| (key.to_owned(), behind))
 }
 

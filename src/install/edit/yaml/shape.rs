@@ -28,6 +28,8 @@ impl Shape {
         let mut is_inside = false;
         // Whether the lines so far are those of the last extension, so that a comment may be one too.
         let mut is_open = false;
+        // Whether a list at the left edge may be the value of the last key there.
+        let mut may_be_list = false;
         let mut at = 0;
         for line in text.split_inclusive('\n') {
             let start = at;
@@ -54,16 +56,20 @@ impl Shape {
                 if rest == "---" && text[..start].lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
                     continue;
                 }
+                if may_be_list && (rest == "-" || rest.starts_with("- ")) {
+                    continue;
+                }
                 let Some((key, behind)) = key_and_rest(rest) else {
                     return fail("not the shape that Goose writes: a key is expected here");
                 };
+                may_be_list = key != section && token(rest[behind..].trim()) == Some("");
                 let value = rest[behind..].trim();
                 if !is_closed(value) {
                     return fail("not the shape that Goose writes: this value goes on in other lines");
                 }
                 if key == section {
                     if block.is_some() {
-                        return fail("the key \"extensions\" occurs twice");
+                        return fail(&format!("the key \"{section}\" occurs twice"));
                     }
                     let spaces = rest[behind..].len() - rest[behind..].trim_start().len();
                     let braces_end = match token(value) {
@@ -123,8 +129,7 @@ fn is_closed(value: &str) -> bool {
     let ends =
         |close: &str| value.len() > 1 && value.split(" #").next().is_some_and(|value| value.trim().ends_with(close));
     match value.chars().next() {
-        Some('"') => ends("\"") && value.matches('"').count() == 2,
-        Some('\'') => ends("'") && value.matches('\'').count().is_multiple_of(2),
+        Some('"' | '\'') => token(value).is_some(),
         Some('{') => ends("}") && value.matches('{').count() == value.matches('}').count(),
         Some('[') => ends("]") && value.matches('[').count() == value.matches(']').count(),
         Some('&' | '*' | '!' | '?') => false,

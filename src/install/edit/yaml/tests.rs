@@ -59,11 +59,26 @@ fn another_shape_than_that_of_goose_is_refused_with_its_place() {
         ("extensions:\n  a:\n    cmd: x", 3),
         ("a: &anchor\n  b: c\n", 1),
         ("extensions: # c\n  ? a\n", 2),
+        ("extensions :\n  a:\n    cmd: x\n", 1),
+        ("extensions:\n  a :\n    cmd: x\n", 2),
+        ("a: b\n- c\nextensions:\n", 2),
+        ("extensions:\n- a\n", 2),
     ] {
         let refusal = set(text.as_bytes(), &TARGET, &entry()).expect_err(text);
         assert_eq!(refusal.place.map(|place| place.line), Some(line), "{text}: {}", refusal.reason);
     }
     assert!(set("\u{feff}a: 1\n".as_bytes(), &TARGET, &entry()).is_err());
+}
+
+#[test]
+fn what_stands_beside_the_extensions_may_have_any_shape_of_serializers() {
+    for text in [
+        "slash_commands:\n- command: x\n  path: /y\n- command: z\nextensions:\n  b:\n    cmd: x\n",
+        "note: \"say \\\"hi\\\"\"\n",
+    ] {
+        let edited = set(text.as_bytes(), &TARGET, &entry()).expect(text);
+        assert_eq!(remove(&edited.bytes, &TARGET, edited.piece.as_ref()).unwrap(), text.as_bytes());
+    }
 }
 
 #[test]
@@ -191,7 +206,7 @@ proptest! {
     #[test]
     fn install_then_uninstall_is_the_identity_and_twice_is_once(
         lines in prop::collection::vec(prop::sample::select(vec![
-            "# extensions:", "", "GOOSE_MODEL: x # y", "extensions:", "extensions:", "extensions: {}", "extensions: {} # c", "  dev:", "  dev:", "  other:", "    cmd: 'x'",
+            "# extensions:", "", "GOOSE_MODEL: x # y", "slash:", "- a", "  b: c", "extensions :", "extensions:", "extensions:", "extensions: {}", "extensions: {} # c", "  dev:", "  dev:", "  other:", "    cmd: 'x'",
             "    args:", "    - a", "    - \"b: c\"", "  # linear:", "a: |", "   text", "b: 'c'", "b: \"c", "\"d\": [1, 2]", "  linear:", "---", "\t",
         ]), 0..12),
         newline in prop::sample::select(vec!["\n", "\r\n"]),

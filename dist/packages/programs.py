@@ -54,12 +54,14 @@ def find(name, folder, platform):
 
 
 def universal(parts):
-    """One program for both processors of macOS. The signature of each part stays valid, because its bytes do."""
-    header, body, offset = struct.pack(">II", 0xCAFEBABE, len(parts)), b"", PAGE
+    """One program for both processors of macOS. The signature of each part stays valid, because its bytes do.
+
+    It ends with the last part: `codesign --verify --strict` refuses what stands behind it."""
+    header, body = struct.pack(">II", 0xCAFEBABE, len(parts)), b""
     for target, content in parts.items():
-        header += struct.pack(">iiIII", *MAC[target], offset, len(content), PAGE.bit_length() - 1)
-        body += content + bytes(-len(content) % PAGE)
-        offset += len(content) + -len(content) % PAGE
+        body += bytes(-len(body) % PAGE)
+        header += struct.pack(">iiIII", *MAC[target], PAGE + len(body), len(content), PAGE.bit_length() - 1)
+        body += content
     return header.ljust(PAGE, b"\0") + body
 
 

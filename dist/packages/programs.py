@@ -73,8 +73,16 @@ def machine(content):
         start = struct.unpack_from("<I", content, 0x3C)[0]
         return f"pe:{struct.unpack_from('<H', content, start + 4)[0]}"
     if content[:4] == b"\xca\xfe\xba\xbe":
-        return f"fat:{struct.unpack_from('>I', content, 4)[0]}"
+        return f"fat:{struct.unpack_from('>I', content, 4)[0]}" + ("" if parts_fit(content) else " (with parts for other processors than it says)")
+    if content[:4] == b"\xcf\xfa\xed\xfe":
+        return f"mach-o:{struct.unpack_from('<I', content, 4)[0]}"
     return "something unknown"
+
+
+def parts_fit(fat):
+    """Is each part of a universal program for the processor that the header says?"""
+    headers = [struct.unpack_from(">IIII", fat, 8 + index * 20) for index in range(struct.unpack_from(">I", fat, 4)[0])]
+    return all(fat[offset : offset + 8] == struct.pack("<II", 0xFEEDFACF, processor) for processor, _, offset, _ in headers)
 
 
 def has_interpreter(elf):

@@ -36,6 +36,9 @@ class MacSuite:
         self.report("macos/universal: the parts lie as macOS wants them", not wrong, "\n".join(wrong))
         same = parts == {PROCESSORS[target]: content for target, content in programs.items()}
         self.report("macos/universal: has both programs as they are", same, f"{[hex(processor) for processor in parts]}")
+        swapped = [made / target / profile / "mcp-ferry" for target in (AARCH64, X86_64)]
+        joined = subprocess.run([ROOT / "dist/packages/universal", *swapped, self.home("macos") / "swapped"], stderr=subprocess.PIPE, text=True)
+        self.report("macos/universal: no part is taken for another processor", "other processors" in joined.stderr, joined.stderr)
         for target in PROCESSORS:
             said = self.linked_with(made.parent, target, "SecNobodyKnowsThis")
             self.report(f"macos/{target}: a name that no library has is an error that says it", "undefined symbol: _SecNobodyKnowsThis" in said, said)

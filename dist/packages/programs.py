@@ -49,19 +49,21 @@ def find(name, folder, platform):
             return Program(platform, target, path.read_bytes())
         parts = {part: folder / f"{name}-{part}" for part in MAC}
         if target == "universal-apple-darwin" and all(part.is_file() for part in parts.values()):
-            return Program(platform, target, universal(name, {part: path.read_bytes() for part, path in parts.items()}))
+            return Program(platform, target, universal({part: path.read_bytes() for part, path in parts.items()}))
     return None
 
 
-def universal(name, parts):
-    """One program for both processors of macOS. The signature of each part stays valid, because its bytes do."""
-    header, body, offset = struct.pack(">II", 0xCAFEBABE, len(parts)), b"", PAGE
+def universal(parts):
+    """One program for both processors of macOS. The signature of each part stays valid, because its bytes do.
+
+    It ends with the last part: `codesign --verify --strict` refuses what stands behind it."""
+    header, body = struct.pack(">II", 0xCAFEBABE, len(parts)), b""
     for target, content in parts.items():
         if content[:4] != b"\xcf\xfa\xed\xfe" or struct.unpack_from("<i", content, 4)[0] != MAC[target][0]:
-            raise Refused(f"{name}-{target} is no program for this processor of macOS")
-        header += struct.pack(">iiIII", *MAC[target], offset, len(content), PAGE.bit_length() - 1)
-        body += content + bytes(-len(content) % PAGE)
-        offset += len(content) + -len(content) % PAGE
+            raise Refused(f"the program of {target} is none, or for other processors")
+        body += bytes(-len(body) % PAGE)
+        header += struct.pack(">iiIII", *MAC[target], PAGE + len(body), len(content), PAGE.bit_length() - 1)
+        body += content
     return header.ljust(PAGE, b"\0") + body
 
 
@@ -73,8 +75,16 @@ def machine(content):
         start = struct.unpack_from("<I", content, 0x3C)[0]
         return f"pe:{struct.unpack_from('<H', content, start + 4)[0]}"
     if content[:4] == b"\xca\xfe\xba\xbe":
-        return f"fat:{struct.unpack_from('>I', content, 4)[0]}"
+        return f"fat:{struct.unpack_from('>I', content, 4)[0]}" + ("" if parts_fit(content) else " (with parts for other processors than it says)")
+    if content[:4] == b"\xcf\xfa\xed\xfe":
+        return f"mach-o:{struct.unpack_from('<I', content, 4)[0]}"
     return "something unknown"
+
+
+def parts_fit(fat):
+    """Is each part of a universal program for the processor that the header says?"""
+    headers = [struct.unpack_from(">IIII", fat, 8 + index * 20) for index in range(struct.unpack_from(">I", fat, 4)[0])]
+    return all(fat[offset : offset + 8] == struct.pack("<II", 0xFEEDFACF, processor) for processor, _, offset, _ in headers)
 
 
 def has_interpreter(elf):

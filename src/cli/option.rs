@@ -119,10 +119,8 @@ impl OptionValue for Option<u16> {
 impl OptionValue for Option<IpAddr> {
     fn parser() -> ValueParser {
         // An address that is not set adds none to those of this machine.
-        ValueParser::new(|typed: &str| match is_unset(typed) {
-            true => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            false => typed.parse(),
-        })
+        let none = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        ValueParser::new(move |typed: &str| if is_unset(typed) { Ok(none) } else { typed.parse() })
     }
 }
 

@@ -1,7 +1,6 @@
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
 use tokio::net::TcpStream;
 
 use super::server::MOST_CONNECTIONS;

@@ -1,13 +1,13 @@
 // The extensions that `mcp-ferry bundle` makes: the format's own tool and strict readers take them, and they start as a
-// host starts them. What hosts do to the files: bundle_files.mjs.
+// host starts them. What hosts do to the files: bundle_files.mjs. Under wine: bundle_wine.mjs.
 //
 //   node bundle.mjs FERRY HOME
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import yauzl from "yauzl";
 import { checkFiles } from "./bundle_files.mjs";
@@ -130,25 +130,6 @@ await check("bundles live side by side", () => {
   for (const part of [0, 1]) assert.equal(new Set(own.map((identity) => identity[part])).size, 3);
 });
 if (unpacked) await checkFiles(unpacked);
-
-// Under wine, where there is a program for Windows. Its folder has what it needs besides.
-const windows = process.env.MCP_FERRY_WINDOWS;
-if (windows) {
-  await check("unpacked and started under wine", async () => {
-    const [bundle] = JSON.parse(run(ferry, "bundle", ...pair, "--program", ferry, "--program", windows, "--json", "--output", join(home, "windows")));
-    const directory = join(home, "windows", "it's a folder");
-    mkdirSync(directory);
-    mcpb("unpack", bundle.file, directory);
-    for (const file of readdirSync(dirname(windows)).filter((file) => file.endsWith(".dll"))) copyFileSync(join(dirname(windows), file), join(directory, "server", file));
-    const manifest = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8"));
-    const config = manifest.server.mcp_config;
-    Object.assign(config, config.platform_overrides.win32);
-    const { command, args, env } = await commandOf(manifest, directory, home, { account: "north", token: TOKEN });
-    const wine = { HOME: home, PATH: process.env.PATH, WINEPREFIX: process.env.WINEPREFIX ?? join(home, "wine"), WINEDEBUG: "-all", MCP_FERRY_STARTUP_WAIT: "60" };
-    const path = (await reaches({ command: "/usr/lib/wine/wine64", args: [command, ...args], env }, { env: wine })).path;
-    assert.equal(path, "/north/mcp");
-  });
-}
 
 stop();
 process.exit(failures() ? 1 : 0);

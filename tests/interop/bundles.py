@@ -1,9 +1,7 @@
 """Do the extensions of `mcp-ferry bundle` work with the format's own tool, and in Claude Code as their host?"""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import programs
@@ -17,13 +15,7 @@ MARKET = "mk"
 class BundleSuite:
     def bundle(self):
         programs.install(PACKAGES)
-        home = self.home("bundle")
-        environment = self.environment(home) | {
-            # The program for Windows is only tried where somebody names one.
-            name: os.environ[name] for name in ("MCP_FERRY_WINDOWS", "WINEPREFIX") if name in os.environ
-        }
-        script = HERE / "bundle.mjs"
-        self.follow("bundle", ["node", script, self.ferry, home], environment)
+        self.driver("node", HERE / "bundle.mjs")
         self.bundles_in_claude()
 
     def bundles_in_claude(self):

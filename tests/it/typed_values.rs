@@ -1,9 +1,6 @@
 //! What people type, and what their hosts, shells and editors make of it: `~`, `${VAR:-default}`, quotes, encodings.
 
 use std::fs;
-use std::path::Path;
-
-use tempfile::TempDir;
 
 use crate::support::*;
 
@@ -19,7 +16,7 @@ fn received(launch: Launch, upstream: &Upstream, header: &str) -> (Option<String
 
 /// A home directory with the files that the rows name.
 #[cfg(unix)]
-fn home() -> TempDir {
+fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("headers", format!("Authorization: Bearer {TOKEN}\n")),
@@ -78,7 +75,7 @@ fn a_tilde_is_the_home_directory_in_the_environment_and_in_the_configuration_fil
     for made in ["from-file/log", "from-environment/trace"] {
         assert!(home.path().join(made).exists(), "{made}");
     }
-    assert!(!Path::new("~").exists(), "no folder has the name ~");
+    assert!(!std::path::Path::new("~").exists(), "no folder has the name ~");
 }
 
 /// Starts the program, which must refuse these arguments; returns stderr.

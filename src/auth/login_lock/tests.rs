@@ -41,8 +41,9 @@ async fn one_owns_the_login_and_the_others_hear_of_its_end() {
     let home = tempfile::tempdir().unwrap();
     let (owner, waiter) = (login_lock(home.path()), login_lock(home.path()));
     let guard = own(&owner).await;
-    guard.save_pending(pending()).await.unwrap();
-    assert_eq!(waiter.pending().await.as_ref(), Some(&pending()), "whoever waits can say where to sign in");
+    let written = pending();
+    guard.save_pending(written.clone()).await.unwrap();
+    assert_eq!(waiter.pending().await, Some(written), "whoever waits can say where to sign in");
     let save = owner.account.transact(|mut transaction| async move { transaction.save(Record::default()).await });
     let (turn, saved) = tokio::join!(waiter.acquire(0), save);
     assert!(matches!((turn, saved), (Ok(Turn::Changed), Ok(Ok(_)))));

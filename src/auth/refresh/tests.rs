@@ -1,13 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::*;
 use crate::auth::record::Client;
-use crate::auth::store::{KeptIn, Key, Lock, Store};
+use crate::auth::store::{KeptIn, Key, Store};
 use crate::auth::tests::access_token;
 use crate::auth::token::AuthMethod;
 
@@ -242,6 +241,10 @@ async fn a_logout_is_final_for_a_refresh_in_flight() {
 #[cfg(unix)]
 #[tokio::test]
 async fn tokens_that_cannot_be_kept_are_used_and_nobody_spends_the_old_ones() {
+    use std::fs;
+
+    use crate::auth::store::Lock;
+
     let login = Login::new(None).await;
     let [logins, aside] = ["logins", "aside"].map(|name| login.home.path().join(name));
     let lock = store(login.home.path()).beside(&key(), "lock");

@@ -158,6 +158,7 @@ fn what_a_killed_process_left_is_swept_up_when_it_is_old() {
     fs::write(&young, "secret").unwrap();
     let file = fs::File::create(&old).unwrap();
     file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7200)).unwrap();
+    drop(file);
     store.write(&key(""), &record(2)).unwrap();
     assert!(!old.exists(), "it may hold a token");
     assert!(young.exists(), "somebody may still be writing it");

@@ -71,8 +71,8 @@ fn faults_of_windows_have_their_codes() {
 
 #[test]
 fn only_what_is_about_the_server_is_told() {
-    let about = r#"{"mcpServers": {"a": {"command": "/gone", "args": ["https://h.example/mcp"]}}}"#;
-    let other = r#"{"mcpServers": {"a": {"command": "/gone", "args": ["https://other.example/mcp"]}}}"#;
+    let about = r#"{"mcpServers": {"a": {"command": "{home}/gone", "args": ["https://h.example/mcp"]}}}"#;
+    let other = r#"{"mcpServers": {"a": {"command": "{home}/gone", "args": ["https://other.example/mcp"]}}}"#;
     assert_eq!(codes(System::Linux, &[(".cursor/mcp.json", about)]), [Code::BinaryGone]);
     assert_eq!(codes(System::Linux, &[(".cursor/mcp.json", other)]), []);
     let wrong = other.replace("mcpServers", "servers");

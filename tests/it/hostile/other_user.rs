@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::support::*;
 
@@ -189,7 +189,7 @@ mod files {
     }
 
     /// Asserts that a login is not used while `path` is as `spoil` makes it, and is once the printed command has run.
-    fn refused_until_mended(name: &str, spoil: impl Fn(&Path) -> bool, command: &str) {
+    fn refused_until_mended(name: &str, spoil: impl Fn(&std::path::Path) -> bool, command: &str) {
         let (servers, machine) = (OauthServers::well_behaved(), Machine::with_user());
         machine.logged_in(&servers).finish();
         let path = place(&machine, name);

@@ -3,6 +3,9 @@
 //! A test of a transport is a row of a table: `over_each_protocol!` makes two tests of each function that it lists, one
 //! for each version. The function itself names no version.
 
+// For Windows with mingw, clippy overlooks the `const` below.
+#![allow(clippy::missing_const_for_thread_local)]
+
 use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 

@@ -1,8 +1,6 @@
 //! A strict reader of zip files: every byte belongs to an entry or to a header, and both headers of an entry agree.
 
-use std::fs;
 use std::io::Read;
-use std::path::Path;
 
 pub(crate) struct ZipEntry {
     pub(crate) name: String,
@@ -61,10 +59,11 @@ pub(crate) fn unzipped(file: &[u8]) -> Vec<ZipEntry> {
 }
 
 /// Writes the files of a zip file below a folder, without regard to their modes.
-pub(crate) fn unzip(file: &[u8], folder: &Path) {
+#[cfg(unix)]
+pub(crate) fn unzip(file: &[u8], folder: &std::path::Path) {
     for entry in unzipped(file) {
         let path = folder.join(entry.name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, entry.bytes).unwrap();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, entry.bytes).unwrap();
     }
 }

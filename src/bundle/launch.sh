@@ -24,7 +24,7 @@ for name in $names; do
     program=$here/mcp-ferry-$name
     [ -f "$program" ] && break
 done
-[ -f "$program" ] || fail "this extension has no program for $machine" 'install one that was made for this system and processor'
+[ -f "$program" ] || fail "this extension has no program for ${machine%%-*} on ${machine#*-}" 'install one that was made for this system and processor'
 
 [ -x "$program" ] || chmod u+x "$program" 2>/dev/null
 [ -x "$program" ] && exec "$program" "$@"

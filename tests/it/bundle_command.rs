@@ -150,7 +150,12 @@ fn what_may_be_left_empty_is_not_set_then() {
     let upstream = Upstream::well_behaved();
     let mut entry =
         started(&manifest, &[("account", "north"), ("token", TOKEN), ("team", "blue"), ("read_only", "true")]);
-    entry.env.iter_mut().filter(|(name, _)| name == "FERRY_URL").for_each(|(_, url)| *url = upstream.url("/mcp"));
+    let address = entry
+        .args
+        .iter_mut()
+        .find(|arg| arg.contains("${FERRY_ACCOUNT}"))
+        .expect("the answer reaches the bridge alone");
+    *address = upstream.url("/${FERRY_ACCOUNT}/mcp");
     entry.reaches_with(&upstream, Some(&sent));
     assert_eq!(upstream.wait_for("initialize", 1).header("x-team"), Some("blue"));
 }

@@ -1,7 +1,7 @@
 //! The script that starts the program of a bundle: whatever a host did to the files, the program for this processor runs.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -113,7 +113,8 @@ fn a_platform_without_a_program_is_named() {
         let output = bundle.start_with(&["/bin/sh"], &[]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");
-        assert_eq!(said, format!("mcp-ferry: error: this extension has no program for {system} on {processor}\n"));
+        let error = format!("mcp-ferry: error: this extension has no program for {system} on {processor}\nhint: ");
+        assert!(said.starts_with(&error), "{said}");
     }
 }
 
@@ -145,9 +146,13 @@ fn a_copy_runs_where_the_files_cannot_be_made_executable() {
     let sum = sum_of(X86_64);
     assert!(copy.to_str().unwrap().ends_with(&sum), "its name has the sum of the program: {copy:?}");
     assert_eq!((mode(&copy), mode(copy.parent().unwrap())), (0o700, 0o700));
-    // A second start takes the copy, also without the program.
-    fs::write(&copy, "#!/bin/sh\nprintf '%s\\n' copy \"$0\" \"$@\"\n").unwrap();
-    assert_eq!(bundle.start()[0], "copy");
+    let file = || fs::metadata(&copy).unwrap().ino();
+    let first = file();
+    assert_eq!((bundle.start()[0].as_str(), file()), ("x86_64", first), "a second start takes the copy");
+    for broken in ["", "#!/bin/sh\n", "#!/bin/sh\nprintf '%s\\n' other \"$0\" \"$@\"\n"] {
+        fs::write(&copy, broken).unwrap();
+        assert_eq!(bundle.start()[0], "x86_64", "what is not the program is copied again: {broken}");
+    }
     bundle.machine("Linux", "aarch64");
     assert!(bundle.start()[1].ends_with(&sum_of(AARCH64)));
     assert_eq!(bundle.copies().len(), 2, "no unfinished copy stays");
@@ -165,6 +170,17 @@ fn many_that_start_at_once_find_a_whole_copy() {
         }
     });
     assert_eq!(bundle.copies().len(), 1);
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_copy_is_said() {
+    let bundle = Unpacked::new();
+    bundle.machine("Linux", "x86_64");
+    bundle.modes_cannot_be_changed();
+    fs::create_dir_all(bundle.home().join(".mcp-ferry/bin").join(format!("mcp-ferry-{}", sum_of(X86_64)))).unwrap();
+    let output = bundle.start_with(&["/bin/sh"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is a folder\nhint: "), "{output:?}");
 }
 
 #[test]

@@ -207,8 +207,7 @@ mod tests {
         let start = std::time::Instant::now();
         hide(&words);
         redact(&words);
-        // Work that grows with the square would take many minutes; a busy machine, or wine, takes some seconds.
-        assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
     }
 
     #[test]
@@ -218,7 +217,7 @@ mod tests {
             let text = part.repeat(500_000 / part.len());
             let start = std::time::Instant::now();
             mask(&text);
-            assert!(start.elapsed() < std::time::Duration::from_secs(60), "{part}: {:?}", start.elapsed());
+            assert!(start.elapsed() < std::time::Duration::from_secs(10), "{part}: {:?}", start.elapsed());
         }
     }
 

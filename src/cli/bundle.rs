@@ -15,7 +15,7 @@ use crate::error::Error;
 ///
 /// The program that installs it asks for each {field} in --url and in the values of options that are texts, such as
 /// --header, and gives the answers to the bridge in variables; --ask asks for the others. Options of the bridge become
-/// part of the extension. The same options and programs give the same file, to the byte: no variables are read.
+/// part of the extension. The same options and programs give the same file, to the byte; your variables are no part of it.
 #[derive(Debug, Args)]
 #[command(mut_args = only_typed, after_help = help::BUNDLE)]
 pub struct BundleCommand {
